@@ -1,0 +1,39 @@
+# One verb a habit. Each sets up what it needs: only Python 3.11, git and make have to be there.
+PYTHON ?= python3.11
+CONFIG ?= examples/demo.yaml
+PORT ?= 3000
+BIN := .venv/bin
+
+.PHONY: demo test dev lint format bench clean
+.DEFAULT_GOAL := demo
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/installed ## run the whole lineage on a made-up support desk
+	$(BIN)/distill-dagster demo
+
+dev: .venv/installed ## the Dagster UI on loopback, over the data of CONFIG
+	$(BIN)/distill-dagster dev --config $(CONFIG) --port $(PORT)
+
+test: .venv/installed ## every test
+	$(BIN)/python -m pytest
+
+lint: .venv/installed ## style, types, and that the code location loads
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/dg check defs
+
+format: .venv/installed ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed ## measure; ONLY=name for one of benchmarks/
+	$(BIN)/python -m benchmarks $(ONLY)
+
+clean: ## forget the demo's data and results
+	rm -rf .demo
