@@ -1,0 +1,306 @@
+"""`distill.yaml`, typed: what a project says about its data, its two models, and what it expects of them.
+
+Worked example, the smallest useful file (every field left out has the default that is described below):
+
+    task: nli
+    data: {train: data/train/*.jsonl, test: data/test.jsonl}
+    teacher: {model: {name: /models/llama-3.1-8b-instruct}}
+    student: {model: {name: /models/llama-3.2-1b}}
+
+Relative paths are relative to the file they stand in. Unknown fields are errors, so that a typo never
+silently leaves a default in force. Secrets have no field here: they come from environment variables.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from distill_dagster.errors import ConfigError
+
+TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classification"]
+CONFIG_VARIABLE = "DISTILL_CONFIG"
+CONFIG_NAME = "distill.yaml"
+
+
+class Section(BaseModel):
+    """A part of the config: immutable, and an unknown field in it is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Where the rows are. One file is one shard; files may be local paths or fsspec URLs, with * patterns."""
+
+    train: list[str] = Field(min_length=1, description="training files; each becomes a shard")
+    validation: list[str] = Field([], description="validation files; each becomes a shard")
+    test: list[str] = Field(min_length=1, description="held-out files, never seen by teacher fit or student")
+    format: Literal["auto", "chat", "prompt_completion"] = Field(
+        "auto", description="the rows' format; auto looks at the first rows of each file"
+    )
+    validation_share: float = Field(
+        0.05, ge=0, lt=0.5, description="share of training groups held out, where no validation files are given"
+    )
+    require_system: bool = Field(False, description="refuse rows without a system message (E003)")
+    max_row_bytes: int = Field(1_000_000, ge=1_000, description="longest row that is read (E001)")
+
+    @field_validator("train", "validation", "test", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class ModelConfig(Section):
+    """A causal language model: an existing one by `name`, or a new one from `architecture` and `settings`.
+
+    A new model starts from random weights with a byte-level BPE tokenizer trained on the training rows
+    (`tokenizer: train`) or taken from the teacher (`tokenizer: teacher`, students only).
+    """
+
+    name: str | None = Field(None, description="a folder, or a model's name on the Hugging Face hub")
+    revision: str | None = Field(None, description="the hub commit to pin; left out, the newest is pinned and recorded")
+    architecture: str | None = Field(None, description="transformers model type of a new model, such as llama or gpt2")
+    settings: dict[str, int | float | bool | str] = Field(
+        {}, description="the new model's config fields, such as hidden_size"
+    )
+    tokenizer: Literal["train", "teacher"] = Field("train", description="where a new model's tokenizer comes from")
+    vocab_size: int = Field(2048, ge=300, le=262_144, description="size of a tokenizer that is trained")
+    seed: int = Field(0, ge=0, description="seed of a new model's weights")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="weights in memory; auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+
+    @model_validator(mode="after")
+    def _name_or_architecture(self) -> "ModelConfig":
+        if (self.name is None) == (self.architecture is None):
+            raise ValueError("give exactly one of `name` (an existing model) and `architecture` (a new one)")
+        if self.name and self.settings:
+            raise ValueError("`settings` describe a new model; an existing one brings its own")
+        return self
+
+
+class TrainingConfig(Section):
+    """How a model is trained: full fine-tuning with AdamW, linear warm-up and cosine decay.
+
+    The defaults are the usual ones for distilling into a pretrained student (learning rate 1e-5 to 5e-5,
+    2 to 5 epochs); a model made from scratch wants a rate about a hundred times higher, and more epochs.
+    """
+
+    learning_rate: float = Field(2e-5, gt=0, le=0.1, description="peak learning rate")
+    epochs: float = Field(3, gt=0, le=1000, description="passes over the training rows")
+    batch_size: int = Field(
+        16, ge=1, le=4096, description="rows in one optimizer step on one device, before accumulation"
+    )
+    gradient_accumulation: int = Field(1, ge=1, le=1024, description="batches summed into one optimizer step")
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the rate rises")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled weight decay")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    max_length: int = Field(1024, ge=16, description="longest row in tokens; longer ones are refused, not cut")
+    prompt_loss_weight: float = Field(0.0, ge=0, le=1, description="weight of the prompt's tokens in the loss")
+    evaluations: int = Field(8, ge=1, le=1000, description="validation losses over the whole training")
+    early_stopping_patience: int | None = Field(
+        3, ge=1, description="stop after so many validation losses without a better one; null: never"
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="weights that are kept: those of the best validation loss, or those of the last step"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target that is spread over all tokens")
+    seed: int = Field(0, ge=0, description="seed of the order of rows and of dropout")
+
+
+class GenerationConfig(Section):
+    """How the teacher answers."""
+
+    temperature: float = Field(0.0, ge=0, le=2, description="0 is greedy decoding")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling; only with a temperature above 0")
+    max_new_tokens: int = Field(256, ge=1, le=131_072, description="an answer that reaches it counts as cut off")
+    samples: int = Field(1, ge=1, le=64, description="answers for one prompt; more than 1 needs a temperature above 0")
+    batch_tokens: int = Field(16_384, ge=64, description="padded prompt tokens plus new tokens held in one batch")
+    seed: int = Field(0, ge=0, description="seed of sampling")
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> "GenerationConfig":
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(
+                f"{self.samples} samples at temperature 0 are {self.samples} times the same answer: "
+                "raise `temperature` or set `samples: 1`"
+            )
+        return self
+
+
+class TeacherConfig(Section):
+    """The large model whose answers the student learns."""
+
+    model: ModelConfig
+    generation: GenerationConfig = GenerationConfig()  # pyright: ignore[reportCallIssue]
+    fit: TrainingConfig | None = Field(
+        None, description="first fit the teacher to the gold answers (teacher correction)"
+    )
+
+    @model_validator(mode="after")
+    def _can_answer(self) -> "TeacherConfig":
+        if self.model.architecture and self.fit is None:
+            raise ValueError("a teacher made from an architecture knows nothing yet: add `fit`, or give `model.name`")
+        if self.model.architecture and self.model.tokenizer == "teacher":
+            raise ValueError("the teacher's own tokenizer is `train`; `teacher` is for the student")
+        return self
+
+
+class StudentConfig(Section):
+    """The small model that goes to production."""
+
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
+
+
+class QualityConfig(Section):
+    """What a teacher row must be to train the student, and when the whole set is refused."""
+
+    labels: list[str] | None = Field(
+        None, description="the label set; left out: the task's own, or the gold labels seen"
+    )
+    require_gold_agreement: bool = Field(False, description="drop answers that the row's gold answer scores 0")
+    max_label_share: float | None = Field(None, gt=0, le=1, description="cap on one label's share of the training rows")
+    min_train_rows: int = Field(65, ge=1, description="fewest rows that may train a student (E009)")
+    min_valid_share: float = Field(0.9, ge=0, le=1, description="share of a raw shard's rows that must be valid")
+    min_success_share: float = Field(
+        0.7, ge=0, le=1, description="share of a shard's prompts that the teacher must answer"
+    )
+    min_acceptance: float = Field(0.5, ge=0, le=1, description="share of teacher rows that must pass the filters")
+
+
+class EvaluationConfig(Section):
+    """How the three models are compared."""
+
+    max_new_tokens: int | None = Field(None, ge=1, description="left out: as the teacher generates")
+    batch_tokens: int = Field(16_384, ge=64, description="as in the teacher's generation")
+    latency_requests: int = Field(32, ge=2, le=10_000, description="single requests timed one after another")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")
+    seed: int = Field(0, ge=0, description="seed of the bootstrap and of the requests that are timed")
+    retention_target: float = Field(0.92, gt=0, le=1.5, description="share of the teacher's score that PASS asks for")
+
+
+class Need(Section):
+    """What one step asks of the machine it runs on."""
+
+    gpus: int = Field(1, ge=0, le=64, description="whole devices leased while the step runs")
+    memory_gb: float = Field(0, ge=0, description="device memory that each of them must have in total")
+    cpu: bool = Field(True, description="run on the CPU where the machine has no such device")
+
+
+class ComputeConfig(Section):
+    """Where work runs, and what each step needs."""
+
+    backend: Literal["inline", "subprocess"] = Field(
+        "inline", description="inline: in the asset's process; subprocess: a Dagster Pipes worker with its own device"
+    )
+    devices: Literal["auto"] | list[str] = Field(
+        "auto", description="CUDA device ids that may be leased; auto asks nvidia-smi"
+    )
+    fit: Need = Need()  # pyright: ignore[reportCallIssue]
+    generate: Need = Need()  # pyright: ignore[reportCallIssue]
+    train: Need = Need()  # pyright: ignore[reportCallIssue]
+    benchmark: Need = Need()  # pyright: ignore[reportCallIssue]
+
+
+class AutomationConfig(Section):
+    """What Dagster does by itself."""
+
+    observe_seconds: int = Field(30, ge=5, description="how often source files are looked at")
+    enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
+
+
+class DistillConfig(Section):
+    """One distillation project."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$")] = Field(
+        "distillation", description="shown in reports"
+    )
+    task: TaskName = Field(description="the task of every row that does not name its own")
+    owners: list[str] = Field(
+        ["team:distillation"], description="who is asked about the assets: team:name or an e-mail"
+    )
+    store: str = Field("store", description="folder in which every artefact is published")
+    data: DataConfig
+    teacher: TeacherConfig
+    student: StudentConfig
+    quality: QualityConfig = QualityConfig()  # pyright: ignore[reportCallIssue]
+    evaluation: EvaluationConfig = EvaluationConfig()  # pyright: ignore[reportCallIssue]
+    compute: ComputeConfig = ComputeConfig()  # pyright: ignore[reportCallIssue]
+    automation: AutomationConfig = AutomationConfig()  # pyright: ignore[reportCallIssue]
+
+
+def _absolute(path: str, base: Path) -> str:
+    """`path` as it is when it is a URL, else absolute, seen from `base`."""
+    return path if "://" in path else str(base / Path(path).expanduser())
+
+
+def _resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
+    """Every relative path of the file made absolute; a model's name only where such a folder exists."""
+
+    def model(section: ModelConfig) -> ModelConfig:
+        is_path = section.name is not None and (
+            section.name.startswith((".", "/", "~")) or (base / section.name).is_dir()
+        )
+        return (
+            section.model_copy(update={"name": _absolute(section.name, base)}) if is_path and section.name else section
+        )
+
+    data = {
+        split: [_absolute(p, base) for p in getattr(config.data, split)] for split in ("train", "validation", "test")
+    }
+    return config.model_copy(
+        update={
+            "store": _absolute(config.store, base),
+            "data": config.data.model_copy(update=data),
+            "teacher": config.teacher.model_copy(update={"model": model(config.teacher.model)}),
+            "student": config.student.model_copy(update={"model": model(config.student.model)}),
+        }
+    )
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    """Pydantic's findings as lines of `field.path: what is wrong (got value)`."""
+    lines = []
+    for e in error.errors():
+        field = ".".join(str(part) for part in e["loc"]) or "(the whole file)"
+        if e["type"] == "extra_forbidden":
+            lines.append(f"  {field}: no such field; remove it or look for a typo")
+        elif e["type"] == "missing":
+            lines.append(f"  {field}: this field is required")
+        else:
+            given = e["input"] if isinstance(e["input"], str | int | float | bool | None) else "…"
+            lines.append(f"  {field}: {e['msg'].removeprefix('Value error, ')} (got {given!r})")
+    return f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)
+
+
+def check_config(raw: dict[str, Any], where: str) -> DistillConfig:
+    """A mapping as a config; ConfigError lists every field that is wrong, and names `where` it stands."""
+    try:
+        return DistillConfig.model_validate(raw)
+    except ValidationError as e:
+        raise ConfigError(_explain(e, where)) from e
+
+
+def load_config(path: str | os.PathLike[str]) -> DistillConfig:
+    """Read and check a `distill.yaml`.
+
+    Raises:
+        ConfigError: the file is not there, is no YAML mapping, or a field is wrong (all of them are listed).
+    """
+    path = Path(path).expanduser().resolve()
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise ConfigError(
+            f"{path}: cannot be read ({e.strerror}); `distill-dagster init` writes a config to start from"
+        ) from e
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: not valid YAML: {e}") from e
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"{path}: a mapping of fields is expected, the file holds {type(raw).__name__}; see examples/"
+        )
+    return _resolve_paths(check_config(raw, str(path)), path.parent)

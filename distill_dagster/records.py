@@ -1,0 +1,173 @@
+"""The Arrow schema of every table that crosses an asset boundary, and the ids of its rows.
+
+One module, so that "what is a teacher row" has one answer. A raw row, as an example:
+
+    row_id      "train.csv#15"            the user's id, else a hash of the messages
+    shard       "train-part-00"           the file it came from
+    split       "train"                   train | validation | test
+    task        "nli"
+    messages    [{"role": "user", "content": "Premise: …"}]      what is asked, gold answer removed
+    reference   ["entailment"]            gold answers, may be empty
+    group       "doc-7"                   rows that stay on one side of a split
+    source_line 15                        1-based line (or row) in the file
+    meta        '{"lang": "en"}'          every key the format does not know, as JSON
+
+Tables are written as parquet with zstd and at most `ROWS_PER_GROUP` rows a row group.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distill_dagster.errors import DataError
+
+ROWS_PER_GROUP = 10_000
+
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+RAW = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("shard", pa.string()),
+        ("split", pa.string()),
+        ("task", pa.string()),
+        ("messages", MESSAGES),
+        ("reference", pa.list_(pa.string())),
+        ("group", pa.string()),
+        ("source_line", pa.int64()),
+        ("meta", pa.string()),
+    ]
+)
+
+REJECT = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("line", pa.int64()),
+        ("row_id", pa.string()),
+        ("stage", pa.string()),  # the asset that refused the row
+        ("code", pa.string()),  # E001 … E016, or a filter's reason slug
+        ("message", pa.string()),
+        ("snippet", pa.string()),
+    ]
+)
+
+TEACHER = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("sample", pa.int32()),
+        ("turn", pa.int32()),  # 0 but for conversations: the index of the user turn that is answered
+        ("request_hash", pa.string()),
+        ("teacher", pa.string()),
+        ("teacher_revision", pa.string()),
+        ("params", pa.string()),  # JSON
+        ("raw_text", pa.string()),
+        ("reasoning", pa.string()),
+        ("answer", pa.string()),  # null: the text is not in the task's form
+        ("finish_reason", pa.string()),  # stop | length
+        ("prompt_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("latency_ms", pa.float64()),  # a batch's wall time divided by its rows
+        ("cost_usd", pa.float64()),
+        ("attempts", pa.int32()),
+        ("status", pa.string()),  # ok | failed
+        ("error_code", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `messages`
+    [
+        ("row_id", pa.string()),
+        ("sample", pa.int32()),
+        ("turn", pa.int32()),
+        ("shard", pa.string()),
+        ("split", pa.string()),
+        ("task", pa.string()),
+        ("messages", MESSAGES),  # with the teacher's own earlier replies in a conversation
+        ("answer", pa.string()),
+        ("reference", pa.list_(pa.string())),
+        ("label", pa.string()),  # the class that is balanced; null where the task has none
+    ]
+)
+
+PREDICTION = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("turn", pa.int32()),
+        ("task", pa.string()),
+        ("model", pa.string()),  # teacher | baseline | student
+        ("prediction", pa.string()),
+        ("parsed", pa.string()),  # null: unparsable, which scores 0
+        ("reference", pa.list_(pa.string())),  # gold answers, kept so that any statistic can be redone
+        ("score", pa.float64()),  # 0 … 1; null: no reference, so not scored
+        ("finish_reason", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("latency_ms", pa.float64()),
+    ]
+)
+
+VOLATILE = frozenset({"latency_ms", "cost_usd", "attempts", "created_at"})
+
+
+def canonical_json(value: Any) -> str:
+    """`value` as JSON with sorted keys and no spaces: the text that is hashed."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def sha256(text: str | bytes) -> str:
+    """Hex SHA-256 of a text (as UTF-8) or of bytes."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).hexdigest()
+
+
+def row_id_of(messages: Sequence[Mapping[str, str]]) -> str:
+    """The id of a row whose user gave none: 16 hex digits of the hash of its canonical messages."""
+    return sha256(canonical_json([{"role": m["role"], "content": m["content"]} for m in messages]))[:16]
+
+
+def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Content hash of rows in their order, without what differs between two equal runs (times, cost).
+
+    It is taken over the rows and not over the parquet file, in which a new pyarrow would look like new data.
+    """
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(
+            canonical_json({k: v for k, v in row.items() if k not in VOLATILE}).encode("utf-8", "surrogatepass")
+        )
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
+    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file."""
+    count = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        batch: list[Mapping[str, Any]] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_pylist(batch, schema))
+                count, batch = count + len(batch), []
+        if batch or count == 0:
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+    return count + len(batch)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Rows of a parquet file as dictionaries.
+
+    Raises:
+        DataError: the file is torn or is no parquet; the message names it.
+    """
+    try:
+        return pq.read_table(path, columns=list(columns) if columns else None).to_pylist()
+    except (pa.ArrowInvalid, OSError) as e:
+        raise DataError(
+            f"{path} cannot be read as parquet ({e}); delete its folder and materialize that asset again"
+        ) from e

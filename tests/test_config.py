@@ -1,0 +1,67 @@
+"""distill.yaml: what is read, what is refused, and whether the message shows the way out."""
+
+import pytest
+import yaml
+
+from distill_dagster.config import load_config
+from distill_dagster.errors import ConfigError
+from tests.conftest import tiny_settings
+
+
+def write(folder, settings) -> str:
+    path = folder / "distill.yaml"
+    path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
+    return str(path)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path):
+    (tmp_path / "models" / "big").mkdir(parents=True)
+    settings = tiny_settings(**{"teacher.model": {"name": "models/big"}, "data.test": "s3://bucket/test.jsonl"})
+    config = load_config(write(tmp_path, settings))
+    assert config.store == str(tmp_path / "store")
+    assert config.data.train == [str(tmp_path / "data/train/*.jsonl")]
+    assert config.data.test == ["s3://bucket/test.jsonl"]
+    assert config.teacher.model.name == str(tmp_path / "models/big")
+
+
+def test_a_hub_name_is_no_path(tmp_path):
+    settings = tiny_settings(**{"student.model": {"name": "meta-llama/Llama-3.2-1B"}})
+    assert load_config(write(tmp_path, settings)).student.model.name == "meta-llama/Llama-3.2-1B"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"tusk": "nli"}, "tusk", "no such field"),
+        ({"task": "poetry"}, "task", "'poetry'"),
+        ({"student.training.learning_rate": 3}, "student.training.learning_rate", "less than or equal to 0.1"),
+        ({"teacher.generation.samples": 4}, "teacher.generation", "raise `temperature`"),
+        ({"teacher.fit": None}, "teacher", "add `fit`"),
+        ({"student.model": {}}, "student.model", "exactly one of `name`"),
+        ({"data.train": []}, "data.train", "at least 1"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_path(tmp_path, changes, field, words):
+    path = write(tmp_path, tiny_settings(**changes))
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert path in str(error.value)
+    assert f"  {field}: " in str(error.value)
+    assert words in str(error.value)
+
+
+def test_every_problem_is_listed_at_once(tmp_path):
+    path = write(tmp_path, tiny_settings(**{"tusk": 1, "data.nope": 2, "student.training.epochs": 0}))
+    with pytest.raises(ConfigError, match=r"3 problem\(s\)"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(("text", "words"), [("a: [1", "not valid YAML"), ("- 1\n", "a mapping"), ("", "a mapping")])
+def test_a_broken_file_is_explained(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(write(tmp_path, text))
+
+
+def test_a_missing_file_names_the_way_out(tmp_path):
+    with pytest.raises(ConfigError, match="distill-dagster init"):
+        load_config(tmp_path / "nothing.yaml")
