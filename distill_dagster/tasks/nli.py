@@ -1,0 +1,44 @@
+"""Natural language inference: does the premise entail the hypothesis?
+
+"Answer: Entailment."                       entailment
+"neutral, because the text does not say"    neutral: the label leads, and no other label is named
+"entailment or neutral"                     None: two different labels are no answer
+"not entailment"                            None: the label does not lead
+"""
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from distill_dagster.tasks.base import Task
+from distill_dagster.tasks.labels import WRAPPING, drop_lead, match_label, normal_label
+
+
+class NLI(Task):
+    """A premise and a hypothesis; the answer is a label."""
+
+    name: ClassVar[str] = "nli"
+    metric: ClassVar[str] = "accuracy"
+    labels: ClassVar[tuple[str, ...] | None] = ("entailment", "neutral", "contradiction")
+
+    def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
+        """The label that is the text, or that leads it and is followed by an explanation."""
+        known = tuple(labels or self.labels or ())
+        return match_label(text, known) or _leading_label(drop_lead(text), known)
+
+    def agreement(self, answer: str, reference: str) -> float:
+        """1 if both are the same label."""
+        return float(normal_label(answer) == normal_label(reference))
+
+    def label(self, answer: str) -> str | None:
+        """The answer itself."""
+        return answer
+
+
+def _leading_label(text: str, labels: Sequence[str]) -> str | None:
+    """The label at the start of `text` that punctuation or a line end closes, if no other label is named."""
+    named = [label for label in labels if re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, re.IGNORECASE)]
+    if len(named) != 1:
+        return None
+    closed = rf"{re.escape(named[0])}[{re.escape(WRAPPING.strip())}]*(?:[.,;:!?\n]|\s+[-–—(]|\s*$)"
+    return named[0] if re.match(closed, text.lstrip(WRAPPING), re.IGNORECASE) else None

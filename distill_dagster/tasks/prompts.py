@@ -1,0 +1,46 @@
+"""What is asked of a model for one raw row: one prompt, or one for each user turn of a conversation.
+
+    row      system S, user "Hi", assistant "Hello!", user "Bye", assistant "See you."
+    turn 0   [S, user "Hi"]                                             reference ["Hello!"]
+    turn 1   [S, user "Hi", assistant "Hello!", user "Bye"]             reference ["See you."]
+
+In a benchmark all models see the row's own earlier turns, as here, so that they answer the same prompts. When the
+teacher makes training data it sees its own earlier replies: `with_replies` puts them in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_dagster.tasks import get_task
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One request to a model; `reference` holds the gold answers to it, perhaps none."""
+
+    turn: int
+    messages: list[dict[str, str]]
+    reference: list[str]
+
+
+def prompts_of(row: Mapping[str, Any]) -> list[Prompt]:
+    """The prompts of a raw row, in the order of their turns."""
+    messages = [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
+    if get_task(row["task"]).single_turn:
+        return [Prompt(0, messages, list(row["reference"] or []))]
+    asked = [position for position, message in enumerate(messages) if message["role"] == "user"]
+    return [Prompt(turn, messages[: at + 1], _gold_reply(messages, at)) for turn, at in enumerate(asked)]
+
+
+def _gold_reply(messages: Sequence[Mapping[str, str]], asked: int) -> list[str]:
+    """The assistant turn right after the user turn at `asked`, if it says anything."""
+    reply = messages[asked + 1] if asked + 1 < len(messages) else None
+    return [reply["content"]] if reply and reply["role"] == "assistant" and reply["content"].strip() else []
+
+
+def with_replies(prompt: Prompt, replies: Sequence[str]) -> list[dict[str, str]]:
+    """The prompt's messages with the assistant turns replaced, in order, by `replies` (one for each earlier turn)."""
+    assert len(replies) == prompt.turn, f"turn {prompt.turn} follows {prompt.turn} replies, got {len(replies)}"
+    own = iter(replies)
+    return [{**m, "content": next(own)} if m["role"] == "assistant" else m for m in prompt.messages]
