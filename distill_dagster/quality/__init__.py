@@ -1,0 +1,1 @@
+"""What a teacher's answers must be to train a student: row filters with reasons, and measures over the whole set."""

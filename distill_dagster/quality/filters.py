@@ -1,0 +1,119 @@
+"""Row filters: each looks at one teacher row and returns the slug of a reason to refuse it, or None to keep it.
+
+    raw_text "I'm sorry, but I can't help with that."      refusal
+    raw_text "entailment", finish_reason "length"          truncated
+
+The filters run in the order of `FILTERS`, and the first reason counts. Which verdict of
+FORMATS a slug is stands in reasons.py.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_dagster.tasks import Task
+from distill_dagster.tasks.labels import normal_label
+
+PLACEHOLDERS = frozenset(
+    {"none", "null", "nil", "nan", "undefined", "n/a", "na", "not available", "not applicable", "tbd", "todo", "..."}
+    | {"…", "-", "--", "?", "answer", "your answer", "your answer here", "insert answer here", "string", "text"}
+)
+
+CANNOT = r"(?:can ?not|can['’]t|won['’]t|will not|(?:am|['’]m) (?:unable|not able) to)"
+ASKED = r"(?:assist|help|comply|fulfill?|provide|answer|engage|continue|create|generate|write|do that|discuss|support)"
+REFUSALS = re.compile(
+    rf"(?:(?:i['’]m|i am|i['’]m really|i['’]m very)? ?sorry,? but (?:as an? |i {CANNOT} {ASKED})"
+    rf"|(?:i['’]m|i am) sorry,? i {CANNOT} {ASKED}"
+    rf"|i apologi[sz]e,? but (?:as an? |i {CANNOT})"
+    rf"|i {CANNOT} (?:assist|help|comply|fulfill?|engage)\b(?! you (?:to|by|find))"
+    r"|as an? (?:ai|artificial intelligence|large language model|language model)\b"
+    r"|i(?:['’]m| am) (?:just |only )?an? (?:ai|artificial intelligence|large language model|language model)\b)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A teacher row with all that a filter may look at."""
+
+    raw: Mapping[str, Any]  # its raw row
+    teacher: Mapping[str, Any]
+    task: Task
+    labels: Sequence[str] | None
+    reference: Sequence[str]  # gold answers to this turn
+    answer: str | None  # the text as the task parses it now
+    gold_agreement: bool  # quality.require_gold_agreement
+
+    @property
+    def text(self) -> str:
+        """The raw text without surrounding blanks; "" where there is none."""
+        return (self.teacher["raw_text"] or "").strip()
+
+
+def failed(candidate: Candidate) -> str | None:
+    """The request did not come back with an answer."""
+    return "failed" if candidate.teacher["status"] != "ok" else None
+
+
+def truncated(candidate: Candidate) -> str | None:
+    """The answer reached the token limit, so its end is missing."""
+    return "truncated" if candidate.teacher["finish_reason"] == "length" else None
+
+
+def unfinished(candidate: Candidate) -> str | None:
+    """The answer ended for another reason than its own end, such as a content filter."""
+    return "unfinished" if candidate.teacher["finish_reason"] != "stop" else None
+
+
+def empty(candidate: Candidate) -> str | None:
+    """The answer is blank."""
+    return "empty" if not candidate.text else None
+
+
+def placeholder(candidate: Candidate) -> str | None:
+    """The whole answer is a word that stands for no answer, and is neither a label nor a gold answer."""
+    form = normal_label(candidate.text)
+    if form not in PLACEHOLDERS:
+        return None
+    allowed = {normal_label(text) for text in (*(candidate.labels or ()), *candidate.reference)}
+    return "placeholder" if form not in allowed else None
+
+
+def refusal(candidate: Candidate) -> str | None:
+    """The answer opens by declining to answer.
+
+    The openings are the kinds of Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language
+    Models", the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good
+    answers of service dialogues ("I'm sorry, the table is taken").
+    """
+    return "refusal" if REFUSALS.match(candidate.text.lstrip("*_\"'“ ")) else None
+
+
+def off_form(candidate: Candidate) -> str | None:
+    """The text holds no answer in the task's form: no label of the set, no number."""
+    return "off_form" if candidate.answer is None else None
+
+
+def gold_disagreement(candidate: Candidate) -> str | None:
+    """The row's gold answer says that this one is wrong; only asked where a score of 0 means wrong."""
+    if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
+        return None
+    return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
+
+
+FILTERS: tuple[Callable[[Candidate], str | None], ...] = (
+    failed,
+    truncated,
+    unfinished,
+    empty,
+    placeholder,
+    refusal,
+    off_form,
+    gold_disagreement,
+)
+
+
+def first_reason(candidate: Candidate) -> str | None:
+    """The first filter's reason to refuse the row, or None."""
+    return next((reason for keep in FILTERS if (reason := keep(candidate)) is not None), None)

@@ -1,0 +1,48 @@
+"""Keys by which prompts are the same: one for duplicates in the set, one for what the test set holds too.
+
+    "What's my   PIN?"      duplicate_key       ("qa", "user", "what's my pin?")
+    "Whats my pin"          contamination_key   differs: "what s my pin" is not "whats my pin"
+    "What’s my PIN!"        contamination_key   ("qa", "what s my pin")
+
+A dialogue is compared by all of its user turns, since its last one ("No, thank you.") is common property.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from distill_dagster.tasks import get_task
+
+
+class _Unpunctuated(dict[int, int]):
+    """Code point -> itself, or a space where it is punctuation or a symbol; filled as characters turn up."""
+
+    def __missing__(self, point: int) -> int:
+        self[point] = ord(" ") if unicodedata.category(chr(point))[0] in "PS" else point
+        return self[point]
+
+
+_unpunctuated = _Unpunctuated()
+
+
+def fold(text: str) -> str:
+    """`text` in NFKC, case folded, with blanks collapsed."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+def bare(text: str) -> str:
+    """`fold(text)` with punctuation and symbols as blanks; a text of nothing else stays as it is."""
+    folded = fold(text)
+    return " ".join(folded.translate(_unpunctuated).split()) or folded
+
+
+def duplicate_key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Equal for rows that ask the same: task, system message and user turns; the rest is the teacher's to say."""
+    asked = [part for m in row["messages"] if m["role"] != "assistant" for part in (m["role"], fold(m["content"]))]
+    return (row["task"], *asked)
+
+
+def contamination_key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Equal for rows whose question is the same: task and user turns, without case and punctuation."""
+    asked = [bare(m["content"]) for m in row["messages"] if m["role"] == "user"]
+    return (row["task"], *(asked[-1:] if get_task(row["task"]).single_turn else asked))

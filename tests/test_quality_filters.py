@@ -1,0 +1,56 @@
+"""Row filters: one reason each, and none for good answers."""
+
+import pytest
+
+from distill_dagster.quality.filters import Candidate, first_reason
+from distill_dagster.tasks import get_task
+
+
+def reason(text, task="qa", labels=None, reference=(), gold_agreement=False, **teacher):
+    kind = get_task(task)
+    row = {"raw_text": text, "status": "ok", "finish_reason": "stop", **teacher}
+    answer = kind.parse(text or "", labels)
+    return first_reason(Candidate({}, row, kind, labels, list(reference), answer, gold_agreement))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "slug"),
+    [
+        (None, {"status": "failed", "finish_reason": "error"}, "failed"),
+        ("neutral", {"task": "nli", "finish_reason": "length"}, "truncated"),
+        ("neutral", {"task": "nli", "finish_reason": "content_filter"}, "unfinished"),
+        ("  \n", {}, "empty"),
+        (None, {}, "empty"),
+        ("None.", {}, "placeholder"),
+        ("N/A", {"task": "conversation"}, "placeholder"),
+        ("null", {"task": "classification"}, "placeholder"),
+        ("I'm sorry, but I can't help with that.", {}, "refusal"),
+        ("I’m sorry, but I cannot assist you with this request.", {"task": "conversation"}, "refusal"),
+        ("As an AI language model, I do not know", {}, "refusal"),
+        ("I cannot assist with that. #### 4", {"task": "math"}, "refusal"),
+        ("perhaps", {"task": "nli"}, "off_form"),
+        ("many", {"task": "math"}, "off_form"),
+        ("refund", {"task": "classification", "labels": ["card"]}, "off_form"),
+        ("4", {"task": "math", "reference": ["5"], "gold_agreement": True}, "gold_disagreement"),
+    ],
+)
+def test_each_reason(text, options, slug):
+    assert reason(text, **options) == slug
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("Label: neutral.", {"task": "nli"}),
+        ("none", {"task": "classification", "labels": ["none", "some"]}),
+        ("None", {"reference": ["none"]}),
+        ("I'm sorry, but the table is taken. Shall I try 8 pm?", {"task": "conversation"}),
+        ("Sorry, I could not find a restaurant there.", {"task": "conversation"}),
+        ("I can't help you find a taxi, shall I look for a bus?", {"task": "conversation"}),
+        ("4", {"task": "math", "reference": ["5"]}),
+        ("4", {"task": "math", "gold_agreement": True}),
+        ("dogs", {"task": "summarization", "reference": ["cats"], "gold_agreement": True}),
+    ],
+)
+def test_good_answers_have_no_reason(text, options):
+    assert reason(text, **options) is None
