@@ -1,0 +1,1 @@
+"""Causal language models: pinned, built, loaded, rendered for, and asked."""

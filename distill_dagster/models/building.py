@@ -1,0 +1,145 @@
+"""A new model from an architecture's name: tokenizer from the data, chat template, random weights.
+
+For a student that is made from scratch, and wherever no pretrained model can be had:
+
+    {architecture: llama, settings: {hidden_size: 128, num_hidden_layers: 4}, vocab_size: 2048}
+
+The tokenizer is byte-level BPE, so any text can be written; each role marker is one token. The same rows and the
+same seed give the same files.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import ModelConfig
+from distill_dagster.errors import ModelError
+from distill_dagster.models.quiet import quietly
+
+PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+SPECIAL = [PAD, END, SYSTEM, USER, ASSISTANT]
+
+# Role, text, end; then the marker after which the model answers. Content is a value here and is never a template.
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+)
+OURS = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"}  # follow from the tokenizer
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
+    """A byte-level BPE tokenizer (`PreTrainedTokenizerFast`) with our chat template.
+
+    It holds `vocab_size` tokens, or fewer where the texts have no more pairs to merge.
+
+    Raises:
+        ModelError: there is no text.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    texts = list(texts)
+    if not any(text.strip() for text in texts):
+        raise ModelError("a tokenizer cannot be trained on 0 texts: give training rows, or take a model that has one")
+    tokenizer: Any = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    wrapped: Any = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, clean_up_tokenization_spaces=False
+    )
+    wrapped.add_special_tokens({"additional_special_tokens": [SYSTEM, USER, ASSISTANT]})
+    wrapped.chat_template = CHAT_TEMPLATE
+    return wrapped
+
+
+def build(model: ModelConfig, tokenizer: Any) -> Any:
+    """A model of `model.architecture` with random weights under `model.seed`, as wide as the tokenizer.
+
+    Raises:
+        ModelError: transformers knows no such architecture or setting, or the values do not go together.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    config = _configure(model, str(model.architecture), tokenizer)
+    state = torch.random.get_rng_state()
+    torch.manual_seed(model.seed)
+    try:
+        built = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    except (ValueError, TypeError, KeyError, RuntimeError, AssertionError, ZeroDivisionError) as e:
+        raise ModelError(f"architecture {model.architecture!r} cannot be built from {model.settings}: {e}") from e
+    finally:
+        torch.random.set_rng_state(state)
+    built.generation_config = GenerationConfig(eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
+    return built
+
+
+def _configure(model: ModelConfig, architecture: str, tokenizer: Any) -> Any:
+    """The architecture's config, every setting known to it."""
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if architecture not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        near = ", ".join(_near(architecture, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES))
+        raise ModelError(
+            f"transformers has no causal language model of type {architecture!r}; "
+            + (f"did you mean {near}?" if near else "use a model type such as llama, qwen3 or gpt2")
+        )
+    _check_settings(model, AutoConfig.for_model(architecture))
+    ids = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
+    try:
+        return AutoConfig.for_model(architecture, **{**model.settings, "vocab_size": len(tokenizer), **ids})
+    except (StrictDataclassError, ValueError, TypeError, KeyError, ZeroDivisionError) as e:
+        raise ModelError(f"settings of architecture {architecture!r} are refused: {' '.join(str(e).split())}") from e
+
+
+def _check_settings(model: ModelConfig, default: Any) -> None:
+    """Refuse settings that the config class would swallow without effect."""
+    known = set(default.to_dict()) | set(default.attribute_map)
+    unknown, ours = sorted(set(model.settings) - known), sorted(OURS & set(model.settings))
+    problems = [f"no setting {name!r}" + _hint(name, known) for name in unknown]
+    problems += [f"{name!r} follows from the tokenizer (see `vocab_size` of the model)" for name in ours]
+    if problems:
+        raise ModelError(f"architecture {model.architecture!r}: {'; '.join(problems)}")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = _near(name, known)
+    return f" (did you mean {', '.join(near)}?)" if near else ""
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.7)
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write weights (safetensors), config, generation config and tokenizer into `folder`."""
+    with quietly():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def parameter_count(model: Any) -> int:
+    """Number of weights, embeddings included, tied ones counted once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def short_name(architecture: str, parameters: int) -> str:
+    """A new model's name for people: `llama-1.2M`, `gpt2-860K`."""
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if parameters >= size:
+            number = parameters / size
+            return f"{architecture}-{number:.0f}{letter}" if number >= 100 else f"{architecture}-{number:.1f}{letter}"
+    return f"{architecture}-{parameters}"

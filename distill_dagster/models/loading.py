@@ -1,0 +1,135 @@
+"""A pinned model in memory, ready to answer; the two last ones stay there.
+
+A shard asks for the teacher, the next shard asks for it again: loading an 8-billion-parameter model takes a
+minute, so a process keeps the two models that it used last: two, because a benchmark goes from teacher to student.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.errors import ModelError
+from distill_dagster.models.pinning import count_parameters
+from distill_dagster.models.quiet import quietly
+from distill_dagster.requests import ModelRef
+
+KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in evaluation mode on a device, and its tokenizer, which pads on the left."""
+
+    model: Any  # transformers.PreTrainedModel
+    tokenizer: Any  # transformers.PreTrainedTokenizerBase
+    device: str
+    dtype: str  # float32 | bfloat16
+    ref: ModelRef
+
+
+_kept: "OrderedDict[tuple[str, str, str, str], LoadedModel]" = OrderedDict()
+_lock = threading.Lock()
+
+
+def load(ref: ModelRef, device: str) -> LoadedModel:
+    """The model on `device`, from memory if it was used lately.
+
+    Raises:
+        ModelError: it is not there, is no causal language model, or has no chat template.
+    """
+    dtype = dtype_name(ref.dtype, device)
+    key = (ref.path, ref.revision, dtype, device)
+    with _lock:
+        if key not in _kept:
+            while len(_kept) >= KEPT:
+                _kept.popitem(last=False)
+            _kept[key] = _open(ref, device, dtype)
+        _kept.move_to_end(key)
+        return _kept[key]
+
+
+def forget() -> None:
+    """Drop every model that is kept in memory, such as before training on the same device."""
+    import torch
+
+    with _lock:
+        _kept.clear()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def dtype_name(dtype: str, device: str) -> str:
+    """`auto` resolved: bfloat16 on a GPU, float32 on a CPU, where bfloat16 is slower and coarser."""
+    return dtype if dtype != "auto" else "bfloat16" if device.startswith("cuda") else "float32"
+
+
+def _open(ref: ModelRef, device: str, dtype: str) -> LoadedModel:
+    tokenizer = open_tokenizer(Path(ref.path))
+    model = open_model(Path(ref.path), dtype)
+    tokenizer.padding_side = "left"
+    return LoadedModel(model.to(device).eval(), tokenizer, device, dtype, ref)
+
+
+def open_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model's folder, with a padding token and a chat template.
+
+    Raises:
+        ModelError: it cannot be read, or has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quietly():
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as e:
+        raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(e)}") from e
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"{folder} has no chat template, so nobody knows how messages become its text: use the instruct version of "
+            "this model, or save a `chat_template.jinja` beside its tokenizer"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked, so any token will do
+    return tokenizer
+
+
+def open_model(folder: Path, dtype: str) -> Any:
+    """The weights of a model's folder, on the CPU, with a generation config that says only how answers end.
+
+    A checkpoint's own sampling defaults, such as a repetition penalty, would otherwise enter every request unseen.
+
+    Raises:
+        ModelError: the folder is gone, is no causal language model, or its weights do not fit its config.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    if not folder.is_dir():
+        raise ModelError(f"model folder {folder} is gone; materialize the asset that made it again")
+    count_parameters(folder)  # refuses pickled and torn weights
+    try:
+        with quietly():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, json.JSONDecodeError) as e:
+        raise ModelError(f"{folder} cannot be loaded as a causal language model: {_first_line(e)}") from e
+    ends, pad = model.generation_config.eos_token_id, model.generation_config.pad_token_id
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=pad)
+    return model
+
+
+def stored_dtype(folder: Path) -> Any:
+    """The dtype that a model's weights are stored in, so that training it does not double its size on disk."""
+    import torch
+    from transformers import AutoConfig
+
+    dtype: Any = AutoConfig.from_pretrained(folder, local_files_only=True).dtype
+    return dtype if dtype is not None else torch.float32
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,136 @@
+"""From a model's name in the config to files that will not change: a folder and a revision.
+
+A local folder is pinned by a hash of the files that are read from it, a model on the Hugging Face hub by the
+commit that `main` (or the `revision` that was asked for) points to:
+
+    name: /models/llama-3.2-1b    -> path /models/llama-3.2-1b, revision 5f1c… (sha256 over names and contents)
+    name: Qwen/Qwen2.5-0.5B       -> path ~/.cache/huggingface/…/snapshots/060db64…, revision 060db64…
+
+Weights are read as safetensors only: a pickled `pytorch_model.bin` runs code when it is opened.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import ModelConfig
+from distill_dagster.errors import ModelError
+from distill_dagster.models.quiet import quietly
+from distill_dagster.records import sha256
+from distill_dagster.requests import ModelRef
+from distill_dagster.storage import file_sha256
+
+READ_FILES = [  # what a revision covers, and all that is fetched from the hub
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "*.jinja",
+]
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def pin(model: ModelConfig) -> ModelRef:
+    """Resolve an existing model: a folder is hashed, a hub name is fetched (or found in the local cache).
+
+    Raises:
+        ModelError: it is nowhere, is not the revision that was asked for, or has no safetensors weights.
+    """
+    assert model.name is not None, "a model made from an architecture is built, not pinned"
+    folder = Path(model.name).expanduser()
+    if folder.is_dir():
+        return pin_folder(folder, name=folder.name, dtype=model.dtype, revision=model.revision)
+    if folder.is_absolute() or model.name.startswith("."):
+        raise ModelError(f"model folder {folder} is not there; correct `model.name`, or give a model's name on the hub")
+    path = _fetch(model.name, model.revision)
+    return ModelRef(
+        path=str(path), name=model.name, revision=path.name, dtype=model.dtype, parameters=count_parameters(path)
+    )
+
+
+def pin_folder(folder: Path, *, name: str, dtype: str = "auto", revision: str | None = None) -> ModelRef:
+    """Pin a model's folder by its contents.
+
+    Raises:
+        ModelError: it holds no model, only pickled weights, or other files than `revision` says.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} holds no config.json: name the folder that `save_pretrained` wrote")
+    parameters = count_parameters(folder)
+    found = folder_revision(folder)
+    if revision is not None and revision != found:
+        raise ModelError(
+            f"{folder} is pinned to revision {revision} and its files hash to {found}: remove `revision` to take "
+            "the files as they are, or bring back the ones that were pinned"
+        )
+    return ModelRef(path=str(folder.resolve()), name=name, revision=found, dtype=dtype, parameters=parameters)
+
+
+def folder_revision(folder: Path) -> str:
+    """Hex SHA-256 over the names and hashes of the files that a model is read from."""
+    files = sorted({p for pattern in READ_FILES for p in folder.glob(pattern) if p.is_file()})
+    return sha256("".join(f"{p.name} {file_sha256(p)}\n" for p in files))
+
+
+def count_parameters(folder: Path) -> int:
+    """Number of weights in a folder's safetensors files, from their headers alone; tied ones are stored once.
+
+    Raises:
+        ModelError: there are none, or one is torn.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        pickled = next((p.name for pattern in PICKLED for p in folder.glob(pattern)), None)
+        found = f"only pickled weights ({pickled}), which run code when opened" if pickled else "no weights"
+        raise ModelError(
+            f"{folder} holds {found}; save the model with `save_pretrained(...)`, which writes model.safetensors"
+        )
+    return sum(_header_parameters(path) for path in files)
+
+
+def _header_parameters(path: Path) -> int:
+    """Sum of the shapes in a safetensors header: 8 bytes of length, then that much JSON, then the data."""
+    try:
+        with path.open("rb") as f:
+            length = min(int.from_bytes(f.read(8), "little"), path.stat().st_size)
+            header: dict[str, Any] = json.loads(f.read(length))
+        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
+        size = 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0)
+        parameters = sum(math.prod(entry["shape"]) for entry in tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise ModelError(
+            f"{path} is no safetensors file ({type(e).__name__}: {e}); fetch or save the model again"
+        ) from e
+    if path.stat().st_size != size:
+        raise ModelError(
+            f"{path} is torn: it has {path.stat().st_size:,} bytes of {size:,}; fetch or save the model again"
+        )
+    return parameters
+
+
+def _fetch(name: str, revision: str | None) -> Path:
+    """The snapshot folder of a hub model, whose name is the commit."""
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    way_out = (
+        "give a folder in `model.name`, put the model into the local Hugging Face cache, or set HF_TOKEN if it is gated"
+    )
+    try:
+        with quietly():
+            return Path(snapshot_download(name, revision=revision, allow_patterns=READ_FILES))
+    except HFValidationError as e:
+        raise ModelError(f"model {name!r} is neither a folder nor a name on the hub ({e}); correct `model.name`") from e
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as e:
+        reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise ModelError(
+            f"model {name!r} (revision {revision or 'newest'}) is no local folder and cannot be had from the hub: "
+            f"{reason}. {way_out[0].upper()}{way_out[1:]}"
+        ) from e

@@ -1,0 +1,86 @@
+"""Messages to text to token ids, in one place, so that training and decoding see the same tokens.
+
+A row of a sentiment task under the template of `models/building.py`:
+
+    messages  [{"role": "user", "content": "Great film."}]
+    prompt    <|user|>Great film.<|end|><|assistant|>
+    answer                                           positive<|end|>
+
+The prompt is tokenized on its own, because at inference nothing follows it yet; the answer is tokenized on its
+own too, up to and including the first end-of-sequence token that the template puts behind it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_dagster.errors import ModelError
+
+# Templates ignore variables that they do not read; Qwen3's puts an empty thought in place of a long one.
+TEMPLATE_OPTIONS = {"enable_thinking": False}
+
+
+class RenderError(ModelError):
+    """A chat template cannot render a row, or renders its answer somewhere else than behind its prompt (E015)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A row that trains: `ids[:answer_start]` is the prompt, the rest the answer and its end."""
+
+    ids: list[int]
+    answer_start: int
+
+
+def _render(tokenizer: Any, messages: Sequence[Mapping[str, str]], generate: bool) -> str:
+    from jinja2 import TemplateError
+
+    plain = [{"role": m["role"], "content": m["content"]} for m in messages]
+    try:
+        return tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=generate, **TEMPLATE_OPTIONS)
+    except TemplateError as e:
+        roles = ", ".join(m["role"] for m in plain)
+        raise RenderError(f"the chat template refuses messages with the roles {roles}: {e}") from e
+
+
+def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
+    """The text that the model continues: `messages` and the marker that opens the answer.
+
+    Raises:
+        RenderError: the template refuses the messages, such as a system message that it does not know.
+    """
+    return _render(tokenizer, messages, generate=True)
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a rendered text; nothing is added, the template has put every marker where it belongs."""
+    return tokenizer(text, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+
+
+def end_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
+    """The tokens that end an answer: the generation config's (a chat model may have several), else the tokenizer's."""
+    named = generation_config.eos_token_id if generation_config is not None else None
+    named = tokenizer.eos_token_id if named is None else named
+    return list(named) if isinstance(named, list | tuple) else [named] if named is not None else []
+
+
+def encode_example(tokenizer: Any, messages: Sequence[Mapping[str, str]], answer: str, ends: Sequence[int]) -> Encoded:
+    """The ids of a prompt and its answer, ending in one of `ends`.
+
+    Raises:
+        RenderError: the template refuses the row, or does not render it as the prompt followed by the answer.
+    """
+    answer = answer.strip()  # many templates do; the edges carry no meaning
+    prompt = render_prompt(tokenizer, messages)
+    whole = _render(tokenizer, [*messages, {"role": "assistant", "content": answer}], generate=False)
+    if not whole.startswith(prompt + answer):
+        raise RenderError(
+            f"the chat template renders the row as {whole[-80:]!r}, which does not continue its prompt "
+            f"{prompt[-40:]!r} with the answer {answer[:40]!r}; use a template "
+            "whose generation prompt is a prefix of the full text"
+        )
+    closing = encode(tokenizer, whole[len(prompt) + len(answer) :])
+    first_end = next((i for i, token in enumerate(closing) if token in ends), None)
+    ending = closing[: first_end + 1] if first_end is not None else list(ends[:1])
+    prompt_ids = encode(tokenizer, prompt)
+    return Encoded(ids=[*prompt_ids, *encode(tokenizer, answer), *ending], answer_start=len(prompt_ids))

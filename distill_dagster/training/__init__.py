@@ -1,0 +1,1 @@
+"""Full fine-tuning of causal language models on answers, resumable at every checkpoint."""

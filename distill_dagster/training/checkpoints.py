@@ -1,0 +1,78 @@
+"""Which of the Trainer's checkpoints count: those whose success marker is there, with the hash of every file.
+
+The Trainer writes a checkpoint file by file into its final folder, so a killed process leaves half of one. The
+marker is written behind it, atomically:
+
+    runs/3f2a9c…/checkpoint-200/model.safetensors, optimizer.pt, …, complete.json     counts
+    runs/3f2a9c…/checkpoint-300/model.safetensors                                     torn: deleted on resume
+
+The folder above is named by a fingerprint of all that the run is made of; checkpoints of another run are deleted.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from distill_dagster.storage import file_sha256, fsync, write_text
+
+MARKER = "complete.json"
+NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def run_folder(work: Path, fingerprint: str) -> Path:
+    """The folder of this run's checkpoints; what other runs left in `work` is deleted."""
+    runs = work / "runs"
+    folder = runs / fingerprint[:16]
+    for other in runs.iterdir() if runs.is_dir() else ():
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def mark(checkpoint: Path) -> None:
+    """Declare a checkpoint complete: fsync its files, then write their hashes into the marker."""
+    files = _files(checkpoint)
+    for path in files.values():
+        fsync(path)
+    write_text(checkpoint / MARKER, json.dumps({name: file_sha256(path) for name, path in files.items()}, indent=1))
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether the marker is there and every file is the one that it names."""
+    try:
+        marked: dict[str, str] = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    files = _files(checkpoint)
+    return files.keys() == marked.keys() and all(file_sha256(path) == marked[name] for name, path in files.items())
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint to resume from; every torn one is deleted.
+
+    A checkpoint whose best predecessor is gone does not count either: the run could no longer return to it.
+    """
+    found = sorted((p for p in folder.iterdir() if NAME.fullmatch(p.name)), key=step_of)
+    for checkpoint in [p for p in found if not is_complete(p)]:
+        shutil.rmtree(checkpoint)
+    complete = [p for p in found if p.is_dir()]
+    return next((p for p in reversed(complete) if _best_is_there(p)), None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step that a checkpoint was written after."""
+    match = NAME.fullmatch(checkpoint.name)
+    assert match is not None, checkpoint
+    return int(match.group(1))
+
+
+def _best_is_there(checkpoint: Path) -> bool:
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    best = state.get("best_model_checkpoint")
+    return best is None or (checkpoint.parent / Path(best).name).is_dir()
+
+
+def _files(checkpoint: Path) -> dict[str, Path]:
+    return {p.name: p for p in sorted(checkpoint.iterdir()) if p.is_file() and p.name != MARKER}

@@ -1,0 +1,95 @@
+"""What is learned, as token ids: rows of messages and an answer, tokenized once with `datasets`.
+
+    {"messages": [user "Great film."], "answer": "positive"}
+    ->  input_ids  [3, 812, 95, 14, 1, 4,  640, 1]        prompt, answer, end token
+        answer_start                       6              the loss begins here
+
+A row that is too long is refused and not cut, because half an answer teaches to stop in the middle.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.errors import TrainingError
+from distill_dagster.models.quiet import quietly
+from distill_dagster.models.rendering import RenderError, encode_example
+from distill_dagster.tasks.prompts import prompts_of
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Tokenized rows (`datasets.Dataset` with `input_ids`, `answer_start`, `length`) and why others were refused."""
+
+    train: Any
+    validation: Any
+    counts: dict[str, int]
+
+    @property
+    def train_tokens(self) -> int:
+        """Tokens in one pass over the training rows, prompts included."""
+        return sum(self.train["length"])
+
+
+def gold_examples(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """The gold answers of raw rows as examples, and how many prompts have none.
+
+    A single-turn row teaches its first reference, a conversation each of its own assistant turns.
+    """
+    examples, without = [], 0
+    for row in rows:
+        for prompt in prompts_of(row):
+            if prompt.reference:
+                example = {"split": row["split"], "messages": prompt.messages, "answer": prompt.reference[0]}
+                examples.append(example)
+            else:
+                without += 1
+    return examples, without
+
+
+def read_examples(path: Path, cache: Path) -> Any:
+    """The validated set (`records.EXAMPLE`) as a memory-mapped dataset."""
+    from datasets import Dataset
+
+    with quietly():
+        return Dataset.from_parquet(str(path), cache_dir=str(cache), columns=["split", "messages", "answer"])
+
+
+def tokenize(examples: Any, tokenizer: Any, ends: Sequence[int], max_length: int) -> TrainingSet:
+    """Tokenize `examples` (a dataset with `split`, `messages`, `answer`) and part them by split.
+
+    Raises:
+        TrainingError: no training row is left.
+    """
+
+    def encode_row(row: dict[str, Any]) -> dict[str, Any]:
+        try:
+            encoded = encode_example(tokenizer, row["messages"], row["answer"], ends)
+        except RenderError:
+            return {"input_ids": [], "answer_start": 0, "length": 0, "refused": "E015"}
+        length = len(encoded.ids)
+        refused = "too_long" if length > max_length else ""
+        return {"input_ids": encoded.ids, "answer_start": encoded.answer_start, "length": length, "refused": refused}
+
+    with quietly():
+        encoded = examples.map(encode_row, remove_columns=["messages", "answer"], keep_in_memory=True)
+    refused, splits = encoded["refused"], encoded["split"]
+    kept = {
+        split: [i for i, (code, own) in enumerate(zip(refused, splits, strict=True)) if not code and own == split]
+        for split in SPLITS
+    }
+    counts = {f"{split}_rows": len(kept[split]) for split in SPLITS}
+    counts |= {code: sum(c == code for c in refused) for code in ("too_long", "E015")}
+    if not kept["train"]:
+        raise TrainingError(
+            f"0 of {len(splits):,} rows can train: {counts['too_long']:,} are longer than max_length {max_length}, "
+            f"{counts['E015']:,} are not rendered as prompt and answer by the chat template (E015), and "
+            f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, or add training rows"
+        )
+    columns = encoded.select_columns(["input_ids", "answer_start", "length"])
+    with quietly():
+        train, validation = (columns.select(kept[s]).flatten_indices(keep_in_memory=True) for s in SPLITS)
+    return TrainingSet(train, validation, counts)

@@ -1,0 +1,116 @@
+"""Resolve a model or make it, and fit it to gold answers if asked: `teacher_model` and `student_base`.
+
+{name: /models/llama}                     -> model.json that points to the folder, and its revision
+{architecture: llama, settings: …}        -> model/ with a tokenizer and random weights
+either of them, with `fit`                -> model/ trained on the gold answers of the training rows
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distill_dagster import records
+from distill_dagster.config import TrainingConfig
+from distill_dagster.errors import TrainingError
+from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer
+from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
+from distill_dagster.models.pinning import pin
+from distill_dagster.models.rendering import end_ids
+from distill_dagster.requests import ModelRef, PrepareRequest, write_ref
+from distill_dagster.storage import Produced
+from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
+from distill_dagster.training.output import training_facts, write_history, write_model
+from distill_dagster.training.training import Outcome, train
+
+
+def prepare_model(request: PrepareRequest, device: str) -> Produced:
+    """Write `model.json` into `request.out`, and `model/` beside it when the model is new or fitted.
+
+    Raises:
+        ModelError: the model is not there, or cannot be built as asked.
+        TrainingError: it is to be fitted and no training row has a gold answer, or the loss is no longer finite.
+    """
+    if request.model.name is not None and request.fit is None:
+        ref = pin(request.model)
+        write_ref(Path(request.out), ref)
+        return Produced(ref.revision, {"parameters": ref.parameters}, {"name": ref.name, "origin": "existing"})
+    model, tokenizer, base = _start(request)
+    if request.fit is None:
+        ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=request.model.dtype)
+        return Produced(ref.revision, _size(model, tokenizer), {"name": ref.name, "origin": "built"})
+    return _fit(request, model, tokenizer, base, request.fit, device)
+
+
+def _size(model: Any, tokenizer: Any) -> dict[str, int]:
+    return {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
+
+
+def _start(request: PrepareRequest) -> tuple[Any, Any, ModelRef]:
+    """Weights, tokenizer and identity of what is fitted or published: an existing model's, or new ones."""
+    if request.model.name is not None:
+        ref = pin(request.model)
+        return open_model(Path(ref.path), "float32"), open_tokenizer(Path(ref.path)), ref
+    tokenizer = (
+        open_tokenizer(Path(request.tokenizer_of))
+        if request.tokenizer_of is not None
+        else train_tokenizer(_texts(request.rows), request.model.vocab_size)
+    )
+    model = build(request.model, tokenizer)
+    parameters = parameter_count(model)
+    name = short_name(str(request.model.architecture), parameters)
+    made_of = records.canonical_json([request.model.model_dump(), records.sha256(tokenizer.backend_tokenizer.to_str())])
+    return model, tokenizer, ModelRef(path="", name=name, revision=records.sha256(made_of), parameters=parameters)
+
+
+def _texts(paths: list[str]) -> Iterator[str]:
+    """What a tokenizer is trained on: messages and gold answers of the training rows, never of held-out ones."""
+    for path in paths:
+        for row in records.read_table(Path(path), columns=["split", "messages", "reference"]):
+            if row["split"] == "train":
+                yield from (message["content"] for message in row["messages"])
+                yield from row["reference"] or ()
+
+
+def _fit(
+    request: PrepareRequest, model: Any, tokenizer: Any, base: ModelRef, config: TrainingConfig, device: str
+) -> Produced:
+    data, without_gold = _gold_set(request, model, tokenizer, config.max_length)
+    label, work = f"fit {request.role} {base.name}", Path(request.work)
+    outcome = train(model, tokenizer, data, config, device=device, work=work, base=base.revision, label=label)
+    if request.model.name is not None:
+        model.to(stored_dtype(Path(base.path)))
+    ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=request.model.dtype)
+    write_history(Path(request.out), outcome)
+    return Produced(
+        ref.revision,
+        _counts(data, outcome, without_gold) | _size(model, tokenizer),
+        _facts(base, outcome, config, device),
+    )
+
+
+def _gold_set(request: PrepareRequest, model: Any, tokenizer: Any, max_length: int) -> tuple[TrainingSet, int]:
+    from datasets import Dataset
+
+    examples, without_gold = gold_examples(row for path in request.rows for row in records.read_table(Path(path)))
+    if not any(example["split"] == "train" for example in examples):
+        raise TrainingError(
+            f"the {request.role} is to be fitted and 0 of {len(examples) + without_gold:,} prompts are for training "
+            "and have a gold answer: add references to the training files, or remove `fit` and name a model "
+            "that can answer"
+        )
+    ends = end_ids(tokenizer, model.generation_config)
+    return tokenize(Dataset.from_list(examples), tokenizer, ends, max_length), without_gold
+
+
+def _counts(data: TrainingSet, outcome: Outcome, without_gold: int) -> dict[str, int]:
+    return {**data.counts, "no_gold": without_gold, "train_tokens": data.train_tokens, "steps": outcome.steps}
+
+
+def _facts(base: ModelRef, outcome: Outcome, config: TrainingConfig, device: str) -> dict[str, Any]:
+    return {
+        "name": base.name,
+        "origin": "fitted",
+        "base_revision": base.revision,
+        "device": device,
+        **training_facts(outcome, config),
+    }

@@ -1,0 +1,43 @@
+"""What is trained is what the template renders: prompt, answer, and the token that ends it."""
+
+import pytest
+
+from distill_dagster.models.building import train_tokenizer
+from distill_dagster.models.rendering import RenderError, encode, encode_example, render_prompt
+
+MESSAGES = [{"role": "user", "content": "Which colour?"}]
+
+
+@pytest.fixture
+def tokenizer():
+    return train_tokenizer(["Which colour?", "red"], 300)
+
+
+def test_an_example_is_the_prompt_the_answer_and_one_end(tokenizer):
+    encoded = encode_example(tokenizer, MESSAGES, "red", [tokenizer.eos_token_id])
+    assert encoded.ids[: encoded.answer_start] == encode(tokenizer, render_prompt(tokenizer, MESSAGES))
+    assert tokenizer.decode(encoded.ids[encoded.answer_start :]) == "red<|end|>"
+
+
+def test_an_answer_ends_at_the_end_token_of_the_template_and_not_behind_it(tokenizer):
+    tokenizer.chat_template = tokenizer.chat_template.replace("'<|end|>'", "'<|end|>\\n'")
+    encoded = encode_example(tokenizer, MESSAGES, "red", [tokenizer.eos_token_id])
+    assert tokenizer.decode(encoded.ids[encoded.answer_start :]) == "red<|end|>"
+
+
+def test_a_template_without_an_end_token_gets_one(tokenizer):
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }} {% endfor %}"
+    encoded = encode_example(tokenizer, MESSAGES, "red", [tokenizer.eos_token_id])
+    assert encoded.ids[-1] == tokenizer.eos_token_id
+
+
+def test_a_template_that_rewrites_the_answer_is_refused(tokenizer):
+    tokenizer.chat_template = tokenizer.chat_template.replace("message['content']", "message['content'] | upper")
+    with pytest.raises(RenderError, match="does not continue its prompt"):
+        encode_example(tokenizer, MESSAGES, "red", [tokenizer.eos_token_id])
+
+
+def test_a_template_that_refuses_a_role_is_quoted(tokenizer):
+    tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(RenderError, match="roles user: System role not supported"):
+        render_prompt(tokenizer, MESSAGES)
