@@ -1,0 +1,184 @@
+"""One model on the held-out rows: its answers, how good they are, and what they cost.
+
+The teacher's, the baseline's and the student's benchmark are this one function over three models, so that nothing
+but the model differs: same rows, same prompts, greedy. What it says of one model (shortened):
+
+    {"role": "student", "score": 0.912, "interval": [0.878, 0.937], "items": 400,
+     "by_task": {"nli": {"headline": "accuracy", "metrics": {"accuracy": 0.912, "macro_f1": 0.909},
+                         "items": 400, "interval": [0.878, 0.937]}},
+     "unparsable": 3, "truncated": 1, "failed": 0, "unscored": 0,
+     "speed": {…}, "memory": {…}, "parameters": 917760, "bytes_on_disk": 3704120, "hardware": {…}, …}
+
+An answer that cannot be parsed, was cut off at the token limit, or could not be given because the prompt does not
+fit the model's context counts as wrong, and is counted. A row without a reference is answered and not scored.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill_dagster import records
+from distill_dagster.config import EvaluationConfig
+from distill_dagster.errors import DataError
+from distill_dagster.evaluation import metrics
+from distill_dagster.evaluation.speed import SpeedRequest, measure
+from distill_dagster.evaluation.statistics import Interval, item_scores, mean_interval
+from distill_dagster.models.decoding import Completion, complete
+from distill_dagster.models.loading import forget, load
+from distill_dagster.models.pinning import READ_FILES
+from distill_dagster.progress import track
+from distill_dagster.requests import BenchmarkRequest
+from distill_dagster.storage import Produced
+from distill_dagster.tasks import get_task
+from distill_dagster.tasks.prompts import Prompt, prompts_of
+
+Row = Mapping[str, Any]
+
+
+def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
+    """Write predictions.parquet and benchmark.json into `request.out`.
+
+    Speed is measured first, while this process holds no model that would compete for the device.
+
+    Raises:
+        DataError: no held-out row has a reference, or two have the same id.
+        ModelError: the model cannot be loaded.
+        ComputeError: the process that measures speed and memory failed.
+    """
+    rows = records.read_table(Path(request.rows))
+    asked = [(row, prompt) for row in rows for prompt in prompts_of(row)]
+    _check(rows, asked, request.rows)
+    forget()
+    measured = measure(
+        SpeedRequest(
+            model=request.model,
+            device=device,
+            prompts=draw_prompts([prompt for _, prompt in asked], request.evaluation),
+            max_new_tokens=request.max_new_tokens,
+        )
+    )
+    predictions = _predict(request, device, asked)
+    counts = {"rows": len(rows), "predictions": len(predictions), **_count(predictions)}
+    facts = {
+        "role": request.role,
+        "model": request.model.model_dump(exclude={"path"}),
+        **score_predictions(predictions, request.evaluation),
+        **counts,
+        "max_new_tokens": request.max_new_tokens,
+        "bytes_on_disk": bytes_on_disk(Path(request.model.path)),
+        **measured,
+    }
+    out = Path(request.out)
+    records.write_table(out / "predictions.parquet", predictions, records.PREDICTION)
+    (out / "benchmark.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Produced(records.sha256(records.canonical_json([facts, predictions])), counts, facts)
+
+
+def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) -> None:
+    twice = [row_id for row_id, times in Counter(row["row_id"] for row in rows).items() if times > 1]
+    if twice:
+        raise DataError(
+            f"{path}: {len(twice)} row ids stand for several rows (such as {min(twice)!r}); give each row its own id"
+        )
+    if not any(prompt.reference for _, prompt in asked):
+        raise DataError(
+            f"{path}: none of {len(rows)} held-out rows has a reference, so nothing can be scored; end each test row "
+            "with an assistant turn that holds the gold answer, or give it `reference`"
+        )
+
+
+def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> list[list[dict[str, str]]]:
+    """The prompts that are timed: drawn by seed without replacement, or all where there are too few."""
+    count = min(evaluation.latency_requests, len(prompts))
+    drawn = np.random.default_rng(evaluation.seed).choice(len(prompts), size=count, replace=False)
+    return [prompts[i].messages for i in drawn]
+
+
+def _predict(request: BenchmarkRequest, device: str, asked: Sequence[tuple[Row, Prompt]]) -> list[dict[str, Any]]:
+    """One prediction row a prompt, in order."""
+    loaded = load(request.model, device)
+    with track(f"benchmark {request.role}", total=len(asked)) as advance:
+        completions = complete(
+            loaded,
+            [prompt.messages for _, prompt in asked],
+            max_new_tokens=request.max_new_tokens,
+            batch_tokens=request.evaluation.batch_tokens,
+            advance=advance,
+        )
+    return [
+        judge(request, row, prompt, completion) for (row, prompt), completion in zip(asked, completions, strict=True)
+    ]
+
+
+def judge(request: BenchmarkRequest, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
+    """The prediction row (`records.PREDICTION`) of one answer; only an answer that ended by itself is parsed."""
+    task = get_task(row["task"])
+    parsed = task.parse(completion.text, request.labels) if completion.finish_reason == "stop" else None
+    return {
+        "row_id": row["row_id"],
+        "turn": prompt.turn,
+        "task": row["task"],
+        "model": request.role,
+        "prediction": completion.text,
+        "parsed": parsed,
+        "reference": prompt.reference,
+        "score": task.score(parsed, prompt.reference) if prompt.reference else None,
+        "finish_reason": completion.finish_reason,
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+        "latency_ms": completion.latency_ms,
+    }
+
+
+def _count(predictions: Sequence[Row]) -> dict[str, int]:
+    """Predictions that are not a parsed answer, by why; the four do not overlap but for `unscored`."""
+    stopped = [row for row in predictions if row["finish_reason"] == "stop"]
+    return {
+        "unparsable": sum(row["parsed"] is None for row in stopped),
+        "truncated": sum(row["finish_reason"] == "length" for row in predictions),
+        "failed": sum(row["finish_reason"] == "error" for row in predictions),
+        "unscored": sum(row["score"] is None for row in predictions),
+    }
+
+
+def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) -> dict[str, Any]:
+    """`score` (mean over items), its `interval`, `items`, and the same with every metric `by_task`.
+
+    A conversation is one item. Its metrics in `by_task` are means over turns, its interval is over conversations.
+    """
+    scores = list(item_scores(predictions).values())
+    interval = _interval(scores, evaluation)
+    by_task = {}
+    for task, rows in metrics.by_task(predictions).items():
+        items = list(item_scores(rows).values())
+        ends = _interval(items, evaluation)
+        by_task[task] = {
+            "headline": get_task(task).metric,
+            "score": math.fsum(items) / len(items),
+            "metrics": metrics.compute(task, rows),
+            "items": len(items),
+            "interval": [ends.low, ends.high],
+        }
+    return {
+        "score": math.fsum(scores) / len(scores),
+        "interval": [interval.low, interval.high],
+        "interval_method": interval.method,
+        "items": len(scores),
+        "by_task": by_task,
+    }
+
+
+def _interval(scores: Sequence[float], evaluation: EvaluationConfig) -> Interval:
+    return mean_interval(scores, resamples=evaluation.resamples, seed=evaluation.seed)
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """Bytes of the files that the model is read from: weights, config, tokenizer, chat template."""
+    return sum(
+        path.stat().st_size for path in {p for pattern in READ_FILES for p in folder.glob(pattern) if p.is_file()}
+    )
