@@ -1,0 +1,143 @@
+"""The workers: functions that need a device, each with a typed request, run in this process or in their own.
+
+    python -m distill_dagster.workers generate_shard --device cuda:0 < request.json
+
+prints the result as JSON. Launched by Dagster Pipes (the `subprocess` backend) the same module takes its
+request from the Pipes context and reports result, progress and user errors as Pipes messages; the only package
+of Dagster that a worker's machine needs is `dagster-pipes`.
+"""
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from distill_dagster.config import Section
+from distill_dagster.errors import ModelError, UserError
+from distill_dagster.progress import listen, log_listener
+from distill_dagster.requests import BenchmarkRequest, GenerateRequest, PrepareRequest, TrainRequest
+from distill_dagster.storage import Produced
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Where a worker's function is, and what it takes. The function is imported only when it runs."""
+
+    function: str  # module:name, called as function(request, device) -> Produced
+    request: type[Section]
+
+    def load(self) -> Callable[[Any, str], Produced]:
+        """Import the function; this is where torch comes in."""
+        module, name = self.function.split(":")
+        return getattr(importlib.import_module(module), name)
+
+
+WORKERS: dict[str, Worker] = {
+    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareRequest),
+    "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateRequest),
+    "train_student": Worker("distill_dagster.training.student:train_student", TrainRequest),
+    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkRequest),
+}
+
+
+def _peak_memory(device: str) -> int:
+    """Most bytes held since the measure was reset: device memory on a GPU, else this process's resident set."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
+    """Run a worker in this process and add what it used to its facts.
+
+    `usage` holds device, seconds, gpu_seconds and peak_memory_bytes. On a CPU the peak is the whole process's,
+    which an inline run shares with whatever ran before it.
+    """
+    worker = WORKERS[name]
+    if not isinstance(request, worker.request):
+        raise TypeError(f"{name} takes a {worker.request.__name__}, got a {type(request).__name__}")
+    if device.startswith("cuda"):
+        _reset_device(device)
+    function, started = worker.load(), time.perf_counter()
+    produced = function(request, device)
+    seconds = time.perf_counter() - started
+    usage = {
+        "device": device,
+        "seconds": round(seconds, 3),
+        "gpu_seconds": round(seconds, 3) if device.startswith("cuda") else 0.0,
+        "peak_memory_bytes": _peak_memory(device),
+    }
+    return replace(produced, facts={**produced.facts, "usage": usage})
+
+
+def _reset_device(device: str) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ModelError(
+            f"{device} was leased, but this torch ({torch.__version__}) finds no CUDA; "
+            "install a CUDA build or set compute.devices: []"
+        )
+    torch.cuda.reset_peak_memory_stats(device)
+
+
+def _die_with_parent() -> None:
+    """End this process when the asset's process does: its device lease ends with it too (Linux only)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _serve_pipes() -> int:
+    """Take the request from Dagster Pipes; results and errors go back as messages, never as pickles."""
+    from dagster_pipes import open_dagster_pipes
+
+    _die_with_parent()
+    with open_dagster_pipes() as pipes:
+        name, device = pipes.get_extra("worker"), pipes.get_extra("device")
+        request = WORKERS[name].request.model_validate(pipes.get_extra("request"))
+        try:
+            with listen(log_listener(pipes.log.info)):
+                produced = run_worker(name, request, device)
+        except UserError as e:
+            pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
+            return 0  # a code other than 0 would make the Pipes client drop the message
+        pipes.report_custom_message({"produced": asdict(produced)})
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one worker: under Pipes if a Pipes context is in the environment, else from standard input."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if "DAGSTER_PIPES_CONTEXT" in os.environ:
+        return _serve_pipes()
+    parser = argparse.ArgumentParser(prog="python -m distill_dagster.workers", description="Run one worker.")
+    parser.add_argument("worker", choices=sorted(WORKERS))
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
+    options = parser.parse_args(arguments)
+    try:
+        request = WORKERS[options.worker].request.model_validate_json(sys.stdin.read())
+        with listen(log_listener(lambda line: print(line, file=sys.stderr))):
+            produced = run_worker(options.worker, request, options.device)
+    except UserError as e:
+        print(f"{type(e).__name__}: {e}", file=sys.stderr)
+        return 2
+    print(json.dumps(asdict(produced)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What Dagster injects into assets: the project, devices, and the place where work runs."""

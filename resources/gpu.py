@@ -1,0 +1,99 @@
+"""Which devices a run may use: whole GPUs of one machine, leased by file locks.
+
+A Dagster pool bounds how many runs are admitted; it neither chooses devices nor weighs ("this training takes
+all eight"). The lease does both. The locks are the operating system's, so a process that dies gives its
+devices back at once, and a lease takes all that it asks for or none, so two asks never deadlock.
+"""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from distill_dagster.config import Need
+from distill_dagster.errors import ComputeError
+
+POLL_SECONDS = 0.5
+
+
+@cache
+def machine_devices() -> dict[str, float]:
+    """CUDA device id -> memory in GB, as nvidia-smi lists them; empty where there is no NVIDIA driver.
+
+    CUDA_VISIBLE_DEVICES, where set, narrows the list: a device that was hidden is not ours to lease.
+    """
+    query = ["nvidia-smi", "--query-gpu=index,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        listing = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found = {index.strip(): float(mib) / 1024 for index, mib in (line.split(",") for line in listing.splitlines())}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return found if visible is None else {d: gb for d, gb in found.items() if d in visible.split(",")}
+
+
+class GpuPool(dg.ConfigurableResource):
+    """The GPUs of this machine, for lease.
+
+    Example:
+        >>> pool = GpuPool(devices=["0", "1"])
+        >>> with pool.lease(Need(gpus=2)) as devices:
+        ...     devices
+        ['0', '1']
+    """
+
+    devices: list[str] | None = None  # None: as nvidia-smi lists them; []: a CPU-only machine
+    lock_folder: str = os.path.join(tempfile.gettempdir(), f"distill-dagster-gpus-{os.getuid()}")
+
+    def usable(self, need: Need) -> list[str]:
+        """Devices that meet a need's memory; devices listed by hand have no known memory and all count."""
+        if self.devices is not None:
+            return list(self.devices)
+        return [device for device, gb in machine_devices().items() if gb >= need.memory_gb]
+
+    @contextlib.contextmanager
+    def lease(self, need: Need) -> Iterator[list[str]]:
+        """Hold `need.gpus` devices while the block runs, waiting for them if others have them; [] means CPU.
+
+        Raises:
+            ComputeError: the machine has too few such devices, and the need does not accept a CPU.
+        """
+        usable = self.usable(need)
+        if need.gpus == 0 or (not usable and need.cpu):
+            yield []
+            return
+        if need.gpus > len(usable):
+            memory = f" with {need.memory_gb:g} GB" if need.memory_gb else ""
+            raise ComputeError(
+                f"{need.gpus} GPU(s){memory} asked for, this machine has {len(usable)}; lower `compute.….gpus`"
+                f"{'' if need.cpu else ' or set `cpu: true`'}, or run on a machine that has them"
+            )
+        Path(self.lock_folder).mkdir(parents=True, exist_ok=True)
+        while (locks := self._acquire(usable, need.gpus)) is None:
+            time.sleep(POLL_SECONDS)
+        try:
+            yield list(locks)
+        finally:
+            for lock in locks.values():
+                lock.release()
+
+    def _acquire(self, usable: list[str], count: int) -> dict[str, FileLock] | None:
+        """Lock `count` free devices, or none at all."""
+        held: dict[str, FileLock] = {}
+        for device in usable:
+            lock = FileLock(Path(self.lock_folder) / f"gpu-{device}.lock")
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=0)
+                held[device] = lock
+            if len(held) == count:
+                return held
+        for lock in held.values():
+            lock.release()
+        return None
