@@ -1,0 +1,63 @@
+"""What the student learns from: the union of all shards' answers, filtered, deduplicated, decontaminated, balanced."""
+
+
+import dagster as dg
+
+from assets.automation import rerun_when_inputs_change
+from assets.previews import preview_rows, schema_of, table_preview
+from assets.publishing import Metadata, publish
+from assets.raw_dataset import eval_dataset, raw_dataset
+from assets.teacher import teacher_outputs
+from distill_dagster import records, steps
+from distill_dagster.storage import Manifest
+from resources.project import ProjectResource
+
+
+def _describe(manifest: Manifest) -> Metadata:
+    rejects = preview_rows(manifest.file(steps.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
+    return {
+        "dagster/row_count": manifest.counts["examples"],
+        "dagster/column_schema": schema_of(records.EXAMPLE),
+        "shards": manifest.facts["shards"],
+        "acceptance": float(manifest.facts["acceptance"]),
+        "facts": dg.MetadataValue.json(manifest.facts),
+        "preview": table_preview(manifest.file(steps.EXAMPLES_FILE), ["row_id", "task", "messages", "answer"]),
+        **({"rejected_rows": rejects} if rejects else {}),
+    }
+
+
+@dg.asset(
+    deps=[raw_dataset, teacher_outputs, eval_dataset],
+    group_name="dataset",
+    kinds={"parquet"},
+    code_version="1",
+    automation_condition=rerun_when_inputs_change(),
+)
+def validated_synthetic_set(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+    """The union over every shard that has a source file; it refuses to be made while a shard is missing."""
+    value = project.value
+    return publish(context, value, lambda out, _: steps.make_synthetic_set(value, out), _describe)
+
+
+@dg.asset_check(asset=validated_synthetic_set, blocking=True)
+def enough_accepted(project: ProjectResource) -> dg.AssetCheckResult:
+    """The filters accept at least `quality.min_acceptance` of the teacher's rows."""
+    manifest, wanted = project.value.store.get("validated_synthetic_set"), project.value.config.quality.min_acceptance
+    share = float(manifest.facts["acceptance"])
+    return dg.AssetCheckResult(
+        passed=share >= wanted,
+        description=f"{manifest.counts['examples']:,} teacher rows are accepted ({share:.1%}); {wanted:.1%} are wanted",
+        metadata={"acceptance": share, "rejected": manifest.counts["rejected"]},
+    )
+
+
+@dg.asset_check(asset=validated_synthetic_set, blocking=True)
+def enough_training_rows(project: ProjectResource) -> dg.AssetCheckResult:
+    """At least `quality.min_train_rows` rows are left to train on (E009)."""
+    manifest, wanted = project.value.store.get("validated_synthetic_set"), project.value.config.quality.min_train_rows
+    have = manifest.counts["train"]
+    return dg.AssetCheckResult(
+        passed=have >= wanted,
+        description=f"{have:,} training rows are left; {wanted:,} are wanted",
+        metadata={"train_rows": have},
+    )

@@ -1,0 +1,122 @@
+"""What is known of the three models: teacher, student before and after distillation, and the report on them.
+
+The three benchmarks are one function over three models, so that only the student's is measured again when only
+the student changed.
+"""
+
+import json
+
+import dagster as dg
+
+from assets.automation import rerun_when_inputs_change
+from assets.previews import table_preview, usage_of
+from assets.publishing import Metadata, explained, publish
+from assets.raw_dataset import eval_dataset
+from assets.student import student_base, student_checkpoint
+from assets.teacher import teacher_model
+from distill_dagster import steps
+from distill_dagster.lineage import answer_tokens
+from distill_dagster.requests import BenchmarkRequest, read_ref
+from distill_dagster.storage import Manifest
+from resources.compute import Compute
+from resources.project import ProjectResource
+
+
+def _describe_benchmark(manifest: Manifest) -> Metadata:
+    facts = manifest.facts
+    low, high = facts["interval"]
+    return {
+        "dagster/row_count": manifest.counts["rows"],
+        "score": float(facts["score"]),
+        "score_interval_95": f"{low:.4f} to {high:.4f}",
+        "parameters": int(facts["parameters"]),
+        "latency": dg.MetadataValue.json(facts["speed"]),
+        "memory": dg.MetadataValue.json(facts["memory"]),
+        "by_task": dg.MetadataValue.json(facts["by_task"]),
+        "hardware": dg.MetadataValue.json({"hardware": facts["hardware"], "versions": facts["versions"]}),
+        "preview": table_preview(
+            manifest.file(steps.PREDICTIONS_FILE), ["row_id", "task", "prediction", "score", "finish_reason"]
+        ),
+        **usage_of(facts),
+    }
+
+
+def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"{role}_benchmark",
+        description=f"{what} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding.",
+        deps=[eval_dataset, model],
+        group_name="evaluation",
+        kinds={"pytorch", "parquet"},
+        code_version="1",
+        pool="gpu_student",
+        automation_condition=rerun_when_inputs_change(),
+    )
+    def benchmark(
+        context: dg.AssetExecutionContext, project: ProjectResource, benchmark_compute: Compute
+    ) -> dg.MaterializeResult:
+        value, config = project.value, project.value.config
+        with explained():
+            request = {
+                "role": role,
+                "model": read_ref(value.store.get(model.key.to_user_string()).folder),
+                "rows": str(value.store.get("eval_dataset").file(steps.RAW_FILE)),
+                "max_new_tokens": answer_tokens(config),
+                "labels": config.quality.labels,
+                "evaluation": config.evaluation,
+            }
+        return publish(
+            context,
+            value,
+            lambda out, _: benchmark_compute.run(context, "run_benchmark", BenchmarkRequest(**request, out=str(out))),
+            _describe_benchmark,
+        )
+
+    return benchmark
+
+
+teacher_benchmark = _benchmark("teacher", teacher_model, "The teacher")
+baseline_benchmark = _benchmark("baseline", student_base, "The student before distillation")
+student_benchmark = _benchmark("student", student_checkpoint, "The distilled student")
+
+
+def _describe_report(manifest: Manifest) -> Metadata:
+    from distill_dagster.evaluation.report import summary_rows
+
+    document = json.loads(manifest.file(steps.REPORT_FILE).read_text(encoding="utf-8"))
+    columns = ("measure", "teacher", "baseline", "student")
+    rows = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in summary_rows(document)]
+    return {
+        "dagster/row_count": document["items"],
+        "verdict": manifest.facts["verdict"],
+        "headline": manifest.facts["headline"],
+        "scores": dg.MetadataValue.table(rows),
+        "report": dg.MetadataValue.path(manifest.file("report.html")),
+        "report_markdown": dg.MetadataValue.md(manifest.file("report.md").read_text(encoding="utf-8")),
+    }
+
+
+@dg.asset(
+    deps=[teacher_benchmark, baseline_benchmark, student_benchmark, student_checkpoint],
+    group_name="evaluation",
+    kinds={"html"},
+    code_version="1",
+    automation_condition=rerun_when_inputs_change(),
+)
+def eval_report(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+    """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
+    value = project.value
+    return publish(context, value, lambda out, _: steps.make_report(value, out), _describe_report)
+
+
+@dg.asset_check(asset=eval_report)
+def verdict_is_pass(project: ProjectResource) -> dg.AssetCheckResult:
+    """The lower end of the retention's 95 % interval reaches `evaluation.retention_target`."""
+    facts = project.value.store.get("eval_report").facts
+    verdict = facts["verdict"]
+    return dg.AssetCheckResult(
+        passed=verdict == "PASS",
+        severity=dg.AssetCheckSeverity.ERROR if verdict == "FAIL" else dg.AssetCheckSeverity.WARN,
+        description=f"{verdict}: {facts['headline']}",
+        metadata={"verdict": verdict},
+    )

@@ -1,0 +1,58 @@
+"""Rows in: each shard judged row by row, and the held-out rows that nothing trains on."""
+
+import dagster as dg
+
+from assets.automation import rerun_when_inputs_change
+from assets.partitions import raw_shards, shards
+from assets.previews import preview_rows, schema_of, table_preview
+from assets.publishing import Metadata, publish
+from distill_dagster import records, steps
+from distill_dagster.storage import Manifest
+from resources.project import ProjectResource
+
+
+def _describe(manifest: Manifest) -> Metadata:
+    rejects = preview_rows(manifest.file(steps.REJECTS_FILE), ["line", "code", "message", "snippet"], limit=5)
+    counts = manifest.counts
+    return {
+        "dagster/row_count": counts["rows"],
+        "dagster/column_schema": schema_of(records.RAW),
+        "valid_share": counts["rows"] / max(1, counts["lines"]),
+        "with_reference": manifest.facts["with_reference"],
+        "rows_by_task": dg.MetadataValue.json(manifest.facts["tasks"]),
+        "preview": table_preview(manifest.file(steps.RAW_FILE), ["row_id", "task", "messages", "reference"]),
+        **({"rejected_rows": rejects} if rejects else {}),
+    }
+
+
+@dg.asset(
+    partitions_def=shards,
+    deps=[raw_shards],
+    group_name="source",
+    kinds={"parquet"},
+    code_version="1",
+    automation_condition=rerun_when_inputs_change(),
+)
+def raw_dataset(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+    """Canonical rows of one shard, and a table of the rows that were refused, each with line and reason."""
+    value, shard = project.value, context.partition_key
+    return publish(context, value, lambda out, _: steps.make_raw_dataset(value, shard, out), _describe)
+
+
+@dg.asset(group_name="source", kinds={"parquet"}, code_version="1")
+def eval_dataset(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+    """The held-out test rows, judged as the shards are. No model is trained on them."""
+    value = project.value
+    return publish(context, value, lambda out, _: steps.make_eval_dataset(value, out), _describe)
+
+
+@dg.asset_check(asset=raw_dataset, partitions_def=shards, blocking=True)
+def enough_valid_rows(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
+    """The share of rows that are valid is at least `quality.min_valid_share`."""
+    counts = project.value.store.get("raw_dataset", context.partition_key).counts
+    share, wanted = counts["rows"] / counts["lines"], project.value.config.quality.min_valid_share
+    return dg.AssetCheckResult(
+        passed=share >= wanted,
+        description=f"{counts['rows']:,} of {counts['lines']:,} rows are valid ({share:.1%}); {wanted:.1%} are wanted",
+        metadata={"valid_share": share, "rejected": counts["rejected"]},
+    )

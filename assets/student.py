@@ -1,0 +1,122 @@
+"""The student: the model before distillation, pinned, and the one that was trained on the teacher's answers."""
+
+import math
+
+import dagster as dg
+from pydantic import Field
+
+from assets.automation import rerun_when_inputs_change
+from assets.dataset import validated_synthetic_set
+from assets.previews import usage_of
+from assets.publishing import Metadata, explained, publish
+from assets.raw_dataset import raw_dataset
+from assets.teacher import describe_model, raw_files, teacher_model
+from distill_dagster import steps
+from distill_dagster.requests import PrepareRequest, TrainRequest, read_ref
+from distill_dagster.storage import Manifest
+from resources.compute import Compute
+from resources.project import ProjectResource
+
+
+class TrainingOverrides(dg.Config):
+    """For this run only: what to train with instead of distill.yaml's values (empty: as there)."""
+
+    learning_rate: float | None = Field(None, description="peak learning rate")
+    epochs: float | None = Field(None, description="passes over the training rows")
+    batch_size: int | None = Field(None, description="rows in one optimizer step on one device")
+    gradient_accumulation: int | None = Field(None, description="batches summed into one optimizer step")
+    warmup_share: float | None = Field(None, description="share of the steps over which the rate rises")
+    weight_decay: float | None = Field(None, description="AdamW's decoupled weight decay")
+    max_length: int | None = Field(None, description="longest row in tokens")
+    early_stopping_patience: int | None = Field(None, description="validation losses without a better one")
+    seed: int | None = Field(None, description="seed of the order of rows")
+
+
+@dg.asset(
+    deps=[raw_dataset, teacher_model],
+    group_name="student",
+    kinds={"huggingface", "pytorch"},
+    code_version="1",
+    automation_condition=rerun_when_inputs_change(),
+)
+def student_base(
+    context: dg.AssetExecutionContext, project: ProjectResource, fit_compute: Compute
+) -> dg.MaterializeResult:
+    """The student before distillation: the weights that training starts from and the baseline is measured on."""
+    value, model = project.value, project.value.config.student.model
+    with explained():
+        from_teacher = bool(model.architecture) and model.tokenizer == "teacher"
+        request = {
+            "role": "student",
+            "model": model,
+            "rows": raw_files(value) if model.architecture and not from_teacher else [],
+            "tokenizer_of": read_ref(value.store.get("teacher_model").folder).path if from_teacher else None,
+        }
+    return publish(
+        context,
+        value,
+        lambda out, work: fit_compute.run(
+            context, "prepare_model", PrepareRequest(**request, out=str(out), work=str(work))
+        ),
+        describe_model,
+    )
+
+
+def _describe(manifest: Manifest) -> Metadata:
+    return {
+        **describe_model(manifest),
+        "dagster/row_count": manifest.counts["train_rows"],
+        **usage_of(manifest.facts),
+    }
+
+
+@dg.asset(
+    deps=[validated_synthetic_set, student_base],
+    group_name="student",
+    kinds={"pytorch", "huggingface"},
+    code_version="1",
+    pool="gpu_student",
+    automation_condition=rerun_when_inputs_change(),
+)
+def student_checkpoint(
+    context: dg.AssetExecutionContext,
+    config: TrainingOverrides,
+    project: ProjectResource,
+    student_compute: Compute,
+) -> dg.MaterializeResult:
+    """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
+    with explained():
+        value = project.value.with_training(config.model_dump(exclude_none=True))
+        synthetic_set = value.store.get("validated_synthetic_set")
+        steps.require_rows(synthetic_set, value.config.quality)
+        base = read_ref(value.store.get("student_base").folder)
+    return publish(
+        context,
+        value,
+        lambda out, work: student_compute.run(
+            context,
+            "train_student",
+            TrainRequest(
+                base=base,
+                training=value.config.student.training,
+                examples=str(synthetic_set.file(steps.EXAMPLES_FILE)),
+                name=value.config.name,
+                out=str(out),
+                work=str(work),
+            ),
+        ),
+        _describe,
+    )
+
+
+@dg.asset_check(asset=student_checkpoint, blocking=True)
+def loss_is_finite_and_fell(project: ProjectResource) -> dg.AssetCheckResult:
+    """The training loss ended as a finite number, below where it began."""
+    history = project.value.store.get("student_checkpoint").facts["history"]
+    losses = [point["loss"] for point in history if "loss" in point]
+    finite = bool(losses) and all(math.isfinite(loss) for loss in losses)
+    return dg.AssetCheckResult(
+        passed=finite and (len(losses) < 2 or losses[-1] < losses[0]),
+        description=f"loss {losses[0]:.4f} → {losses[-1]:.4f}" if losses else "no loss was recorded",
+        metadata={"first_loss": losses[0], "final_loss": losses[-1]} if finite else {},
+    )

@@ -1,0 +1,139 @@
+"""The teacher: resolved and pinned (fitted to gold answers if the config asks), then its answers, shard by shard."""
+
+
+import dagster as dg
+from pydantic import Field
+
+from assets.automation import rerun_when_inputs_change
+from assets.partitions import shards
+from assets.previews import schema_of, table_preview, usage_of
+from assets.publishing import Metadata, explained, publish
+from assets.raw_dataset import raw_dataset
+from assets.training_view import training_metadata
+from distill_dagster import records, steps
+from distill_dagster.lineage import Project
+from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
+from distill_dagster.storage import Manifest
+from resources.compute import Compute
+from resources.project import ProjectResource
+
+
+class GenerationOverrides(dg.Config):
+    """For this run only: what to generate with instead of distill.yaml's values (empty: as there)."""
+
+    temperature: float | None = Field(None, description="0 is greedy decoding")
+    top_p: float | None = Field(None, description="nucleus sampling")
+    max_new_tokens: int | None = Field(None, description="longest answer in tokens")
+
+
+def raw_files(project: Project) -> list[str]:
+    """Paths of all shards' canonical rows."""
+    return [str(project.store.get("raw_dataset", key).file(steps.RAW_FILE)) for key in sorted(project.sources())]
+
+
+def describe_model(manifest: Manifest) -> Metadata:
+    """What people read about a model that was pinned or made."""
+    ref = read_ref(manifest.folder)
+    return {
+        "model": ref.name,
+        "revision": ref.revision,
+        "parameters": ref.parameters,
+        "weights": dg.MetadataValue.path(ref.path),
+        **usage_of(manifest.facts),
+        **training_metadata(manifest.facts),
+    }
+
+
+@dg.asset(
+    deps=[raw_dataset],
+    group_name="teacher",
+    kinds={"huggingface", "pytorch"},
+    code_version="1",
+    pool="gpu_teacher",
+    automation_condition=rerun_when_inputs_change(),
+)
+def teacher_model(
+    context: dg.AssetExecutionContext, project: ProjectResource, fit_compute: Compute
+) -> dg.MaterializeResult:
+    """The teacher, pinned to a revision; fitted to the gold answers first where `teacher.fit` is given."""
+    value, config = project.value, project.value.config.teacher
+    with explained():
+        reads_rows = config.fit is not None or config.model.architecture is not None
+        rows = raw_files(value) if reads_rows else []
+    return publish(
+        context,
+        value,
+        lambda out, work: fit_compute.run(
+            context,
+            "prepare_model",
+            PrepareRequest(role="teacher", model=config.model, fit=config.fit, rows=rows, out=str(out), work=str(work)),
+        ),
+        describe_model,
+    )
+
+
+def _describe_answers(manifest: Manifest) -> Metadata:
+    facts, counts = manifest.facts, manifest.counts
+    return {
+        "dagster/row_count": counts["ok"] + counts["failed"],
+        "dagster/column_schema": schema_of(records.TEACHER),
+        "success_share": counts["ok"] / max(1, counts["ok"] + counts["failed"]),
+        "tokens_per_second": float(facts["tokens_per_second"]),
+        "prompt_tokens": facts["prompt_tokens"],
+        "completion_tokens": facts["completion_tokens"],
+        "preview": table_preview(manifest.file(steps.TEACHER_FILE), ["row_id", "turn", "raw_text", "finish_reason"]),
+        **usage_of(facts),
+    }
+
+
+@dg.asset(
+    partitions_def=shards,
+    deps=[raw_dataset, teacher_model],
+    group_name="teacher",
+    kinds={"huggingface", "parquet"},
+    code_version="1",
+    pool="gpu_teacher",
+    automation_condition=rerun_when_inputs_change(),
+)
+def teacher_outputs(
+    context: dg.AssetExecutionContext,
+    config: GenerationOverrides,
+    project: ProjectResource,
+    teacher_compute: Compute,
+) -> dg.MaterializeResult:
+    """The teacher's answers to one shard's prompts; the raw text is stored before anything parses it."""
+    with explained():
+        value = project.value.with_generation(config.model_dump(exclude_none=True))
+        shard, settings = context.partition_key, value.config
+        model = read_ref(value.store.get("teacher_model").folder)
+        rows = str(value.store.get("raw_dataset", shard).file(steps.RAW_FILE))
+    return publish(
+        context,
+        value,
+        lambda out, _: teacher_compute.run(
+            context,
+            "generate_shard",
+            GenerateRequest(
+                model=model,
+                generation=settings.teacher.generation,
+                rows=rows,
+                labels=settings.quality.labels,
+                out=str(out),
+            ),
+        ),
+        _describe_answers,
+    )
+
+
+@dg.asset_check(asset=teacher_outputs, partitions_def=shards, blocking=True)
+def enough_answers(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
+    """The teacher answered at least `quality.min_success_share` of the shard's prompts, and not cut off."""
+    counts = project.value.store.get("teacher_outputs", context.partition_key).counts
+    asked, wanted = counts["ok"] + counts["failed"], project.value.config.quality.min_success_share
+    whole = counts["ok"] - counts["truncated"]
+    share = whole / max(1, asked)
+    return dg.AssetCheckResult(
+        passed=share >= wanted,
+        description=f"{whole:,} of {asked:,} prompts have a whole answer ({share:.1%}); {wanted:.1%} are wanted",
+        metadata={"success_share": share, "failed": counts["failed"], "truncated": counts["truncated"]},
+    )

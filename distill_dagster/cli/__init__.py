@@ -1,0 +1,13 @@
+"""The command line: `distill-dagster init | validate | run | report | demo | dev`.
+
+Progress and words go to standard error, results to standard output. Exit codes:
+
+    0  done
+    1  a step or a blocking check failed; the rest is published and the next run goes on from there
+    2  what was given cannot work: config, data or model, with the way out in the message
+    3  done, and the verdict is FAIL
+"""
+
+from distill_dagster.cli.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,183 @@
+"""The commands, each a few lines over the library: see `distill-dagster --help`."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distill_dagster.cli.console import bars, err, out, say_error, say_step, table
+from distill_dagster.config import CONFIG_NAME, CONFIG_VARIABLE, DistillConfig, TaskName, load_config
+from distill_dagster.errors import ConfigError, UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Distil a large teacher language model into a small student, as a Dagster asset graph.",
+)
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
+]
+FAILED, WRONG_INPUT, VERDICT_FAIL = 1, 2, 3
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Print a user's error without a traceback and exit with 2."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except UserError as e:
+            say_error(str(e))
+            raise typer.Exit(WRONG_INPUT) from e
+
+    return run
+
+
+@app.command()
+@explained
+def init(
+    folder: Annotated[Path, typer.Argument(help="a new or empty folder")],
+    task: Annotated[TaskName, typer.Option(help="the task of the sample rows")] = "qa",
+) -> None:
+    """Start a project: a commented distill.yaml and a small sample of rows to replace with your own."""
+    from distill_dagster.cli.scaffold import write_project
+
+    config = write_project(folder, task)
+    out.print(f"{config} is ready. Next: distill-dagster run --config {config}", soft_wrap=True)
+
+
+@app.command()
+@explained
+def validate(
+    config: ConfigOption = Path(CONFIG_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
+) -> None:
+    """Check the config and judge every source row, without making anything; exits with 1 if a row is refused."""
+    from distill_dagster.cli.validation import judge_sources
+
+    verdicts = judge_sources(load_config(config))
+    if as_json:
+        print(json.dumps(verdicts, ensure_ascii=False))
+    else:
+        files = [
+            [v["file"], v["split"], f"{v['rows']:,}", f"{v['rejected']:,}", v["error"] or ""] for v in verdicts["files"]
+        ]
+        out.print(table("Source files", ["file", "split", "rows", "refused", "error"], files))
+        if verdicts["rejects"]:
+            rows = [
+                [f"{r['shard']}:{r['line']}", r["code"], r["message"], r["snippet"]] for r in verdicts["rejects"][:50]
+            ]
+            out.print(table(f"Refused rows ({len(verdicts['rejects'])})", ["where", "code", "why", "row"], rows))
+    if any(v["error"] or v["rejected"] for v in verdicts["files"]):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@explained
+def run(
+    config: ConfigOption = Path(CONFIG_NAME),
+    until: Annotated[str | None, typer.Option(help="stop after this asset")] = None,
+) -> None:
+    """Materialize what is stale and say what was skipped; ends with a table, the report, and a line of JSON."""
+    execute(load_config(config), until)
+
+
+def execute(config: DistillConfig, until: str | None = None) -> None:
+    """Run the lineage (or its first part, up to `until`) and print how it ended."""
+    import dagster as dg
+
+    from distill_dagster.cli.execution import Runner, dagster_home
+    from distill_dagster.lineage import STAGES
+
+    if until is not None and until not in STAGES:
+        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(STAGES)}")
+    os.environ["DAGSTER_HOME"] = str(dagster_home(config))
+    with dg.DagsterInstance.get() as instance, bars():
+        runner = Runner(config, instance, say_step)
+        outcome = runner.run(until)
+    print_outcome(runner, outcome, ended=until in (None, "eval_report"))
+
+
+def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
+    """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
+    from distill_dagster.cli.execution import closing_document
+    from distill_dagster.steps import read_report
+
+    err.print(
+        f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
+        f"failed {len(outcome.failed)}"
+    )
+    for name, message in outcome.failed.items():
+        say_error(f"{name}: {message}")
+    if outcome.failed or not ended:
+        done = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped), "failed": outcome.failed}
+        print(json.dumps({"seconds": outcome.seconds, **done}, ensure_ascii=False))
+        raise typer.Exit(FAILED if outcome.failed else 0)
+    closing = closing_document(runner.project, outcome)
+    out.print(summary_table(read_report(runner.project)))
+    if not outcome.materialized:
+        out.print("Nothing was stale: no asset was materialized.")
+    out.print(f"report: {closing['report']}", soft_wrap=True)
+    print(json.dumps(closing, ensure_ascii=False))
+    if closing["verdict"] == "FAIL":
+        raise typer.Exit(VERDICT_FAIL)
+
+
+@app.command()
+@explained
+def report(
+    config: ConfigOption = Path(CONFIG_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
+) -> None:
+    """Show the last report: its table and where it is."""
+    from distill_dagster.lineage import Project
+    from distill_dagster.steps import read_report
+
+    project = Project(load_config(config))
+    document = read_report(project)
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False))
+        return
+    out.print(document["headline"], soft_wrap=True, markup=False)
+    out.print(summary_table(document))
+    out.print(f"report: {project.store.get('eval_report').file('report.html')}", soft_wrap=True)
+
+
+def summary_table(document: dict[str, Any]) -> Any:
+    """The report's three columns as a table for the terminal."""
+    from distill_dagster.evaluation.report import summary_rows
+
+    return table(None, ["", "teacher", "baseline", "distilled"], [list(row) for row in summary_rows(document)])
+
+
+@app.command()
+@explained
+def demo() -> None:
+    """Make the demo's data and run the whole lineage on it."""
+    from distill_dagster.cli.execution import DEMO_CONFIG
+    from distill_dagster.demo.world import write_dataset
+
+    config = load_config(DEMO_CONFIG)
+    write_dataset(Path(config.data.test[0]).parent)
+    execute(config)
+
+
+@app.command()
+@explained
+def dev(
+    config: ConfigOption = Path(CONFIG_NAME),
+    port: Annotated[int, typer.Option(help="port on the loopback interface")] = 3000,
+) -> None:
+    """Open the Dagster UI on the project's own instance, on loopback only: Dagster has no login."""
+    from distill_dagster.cli.execution import dagster_home
+
+    os.environ["DAGSTER_HOME"] = str(dagster_home(load_config(config)))
+    os.environ[CONFIG_VARIABLE] = str(config.resolve())
+    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
+    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])

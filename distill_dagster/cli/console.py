@@ -1,0 +1,56 @@
+"""What the command line shows: a bar for long work, a line a step, tables at the end."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from distill_dagster.progress import listen
+
+out = Console()
+err = Console(stderr=True)
+
+STATES = {"made": "green", "fresh": "dim", "failed": "bold red"}
+
+
+@contextlib.contextmanager
+def bars() -> Iterator[None]:
+    """Show a bar on standard error for each piece of work inside the block, while it lasts."""
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        shown: dict[str, Any] = {}
+
+        def listener(label: str, done: int, total: int, ended: bool) -> None:
+            if label not in shown:
+                shown[label] = progress.add_task(label, total=total)
+            progress.update(shown[label], completed=done, total=total)
+            if ended:
+                progress.remove_task(shown.pop(label))
+
+        with listen(listener):
+            yield
+
+
+def say_step(title: str, state: str) -> None:
+    """One line on standard error when a step ends; its start is told by the bar."""
+    if state in STATES:
+        err.print(Text(f"{state:>7}  {title}", style=STATES[state]))
+
+
+def say_error(message: str) -> None:
+    """An error on standard error, its text as it is: data may look like markup."""
+    err.print(Text(f"error: {message}", style="bold red"))
+
+
+def table(title: str | None, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table whose first column is words and whose others are numbers."""
+    grid = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        grid.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(str(cell)) for cell in row))
+    return grid

@@ -1,0 +1,141 @@
+"""Materialize what is stale, through Dagster, in this process: what `distill-dagster run` does.
+
+The same assets, checks and instance as in the UI, without a daemon. Stages go in the order of the lineage; a
+shard that fails does not hold up the other shards, but nothing that needs all of them is made.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.partitions import observe
+from distill_dagster.config import DistillConfig
+from distill_dagster.definitions import DEMO_CONFIG, build_definitions
+from distill_dagster.lineage import STAGES, Project, is_fresh
+from distill_dagster.steps import read_report
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+INSTANCE_CONFIG = Path(__file__).parents[2] / "dagster.yaml"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did: names like `teacher_outputs[train-part-03]`."""
+
+    materialized: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)  # name -> what went wrong
+    seconds: float = 0.0
+
+
+def dagster_home(config: DistillConfig) -> Path:
+    """Where the project's Dagster instance lives: DAGSTER_HOME if set, else `.dagster` in the store."""
+    home = Path(os.environ.get("DAGSTER_HOME") or Path(config.store) / ".dagster")
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
+        shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
+    return home.resolve()
+
+
+class Runner:
+    """One walk through the lineage of a project, on a Dagster instance."""
+
+    def __init__(self, config: DistillConfig, instance: dg.DagsterInstance, say: Callable[[str, str], None]) -> None:
+        self.project, self.instance, self.say = Project(config), instance, say
+        self.definitions = build_definitions(config)
+        self.job = self.definitions.resolve_implicit_global_asset_job_def()
+        self.outcome = Outcome()
+
+    def run(self, until: str | None = None) -> Outcome:
+        """Bring every asset up to date, or those up to `until`; stops where a failure leaves no inputs for the next."""
+        started = time.perf_counter()
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+        observe(self.instance, self.project)
+        for stage in STAGES.values():
+            for shard in sorted(self.project.sources()) if stage.sharded else [None]:
+                self._bring_up_to_date(stage.name, shard)
+            if self.outcome.failed or stage.name == until:
+                break
+        self.outcome.seconds = round(time.perf_counter() - started, 1)
+        return self.outcome
+
+    def _bring_up_to_date(self, name: str, shard: str | None) -> None:
+        title = f"{name}[{shard}]" if shard else name
+        was_fresh = is_fresh(self.project, name, shard)
+        if was_fresh and self._is_settled(name, shard):
+            self.outcome.skipped.append(title)
+            self.say(title, "fresh")
+            return
+        self.say(title, "started")
+        error = self._materialize(name, shard)
+        if error:
+            self.outcome.failed[title] = error
+        else:
+            (self.outcome.skipped if was_fresh else self.outcome.materialized).append(title)
+        self.say(title, "failed" if error else "fresh" if was_fresh else "made")
+
+    def _is_settled(self, name: str, shard: str | None) -> bool:
+        """Whether the instance knows the published artefact from a run whose blocking checks all passed."""
+        records = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[shard] if shard else None), limit=1
+        ).records
+        if not records or not records[0].asset_materialization:
+            return False
+        version = (records[0].asset_materialization.tags or {}).get("dagster/data_version")
+        run = self.instance.get_run_by_id(records[0].run_id)
+        return version == self.project.version_of(name, shard) and run is not None and run.is_success
+
+    def _materialize(self, name: str, shard: str | None) -> str | None:
+        """Run one asset (one shard of it) with its checks; returns what went wrong, or None."""
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name)],
+            partition_key=shard,
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+        return None if result.success else explain_failure(result)
+
+
+def explain_failure(result: dg.ExecuteInProcessResult) -> str:
+    """What went wrong in a run, in the words of the check or of the error that ended it."""
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and evaluation.blocking:
+            return f"check {evaluation.check_name}: {evaluation.description}"
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data and failure.user_failure_data.description:
+                return failure.user_failure_data.description
+            error = failure.error.cause if failure.error and failure.error.cause else failure.error
+            where = f" (in {error.stack[-1].strip().splitlines()[0]})" if error and error.stack else ""
+            return f"{error.message.strip()}{where}" if error else "the step failed; its log is in the Dagster UI"
+    return "the run failed; its log is in the Dagster UI"
+
+
+def closing_document(project: Project, outcome: Outcome) -> dict[str, Any]:
+    """The machine-readable end of a run: what was made, and what the report says of the three models."""
+    document = read_report(project)
+    models = {
+        role: {key: document["benchmarks"][role][key] for key in ("score", "parameters")}
+        for role in ("teacher", "baseline", "student")
+    }
+    return {
+        "seconds": outcome.seconds,
+        **models,
+        "retention": document["retention"]["value"],
+        "verdict": document["verdict"]["verdict"],
+        "materialized": len(outcome.materialized),
+        "skipped": len(outcome.skipped),
+        "report": str(project.store.get("eval_report").file("report.html")),
+    }
+
+
+__all__ = ["DEMO_CONFIG", "Outcome", "Runner", "closing_document", "dagster_home", "explain_failure"]

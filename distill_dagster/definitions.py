@@ -1,0 +1,75 @@
+"""The code location: the whole lineage, bound to one `distill.yaml`.
+
+    raw_shards → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
+                 eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+
+`DISTILL_CONFIG` names the config; without it `./distill.yaml` is taken, and where that is not there either the
+demo's, `examples/demo.yaml`.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # asset checks with partitions
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+from assets import dataset, evaluation, raw_dataset, student, teacher  # noqa: E402
+from assets.automation import automation_sensors  # noqa: E402
+from assets.partitions import raw_shards  # noqa: E402
+from distill_dagster.config import CONFIG_NAME, CONFIG_VARIABLE, DistillConfig, load_config  # noqa: E402
+from resources.compute import Compute  # noqa: E402
+from resources.gpu import GpuPool  # noqa: E402
+from resources.project import ProjectResource  # noqa: E402
+
+ASSET_MODULES = [raw_dataset, teacher, dataset, student, evaluation]
+ASSETS = [asset for asset in dg.load_assets_from_modules(ASSET_MODULES) if isinstance(asset, dg.AssetsDefinition)]
+DEMO_CONFIG = Path(__file__).parents[1] / "examples" / "demo.yaml"
+
+
+def build_resources(config: DistillConfig) -> dict[str, dg.ConfigurableResource]:
+    """The project, and for each kind of step the compute that its need declares."""
+    compute = config.compute
+    pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
+    return {
+        "project": ProjectResource.of(config),
+        "fit_compute": Compute.of(compute.fit, pool, compute.backend),
+        "teacher_compute": Compute.of(compute.generate, pool, compute.backend),
+        "student_compute": Compute.of(compute.train, pool, compute.backend),
+        "benchmark_compute": Compute.of(compute.benchmark, pool, compute.backend),
+    }
+
+
+def build_definitions(config: DistillConfig) -> dg.Definitions:
+    """Everything that Dagster needs to show and run one distillation project.
+
+    Example:
+        >>> defs = build_definitions(load_config("distill.yaml"))
+        >>> dg.Definitions.validate_loadable(defs)
+    """
+    assets = dg.map_asset_specs(
+        lambda spec: spec.replace_attributes(owners=config.owners),
+        [raw_shards, *ASSETS],
+    )
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=dg.load_asset_checks_from_modules(ASSET_MODULES),
+        sensors=automation_sensors(config.automation),
+        resources=build_resources(config),
+        executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again
+    )
+
+
+def find_config() -> Path:
+    """The config that this code location is for."""
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    return Path(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else DEMO_CONFIG
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster dev`, `dg` and the daemon load."""
+    return build_definitions(load_config(find_config()))

@@ -1,0 +1,205 @@
+"""What each asset is made of: the inputs whose fingerprint decides whether there is anything to do.
+
+An artefact's fingerprint is the hash of its stage's code version, the data versions of the artefacts it reads,
+and the part of the config that shapes it. The published manifest carries the fingerprint it was made from, so
+
+    fingerprint(project, "teacher_outputs", "train-part-03") == store.find(…).fingerprint
+
+means that the shard is up to date, whatever was rerun, renamed or touched meanwhile. `stages()` lists the
+lineage in the order in which it can be made; `assets/` gives each stage its Dagster asset.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import DistillConfig, ModelConfig, check_config
+from distill_dagster.records import canonical_json, sha256
+from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
+from distill_dagster.storage import Store
+
+Inputs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A config and the store that belongs to it."""
+
+    config: DistillConfig
+
+    @property
+    def store(self) -> Store:
+        """Where the project's artefacts are."""
+        return Store(Path(self.config.store))
+
+    def with_training(self, changes: dict[str, Any]) -> "Project":
+        """The same project with other training settings, checked as those of distill.yaml are."""
+        return self._changed(("student", "training"), changes)
+
+    def with_generation(self, changes: dict[str, Any]) -> "Project":
+        """The same project with other generation settings, checked as those of distill.yaml are."""
+        return self._changed(("teacher", "generation"), changes)
+
+    def _changed(self, path: tuple[str, str], changes: dict[str, Any]) -> "Project":
+        if not changes:
+            return self
+        settings = self.config.model_dump()
+        settings[path[0]][path[1]].update(changes)
+        return Project(check_config(settings, f"the run's config ({'.'.join(path)})"))
+
+    def sources(self) -> dict[str, SourceFile]:
+        """Shard key -> source file, of every training and validation file that is there now."""
+        return {source.key: source for source in discover(self.config.data)}
+
+    def version_of(self, asset: str, shard: str | None = None) -> str:
+        """Data version of a published artefact; NotPublishedError where there is none."""
+        return self.store.get(asset, shard).data_version
+
+    def versions_of(self, asset: str) -> dict[str, str]:
+        """Data versions of all shards of an asset."""
+        return {key: self.version_of(asset, key) for key in sorted(self.sources())}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One asset of the lineage. `code_version` rises when the same inputs would give another result."""
+
+    name: str
+    inputs: Callable[[Project, str | None], Inputs]
+    sharded: bool = False
+    code_version: str = "1"
+
+
+def _reading(config: DistillConfig) -> Inputs:
+    """What decides how a source row is judged."""
+    rules = config.data.model_dump(include={"format", "require_system", "max_row_bytes", "validation_share"})
+    return {"task": config.task, **rules, "holds_out": not config.data.validation}
+
+
+def _raw_dataset(project: Project, shard: str | None) -> Inputs:
+    source = project.sources()[shard or ""]
+    return {"source": content_hash(source), "split": source.split, "reading": _reading(project.config)}
+
+
+def _eval_dataset(project: Project, _: str | None) -> Inputs:
+    files = {s.key: content_hash(s) for s in discover_test(project.config.data)}
+    return {"sources": files, "reading": _reading(project.config)}
+
+
+def _model(project: Project, model: ModelConfig) -> Inputs:
+    """A model's own inputs: where it stands, or, for a new one, its shape and where its tokenizer comes from."""
+    if model.name:
+        return {"model": model.model_dump(include={"name", "revision", "dtype"})}
+    shape = {"model": model.model_dump(exclude={"name", "revision"})}
+    if model.tokenizer == "teacher":
+        return shape | {"teacher_model": project.version_of("teacher_model")}
+    return shape | {"raw_dataset": project.versions_of("raw_dataset")}
+
+
+def _teacher_model(project: Project, _: str | None) -> Inputs:
+    teacher = project.config.teacher
+    inputs = _model(project, teacher.model)
+    if teacher.fit:
+        inputs |= {"fit": teacher.fit.model_dump(), "raw_dataset": project.versions_of("raw_dataset")}
+    return inputs
+
+
+def _student_base(project: Project, _: str | None) -> Inputs:
+    return _model(project, project.config.student.model)
+
+
+def _teacher_outputs(project: Project, shard: str | None) -> Inputs:
+    return {
+        "raw_dataset": project.version_of("raw_dataset", shard),
+        "teacher_model": project.version_of("teacher_model"),
+        "generation": project.config.teacher.generation.model_dump(),
+        "labels": project.config.quality.labels,
+    }
+
+
+def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
+    return {
+        "raw_dataset": project.versions_of("raw_dataset"),
+        "teacher_outputs": project.versions_of("teacher_outputs"),
+        "eval_dataset": project.version_of("eval_dataset"),
+        "quality": project.config.quality.model_dump(include={"labels", "require_gold_agreement", "max_label_share"}),
+    }
+
+
+def _student_checkpoint(project: Project, _: str | None) -> Inputs:
+    return {
+        "validated_synthetic_set": project.version_of("validated_synthetic_set"),
+        "student_base": project.version_of("student_base"),
+        "training": project.config.student.training.model_dump(),
+        "min_train_rows": project.config.quality.min_train_rows,
+    }
+
+
+def answer_tokens(config: DistillConfig) -> int:
+    """Longest answer, in tokens, that the benchmarks let a model write."""
+    return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
+
+
+def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
+    def inputs(project: Project, _: str | None) -> Inputs:
+        config = project.config
+        return {
+            "eval_dataset": project.version_of("eval_dataset"),
+            model_asset: project.version_of(model_asset),
+            "max_new_tokens": answer_tokens(config),
+            "labels": config.quality.labels,
+            "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
+        }
+
+    return inputs
+
+
+def _eval_report(project: Project, _: str | None) -> Inputs:
+    benchmarks = ("teacher_benchmark", "baseline_benchmark", "student_benchmark")
+    return {
+        **{name: project.version_of(name) for name in benchmarks},
+        "student_checkpoint": project.version_of("student_checkpoint"),
+        "evaluation": project.config.evaluation.model_dump(include={"resamples", "seed", "retention_target"}),
+        "name": project.config.name,
+    }
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (  # in the order in which they can be made
+        Stage("raw_dataset", _raw_dataset, sharded=True),
+        Stage("eval_dataset", _eval_dataset),
+        Stage("teacher_model", _teacher_model),
+        Stage("teacher_outputs", _teacher_outputs, sharded=True),
+        Stage("validated_synthetic_set", _validated_synthetic_set),
+        Stage("student_base", _student_base),
+        Stage("student_checkpoint", _student_checkpoint),
+        Stage("teacher_benchmark", _benchmark_of("teacher_model")),
+        Stage("baseline_benchmark", _benchmark_of("student_base")),
+        Stage("student_benchmark", _benchmark_of("student_checkpoint")),
+        Stage("eval_report", _eval_report),
+    )
+}
+
+
+def inputs_of(project: Project, name: str, shard: str | None = None) -> Inputs:
+    """Everything that shapes an artefact, upstream data versions included.
+
+    Raises:
+        NotPublishedError: an artefact that it reads has not been made.
+        DataError: its source file is not there.
+    """
+    stage = STAGES[name]
+    return {"stage": name, "code_version": stage.code_version, **stage.inputs(project, shard)}
+
+
+def fingerprint(inputs: Inputs) -> str:
+    """Hex SHA-256 of an artefact's inputs."""
+    return sha256(canonical_json(inputs))
+
+
+def is_fresh(project: Project, name: str, shard: str | None = None) -> bool:
+    """Whether the published artefact was made from exactly the inputs that are there now."""
+    manifest = project.store.find(name, shard)
+    return manifest is not None and manifest.fingerprint == fingerprint(inputs_of(project, name, shard))

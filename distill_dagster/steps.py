@@ -1,0 +1,143 @@
+"""The makers of artefacts that need no device: what an asset calls to fill its folder.
+
+Each takes what it reads and the folder `out`, writes files there, and returns a `Produced`. File names are
+constants, because whoever reads an artefact asks for them by name.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from distill_dagster import records
+from distill_dagster.config import QualityConfig
+from distill_dagster.errors import DataError
+from distill_dagster.lineage import Project
+from distill_dagster.quality.synthetic_set import build_set
+from distill_dagster.requests import read_ref
+from distill_dagster.sources.discovery import discover_test
+from distill_dagster.sources.verdicts import read_shard
+from distill_dagster.storage import Manifest, Produced
+
+RAW_FILE = "raw.parquet"
+REJECTS_FILE = "rejects.parquet"
+TEACHER_FILE = "teacher.parquet"
+EXAMPLES_FILE = "examples.parquet"
+PREDICTIONS_FILE = "predictions.parquet"
+BENCHMARK_FILE = "benchmark.json"
+HISTORY_FILE = "history.json"
+REPORT_FILE = "report.json"
+
+
+def make_raw_dataset(project: Project, shard: str, out: Path) -> Produced:
+    """Judge every row of one source file: raw.parquet and rejects.parquet."""
+    config = project.config
+    read = read_shard(project.sources()[shard], config.data, config.task)
+    records.write_table(out / RAW_FILE, read.rows, records.RAW)
+    records.write_table(out / REJECTS_FILE, read.rejects, records.REJECT)
+    return Produced(records.rows_hash(read.rows), read.counts, _by_task(read.rows))
+
+
+def make_eval_dataset(project: Project, out: Path) -> Produced:
+    """Judge the test files as the shards are judged, into one table. A row id in two files is an error."""
+    config = project.config
+    rows: list[dict[str, Any]] = []
+    rejects: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    for source in discover_test(config.data):
+        read = read_shard(source, config.data, config.task)
+        rows, rejects = rows + read.rows, rejects + read.rejects
+        counts = {code: counts.get(code, 0) + read.counts.get(code, 0) for code in counts | read.counts}
+    seen: dict[str, str] = {}
+    for row in rows:
+        if other := seen.get(row["row_id"]):
+            raise DataError(
+                f"test row id {row['row_id']!r} is in {other} and in {row['shard']}; give them different ids"
+            )
+        seen[row["row_id"]] = row["shard"]
+    records.write_table(out / RAW_FILE, rows, records.RAW)
+    records.write_table(out / REJECTS_FILE, rejects, records.REJECT)
+    return Produced(records.rows_hash(rows), counts, _by_task(rows))
+
+
+def _by_task(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows by task, and how many carry a gold answer."""
+    tasks: dict[str, int] = {}
+    for row in rows:
+        tasks[row["task"]] = tasks.get(row["task"], 0) + 1
+    return {"tasks": tasks, "with_reference": sum(bool(row["reference"]) for row in rows)}
+
+
+def shard_tables(project: Project, asset: str, file: str) -> list[dict[str, Any]]:
+    """Rows of all shards of an asset, in the order of their keys; a torn file is named in the error."""
+    shards = sorted(project.sources())
+    return [row for key in shards for row in records.read_table(project.store.get(asset, key).file(file))]
+
+
+def make_synthetic_set(project: Project, out: Path) -> Produced:
+    """Filter, deduplicate, decontaminate and balance the union of all shards: examples.parquet, rejects.parquet."""
+    built = build_set(
+        raw=shard_tables(project, "raw_dataset", RAW_FILE),
+        teacher=shard_tables(project, "teacher_outputs", TEACHER_FILE),
+        test=records.read_table(project.store.get("eval_dataset").file(RAW_FILE)),
+        quality=project.config.quality,
+    )
+    records.write_table(out / EXAMPLES_FILE, built.examples, records.EXAMPLE)
+    records.write_table(out / REJECTS_FILE, built.rejects, records.REJECT)
+    facts = {**built.facts, "shards": len(project.sources())}
+    return Produced(records.rows_hash(built.examples), built.counts, facts)
+
+
+def require_rows(synthetic_set: Manifest, quality: QualityConfig) -> None:
+    """Refuse to train on too little (E009).
+
+    Raises:
+        DataError: fewer training rows passed the filters than `quality.min_train_rows`.
+    """
+    have = synthetic_set.counts.get("train", 0)
+    if have < quality.min_train_rows:
+        raise DataError(
+            f"E009: {have} training rows passed the filters, at least {quality.min_train_rows} are wanted: "
+            "look at the rejects of validated_synthetic_set, add data, or lower quality.min_train_rows"
+        )
+
+
+def make_report(project: Project, out: Path) -> Produced:
+    """Compare the three benchmarks: report.html, report.md and report.json."""
+    from distill_dagster.evaluation.report import build_report, write_report
+
+    store = project.store
+    manifests = {role: store.get(f"{role}_benchmark") for role in ("teacher", "baseline", "student")}
+    student = store.get("student_checkpoint")
+    document = build_report(
+        project=project.config.name,
+        benchmarks={role: json.loads(m.file(BENCHMARK_FILE).read_text()) for role, m in manifests.items()},
+        predictions={role: records.read_table(m.file(PREDICTIONS_FILE)) for role, m in manifests.items()},
+        config=project.config.evaluation,
+        lineage=_made_from(project),
+        history=json.loads(student.file(HISTORY_FILE).read_text()),
+        rows=records.read_table(store.get("eval_dataset").file(RAW_FILE)),
+    )
+    write_report(out, document)
+    facts = {"headline": document["headline"], "verdict": document["verdict"]["verdict"]}
+    return Produced(records.sha256(records.canonical_json(document)), {"items": document["items"]}, facts)
+
+
+def read_report(project: Project) -> dict[str, Any]:
+    """The last report's JSON document; NotPublishedError where there is none."""
+    return json.loads(project.store.get("eval_report").file(REPORT_FILE).read_text(encoding="utf-8"))
+
+
+def _made_from(project: Project) -> dict[str, Any]:
+    """Which data and which models made the student: what a report must be able to say."""
+    store = project.store
+    lineage: dict[str, Any] = {"name": project.config.name, "shards": len(project.sources())}
+    for asset in ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset"):
+        manifest = store.get(asset)
+        lineage[asset] = {
+            "data_version": manifest.data_version[:16],
+            "created_at": manifest.created_at,
+            **manifest.counts,
+        }
+        if asset in ("teacher_model", "student_base", "student_checkpoint"):
+            lineage[asset]["model"] = read_ref(manifest.folder).name
+    return lineage

@@ -1,0 +1,86 @@
+"""What many tests stand on: a small project on the demo's world, and one that was run end to end, once."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from distill_dagster.cli.execution import Outcome, Runner
+from distill_dagster.config import DistillConfig, load_config
+from distill_dagster.demo.world import write_dataset
+from distill_dagster.lineage import Project
+
+TINY_LLAMA = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 512,
+}
+
+
+def tiny_settings(**changes) -> dict:
+    """A project whose models train in seconds; keys may be dotted paths."""
+    settings = {
+        "task": "qa",
+        "data": {"train": "data/train/*.jsonl", "validation": "data/validation.jsonl", "test": "data/test.jsonl"},
+        "teacher": {
+            "model": {"architecture": "llama", "settings": TINY_LLAMA, "vocab_size": 400},
+            "fit": {"learning_rate": 1e-2, "epochs": 12, "batch_size": 16, "evaluations": 2},
+            "generation": {"max_new_tokens": 12},
+        },
+        "student": {
+            "model": {
+                "architecture": "llama",
+                "settings": {**TINY_LLAMA, "hidden_size": 16, "num_hidden_layers": 1},
+                "tokenizer": "teacher",
+            },
+            "training": {"learning_rate": 1e-2, "epochs": 6, "batch_size": 16, "evaluations": 2},
+        },
+        # models of this size write nonsense: the gates are wide, the numbers are not the point
+        "quality": {"min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0},
+        "evaluation": {"latency_requests": 4, "resamples": 200},
+        "compute": {"devices": []},
+    }
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        section = settings
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+    return settings
+
+
+def write_project(folder: Path, **changes) -> Path:
+    """Write rows and distill.yaml of a tiny project; returns the config's path."""
+    write_dataset(folder / "data", tasks=("nli", "math"), train_rows=90, validation_rows=12, test_rows=12, shards=3)
+    path = folder / "distill.yaml"
+    path.write_text(yaml.safe_dump(tiny_settings(**changes)))
+    return path
+
+
+def run_project(config: DistillConfig, instance: dg.DagsterInstance) -> Outcome:
+    """Bring a project up to date, quietly."""
+    return Runner(config, instance, lambda title, state: None).run()
+
+
+@pytest.fixture
+def tiny_config(tmp_path) -> DistillConfig:
+    """A tiny project that nothing was made of yet."""
+    return load_config(write_project(tmp_path))
+
+
+@pytest.fixture
+def instance():
+    """A Dagster instance that is gone after the test."""
+    with dg.DagsterInstance.ephemeral() as value:
+        yield value
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A tiny project that was run end to end: (project, instance, outcome). Tests only read it."""
+    config = load_config(write_project(tmp_path_factory.mktemp("made")))
+    with dg.DagsterInstance.ephemeral() as value:
+        yield Project(config), value, run_project(config, value)

@@ -1,0 +1,115 @@
+"""What a user gets wrong: each ends in an error that names the place and the way out, with nothing half-published."""
+
+import dagster as dg
+import pytest
+
+from distill_dagster.config import load_config
+from distill_dagster.lineage import Project
+from tests.conftest import run_project, write_project
+
+
+def broken(folder, instance, spoil, **changes):
+    """Run a project after `spoil(its data folder)`; returns (project, outcome)."""
+    config = load_config(write_project(folder, **changes))
+    spoil(folder / "data")
+    return Project(config), run_project(config, instance)
+
+
+def test_a_shard_without_one_valid_row_fails_alone(tmp_path, instance):
+    def spoil(data):
+        (data / "train" / "part-01.jsonl").write_text('{"messages": 1}\n' * 5)
+
+    project, outcome = broken(tmp_path, instance, spoil)
+    assert list(outcome.failed) == ["raw_dataset[train-part-01]"]
+    message = outcome.failed["raw_dataset[train-part-01]"]
+    assert "part-01.jsonl" in message
+    assert "E002" in message
+    assert {"raw_dataset[train-part-00]", "raw_dataset[train-part-02]", "raw_dataset[validation]"} <= set(
+        outcome.materialized
+    )
+    assert project.store.find("raw_dataset", "train-part-01") is None
+    assert project.store.find("validated_synthetic_set") is None
+
+
+def test_an_empty_shard_is_named(tmp_path, instance):
+    _, outcome = broken(tmp_path, instance, lambda data: (data / "train" / "part-02.jsonl").write_text(""))
+    assert list(outcome.failed) == ["raw_dataset[train-part-02]"]
+    assert "part-02.jsonl" in outcome.failed["raw_dataset[train-part-02]"]
+
+
+def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instance):
+    def spoil(data):
+        with (data / "train" / "part-00.jsonl").open("a") as f:
+            f.write("{}\n" * 20)
+
+    project, outcome = broken(tmp_path, instance, spoil)
+    assert list(outcome.failed) == ["raw_dataset[train-part-00]"]
+    assert "30 of 50 rows are valid (60.0%); 90.0% are wanted" in outcome.failed["raw_dataset[train-part-00]"]
+    assert project.store.find("raw_dataset", "train-part-00").counts["rejected"] == 20, (
+        "the rejects are there to look at"
+    )
+    assert project.store.find("teacher_model") is None
+    again = run_project(project.config, instance)
+    assert list(again.failed) == ["raw_dataset[train-part-00]"], "a failed check is not forgotten by the next run"
+
+
+def test_a_mended_shard_goes_on(tmp_path, instance):
+    config = load_config(write_project(tmp_path))
+    part = tmp_path / "data" / "train" / "part-00.jsonl"
+    good = part.read_text()
+    part.write_text("{}\n")
+    assert run_project(config, instance).failed
+    part.write_text(good)
+    outcome = run_project(config, instance)
+    assert not outcome.failed
+    assert "eval_report" in outcome.materialized
+
+
+@pytest.mark.parametrize(
+    ("changes", "asset", "words"),
+    [
+        ({"teacher.model": {"name": "./no-such-model"}, "teacher.fit": None}, "teacher_model", "no-such-model"),
+        ({"teacher.model.architecture": "lama"}, "teacher_model", "lama"),
+        ({"teacher.model.settings": {"hidden_sice": 8}}, "teacher_model", "hidden_sice"),
+        ({"quality.min_train_rows": 5000}, "validated_synthetic_set", "5,000 are wanted"),
+        ({"compute.train": {"gpus": 2, "cpu": False}}, "student_checkpoint", "this machine has 0"),
+    ],
+)
+def test_what_cannot_work_is_named_by_the_asset_that_needs_it(tmp_path, instance, changes, asset, words):
+    project, outcome = broken(tmp_path, instance, lambda data: None, **changes)
+    assert list(outcome.failed) == [asset]
+    assert words in outcome.failed[asset]
+    assert "Traceback" not in outcome.failed[asset]
+    if asset != "validated_synthetic_set":  # a failed check is about an artefact that is there
+        assert project.store.find(asset) is None
+
+
+def test_a_torn_parquet_is_named(tmp_path, instance):
+    config = load_config(write_project(tmp_path))
+    project = Project(config)
+    assert not run_project_until(config, instance, "teacher_outputs").failed
+    torn = project.store.get("teacher_outputs", "train-part-01").file("teacher.parquet")
+    torn.write_bytes(torn.read_bytes()[:100])
+    outcome = run_project(config, instance)
+    assert list(outcome.failed) == ["validated_synthetic_set"]
+    assert str(torn) in outcome.failed["validated_synthetic_set"]
+
+
+def run_project_until(config, instance, asset):
+    from distill_dagster.cli.execution import Runner
+
+    return Runner(config, instance, lambda title, state: None).run(asset)
+
+
+def test_a_failure_in_the_ui_has_the_same_words_and_no_retry(tmp_path, instance):
+    from distill_dagster.definitions import build_definitions
+
+    config = load_config(write_project(tmp_path))
+    job = build_definitions(config).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance, asset_selection=[dg.AssetKey("validated_synthetic_set")], raise_on_error=False
+    )
+    failure = result.failure_data_for_node("validated_synthetic_set").user_failure_data
+    assert "is not in" in failure.description
+    assert "materialize it first" in failure.description
+    assert failure.allow_retries is False

@@ -1,0 +1,100 @@
+"""The command line: what it prints, and the exit codes that scripts rely on."""
+
+import json
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from distill_dagster.cli import app
+from tests.conftest import write_project
+
+KEYS = {"seconds", "teacher", "baseline", "student", "retention", "verdict", "materialized", "skipped", "report"}
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Call `distill-dagster …` in this process; without the environment's own project."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.delenv("DISTILL_CONFIG", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def last_line(result) -> dict:
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def test_a_second_run_makes_nothing_and_says_so(tmp_path, command):
+    config = write_project(tmp_path)
+    first = command("run", "--config", config)
+    assert first.exit_code in (0, 3), first.output
+    closing = last_line(first)
+    assert closing.keys() == KEYS
+    assert closing["skipped"] == 0
+    assert closing["materialized"] == 17  # 4 shards twice, 9 unpartitioned assets
+    assert closing["student"]["parameters"] < closing["teacher"]["parameters"]
+    assert (tmp_path / "store" / "eval_report").exists()
+
+    second = command("run", "--config", config)
+    assert (last_line(second)["materialized"], last_line(second)["skipped"]) == (0, 17)
+    assert "Nothing was stale" in second.stdout
+
+    shown = command("report", "--config", config)
+    assert shown.exit_code == 0
+    assert closing["report"] in shown.stdout.replace("\n", "")
+    assert json.loads(command("report", "--config", config, "--json").stdout)["benchmarks"].keys() == {
+        "teacher",
+        "baseline",
+        "student",
+    }
+
+
+def test_init_gives_a_project_that_is_valid(tmp_path, command):
+    folder = tmp_path / "my project"
+    assert command("init", folder, "--task", "nli").exit_code == 0
+    checked = command("validate", "--config", folder / "distill.yaml", "--json")
+    assert checked.exit_code == 0
+    files = json.loads(checked.stdout)["files"]
+    assert [f["split"] for f in files].count("train") == 4
+    assert sum(f["rows"] for f in files) == 560
+    again = command("init", folder)
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+
+
+def test_validate_shows_refused_rows_and_exits_with_one(tmp_path, command):
+    config = write_project(tmp_path)
+    with (tmp_path / "data" / "train" / "part-01.jsonl").open("a") as f:
+        f.write('{"messages": []}\n{"messages": [{"role": "user", "content": "  "}]}\nnot json\n')
+    result = command("validate", "--config", config)
+    assert result.exit_code == 1
+    for code in ("E001", "E002", "E010"):
+        assert code in result.stdout
+    rejects = json.loads(command("validate", "--config", config, "--json").stdout)["rejects"]
+    assert [r["line"] for r in rejects] == [31, 32, 33]
+
+
+@pytest.mark.parametrize("verb", ["run", "validate", "report"])
+def test_a_missing_config_exits_with_two_and_the_way_out(tmp_path, command, verb):
+    result = command(verb, "--config", tmp_path / "distill.yaml")
+    assert result.exit_code == 2
+    assert "distill-dagster init" in result.output
+
+
+def test_a_report_before_the_first_run_says_what_to_do(tmp_path, command):
+    result = command("report", "--config", write_project(tmp_path))
+    assert result.exit_code == 2
+    assert "materialize it first" in result.output.replace("\n", " ")
+
+
+def test_an_unknown_asset_is_refused_with_the_choices(tmp_path, command):
+    result = command("run", "--config", write_project(tmp_path), "--until", "the_end")
+    assert result.exit_code == 2
+    assert "teacher_outputs" in result.output
+
+
+def test_the_installed_command_answers():
+    done = subprocess.run(["distill-dagster", "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    for verb in ("init", "validate", "run", "report", "demo", "dev"):
+        assert verb in done.stdout
