@@ -19,21 +19,17 @@ AC = dg.AutomationCondition
 def rerun_when_inputs_change() -> dg.AutomationCondition:
     """True when a dependency's data version moved since this asset was last asked for.
 
-    Held back while the asset or a dependency is being made or about to be, while a dependency is missing, and
-    while a blocking check of a dependency fails.
+    Held back while the asset or a dependency is being made, while a dependency is missing or has yet to follow a
+    change of its own inputs, and while a blocking check of a dependency fails.
     """
+    handled = AC.newly_requested() | AC.initial_evaluation()
     moved = AC.any_deps_match(AC.data_version_changed())
-    wanted = (moved | AC.code_version_changed() | AC.newly_missing()).since(
-        AC.newly_requested() | AC.initial_evaluation()
-    )
-    settled = (
-        ~AC.in_progress()
-        & ~AC.any_deps_missing()
-        & ~AC.any_deps_in_progress()
-        & ~AC.any_deps_match(AC.will_be_requested())
-    )
+    wanted = (moved | AC.code_version_changed() | AC.newly_missing()).since(handled)
+    waiting = AC.any_deps_match(moved.since(handled))  # a dependency has its own inputs to catch up with first
+    settled = ~AC.in_progress() & ~AC.any_deps_missing() & ~AC.any_deps_in_progress()
     failing = AC.any_deps_match(AC.any_checks_match(AC.check_failed(), blocking_only=True))
-    return (wanted & settled & ~failing).with_label("rerun_when_inputs_change")
+    # `~waiting` comes first: a later operand is not evaluated where an earlier one is false, and misses changes then
+    return (~waiting & wanted & settled & ~failing).with_label("rerun_when_inputs_change")
 
 
 def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:

@@ -1,6 +1,5 @@
 """What the student learns from: the union of all shards' answers, filtered, deduplicated, decontaminated, balanced."""
 
-
 import dagster as dg
 
 from assets.automation import rerun_when_inputs_change

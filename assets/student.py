@@ -90,6 +90,7 @@ def student_checkpoint(
         synthetic_set = value.store.get("validated_synthetic_set")
         steps.require_rows(synthetic_set, value.config.quality)
         base = read_ref(value.store.get("student_base").folder)
+        teacher = read_ref(value.store.get("teacher_model").folder)
     return publish(
         context,
         value,
@@ -98,9 +99,11 @@ def student_checkpoint(
             "train_student",
             TrainRequest(
                 base=base,
+                teacher=teacher,
                 training=value.config.student.training,
                 examples=str(synthetic_set.file(steps.EXAMPLES_FILE)),
                 name=value.config.name,
+                task=value.config.task,
                 out=str(out),
                 work=str(work),
             ),

@@ -1,6 +1,5 @@
 """The teacher: resolved and pinned (fitted to gold answers if the config asks), then its answers, shard by shard."""
 
-
 import dagster as dg
 from pydantic import Field
 

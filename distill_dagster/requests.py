@@ -47,12 +47,14 @@ class GenerateRequest(Section):
 
 
 class TrainRequest(Section):
-    """Train the student on the validated set: examples.parquet in, model/ and history.json out."""
+    """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
 
     base: ModelRef
+    teacher: ModelRef  # for the model card
     training: TrainingConfig
     examples: str
     name: str
+    task: str
     out: str
     work: str
 

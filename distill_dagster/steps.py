@@ -11,7 +11,7 @@ from typing import Any
 from distill_dagster import records
 from distill_dagster.config import QualityConfig
 from distill_dagster.errors import DataError
-from distill_dagster.lineage import Project
+from distill_dagster.lineage import Project, is_fresh
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.requests import read_ref
 from distill_dagster.sources.discovery import discover_test
@@ -73,8 +73,23 @@ def shard_tables(project: Project, asset: str, file: str) -> list[dict[str, Any]
     return [row for key in shards for row in records.read_table(project.store.get(asset, key).file(file))]
 
 
+def require_current_answers(project: Project) -> None:
+    """Refuse to mix: every shard's answers must be of its present rows and of the present teacher.
+
+    Raises:
+        DataError: some shards were answered before their rows or the teacher changed.
+    """
+    behind = [key for key in sorted(project.sources()) if not is_fresh(project, "teacher_outputs", key)]
+    if behind:
+        raise DataError(
+            f"teacher_outputs of {len(behind)} of {len(project.sources())} shards ({', '.join(behind[:5])}) were made "
+            "from other rows, another teacher or other settings than the present ones; materialize them again"
+        )
+
+
 def make_synthetic_set(project: Project, out: Path) -> Produced:
     """Filter, deduplicate, decontaminate and balance the union of all shards: examples.parquet, rejects.parquet."""
+    require_current_answers(project)
     built = build_set(
         raw=shard_tables(project, "raw_dataset", RAW_FILE),
         teacher=shard_tables(project, "teacher_outputs", TEACHER_FILE),

@@ -60,9 +60,9 @@ def write_project(folder: Path, **changes) -> Path:
     return path
 
 
-def run_project(config: DistillConfig, instance: dg.DagsterInstance) -> Outcome:
-    """Bring a project up to date, quietly."""
-    return Runner(config, instance, lambda title, state: None).run()
+def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str | None = None) -> Outcome:
+    """Bring a project up to date, quietly, or its first stages."""
+    return Runner(config, instance, lambda title, state: None).run(until)
 
 
 @pytest.fixture

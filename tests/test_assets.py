@@ -101,7 +101,7 @@ def test_counts_add_up_through_the_lineage(made):
 
 def test_a_hyperparameter_can_be_changed_for_one_run(tmp_path, instance):
     config = load_config(write_project(tmp_path))
-    assert not run_project(config, instance).failed
+    assert not run_project(config, instance, "student_checkpoint").failed
     before = Project(config).store.get("student_checkpoint")
     run_config = {**QUIET, "ops": {"student_checkpoint": {"config": {"learning_rate": 0.005, "epochs": 1.0}}}}
     assert execute(config, instance, "student_checkpoint", run_config=run_config).success
@@ -145,24 +145,26 @@ def requested(config, instance, cursor):
     """What the automation asks for at one tick: asset -> partitions, or True; and the next cursor."""
     tick = dg.evaluate_automation_conditions(build_definitions(config), instance=instance, cursor=cursor)
     asked = {}
-    for result in tick.results:
-        if not result.true_subset.is_empty:
-            keys = (
-                result.true_subset.expensively_compute_partition_keys() if result.true_subset.is_partitioned else True
-            )
-            asked[result.key.to_user_string()] = sorted(keys) if keys is not True else True
+    for key in (result.key for result in tick.results):
+        if tick.get_num_requested(key):
+            partitions = sorted(p for p in tick.get_requested_partitions(key) if p is not None)
+            asked[key.to_user_string()] = partitions or True
     return asked, tick.cursor
 
 
-def test_automation_asks_for_the_changed_shard_and_nothing_else(tmp_path, instance):
+def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(tmp_path, instance):
     config = load_config(write_project(tmp_path))
     _, cursor = requested(config, instance, None)
-    assert not run_project(config, instance).failed
-    asked = {"bootstrap": True}
-    while asked:  # what the hand-made run left latched is asked for once more, and would return at once
+    assert not run_project(config, instance, "validated_synthetic_set").failed
+    for _ in range(8):  # a run by hand is asked for once more; it would return at once
         asked, cursor = requested(config, instance, cursor)
+    assert asked == {}
     part = tmp_path / "data" / "train" / "part-01.jsonl"
     part.write_text("".join(part.read_text().splitlines(keepends=True)[1:]))
     observe(instance, Project(config))
     asked, cursor = requested(config, instance, cursor)
     assert asked == {"raw_dataset": ["train-part-01"]}
+    assert execute(config, instance, "raw_dataset", partition_key="train-part-01", run_config=QUIET).success
+    asked, cursor = requested(config, instance, cursor)
+    assert asked["teacher_model"] is True, "it is fitted to the rows"
+    assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"

@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -94,7 +96,9 @@ def test_an_unknown_asset_is_refused_with_the_choices(tmp_path, command):
 
 
 def test_the_installed_command_answers():
-    done = subprocess.run(["distill-dagster", "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("distill-dagster"), "--help"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0
     for verb in ("init", "validate", "run", "report", "demo", "dev"):
         assert verb in done.stdout

@@ -43,6 +43,8 @@ def request_of(tmp_path):
         out.mkdir(exist_ok=True)
         wanted = {
             "base": base,
+            "teacher": base,
+            "task": "nli",
             "training": training,
             "examples": examples,
             "name": "tiny",

@@ -22,7 +22,7 @@ from distill_dagster.requests import ModelRef
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What a card says; `counts` are those of the training (`train_rows`, `steps`, …), `scores` metric to value."""
+    """What a card says; `counts` are those of the training (`train_rows`, `steps`, …)."""
 
     name: str
     task: str
@@ -30,7 +30,6 @@ class CardFacts:
     base: ModelRef
     training: TrainingConfig
     counts: Mapping[str, int]
-    scores: Mapping[str, float]
 
 
 def model_card(facts: CardFacts) -> str:
@@ -44,10 +43,6 @@ def model_card(facts: CardFacts) -> str:
         _table("Data", {name: f"{count:,}" for name, count in facts.counts.items()}),
         _table("Training", {name: str(value) for name, value in facts.training.model_dump().items()}),
     ]
-    if facts.scores:
-        sections.append(
-            _table("Scores on held-out rows", {name: f"{value:.4f}" for name, value in facts.scores.items()})
-        )
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 
 

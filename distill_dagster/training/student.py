@@ -10,8 +10,9 @@ from pathlib import Path
 from distill_dagster.models.building import parameter_count
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.rendering import end_ids
-from distill_dagster.requests import TrainRequest
+from distill_dagster.requests import WEIGHTS_FOLDER, TrainRequest
 from distill_dagster.storage import Produced
+from distill_dagster.training.card import CardFacts, model_card
 from distill_dagster.training.examples import read_examples, tokenize
 from distill_dagster.training.output import training_facts, write_history, write_model
 from distill_dagster.training.training import train
@@ -39,6 +40,8 @@ def train_student(request: TrainRequest, device: str) -> Produced:
         "steps": outcome.steps,
         "parameters": parameter_count(model),
     }
+    card = CardFacts(request.name, request.task, request.teacher, request.base, config, counts)
+    (out / WEIGHTS_FOLDER / "README.md").write_text(model_card(card), encoding="utf-8")
     return Produced(
         ref.revision, counts, {"base": request.base.name, "device": device, **training_facts(outcome, config)}
     )

@@ -96,8 +96,16 @@ def _one_device(device: str) -> Iterator[None]:
     if not device.startswith("cuda"):
         yield
         return
-    with torch.cuda.device(torch.device(device)):
+    with torch.cuda.device(_indexed(device)):
         yield
+
+
+def _indexed(device: str) -> Any:
+    """`cuda` as the device that it stands for, such as `cuda:0`."""
+    import torch
+
+    index = torch.device(device).index
+    return torch.device("cuda", torch.cuda.current_device() if index is None else index)
 
 
 def _arguments(config: TrainingConfig, plan: Plan, device: str, folder: Path, validates: bool) -> Any:
@@ -105,6 +113,7 @@ def _arguments(config: TrainingConfig, plan: Plan, device: str, folder: Path, va
     from transformers import TrainingArguments
 
     on_gpu = device.startswith("cuda")
+    current = torch.cuda.current_device() if on_gpu else 0  # `_one_device` has set it
     when = "steps" if validates else "no"
     args = TrainingArguments(
         output_dir=str(folder),
@@ -137,8 +146,8 @@ def _arguments(config: TrainingConfig, plan: Plan, device: str, folder: Path, va
     )
     if on_gpu:  # without this the Trainer takes cuda:0, and spreads over every device that it sees
         args._n_gpu = 1
-        args.__dict__["_setup_devices"] = torch.device(device)  # a functools.cached_property
-        torch.cuda.set_device(torch.device(device))
+        args.__dict__["_setup_devices"] = device_now = torch.device("cuda", current)  # a functools.cached_property
+        torch.cuda.set_device(device_now)  # back to it: reading the arguments has made cuda:0 the current one
     return args
 
 
