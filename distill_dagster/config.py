@@ -234,7 +234,7 @@ class DistillConfig(Section):
 
 def _absolute(path: str, base: Path) -> str:
     """`path` as it is when it is a URL, else absolute, seen from `base`."""
-    return path if "://" in path else str(base / Path(path).expanduser())
+    return path if "://" in path else os.path.normpath(base / Path(path).expanduser())
 
 
 def _resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:

@@ -153,7 +153,12 @@ def summary_table(document: dict[str, Any]) -> Any:
     """The report's three columns as a table for the terminal."""
     from distill_dagster.evaluation.report import summary_rows
 
-    return table(None, ["", "teacher", "baseline", "distilled"], [list(row) for row in summary_rows(document)])
+    return table(
+        None,
+        ["", "teacher", "baseline", "distilled"],
+        [list(row) for row in summary_rows(document)],
+        whole_labels=True,
+    )
 
 
 @app.command()

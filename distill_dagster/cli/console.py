@@ -1,6 +1,7 @@
 """What the command line shows: a bar for long work, a line a step, tables at the end."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from distill_dagster.progress import listen
 
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 120)  # a log or a pipe is no narrow terminal
 err = Console(stderr=True)
 
 STATES = {"made": "green", "fresh": "dim", "failed": "bold red"}
@@ -46,11 +47,11 @@ def say_error(message: str) -> None:
     err.print(Text(f"error: {message}", style="bold red"))
 
 
-def table(title: str | None, columns: list[str], rows: list[list[str]]) -> Table:
-    """A table whose first column is words and whose others are numbers."""
+def table(title: str | None, columns: list[str], rows: list[list[str]], whole_labels: bool = False) -> Table:
+    """A table whose first column is words (`whole_labels`: never wrapped) and whose others are numbers."""
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        grid.add_column(column, justify="left" if i == 0 else "right", overflow="fold", no_wrap=whole_labels and i == 0)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     return grid

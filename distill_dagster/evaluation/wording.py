@@ -188,9 +188,9 @@ COST_MEASURES = (
     Measure("Weights in memory", lambda b: size(b["memory"]["weight_bytes"]), "weights", "smaller", "larger"),
     Measure("Bytes on disk", lambda b: size(b["bytes_on_disk"]), "bytes_on_disk", "smaller", "larger"),
     Measure("Parameters", lambda b: amount(b["parameters"]), "parameters", "fewer", "more"),
-    Measure("Answers that could not be parsed", lambda b: f"{b['unparsable']:,}"),
-    Measure("Answers cut off at the token limit", lambda b: f"{b['truncated']:,}"),
-    Measure("Prompts that could not be asked", lambda b: f"{b['failed']:,}"),
+    Measure("Unparsable answers", lambda b: f"{b['unparsable']:,}"),
+    Measure("Answers cut off", lambda b: f"{b['truncated']:,}"),
+    Measure("Prompts not answered", lambda b: f"{b['failed']:,}"),
 )
 
 
