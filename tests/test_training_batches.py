@@ -57,22 +57,21 @@ def by_hand(model, prompt_weight, smoothing=0.0):
     """Row by row without padding, position by position."""
     import torch
 
-    total = 0.0
+    total = torch.zeros(())
     for row in ROWS:
         ids, start = row["input_ids"], row["answer_start"]
         logprobs = torch.log_softmax(model(torch.tensor([ids])).logits[0].float(), dim=-1)
         for t in range(1, len(ids)):
             true, spread = -logprobs[t - 1, ids[t]], -logprobs[t - 1].mean()
             total += (1.0 if t >= start else prompt_weight) * ((1 - smoothing) * true + smoothing * spread)
-    return float(total)
+    return total.item()
 
 
 @pytest.mark.parametrize(("prompt_weight", "smoothing"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.1), (1.0, 0.2)])
 def test_the_loss_of_a_padded_batch_is_that_of_its_rows(model, prompt_weight, smoothing):
     batch = collate(ROWS, pad=0, prompt_weight=prompt_weight)
-    assert float(weighted_loss(model, batch, smoothing)) == pytest.approx(
-        by_hand(model, prompt_weight, smoothing), rel=1e-5
-    )
+    loss = weighted_loss(model, batch, smoothing).item()
+    assert loss == pytest.approx(by_hand(model, prompt_weight, smoothing), rel=1e-5)
 
 
 def test_a_model_that_computes_all_logits_gives_the_same_loss(model):
@@ -83,4 +82,4 @@ def test_a_model_that_computes_all_logits_gives_the_same_loss(model):
         __call__ = forward
 
     batch = collate(ROWS, pad=0, prompt_weight=0.0)
-    assert float(weighted_loss(Plain(), batch)) == pytest.approx(float(weighted_loss(model, batch)), rel=1e-5)
+    assert weighted_loss(Plain(), batch).item() == pytest.approx(weighted_loss(model, batch).item(), rel=1e-5)

@@ -4,7 +4,7 @@
     raw_text "entailment", finish_reason "length"          truncated
 
 The filters run in the order of `FILTERS`, and the first reason counts. Which verdict of
-FORMATS a slug is stands in reasons.py.
+docs/verdicts.md a slug is stands in reasons.py.
 """
 
 import re

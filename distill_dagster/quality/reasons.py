@@ -1,4 +1,4 @@
-"""Why a teacher row is refused: the reject row, its sentence, and the verdict of FORMATS that a slug belongs to.
+"""Why a teacher row is refused: the reject row, its sentence, and the verdict code that a slug belongs to.
 
 code "contaminated", message "E012: test row 'test.csv#9' asks the same (sample 0, turn 0)"
 """

@@ -4,7 +4,7 @@
     ("E005", "message 2 is user after user; user and assistant take turns, starting with user")
     ("E006", "nli asks for one user turn, the row has 2")
 
-The codes are those of FORMATS, "Row verdicts"; E001 is judged where lines are decoded, E011 where rows are collected.
+The codes are explained in docs/verdicts.md; E001 is judged where lines are decoded, E011 where rows are collected.
 """
 
 from collections.abc import Iterator, Sequence
