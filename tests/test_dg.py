@@ -1,0 +1,49 @@
+"""Dagster's own commands on this code location, each as its own process from the repository's root."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config import load_config
+from distill_dagster.lineage import Project
+from tests.conftest import write_project
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def dagster_command(tmp_path):
+    """Run an installed command on a tiny project with its own Dagster home; returns (what it said, the project)."""
+    config = write_project(tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "DISTILL_CONFIG": str(config), "DAGSTER_HOME": str(home)}
+
+    def run(command, *arguments):
+        executable = Path(sys.executable).with_name(command)
+        done = subprocess.run(
+            [executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr, Project(load_config(config))
+
+    return run
+
+
+def test_dg_lists_every_asset(dagster_command):
+    said, _ = dagster_command("dg", "list", "defs", "--json")
+    for asset in ("raw_dataset", "teacher_outputs", "validated_synthetic_set", "student_checkpoint", "eval_report"):
+        assert f'"{asset}"' in said
+
+
+def test_the_workspace_file_is_valid(dagster_command):
+    said, _ = dagster_command("dagster", "definitions", "validate", "-w", "workspace.yaml")
+    assert "Validation successful for code location distill_dagster" in said
+
+
+def test_dg_launches_an_asset(dagster_command):
+    _, project = dagster_command("dg", "launch", "--assets", "eval_dataset")
+    assert project.store.get("eval_dataset").counts["rows"] == 12
