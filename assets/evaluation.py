@@ -15,7 +15,7 @@ from assets.raw_dataset import eval_dataset
 from assets.student import student_base, student_checkpoint
 from assets.teacher import teacher_model
 from distill_dagster import steps
-from distill_dagster.lineage import answer_tokens
+from distill_dagster.lineage import STAGES, answer_tokens, labels_of
 from distill_dagster.requests import BenchmarkRequest, read_ref
 from distill_dagster.storage import Manifest
 from resources.compute import Compute
@@ -48,7 +48,7 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
         deps=[eval_dataset, model],
         group_name="evaluation",
         kinds={"pytorch", "parquet"},
-        code_version="1",
+        code_version=STAGES[f"{role}_benchmark"].code_version,
         pool="gpu_student",
         automation_condition=rerun_when_inputs_change(),
     )
@@ -62,7 +62,7 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
                 "model": read_ref(value.store.get(model.key.to_user_string()).folder),
                 "rows": str(value.store.get("eval_dataset").file(steps.RAW_FILE)),
                 "max_new_tokens": answer_tokens(config),
-                "labels": config.quality.labels,
+                "labels": labels_of(value),
                 "evaluation": config.evaluation,
             }
         return publish(
@@ -100,7 +100,7 @@ def _describe_report(manifest: Manifest) -> Metadata:
     deps=[teacher_benchmark, baseline_benchmark, student_benchmark, student_checkpoint],
     group_name="evaluation",
     kinds={"html"},
-    code_version="1",
+    code_version=STAGES["eval_report"].code_version,
     automation_condition=rerun_when_inputs_change(),
 )
 def eval_report(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:

@@ -43,11 +43,11 @@ def schema_of(schema: pa.Schema) -> dg.TableSchema:
 
 def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
     """Device, time and memory of a worker's run, as metadata that plots over partitions."""
-    usage = facts.get("usage", {})
+    usage = facts["usage"]
     return {
-        "device": usage.get("device", "unknown"),
-        "dtype": facts.get("dtype", "unknown"),
-        "seconds": float(usage.get("seconds", 0)),
-        "gpu_seconds": float(usage.get("gpu_seconds", 0)),
-        "peak_memory_mb": round(usage.get("peak_memory_bytes", 0) / 2**20, 1),
+        "device": f"GPU {', '.join(facts['leased'])}" if facts["leased"] else usage["device"],
+        "dtype": facts["dtype"],
+        "seconds": float(usage["seconds"]),
+        "gpu_seconds": float(usage["gpu_seconds"]),
+        "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),
     }

@@ -7,10 +7,10 @@ from assets.automation import rerun_when_inputs_change
 from assets.partitions import shards
 from assets.previews import schema_of, table_preview, usage_of
 from assets.publishing import Metadata, explained, publish
-from assets.raw_dataset import raw_dataset
+from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.training_view import training_metadata
 from distill_dagster import records, steps
-from distill_dagster.lineage import Project
+from distill_dagster.lineage import STAGES, Project
 from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
 from distill_dagster.storage import Manifest
 from resources.compute import Compute
@@ -44,10 +44,10 @@ def describe_model(manifest: Manifest) -> Metadata:
 
 
 @dg.asset(
-    deps=[raw_dataset],
+    deps=[raw_dataset, eval_dataset],
     group_name="teacher",
     kinds={"huggingface", "pytorch"},
-    code_version="1",
+    code_version=STAGES["teacher_model"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )
@@ -59,13 +59,16 @@ def teacher_model(
     with explained():
         reads_rows = config.fit is not None or config.model.architecture is not None
         rows = raw_files(value) if reads_rows else []
+        held_out = str(value.store.get("eval_dataset").file(steps.RAW_FILE)) if config.fit else None
+        request = {"role": "teacher", "model": config.model, "fit": config.fit, "rows": rows, "held_out": held_out}
     return publish(
         context,
         value,
         lambda out, work: fit_compute.run(
             context,
             "prepare_model",
-            PrepareRequest(role="teacher", model=config.model, fit=config.fit, rows=rows, out=str(out), work=str(work)),
+            PrepareRequest(**request, out=str(out), work=str(work)),
+            on_cpu=config.fit is None,
         ),
         describe_model,
     )
@@ -90,7 +93,7 @@ def _describe_answers(manifest: Manifest) -> Metadata:
     deps=[raw_dataset, teacher_model],
     group_name="teacher",
     kinds={"huggingface", "parquet"},
-    code_version="1",
+    code_version=STAGES["teacher_outputs"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )

@@ -8,10 +8,12 @@ Worked example, the smallest useful file (every field left out has the default t
     student: {model: {name: /models/llama-3.2-1b}}
 
 Relative paths are relative to the file they stand in. Unknown fields are errors, so that a typo never
-silently leaves a default in force. Secrets have no field here: they come from environment variables.
+silently leaves a default in force. `${NAME}` in any text is the environment variable of that name, for what differs
+from machine to machine. Secrets have no field here.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +25,7 @@ from distill_dagster.errors import ConfigError
 TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classification"]
 CONFIG_VARIABLE = "DISTILL_CONFIG"
 CONFIG_NAME = "distill.yaml"
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Section(BaseModel):
@@ -159,7 +162,7 @@ class QualityConfig(Section):
     """What a teacher row must be to train the student, and when the whole set is refused."""
 
     labels: list[str] | None = Field(
-        None, description="the label set; left out: the task's own, or the gold labels seen"
+        None, description="the label set; left out: the task's own, or for classification the gold labels seen"
     )
     require_gold_agreement: bool = Field(False, description="drop answers that the row's gold answer scores 0")
     max_label_share: float | None = Field(None, gt=0, le=1, description="cap on one label's share of the training rows")
@@ -231,6 +234,13 @@ class DistillConfig(Section):
     compute: ComputeConfig = ComputeConfig()  # pyright: ignore[reportCallIssue]
     automation: AutomationConfig = AutomationConfig()  # pyright: ignore[reportCallIssue]
 
+    @field_validator("store")
+    @classmethod
+    def _is_local(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("the store is a local folder; mount the bucket, or give a path")
+        return value
+
 
 def _absolute(path: str, base: Path) -> str:
     """`path` as it is when it is a URL, else absolute, seen from `base`."""
@@ -284,6 +294,19 @@ def check_config(raw: dict[str, Any], where: str) -> DistillConfig:
         raise ConfigError(_explain(e, where)) from e
 
 
+def _expand(value: Any, path: Path, field: str = "") -> Any:
+    """`${NAME}` in any text replaced by the environment variable of that name."""
+    if isinstance(value, dict):
+        return {key: _expand(inner, path, f"{field}.{key}".strip(".")) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_expand(inner, path, f"{field}.{i}") for i, inner in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    if missing := [name for name in VARIABLE.findall(value) if name not in os.environ]:
+        raise ConfigError(f"{path}: {field} names the environment variable {missing[0]}, which is not set: export it")
+    return VARIABLE.sub(lambda match: os.environ[match[1]], value)
+
+
 def load_config(path: str | os.PathLike[str]) -> DistillConfig:
     """Read and check a `distill.yaml`.
 
@@ -303,4 +326,4 @@ def load_config(path: str | os.PathLike[str]) -> DistillConfig:
         raise ConfigError(
             f"{path}: a mapping of fields is expected, the file holds {type(raw).__name__}; see examples/"
         )
-    return _resolve_paths(check_config(raw, str(path)), path.parent)
+    return _resolve_paths(check_config(_expand(raw, path), str(path)), path.parent)

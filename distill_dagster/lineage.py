@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import DistillConfig, ModelConfig, check_config
-from distill_dagster.records import canonical_json, sha256
+from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
 from distill_dagster.storage import Store
 
@@ -90,11 +90,18 @@ def _eval_dataset(project: Project, _: str | None) -> Inputs:
 def _model(project: Project, model: ModelConfig) -> Inputs:
     """A model's own inputs: where it stands, or, for a new one, its shape and where its tokenizer comes from."""
     if model.name:
-        return {"model": model.model_dump(include={"name", "revision", "dtype"})}
+        return {"model": model.model_dump(include={"name", "revision", "dtype"}), "files": _stamps(model.name)}
     shape = {"model": model.model_dump(exclude={"name", "revision"})}
     if model.tokenizer == "teacher":
         return shape | {"teacher_model": project.version_of("teacher_model")}
     return shape | {"raw_dataset": project.versions_of("raw_dataset")}
+
+
+def _stamps(name: str) -> list[list[str | int]]:
+    """Name, size and time of a model folder's files, so that an exchanged model is noticed; [] for a hub name."""
+    folder = Path(name)
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()]
 
 
 def _teacher_model(project: Project, _: str | None) -> Inputs:
@@ -102,6 +109,7 @@ def _teacher_model(project: Project, _: str | None) -> Inputs:
     inputs = _model(project, teacher.model)
     if teacher.fit:
         inputs |= {"fit": teacher.fit.model_dump(), "raw_dataset": project.versions_of("raw_dataset")}
+        inputs["eval_dataset"] = project.version_of("eval_dataset")  # kept out of the fit
     return inputs
 
 
@@ -113,6 +121,7 @@ def _teacher_outputs(project: Project, shard: str | None) -> Inputs:
     return {
         "raw_dataset": project.version_of("raw_dataset", shard),
         "teacher_model": project.version_of("teacher_model"),
+        "dtype": project.config.teacher.model.dtype,
         "generation": project.config.teacher.generation.model_dump(),
         "labels": project.config.quality.labels,
     }
@@ -132,8 +141,17 @@ def _student_checkpoint(project: Project, _: str | None) -> Inputs:
         "validated_synthetic_set": project.version_of("validated_synthetic_set"),
         "student_base": project.version_of("student_base"),
         "training": project.config.student.training.model_dump(),
-        "min_train_rows": project.config.quality.min_train_rows,
     }
+
+
+def labels_of(project: Project) -> list[str] | None:
+    """The label set that the benchmarks parse against: the config's, else for classification the gold labels seen."""
+    config = project.config
+    if config.quality.labels or config.task != "classification":
+        return config.quality.labels
+    files = [project.store.get("raw_dataset", key).file("raw.parquet") for key in sorted(project.sources())]
+    rows = (row for file in files for row in read_table(file, ["task", "split", "reference"]))
+    return sorted({r for row in rows if row["split"] == "train" for r in row["reference"]}) or None
 
 
 def answer_tokens(config: DistillConfig) -> int:
@@ -147,8 +165,9 @@ def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
         return {
             "eval_dataset": project.version_of("eval_dataset"),
             model_asset: project.version_of(model_asset),
+            "dtype": (config.teacher if model_asset == "teacher_model" else config.student).model.dtype,
             "max_new_tokens": answer_tokens(config),
-            "labels": config.quality.labels,
+            "labels": labels_of(project),
             "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
         }
 

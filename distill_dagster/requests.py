@@ -31,6 +31,7 @@ class PrepareRequest(Section):
     model: ModelConfig
     fit: TrainingConfig | None = None
     rows: list[str] = []  # raw.parquet files: the tokenizer's text, the fit's gold answers
+    held_out: str | None = None  # raw.parquet of the test rows, whose prompts no fit may see
     tokenizer_of: str | None = None  # folder of the model whose tokenizer is taken
     out: str
     work: str

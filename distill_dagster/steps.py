@@ -26,6 +26,7 @@ PREDICTIONS_FILE = "predictions.parquet"
 BENCHMARK_FILE = "benchmark.json"
 HISTORY_FILE = "history.json"
 REPORT_FILE = "report.json"
+ROLES = ("teacher", "baseline", "student")
 
 
 def make_raw_dataset(project: Project, shard: str, out: Path) -> Produced:
@@ -61,9 +62,9 @@ def make_eval_dataset(project: Project, out: Path) -> Produced:
 
 def _by_task(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows by task, and how many carry a gold answer."""
-    tasks: dict[str, int] = {}
-    for row in rows:
-        tasks[row["task"]] = tasks.get(row["task"], 0) + 1
+    import pandas as pd
+
+    tasks = {str(task): int(n) for task, n in pd.Series([row["task"] for row in rows]).value_counts().items()}
     return {"tasks": tasks, "with_reference": sum(bool(row["reference"]) for row in rows)}
 
 
@@ -74,16 +75,29 @@ def shard_tables(project: Project, asset: str, file: str) -> list[dict[str, Any]
 
 
 def require_current_answers(project: Project) -> None:
-    """Refuse to mix: every shard's answers must be of its present rows and of the present teacher.
+    """Refuse to mix: every shard's answers must be of its present rows, the present teacher, and the same settings.
 
     Raises:
-        DataError: some shards were answered before their rows or the teacher changed.
+        DataError: some shards were answered before their rows or the teacher changed, or with other settings.
     """
-    behind = [key for key in sorted(project.sources()) if not is_fresh(project, "teacher_outputs", key)]
+    shards = sorted(project.sources())
+    made_from = {key: project.store.get("teacher_outputs", key).inputs for key in shards}
+    behind = [
+        key
+        for key, inputs in made_from.items()
+        if inputs["raw_dataset"] != project.version_of("raw_dataset", key)
+        or inputs["teacher_model"] != project.version_of("teacher_model")
+    ]
     if behind:
         raise DataError(
-            f"teacher_outputs of {len(behind)} of {len(project.sources())} shards ({', '.join(behind[:5])}) were made "
-            "from other rows, another teacher or other settings than the present ones; materialize them again"
+            f"teacher_outputs of {len(behind)} of {len(shards)} shards ({', '.join(behind[:5])}) were made from other "
+            "rows or another teacher than the present ones; materialize them again"
+        )
+    settings = {records.canonical_json(inputs["generation"]): key for key, inputs in made_from.items()}
+    if len(settings) > 1:
+        raise DataError(
+            f"the shards were answered with {len(settings)} different generation settings, such as those of "
+            f"{' and '.join(sorted(settings.values())[:2])}; materialize them again with the same"
         )
 
 
@@ -121,8 +135,9 @@ def make_report(project: Project, out: Path) -> Produced:
     from distill_dagster.evaluation.report import build_report, write_report
 
     store = project.store
-    manifests = {role: store.get(f"{role}_benchmark") for role in ("teacher", "baseline", "student")}
+    manifests = {role: store.get(f"{role}_benchmark") for role in ROLES}
     student = store.get("student_checkpoint")
+    _require_present(project, student)
     document = build_report(
         project=project.config.name,
         benchmarks={role: json.loads(m.file(BENCHMARK_FILE).read_text()) for role, m in manifests.items()},
@@ -135,6 +150,15 @@ def make_report(project: Project, out: Path) -> Produced:
     write_report(out, document)
     facts = {"headline": document["headline"], "verdict": document["verdict"]["verdict"]}
     return Produced(records.sha256(records.canonical_json(document)), {"items": document["items"]}, facts)
+
+
+def _require_present(project: Project, student: Manifest) -> None:
+    """Refuse to compare what does not belong together."""
+    behind = [f"{role}_benchmark" for role in ROLES if not is_fresh(project, f"{role}_benchmark")]
+    if student.inputs["validated_synthetic_set"] != project.version_of("validated_synthetic_set"):
+        behind.append("student_checkpoint")
+    if behind:
+        raise DataError(f"{', '.join(behind)}: made from other inputs than the present ones; materialize again first")
 
 
 def read_report(project: Project) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import Any
 
 from distill_dagster.config import Section
 from distill_dagster.errors import ModelError, UserError
+from distill_dagster.processes import end_with_parent
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.requests import BenchmarkRequest, GenerateRequest, PrepareRequest, TrainRequest
 from distill_dagster.storage import Produced
@@ -92,20 +92,11 @@ def _reset_device(device: str) -> None:
     torch.cuda.reset_peak_memory_stats(device)
 
 
-def _die_with_parent() -> None:
-    """End this process when the asset's process does: its device lease ends with it too (Linux only)."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def _serve_pipes() -> int:
     """Take the request from Dagster Pipes; results and errors go back as messages, never as pickles."""
     from dagster_pipes import open_dagster_pipes
 
-    _die_with_parent()
+    end_with_parent()
     with open_dagster_pipes() as pipes:
         name, device = pipes.get_extra("worker"), pipes.get_extra("device")
         request = WORKERS[name].request.model_validate(pipes.get_extra("request"))

@@ -8,6 +8,7 @@ asks it to run a worker of `distill_dagster.workers`. Where that happens is the 
 """
 
 import sys
+from dataclasses import replace
 from typing import Literal
 
 import dagster as dg
@@ -17,7 +18,7 @@ from distill_dagster.config import Need, Section
 from distill_dagster.progress import is_heard, listen, log_listener
 from distill_dagster.storage import Produced
 from distill_dagster.workers import run_worker
-from resources.gpu import GpuPool
+from resources.gpu import GpuPool, ordinal
 
 
 class Compute(dg.ConfigurableResource):
@@ -45,19 +46,23 @@ class Compute(dg.ConfigurableResource):
         """What is leased for each run of a worker."""
         return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
 
-    def run(self, context: dg.AssetExecutionContext, worker: str, request: Section) -> Produced:
-        """Lease what the need declares, run the worker there, give back what it produced.
+    def run(self, context: dg.AssetExecutionContext, worker: str, request: Section, on_cpu: bool = False) -> Produced:
+        """Lease what the need declares (`on_cpu`: nothing), run the worker there, give back what it produced.
 
         Raises:
             UserError: what the worker says is wrong with the request, whichever process it ran in.
             ComputeError: the machine does not have what the need declares.
         """
-        with self.pool.lease(self.need) as devices:
+        with self.pool.lease(Need(gpus=0, memory_gb=0, cpu=True) if on_cpu else self.need) as devices:
+            if len(devices) > 1:
+                raise errors.ComputeError(f"{len(devices)} GPUs were asked for, {worker} uses one: set its `gpus` to 1")
             context.log.info(f"{worker} runs {self.backend} on {', '.join(f'GPU {d}' for d in devices) or 'the CPU'}")
             if self.backend == "subprocess":
-                return self._run_child(context, worker, request, devices)
-            device = f"cuda:{devices[0]}" if devices else "cpu"
-            return self._run_inline(context, worker, request, device)
+                produced = self._run_child(context, worker, request, devices)
+            else:
+                device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
+                produced = self._run_inline(context, worker, request, device)
+            return replace(produced, facts={**produced.facts, "leased": devices})
 
     def _run_inline(self, context: dg.AssetExecutionContext, worker: str, request: Section, device: str) -> Produced:
         if is_heard():
@@ -72,7 +77,7 @@ class Compute(dg.ConfigurableResource):
         invocation = client.run(
             context=context,
             command=[sys.executable, "-m", "distill_dagster.workers"],
-            env={"CUDA_VISIBLE_DEVICES": ",".join(devices)},
+            env={"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
             extras={
                 "worker": worker,
                 "device": "cuda:0" if devices else "cpu",
@@ -83,5 +88,5 @@ class Compute(dg.ConfigurableResource):
             if "produced" in message:
                 return Produced(**message["produced"])
             if "error" in message:
-                raise getattr(errors, message["error"])(message["message"])
+                raise getattr(errors, message["error"], errors.UserError)(message["message"])
         raise errors.ComputeError(f"{worker} ended without a result; its log is above")

@@ -25,18 +25,42 @@ POLL_SECONDS = 0.5
 
 @cache
 def machine_devices() -> dict[str, float]:
-    """CUDA device id -> memory in GB, as nvidia-smi lists them; empty where there is no NVIDIA driver.
+    """CUDA device id -> memory in GB, as nvidia-smi lists them; empty where there is no NVIDIA driver at all.
 
     CUDA_VISIBLE_DEVICES, where set, narrows the list: a device that was hidden is not ours to lease.
+
+    Raises:
+        ComputeError: the driver is there and does not answer, or a visible device is none of its.
     """
-    query = ["nvidia-smi", "--query-gpu=index,memory.total", "--format=csv,noheader,nounits"]
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
         listing = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError):
+    except FileNotFoundError:
         return {}
-    found = {index.strip(): float(mib) / 1024 for index, mib in (line.split(",") for line in listing.splitlines())}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return found if visible is None else {d: gb for d, gb in found.items() if d in visible.split(",")}
+    except (OSError, subprocess.SubprocessError) as e:
+        raise ComputeError(f"nvidia-smi fails ({e}): mend the driver, or set compute.devices: [] for the CPU") from e
+    cells = [[cell.strip() for cell in line.split(",")] for line in listing.splitlines()]
+    memory = {name: float(mib) / 1024 for index, uuid, mib in cells for name in (index, uuid)}
+    visible = visible_devices()
+    if visible is None:
+        return {index: memory[index] for index, _, _ in cells}
+    if unknown := [device for device in visible if device not in memory]:
+        raise ComputeError(
+            f"CUDA_VISIBLE_DEVICES names {unknown[0]}, nvidia-smi lists {', '.join(memory) or 'nothing'}"
+        )
+    return {device: memory[device] for device in visible}
+
+
+def visible_devices() -> list[str] | None:
+    """What CUDA_VISIBLE_DEVICES names, in its order; None where it is not set."""
+    value = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if value is None else [device.strip() for device in value.split(",") if device.strip()]
+
+
+def ordinal(device: str) -> int:
+    """The number by which this process's CUDA knows a leased device: its place among the visible ones."""
+    visible = visible_devices()
+    return visible.index(device) if visible and device in visible else int(device)
 
 
 class GpuPool(dg.ConfigurableResource):

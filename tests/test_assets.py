@@ -51,6 +51,9 @@ def test_every_materialization_carries_what_a_person_wants(made, asset):
     shard = "train-part-00" if asset in ("raw_dataset", "teacher_outputs") else None
     metadata = last_metadata(instance, asset, shard)
     assert METADATA[asset] | {"counts", "made_from", "dagster/uri", "skipped"} <= metadata.keys()
+    if METADATA[asset] >= USAGE:
+        assert metadata["device"].value == "cpu"
+        assert metadata["dtype"].value in ("float32", "auto")
 
 
 def test_metadata_stays_small_enough_for_the_event_log(made):

@@ -96,19 +96,47 @@ def test_a_torn_parquet_is_named(tmp_path, instance):
     assert str(torn) in outcome.failed["validated_synthetic_set"]
 
 
-def test_answers_of_another_teacher_are_not_mixed_in(tmp_path, instance):
+def test_answers_from_different_settings_are_not_mixed(tmp_path, instance):
     config = load_config(write_project(tmp_path))
     assert not run_project(config, instance, "teacher_outputs").failed
-    other = load_config(write_project(tmp_path, **{"teacher.generation": {"max_new_tokens": 16}}))
-    job = build_definitions(other).resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
-        instance=instance,
-        asset_selection=[dg.AssetKey("eval_dataset"), dg.AssetKey("validated_synthetic_set")],
-        raise_on_error=False,
-    )
-    failure = result.failure_data_for_node("validated_synthetic_set").user_failure_data
-    assert "4 of 4 shards" in failure.description
+    job = build_definitions(config).resolve_implicit_global_asset_job_def()
+
+    def materialize(asset, shard=None, **settings):
+        run_config = {"ops": {asset: {"config": settings}}} if settings else {}
+        return job.execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(asset)],
+            partition_key=shard,
+            run_config=run_config,
+            raise_on_error=False,
+        )
+
+    assert materialize("teacher_outputs", "train-part-01", max_new_tokens=16).success
+    failure = materialize("validated_synthetic_set").failure_data_for_node("validated_synthetic_set")
+    assert "2 different generation settings" in failure.user_failure_data.description
     assert Project(config).store.find("validated_synthetic_set") is None
+    for shard in ("train-part-00", "train-part-02", "validation"):
+        assert materialize("teacher_outputs", shard, max_new_tokens=16).success
+    assert materialize("validated_synthetic_set").success, "settings changed for all shards are one set"
+
+
+def test_a_file_for_training_and_for_test_is_refused(tmp_path, instance):
+    config = load_config(write_project(tmp_path, **{"data.train": "data/*.jsonl", "data.validation": []}))
+    outcome = run_project(config, instance, "eval_dataset")
+    assert "matched by data.test and by data.train" in outcome.failed["eval_dataset"]
+
+
+def test_the_teacher_is_not_fitted_to_prompts_of_the_test(tmp_path, instance):
+    def leak(data):
+        held_out = (data / "test.jsonl").read_text().splitlines()[0]
+        with (data / "train" / "part-00.jsonl").open("a") as f:
+            f.write(held_out.replace("-test-", "-leak-") + "\n")
+
+    config = load_config(write_project(tmp_path))
+    leak(tmp_path / "data")
+    assert not run_project(config, instance, "validated_synthetic_set").failed
+    assert Project(config).store.get("teacher_model").counts["contaminated"] == 1
+    assert Project(config).store.get("validated_synthetic_set").counts["contaminated"] == 1
 
 
 def test_a_failure_in_the_ui_has_the_same_words(tmp_path, instance):

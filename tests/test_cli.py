@@ -64,6 +64,16 @@ def test_init_gives_a_project_that_is_valid(tmp_path, command):
     assert "is there already" in again.output
 
 
+def test_init_replaces_nothing(tmp_path, command):
+    own = tmp_path / "data" / "test.jsonl"
+    own.parent.mkdir()
+    own.write_text("mine")
+    refused = command("init", tmp_path)
+    assert refused.exit_code == 2
+    assert "is not empty" in refused.output.replace("\n", " ")
+    assert own.read_text() == "mine"
+
+
 def test_validate_shows_refused_rows_and_exits_with_one(tmp_path, command):
     config = write_project(tmp_path)
     with (tmp_path / "data" / "train" / "part-01.jsonl").open("a") as f:

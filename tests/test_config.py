@@ -65,3 +65,17 @@ def test_a_broken_file_is_explained(tmp_path, text, words):
 def test_a_missing_file_names_the_way_out(tmp_path):
     with pytest.raises(ConfigError, match="distill-dagster init"):
         load_config(tmp_path / "nothing.yaml")
+
+
+def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_TEST_STORE", "/mnt/fast")
+    path = write(tmp_path, tiny_settings(store="${DISTILL_TEST_STORE}/store"))
+    assert load_config(path).store == "/mnt/fast/store"
+    monkeypatch.delenv("DISTILL_TEST_STORE")
+    with pytest.raises(ConfigError, match="store names the environment variable DISTILL_TEST_STORE, which is not set"):
+        load_config(path)
+
+
+def test_a_store_that_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="store: the store is a local folder"):
+        load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))

@@ -40,6 +40,7 @@ def test_nothing_is_stale_after_a_run(made):
         ({"student__model__seed": 7}, {"student_base"}),
         ({"quality__max_label_share": 0.5}, {"validated_synthetic_set"}),
         ({"quality__min_valid_share": 0.1}, set()),
+        ({"quality__min_train_rows": 6}, set()),
         ({"evaluation__retention_target": 0.5}, {"eval_report"}),
         ({"evaluation__latency_requests": 5}, {"teacher_benchmark", "baseline_benchmark", "student_benchmark"}),
         ({"compute__backend": "subprocess"}, set()),

@@ -111,3 +111,9 @@ def test_sampling_follows_its_seed_and_leaves_the_global_state_alone(loaded):
     assert sample(0) != sample(1)
     twins = sample(0, [prompts(1)[0]] * 4)  # equal prompts draw their own
     assert len(set(twins)) > 1
+
+
+def test_equal_prompts_in_different_batches_draw_their_own(loaded):
+    sampled = {"max_new_tokens": 16, "batch_tokens": 1, "temperature": 1.5, "seed": 0}  # batches of one
+    texts = [c.text for c in complete(loaded, [prompts(1)[0]] * 4, **sampled)]
+    assert len(set(texts)) == 4

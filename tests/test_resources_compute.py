@@ -13,7 +13,7 @@ from distill_dagster.config import GenerationConfig, Need
 from distill_dagster.errors import ComputeError, ModelError
 from distill_dagster.requests import GenerateRequest, read_ref
 from resources.compute import Compute
-from resources.gpu import GpuPool
+from resources.gpu import GpuPool, ordinal
 
 
 def request_for(project, out, **changes) -> GenerateRequest:
@@ -75,15 +75,28 @@ def test_a_users_error_keeps_its_kind_and_words_across_the_process_boundary(made
     assert str(tmp_path / "gone") in str(error)
 
 
-def test_a_child_sees_only_the_leased_devices(made, tmp_path, monkeypatch):
-    """A made-up device id: this machine's torch finds no CUDA, and the error shows which device it was given."""
+def test_a_child_sees_only_the_leased_device(made, tmp_path, monkeypatch):
+    """The interpreter that the child is started with is a script that notes its environment first."""
     project, _, _ = made
+    seen, interpreter = tmp_path / "seen", tmp_path / "python"
+    interpreter.write_text(f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES" > {seen}\nexec {sys.executable} "$@"\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7")
     pool = GpuPool(devices=["5"], lock_folder=str(tmp_path / "locks"))
     compute = Compute.of(Need(gpus=1), pool, "subprocess")
     error = run_as_asset(compute, request_for(project, tmp_path / "out"))[1]["error"]
-    assert isinstance(error, ModelError)
-    assert "cuda:0 was leased" in str(error), "inside the child the only device is number 0"
+    assert seen.read_text() == "5\n"
+    assert "finds no CUDA" in str(error), (
+        "this machine has none, and a leased device is not quietly swapped for the CPU"
+    )
+
+
+def test_an_inline_worker_gets_the_leased_devices_own_number(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, GPU-1234")
+    assert [ordinal("5"), ordinal("GPU-1234")] == [0, 1]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert ordinal("5") == 5
 
 
 def test_a_need_that_the_machine_lacks_is_refused_before_anything_runs(made, tmp_path):
@@ -105,8 +118,8 @@ def test_a_worker_is_a_command_too(made, tmp_path):
 
 WAIT_FOR_EVER = """
 import sys
-import distill_dagster.workers as workers
-workers._die_with_parent()
+from distill_dagster.processes import end_with_parent
+end_with_parent()
 print("up", flush=True)
 import time; time.sleep(120)
 """

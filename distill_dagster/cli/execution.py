@@ -19,9 +19,11 @@ from assets.partitions import observe
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import DEMO_CONFIG, build_definitions
 from distill_dagster.lineage import STAGES, Project, is_fresh
+from distill_dagster.records import canonical_json, sha256
 from distill_dagster.steps import read_report
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+GATES_TAG = "distill/gates"  # a run under other thresholds says nothing about the present ones
 INSTANCE_CONFIG = Path(__file__).parents[2] / "dagster.yaml"
 
 
@@ -37,7 +39,9 @@ class Outcome:
 
 def dagster_home(config: DistillConfig) -> Path:
     """Where the project's Dagster instance lives: DAGSTER_HOME if set, else `.dagster` in the store."""
-    home = Path(os.environ.get("DAGSTER_HOME") or Path(config.store) / ".dagster")
+    if chosen := os.environ.get("DAGSTER_HOME"):
+        return Path(chosen).resolve()  # the user's own; its settings are theirs
+    home = Path(config.store) / ".dagster"
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
         shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
@@ -52,6 +56,7 @@ class Runner:
         self.definitions = build_definitions(config)
         self.job = self.definitions.resolve_implicit_global_asset_job_def()
         self.outcome = Outcome()
+        self.gates = sha256(canonical_json(config.quality.model_dump()))[:16]
 
     def run(self, until: str | None = None) -> Outcome:
         """Bring every asset up to date, or those up to `until`; stops where a failure leaves no inputs for the next."""
@@ -82,7 +87,7 @@ class Runner:
         self.say(title, "failed" if error else "fresh" if was_fresh else "made")
 
     def _is_settled(self, name: str, shard: str | None) -> bool:
-        """Whether the instance knows the published artefact from a run whose blocking checks all passed."""
+        """Whether the instance knows the published artefact from a run whose blocking checks passed, gates as now."""
         records = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[shard] if shard else None), limit=1
         ).records
@@ -90,7 +95,8 @@ class Runner:
             return False
         version = (records[0].asset_materialization.tags or {}).get("dagster/data_version")
         run = self.instance.get_run_by_id(records[0].run_id)
-        return version == self.project.version_of(name, shard) and run is not None and run.is_success
+        passed = run is not None and run.is_success and run.tags.get(GATES_TAG) == self.gates
+        return passed and version == self.project.version_of(name, shard)
 
     def _materialize(self, name: str, shard: str | None) -> str | None:
         """Run one asset (one shard of it) with its checks; returns what went wrong, or None."""
@@ -100,6 +106,7 @@ class Runner:
             partition_key=shard,
             raise_on_error=False,
             run_config=QUIET,
+            tags={GATES_TAG: self.gates},
         )
         return None if result.success else explain_failure(result)
 

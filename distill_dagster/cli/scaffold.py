@@ -47,13 +47,17 @@ def write_project(folder: Path, task: TaskName) -> Path:
     """Write distill.yaml and data/ into a new or empty folder; returns the config's path.
 
     Raises:
-        ConfigError: the folder has a distill.yaml already, or the task has no sample rows.
+        ConfigError: the folder is not empty, or the task has no sample rows.
     """
     from distill_dagster.demo.world import TASKS, write_dataset
 
     config = folder / CONFIG_NAME
     if config.exists():
         raise ConfigError(f"{config} is there already: choose another folder, or edit that file")
+    if folder.exists() and (there := sorted(path.name for path in folder.iterdir())):
+        raise ConfigError(
+            f"{folder} is not empty (it holds {there[0]}): choose a new or empty folder, nothing is replaced"
+        )
     if task not in TASKS:
         raise ConfigError(
             f"there are no sample rows for {task!r}: choose one of {', '.join(TASKS)} and replace rows and task"

@@ -31,6 +31,7 @@ import numpy as np
 from distill_dagster.config import Section
 from distill_dagster.errors import ComputeError, ModelError, UserError
 from distill_dagster.evaluation.memory import watch_memory
+from distill_dagster.processes import end_with_parent
 from distill_dagster.requests import ModelRef
 
 WARM_UPS = 3
@@ -256,6 +257,7 @@ def _transformers() -> str:
 
 def main() -> int:
     """Read a request from stdin, print one line of JSON; whatever else is printed goes to stderr."""
+    end_with_parent()  # which holds the device's lease
     try:
         with contextlib.redirect_stdout(sys.stderr):
             measured = run(SpeedRequest.model_validate_json(sys.stdin.read()))

@@ -67,7 +67,7 @@ def complete(
     advance(len(done))
     lengths = {i: len(ids) for i, ids in encoded.items()}
     for batch in cut_batches(lengths, max_new_tokens, batch_tokens):
-        answers = _answer(loaded, [encoded[i] for i in batch], sampling)
+        answers = _answer(loaded, batch, [encoded[i] for i in batch], sampling)
         done.update(zip(batch, answers, strict=True))
         advance(len(batch))
     return [done[i] for i in range(len(prompts))]
@@ -97,14 +97,14 @@ def cut_batches(lengths: Mapping[int, int], max_new_tokens: int, batch_tokens: i
         yield batch
 
 
-def _answer(loaded: LoadedModel, rows: list[list[int]], sampling: Sampling) -> list[Completion]:
+def _answer(loaded: LoadedModel, batch: list[int], rows: list[list[int]], sampling: Sampling) -> list[Completion]:
     """One batch through `generate`, padded on the left so that every answer starts at the same column."""
     import torch
 
     start, width, pad = time.perf_counter(), max(map(len, rows)), loaded.tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=loaded.device)  # (B, T)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=loaded.device)  # (B, T)
-    with torch.inference_mode(), _seeded(sampling, rows, loaded.device):
+    with torch.inference_mode(), _seeded(sampling, batch, rows, loaded.device):
         out = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=_settings(loaded, sampling))
     answers = out[:, width:].tolist()  # (B, at most max_new_tokens)
     latency_ms = (time.perf_counter() - start) * 1000 / len(rows)
@@ -126,8 +126,8 @@ def _settings(loaded: LoadedModel, sampling: Sampling) -> Any:
     )
 
 
-def _seeded(sampling: Sampling, rows: list[list[int]], device: str) -> Any:
-    """The random state of one batch: of the seed and the prompts, so that two batches draw differently."""
+def _seeded(sampling: Sampling, batch: list[int], rows: list[list[int]], device: str) -> Any:
+    """The random state of one batch: of the seed, its places and its prompts, so that no two batches draw alike."""
     import contextlib
 
     import torch
@@ -135,7 +135,7 @@ def _seeded(sampling: Sampling, rows: list[list[int]], device: str) -> Any:
     @contextlib.contextmanager
     def seeded() -> Iterator[None]:
         with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
-            torch.manual_seed(zlib.crc32(repr((sampling.seed, rows)).encode()))  # the CPU reads 32 bits of it
+            torch.manual_seed(zlib.crc32(repr((sampling.seed, batch, rows)).encode()))  # the CPU reads 32 bits of it
             yield
 
     return seeded() if sampling.temperature > 0 else contextlib.nullcontext()

@@ -45,8 +45,16 @@ def discover(data: DataConfig) -> list[SourceFile]:
 
 
 def discover_test(data: DataConfig) -> list[SourceFile]:
-    """Held-out files, sorted by key. Raises as `discover` does."""
-    return _by_key(_files("test", data.test))
+    """Held-out files, sorted by key. Raises as `discover` does, and for a file that is for training too."""
+    files = list(_files("test", data.test))
+    trained = {file.url: file.split for file in discover(data)}
+    for file in files:
+        if file.url in trained:
+            raise DataError(
+                f"{file.url} is matched by data.test and by data.{trained[file.url]}; a held-out file must not be "
+                "trained on: narrow one of the patterns"
+            )
+    return _by_key(files)
 
 
 def content_hash(source: SourceFile) -> str:

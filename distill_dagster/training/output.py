@@ -29,9 +29,10 @@ def write_history(out: Path, outcome: Outcome) -> None:
     (out / HISTORY_FILE).write_text(json.dumps(outcome.history, indent=1) + "\n", encoding="utf-8")
 
 
-def training_facts(outcome: Outcome, config: TrainingConfig) -> dict[str, Any]:
+def training_facts(outcome: Outcome, config: TrainingConfig, device: str) -> dict[str, Any]:
     """An outcome for the manifest, with at most 100 points of its history and the config that made it."""
-    return {**asdict(outcome), "history": thin(outcome.history), "training": config.model_dump()}
+    facts = {**asdict(outcome), "history": thin(outcome.history), "training": config.model_dump()}
+    return {**facts, "dtype": "float32 weights, bfloat16 arithmetic" if device.startswith("cuda") else "float32"}
 
 
 def thin(history: list[dict[str, float]], most: int = MOST_POINTS) -> list[dict[str, float]]:

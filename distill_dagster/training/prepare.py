@@ -16,6 +16,7 @@ from distill_dagster.models.building import build, parameter_count, short_name, 
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.quality.prompt_keys import contamination_key
 from distill_dagster.requests import ModelRef, PrepareRequest, write_ref
 from distill_dagster.storage import Produced
 from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
@@ -33,12 +34,16 @@ def prepare_model(request: PrepareRequest, device: str) -> Produced:
     if request.model.name is not None and request.fit is None:
         ref = pin(request.model)
         write_ref(Path(request.out), ref)
-        return Produced(ref.revision, {"parameters": ref.parameters}, {"name": ref.name, "origin": "existing"})
+        return Produced(ref.revision, {"parameters": ref.parameters}, _pinned(ref, "existing"))
     model, tokenizer, base = _start(request)
     if request.fit is None:
         ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=request.model.dtype)
-        return Produced(ref.revision, _size(model, tokenizer), {"name": ref.name, "origin": "built"})
+        return Produced(ref.revision, _size(model, tokenizer), _pinned(ref, "built"))
     return _fit(request, model, tokenizer, base, request.fit, device)
+
+
+def _pinned(ref: ModelRef, origin: str) -> dict[str, Any]:
+    return {"name": ref.name, "origin": origin, "dtype": ref.dtype}
 
 
 def _size(model: Any, tokenizer: Any) -> dict[str, int]:
@@ -74,7 +79,7 @@ def _texts(paths: list[str]) -> Iterator[str]:
 def _fit(
     request: PrepareRequest, model: Any, tokenizer: Any, base: ModelRef, config: TrainingConfig, device: str
 ) -> Produced:
-    data, without_gold = _gold_set(request, model, tokenizer, config.max_length)
+    data, left_out = _gold_set(request, model, tokenizer, config.max_length)
     label, work = f"fit {request.role} {base.name}", Path(request.work)
     outcome = train(model, tokenizer, data, config, device=device, work=work, base=base.revision, label=label)
     if request.model.name is not None:
@@ -83,15 +88,18 @@ def _fit(
     write_history(Path(request.out), outcome)
     return Produced(
         ref.revision,
-        _counts(data, outcome, without_gold) | _size(model, tokenizer),
+        _counts(data, outcome, left_out) | _size(model, tokenizer),
         _facts(base, outcome, config, device),
     )
 
 
-def _gold_set(request: PrepareRequest, model: Any, tokenizer: Any, max_length: int) -> tuple[TrainingSet, int]:
+def _gold_set(
+    request: PrepareRequest, model: Any, tokenizer: Any, max_length: int
+) -> tuple[TrainingSet, dict[str, int]]:
     from datasets import Dataset
 
-    examples, without_gold = gold_examples(row for path in request.rows for row in records.read_table(Path(path)))
+    rows, contaminated = _clean_rows(request)
+    examples, without_gold = gold_examples(rows)
     if not any(example["split"] == "train" for example in examples):
         raise TrainingError(
             f"the {request.role} is to be fitted and 0 of {len(examples) + without_gold:,} prompts are for training "
@@ -99,11 +107,22 @@ def _gold_set(request: PrepareRequest, model: Any, tokenizer: Any, max_length: i
             "that can answer"
         )
     ends = end_ids(tokenizer, model.generation_config)
-    return tokenize(Dataset.from_list(examples), tokenizer, ends, max_length), without_gold
+    data = tokenize(Dataset.from_list(examples), tokenizer, ends, max_length)
+    return data, {"no_gold": without_gold, "contaminated": contaminated}
 
 
-def _counts(data: TrainingSet, outcome: Outcome, without_gold: int) -> dict[str, int]:
-    return {**data.counts, "no_gold": without_gold, "train_tokens": data.train_tokens, "steps": outcome.steps}
+def _clean_rows(request: PrepareRequest) -> tuple[list[dict[str, Any]], int]:
+    """The rows to fit to, and how many were left out because a held-out row asks the same."""
+    rows = [row for path in request.rows for row in records.read_table(Path(path))]
+    if request.held_out is None:
+        return rows, 0
+    held_out = {contamination_key(row) for row in records.read_table(Path(request.held_out))}
+    clean = [row for row in rows if contamination_key(row) not in held_out]
+    return clean, len(rows) - len(clean)
+
+
+def _counts(data: TrainingSet, outcome: Outcome, left_out: dict[str, int]) -> dict[str, int]:
+    return {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": outcome.steps}
 
 
 def _facts(base: ModelRef, outcome: Outcome, config: TrainingConfig, device: str) -> dict[str, Any]:
@@ -112,5 +131,5 @@ def _facts(base: ModelRef, outcome: Outcome, config: TrainingConfig, device: str
         "origin": "fitted",
         "base_revision": base.revision,
         "device": device,
-        **training_facts(outcome, config),
+        **training_facts(outcome, config, device),
     }

@@ -43,5 +43,5 @@ def train_student(request: TrainRequest, device: str) -> Produced:
     card = CardFacts(request.name, request.task, request.teacher, request.base, config, counts)
     (out / WEIGHTS_FOLDER / "README.md").write_text(model_card(card), encoding="utf-8")
     return Produced(
-        ref.revision, counts, {"base": request.base.name, "device": device, **training_facts(outcome, config)}
+        ref.revision, counts, {"base": request.base.name, "device": device, **training_facts(outcome, config, device)}
     )
