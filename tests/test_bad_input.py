@@ -54,6 +54,15 @@ def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instan
     assert list(again.failed) == ["raw_dataset[train-part-00]"], "a failed check is not forgotten by the next run"
 
 
+def test_a_tighter_gate_is_applied_to_what_is_there_already(tmp_path, instance):
+    last = "validated_synthetic_set"
+    assert not run_project(load_config(write_project(tmp_path)), instance, last).failed
+    tighter = load_config(write_project(tmp_path, **{"quality.min_train_rows": 5000}))
+    outcome = run_project(tighter, instance, last)
+    assert list(outcome.failed) == [last]
+    assert outcome.materialized == [], "only the checks were run again"
+
+
 def test_a_mended_shard_goes_on(tmp_path, instance):
     config = load_config(write_project(tmp_path))
     part = tmp_path / "data" / "train" / "part-00.jsonl"
