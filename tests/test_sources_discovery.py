@@ -84,7 +84,7 @@ def test_an_unknown_protocol_is_an_error_of_the_data():
 
 
 def test_content_hash_follows_the_bytes(files):
-    source = discover_test(config(files, test="validation.jsonl"))[0]
+    source = discover_test(config(files, train="train/*", test="validation.jsonl"))[0]
     before = content_hash(source)
     (files / "validation.jsonl").write_text("changed")
     assert content_hash(source) != before

@@ -122,12 +122,14 @@ def see(browser, *words, seconds=60):
         pytest.fail(f"{e}; it shows: {text_of(browser)}")
 
 
-def click(browser, words, seconds=30):
+def click(browser, words, exact=False, seconds=30):
     """Click the button that says so."""
     from selenium.webdriver.common.by import By
 
+    says = f"normalize-space(.)='{words}'" if exact else f"contains(normalize-space(.), '{words}')"
+
     def button():
-        found = browser.find_elements(By.XPATH, f"//button[contains(normalize-space(.), '{words}')]")
+        found = browser.find_elements(By.XPATH, f"//button[{says}]")
         return next((b for b in reversed(found) if b.is_displayed() and b.is_enabled()), None)
 
     browser.execute_script("arguments[0].click()", wait_for(button, seconds, f"a button {words!r}"))
@@ -148,7 +150,9 @@ def test_the_lineage_shows_every_asset(server, browser):
 def test_a_backfill_over_all_shards_is_launched_from_the_ui_and_finishes(server, browser):
     browser.get(f"{server.url}/assets/teacher_outputs")
     click(browser, "Materialize")
-    see(browser, "Partition selection")
+    see(browser, "Partition selection", "Launch backfill")
+    click(browser, "All", exact=True)
+    see(browser, "4 partitions")
     keep_picture(browser, "backfill")
     click(browser, "Launch backfill")
     backfill = wait_for(
