@@ -173,5 +173,5 @@ def test_the_shards_metadata_and_checks_are_shown(server, browser):
     see(browser, "tokens_per_second", "success_share", "peak_memory_mb", "raw_text", "dagster/uri")
     keep_picture(browser, "teacher_outputs")
     browser.get(f"{server.url}/assets/teacher_outputs?view=checks")
-    see(browser, "enough_answers")
+    see(browser, "enough_answers", "Succeeded")
     keep_picture(browser, "checks")
