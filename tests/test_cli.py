@@ -33,6 +33,7 @@ def test_a_second_run_makes_nothing_and_says_so(tmp_path, command):
     closing = last_line(first)
     assert closing.keys() == KEYS
     assert closing["skipped"] == 0
+    assert f"verdict: {closing['verdict']}." in first.stdout
     assert closing["materialized"] == 17  # 4 shards twice, 9 unpartitioned assets
     assert closing["student"]["parameters"] < closing["teacher"]["parameters"]
     assert (tmp_path / "store" / "eval_report").exists()

@@ -120,7 +120,9 @@ def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
         print(json.dumps({"seconds": outcome.seconds, **done}, ensure_ascii=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
     closing = closing_document(runner.project, outcome)
-    out.print(summary_table(read_report(runner.project)))
+    document = read_report(runner.project)
+    out.print(summary_table(document))
+    out.print(verdict_line(document), soft_wrap=True, markup=False)
     if not outcome.materialized:
         out.print("Nothing was stale: no asset was materialized.")
     out.print(f"report: {closing['report']}", soft_wrap=True)
@@ -146,7 +148,13 @@ def report(
         return
     out.print(document["headline"], soft_wrap=True, markup=False)
     out.print(summary_table(document))
+    out.print(verdict_line(document), soft_wrap=True, markup=False)
     out.print(f"report: {project.store.get('eval_report').file('report.html')}", soft_wrap=True)
+
+
+def verdict_line(document: dict[str, Any]) -> str:
+    """The verdict and its reason in one line."""
+    return f"verdict: {document['verdict']['verdict']}. {document['verdict']['text']}"
 
 
 def summary_table(document: dict[str, Any]) -> Any:

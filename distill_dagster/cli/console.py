@@ -38,6 +38,8 @@ def bars() -> Iterator[None]:
 
 def say_step(title: str, state: str) -> None:
     """One line on standard error when a step ends; its start is told by the bar."""
+    if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
+        err.print(Text(f" making  {title}"))
     if state in STATES:
         err.print(Text(f"{state:>7}  {title}", style=STATES[state]))
 
