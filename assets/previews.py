@@ -45,7 +45,7 @@ def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
     """Device, time and memory of a worker's run, as metadata that plots over partitions."""
     usage = facts["usage"]
     return {
-        "device": f"GPU {', '.join(facts['leased'])}" if facts["leased"] else usage["device"],
+        "device": f"GPU {', '.join(facts['leased'])}" if facts.get("leased") else usage["device"],
         "dtype": facts["dtype"],
         "seconds": float(usage["seconds"]),
         "gpu_seconds": float(usage["gpu_seconds"]),
