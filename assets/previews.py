@@ -46,7 +46,7 @@ def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
     usage = facts["usage"]
     return {
         "device": f"GPU {', '.join(facts['leased'])}" if facts.get("leased") else usage["device"],
-        "dtype": facts["dtype"],
+        "dtype": facts.get("dtype", "not recorded"),
         "seconds": float(usage["seconds"]),
         "gpu_seconds": float(usage["gpu_seconds"]),
         "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),
