@@ -7,21 +7,21 @@ from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.teacher import teacher_outputs
-from distill_dagster import records, steps
+from distill_dagster import files, records, steps
 from distill_dagster.lineage import STAGES
 from distill_dagster.storage import Manifest
 from resources.project import ProjectResource
 
 
 def _describe(manifest: Manifest) -> Metadata:
-    rejects = preview_rows(manifest.file(steps.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
+    rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
     return {
         "dagster/row_count": manifest.counts["examples"],
         "dagster/column_schema": schema_of(records.EXAMPLE),
         "shards": manifest.facts["shards"],
         "acceptance": float(manifest.facts["acceptance"]),
         "facts": dg.MetadataValue.json(manifest.facts),
-        "preview": table_preview(manifest.file(steps.EXAMPLES_FILE), ["row_id", "task", "messages", "answer"]),
+        "preview": table_preview(manifest.file(files.EXAMPLES_FILE), ["row_id", "task", "messages", "answer"]),
         **({"rejected_rows": rejects} if rejects else {}),
     }
 

@@ -5,19 +5,20 @@ the student changed.
 """
 
 import json
+from pathlib import Path
 
 import dagster as dg
 
 from assets.automation import rerun_when_inputs_change
 from assets.previews import table_preview, usage_of
-from assets.publishing import Metadata, explained, publish
+from assets.publishing import Metadata, publish
 from assets.raw_dataset import eval_dataset
 from assets.student import student_base, student_checkpoint
 from assets.teacher import teacher_model
-from distill_dagster import steps
+from distill_dagster import files, steps
 from distill_dagster.lineage import STAGES, answer_tokens, labels_of
 from distill_dagster.requests import BenchmarkRequest, read_ref
-from distill_dagster.storage import Manifest
+from distill_dagster.storage import Manifest, Produced
 from resources.compute import Compute
 from resources.project import ProjectResource
 
@@ -35,7 +36,7 @@ def _describe_benchmark(manifest: Manifest) -> Metadata:
         "by_task": dg.MetadataValue.json(facts["by_task"]),
         "hardware": dg.MetadataValue.json({"hardware": facts["hardware"], "versions": facts["versions"]}),
         "preview": table_preview(
-            manifest.file(steps.PREDICTIONS_FILE), ["row_id", "task", "prediction", "score", "finish_reason"]
+            manifest.file(files.PREDICTIONS_FILE), ["row_id", "task", "prediction", "score", "finish_reason"]
         ),
         **usage_of(facts),
     }
@@ -55,22 +56,21 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
     def benchmark(
         context: dg.AssetExecutionContext, project: ProjectResource, benchmark_compute: Compute
     ) -> dg.MaterializeResult:
-        value, config = project.value, project.value.config
-        with explained():
-            request = {
-                "role": role,
-                "model": read_ref(value.store.get(model.key.to_user_string()).folder),
-                "rows": str(value.store.get("eval_dataset").file(steps.RAW_FILE)),
-                "max_new_tokens": answer_tokens(config),
-                "labels": labels_of(value),
-                "evaluation": config.evaluation,
-            }
-        return publish(
-            context,
-            value,
-            lambda out, _: benchmark_compute.run(context, "run_benchmark", BenchmarkRequest(**request, out=str(out))),
-            _describe_benchmark,
-        )
+        value = project.value
+
+        def make(out: Path, _: Path) -> Produced:
+            request = BenchmarkRequest(
+                role=role,
+                model=read_ref(value.store.get(model.key.to_user_string()).folder),
+                rows=str(value.store.get("eval_dataset").file(files.RAW_FILE)),
+                max_new_tokens=answer_tokens(value.config),
+                labels=labels_of(value),
+                evaluation=value.config.evaluation,
+                out=str(out),
+            )
+            return benchmark_compute.run(context, "run_benchmark", request)
+
+        return publish(context, value, make, _describe_benchmark)
 
     return benchmark
 
@@ -83,7 +83,7 @@ student_benchmark = _benchmark("student", student_checkpoint, "The distilled stu
 def _describe_report(manifest: Manifest) -> Metadata:
     from distill_dagster.evaluation.report import summary_rows
 
-    document = json.loads(manifest.file(steps.REPORT_FILE).read_text(encoding="utf-8"))
+    document = json.loads(manifest.file(files.REPORT_FILE).read_text(encoding="utf-8"))
     columns = ("measure", "teacher", "baseline", "student")
     rows = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in summary_rows(document)]
     return {
@@ -91,8 +91,8 @@ def _describe_report(manifest: Manifest) -> Metadata:
         "verdict": manifest.facts["verdict"],
         "headline": manifest.facts["headline"],
         "scores": dg.MetadataValue.table(rows),
-        "report": dg.MetadataValue.path(manifest.file("report.html")),
-        "report_markdown": dg.MetadataValue.md(manifest.file("report.md").read_text(encoding="utf-8")),
+        "report": dg.MetadataValue.path(manifest.file(files.REPORT_PAGE)),
+        "report_markdown": dg.MetadataValue.md(manifest.file(files.REPORT_MARKDOWN).read_text(encoding="utf-8")),
     }
 
 

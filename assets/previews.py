@@ -25,7 +25,7 @@ def _cell(value: Any) -> str | int | float:
 
 def preview_rows(path: Path, columns: Sequence[str], limit: int = 5) -> dg.MetadataValue | None:
     """The first rows of a parquet file as a metadata table; None where there are none."""
-    rows = records.read_table(path, columns)[:limit]
+    rows = records.read_table(path, columns, limit)
     if not rows:
         return None
     return dg.MetadataValue.table([dg.TableRecord({c: _cell(row[c]) for c in columns}) for row in rows])
@@ -45,8 +45,8 @@ def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
     """Device, time and memory of a worker's run, as metadata that plots over partitions."""
     usage = facts["usage"]
     return {
-        "device": f"GPU {', '.join(facts['leased'])}" if facts.get("leased") else usage["device"],
-        "dtype": facts.get("dtype", "not recorded"),
+        "device": f"GPU {', '.join(facts['leased'])}" if facts["leased"] else usage["device"],
+        "dtype": facts["dtype"],
         "seconds": float(usage["seconds"]),
         "gpu_seconds": float(usage["gpu_seconds"]),
         "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),

@@ -6,14 +6,14 @@ from assets.automation import rerun_when_inputs_change
 from assets.partitions import raw_shards, shards
 from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
-from distill_dagster import records, steps
+from distill_dagster import files, records, steps
 from distill_dagster.lineage import STAGES, Project
 from distill_dagster.storage import Manifest
 from resources.project import ProjectResource
 
 
 def _describe(manifest: Manifest) -> Metadata:
-    rejects = preview_rows(manifest.file(steps.REJECTS_FILE), ["line", "code", "message", "snippet"], limit=5)
+    rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["line", "code", "message", "snippet"], limit=5)
     counts = manifest.counts
     return {
         "dagster/row_count": counts["rows"],
@@ -21,7 +21,7 @@ def _describe(manifest: Manifest) -> Metadata:
         "valid_share": counts["rows"] / max(1, counts["lines"]),
         "with_reference": manifest.facts["with_reference"],
         "rows_by_task": dg.MetadataValue.json(manifest.facts["tasks"]),
-        "preview": table_preview(manifest.file(steps.RAW_FILE), ["row_id", "task", "messages", "reference"]),
+        "preview": table_preview(manifest.file(files.RAW_FILE), ["row_id", "task", "messages", "reference"]),
         **({"rejected_rows": rejects} if rejects else {}),
     }
 

@@ -1,6 +1,7 @@
 """The student: the model before distillation, pinned, and the one that was trained on the teacher's answers."""
 
 import math
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -10,10 +11,10 @@ from assets.dataset import validated_synthetic_set
 from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import raw_dataset
 from assets.teacher import describe_model, raw_files, teacher_model
-from distill_dagster import steps
+from distill_dagster import files, steps
 from distill_dagster.lineage import STAGES
 from distill_dagster.requests import PrepareRequest, TrainRequest, read_ref
-from distill_dagster.storage import Manifest
+from distill_dagster.storage import Manifest, Produced
 from resources.compute import Compute
 from resources.project import ProjectResource
 
@@ -44,22 +45,20 @@ def student_base(
 ) -> dg.MaterializeResult:
     """The student before distillation: the weights that training starts from and the baseline is measured on."""
     value, model = project.value, project.value.config.student.model
-    with explained():
+
+    def make(out: Path, work: Path) -> Produced:
         from_teacher = bool(model.architecture) and model.tokenizer == "teacher"
-        request = {
-            "role": "student",
-            "model": model,
-            "rows": raw_files(value) if model.architecture and not from_teacher else [],
-            "tokenizer_of": read_ref(value.store.get("teacher_model").folder).path if from_teacher else None,
-        }
-    return publish(
-        context,
-        value,
-        lambda out, work: fit_compute.run(
-            context, "prepare_model", PrepareRequest(**request, out=str(out), work=str(work)), on_cpu=True
-        ),
-        describe_model,
-    )
+        request = PrepareRequest(
+            role="student",
+            model=model,
+            rows=raw_files(value) if model.architecture and not from_teacher else [],
+            tokenizer_of=read_ref(value.store.get("teacher_model").folder).path if from_teacher else None,
+            out=str(out),
+            work=str(work),
+        )
+        return fit_compute.run(context, "prepare_model", request, on_cpu=True)
+
+    return publish(context, value, make, describe_model)
 
 
 def _describe(manifest: Manifest) -> Metadata:
@@ -88,27 +87,21 @@ def student_checkpoint(
         value = project.value.with_training(config.model_dump(exclude_none=True))
         synthetic_set = value.store.get("validated_synthetic_set")
         steps.require_rows(synthetic_set, value.config.quality)
-        base = read_ref(value.store.get("student_base").folder)
-        teacher = read_ref(value.store.get("teacher_model").folder)
-    return publish(
-        context,
-        value,
-        lambda out, work: student_compute.run(
-            context,
-            "train_student",
-            TrainRequest(
-                base=base,
-                teacher=teacher,
-                training=value.config.student.training,
-                examples=str(synthetic_set.file(steps.EXAMPLES_FILE)),
-                name=value.config.name,
-                task=value.config.task,
-                out=str(out),
-                work=str(work),
-            ),
-        ),
-        _describe,
-    )
+
+    def make(out: Path, work: Path) -> Produced:
+        request = TrainRequest(
+            base=read_ref(value.store.get("student_base").folder),
+            teacher=read_ref(value.store.get("teacher_model").folder),
+            training=value.config.student.training,
+            examples=str(synthetic_set.file(files.EXAMPLES_FILE)),
+            name=value.config.name,
+            task=value.config.task,
+            out=str(out),
+            work=str(work),
+        )
+        return student_compute.run(context, "train_student", request)
+
+    return publish(context, value, make, _describe)
 
 
 @dg.asset_check(asset=student_checkpoint, blocking=True)

@@ -1,5 +1,7 @@
 """The teacher: resolved and pinned (fitted to gold answers if the config asks), then its answers, shard by shard."""
 
+from pathlib import Path
+
 import dagster as dg
 from pydantic import Field
 
@@ -9,10 +11,10 @@ from assets.previews import schema_of, table_preview, usage_of
 from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.training_view import training_metadata
-from distill_dagster import records, steps
+from distill_dagster import files, records
 from distill_dagster.lineage import STAGES, Project
 from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
-from distill_dagster.storage import Manifest
+from distill_dagster.storage import Manifest, Produced
 from resources.compute import Compute
 from resources.project import ProjectResource
 
@@ -27,7 +29,7 @@ class GenerationOverrides(dg.Config):
 
 def raw_files(project: Project) -> list[str]:
     """Paths of all shards' canonical rows."""
-    return [str(project.store.get("raw_dataset", key).file(steps.RAW_FILE)) for key in sorted(project.sources())]
+    return [str(project.store.get("raw_dataset", key).file(files.RAW_FILE)) for key in sorted(project.sources())]
 
 
 def describe_model(manifest: Manifest) -> Metadata:
@@ -56,22 +58,20 @@ def teacher_model(
 ) -> dg.MaterializeResult:
     """The teacher, pinned to a revision; fitted to the gold answers first where `teacher.fit` is given."""
     value, config = project.value, project.value.config.teacher
-    with explained():
-        reads_rows = config.fit is not None or config.model.architecture is not None
-        rows = raw_files(value) if reads_rows else []
-        held_out = str(value.store.get("eval_dataset").file(steps.RAW_FILE)) if config.fit else None
-        request = {"role": "teacher", "model": config.model, "fit": config.fit, "rows": rows, "held_out": held_out}
-    return publish(
-        context,
-        value,
-        lambda out, work: fit_compute.run(
-            context,
-            "prepare_model",
-            PrepareRequest(**request, out=str(out), work=str(work)),
-            on_cpu=config.fit is None,
-        ),
-        describe_model,
-    )
+
+    def make(out: Path, work: Path) -> Produced:
+        request = PrepareRequest(
+            role="teacher",
+            model=config.model,
+            fit=config.fit,
+            rows=raw_files(value) if config.fit or config.model.architecture else [],
+            held_out=str(value.store.get("eval_dataset").file(files.RAW_FILE)) if config.fit else None,
+            out=str(out),
+            work=str(work),
+        )
+        return fit_compute.run(context, "prepare_model", request, on_cpu=config.fit is None)
+
+    return publish(context, value, make, describe_model)
 
 
 def _describe_answers(manifest: Manifest) -> Metadata:
@@ -83,7 +83,7 @@ def _describe_answers(manifest: Manifest) -> Metadata:
         "tokens_per_second": float(facts["tokens_per_second"]),
         "prompt_tokens": facts["prompt_tokens"],
         "completion_tokens": facts["completion_tokens"],
-        "preview": table_preview(manifest.file(steps.TEACHER_FILE), ["row_id", "turn", "raw_text", "finish_reason"]),
+        "preview": table_preview(manifest.file(files.TEACHER_FILE), ["row_id", "turn", "raw_text", "finish_reason"]),
         **usage_of(facts),
     }
 
@@ -106,25 +106,18 @@ def teacher_outputs(
     """The teacher's answers to one shard's prompts; the raw text is stored before anything parses it."""
     with explained():
         value = project.value.with_generation(config.model_dump(exclude_none=True))
-        shard, settings = context.partition_key, value.config
-        model = read_ref(value.store.get("teacher_model").folder)
-        rows = str(value.store.get("raw_dataset", shard).file(steps.RAW_FILE))
-    return publish(
-        context,
-        value,
-        lambda out, _: teacher_compute.run(
-            context,
-            "generate_shard",
-            GenerateRequest(
-                model=model,
-                generation=settings.teacher.generation,
-                rows=rows,
-                labels=settings.quality.labels,
-                out=str(out),
-            ),
-        ),
-        _describe_answers,
-    )
+
+    def make(out: Path, _: Path) -> Produced:
+        request = GenerateRequest(
+            model=read_ref(value.store.get("teacher_model").folder),
+            generation=value.config.teacher.generation,
+            rows=str(value.store.get("raw_dataset", context.partition_key).file(files.RAW_FILE)),
+            labels=value.config.quality.labels,
+            out=str(out),
+        )
+        return teacher_compute.run(context, "generate_shard", request)
+
+    return publish(context, value, make, _describe_answers)
 
 
 @dg.asset_check(asset=teacher_outputs, partitions_def=shards, blocking=True)

@@ -7,25 +7,15 @@ Worked example, the smallest useful file (every field left out has the default t
     teacher: {model: {name: /models/llama-3.1-8b-instruct}}
     student: {model: {name: /models/llama-3.2-1b}}
 
-Relative paths are relative to the file they stand in. Unknown fields are errors, so that a typo never
-silently leaves a default in force. `${NAME}` in any text is the environment variable of that name, for what differs
-from machine to machine. Secrets have no field here.
+Unknown fields are errors, so that a typo never silently leaves a default in force. Secrets have no field here. How
+the file is read is in config_file.py.
 """
 
-import os
-import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from distill_dagster.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classification"]
-CONFIG_VARIABLE = "DISTILL_CONFIG"
-CONFIG_NAME = "distill.yaml"
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Section(BaseModel):
@@ -240,90 +230,3 @@ class DistillConfig(Section):
         if "://" in value:
             raise ValueError("the store is a local folder; mount the bucket, or give a path")
         return value
-
-
-def _absolute(path: str, base: Path) -> str:
-    """`path` as it is when it is a URL, else absolute, seen from `base`."""
-    return path if "://" in path else os.path.normpath(base / Path(path).expanduser())
-
-
-def _resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
-    """Every relative path of the file made absolute; a model's name only where such a folder exists."""
-
-    def model(section: ModelConfig) -> ModelConfig:
-        is_path = section.name is not None and (
-            section.name.startswith((".", "/", "~")) or (base / section.name).is_dir()
-        )
-        return (
-            section.model_copy(update={"name": _absolute(section.name, base)}) if is_path and section.name else section
-        )
-
-    data = {
-        split: [_absolute(p, base) for p in getattr(config.data, split)] for split in ("train", "validation", "test")
-    }
-    return config.model_copy(
-        update={
-            "store": _absolute(config.store, base),
-            "data": config.data.model_copy(update=data),
-            "teacher": config.teacher.model_copy(update={"model": model(config.teacher.model)}),
-            "student": config.student.model_copy(update={"model": model(config.student.model)}),
-        }
-    )
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    """Pydantic's findings as lines of `field.path: what is wrong (got value)`."""
-    lines = []
-    for e in error.errors():
-        field = ".".join(str(part) for part in e["loc"]) or "(the whole file)"
-        if e["type"] == "extra_forbidden":
-            lines.append(f"  {field}: no such field; remove it or look for a typo")
-        elif e["type"] == "missing":
-            lines.append(f"  {field}: this field is required")
-        else:
-            given = e["input"] if isinstance(e["input"], str | int | float | bool | None) else "…"
-            lines.append(f"  {field}: {e['msg'].removeprefix('Value error, ')} (got {given!r})")
-    return f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)
-
-
-def check_config(raw: dict[str, Any], where: str) -> DistillConfig:
-    """A mapping as a config; ConfigError lists every field that is wrong, and names `where` it stands."""
-    try:
-        return DistillConfig.model_validate(raw)
-    except ValidationError as e:
-        raise ConfigError(_explain(e, where)) from e
-
-
-def _expand(value: Any, path: Path, field: str = "") -> Any:
-    """`${NAME}` in any text replaced by the environment variable of that name."""
-    if isinstance(value, dict):
-        return {key: _expand(inner, path, f"{field}.{key}".strip(".")) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_expand(inner, path, f"{field}.{i}") for i, inner in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-    if missing := [name for name in VARIABLE.findall(value) if name not in os.environ]:
-        raise ConfigError(f"{path}: {field} names the environment variable {missing[0]}, which is not set: export it")
-    return VARIABLE.sub(lambda match: os.environ[match[1]], value)
-
-
-def load_config(path: str | os.PathLike[str]) -> DistillConfig:
-    """Read and check a `distill.yaml`.
-
-    Raises:
-        ConfigError: the file is not there, is no YAML mapping, or a field is wrong (all of them are listed).
-    """
-    path = Path(path).expanduser().resolve()
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(
-            f"{path}: cannot be read ({e.strerror}); `distill-dagster init` writes a config to start from"
-        ) from e
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: not valid YAML: {e}") from e
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{path}: a mapping of fields is expected, the file holds {type(raw).__name__}; see examples/"
-        )
-    return _resolve_paths(check_config(_expand(raw, path), str(path)), path.parent)

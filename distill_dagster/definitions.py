@@ -19,7 +19,8 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 from assets import dataset, evaluation, raw_dataset, student, teacher  # noqa: E402
 from assets.automation import automation_sensors  # noqa: E402
 from assets.partitions import raw_shards  # noqa: E402
-from distill_dagster.config import CONFIG_NAME, CONFIG_VARIABLE, DistillConfig, load_config  # noqa: E402
+from distill_dagster.config import DistillConfig  # noqa: E402
+from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
 from resources.compute import Compute  # noqa: E402
 from resources.gpu import GpuPool  # noqa: E402
 from resources.project import ProjectResource  # noqa: E402

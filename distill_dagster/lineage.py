@@ -3,9 +3,9 @@
 An artefact's fingerprint is the hash of its stage's code version, the data versions of the artefacts it reads,
 and the part of the config that shapes it. The published manifest carries the fingerprint it was made from, so
 
-    fingerprint(project, "teacher_outputs", "train-part-03") == store.find(…).fingerprint
+    fingerprint(inputs_of(project, "teacher_outputs", "train-part-03")) == store.find(…).fingerprint
 
-means that the shard is up to date, whatever was rerun, renamed or touched meanwhile. `stages()` lists the
+means that the shard is up to date, whatever was rerun, renamed or touched meanwhile. `STAGES` lists the
 lineage in the order in which it can be made; `assets/` gives each stage its Dagster asset.
 """
 
@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import DistillConfig, ModelConfig, check_config
+from distill_dagster import files
+from distill_dagster.config import DistillConfig, ModelConfig
+from distill_dagster.config_file import check_config
+from distill_dagster.quality import labels
 from distill_dagster.records import canonical_json, read_table, sha256
+from distill_dagster.requests import ROLES
 from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
 from distill_dagster.storage import Store
 
@@ -83,8 +87,8 @@ def _raw_dataset(project: Project, shard: str | None) -> Inputs:
 
 
 def _eval_dataset(project: Project, _: str | None) -> Inputs:
-    files = {s.key: content_hash(s) for s in discover_test(project.config.data)}
-    return {"sources": files, "reading": _reading(project.config)}
+    sources = {s.key: content_hash(s) for s in discover_test(project.config.data)}
+    return {"sources": sources, "reading": _reading(project.config)}
 
 
 def _model(project: Project, model: ModelConfig) -> Inputs:
@@ -100,8 +104,8 @@ def _model(project: Project, model: ModelConfig) -> Inputs:
 def _stamps(name: str) -> list[list[str | int]]:
     """Name, size and time of a model folder's files, so that an exchanged model is noticed; [] for a hub name."""
     folder = Path(name)
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()]
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()]
 
 
 def _teacher_model(project: Project, _: str | None) -> Inputs:
@@ -146,12 +150,12 @@ def _student_checkpoint(project: Project, _: str | None) -> Inputs:
 
 def labels_of(project: Project) -> list[str] | None:
     """The label set that the benchmarks parse against: the config's, else for classification the gold labels seen."""
-    config = project.config
-    if config.quality.labels or config.task != "classification":
-        return config.quality.labels
-    files = [project.store.get("raw_dataset", key).file("raw.parquet") for key in sorted(project.sources())]
-    rows = (row for file in files for row in read_table(file, ["task", "split", "reference"]))
-    return sorted({r for row in rows if row["split"] == "train" for r in row["reference"]}) or None
+    task, quality = project.config.task, project.config.quality
+    if quality.labels or task != "classification":
+        return quality.labels  # the other tasks know their own
+    paths = [project.store.get("raw_dataset", key).file(files.RAW_FILE) for key in sorted(project.sources())]
+    rows = (row for path in paths for row in read_table(path, ["task", "split", "reference"]))
+    return labels.labels_of(task, quality, rows)
 
 
 def answer_tokens(config: DistillConfig) -> int:
@@ -175,9 +179,8 @@ def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
 
 
 def _eval_report(project: Project, _: str | None) -> Inputs:
-    benchmarks = ("teacher_benchmark", "baseline_benchmark", "student_benchmark")
     return {
-        **{name: project.version_of(name) for name in benchmarks},
+        **{f"{role}_benchmark": project.version_of(f"{role}_benchmark") for role in ROLES},
         "student_checkpoint": project.version_of("student_checkpoint"),
         "evaluation": project.config.evaluation.model_dump(include={"resamples", "seed", "retention_target"}),
         "name": project.config.name,

@@ -159,14 +159,18 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
     return count + len(batch)
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Rows of a parquet file as dictionaries.
+def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    """Rows of a parquet file as dictionaries; the first `limit` of them, for which no more than those are read.
 
     Raises:
         DataError: the file is torn or is no parquet; the message names it.
     """
     try:
-        return pq.read_table(path, columns=list(columns) if columns else None).to_pylist()
+        names = list(columns) if columns else None
+        if limit is None:
+            return pq.read_table(path, columns=names).to_pylist()
+        with pq.ParquetFile(path) as table:
+            return next(table.iter_batches(limit, columns=names), pa.RecordBatch.from_pylist([])).to_pylist()
     except (pa.ArrowInvalid, OSError) as e:
         raise DataError(
             f"{path} cannot be read as parquet ({e}); delete its folder and materialize that asset again"

@@ -8,10 +8,10 @@ in a child process, or on another machine. Every worker writes into the folder `
 import json
 from pathlib import Path
 
+from distill_dagster import files
 from distill_dagster.config import EvaluationConfig, GenerationConfig, ModelConfig, Section, TrainingConfig
 
-MODEL_FILE = "model.json"
-WEIGHTS_FOLDER = "model"
+ROLES = ("teacher", "baseline", "student")  # whom the benchmarks measure
 
 
 class ModelRef(Section):
@@ -76,10 +76,10 @@ def write_ref(folder: Path, ref: ModelRef) -> None:
     """Record in an artefact's folder which model it holds; weights inside it are named relative to it."""
     path = Path(ref.path)
     relative = str(path.relative_to(folder)) if path.is_relative_to(folder) else ref.path
-    (folder / MODEL_FILE).write_text(ref.model_copy(update={"path": relative}).model_dump_json(indent=1) + "\n")
+    (folder / files.MODEL_FILE).write_text(ref.model_copy(update={"path": relative}).model_dump_json(indent=1) + "\n")
 
 
 def read_ref(folder: Path) -> ModelRef:
     """The model that a published artefact (`teacher_model`, `student_base`, `student_checkpoint`) holds."""
-    ref = ModelRef(**json.loads((folder / MODEL_FILE).read_text(encoding="utf-8")))
+    ref = ModelRef(**json.loads((folder / files.MODEL_FILE).read_text(encoding="utf-8")))
     return ref.model_copy(update={"path": str(folder / ref.path)})  # an absolute path stays as it is

@@ -1,40 +1,29 @@
 """The makers of artefacts that need no device: what an asset calls to fill its folder.
 
-Each takes what it reads and the folder `out`, writes files there, and returns a `Produced`. File names are
-constants, because whoever reads an artefact asks for them by name.
+Each takes what it reads and the folder `out`, writes files there, and returns a `Produced`.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from distill_dagster import records
+from distill_dagster import files, records
 from distill_dagster.config import QualityConfig
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project, is_fresh
 from distill_dagster.quality.synthetic_set import build_set
-from distill_dagster.requests import read_ref
+from distill_dagster.requests import ROLES, read_ref
 from distill_dagster.sources.discovery import discover_test
 from distill_dagster.sources.verdicts import read_shard
 from distill_dagster.storage import Manifest, Produced
-
-RAW_FILE = "raw.parquet"
-REJECTS_FILE = "rejects.parquet"
-TEACHER_FILE = "teacher.parquet"
-EXAMPLES_FILE = "examples.parquet"
-PREDICTIONS_FILE = "predictions.parquet"
-BENCHMARK_FILE = "benchmark.json"
-HISTORY_FILE = "history.json"
-REPORT_FILE = "report.json"
-ROLES = ("teacher", "baseline", "student")
 
 
 def make_raw_dataset(project: Project, shard: str, out: Path) -> Produced:
     """Judge every row of one source file: raw.parquet and rejects.parquet."""
     config = project.config
     read = read_shard(project.sources()[shard], config.data, config.task)
-    records.write_table(out / RAW_FILE, read.rows, records.RAW)
-    records.write_table(out / REJECTS_FILE, read.rejects, records.REJECT)
+    records.write_table(out / files.RAW_FILE, read.rows, records.RAW)
+    records.write_table(out / files.REJECTS_FILE, read.rejects, records.REJECT)
     return Produced(records.rows_hash(read.rows), read.counts, _by_task(read.rows))
 
 
@@ -55,8 +44,8 @@ def make_eval_dataset(project: Project, out: Path) -> Produced:
                 f"test row id {row['row_id']!r} is in {other} and in {row['shard']}; give them different ids"
             )
         seen[row["row_id"]] = row["shard"]
-    records.write_table(out / RAW_FILE, rows, records.RAW)
-    records.write_table(out / REJECTS_FILE, rejects, records.REJECT)
+    records.write_table(out / files.RAW_FILE, rows, records.RAW)
+    records.write_table(out / files.REJECTS_FILE, rejects, records.REJECT)
     return Produced(records.rows_hash(rows), counts, _by_task(rows))
 
 
@@ -105,13 +94,13 @@ def make_synthetic_set(project: Project, out: Path) -> Produced:
     """Filter, deduplicate, decontaminate and balance the union of all shards: examples.parquet, rejects.parquet."""
     require_current_answers(project)
     built = build_set(
-        raw=shard_tables(project, "raw_dataset", RAW_FILE),
-        teacher=shard_tables(project, "teacher_outputs", TEACHER_FILE),
-        test=records.read_table(project.store.get("eval_dataset").file(RAW_FILE)),
+        raw=shard_tables(project, "raw_dataset", files.RAW_FILE),
+        teacher=shard_tables(project, "teacher_outputs", files.TEACHER_FILE),
+        test=records.read_table(project.store.get("eval_dataset").file(files.RAW_FILE)),
         quality=project.config.quality,
     )
-    records.write_table(out / EXAMPLES_FILE, built.examples, records.EXAMPLE)
-    records.write_table(out / REJECTS_FILE, built.rejects, records.REJECT)
+    records.write_table(out / files.EXAMPLES_FILE, built.examples, records.EXAMPLE)
+    records.write_table(out / files.REJECTS_FILE, built.rejects, records.REJECT)
     facts = {**built.facts, "shards": len(project.sources())}
     return Produced(records.rows_hash(built.examples), built.counts, facts)
 
@@ -140,12 +129,12 @@ def make_report(project: Project, out: Path) -> Produced:
     _require_present(project, student)
     document = build_report(
         project=project.config.name,
-        benchmarks={role: json.loads(m.file(BENCHMARK_FILE).read_text()) for role, m in manifests.items()},
-        predictions={role: records.read_table(m.file(PREDICTIONS_FILE)) for role, m in manifests.items()},
+        benchmarks={role: json.loads(m.file(files.BENCHMARK_FILE).read_text()) for role, m in manifests.items()},
+        predictions={role: records.read_table(m.file(files.PREDICTIONS_FILE)) for role, m in manifests.items()},
         config=project.config.evaluation,
         lineage=_made_from(project),
-        history=json.loads(student.file(HISTORY_FILE).read_text()),
-        rows=records.read_table(store.get("eval_dataset").file(RAW_FILE)),
+        history=json.loads(student.file(files.HISTORY_FILE).read_text()),
+        rows=records.read_table(store.get("eval_dataset").file(files.RAW_FILE)),
     )
     write_report(out, document)
     facts = {"headline": document["headline"], "verdict": document["verdict"]["verdict"]}
@@ -163,7 +152,12 @@ def _require_present(project: Project, student: Manifest) -> None:
 
 def read_report(project: Project) -> dict[str, Any]:
     """The last report's JSON document; NotPublishedError where there is none."""
-    return json.loads(project.store.get("eval_report").file(REPORT_FILE).read_text(encoding="utf-8"))
+    return json.loads(project.store.get("eval_report").file(files.REPORT_FILE).read_text(encoding="utf-8"))
+
+
+def report_page(project: Project) -> Path:
+    """The last report for a browser; NotPublishedError where there is none."""
+    return project.store.get("eval_report").file(files.REPORT_PAGE)
 
 
 def _made_from(project: Project) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from distill_dagster.cli.execution import Outcome, Runner
-from distill_dagster.config import DistillConfig, load_config
+from distill_dagster.config import DistillConfig
+from distill_dagster.config_file import load_config
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.lineage import Project
 

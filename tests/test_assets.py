@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assets.partitions import SHARDS_NAME, observe
 from distill_dagster.cli.execution import QUIET
-from distill_dagster.config import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage import Project
 from tests.conftest import run_project, write_project

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from distill_dagster.config import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage import Project
 from tests.conftest import run_project, write_project

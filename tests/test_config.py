@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from distill_dagster.config import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.errors import ConfigError
 from tests.conftest import tiny_settings
 

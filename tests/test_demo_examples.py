@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_dagster.config import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.demo.world import TASKS, write_dataset
 from distill_dagster.models.building import build, parameter_count, train_tokenizer
 from distill_dagster.models.rendering import encode_example, end_ids

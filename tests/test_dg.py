@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_dagster.config import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
 from tests.conftest import write_project
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_dagster.config import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.errors import ConfigError, DataError, NotPublishedError
 from distill_dagster.lineage import STAGES, Project, inputs_of, is_fresh
 from tests.conftest import run_project, write_project

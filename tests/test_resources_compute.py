@@ -8,7 +8,7 @@ import time
 import dagster as dg
 import pytest
 
-from distill_dagster import records, steps
+from distill_dagster import files, records
 from distill_dagster.config import GenerationConfig, Need
 from distill_dagster.errors import ComputeError, ModelError
 from distill_dagster.requests import GenerateRequest, read_ref
@@ -22,7 +22,7 @@ def request_for(project, out, **changes) -> GenerateRequest:
     fields = {
         "model": read_ref(project.store.get("teacher_model").folder),
         "generation": project.config.teacher.generation,
-        "rows": str(project.store.get("raw_dataset", "validation").file(steps.RAW_FILE)),
+        "rows": str(project.store.get("raw_dataset", "validation").file(files.RAW_FILE)),
         "out": str(out),
     }
     return GenerateRequest(**{**fields, **changes})
@@ -53,7 +53,7 @@ def test_both_backends_give_the_same_rows_and_the_same_metadata(made, tmp_path):
     for backend in ("inline", "subprocess"):
         request = request_for(project, tmp_path / backend)
         produced[backend] = run_as_asset(compute_on(backend), request)[1]["produced"]
-        rows[backend] = records.read_table(tmp_path / backend / steps.TEACHER_FILE)
+        rows[backend] = records.read_table(tmp_path / backend / files.TEACHER_FILE)
     assert records.rows_hash(rows["inline"]) == records.rows_hash(rows["subprocess"])
     assert produced["inline"].data_version == produced["subprocess"].data_version
     assert produced["inline"].counts == produced["subprocess"].counts
@@ -113,7 +113,7 @@ def test_a_worker_is_a_command_too(made, tmp_path):
     done = subprocess.run(command, input=request.model_dump_json(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert '"counts"' in done.stdout
-    assert (tmp_path / "out" / steps.TEACHER_FILE).exists()
+    assert (tmp_path / "out" / files.TEACHER_FILE).exists()
 
 
 WAIT_FOR_EVER = """

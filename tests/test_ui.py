@@ -109,9 +109,8 @@ def browser():
 
 
 def text_of(browser) -> str:
-    from selenium.webdriver.common.by import By
-
-    return browser.find_element(By.TAG_NAME, "body").text
+    """What the page shows, read in one step: an element held between two calls can go stale as the page re-renders."""
+    return browser.execute_script("return document.body ? document.body.innerText : ''")
 
 
 def see(browser, *words, seconds=60):
@@ -122,17 +121,18 @@ def see(browser, *words, seconds=60):
         pytest.fail(f"{e}; it shows: {text_of(browser)}")
 
 
+CLICK = """
+const [words, exact] = arguments, says = b => b.textContent.replace(/\\s+/g, ' ').trim();
+const fits = b => (exact ? says(b) === words : says(b).includes(words)) && !b.disabled && b.getClientRects().length;
+const button = [...document.querySelectorAll('button')].filter(fits).pop();
+if (button) button.click();
+return Boolean(button);
+"""
+
+
 def click(browser, words, exact=False, seconds=30):
-    """Click the button that says so."""
-    from selenium.webdriver.common.by import By
-
-    says = f"normalize-space(.)='{words}'" if exact else f"contains(normalize-space(.), '{words}')"
-
-    def button():
-        found = browser.find_elements(By.XPATH, f"//button[{says}]")
-        return next((b for b in reversed(found) if b.is_displayed() and b.is_enabled()), None)
-
-    browser.execute_script("arguments[0].click()", wait_for(button, seconds, f"a button {words!r}"))
+    """Click the last visible, enabled button that says so; found and clicked in one step, as in `text_of`."""
+    wait_for(lambda: browser.execute_script(CLICK, words, exact), seconds, f"a button {words!r}")
 
 
 def keep_picture(browser, name):

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from distill_dagster.cli.console import bars, err, out, say_error, say_step, table
-from distill_dagster.config import CONFIG_NAME, CONFIG_VARIABLE, DistillConfig, TaskName, load_config
+from distill_dagster.config import DistillConfig, TaskName
+from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
 
 app = typer.Typer(
@@ -107,7 +108,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
 def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
     """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
     from distill_dagster.cli.execution import closing_document
-    from distill_dagster.steps import read_report
+    from distill_dagster.steps import read_report, report_page
 
     err.print(
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
@@ -119,13 +120,11 @@ def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
         done = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped), "failed": outcome.failed}
         print(json.dumps({"seconds": outcome.seconds, **done}, ensure_ascii=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
-    closing = closing_document(runner.project, outcome)
-    document = read_report(runner.project)
-    out.print(summary_table(document))
-    out.print(verdict_line(document), soft_wrap=True, markup=False)
+    document, page = read_report(runner.project), report_page(runner.project)
     if not outcome.materialized:
         out.print("Nothing was stale: no asset was materialized.")
-    out.print(f"report: {closing['report']}", soft_wrap=True)
+    print_report(document, page)
+    closing = closing_document(document, outcome, page)
     print(json.dumps(closing, ensure_ascii=False))
     if closing["verdict"] == "FAIL":
         raise typer.Exit(VERDICT_FAIL)
@@ -139,7 +138,7 @@ def report(
 ) -> None:
     """Show the last report: its table and where it is."""
     from distill_dagster.lineage import Project
-    from distill_dagster.steps import read_report
+    from distill_dagster.steps import read_report, report_page
 
     project = Project(load_config(config))
     document = read_report(project)
@@ -147,33 +146,25 @@ def report(
         print(json.dumps(document, ensure_ascii=False))
         return
     out.print(document["headline"], soft_wrap=True, markup=False)
-    out.print(summary_table(document))
-    out.print(verdict_line(document), soft_wrap=True, markup=False)
-    out.print(f"report: {project.store.get('eval_report').file('report.html')}", soft_wrap=True)
+    print_report(document, report_page(project))
 
 
-def verdict_line(document: dict[str, Any]) -> str:
-    """The verdict and its reason in one line."""
-    return f"verdict: {document['verdict']['verdict']}. {document['verdict']['text']}"
-
-
-def summary_table(document: dict[str, Any]) -> Any:
-    """The report's three columns as a table for the terminal."""
+def print_report(document: dict[str, Any], page: Path) -> None:
+    """The report's three columns as a table, the verdict with its reason, and where the page is."""
     from distill_dagster.evaluation.report import summary_rows
 
-    return table(
-        None,
-        ["", "teacher", "baseline", "distilled"],
-        [list(row) for row in summary_rows(document)],
-        whole_labels=True,
-    )
+    rows = [list(row) for row in summary_rows(document)]
+    out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
+    verdict = document["verdict"]
+    out.print(f"verdict: {verdict['verdict']}. {verdict['text']}", soft_wrap=True, markup=False)
+    out.print(f"report: {page}", soft_wrap=True)
 
 
 @app.command()
 @explained
 def demo() -> None:
     """Make the demo's data and run the whole lineage on it."""
-    from distill_dagster.cli.execution import DEMO_CONFIG
+    from distill_dagster.definitions import DEMO_CONFIG
     from distill_dagster.demo.world import write_dataset
 
     config = load_config(DEMO_CONFIG)

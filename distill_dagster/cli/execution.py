@@ -17,10 +17,10 @@ import dagster as dg
 
 from assets.partitions import observe
 from distill_dagster.config import DistillConfig
-from distill_dagster.definitions import DEMO_CONFIG, build_definitions
+from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage import STAGES, Project, is_fresh
 from distill_dagster.records import canonical_json, sha256
-from distill_dagster.steps import read_report
+from distill_dagster.requests import ROLES
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 GATES_TAG = "distill/gates"  # a run under other thresholds says nothing about the present ones
@@ -127,13 +127,9 @@ def explain_failure(result: dg.ExecuteInProcessResult) -> str:
     return "the run failed; its log is in the Dagster UI"
 
 
-def closing_document(project: Project, outcome: Outcome) -> dict[str, Any]:
+def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> dict[str, Any]:
     """The machine-readable end of a run: what was made, and what the report says of the three models."""
-    document = read_report(project)
-    models = {
-        role: {key: document["benchmarks"][role][key] for key in ("score", "parameters")}
-        for role in ("teacher", "baseline", "student")
-    }
+    models = {role: {key: document["benchmarks"][role][key] for key in ("score", "parameters")} for role in ROLES}
     return {
         "seconds": outcome.seconds,
         **models,
@@ -141,8 +137,5 @@ def closing_document(project: Project, outcome: Outcome) -> dict[str, Any]:
         "verdict": document["verdict"]["verdict"],
         "materialized": len(outcome.materialized),
         "skipped": len(outcome.skipped),
-        "report": str(project.store.get("eval_report").file("report.html")),
+        "report": str(page),
     }
-
-
-__all__ = ["DEMO_CONFIG", "Outcome", "Runner", "closing_document", "dagster_home", "explain_failure"]

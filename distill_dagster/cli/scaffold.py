@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from distill_dagster.config import CONFIG_NAME, TaskName
+from distill_dagster.config import TaskName
+from distill_dagster.config_file import CONFIG_NAME
 from distill_dagster.errors import ConfigError
 from distill_dagster.storage import write_text
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from distill_dagster import records
+from distill_dagster import files, records
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
@@ -74,8 +74,8 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
         **measured,
     }
     out = Path(request.out)
-    records.write_table(out / "predictions.parquet", predictions, records.PREDICTION)
-    (out / "benchmark.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    records.write_table(out / files.PREDICTIONS_FILE, predictions, records.PREDICTION)
+    (out / files.BENCHMARK_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Produced(records.sha256(records.canonical_json([facts, predictions])), counts, facts)
 
 

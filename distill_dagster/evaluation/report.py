@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distill_dagster import files
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.rendering import render_html, render_markdown
@@ -91,9 +92,9 @@ def build_report(
 
 def write_report(folder: Path, document: Mapping[str, Any]) -> None:
     """Write report.json, report.md and report.html into `folder`."""
-    (folder / "report.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
-    (folder / "report.html").write_text(render_html(document), encoding="utf-8")
+    (folder / files.REPORT_FILE).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / files.REPORT_MARKDOWN).write_text(render_markdown(document), encoding="utf-8")
+    (folder / files.REPORT_PAGE).write_text(render_html(document), encoding="utf-8")
 
 
 def _same_machine(benchmarks: Benchmarks) -> bool:

@@ -183,18 +183,13 @@ def _time_requests(loaded: Any, request: SpeedRequest) -> list[Timing]:
 
 def _time(loaded: Any, messages: list[dict[str, str]], max_new_tokens: int) -> Timing:
     import torch
-    from transformers import GenerationConfig
 
-    from distill_dagster.models.rendering import encode, end_ids, render_prompt
+    from distill_dagster.models.decoding import Sampling, generation_settings
+    from distill_dagster.models.rendering import encode, render_prompt
 
     tokenizer, timer, start = loaded.tokenizer, Timer(), time.perf_counter()
     ids = torch.tensor([encode(tokenizer, render_prompt(tokenizer, messages))], device=loaded.device)  # (1, T)
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=end_ids(tokenizer, loaded.model.generation_config),
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    settings = generation_settings(loaded, Sampling(max_new_tokens))
     with torch.inference_mode():
         out = loaded.model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings, streamer=timer

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distill_dagster import records
+from distill_dagster import files, records
 from distill_dagster.config import GenerationConfig
 from distill_dagster.models.decoding import Completion, complete
 from distill_dagster.models.loading import LoadedModel, load
@@ -33,7 +33,6 @@ from distill_dagster.storage import Produced
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
 
-TEACHER_FILE = "teacher.parquet"
 PREVIOUS_TURN_FAILED = "previous_turn_failed"
 
 
@@ -79,7 +78,7 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
     answered, usage = _converse(rows, loaded, request.generation)
     table = [_teacher_row(rows[call.row], call, c, request) for call, c in answered]
     table.sort(key=lambda row: row.pop("position"))
-    records.write_table(Path(request.out) / TEACHER_FILE, table, records.TEACHER)
+    records.write_table(Path(request.out) / files.TEACHER_FILE, table, records.TEACHER)
     return Produced(records.rows_hash(table), _count(rows, table), _facts(table, usage, loaded))
 
 

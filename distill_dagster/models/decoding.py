@@ -104,14 +104,15 @@ def _answer(loaded: LoadedModel, batch: list[int], rows: list[list[int]], sampli
     start, width, pad = time.perf_counter(), max(map(len, rows)), loaded.tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=loaded.device)  # (B, T)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=loaded.device)  # (B, T)
+    settings = generation_settings(loaded, sampling)
     with torch.inference_mode(), _seeded(sampling, batch, rows, loaded.device):
-        out = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=_settings(loaded, sampling))
+        out = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
     answers = out[:, width:].tolist()  # (B, at most max_new_tokens)
     latency_ms = (time.perf_counter() - start) * 1000 / len(rows)
     return [_completion(loaded, row, answer, latency_ms) for row, answer in zip(rows, answers, strict=True)]
 
 
-def _settings(loaded: LoadedModel, sampling: Sampling) -> Any:
+def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:
     """A generation config in which nothing is left to a checkpoint's defaults."""
     from transformers import GenerationConfig
 

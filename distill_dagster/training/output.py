@@ -5,19 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distill_dagster import files
 from distill_dagster.config import TrainingConfig
 from distill_dagster.models.building import save
 from distill_dagster.models.pinning import pin_folder
-from distill_dagster.requests import WEIGHTS_FOLDER, ModelRef, write_ref
+from distill_dagster.requests import ModelRef, write_ref
 from distill_dagster.training.training import Outcome
 
-HISTORY_FILE = "history.json"
 MOST_POINTS = 100
 
 
 def write_model(model: Any, tokenizer: Any, out: Path, *, name: str, dtype: str) -> ModelRef:
     """Save a model into `out/model` and record it in `out/model.json`; its revision is the hash of its files."""
-    folder = out / WEIGHTS_FOLDER
+    folder = out / files.WEIGHTS_FOLDER
     save(model, tokenizer, folder)
     ref = pin_folder(folder, name=name, dtype=dtype).model_copy(update={"path": str(folder)})
     write_ref(out, ref)
@@ -26,7 +26,7 @@ def write_model(model: Any, tokenizer: Any, out: Path, *, name: str, dtype: str)
 
 def write_history(out: Path, outcome: Outcome) -> None:
     """All of the training's losses as JSON."""
-    (out / HISTORY_FILE).write_text(json.dumps(outcome.history, indent=1) + "\n", encoding="utf-8")
+    (out / files.HISTORY_FILE).write_text(json.dumps(outcome.history, indent=1) + "\n", encoding="utf-8")
 
 
 def training_facts(outcome: Outcome, config: TrainingConfig, device: str) -> dict[str, Any]:

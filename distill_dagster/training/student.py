@@ -7,10 +7,11 @@ history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step
 
 from pathlib import Path
 
+from distill_dagster import files
 from distill_dagster.models.building import parameter_count
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.rendering import end_ids
-from distill_dagster.requests import WEIGHTS_FOLDER, TrainRequest
+from distill_dagster.requests import TrainRequest
 from distill_dagster.storage import Produced
 from distill_dagster.training.card import CardFacts, model_card
 from distill_dagster.training.examples import read_examples, tokenize
@@ -41,7 +42,7 @@ def train_student(request: TrainRequest, device: str) -> Produced:
         "parameters": parameter_count(model),
     }
     card = CardFacts(request.name, request.task, request.teacher, request.base, config, counts)
-    (out / WEIGHTS_FOLDER / "README.md").write_text(model_card(card), encoding="utf-8")
+    (out / files.WEIGHTS_FOLDER / "README.md").write_text(model_card(card), encoding="utf-8")
     return Produced(
         ref.revision, counts, {"base": request.base.name, "device": device, **training_facts(outcome, config, device)}
     )

@@ -1,0 +1,22 @@
+"""What the files in an artefact's folder are called: whoever writes one and whoever reads it ask here.
+
+raw_dataset, eval_dataset    raw.parquet, rejects.parquet
+teacher_outputs              teacher.parquet
+validated_synthetic_set      examples.parquet, rejects.parquet
+models                       model.json, model/, history.json where they were trained
+benchmarks                   predictions.parquet, benchmark.json
+eval_report                  report.html, report.md, report.json
+"""
+
+RAW_FILE = "raw.parquet"
+REJECTS_FILE = "rejects.parquet"
+TEACHER_FILE = "teacher.parquet"
+EXAMPLES_FILE = "examples.parquet"
+MODEL_FILE = "model.json"
+WEIGHTS_FOLDER = "model"
+HISTORY_FILE = "history.json"
+PREDICTIONS_FILE = "predictions.parquet"
+BENCHMARK_FILE = "benchmark.json"
+REPORT_FILE = "report.json"
+REPORT_PAGE = "report.html"
+REPORT_MARKDOWN = "report.md"
