@@ -123,6 +123,35 @@ class GenerationConfig(Section):
         return self
 
 
+class PriceConfig(Section):
+    """What an endpoint charges, in US dollars for a million tokens."""
+
+    prompt: float = Field(0.0, ge=0, description="for a million prompt tokens")
+    completion: float = Field(0.0, ge=0, description="for a million completion tokens")
+
+
+class EndpointConfig(Section):
+    """A model behind an HTTP endpoint that speaks OpenAI's chat completions protocol.
+
+    The key never stands in the file: `api_key` is the name of the environment variable that holds it.
+    """
+
+    url: str = Field(pattern=r"^https?://", description="base URL, such as https://api.deepseek.com/v1")
+    model: str = Field(min_length=1, description="the model's name at the endpoint")
+    revision: str = Field("", description="what tells two versions of it apart; a change asks everything anew")
+    api_key: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="environment variable with the key; left out: no key"
+    )
+    concurrency: int = Field(64, ge=1, le=4096, description="most requests in flight; 429s lower it for a while")
+    requests_per_minute: float | None = Field(None, gt=0, description="the account's limit, if it has one")
+    tokens_per_minute: float | None = Field(None, gt=0, description="the account's limit, if it has one")
+    timeout_seconds: float = Field(120, gt=0, description="longest wait for one answer")
+    attempts: int = Field(6, ge=1, le=100, description="most times that one request is sent")
+    top_logprobs: int = Field(0, ge=0, le=20, description="log-probabilities asked for and stored a token")
+    extra_body: dict[str, Any] = Field({}, description="the provider's own fields, sent as they are")
+    price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
+
+
 class TeacherConfig(Section):
     """The large model whose answers the student learns."""
 

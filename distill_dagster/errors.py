@@ -31,3 +31,11 @@ class ComputeError(UserError):
 
 class TrainingError(UserError):
     """A model cannot be trained on these rows with these settings."""
+
+
+class TeacherError(UserError):
+    """A teacher cannot be asked, or fails at too many requests."""
+
+
+class BudgetError(UserError):
+    """What may be spent on the teacher is spent; what was answered is kept."""
