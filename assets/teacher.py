@@ -12,9 +12,11 @@ from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.training_view import training_metadata
 from distill_dagster import files, records
+from distill_dagster.config import TeacherConfig, TeacherSource
 from distill_dagster.lineage import STAGES, Project
 from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
+from distill_dagster.teachers.faculty import current_faculty
 from resources.compute import Compute
 from resources.project import ProjectResource
 
@@ -32,6 +34,13 @@ def raw_files(project: Project) -> list[str]:
     return [str(project.store.get("raw_dataset", key).file(files.RAW_FILE)) for key in sorted(project.sources())]
 
 
+def _own_sources(config: TeacherConfig) -> list[tuple[float, TeacherSource]]:
+    """The teachers that answer in place of a `model` of the project's own, with weights."""
+    if config.endpoint:
+        return [(1.0, TeacherSource(model=None, endpoint=config.endpoint))]
+    return [(source.weight, source) for source in config.mix]
+
+
 def describe_model(manifest: Manifest) -> Metadata:
     """What people read about a model that was pinned or made."""
     ref = read_ref(manifest.folder)
@@ -39,7 +48,7 @@ def describe_model(manifest: Manifest) -> Metadata:
         "model": ref.name,
         "revision": ref.revision,
         "parameters": ref.parameters,
-        "weights": dg.MetadataValue.path(ref.path),
+        "weights": dg.MetadataValue.url(ref.endpoint.url) if ref.endpoint else dg.MetadataValue.path(ref.path),
         **usage_of(manifest.facts),
         **training_metadata(manifest.facts),
     }
@@ -60,11 +69,15 @@ def teacher_model(
     value, config = project.value, project.value.config.teacher
 
     def make(out: Path, work: Path) -> Produced:
+        best_of = config.best_of
         request = PrepareRequest(
             role="teacher",
             model=config.model,
+            sources=_own_sources(config),
+            panel=best_of.teachers if best_of else [],
+            judge=best_of.judge if best_of else None,
             fit=config.fit,
-            rows=raw_files(value) if config.fit or config.model.architecture else [],
+            rows=raw_files(value) if config.fit else [],
             held_out=str(value.store.get("eval_dataset").file(files.RAW_FILE)) if config.fit else None,
             out=str(out),
             work=str(work),
@@ -108,14 +121,22 @@ def teacher_outputs(
         value = project.value.with_generation(config.model_dump(exclude_none=True))
 
     def make(out: Path, _: Path) -> Produced:
+        teacher = value.config.teacher
+        faculty = current_faculty(value.store.get("teacher_model").folder, teacher)
         request = GenerateRequest(
-            model=read_ref(value.store.get("teacher_model").folder),
-            generation=value.config.teacher.generation,
+            faculty=faculty,
+            generation=teacher.generation,
+            choose=teacher.best_of.choose if teacher.best_of else None,
+            smoke=teacher.smoke,
+            stop_failed_share=teacher.stop_failed_share,
+            budget_usd=teacher.budget_usd,
+            responses=str(value.responses),
+            journal=context.partition_key,
             rows=str(value.store.get("raw_dataset", context.partition_key).file(files.RAW_FILE)),
             labels=value.config.quality.labels,
             out=str(out),
         )
-        return teacher_compute.run(context, "generate_shard", request)
+        return teacher_compute.run(context, "generate_shard", request, on_cpu=not faculty.needs_device)
 
     return publish(context, value, make, _describe_answers)
 

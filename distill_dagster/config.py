@@ -152,21 +152,101 @@ class EndpointConfig(Section):
     price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
 
 
-class TeacherConfig(Section):
-    """The large model whose answers the student learns."""
+class TeacherSource(Section):
+    """One teacher: a local model, or a model behind an endpoint."""
 
-    model: ModelConfig
+    model: ModelConfig | None = Field(None, description="open weights, run here")
+    endpoint: EndpointConfig | None = Field(None, description="a model that is asked over HTTP")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TeacherSource":
+        if (self.model is None) == (self.endpoint is None):
+            raise ValueError("give exactly one of `model` (run here) and `endpoint` (asked over HTTP)")
+        if self.model and self.model.architecture:
+            raise ValueError("a model made from an architecture knows nothing yet: give `model.name`")
+        return self
+
+
+class MixedTeacher(TeacherSource):
+    """One of several teachers, each of which answers its share of the rows."""
+
+    weight: float = Field(1.0, gt=0, description="its share of the rows is its weight over the sum of all weights")
+
+
+class BestOfConfig(Section):
+    """Choose one of a row's several answers; the others are kept beside it and not learned."""
+
+    choose: Literal["gold", "majority", "judge"] = Field(
+        "majority",
+        description="gold: agrees most with the gold answers (a row without one: as majority); majority: agrees most "
+        "with the row's other answers; judge: another teacher picks",
+    )
+    teachers: list[TeacherSource] = Field([], description="further teachers that answer every row too")
+    judge: TeacherSource | None = Field(None, description="who picks, for `choose: judge`")
+
+    @model_validator(mode="after")
+    def _judge_is_there(self) -> "BestOfConfig":
+        if (self.choose == "judge") != (self.judge is not None):
+            raise ValueError(f"`choose: {self.choose}` and `judge`: name a judge for `choose: judge`, and only for it")
+        return self
+
+
+class SmokeConfig(Section):
+    """A few rows that go through teacher, parser and filters before a new teacher or prompt gets all of them."""
+
+    rows: int = Field(16, ge=0, le=1000, description="how many are tried first; 0: none, every row is asked at once")
+    max_failed_share: float = Field(0.5, ge=0, le=1, description="share of them that may be refused")
+
+
+class TeacherConfig(Section):
+    """The large model whose answers the student learns; or several of them."""
+
+    model: ModelConfig | None = Field(None, description="open weights, run here")
+    endpoint: EndpointConfig | None = Field(None, description="a model that is asked over HTTP")
+    mix: list[MixedTeacher] = Field([], description="several teachers in place of one, each with a share of the rows")
+    best_of: BestOfConfig | None = Field(None, description="several answers to each row, of which one is chosen")
     generation: GenerationConfig = GenerationConfig()  # pyright: ignore[reportCallIssue]
     fit: TrainingConfig | None = Field(
         None, description="first fit the teacher to the gold answers (teacher correction)"
     )
+    smoke: SmokeConfig = SmokeConfig()  # pyright: ignore[reportCallIssue]
+    stop_failed_share: float = Field(
+        0.5, gt=0, le=1, description="stop a shard where more than this share of its requests failed, after 50 of them"
+    )
+    budget_usd: float | None = Field(
+        None, gt=0, description="most that the project's answers may cost, all runs together; needs a `price`"
+    )
+
+    @property
+    def sources(self) -> list[TeacherSource]:
+        """Every teacher that the config names, the one that counts as *the* teacher first."""
+        own = [TeacherSource(model=None, endpoint=self.endpoint)] if self.endpoint else []
+        best_of = [*self.best_of.teachers, self.best_of.judge] if self.best_of else []
+        return [*own, *self.mix, *(source for source in best_of if source is not None)]
 
     @model_validator(mode="after")
     def _can_answer(self) -> "TeacherConfig":
-        if self.model.architecture and self.fit is None:
+        if sum((self.model is not None, self.endpoint is not None, bool(self.mix))) != 1:
+            raise ValueError("give exactly one of `model` (run here), `endpoint` (asked over HTTP) and `mix` (several)")
+        if self.fit and self.model is None:
+            raise ValueError("`fit` needs open weights: give `model`, or remove `fit`")
+        if self.model and self.model.architecture and self.fit is None:
             raise ValueError("a teacher made from an architecture knows nothing yet: add `fit`, or give `model.name`")
-        if self.model.architecture and self.model.tokenizer == "teacher":
+        if self.model and self.model.architecture and self.model.tokenizer == "teacher":
             raise ValueError("the teacher's own tokenizer is `train`; `teacher` is for the student")
+        return self
+
+    @model_validator(mode="after")
+    def _best_of_has_a_choice(self) -> "TeacherConfig":
+        if self.best_of and self.generation.samples * (1 + len(self.best_of.teachers)) < 2:
+            raise ValueError("`best_of` chooses among several answers: raise `generation.samples`, or name `teachers`")
+        return self
+
+    @model_validator(mode="after")
+    def _budget_has_a_price(self) -> "TeacherConfig":
+        free = [source.endpoint.model for source in self.sources if source.endpoint and source.endpoint.price is None]
+        if self.budget_usd is not None and (free or not any(source.endpoint for source in self.sources)):
+            raise ValueError(f"`budget_usd: {self.budget_usd}` needs the `price` of {', '.join(free) or 'an endpoint'}")
         return self
 
 

@@ -8,13 +8,14 @@ name, for what differs from machine to machine:
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from distill_dagster.config import DistillConfig, ModelConfig
+from distill_dagster.config import DistillConfig, ModelConfig, TeacherConfig, TeacherSource
 from distill_dagster.errors import ConfigError
 
 CONFIG_VARIABLE = "DISTILL_CONFIG"
@@ -45,9 +46,27 @@ def _resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
         update={
             "store": _absolute(config.store, base),
             "data": config.data.model_copy(update=data),
-            "teacher": config.teacher.model_copy(update={"model": model(config.teacher.model)}),
+            "teacher": _teacher(config.teacher, model),
             "student": config.student.model_copy(update={"model": model(config.student.model)}),
         }
+    )
+
+
+def _teacher(config: TeacherConfig, absolute: Callable[[ModelConfig], ModelConfig]) -> TeacherConfig:
+    """The teachers with the paths of their models made absolute."""
+
+    def source(given: TeacherSource) -> TeacherSource:
+        return given.model_copy(update={"model": absolute(given.model)}) if given.model else given
+
+    best_of = config.best_of and config.best_of.model_copy(
+        update={
+            "teachers": [source(given) for given in config.best_of.teachers],
+            "judge": config.best_of.judge and source(config.best_of.judge),
+        }
+    )
+    model = config.model and absolute(config.model)
+    return config.model_copy(
+        update={"model": model, "mix": [source(given) for given in config.mix], "best_of": best_of}
     )
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster import files
-from distill_dagster.config import DistillConfig, ModelConfig
+from distill_dagster.config import DistillConfig, ModelConfig, TeacherSource
 from distill_dagster.config_file import check_config
 from distill_dagster.quality import labels
 from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.requests import ROLES
 from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
 from distill_dagster.storage import Store
+from distill_dagster.teachers.faculty import SHAPING
 
 Inputs = dict[str, Any]
 
@@ -55,6 +56,11 @@ class Project:
     def sources(self) -> dict[str, SourceFile]:
         """Shard key -> source file, of every training and validation file that is there now."""
         return {source.key: source for source in discover(self.config.data)}
+
+    @property
+    def responses(self) -> Path:
+        """Where every reply is kept that the project has paid for."""
+        return Path(self.config.store) / "responses"
 
     def version_of(self, asset: str, shard: str | None = None) -> str:
         """Data version of a published artefact; NotPublishedError where there is none."""
@@ -110,11 +116,22 @@ def _stamps(name: str) -> list[list[str | int]]:
 
 def _teacher_model(project: Project, _: str | None) -> Inputs:
     teacher = project.config.teacher
-    inputs = _model(project, teacher.model)
+    inputs = _model(project, teacher.model) if teacher.model else {}
+    if teacher.sources:
+        inputs["sources"] = [_source(project, source) for source in teacher.sources]
+        inputs["weights"] = [source.weight for source in teacher.mix]
     if teacher.fit:
         inputs |= {"fit": teacher.fit.model_dump(), "raw_dataset": project.versions_of("raw_dataset")}
         inputs["eval_dataset"] = project.version_of("eval_dataset")  # kept out of the fit
     return inputs
+
+
+def _source(project: Project, source: TeacherSource) -> Inputs:
+    """What shapes the answers of one of several teachers, or of one behind an endpoint."""
+    if source.endpoint:
+        return source.endpoint.model_dump(include=SHAPING)
+    assert source.model is not None, "a source is a model or an endpoint"
+    return _model(project, source.model)
 
 
 def _student_base(project: Project, _: str | None) -> Inputs:
@@ -122,13 +139,19 @@ def _student_base(project: Project, _: str | None) -> Inputs:
 
 
 def _teacher_outputs(project: Project, shard: str | None) -> Inputs:
+    teacher = project.config.teacher
     return {
         "raw_dataset": project.version_of("raw_dataset", shard),
         "teacher_model": project.version_of("teacher_model"),
-        "dtype": project.config.teacher.model.dtype,
-        "generation": project.config.teacher.generation.model_dump(),
+        "dtype": _dtype(teacher.model),
+        "generation": teacher.generation.model_dump(),
+        "choose": teacher.best_of.choose if teacher.best_of else None,
         "labels": project.config.quality.labels,
     }
+
+
+def _dtype(model: ModelConfig | None) -> str | None:
+    return model.dtype if model else None
 
 
 def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
@@ -169,7 +192,7 @@ def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
         return {
             "eval_dataset": project.version_of("eval_dataset"),
             model_asset: project.version_of(model_asset),
-            "dtype": (config.teacher if model_asset == "teacher_model" else config.student).model.dtype,
+            "dtype": _dtype((config.teacher if model_asset == "teacher_model" else config.student).model),
             "max_new_tokens": answer_tokens(config),
             "labels": labels_of(project),
             "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
@@ -192,8 +215,8 @@ STAGES: dict[str, Stage] = {
     for stage in (  # in the order in which they can be made
         Stage("raw_dataset", _raw_dataset, sharded=True),
         Stage("eval_dataset", _eval_dataset),
-        Stage("teacher_model", _teacher_model),
-        Stage("teacher_outputs", _teacher_outputs, sharded=True),
+        Stage("teacher_model", _teacher_model, code_version="2"),
+        Stage("teacher_outputs", _teacher_outputs, sharded=True, code_version="2"),
         Stage("validated_synthetic_set", _validated_synthetic_set),
         Stage("student_base", _student_base),
         Stage("student_checkpoint", _student_checkpoint),

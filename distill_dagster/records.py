@@ -68,7 +68,9 @@ TEACHER = pa.schema(
         ("raw_text", pa.string()),
         ("reasoning", pa.string()),
         ("answer", pa.string()),  # null: the text is not in the task's form
-        ("finish_reason", pa.string()),  # stop | length
+        ("agreement", pa.float64()),  # 0 … 1, where one of several answers was chosen: what the chooser says of it
+        ("chosen", pa.bool_()),  # the one of the row's answers that may be learned
+        ("finish_reason", pa.string()),  # stop | length | content_filter | error
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("latency_ms", pa.float64()),  # a batch's wall time divided by its rows
@@ -76,7 +78,28 @@ TEACHER = pa.schema(
         ("attempts", pa.int32()),
         ("status", pa.string()),  # ok | failed
         ("error_code", pa.string()),
+        ("logprobs", pa.string()),  # JSON, where an endpoint gave them
         ("created_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+RESPONSE = pa.schema(  # a reply as it came, before anything parses it
+    [
+        ("request_hash", pa.string()),
+        ("teacher", pa.string()),
+        ("teacher_revision", pa.string()),
+        ("text", pa.string()),
+        ("reasoning", pa.string()),  # what a reasoning model returns apart from the text
+        ("finish_reason", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("latency_ms", pa.float64()),
+        ("attempts", pa.int32()),
+        ("cost_usd", pa.float64()),
+        ("logprobs", pa.string()),
+        ("error_code", pa.string()),
+        ("error", pa.string()),
+        ("created_at", pa.string()),  # ISO 8601
     ]
 )
 

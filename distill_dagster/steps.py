@@ -95,7 +95,7 @@ def make_synthetic_set(project: Project, out: Path) -> Produced:
     require_current_answers(project)
     built = build_set(
         raw=shard_tables(project, "raw_dataset", files.RAW_FILE),
-        teacher=shard_tables(project, "teacher_outputs", files.TEACHER_FILE),
+        teacher=[row for row in shard_tables(project, "teacher_outputs", files.TEACHER_FILE) if row["chosen"]],
         test=records.read_table(project.store.get("eval_dataset").file(files.RAW_FILE)),
         quality=project.config.quality,
     )

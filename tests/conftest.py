@@ -30,6 +30,7 @@ def tiny_settings(**changes) -> dict:
             "model": {"architecture": "llama", "settings": TINY_LLAMA, "vocab_size": 400},
             "fit": {"learning_rate": 1e-2, "epochs": 12, "batch_size": 16, "evaluations": 2},
             "generation": {"max_new_tokens": 12},
+            "smoke": {"rows": 0},
         },
         "student": {
             "model": {

@@ -1,16 +1,18 @@
 """Every prompt has a row, equal requests are computed once, and a conversation hears its own teacher."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from distill_dagster import records
-from distill_dagster.config import GenerationConfig
+from distill_dagster.config import GenerationConfig, SmokeConfig
 from distill_dagster.generation import shard as shard_module
-from distill_dagster.generation.shard import PREVIOUS_TURN_FAILED, generate_shard
+from distill_dagster.generation.shard import generate_shard
+from distill_dagster.generation.rounds import PREVIOUS_TURN_FAILED
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
-from distill_dagster.requests import GenerateRequest
+from distill_dagster.requests import Faculty, GenerateRequest
 from tests.models_tiny import raw_row, rows, write_model, write_rows
 
 GREEDY = GenerationConfig(max_new_tokens=6, batch_tokens=512)
@@ -25,9 +27,17 @@ def teacher(tmp_path_factory):
 def generate(tmp_path, teacher):
     """Generate a shard from raw rows; returns (produced, teacher rows)."""
 
+    number = itertools.count()
+
     def generated(table, generation=GREEDY, model=teacher):
         request = GenerateRequest(
-            model=model, generation=generation, rows=write_rows(tmp_path / "raw.parquet", table), out=str(tmp_path)
+            faculty=Faculty(teachers=[(1.0, model)]),
+            generation=generation,
+            smoke=SmokeConfig(rows=0),
+            rows=write_rows(tmp_path / "raw.parquet", table),
+            responses=str(tmp_path / f"responses-{next(number)}"),
+            journal="shard",
+            out=str(tmp_path),
         )
         produced = generate_shard(request, "cpu")
         return produced, records.read_table(tmp_path / "teacher.parquet")
@@ -60,7 +70,7 @@ def test_a_second_run_gives_the_same_data_version_whatever_the_batches(generate)
 def test_equal_prompts_are_one_call_when_greedy(generate):
     table = [{**row, "row_id": f"{row['row_id']}-{copy}"} for copy in range(3) for row in rows(4)]
     produced, answered = generate(table)
-    assert produced.facts["distinct_requests"] == 4
+    assert produced.facts["asked"] == 4
     assert len({row["request_hash"] for row in answered}) == 4
     assert [row["raw_text"] for row in answered[:4]] == [row["raw_text"] for row in answered[4:8]]
     assert produced.facts["completion_tokens"] == sum(row["completion_tokens"] for row in answered[:4])
@@ -71,7 +81,7 @@ def test_equal_prompts_draw_their_own_when_sampled(generate):
     sampled = GenerationConfig(max_new_tokens=8, temperature=1.0, samples=2)
     produced, answered = generate(table, sampled)
     assert [(row["row_id"], row["sample"]) for row in answered][:3] == [("copy-0", 0), ("copy-0", 1), ("copy-1", 0)]
-    assert len({row["request_hash"] for row in answered}) == produced.facts["distinct_requests"] == 8
+    assert len({row["request_hash"] for row in answered}) == produced.facts["asked"] == 8
     assert len({row["raw_text"] for row in answered}) > 1
 
 

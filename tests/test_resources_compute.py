@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from distill_dagster import files, records
-from distill_dagster.config import GenerationConfig, Need
+from distill_dagster.config import GenerationConfig, Need, SmokeConfig
 from distill_dagster.errors import ComputeError, ModelError
-from distill_dagster.requests import GenerateRequest, read_ref
+from distill_dagster.requests import Faculty, GenerateRequest, read_faculty, read_ref
 from resources.compute import Compute
 from resources.gpu import GpuPool, ordinal
 
@@ -20,7 +20,10 @@ def request_for(project, out, **changes) -> GenerateRequest:
     """Ask the made project's teacher for one shard again."""
     out.mkdir(exist_ok=True)
     fields = {
-        "model": read_ref(project.store.get("teacher_model").folder),
+        "faculty": read_faculty(project.store.get("teacher_model").folder),
+        "smoke": SmokeConfig(rows=0),
+        "responses": str(out / "responses"),
+        "journal": "validation",
         "generation": project.config.teacher.generation,
         "rows": str(project.store.get("raw_dataset", "validation").file(files.RAW_FILE)),
         "out": str(out),
@@ -70,7 +73,9 @@ def test_both_backends_give_the_same_rows_and_the_same_metadata(made, tmp_path):
 def test_a_users_error_keeps_its_kind_and_words_across_the_process_boundary(made, tmp_path, backend):
     project, _, _ = made
     model = read_ref(project.store.get("teacher_model").folder).model_copy(update={"path": str(tmp_path / "gone")})
-    error = run_as_asset(compute_on(backend), request_for(project, tmp_path / "out", model=model))[1]["error"]
+    error = run_as_asset(
+        compute_on(backend), request_for(project, tmp_path / "out", faculty=Faculty(teachers=[(1.0, model)]))
+    )[1]["error"]
     assert isinstance(error, ModelError)
     assert str(tmp_path / "gone") in str(error)
 

@@ -33,7 +33,7 @@ def prepare(tmp_path):
 def test_an_existing_model_is_only_pointed_to(prepare, tmp_path):
     ref = write_model(tmp_path / "given")
     produced, out = prepare("out", model=ModelConfig(name=str(tmp_path / "given")))
-    assert [p.name for p in out.iterdir()] == ["model.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["faculty.json", "model.json"]
     assert read_ref(out) == ref
     assert produced.data_version == ref.revision
     assert produced.counts == {"parameters": ref.parameters}

@@ -11,7 +11,7 @@ A prompt must leave room for `max_new_tokens` in the model's context; one that d
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,20 @@ class Sampling:
     seed: int = 0
 
 
-def complete(
+def complete(loaded: LoadedModel, prompts: Sequence[Sequence[Mapping[str, str]]], **how: Any) -> list[Completion]:
+    """Answers to `prompts` (each a list of messages), in their order; `how` and errors are those of `answers`.
+
+    `advance`, if given, hears of each answer.
+    """
+    advance = how.pop("advance", lambda done: None)
+    done: dict[int, Completion] = {}
+    for i, completion in answers(loaded, prompts, **how):
+        done[i] = completion
+        advance(1)
+    return [done[i] for i in range(len(prompts))]
+
+
+def answers(
     loaded: LoadedModel,
     prompts: Sequence[Sequence[Mapping[str, str]]],
     *,
@@ -50,27 +63,23 @@ def complete(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
-    advance: Callable[[int], None] = lambda done: None,
-) -> list[Completion]:
-    """Answers to `prompts` (each a list of messages), in their order. `advance` hears of each batch's size."""
+) -> Iterator[tuple[int, Completion]]:
+    """Each prompt's position and its answer, as soon as its batch is done. One that cannot be asked is an `error`."""
     sampling = Sampling(max_new_tokens, temperature, top_p, seed)
-    done: dict[int, Completion] = {}
     encoded: dict[int, list[int]] = {}
     for i, messages in enumerate(prompts):
         try:
-            encoded[i] = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))
+            ids = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))
         except RenderError:
-            done[i] = Completion("", "error", 0, 0, 0.0, "E015")
+            yield i, Completion("", "error", 0, 0, 0.0, "E015")
             continue
-        if not fits(loaded.model, len(encoded[i]), max_new_tokens):
-            done[i] = Completion("", "error", len(encoded.pop(i)), 0, 0.0, "E010")
-    advance(len(done))
+        if fits(loaded.model, len(ids), max_new_tokens):
+            encoded[i] = ids
+        else:
+            yield i, Completion("", "error", len(ids), 0, 0.0, "E010")
     lengths = {i: len(ids) for i, ids in encoded.items()}
     for batch in cut_batches(lengths, max_new_tokens, batch_tokens):
-        answers = _answer(loaded, batch, [encoded[i] for i in batch], sampling)
-        done.update(zip(batch, answers, strict=True))
-        advance(len(batch))
-    return [done[i] for i in range(len(prompts))]
+        yield from zip(batch, _answer(loaded, batch, [encoded[i] for i in batch], sampling), strict=True)
 
 
 def fits(model: Any, prompt_tokens: int, max_new_tokens: int) -> bool:

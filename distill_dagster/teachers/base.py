@@ -49,6 +49,15 @@ class Teacher(Protocol):
 
     name: str
     revision: str
+    identity: dict[str, Any]  # what makes it this teacher: part of every request's hash
+
+    def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
+        """The request as the teacher sees it, as JSON: the other part of its hash."""
+        ...
+
+    def dtype(self, device: str) -> str:
+        """The precision of its weights on a device, or what is known of it."""
+        ...
 
     def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
         """Ask every question once and hand each reply to `record` at once, in any order.

@@ -3,22 +3,27 @@
 {name: /models/llama}                     -> model.json that points to the folder, and its revision
 {architecture: llama, settings: …}        -> model/ with a tokenizer and random weights
 either of them, with `fit`                -> model/ trained on the gold answers of the training rows
+{endpoint: {url: …, model: …}}            -> model.json that names the endpoint; nothing is asked
+
+A teacher's folder also holds faculty.json: who answers, with revisions, where there are several.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distill_dagster import records
-from distill_dagster.config import TrainingConfig
+from distill_dagster.config import ModelConfig, TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.quality.prompt_keys import contamination_key
-from distill_dagster.requests import ModelRef, PrepareRequest, write_ref
+from distill_dagster.requests import ModelRef, PrepareRequest, read_ref, write_faculty, write_ref
 from distill_dagster.storage import Produced
+from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source
 from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
 from distill_dagster.training.output import training_facts, write_history, write_model
 from distill_dagster.training.training import Outcome, train
@@ -31,15 +36,35 @@ def prepare_model(request: PrepareRequest, device: str) -> Produced:
         ModelError: the model is not there, or cannot be built as asked.
         TrainingError: it is to be fitted and no training row has a gold answer, or the loss is no longer finite.
     """
-    if request.model.name is not None and request.fit is None:
-        ref = pin(request.model)
+    produced = _pin_sources(request) if request.model is None else _prepare(request, request.model, device)
+    if request.role != "teacher":
+        return produced
+    own = [(weight, pin_source(source)) for weight, source in request.sources]
+    faculty = pin_faculty(request, own or [(1.0, read_ref(Path(request.out)))])
+    write_faculty(Path(request.out), faculty)
+    return replace(produced, data_version=faculty_version(faculty))
+
+
+def _prepare(request: PrepareRequest, config: ModelConfig, device: str) -> Produced:
+    """Pin the model, or make and fit it."""
+    if config.name is not None and request.fit is None:
+        ref = pin(config)
         write_ref(Path(request.out), ref)
         return Produced(ref.revision, {"parameters": ref.parameters}, _pinned(ref, "existing"))
-    model, tokenizer, base = _start(request)
+    model, tokenizer, base = _start(request, config)
     if request.fit is None:
-        ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=request.model.dtype)
+        ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=config.dtype)
         return Produced(ref.revision, _size(model, tokenizer), _pinned(ref, "built"))
-    return _fit(request, model, tokenizer, base, request.fit, device)
+    return _fit(request, config, model, tokenizer, base, device)
+
+
+def _pin_sources(request: PrepareRequest) -> Produced:
+    """The first of the teachers that are no `model` of this project's own stands for them all."""
+    ref = pin_source(request.sources[0][1])
+    write_ref(Path(request.out), ref)
+    return Produced(
+        ref.revision, {"parameters": ref.parameters}, _pinned(ref, "endpoint" if ref.endpoint else "existing")
+    )
 
 
 def _pinned(ref: ModelRef, origin: str) -> dict[str, Any]:
@@ -50,20 +75,20 @@ def _size(model: Any, tokenizer: Any) -> dict[str, int]:
     return {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
 
 
-def _start(request: PrepareRequest) -> tuple[Any, Any, ModelRef]:
+def _start(request: PrepareRequest, config: ModelConfig) -> tuple[Any, Any, ModelRef]:
     """Weights, tokenizer and identity of what is fitted or published: an existing model's, or new ones."""
-    if request.model.name is not None:
-        ref = pin(request.model)
+    if config.name is not None:
+        ref = pin(config)
         return open_model(Path(ref.path), "float32"), open_tokenizer(Path(ref.path)), ref
     tokenizer = (
         open_tokenizer(Path(request.tokenizer_of))
         if request.tokenizer_of is not None
-        else train_tokenizer(_texts(request.rows), request.model.vocab_size)
+        else train_tokenizer(_texts(request.rows), config.vocab_size)
     )
-    model = build(request.model, tokenizer)
+    model = build(config, tokenizer)
     parameters = parameter_count(model)
-    name = short_name(str(request.model.architecture), parameters)
-    made_of = records.canonical_json([request.model.model_dump(), records.sha256(tokenizer.backend_tokenizer.to_str())])
+    name = short_name(str(config.architecture), parameters)
+    made_of = records.canonical_json([config.model_dump(), records.sha256(tokenizer.backend_tokenizer.to_str())])
     return model, tokenizer, ModelRef(path="", name=name, revision=records.sha256(made_of), parameters=parameters)
 
 
@@ -77,19 +102,21 @@ def _texts(paths: list[str]) -> Iterator[str]:
 
 
 def _fit(
-    request: PrepareRequest, model: Any, tokenizer: Any, base: ModelRef, config: TrainingConfig, device: str
+    request: PrepareRequest, config: ModelConfig, model: Any, tokenizer: Any, base: ModelRef, device: str
 ) -> Produced:
-    data, left_out = _gold_set(request, model, tokenizer, config.max_length)
+    fit = request.fit
+    assert fit is not None, "called where there is something to fit"
+    data, left_out = _gold_set(request, model, tokenizer, fit.max_length)
     label, work = f"fit {request.role} {base.name}", Path(request.work)
-    outcome = train(model, tokenizer, data, config, device=device, work=work, base=base.revision, label=label)
-    if request.model.name is not None:
+    outcome = train(model, tokenizer, data, fit, device=device, work=work, base=base.revision, label=label)
+    if config.name is not None:
         model.to(stored_dtype(Path(base.path)))
-    ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=request.model.dtype)
+    ref = write_model(model, tokenizer, Path(request.out), name=base.name, dtype=config.dtype)
     write_history(Path(request.out), outcome)
     return Produced(
         ref.revision,
         _counts(data, outcome, left_out) | _size(model, tokenizer),
-        _facts(base, outcome, config, device),
+        _facts(base, outcome, fit, device),
     )
 
 

@@ -1,0 +1,88 @@
+"""Several answers to a row, and the one that is learned.
+
+    sample   answer        majority   gold ["18"]   judge says 2
+    0        "18"          0.50       1             0
+    1        "18"          0.50       1             0
+    2        "20"          0.00       0             1
+
+The number is stored as the answer's `agreement`, and the highest one is chosen; of equals, the first. `majority` is the
+mean agreement with the row's other answers by the task's own measure (self-consistency, Wang et al. 2022, for
+labels and numbers; minimum Bayes risk with ROUGE-L for free text). A conversation is chosen as a whole, by its mean.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from distill_dagster.tasks import Task, get_task
+
+Row = Mapping[str, Any]  # of records.TEACHER, `reference` added
+JUDGE_PROMPT = (
+    "Below are a conversation and {count} candidate replies to its last message. Pick the reply that is most correct "
+    'and most helpful. Answer with JSON only: {{"best": <number>}}.'
+)
+JUDGE_FORMAT = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "choice",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"best": {"type": "integer"}},
+            "required": ["best"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def agreements(
+    task_name: str, answers: Sequence[Sequence[str | None]], gold: Sequence[Sequence[str]] | None
+) -> list[float]:
+    """One number in 0 … 1 for each of the row's answers; an answer is its turns, None where one does not parse.
+
+    With `gold` (gold answers by turn) it is the agreement with them, where any turn has one; else with one another.
+    """
+    task = get_task(task_name)
+    if gold is not None and any(gold):
+        return [_mean(task.score(turn, g) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers]
+    return [
+        _mean(
+            _same(task, mine, theirs)
+            for j, other in enumerate(answers)
+            if j != i
+            for mine, theirs in zip(turns, other, strict=True)
+        )
+        for i, turns in enumerate(answers)
+    ]
+
+
+def _same(task: Task, mine: str | None, theirs: str | None) -> float:
+    return task.agreement(mine, theirs) if mine is not None and theirs is not None else 0.0
+
+
+def _mean(values: Any) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed) if listed else 0.0
+
+
+def judge_messages(messages: Sequence[Mapping[str, str]], answers: Sequence[str]) -> list[dict[str, str]]:
+    """What the judge is asked: the row's messages as text, and its answers numbered from 1."""
+    asked = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+    replies = "\n\n".join(f"[reply {number}]\n{answer}" for number, answer in enumerate(answers, 1))
+    return [
+        {"role": "system", "content": JUDGE_PROMPT.format(count=len(answers))},
+        {"role": "user", "content": f"{asked}\n\n{replies}"},
+    ]
+
+
+def read_choice(text: str | None, count: int) -> int | None:
+    """The position that the judge picked, from 0; None where the text names none."""
+    match = re.search(r"\{[^{}]*\}", text or "")
+    try:
+        best = json.loads(match[0])["best"] if match else None
+    except (ValueError, KeyError):
+        return None
+    return best - 1 if isinstance(best, int) and not isinstance(best, bool) and 1 <= best <= count else None

@@ -1,0 +1,79 @@
+"""The smoke gate: a new teacher or a new prompt answers a few rows before it gets all of them.
+
+    16 rows -> teacher -> parser -> the row filters of quality/
+    2 refused: the rest is asked, and the teacher's identity is remembered as passed
+    9 refused: the run stops and shows them; the 16 answers are kept
+
+What passed is remembered by teacher, sampling parameters and prompt; a change of any of them is tried anew.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from distill_dagster import records
+from distill_dagster.config import SmokeConfig
+from distill_dagster.errors import TeacherError
+from distill_dagster.storage import write_text
+from distill_dagster.teachers.base import Teacher
+
+Row = Mapping[str, Any]
+SHOWN = 5  # failing rows in the message
+SNIPPET = 120  # characters of each
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeGate:
+    """The gate of one shard."""
+
+    config: SmokeConfig
+    folder: Path  # of what passed
+    asked_as: Mapping[str, Any]  # how teachers are asked; with a teacher's identity it names what passed
+    reason_of: Callable[[Row, Row], str | None]  # raw row, reply -> why the reply would be refused, or None
+    row_of: Mapping[str, Row] = field(default_factory=dict)  # request hash -> raw row
+
+    def over(self, row_of: Mapping[str, Row]) -> "SmokeGate":
+        """The gate for these requests."""
+        return replace(self, row_of=row_of)
+
+    def is_needed(self, teacher: Teacher, asked: int) -> bool:
+        """Whether more is to be asked than the gate itself would, of a teacher that has not passed."""
+        return self.config.rows > 0 and asked > self.config.rows and not self._passed(teacher).exists()
+
+    def choose(self, hashes: Sequence[str]) -> list[str]:
+        """Requests spread evenly over all; the same ones each time."""
+        count = min(self.config.rows, len(hashes))
+        return [hashes[i * len(hashes) // count] for i in range(count)]
+
+    def judge(self, teacher: Teacher, replies: Mapping[str, Mapping[str, Any]]) -> None:
+        """Remember that the teacher passed.
+
+        Raises:
+            TeacherError: more than the allowed share of the replies would be refused; the first ones are shown.
+        """
+        reasons = {key: reason for key, reply in replies.items() if (reason := self.reason_of(self.row_of[key], reply))}
+        if len(reasons) > self.config.max_failed_share * len(replies):
+            raise TeacherError(_message(teacher, replies, reasons, self.config.max_failed_share))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}) + "\n")
+
+    def _passed(self, teacher: Teacher) -> Path:
+        key = records.sha256(records.canonical_json([teacher.identity, dict(self.asked_as)]))
+        return self.folder / f"{key[:16]}.json"
+
+
+def _message(
+    teacher: Teacher, replies: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str], allowed: float
+) -> str:
+    shown = [
+        f"  {reason}: {(replies[key]['text'] or replies[key]['error'] or '')[:SNIPPET]!r}"
+        for key, reason in list(reasons.items())[:SHOWN]
+    ]
+    return (
+        f"smoke gate: {len(reasons)} of the first {len(replies)} answers of {teacher.name} would be refused, "
+        f"teacher.smoke.max_failed_share is {allowed:.0%}; nothing more was asked. Some of them:\n"
+        + "\n".join(shown)
+        + "\nMend the prompt, the parser or the teacher; or raise the share, or set teacher.smoke.rows to 0"
+    )
