@@ -19,6 +19,7 @@ from distill_dagster import files, steps
 from distill_dagster.lineage import STAGES, answer_tokens, labels_of
 from distill_dagster.requests import BenchmarkRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
+from distill_dagster.teachers.faculty import current_faculty
 from resources.compute import Compute
 from resources.project import ProjectResource
 
@@ -30,7 +31,7 @@ def _describe_benchmark(manifest: Manifest) -> Metadata:
         "dagster/row_count": manifest.counts["rows"],
         "score": float(facts["score"]),
         "score_interval_95": f"{low:.4f} to {high:.4f}",
-        "parameters": int(facts["parameters"]),
+        "parameters": facts["parameters"] or "not known",
         "latency": dg.MetadataValue.json(facts["speed"]),
         "memory": dg.MetadataValue.json(facts["memory"]),
         "by_task": dg.MetadataValue.json(facts["by_task"]),
@@ -59,16 +60,22 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
         value = project.value
 
         def make(out: Path, _: Path) -> Produced:
+            teacher = value.config.teacher
+            folder = value.store.get(model.key.to_user_string()).folder
+            ref = current_faculty(folder, teacher).teachers[0][1] if role == "teacher" else read_ref(folder)
             request = BenchmarkRequest(
                 role=role,
-                model=read_ref(value.store.get(model.key.to_user_string()).folder),
+                model=ref,
+                responses=str(value.responses),
+                stop_failed_share=teacher.stop_failed_share,
+                budget_usd=teacher.budget_usd,
                 rows=str(value.store.get("eval_dataset").file(files.RAW_FILE)),
                 max_new_tokens=answer_tokens(value.config),
                 labels=labels_of(value),
                 evaluation=value.config.evaluation,
                 out=str(out),
             )
-            return benchmark_compute.run(context, "run_benchmark", request)
+            return benchmark_compute.run(context, "run_benchmark", request, on_cpu=ref.endpoint is not None)
 
         return publish(context, value, make, _describe_benchmark)
 

@@ -102,6 +102,9 @@ class BenchmarkRequest(Section):
     max_new_tokens: int
     labels: list[str] | None = None
     evaluation: EvaluationConfig
+    responses: str  # as in GenerateRequest; read where the model stands behind an endpoint
+    stop_failed_share: float = 0.5
+    budget_usd: float | None = None
     out: str
 
 

@@ -70,7 +70,13 @@ def request(model: ModelRef, folder: Path, rows=ROWS, role="student") -> Benchma
     records.write_table(path, rows, records.RAW)
     (folder / "out").mkdir()
     return BenchmarkRequest(
-        role=role, model=model, rows=str(path), max_new_tokens=8, evaluation=EVALUATION, out=str(folder / "out")
+        role=role,
+        model=model,
+        rows=str(path),
+        max_new_tokens=8,
+        evaluation=EVALUATION,
+        responses=str(folder / "responses"),
+        out=str(folder / "out"),
     )
 
 

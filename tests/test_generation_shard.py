@@ -8,8 +8,8 @@ import pytest
 from distill_dagster import records
 from distill_dagster.config import GenerationConfig, SmokeConfig
 from distill_dagster.generation import shard as shard_module
-from distill_dagster.generation.shard import generate_shard
 from distill_dagster.generation.rounds import PREVIOUS_TURN_FAILED
+from distill_dagster.generation.shard import generate_shard
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.requests import Faculty, GenerateRequest

@@ -81,6 +81,27 @@ def validate(
 
 @app.command()
 @explained
+def plan(
+    config: ConfigOption = Path(CONFIG_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
+) -> None:
+    """Say what a run would make and why, and what the teacher would be asked and cost; asks and makes nothing."""
+    from distill_dagster.cli.planning import closing_lines, plan_tables
+    from distill_dagster.lineage import Project
+    from distill_dagster.plan import make_plan
+
+    planned = make_plan(Project(load_config(config)))
+    if as_json:
+        print(json.dumps(planned.document(), ensure_ascii=False))
+        return
+    for found in plan_tables(planned):
+        out.print(found)
+    for line in closing_lines(planned):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+@app.command()
+@explained
 def run(
     config: ConfigOption = Path(CONFIG_NAME),
     until: Annotated[str | None, typer.Option(help="stop after this asset")] = None,

@@ -26,6 +26,7 @@ from distill_dagster import files, records
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
+from distill_dagster.evaluation.endpoint import ask_endpoint
 from distill_dagster.evaluation.speed import SpeedRequest, measure
 from distill_dagster.evaluation.statistics import Interval, item_scores, mean_interval
 from distill_dagster.models.decoding import Completion, complete
@@ -53,24 +54,18 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
     rows = records.read_table(Path(request.rows))
     asked = [(row, prompt) for row in rows for prompt in prompts_of(row)]
     _check(rows, asked, request.rows)
-    forget()
-    measured = measure(
-        SpeedRequest(
-            model=request.model,
-            device=device,
-            prompts=draw_prompts([prompt for _, prompt in asked], request.evaluation),
-            max_new_tokens=request.max_new_tokens,
-        )
-    )
-    predictions = _predict(request, device, asked)
+    completions, measured = _answer(request, device, [prompt for _, prompt in asked])
+    predictions = [
+        judge(request, row, prompt, completion) for (row, prompt), completion in zip(asked, completions, strict=True)
+    ]
     counts = {"rows": len(rows), "predictions": len(predictions), **_count(predictions)}
     facts = {
         "role": request.role,
-        "model": request.model.model_dump(exclude={"path"}),
+        "model": request.model.model_dump(exclude={"path", "endpoint"}),
         **score_predictions(predictions, request.evaluation),
         **counts,
         "max_new_tokens": request.max_new_tokens,
-        "bytes_on_disk": bytes_on_disk(Path(request.model.path)),
+        "bytes_on_disk": bytes_on_disk(Path(request.model.path)) if request.model.path else None,
         **measured,
     }
     out = Path(request.out)
@@ -99,20 +94,25 @@ def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> lis
     return [prompts[i].messages for i in drawn]
 
 
-def _predict(request: BenchmarkRequest, device: str, asked: Sequence[tuple[Row, Prompt]]) -> list[dict[str, Any]]:
-    """One prediction row a prompt, in order."""
-    loaded = load(request.model, device)
+def _answer(
+    request: BenchmarkRequest, device: str, prompts: Sequence[Prompt]
+) -> tuple[list[Completion], dict[str, Any]]:
+    """A completion for each prompt, in order, and how fast and how large the model is."""
+    asked, timed = [prompt.messages for prompt in prompts], draw_prompts(prompts, request.evaluation)
+    if request.model.endpoint is not None:
+        return ask_endpoint(request, request.model.endpoint, asked, timed)
+    forget()
+    speed = SpeedRequest(model=request.model, device=device, prompts=timed, max_new_tokens=request.max_new_tokens)
+    measured, loaded = measure(speed), load(request.model, device)
     with track(f"benchmark {request.role}", total=len(asked)) as advance:
         completions = complete(
             loaded,
-            [prompt.messages for _, prompt in asked],
+            asked,
             max_new_tokens=request.max_new_tokens,
             batch_tokens=request.evaluation.batch_tokens,
             advance=advance,
         )
-    return [
-        judge(request, row, prompt, completion) for (row, prompt), completion in zip(asked, completions, strict=True)
-    ]
+    return completions, measured
 
 
 def judge(request: BenchmarkRequest, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:

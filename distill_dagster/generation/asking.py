@@ -69,9 +69,13 @@ class Asker:
     journal: Journal
     budget: Budget
     watch: FailureWatch
-    advance: Callable[[int], None]
+    heard: Callable[[int], None]
     tally: Tally = field(default_factory=Tally)
     _times: Counter[str] = field(default_factory=Counter)  # how many calls share a request
+
+    def advance(self, units: int) -> None:
+        """Tell whoever watches that so many calls are done."""
+        self.heard(units)
 
     def ask(self, teacher: Teacher, questions: Sequence[Question], gate: SmokeGate | None = None) -> dict[str, Entry]:
         """The reply to each question, by hash; with a `gate`, a few are asked and judged before the others.

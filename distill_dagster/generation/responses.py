@@ -74,6 +74,16 @@ class Responses:
         sealed = sum(_cost(path) for path in self._paths())
         return sealed + sum(e["cost_usd"] for path in self._journals.glob("*.jsonl") for e in read_journal(path))
 
+    def mean_completion_tokens(self, teacher: str, revision: str) -> float | None:
+        """Of the replies of a teacher in finished shards; None where there is none."""
+        total = count = 0
+        for path in self._paths():
+            names, revisions = _column(path, "teacher"), _column(path, "teacher_revision")
+            mine = compute.and_(compute.equal(names, teacher), compute.equal(revisions, revision))
+            tokens = _column(path, "completion_tokens").filter(mine)
+            total, count = total + (compute.sum(tokens).as_py() or 0), count + len(tokens)
+        return total / count if count else None
+
     @contextlib.contextmanager
     def journal(self, name: str) -> Iterator[Journal]:
         """The journal of a shard; what it holds at the end of a block that succeeded becomes a segment."""

@@ -13,10 +13,10 @@ is a row's own follows from its id alone, so that neither order nor shard moves 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.generation.asking import Asker, Entry, request_hash
+from distill_dagster.generation.asking import Entry, request_hash
 from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.records import sha256
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
@@ -24,6 +24,18 @@ from distill_dagster.teachers.base import Question, Teacher
 
 PREVIOUS_TURN_FAILED = "previous_turn_failed"
 Row = Mapping[str, Any]
+
+
+class Asking(Protocol):
+    """What rounds need of an `Asker`."""
+
+    def advance(self, units: int) -> None:
+        """Hear of calls that are done."""
+        ...
+
+    def ask(self, teacher: Teacher, questions: Sequence[Question], gate: SmokeGate | None = None) -> dict[str, Entry]:
+        """Replies by request hash; a request without one counts as failed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +87,10 @@ class Rounds:
     rows: Sequence[Row]
     panel: Panel
     generation: GenerationConfig
-    asker: Asker
+    asker: Asking
 
-    def run(self, gate: SmokeGate) -> list[tuple[Call, Entry]]:
-        """Every turn of every row with the reply that it got; the first round passes the gate."""
+    def run(self, gate: SmokeGate | None) -> list[tuple[Call, Entry]]:
+        """Every turn of every row with the reply that it got; the first round passes the gate, if any."""
         prompts = [prompts_of(row) for row in self.rows]
         replies: dict[tuple[int, int], list[str] | None] = {  # None: a turn of it has failed
             (i, sample): [] for i in range(len(self.rows)) for sample in range(self.panel.answers)

@@ -55,6 +55,10 @@ class Teacher(Protocol):
         """The request as the teacher sees it, as JSON: the other part of its hash."""
         ...
 
+    def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
+        """Tokens of a prompt; None where its tokenizer is not here."""
+        ...
+
     def dtype(self, device: str) -> str:
         """The precision of its weights on a device, or what is known of it."""
         ...

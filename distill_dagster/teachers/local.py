@@ -45,7 +45,7 @@ class LocalTeacher:
         """The precision of its weights on a device."""
         return dtype_name(self._ref.dtype, device)
 
-    def count_tokens(self, messages: Sequence[dict[str, str]]) -> int:
+    def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
         """Tokens of the prompt as the model sees it."""
         text = self.render(messages, None)
         return len(self._tokenizer(text if isinstance(text, str) else str(text))["input_ids"])

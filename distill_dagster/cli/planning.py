@@ -1,0 +1,42 @@
+"""`distill-dagster plan`, as tables for a terminal."""
+
+from rich.table import Table
+
+from distill_dagster.cli.console import table
+from distill_dagster.plan import Plan, ShardPlan, Step
+
+
+def plan_tables(plan: Plan) -> list[Table]:
+    """What would be made and why, and what each shard would ask."""
+    steps = [[_title(step), step.state, ", ".join(step.why)] for step in plan.steps if step.state != "fresh"]
+    tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
+    if plan.shards:
+        shards = [_cells(shard) for shard in [*plan.shards, *([plan.total] if len(plan.shards) > 1 else [])]]
+        columns = ["shard", "rows", "new requests", "answered before", "prompt tokens", "completion tokens", "cost"]
+        tables.append(table("What the teacher would be asked", columns, shards))
+    return tables
+
+
+def closing_lines(plan: Plan) -> list[str]:
+    """Time, money, and the rules behind the estimates."""
+    if all(step.state == "fresh" for step in plan.steps):
+        return ["Nothing is stale: a run would make nothing."]
+    lines = [f"time with the teacher: about {_duration(plan.seconds)}"]
+    if plan.budget_usd is not None:
+        lines.append(f"budget: {plan.budget_usd:.4f} USD, of which {plan.spent_usd:.4f} are spent")
+    return [*lines, *plan.rules]
+
+
+def _title(step: Step) -> str:
+    return f"{step.asset}[{step.shard}]" if step.shard else step.asset
+
+
+def _cells(shard: ShardPlan) -> list[str]:
+    counts = (shard.rows, shard.new, shard.reused, shard.prompt_tokens, shard.completion_tokens)
+    return [shard.shard, *(f"{count:,}" for count in counts), f"{shard.cost_usd:.4f} USD"]
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,103 @@
+"""A model behind an endpoint on the held-out rows: its answers, and what is known of its speed.
+
+The requests that are timed are asked first, one after another, as for a local model; the others follow as fast as the
+endpoint's limits allow. All of them go through the project's responses: a benchmark that is made again pays nothing,
+and its latencies are those of the requests when they were sent. Memory, size and hardware are the provider's business.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.generation.asking import Asker, Entry, request_hash
+from distill_dagster.generation.budget import Budget, FailureWatch
+from distill_dagster.generation.responses import Responses
+from distill_dagster.models.decoding import Completion
+from distill_dagster.progress import track
+from distill_dagster.requests import BenchmarkRequest, ModelRef
+from distill_dagster.teachers import open_teacher
+from distill_dagster.teachers.base import Question
+
+Messages = Sequence[dict[str, str]]
+
+
+def ask_endpoint(
+    request: BenchmarkRequest, endpoint: EndpointConfig, prompts: Sequence[Messages], timed: Sequence[Messages]
+) -> tuple[list[Completion], dict[str, Any]]:
+    """A completion for each prompt, in order, and what `speed.measure` says of a local model, as far as it is known.
+
+    Raises:
+        TeacherError: the endpoint cannot be asked, or fails too often.
+        BudgetError: the budget is spent.
+    """
+    generation = GenerationConfig(max_new_tokens=request.max_new_tokens)  # pyright: ignore[reportCallIssue]
+    one_by_one = request.model.model_copy(update={"endpoint": endpoint.model_copy(update={"concurrency": 1})})
+
+    def questions(asked: Sequence[Messages], ref: ModelRef) -> list[Question]:
+        teacher = open_teacher(ref, generation, "cpu")
+        hashed = [request_hash(teacher, messages, None, generation, "", 0) for messages in asked]
+        return [Question(key, list(messages)) for key, messages in zip(hashed, asked, strict=True)]
+
+    responses = Responses(Path(request.responses))
+    with (
+        responses.journal(f"{request.role}_benchmark") as journal,
+        track(f"benchmark {request.role}", total=len(prompts)) as advance,
+    ):
+        watch = FailureWatch(request.stop_failed_share)
+        asker = Asker(responses, journal, Budget(request.budget_usd, responses), watch, advance)
+        asked_alone = questions(timed, one_by_one)
+        alone = asker.ask(open_teacher(one_by_one, generation, "cpu"), asked_alone)
+        everything = questions(prompts, request.model)
+        replies = asker.ask(open_teacher(request.model, generation, "cpu"), everything)
+    completions = [_completion(replies[question.request_hash]) for question in everything]
+    return completions, _measured(request, endpoint, list(alone.values()))
+
+
+def _completion(entry: Entry) -> Completion:
+    return Completion(
+        text=entry["text"] or "",
+        finish_reason=entry["finish_reason"],
+        prompt_tokens=entry["prompt_tokens"],
+        completion_tokens=entry["completion_tokens"],
+        latency_ms=entry["latency_ms"],
+        error_code=entry["error_code"],
+    )
+
+
+def _measured(request: BenchmarkRequest, endpoint: EndpointConfig, alone: Sequence[Entry]) -> dict[str, Any]:
+    """The same document as a local model's, with None for what only the provider knows."""
+    answered = [entry for entry in alone if entry["finish_reason"] != "error"]
+    latencies = [entry["latency_ms"] for entry in answered] or [float("nan")]
+    host = urlsplit(endpoint.url).hostname
+    return {
+        "speed": {
+            "requests": len(answered),
+            "skipped": len(alone) - len(answered),
+            "warm_ups": 0,
+            "batch_size": 1,
+            "concurrency": 1,
+            "max_new_tokens": request.max_new_tokens,
+            "latency_ms": {f"p{p}": round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99)},
+            "first_token_ms": {"p50": None},
+            "tokens_per_second": None,
+            "prompt_tokens_mean": _mean(answered, "prompt_tokens"),
+            "completion_tokens_mean": _mean(answered, "completion_tokens"),
+            "latencies_ms": [round(latency, 3) for latency in latencies],
+            "load_s": None,
+            "threads": None,
+        },
+        "memory": {"weight_bytes": None, "peak_bytes": None, "how": "not known: the model runs behind an endpoint"},
+        "parameters": None,
+        "dtype": "not known",
+        "hardware": {"device": "endpoint", "name": host, "cores": None, "memory_gb": None, "threads": None},
+        "versions": {"python": sys.version.split()[0], "torch": None, "transformers": None},
+    }
+
+
+def _mean(entries: Sequence[Entry], field: str) -> float | None:
+    return round(sum(entry[field] for entry in entries) / len(entries), 2) if entries else None
