@@ -122,6 +122,7 @@ class Asking:
     async def _enter(self, question: Question) -> Ticket:
         """Wait for a place in flight, the rates and the end of a pause, and take the place."""
         async with self._turn:
+            await asyncio.sleep(0)  # one a turn of the loop, or what came back together goes out, and waits, together
             while (delay := self._limits.delay(time.monotonic())) > 0 and not self._closed.is_set():
                 self._changed.clear()
                 await _wait(self._changed, delay)

@@ -39,7 +39,9 @@ def request_body(question: Question, endpoint: EndpointConfig, generation: Gener
         "n": 1,
     }
     if generation.temperature > 0:
-        body |= {"top_p": generation.top_p, "seed": _seed(generation.seed, question.request_hash)}
+        body["seed"] = _seed(generation.seed, question.request_hash)
+        if generation.top_p < 1:  # TGI refuses 1, which is the protocol's default
+            body["top_p"] = generation.top_p
     if question.response_format and endpoint.json_mode != "none":
         is_schema = endpoint.json_mode == "json_schema"
         body["response_format"] = question.response_format if is_schema else {"type": "json_object"}
