@@ -129,6 +129,10 @@ class PriceConfig(Section):
     prompt: float = Field(0.0, ge=0, description="for a million prompt tokens")
     completion: float = Field(0.0, ge=0, description="for a million completion tokens")
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """US dollars for so many tokens."""
+        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1_000_000
+
 
 class EndpointConfig(Section):
     """A model behind an HTTP endpoint that speaks OpenAI's chat completions protocol.
@@ -148,6 +152,12 @@ class EndpointConfig(Section):
     timeout_seconds: float = Field(120, gt=0, description="longest wait for one answer")
     attempts: int = Field(6, ge=1, le=100, description="most times that one request is sent")
     top_logprobs: int = Field(0, ge=0, le=20, description="log-probabilities asked for and stored a token")
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="how the endpoint calls the limit; OpenAI's reasoning models know only the second"
+    )
+    json_mode: Literal["json_schema", "json_object", "none"] = Field(
+        "json_schema", description="what the endpoint understands of response_format, where a task asks for JSON"
+    )
     extra_body: dict[str, Any] = Field({}, description="the provider's own fields, sent as they are")
     price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
 

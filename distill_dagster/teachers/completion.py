@@ -1,0 +1,112 @@
+"""OpenAI's chat completions protocol: a question as a request's body, a response's body as a reply.
+
+    {"choices": [{"message": {"content": "4", "reasoning_content": "2 + 2 ..."}, "finish_reason": "stop"}],
+     "usage": {"prompt_tokens": 12, "completion_tokens": 2}}    ->    Reply(text "4", finish_reason "stop", ...)
+
+A reply that stopped without any text (null content) is an empty answer and was paid for: its text is "", which the
+quality filters refuse by name; asked again at temperature 0 it would only be paid for again.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.teachers.base import Question, Reply
+from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
+from distill_dagster.teachers.retries import AttemptError
+
+FINISH_REASONS = {
+    "stop": "stop",
+    "eos_token": "stop",  # TGI
+    "stop_sequence": "stop",  # TGI, Anthropic
+    "end_turn": "stop",  # Anthropic
+    "tool_calls": "stop",  # a tool was called though none was offered: an answer without text
+    "function_call": "stop",
+    "length": "length",
+    "max_tokens": "length",  # Anthropic
+    "content_filter": "content_filter",
+}  # others, such as DeepSeek's insufficient_system_resource or vLLM's abort, were interrupted and are asked again
+
+
+def request_body(question: Question, endpoint: EndpointConfig, generation: GenerationConfig) -> dict[str, Any]:
+    """What is sent. Sampled requests carry a seed of their own, so that samples of one prompt differ."""
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": question.messages,
+        "temperature": generation.temperature,
+        endpoint.max_tokens_field: generation.max_new_tokens,
+        "n": 1,
+    }
+    if generation.temperature > 0:
+        body["seed"] = _seed(generation.seed, question.request_hash)
+        if generation.top_p < 1:  # TGI refuses 1, which is the protocol's default
+            body["top_p"] = generation.top_p
+    if question.response_format and endpoint.json_mode != "none":
+        is_schema = endpoint.json_mode == "json_schema"
+        body["response_format"] = question.response_format if is_schema else {"type": "json_object"}
+    if endpoint.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": endpoint.top_logprobs}
+    return body | endpoint.extra_body
+
+
+def _seed(seed: int, request_hash: str) -> int:
+    """31 bits, which every server takes."""
+    return int(hashlib.sha256(f"{seed}:{request_hash}".encode()).hexdigest()[:8], 16) >> 1
+
+
+def read_reply(content: bytes, question: Question) -> Reply:
+    """A response of status 200 as a reply; cost, attempts and time are the caller's to fill in.
+
+    Tokens that the server did not count are estimated from the texts' lengths, so that no budget is blind.
+
+    Raises:
+        AttemptError: the body is no chat completion; its usage is that of the body, where it has one.
+    """
+    body = _parse(content)
+    counted = _usage(body.get("usage"))
+    try:
+        choice = body["choices"][0]
+        message, finish = choice["message"], FINISH_REASONS[choice["finish_reason"]]
+        text = _text(message.get("content")) or message.get("refusal") or ""
+        reasoning = message.get("reasoning_content") or message.get("reasoning") or None
+    except (KeyError, IndexError, TypeError, AttributeError) as e:
+        raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content)}", usage=counted) from e
+    if not any(counted):
+        counted = estimated_tokens(prompt_characters(question.messages)), estimated_tokens(len(text))
+    return Reply(question.request_hash, text, finish, *counted, reasoning=reasoning, logprobs=_logprobs(choice))
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(content)
+    except ValueError as e:
+        raise AttemptError("bad_response", f"not JSON: {_excerpt(content)}") from e
+    if not isinstance(body, dict):
+        raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content)}")
+    return body
+
+
+def _usage(usage: Any) -> tuple[int, int]:
+    """Prompt and completion tokens, 0 where they are not counted."""
+    given = usage if isinstance(usage, dict) else {}
+    return int(given.get("prompt_tokens") or 0), int(given.get("completion_tokens") or 0)
+
+
+def _text(content: Any) -> str:
+    """A message's text, given whole or in parts (Mistral); TypeError where it is neither."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError(f"content is {type(content).__name__}")
+    return content or ""
+
+
+def _logprobs(choice: dict[str, Any]) -> str | None:
+    given = choice.get("logprobs")
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else None
+
+
+def _excerpt(content: bytes) -> str:
+    """The beginning of a body, for an error's message."""
+    return content[:200].decode("utf-8", "replace")
