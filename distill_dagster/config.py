@@ -299,7 +299,8 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
     if teacher.summary_words != SUMMARY_WORDS and (task, asked) != ("summarization", "chain_of_density"):
         problems.append(
             f"`teacher.summary_words: {teacher.summary_words}` has no effect on `task: {task}` with "
-            f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use chain_of_density for summarization"
+            f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use summarization with "
+            "chain_of_density"
         )
     if student.learn == "reasoning_and_answer" and asked != "chain_of_thought":
         problems.append(

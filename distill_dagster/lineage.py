@@ -137,6 +137,7 @@ def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
         "teacher_outputs": project.versions_of("teacher_outputs"),
         "eval_dataset": project.version_of("eval_dataset"),
         "quality": project.config.quality.model_dump(include={"labels", "require_gold_agreement", "max_label_share"}),
+        "learn": project.config.student.learn,
     }
 
 

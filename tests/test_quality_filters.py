@@ -6,11 +6,15 @@ from distill_dagster.quality.filters import Candidate, first_reason
 from distill_dagster.tasks import get_task
 
 
-def reason(text, task="qa", labels=None, reference=(), gold_agreement=False, **teacher):
+def reason(
+    text, task="qa", labels=None, reference=(), gold_agreement=False, prompting="plain", learn="answer", **teacher
+):
     kind = get_task(task)
     row = {"raw_text": text, "status": "ok", "finish_reason": "stop", **teacher}
-    answer = kind.parse(text or "", labels)
-    return first_reason(Candidate({}, row, kind, labels, list(reference), answer, gold_agreement))
+    prompting = kind.prompting_for(prompting)
+    needed = learn == "reasoning_and_answer" and prompting == "chain_of_thought"
+    reading = kind.read(text or "", prompting, labels)
+    return first_reason(Candidate({}, row, kind, labels, list(reference), reading, gold_agreement, needed))
 
 
 @pytest.mark.parametrize(

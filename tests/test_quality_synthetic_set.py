@@ -40,6 +40,8 @@ def answer(row_id, text, sample=0, number=0, **more):
         "request_hash": f"{row_id}-{sample}-{number}",
         "raw_text": text,
         "answer": "what an old parser said",
+        "reasoning": None,
+        "params": "{}",
         "finish_reason": "stop",
         "status": "ok",
         "error_code": None,
@@ -68,6 +70,7 @@ def test_an_answer_becomes_an_example_by_todays_parser():
             "task": "nli",
             "messages": [turn("system", "S"), turn("user", "p")],
             "answer": "neutral",
+            "reasoning": None,
             "reference": ["neutral"],
             "label": "neutral",
         }
