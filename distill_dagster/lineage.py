@@ -195,12 +195,12 @@ STAGES: dict[str, Stage] = {
         Stage("eval_dataset", _eval_dataset),
         Stage("teacher_model", _teacher_model),
         Stage("teacher_outputs", _teacher_outputs, sharded=True),
-        Stage("validated_synthetic_set", _validated_synthetic_set),
+        Stage("validated_synthetic_set", _validated_synthetic_set, code_version="2"),
         Stage("student_base", _student_base),
         Stage("student_checkpoint", _student_checkpoint),
-        Stage("teacher_benchmark", _benchmark_of("teacher_model")),
-        Stage("baseline_benchmark", _benchmark_of("student_base")),
-        Stage("student_benchmark", _benchmark_of("student_checkpoint")),
+        Stage("teacher_benchmark", _benchmark_of("teacher_model"), code_version="2"),
+        Stage("baseline_benchmark", _benchmark_of("student_base"), code_version="2"),
+        Stage("student_benchmark", _benchmark_of("student_checkpoint"), code_version="2"),
         Stage("eval_report", _eval_report),
     )
 }

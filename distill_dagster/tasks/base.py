@@ -35,7 +35,7 @@ class Task(ABC):
     promptings: ClassVar[tuple[Prompting, ...]] = ("plain",)  # what a teacher can be asked with
     guide: ClassVar[str] = ""  # what to think about before answering, in a chain of thought
     answer_key: ClassVar[str] = "answer"  # the answer's key in the JSON of a chain of thought
-    answer_form: ClassVar[str] = "the answer alone, as short as it can be"  # what stands there
+    answer_form: ClassVar[str] = "the answer alone, without the reasons for it"  # what stands there
     final_mark: ClassVar[str] = ANSWER  # opens the answer behind a reasoning that is taught
 
     @abstractmethod
@@ -78,10 +78,9 @@ class Task(ABC):
 
     def response_format(self, prompting: Prompting) -> dict[str, Any] | None:
         """OpenAI's field of that name, with a strict schema, where JSON is asked for; else None."""
-        schema = self._schema() if self.prompting_for(prompting) != "plain" else None
-        if schema is None:
+        if self.prompting_for(prompting) == "plain":
             return None
-        return {"type": "json_schema", "json_schema": {"name": self.name, "strict": True, "schema": schema}}
+        return {"type": "json_schema", "json_schema": {"name": self.name, "strict": True, "schema": self._schema()}}
 
     def read(self, text: str, prompting: Prompting, labels: Sequence[str] | None) -> Reading:
         """The parts of the reply to `ask` with the same prompting; nothing that a model can write raises.
@@ -105,9 +104,10 @@ class Task(ABC):
         `parse` finds the same answer in either. Where the task knows no chain of thought, or there is no reasoning,
         it is the answer alone.
         """
-        if learn == "answer" or not (reasoning or "").strip() or "chain_of_thought" not in self.promptings:
+        reason = (reasoning or "").strip()
+        if learn == "answer" or not reason or "chain_of_thought" not in self.promptings:
             return answer
-        return f"{(reasoning or '').strip()}\n\n{self.final_mark} {answer}"
+        return f"{reason}\n\n{self.final_mark} {answer}"
 
     def score(self, answer: str | None, references: Sequence[str]) -> float:
         """The best agreement with any of the gold answers, 0 … 1; an answer that could not be parsed scores 0.
