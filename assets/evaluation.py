@@ -16,7 +16,7 @@ from assets.raw_dataset import eval_dataset
 from assets.student import student_base, student_checkpoint
 from assets.teacher import teacher_model
 from distill_dagster import files, steps
-from distill_dagster.lineage import STAGES, answer_tokens, labels_of
+from distill_dagster.lineage import STAGES, answer_tokens, asked_with, labels_of
 from distill_dagster.requests import BenchmarkRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
 from distill_dagster.teachers.faculty import current_faculty
@@ -72,6 +72,7 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
                 rows=str(value.store.get("eval_dataset").file(files.RAW_FILE)),
                 max_new_tokens=answer_tokens(value.config),
                 labels=labels_of(value),
+                **(asked_with(value.config) if role == "teacher" else {}),
                 evaluation=value.config.evaluation,
                 out=str(out),
             )

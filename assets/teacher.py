@@ -126,6 +126,8 @@ def teacher_outputs(
         request = GenerateRequest(
             faculty=faculty,
             generation=teacher.generation,
+            prompting=teacher.prompting,
+            summary_words=teacher.summary_words,
             choose=teacher.best_of.choose if teacher.best_of else None,
             smoke=teacher.smoke,
             stop_failed_share=teacher.stop_failed_share,

@@ -16,6 +16,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classification"]
+Prompting = Literal["plain", "chain_of_thought", "chain_of_density"]  # how the teacher is asked, see docs/prompting.md
+Learn = Literal["answer", "reasoning_and_answer"]  # what the student is taught
+
+SUMMARY_WORDS = 80
 
 
 class Section(BaseModel):
@@ -215,6 +219,14 @@ class TeacherConfig(Section):
     endpoint: EndpointConfig | None = Field(None, description="a model that is asked over HTTP")
     mix: list[MixedTeacher] = Field([], description="several teachers in place of one, each with a share of the rows")
     best_of: BestOfConfig | None = Field(None, description="several answers to each row, of which one is chosen")
+    prompting: Prompting = Field(
+        "plain",
+        description="plain: the rows' own messages; chain_of_thought: reasoning and answer as JSON (nli, qa, math, "
+        "classification); chain_of_density: a summary made denser in rounds (summarization)",
+    )
+    summary_words: int = Field(
+        SUMMARY_WORDS, ge=20, le=1000, description="about how long chain_of_density's summaries are"
+    )
     generation: GenerationConfig = GenerationConfig()  # pyright: ignore[reportCallIssue]
     fit: TrainingConfig | None = Field(
         None, description="first fit the teacher to the gold answers (teacher correction)"
@@ -264,6 +276,10 @@ class StudentConfig(Section):
     """The small model that goes to production."""
 
     model: ModelConfig
+    learn: Learn = Field(
+        "answer",
+        description="answer: the teacher's answer alone; reasoning_and_answer: its chain of thought, then the answer",
+    )
     training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
 
 
@@ -349,3 +365,36 @@ class DistillConfig(Section):
         if "://" in value:
             raise ValueError("the store is a local folder; mount the bucket, or give a path")
         return value
+
+    @model_validator(mode="after")
+    def _task_and_options_fit(self) -> "DistillConfig":
+        if problems := _misfits(self.task, self.teacher, self.student):
+            raise ValueError("E008: " + "; ".join(problems))
+        return self
+
+
+def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[str]:
+    """The options that the task cannot be asked with, each with both values and the way out."""
+    asked, problems = teacher.prompting, []
+    if asked == "chain_of_thought" and task in ("conversation", "summarization"):
+        problems.append(
+            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
+            "or a task of nli, qa, math and classification"
+        )
+    if asked == "chain_of_density" and task != "summarization":
+        problems.append(
+            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
+            "or `task: summarization`"
+        )
+    if teacher.summary_words != SUMMARY_WORDS and (task, asked) != ("summarization", "chain_of_density"):
+        problems.append(
+            f"`teacher.summary_words: {teacher.summary_words}` has no effect on `task: {task}` with "
+            f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use summarization with "
+            "chain_of_density"
+        )
+    if student.learn == "reasoning_and_answer" and asked != "chain_of_thought":
+        problems.append(
+            f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
+            f"{asked}: use `prompting: chain_of_thought`, or `learn: answer`"
+        )
+    return problems

@@ -22,7 +22,7 @@ from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.requests import ROLES
 from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
 from distill_dagster.storage import Store
-from distill_dagster.teachers.faculty import SHAPING
+from distill_dagster.teachers.identity import SHAPING
 
 Inputs = dict[str, Any]
 
@@ -145,6 +145,8 @@ def _teacher_outputs(project: Project, shard: str | None) -> Inputs:
         "teacher_model": project.version_of("teacher_model"),
         "dtype": _dtype(teacher.model),
         "generation": teacher.generation.model_dump(),
+        "prompting": teacher.prompting,
+        "summary_words": teacher.summary_words,
         "choose": teacher.best_of.choose if teacher.best_of else None,
         "labels": project.config.quality.labels,
     }
@@ -160,6 +162,7 @@ def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
         "teacher_outputs": project.versions_of("teacher_outputs"),
         "eval_dataset": project.version_of("eval_dataset"),
         "quality": project.config.quality.model_dump(include={"labels", "require_gold_agreement", "max_label_share"}),
+        "learn": project.config.student.learn,
     }
 
 
@@ -186,6 +189,11 @@ def answer_tokens(config: DistillConfig) -> int:
     return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
 
 
+def asked_with(config: DistillConfig) -> Inputs:
+    """How the teacher is asked, when it teaches and when it is measured."""
+    return {"prompting": config.teacher.prompting, "summary_words": config.teacher.summary_words}
+
+
 def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
     def inputs(project: Project, _: str | None) -> Inputs:
         config = project.config
@@ -194,6 +202,7 @@ def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
             model_asset: project.version_of(model_asset),
             "dtype": _dtype((config.teacher if model_asset == "teacher_model" else config.student).model),
             "max_new_tokens": answer_tokens(config),
+            **(asked_with(config) if model_asset == "teacher_model" else {}),
             "labels": labels_of(project),
             "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
         }
@@ -217,12 +226,12 @@ STAGES: dict[str, Stage] = {
         Stage("eval_dataset", _eval_dataset),
         Stage("teacher_model", _teacher_model, code_version="2"),
         Stage("teacher_outputs", _teacher_outputs, sharded=True, code_version="2"),
-        Stage("validated_synthetic_set", _validated_synthetic_set),
+        Stage("validated_synthetic_set", _validated_synthetic_set, code_version="2"),
         Stage("student_base", _student_base),
         Stage("student_checkpoint", _student_checkpoint),
-        Stage("teacher_benchmark", _benchmark_of("teacher_model")),
-        Stage("baseline_benchmark", _benchmark_of("student_base")),
-        Stage("student_benchmark", _benchmark_of("student_checkpoint")),
+        Stage("teacher_benchmark", _benchmark_of("teacher_model"), code_version="2"),
+        Stage("baseline_benchmark", _benchmark_of("student_base"), code_version="2"),
+        Stage("student_benchmark", _benchmark_of("student_checkpoint"), code_version="2"),
         Stage("eval_report", _eval_report),
     )
 }

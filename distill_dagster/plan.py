@@ -25,6 +25,7 @@ from distill_dagster.generation.rounds import Panel, Rounds
 from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of
 from distill_dagster.requests import Faculty, ModelRef
 from distill_dagster.steps import make_raw_dataset
+from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.base import Question, Teacher
@@ -188,7 +189,8 @@ def _plan_shard(
     generation = teacher.generation
     own = [(weight, open_teacher(ref, generation, "cpu")) for weight, ref in faculty.teachers]
     panel = Panel(own, [open_teacher(ref, generation, "cpu") for ref in faculty.panel], generation.samples)
-    answered = Rounds(rows, panel, generation, estimate).run(None)
+    how = Asked(teacher.prompting, teacher.summary_words, project.config.quality.labels)
+    answered = Rounds(rows, panel, generation, how, estimate).run(None)
     for call, _ in answered:
         if not call.question.messages:  # a later turn of a conversation whose first one is new
             prompt = prompts_of(rows[call.row])[call.turn]

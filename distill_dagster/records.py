@@ -112,7 +112,8 @@ EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `
         ("split", pa.string()),
         ("task", pa.string()),
         ("messages", MESSAGES),  # with the teacher's own earlier replies in a conversation
-        ("answer", pa.string()),
+        ("answer", pa.string()),  # the target text, which opens with the reasoning where the student learns it
+        ("reasoning", pa.string()),  # the teacher's, learned or not; null: none was given
         ("reference", pa.list_(pa.string())),
         ("label", pa.string()),  # the class that is balanced; null where the task has none
     ]

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from distill_dagster import files
 from distill_dagster.config import (
+    SUMMARY_WORDS,
     EndpointConfig,
     EvaluationConfig,
     GenerationConfig,
     ModelConfig,
+    Prompting,
     Section,
     SmokeConfig,
     TeacherSource,
@@ -69,6 +71,8 @@ class GenerateRequest(Section):
 
     faculty: Faculty
     generation: GenerationConfig
+    prompting: Prompting = "plain"
+    summary_words: int = SUMMARY_WORDS
     choose: str | None = None  # gold | majority | judge: how one of a row's answers is chosen
     smoke: SmokeConfig = SmokeConfig()  # pyright: ignore[reportCallIssue]
     stop_failed_share: float = 0.5
@@ -100,6 +104,8 @@ class BenchmarkRequest(Section):
     model: ModelRef
     rows: str
     max_new_tokens: int
+    prompting: Prompting = "plain"  # the teacher is measured as it teaches
+    summary_words: int = SUMMARY_WORDS
     labels: list[str] | None = None
     evaluation: EvaluationConfig
     responses: str  # as in GenerateRequest; read where the model stands behind an endpoint

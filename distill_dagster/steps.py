@@ -98,6 +98,7 @@ def make_synthetic_set(project: Project, out: Path) -> Produced:
         teacher=[row for row in shard_tables(project, "teacher_outputs", files.TEACHER_FILE) if row["chosen"]],
         test=records.read_table(project.store.get("eval_dataset").file(files.RAW_FILE)),
         quality=project.config.quality,
+        learn=project.config.student.learn,
     )
     records.write_table(out / files.EXAMPLES_FILE, built.examples, records.EXAMPLE)
     records.write_table(out / files.REJECTS_FILE, built.rejects, records.REJECT)

@@ -79,3 +79,56 @@ def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
 def test_a_store_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="store: the store is a local folder"):
         load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))
+
+
+def options(task, prompting=None, words=None, learn=None):
+    changes = {"task": task, "teacher.prompting": prompting, "teacher.summary_words": words, "student.learn": learn}
+    return tiny_settings(**{field: value for field, value in changes.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (options("conversation", "chain_of_thought"), ["chain_of_thought", "task: conversation", "prompting: plain"]),
+        (options("summarization", "chain_of_thought"), ["chain_of_thought", "task: summarization", "prompting: plain"]),
+        *(
+            (options(task, "chain_of_density"), ["chain_of_density", f"task: {task}", "task: summarization"])
+            for task in ("nli", "qa", "math", "classification", "conversation")
+        ),
+        (options("nli", words=100), ["summary_words: 100", "task: nli", "leave it out (then it is 80)"]),
+        (options("summarization", words=100), ["summary_words: 100", "prompting: plain", "chain_of_density"]),
+        (
+            options("nli", learn="reasoning_and_answer"),
+            ["learn: reasoning_and_answer", "is plain", "prompting: chain_of_thought", "learn: answer"],
+        ),
+        (
+            options("summarization", "chain_of_density", learn="reasoning_and_answer"),
+            ["learn: reasoning_and_answer", "is chain_of_density"],
+        ),
+        (options("nli", "chain_of_density", 50, "reasoning_and_answer"), ["task: nli`", "words: 50", "learn: answer"]),
+    ],
+)
+def test_task_and_options_that_do_not_fit_are_e008_with_the_way_out(tmp_path, settings, words):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, settings))
+    assert "E008: " in str(error.value)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(options(task) for task in ("nli", "qa", "math", "classification", "conversation", "summarization")),
+        *(options(task, "chain_of_thought") for task in ("nli", "qa", "math", "classification")),
+        *(options(task, "chain_of_thought", 80, "reasoning_and_answer") for task in ("nli", "math")),
+        options("summarization", "chain_of_density", 100, "answer"),
+    ],
+)
+def test_task_and_options_that_fit_are_taken(tmp_path, settings):
+    assert load_config(write(tmp_path, settings)).task == settings["task"]
+
+
+@pytest.mark.parametrize("words", [19, 1001])
+def test_a_summary_has_a_length_that_makes_sense(tmp_path, words):
+    with pytest.raises(ConfigError, match=r"teacher\.summary_words"):
+        load_config(write(tmp_path, options("summarization", "chain_of_density", words)))

@@ -51,6 +51,9 @@ def test_headline_is_the_mean_of_the_tasks_own_scores(task):
         ("qa", "exact_match", 1 / 3),
         ("qa", "token_f1", (1 + 0.5 + 0) / 3),  # "red car" and "red truck" share one word of two
         ("summarization", "rouge_l", 1 / 2),  # stemmed: killed = kill
+        ("summarization", "rouge_1", 1 / 2),
+        ("summarization", "rouge_2", 1 / 2),
+        ("conversation", "distinct_2", 1),
         (
             "conversation",
             "rouge_l",
@@ -60,6 +63,18 @@ def test_headline_is_the_mean_of_the_tasks_own_scores(task):
 )
 def test_known_values(task, name, value):
     assert compute(task, predictions(task))[name] == pytest.approx(value)
+
+
+def test_rouge_n_counts_words_and_pairs_whatever_their_order():
+    rows = [{"parsed": "b a c", "reference": ["a b c", "z"]}, {"parsed": None, "reference": ["a b c"]}]
+    assert compute("summarization", rows) == pytest.approx({"rouge_l": 1 / 3, "rouge_1": 1 / 2, "rouge_2": 0})
+
+
+def test_distinct_2_is_low_for_a_model_that_says_the_same_to_everyone():
+    rows = [{"parsed": "how can I help", "reference": ["x"]} for _ in range(4)]
+    assert compute("conversation", rows)["distinct_2"] == 3 / 12
+    rows += [{"parsed": "No", "reference": ["x"]}, {"parsed": None, "reference": ["x"]}]
+    assert compute("conversation", rows)["distinct_2"] == 3 / 12
 
 
 def test_macro_f1_agrees_with_its_definition_where_classes_are_uneven():

@@ -6,11 +6,15 @@ from distill_dagster.quality.filters import Candidate, first_reason
 from distill_dagster.tasks import get_task
 
 
-def reason(text, task="qa", labels=None, reference=(), gold_agreement=False, **teacher):
+def reason(
+    text, task="qa", labels=None, reference=(), gold_agreement=False, prompting="plain", learn="answer", **teacher
+):
     kind = get_task(task)
     row = {"raw_text": text, "status": "ok", "finish_reason": "stop", **teacher}
-    answer = kind.parse(text or "", labels)
-    return first_reason(Candidate({}, row, kind, labels, list(reference), answer, gold_agreement))
+    prompting = kind.prompting_for(prompting)
+    needed = learn == "reasoning_and_answer" and prompting == "chain_of_thought"
+    reading = kind.read(text or "", prompting, labels)
+    return first_reason(Candidate({}, row, kind, labels, list(reference), reading, gold_agreement, needed))
 
 
 @pytest.mark.parametrize(
@@ -53,4 +57,51 @@ def test_each_reason(text, options, slug):
     ],
 )
 def test_good_answers_have_no_reason(text, options):
+    assert reason(text, **options) is None
+
+
+JSON = {"task": "nli", "prompting": "chain_of_thought"}
+RECONSIDERED = {**JSON, "learn": "reasoning_and_answer"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "slug"),
+    [
+        ('{"reason": "r", "answer_choice": "neutral"}', {**JSON, "finish_reason": "length"}, "truncated"),
+        ('{"reason": "r", "answer_choice": null}', JSON, "empty"),
+        ('{"reason": "r", "answer_choice": "None"}', JSON, "placeholder"),
+        ('{"reason": "r", "answer": "N/A"}', {**JSON, "task": "qa"}, "placeholder"),
+        ('{"reason": "r", "answer_choice": "I\'m sorry, but I can\'t help with that."}', JSON, "refusal"),
+        ("I'm sorry, but I can't help with that.", JSON, "refusal"),
+        ('{"reason": "I cannot help but agree.", "answer_choice": "perhaps"}', JSON, "off_form"),
+        ("neutral", JSON, "off_form"),
+        ('{"reason": "r", "answer_choice": "neu', JSON, "off_form"),
+        ('{"answer_choice": "neutral"}', RECONSIDERED, "no_reasoning"),
+        ('{"reason": " ", "answer_choice": "neutral"}', RECONSIDERED, "no_reasoning"),
+        (
+            '{"reason": "r", "answer_choice": "neutral"}',
+            {**JSON, "reference": ["entailment"], "gold_agreement": True},
+            "gold_disagreement",
+        ),
+        ("<think>I am done.</think>", {}, "empty"),
+        ("<think>They ask for help.</think>I'm sorry, but I can't help with that.", {}, "refusal"),
+        ("<think>Nothing fits.</think> None", {"task": "conversation"}, "placeholder"),
+    ],
+)
+def test_each_reason_where_the_answer_stands_in_json_or_behind_thoughts(text, options, slug):
+    assert reason(text, **options) == slug
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('{"reason": "I\'m sorry, but I can\'t help to see it.", "answer_choice": "neutral"}', JSON),
+        ('{"reason": "none", "answer_choice": "neutral"}', RECONSIDERED),
+        ('{"answer_choice": "neutral"}', JSON),
+        ('{"reason": "r", "answer": "None"}', {**JSON, "task": "qa", "reference": ["none"]}),
+        ("<think>I'm sorry, but as an AI I have to think.</think>Paris", {}),
+        ("Good evening!", {**RECONSIDERED, "task": "conversation"}),
+    ],
+)
+def test_good_answers_in_json_or_behind_thoughts_have_no_reason(text, options):
     assert reason(text, **options) is None

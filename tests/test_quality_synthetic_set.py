@@ -1,5 +1,6 @@
 """The set as a whole: every teacher row is an example or a reject, in whatever order the rows come."""
 
+import json
 import random
 
 import pyarrow as pa
@@ -40,6 +41,8 @@ def answer(row_id, text, sample=0, number=0, **more):
         "request_hash": f"{row_id}-{sample}-{number}",
         "raw_text": text,
         "answer": "what an old parser said",
+        "reasoning": None,
+        "params": "{}",
         "finish_reason": "stop",
         "status": "ok",
         "error_code": None,
@@ -50,6 +53,11 @@ def answer(row_id, text, sample=0, number=0, **more):
 
 def build(raws, answers, test=(), **quality):
     return build_set(raws, answers, list(test), QualityConfig(**quality))
+
+
+def thought(row_id, reason, choice, **more):
+    text = json.dumps({"reason": reason, "answer_choice": choice})
+    return answer(row_id, text, params='{"prompting":"chain_of_thought","temperature":0.0}', **more)
 
 
 def codes(built):
@@ -68,12 +76,64 @@ def test_an_answer_becomes_an_example_by_todays_parser():
             "task": "nli",
             "messages": [turn("system", "S"), turn("user", "p")],
             "answer": "neutral",
+            "reasoning": None,
             "reference": ["neutral"],
             "label": "neutral",
         }
     ]
     assert built.counts == {"teacher_rows": 1, "examples": 1, "train": 1, "validation": 0, "rejected": 0}
     pa.Table.from_pylist(built.examples, records.EXAMPLE)
+
+
+def test_a_chain_of_thought_is_read_as_it_was_asked_and_the_student_sees_the_rows_own_messages():
+    raws = [raw("a", "p", reference=["neutral"]), raw("b", "q", reference=["entailment"])]
+    replies = [thought("a", "It is silent.", "Neutral."), answer("b", "entailment")]
+    a, b = build(raws, replies).examples
+    assert (a["answer"], a["reasoning"], a["label"]) == ("neutral", "It is silent.", "neutral")
+    assert a["messages"] == [turn("system", "S"), turn("user", "p")]
+    assert (b["answer"], b["reasoning"]) == ("entailment", None)
+    assert codes(build([raws[0]], [answer("a", replies[0]["raw_text"])])) == {("a", "off_form")}
+
+
+def test_a_student_may_learn_the_reasoning_too_and_the_facts_are_of_the_answers():
+    raws = [raw("a", "p", reference=["neutral"]), raw("b", "q"), raw("c", "r", task="conversation")]
+    replies = [thought("a", "It is silent.", "neutral"), thought("b", "", "neutral"), thought("c", "", "")]
+    replies[2]["raw_text"] = "Hello!"
+    built = build_set(raws, replies, [], QualityConfig(), learn="reasoning_and_answer")
+    assert [e["answer"] for e in built.examples] == ["It is silent.\n\nAnswer: neutral", "Hello!"]
+    assert [e["label"] for e in built.examples] == ["neutral", None]
+    assert codes(built) == {("b", "no_reasoning")}
+    assert (built.facts["gold_agreement"], built.facts["gold_agreement_kept"]) == (1, 1)
+    assert built.facts["labels_after"] == {"neutral": 1}
+    pa.Table.from_pylist(built.examples, records.EXAMPLE)
+
+
+def test_thoughts_are_kept_from_the_text_or_from_beside_it_and_stay_out_of_later_turns():
+    talk = raw("a", "u1", "g", "u2", "g", task="conversation")
+    replies = [answer("a", "<think>Be kind.</think>t1"), answer("a", "t2", number=1, reasoning="Be brief.")]
+    built = build([talk], replies)
+    assert [(e["answer"], e["reasoning"]) for e in built.examples] == [("t1", "Be kind."), ("t2", "Be brief.")]
+    assert [m["content"] for m in built.examples[1]["messages"]] == ["S", "u1", "t1", "u2"]
+
+
+def test_one_reply_that_cannot_be_read_is_one_reject():
+    raws = [raw(i, i) for i in "abc"]
+    replies = [thought("a", "r", None), thought("b", "r", "neutral"), thought("c", "r", "neutral")]
+    replies[2]["raw_text"] = replies[2]["raw_text"][:-3]
+    built = build(raws, replies)
+    assert [e["row_id"] for e in built.examples] == ["b"]
+    assert codes(built) == {("a", "empty"), ("c", "off_form")}
+
+
+def test_the_same_user_text_with_another_system_message_is_another_question():
+    """Azure joins its answers to its rows by the user's text, and so mixes the two up."""
+    raws = [raw("a", "p"), raw("b", "p")]
+    raws[1]["messages"][0] = turn("system", "Answer for a lawyer.")
+    built = build(raws, [thought("a", "r", "neutral"), thought("b", "r", "entailment")])
+    assert [(e["messages"][0]["content"], e["answer"]) for e in built.examples] == [
+        ("S", "neutral"),
+        ("Answer for a lawyer.", "entailment"),
+    ]
 
 
 def test_a_reject_says_which_row_and_why():

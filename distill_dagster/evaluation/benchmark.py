@@ -36,6 +36,7 @@ from distill_dagster.progress import track
 from distill_dagster.requests import BenchmarkRequest
 from distill_dagster.storage import Produced
 from distill_dagster.tasks import get_task
+from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 
 Row = Mapping[str, Any]
@@ -52,7 +53,8 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
         ComputeError: the process that measures speed and memory failed.
     """
     rows = records.read_table(Path(request.rows))
-    asked = [(row, prompt) for row in rows for prompt in prompts_of(row)]
+    how = Asked(request.prompting, request.summary_words, request.labels)
+    asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
     _check(rows, asked, request.rows)
     completions, measured = _answer(request, device, [prompt for _, prompt in asked])
     predictions = [
@@ -65,6 +67,7 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
         **score_predictions(predictions, request.evaluation),
         **counts,
         "max_new_tokens": request.max_new_tokens,
+        "prompting": request.prompting,
         "bytes_on_disk": bytes_on_disk(Path(request.model.path)) if request.model.path else None,
         **measured,
     }
@@ -118,7 +121,8 @@ def _answer(
 def judge(request: BenchmarkRequest, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
     """The prediction row (`records.PREDICTION`) of one answer; only an answer that ended by itself is parsed."""
     task = get_task(row["task"])
-    parsed = task.parse(completion.text, request.labels) if completion.finish_reason == "stop" else None
+    reading = task.read(completion.text, request.prompting, request.labels)
+    parsed = reading.answer if completion.finish_reason == "stop" else None
     return {
         "row_id": row["row_id"],
         "turn": prompt.turn,

@@ -4,7 +4,8 @@
     nli, classification          accuracy                        macro_f1
     math                         accuracy of the number
     qa                           exact_match                     token_f1
-    summarization, conversation  rouge_l
+    summarization                rouge_l, stems compared         rouge_1, rouge_2
+    conversation                 rouge_l                         distinct_2
 
 The headline is the mean of what `tasks` says one answer scores, so an item's score and a set's cannot disagree.
 An answer that could not be parsed is None, and wrong in every metric. `evaluate.load` would fetch a script from
@@ -14,17 +15,19 @@ the hub; a class with typed features works offline and still composes with `eval
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.labels import normal_label
 from distill_dagster.tasks.qa import normal_answer
+from distill_dagster.tasks.rouge import Kind, rouge
 
 if TYPE_CHECKING:
     import evaluate
 
-LABELLED = frozenset({"nli", "classification"})
+Measure = Callable[[Sequence[str | None], Sequence[Sequence[str]]], float]  # answers, their references
 UNPARSABLE = "\0"  # stands for None in what `evaluate` is given, which refuses a batch of nothing but None
 
 
@@ -66,14 +69,44 @@ def _overlap(answer: list[str], reference: list[str]) -> float:
     return 2 * shared / (len(answer) + len(reference))
 
 
-def _parsed(answer: str) -> str | None:
-    return None if answer == UNPARSABLE else answer
+def stemmed_rouge(kind: Kind, answer: str | None, references: Sequence[str]) -> float:
+    """Best ROUGE F1 with a reference, word stems compared, as summaries are scored."""
+    return max((rouge(answer or "", reference, kind, stem=True) for reference in references), default=0.0)
 
 
-def _mean(
-    score: Callable[[str | None, Sequence[str]], float], answers: Sequence[str], references: Sequence[Sequence[str]]
-) -> float:
-    return math.fsum(score(_parsed(a), r) for a, r in zip(answers, references, strict=True)) / len(answers)
+def distinct_2(answers: Sequence[str | None]) -> float:
+    """Different pairs of words by all pairs of words, over all answers, 0 … 1 (Li et al. 2016, distinct-2).
+
+    A model that gives everyone the same polite reply has nearly 0; it depends on how many answers there are, so
+    compare models over the same rows only. Without any pair it is 0.
+    """
+    words = [(answer or "").casefold().split() for answer in answers]
+    pairs = [pair for answer in words for pair in pairwise(answer)]
+    return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def _mean(score: Callable[[str | None, Sequence[str]], float]) -> Measure:
+    """The mean of a score of one answer."""
+
+    def measure(answers: Sequence[str | None], references: Sequence[Sequence[str]]) -> float:
+        return math.fsum(map(score, answers, references)) / len(answers)
+
+    return measure
+
+
+def measures(task: str) -> dict[str, Measure]:
+    """What is measured of a set of answers to a task, by name, the headline first."""
+    also: dict[str, dict[str, Measure]] = {
+        "nli": {"macro_f1": macro_f1},
+        "classification": {"macro_f1": macro_f1},
+        "qa": {"token_f1": _mean(token_f1)},
+        "summarization": {
+            "rouge_1": _mean(partial(stemmed_rouge, "rouge1")),
+            "rouge_2": _mean(partial(stemmed_rouge, "rouge2")),
+        },
+        "conversation": {"distinct_2": lambda answers, _: distinct_2(answers)},
+    }
+    return {get_task(task).metric: _mean(get_task(task).score), **also.get(task, {})}
 
 
 @cache
@@ -90,43 +123,25 @@ def load_metric(task: str) -> "dict[str, evaluate.Metric]":
     features = {"predictions": datasets.Value("string"), "references": datasets.Sequence(datasets.Value("string"))}
 
     class TaskMetric(evaluate.Metric):
-        """What the three have in common: typed features, nothing written to disk."""
+        """A measure with typed features, of which nothing is written to disk."""
 
-        def __init__(self) -> None:
+        def __init__(self, title: str, measure: Measure) -> None:
+            self.title, self.measure = title, measure
             super().__init__(keep_in_memory=True)
 
         def _info(self) -> evaluate.MetricInfo:
             return evaluate.MetricInfo(
-                description=(type(self).__doc__ or "").strip(),
+                description=f"{self.title} of answers to {task}, unparsable ones counted as wrong",
                 citation="",
                 inputs_description="predictions: parsed answers; references: the gold answers of each",
                 features=datasets.Features(features),
             )
 
-    class Headline(TaskMetric):
-        """Mean of the task's own score of each answer."""
-
         def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
-            return {get_task(task).metric: _mean(get_task(task).score, predictions, references)}
+            answers = [None if answer == UNPARSABLE else answer for answer in predictions]
+            return {self.title: self.measure(answers, references)}
 
-    class MacroF1(TaskMetric):
-        """Mean F1 over the gold classes."""
-
-        def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
-            return {"macro_f1": macro_f1([_parsed(answer) for answer in predictions], references)}
-
-    class TokenF1(TaskMetric):
-        """Mean of the best word-overlap F1 with a reference."""
-
-        def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
-            return {"token_f1": _mean(token_f1, predictions, references)}
-
-    metrics: dict[str, evaluate.Metric] = {get_task(task).metric: Headline()}
-    if task in LABELLED:
-        metrics["macro_f1"] = MacroF1()
-    if task == "qa":
-        metrics["token_f1"] = TokenF1()
-    return metrics
+    return {name: TaskMetric(name, measure) for name, measure in measures(task).items()}
 
 
 def compute(task: str, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -22,6 +22,9 @@ METRIC_NAMES = {
     "exact_match": "exact match",
     "token_f1": "token F1",
     "rouge_l": "ROUGE-L",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "distinct_2": "distinct-2",
 }
 Document = Mapping[str, Any]
 

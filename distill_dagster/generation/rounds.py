@@ -6,19 +6,20 @@ All conversations of a shard are asked together, round by round, and a teacher s
     round 1   S, user 1, the teacher's reply, user 2
     …
 
-A row is asked `generation.samples` times of its own teacher, and as often of each teacher of the panel. Which of a mix
-is a row's own follows from its id alone, so that neither order nor shard moves a row to another teacher.
+What a turn adds to its conversation is the answer in the reply, without a reasoning model's thoughts. A row is asked
+`generation.samples` times of its own teacher, and as often of each teacher of the panel. Which of a mix is a row's own
+follows from its id alone, so that neither order nor shard moves a row to another teacher.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.asking import Entry, request_hash
 from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.records import sha256
+from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
 from distill_dagster.teachers.base import Question, Teacher
 
@@ -87,6 +88,7 @@ class Rounds:
     rows: Sequence[Row]
     panel: Panel
     generation: GenerationConfig
+    how: Asked
     asker: Asking
 
     def run(self, gate: SmokeGate | None) -> list[tuple[Call, Entry]]:
@@ -103,18 +105,19 @@ class Rounds:
                 history = replies[call.row, call.sample]
                 if history is not None:
                     failed = entry["finish_reason"] == "error"
-                    replies[call.row, call.sample] = None if failed else [*history, entry["text"] or ""]
+                    said = self.how.read(self.rows[call.row]["task"], entry["text"]).answer or ""
+                    replies[call.row, call.sample] = None if failed else [*history, said]
                 answered.append((call, entry))
         return answered
 
     def _call(self, position: int, sample: int, prompt: Prompt, replies: list[str] | None) -> Call:
         """The request for one turn; its question is empty where an earlier turn has failed."""
-        row_id = self.rows[position]["row_id"]
+        row_id, task = self.rows[position]["row_id"], self.rows[position]["task"]
         teacher = self.panel.teacher(row_id, sample)
-        messages = with_replies(prompt, replies) if replies is not None else []
-        hashed = partial(request_hash, teacher, generation=self.generation, row_id=row_id)
-        key = hashed(messages=messages, response_format=None, sample=sample % self.panel.samples)
-        return Call(position, sample, prompt.turn, teacher, Question(key, messages))
+        messages = self.how.ask(task, with_replies(prompt, replies)) if replies is not None else []
+        form = self.how.response_format(task)
+        key = request_hash(teacher, messages, form, self.generation, row_id, sample % self.panel.samples)
+        return Call(position, sample, prompt.turn, teacher, Question(key, messages, form))
 
     def _ask(self, calls: Sequence[Call], gate: SmokeGate | None) -> list[tuple[Call, Entry]]:
         """The replies to a round's calls, teacher by teacher."""

@@ -31,6 +31,7 @@ from distill_dagster.quality.labels import labels_of
 from distill_dagster.requests import GenerateRequest
 from distill_dagster.storage import Produced
 from distill_dagster.tasks import get_task
+from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
 
@@ -54,9 +55,10 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
     with responses.journal(request.journal) as journal, track("generate", total) as advance:
         budget, watch = Budget(request.budget_usd, responses), FailureWatch(request.stop_failed_share)
         asker = Asker(responses, journal, budget, watch, advance)
-        answered = Rounds(rows, panel, request.generation, asker).run(_gate(rows, panel, request))
+        how = Asked(request.prompting, request.summary_words, request.labels)
+        answered = Rounds(rows, panel, request.generation, how, asker).run(_gate(rows, how, request))
         answered.sort(key=lambda pair: (pair[0].row, pair[0].sample, pair[0].turn))
-        table = [teacher_row(rows[c.row], c, entry, request.generation, request.labels) for c, entry in answered]
+        table = [teacher_row(rows[c.row], c, entry, request.generation, how) for c, entry in answered]
         if request.choose:
             choose(rows, table, request.choose, judge, asker)
         records.write_table(Path(request.out) / files.TEACHER_FILE, table, records.TEACHER)
@@ -71,19 +73,20 @@ def open_panel(request: GenerateRequest, device: str) -> Panel:
     return Panel(own, [open_teacher(ref, generation, device) for ref in faculty.panel], generation.samples)
 
 
-def _gate(rows: Sequence[Row], panel: Panel, request: GenerateRequest) -> SmokeGate:
+def _gate(rows: Sequence[Row], how: Asked, request: GenerateRequest) -> SmokeGate:
     """The gate for the shard's first turns."""
+    tasks = sorted({row["task"] for row in rows})
     return SmokeGate(
         request.smoke,
         Path(request.responses) / "smoke",
-        {"params": sampling_params(request.generation), "tasks": sorted({row["task"] for row in rows})},
-        _judge_as_quality_does(rows, request.labels),
+        {**sampling_params(request.generation), **how.params, "prompts": {task: how.ask(task, []) for task in tasks}},
+        _judge_as_quality_does(rows, how),
     )
 
 
-def _judge_as_quality_does(rows: Sequence[Row], labels: list[str] | None) -> Callable[[Row, Row], str | None]:
+def _judge_as_quality_does(rows: Sequence[Row], how: Asked) -> Callable[[Row, Row], str | None]:
     """Why the row filters would refuse a reply to a row's first turn; as far as this shard alone can tell."""
-    quality = QualityConfig(labels=labels)  # pyright: ignore[reportCallIssue]
+    quality = QualityConfig(labels=list(how.labels) if how.labels else None)  # pyright: ignore[reportCallIssue]
     known = {task: labels_of(task, quality, rows) for task in {row["task"] for row in rows}}
 
     def reason(row: Row, reply: Row) -> str | None:
@@ -96,8 +99,7 @@ def _judge_as_quality_does(rows: Sequence[Row], labels: list[str] | None) -> Cal
                 task=task,
                 labels=known[task.name],
                 reference=prompts_of(row)[0].reference,
-                answer=task.parse(reply["text"] or "", known[task.name]),
-                gold_agreement=False,
+                reading=task.read(reply["text"] or "", how.prompting, known[task.name]),
             )
         )
 

@@ -10,7 +10,7 @@ from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.asking import Asker, Entry, request_hash, sampling_params
 from distill_dagster.generation.choosing import JUDGE_FORMAT, agreements, judge_messages, read_choice
 from distill_dagster.generation.rounds import Call
-from distill_dagster.tasks import get_task
+from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers.base import Question, Teacher
 
@@ -18,12 +18,10 @@ Row = Mapping[str, Any]
 JUDGE_GENERATION = GenerationConfig(max_new_tokens=256)  # pyright: ignore[reportCallIssue]
 
 
-def teacher_row(
-    row: Row, call: Call, entry: Entry, generation: GenerationConfig, labels: Sequence[str] | None
-) -> dict[str, Any]:
+def teacher_row(row: Row, call: Call, entry: Entry, generation: GenerationConfig, how: Asked) -> dict[str, Any]:
     """One line of `records.TEACHER`; nothing is chosen yet."""
     ok = entry["finish_reason"] != "error"
-    created = entry["created_at"]
+    created, reading = entry["created_at"], how.read(row["task"], entry["text"])
     return {
         "row_id": row["row_id"],
         "sample": call.sample,
@@ -31,10 +29,10 @@ def teacher_row(
         "request_hash": entry["request_hash"],
         "teacher": entry["teacher"],
         "teacher_revision": entry["teacher_revision"],
-        "params": records.canonical_json(sampling_params(generation)),
+        "params": records.canonical_json({**sampling_params(generation), **how.params}),
         "raw_text": entry["text"],
-        "reasoning": entry["reasoning"],
-        "answer": get_task(row["task"]).parse(entry["text"] or "", labels) if ok else None,
+        "reasoning": entry["reasoning"] or reading.reasoning,
+        "answer": reading.answer if ok else None,
         "agreement": None,
         "chosen": True,
         "finish_reason": entry["finish_reason"],

@@ -2,6 +2,9 @@
 
     raw_text "I'm sorry, but I can't help with that."      refusal
     raw_text "entailment", finish_reason "length"          truncated
+    raw_text '{"reason": "…", "answer_choice": null}'      empty
+
+Where JSON was asked for, a filter looks at the answer in it and not at the braces around it.
 
 The filters run in the order of `FILTERS`, and the first reason counts. Which verdict of
 docs/verdicts.md a slug is stands in reasons.py.
@@ -12,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.tasks import Task
+from distill_dagster.tasks import Reading, Task
 from distill_dagster.tasks.labels import normal_label
 
 PLACEHOLDERS = frozenset(
@@ -42,13 +45,19 @@ class Candidate:
     task: Task
     labels: Sequence[str] | None
     reference: Sequence[str]  # gold answers to this turn
-    answer: str | None  # the text as the task parses it now
-    gold_agreement: bool  # quality.require_gold_agreement
+    reading: Reading  # the text as the task reads it now
+    gold_agreement: bool = False  # quality.require_gold_agreement
+    reasoning_needed: bool = False  # the student learns it, and the teacher was asked for it
+
+    @property
+    def answer(self) -> str | None:
+        """The answer in the task's form."""
+        return self.reading.answer
 
     @property
     def text(self) -> str:
-        """The raw text without surrounding blanks; "" where there is none."""
-        return (self.teacher["raw_text"] or "").strip()
+        """What stands in the answer's place, without thoughts, JSON and blanks around it; "" where nothing does."""
+        return self.reading.said
 
 
 def failed(candidate: Candidate) -> str | None:
@@ -95,6 +104,11 @@ def off_form(candidate: Candidate) -> str | None:
     return "off_form" if candidate.answer is None else None
 
 
+def no_reasoning(candidate: Candidate) -> str | None:
+    """The student shall learn the reasoning, and the reply to a chain-of-thought prompt has none."""
+    return "no_reasoning" if candidate.reasoning_needed and not candidate.reading.reasoning else None
+
+
 def gold_disagreement(candidate: Candidate) -> str | None:
     """The row's gold answer says that this one is wrong; only asked where a score of 0 means wrong."""
     if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
@@ -110,6 +124,7 @@ FILTERS: tuple[Callable[[Candidate], str | None], ...] = (
     placeholder,
     refusal,
     off_form,
+    no_reasoning,
     gold_disagreement,
 )
 

@@ -19,6 +19,7 @@ RULES = {
     "placeholder": "E014",
     "refusal": "E014",
     "off_form": "E013",
+    "no_reasoning": "E013",
     "duplicate_prompt": "E011",
     ID_CONFLICT: "E011",
 }
@@ -53,6 +54,7 @@ def _sentence(reason: str, teacher: Mapping[str, Any], other: str) -> str:
         "placeholder": "the answer is a word that stands for none",
         "refusal": "the answer opens by declining to answer",
         "off_form": "the text holds no answer in the task's form",
+        "no_reasoning": "the reply gives no reason for its answer, which student.learn asks for",
         "gold_disagreement": f"the answer scores 0 against the gold answer {other}",
         "repeated_row": "this row, sample and turn is in the set already",
         "duplicate_prompt": f"row {other} asks the same",

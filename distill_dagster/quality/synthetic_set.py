@@ -4,6 +4,10 @@
     teacher row  row_id "a", sample 0, turn 0, raw_text "Label: Neutral."
     example      row_id "a", sample 0, turn 0, messages [user …], answer "neutral", label "neutral"
 
+A text is read with the prompting that its teacher row was asked with. The example keeps the row's own messages: the
+student is trained with the user's system prompt, and never sees the one that asked the teacher for JSON. With
+`learn: reasoning_and_answer` its answer is "The premise is silent on it.\\n\\nAnswer: neutral".
+
 Every teacher row becomes one example or one reject: teacher_rows == examples + rejected. The order of the inputs
 does not matter. A row's first reason counts, in this order:
 
@@ -17,12 +21,14 @@ does not matter. A row's first reason counts, in this order:
     label_cap       the label has its share (quality.max_label_share)
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-from distill_dagster.config import QualityConfig
+from distill_dagster.config import Learn, Prompting, QualityConfig
 from distill_dagster.quality.balance import over_cap
 from distill_dagster.quality.facts import facts_of
 from distill_dagster.quality.filters import Candidate, first_reason
@@ -30,7 +36,7 @@ from distill_dagster.quality.labels import labels_of
 from distill_dagster.quality.prompt_keys import contamination_key, duplicate_key
 from distill_dagster.quality.reasons import ID_CONFLICT, reject_row
 from distill_dagster.records import canonical_json
-from distill_dagster.tasks import get_task
+from distill_dagster.tasks import Reading, Task, get_task
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
 
 
@@ -59,6 +65,7 @@ class _Selection:
     """What has been kept so far."""
 
     quality: QualityConfig
+    learn: Learn
     labels: dict[str, list[str] | None]  # task -> label set
     questions: dict[str, _Question]
     conflicts: dict[str, set[str]]  # id of different rows -> their shards
@@ -72,14 +79,16 @@ class _Selection:
             return None
         task = get_task(question.row["task"])
         labels = self.labels[task.name]
+        prompting = task.prompting_for(_asked_with(teacher["params"]))
         return Candidate(
             raw=question.row,
             teacher=teacher,
             task=task,
             labels=labels,
             reference=question.prompts[teacher["turn"]].reference,
-            answer=task.parse(teacher["raw_text"] or "", labels),
+            reading=_read(task, teacher, prompting, labels),
             gold_agreement=self.quality.require_gold_agreement,
+            reasoning_needed=self.learn == "reasoning_and_answer" and prompting == "chain_of_thought",
         )
 
     def reason(self, teacher: Mapping[str, Any], candidate: Candidate | None) -> tuple[str, str] | None:
@@ -120,7 +129,8 @@ class _Selection:
             "split": raw["split"],
             "task": raw["task"],
             "messages": messages,
-            "answer": answer,
+            "answer": candidate.task.teach(answer, candidate.reading.reasoning, self.learn),
+            "reasoning": candidate.reading.reasoning,
             "reference": list(candidate.reference),
             "label": candidate.task.label(answer),
         }
@@ -131,14 +141,15 @@ def build_set(
     teacher: Sequence[dict[str, Any]],
     test: Sequence[dict[str, Any]],
     quality: QualityConfig,
+    learn: Learn = "answer",
 ) -> SyntheticSet:
-    """Filter, deduplicate, decontaminate and balance the answers to all shards' rows.
+    """Filter, deduplicate, decontaminate and balance the answers to all shards' rows; `learn` makes the targets.
 
     Raises:
         ConfigError: `quality.max_label_share` cannot be met with the labels that were answered.
     """
-    selection = _begin(raw, test, quality)
-    kept: list[tuple[dict[str, Any], Mapping[str, Any]]] = []  # example, teacher row
+    selection = _begin(raw, test, quality, learn)
+    kept: list[tuple[dict[str, Any], Candidate]] = []
     rejects, judged = [], []
     for row in sorted(teacher, key=_order):
         candidate = selection.candidate(row)
@@ -148,17 +159,31 @@ def build_set(
         if refused is not None:
             rejects.append(reject_row(row, candidate.raw if candidate else None, *refused))
         elif candidate is not None:
-            kept.append((selection.keep(candidate), row))
+            kept.append((selection.keep(candidate), candidate))
     capped = over_cap([example for example, _ in kept], quality.max_label_share)
-    for i in sorted(capped):
-        example, row = kept[i]
-        rejects.append(reject_row(row, selection.questions[row["row_id"]].row, "label_cap", repr(example["label"])))
-    examples = [example for i, (example, _) in enumerate(kept) if i not in capped]
-    facts = facts_of(len(teacher), judged, examples)
+    for example, candidate in (kept[i] for i in sorted(capped)):
+        rejects.append(reject_row(candidate.teacher, candidate.raw, "label_cap", repr(example["label"])))
+    kept = [pair for i, pair in enumerate(kept) if i not in capped]
+    examples = [example for example, _ in kept]
+    facts = facts_of(len(teacher), judged, [candidate for _, candidate in kept])
     return SyntheticSet(examples, rejects, _counts(teacher, examples, rejects), facts)
 
 
-def _begin(raw: Sequence[dict[str, Any]], test: Iterable[dict[str, Any]], quality: QualityConfig) -> _Selection:
+@lru_cache(maxsize=64)
+def _asked_with(params: str) -> Prompting:
+    """The prompting in a teacher row's parameters; rows of the time before there was any were asked plainly."""
+    return json.loads(params).get("prompting", "plain")
+
+
+def _read(task: Task, teacher: Mapping[str, Any], prompting: Prompting, labels: Sequence[str] | None) -> Reading:
+    """The raw text, parsed anew; thoughts that the server gave apart from the text stand in the row's `reasoning`."""
+    reading = task.read(teacher["raw_text"] or "", prompting, labels)
+    return reading if reading.reasoning else replace(reading, reasoning=teacher["reasoning"])
+
+
+def _begin(
+    raw: Sequence[dict[str, Any]], test: Iterable[dict[str, Any]], quality: QualityConfig, learn: Learn
+) -> _Selection:
     """The raw rows by id, compared with the test rows; of equal copies in several shards the first one stands."""
     held_out = {contamination_key(row): row["row_id"] for row in sorted(test, key=lambda row: row["row_id"])}
     questions: dict[str, _Question] = {}
@@ -171,7 +196,7 @@ def _begin(raw: Sequence[dict[str, Any]], test: Iterable[dict[str, Any]], qualit
         elif _content(other.row) != _content(row):
             conflicts.setdefault(row["row_id"], {other.row["shard"]}).add(row["shard"])
     labels = {task: labels_of(task, quality, raw) for task in {row["task"] for row in raw}}
-    return _Selection(quality, labels, {k: q for k, q in questions.items() if k not in conflicts}, conflicts)
+    return _Selection(quality, learn, labels, {k: q for k, q in questions.items() if k not in conflicts}, conflicts)
 
 
 def _content(row: Mapping[str, Any]) -> str:

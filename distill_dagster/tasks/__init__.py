@@ -11,6 +11,7 @@ from distill_dagster.tasks.conversation import Conversation
 from distill_dagster.tasks.math import Math
 from distill_dagster.tasks.nli import NLI
 from distill_dagster.tasks.qa import QA
+from distill_dagster.tasks.reading import Reading
 from distill_dagster.tasks.summarization import Summarization
 
 TASKS: dict[str, Task] = {
@@ -30,4 +31,4 @@ def get_task(name: str) -> Task:
         raise ConfigError(f"task {name!r} is not known; the tasks are {', '.join(sorted(TASKS))}") from None
 
 
-__all__ = ["TASKS", "Task", "get_task"]
+__all__ = ["TASKS", "Reading", "Task", "get_task"]

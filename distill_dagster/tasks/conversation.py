@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from distill_dagster.tasks.base import Task
-from distill_dagster.tasks.rouge import rouge_l
+from distill_dagster.tasks.rouge import rouge
 
 
 class Conversation(Task):
@@ -21,4 +21,4 @@ class Conversation(Task):
 
     def agreement(self, answer: str, reference: str) -> float:
         """ROUGE-L F1 without stemming."""
-        return rouge_l(answer, reference, stem=False)
+        return rouge(answer, reference, "rougeL", stem=False)

@@ -9,7 +9,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-LEAD = re.compile(r"^[\s*_`\"'(\[]*(?:the\s+)?(?:final\s+)?(?:answer|label)\s*(?:[:=]|\bis\b)[\s*:]*", re.IGNORECASE)
+LEAD = re.compile(
+    r"^(?:[\s*_`\"'(\[]*(?:the\s+)?(?:final\s+)?(?:answer|label)\s*(?:[:=]|\bis\b)[\s*:]*)+", re.IGNORECASE
+)
 WRAPPING = " \t\r\n*`\"'“”‘’()[]<>"
 CLOSING = WRAPPING + ".,;:!?"
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import ClassVar
 
+from distill_dagster.config import Prompting
 from distill_dagster.tasks.base import Task
-from distill_dagster.tasks.numbers import decimal_form, numbers_in
+from distill_dagster.tasks.numbers import LONGEST, decimal_form, numbers_in
 
 MARKER = "####"
 BOXED = re.compile(r"\\boxed\s*\{")
@@ -26,11 +27,19 @@ class Math(Task):
 
     name: ClassVar[str] = "math"
     metric: ClassVar[str] = "accuracy"
+    promptings: ClassVar[tuple[Prompting, ...]] = ("plain", "chain_of_thought")
+    answer_form: ClassVar[str] = "the final result as a plain number, such as 18, -0.5 or 1/3, without a unit"
+    final_mark: ClassVar[str] = MARKER
+    guide: ClassVar[str] = (
+        "Solve the problem. Write down what is given and what is asked, compute one step at a time with every "
+        "intermediate result, and check the result against the question."
+    )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
         """The final number in canonical decimal form, or None."""
         value = final_number(text)
-        return None if value is None else decimal_form(value)
+        form = "" if value is None else decimal_form(value)
+        return form if 0 < len(form) <= LONGEST else None
 
     def agreement(self, answer: str, reference: str) -> float:
         """1 if both are the same number; 18 and 18.0 are, 0.33 and 1/3 are not."""

@@ -11,7 +11,9 @@ import string
 from collections.abc import Sequence
 from typing import ClassVar
 
+from distill_dagster.config import Prompting
 from distill_dagster.tasks.base import Task
+from distill_dagster.tasks.final_line import bare_answer
 
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -28,10 +30,15 @@ class QA(Task):
 
     name: ClassVar[str] = "qa"
     metric: ClassVar[str] = "exact_match"
+    promptings: ClassVar[tuple[Prompting, ...]] = ("plain", "chain_of_thought")
+    guide: ClassVar[str] = (
+        "Answer the question. Where a text is given, say which of its words bear on the question and what follows from "
+        "them; answer from the text and in its words."
+    )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The text without surrounding blanks."""
-        return text.strip() or None
+        """The text, or what its last "Answer:" states, without surrounding blanks."""
+        return bare_answer(text) or None
 
     def agreement(self, answer: str, reference: str) -> float:
         """SQuAD's exact match."""

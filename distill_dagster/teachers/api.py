@@ -18,14 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from distill_dagster import records
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import TeacherError
 from distill_dagster.teachers.asking import Asking
 from distill_dagster.teachers.base import Question, Reply
+from distill_dagster.teachers.identity import SHAPING, revision_of
 from distill_dagster.teachers.limits import Limits
-
-REVISION_CHARACTERS = 12
 
 
 class ApiTeacher:
@@ -40,19 +38,24 @@ class ApiTeacher:
         self._limits = Limits(endpoint, generation.max_new_tokens)
         self._one_call = threading.Lock()
         self.name = endpoint.model
-        self.revision = endpoint.revision or _revision(endpoint)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What belongs into a request's hash besides the messages, the sampling and the sample's number."""
-        return {
-            "url": self._endpoint.url.rstrip("/"),
-            "model": self.name,
+        self.revision = endpoint.revision or revision_of(endpoint)
+        self.identity = {
+            "url": endpoint.url.rstrip("/"),
             "revision": self.revision,
-            "top_logprobs": self._endpoint.top_logprobs,
-            "json_mode": self._endpoint.json_mode,
-            "extra_body": self._endpoint.extra_body,
+            **endpoint.model_dump(include=SHAPING),
         }
+
+    def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
+        """What is sent: the provider's template is not known here."""
+        return {"messages": list(messages), "response_format": response_format}
+
+    def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
+        """Not known: the provider's tokenizer is not here."""
+        return None
+
+    def dtype(self, device: str) -> str:
+        """Not known."""
+        return "not known"
 
     def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
         """Ask every question; see `Teacher`. Blocks, also where an event loop runs in the calling thread.
@@ -77,12 +80,6 @@ class ApiTeacher:
             else:
                 with ThreadPoolExecutor(1, "teacher") as pool:
                     pool.submit(contextvars.copy_context().run, asyncio.run, ask()).result()
-
-
-def _revision(endpoint: EndpointConfig) -> str:
-    """A stand-in where the endpoint has no revision of its own: changes with what would answer differently."""
-    key = {"url": endpoint.url.rstrip("/"), "model": endpoint.model, "extra_body": endpoint.extra_body}
-    return records.sha256(records.canonical_json(key))[:REVISION_CHARACTERS]
 
 
 def _read_key(endpoint: EndpointConfig) -> str | None:

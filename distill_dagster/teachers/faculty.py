@@ -11,14 +11,12 @@ from distill_dagster.config import EndpointConfig, TeacherConfig, TeacherSource
 from distill_dagster.models.pinning import pin
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.requests import Faculty, ModelRef, PrepareRequest, read_faculty
-
-SHAPING = {"url", "model", "revision", "top_logprobs", "extra_body"}  # fields of an endpoint that change its answers
+from distill_dagster.teachers.identity import revision_of
 
 
 def endpoint_ref(endpoint: EndpointConfig) -> ModelRef:
-    """An endpoint's model as a ref; without a `revision` of its own it gets a hash of what shapes its answers."""
-    made_of = sha256(canonical_json(endpoint.model_dump(include=SHAPING)))
-    return ModelRef(name=endpoint.model, revision=endpoint.revision or made_of[:16], endpoint=endpoint)
+    """An endpoint's model as a ref."""
+    return ModelRef(name=endpoint.model, revision=endpoint.revision or revision_of(endpoint), endpoint=endpoint)
 
 
 def pin_source(source: TeacherSource) -> ModelRef:

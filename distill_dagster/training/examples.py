@@ -4,6 +4,7 @@
     ->  input_ids  [3, 812, 95, 14, 1, 4,  640, 1]        prompt, answer, end token
         answer_start                       6              the loss begins here
 
+The answer is the whole target text: with `student.learn: reasoning_and_answer` the reasoning stands in it already.
 A row that is too long is refused and not cut, because half an answer teaches to stop in the middle.
 """
 
