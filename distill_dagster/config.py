@@ -165,6 +165,11 @@ class EndpointConfig(Section):
     extra_body: dict[str, Any] = Field({}, description="the provider's own fields, sent as they are")
     price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
 
+    @field_validator("url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
 
 class TeacherSource(Section):
     """One teacher: a local model, or a model behind an endpoint."""

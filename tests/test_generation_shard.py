@@ -58,7 +58,7 @@ def test_every_prompt_has_a_row_in_the_order_of_the_shard(generate):
     assert [row["row_id"] for row in answered] == [row["row_id"] for row in table]
     assert produced.counts["requests"] == produced.counts["ok"] + produced.counts["failed"] == 9
     assert produced.data_version == records.rows_hash(answered)
-    assert all(row["params"] == '{"max_new_tokens":6,"temperature":0.0}' for row in answered)
+    assert all(row["params"] == '{"max_new_tokens":6,"prompting":"plain","temperature":0.0}' for row in answered)
 
 
 def test_a_second_run_gives_the_same_data_version_whatever_the_batches(generate):

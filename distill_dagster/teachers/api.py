@@ -39,11 +39,7 @@ class ApiTeacher:
         self._one_call = threading.Lock()
         self.name = endpoint.model
         self.revision = endpoint.revision or revision_of(endpoint)
-        self.identity = {
-            "url": endpoint.url.rstrip("/"),
-            "revision": self.revision,
-            **endpoint.model_dump(include=SHAPING),
-        }
+        self.identity = {**endpoint.model_dump(include=SHAPING), "revision": self.revision}
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
         """What is sent: the provider's template is not known here."""

@@ -3,15 +3,7 @@
 from distill_dagster.config import EndpointConfig
 from distill_dagster.records import canonical_json, sha256
 
-SHAPING = {
-    "url",
-    "model",
-    "revision",
-    "top_logprobs",
-    "extra_body",
-    "json_mode",
-    "token_limit",
-}  # fields of an endpoint
+SHAPING = {"url", "model", "revision", "top_logprobs", "extra_body", "json_mode"}  # fields of an endpoint that do
 REVISION_CHARACTERS = 12
 
 
