@@ -144,7 +144,9 @@ class EndpointConfig(Section):
     The key never stands in the file: `api_key` is the name of the environment variable that holds it.
     """
 
-    url: str = Field(pattern=r"^https?://", description="base URL, such as https://api.deepseek.com/v1")
+    url: str = Field(
+        pattern=r"^https?://[^/@\s]+(/\S*)?$", description="base URL without credentials, such as https://api.x.com/v1"
+    )
     model: str = Field(min_length=1, description="the model's name at the endpoint")
     revision: str = Field("", description="what tells two versions of it apart; a change asks everything anew")
     api_key: str | None = Field(

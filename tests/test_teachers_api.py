@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import BudgetError, TeacherError
@@ -154,8 +155,9 @@ def test_while_the_account_is_paused_nothing_else_is_sent(server):
     ask(teacher_at(server, concurrency=4), questions(60))
     times = server.counts()["times"]
     gaps = [after - before for before, after in itertools.pairwise(times)]
-    assert max(gaps) > 1.9
     assert len(times) == 61
+    assert max(gaps) > 1.9
+    assert gaps.index(max(gaps)) < 30  # the pause came amid the others, not only before the one that was refused
 
 
 def test_the_rate_of_requests_is_kept(server):
@@ -265,6 +267,20 @@ def test_a_wrong_key_stops_everything_and_is_never_shown(server, monkeypatch, ca
         chain, error = chain + repr(error), error.__cause__ or error.__context__
     out, err = capfd.readouterr()
     assert KEY not in chain + caplog.text + out + err
+
+
+def test_a_key_that_a_broken_body_repeats_is_not_in_the_reply(server, monkeypatch):
+    server.script(rules=[{"fault": "say", "text": f"Bearer {KEY}", "finish_reason": "abort"}])
+    monkeypatch.setenv("MADE_KEY", KEY)
+    reply = ask_one(server, api_key="MADE_KEY", attempts=1)
+    assert reply.error_code == "bad_response"
+    assert "Bearer ***" in reply.error
+    assert KEY not in repr(reply)
+
+
+def test_a_url_with_a_password_in_it_is_refused():
+    with pytest.raises(ValidationError):
+        EndpointConfig(url="https://me:secret@host/v1", model="m")
 
 
 def test_the_right_key_is_sent_and_no_key_is_no_header(server, monkeypatch):

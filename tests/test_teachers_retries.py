@@ -76,6 +76,11 @@ def test_no_body_is_too_strange(body):
     assert "host answered 400" in str(refusal(400, {}, body, "host", None))
 
 
+@pytest.mark.parametrize("body", ["too long", {"message": "too long"}, {"detail": "too long"}, {"error": "too long"}])
+def test_what_the_server_said_is_in_the_message(body):
+    assert str(refusal(400, {}, body, "host", None)) == "host answered 400: too long"
+
+
 @pytest.mark.parametrize(("variable", "way_out"), [("MY_KEY", "MY_KEY"), (None, "`api_key`")])
 def test_a_refused_key_is_named_by_its_variable(variable, way_out):
     with pytest.raises(TeacherError, match=f"host answered 401[\\s\\S]*{way_out}"):

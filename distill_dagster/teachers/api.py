@@ -56,7 +56,8 @@ class ApiTeacher:
     def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
         """Ask every question; see `Teacher`. Blocks, also where an event loop runs in the calling thread.
 
-        `record` is called in the calling thread, or where an event loop runs there, always in the same other one.
+        `record` is called in the calling thread, or where an event loop runs there, always in the same other one
+        (an interrupt then waits for the last reply; otherwise it cancels what is in flight).
 
         Raises:
             TeacherError: no key; or the endpoint answers 401, 402, 403, 404, or that the account's quota is used up.

@@ -151,7 +151,7 @@ class Asking:
         return reply
 
     async def _post(self, question: Question) -> bytes:
-        """The body of a response of status 200."""
+        """The body of a response of status 200, without the key should the server repeat it."""
         import httpx2
         import openai
 
@@ -167,16 +167,18 @@ class Asking:
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
-            body = self._hide_key(e.body)
+            body = self._without_key(e.body)
             raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {e.__cause__ or e}") from e
-        return response.content
+        return response.content.replace(self._key.encode(), HIDDEN.encode()) if self._key else response.content
 
-    def _hide_key(self, body: Any) -> Any:
-        """An error's body without the key, which some servers send back in it."""
+    def _without_key(self, body: Any) -> Any:
+        """What a server said without the key, which some repeat in their errors."""
         if isinstance(body, dict):
-            return {name: self._hide_key(value) for name, value in body.items()}
+            return {name: self._without_key(value) for name, value in body.items()}
+        if isinstance(body, list):
+            return [self._without_key(value) for value in body]
         return body.replace(self._key, HIDDEN) if isinstance(body, str) and self._key else body
 
     def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:

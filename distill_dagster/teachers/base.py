@@ -23,7 +23,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. Tokens are those of the last attempt; `latency_ms` of a batch is its time divided by its rows."""
+    """What came back. Tokens and `latency_ms` are those of the last attempt, `cost_usd` that of all attempts together.
+
+    `latency_ms` of a batch is its time divided by its rows. An answer without any text has the text "", not None.
+    """
 
     request_hash: str
     text: str | None

@@ -88,7 +88,7 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, varia
         TeacherError: no request to this endpoint can work.
     """
     error = body.get("error", body) if isinstance(body, dict) else body
-    said = error.get("message") if isinstance(error, dict) else error
+    said = error.get("message") or error.get("detail") if isinstance(error, dict) else error  # detail: FastAPI's name
     message = f"{host} answered {status}: {str(said or 'no message')[:MESSAGE_CHARACTERS]}"
     if status in FATAL and (status != 429 or _is_out_of_quota(error)):
         key = f"check the environment variable {variable}" if variable else "name its environment variable in `api_key`"
