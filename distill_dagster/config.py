@@ -152,11 +152,25 @@ class EndpointConfig(Section):
     price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
 
 
+class LogitsConfig(Section):
+    """What is kept of the teacher's next-token distributions, which it is read for in a second pass.
+
+    `lossless` keeps the float16 values; `compact` 8 bits of each, off by at most 1/255 of a token's range.
+    """
+
+    k: int = Field(64, ge=1, le=1024, description="likeliest tokens kept for each token of an answer")
+    precision: Literal["lossless", "compact"] = Field("lossless", description="how log-probabilities are stored")
+    batch_tokens: int = Field(16_384, ge=64, description="padded tokens of prompts and answers read in one batch")
+
+
 class TeacherConfig(Section):
     """The large model whose answers the student learns."""
 
     model: ModelConfig
     generation: GenerationConfig = GenerationConfig()  # pyright: ignore[reportCallIssue]
+    logits: LogitsConfig | None = Field(
+        None, description="capture the teacher's token distributions beside its text; left out: the text alone"
+    )
     fit: TrainingConfig | None = Field(
         None, description="first fit the teacher to the gold answers (teacher correction)"
     )

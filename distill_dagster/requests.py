@@ -9,7 +9,14 @@ import json
 from pathlib import Path
 
 from distill_dagster import files
-from distill_dagster.config import EvaluationConfig, GenerationConfig, ModelConfig, Section, TrainingConfig
+from distill_dagster.config import (
+    EvaluationConfig,
+    GenerationConfig,
+    LogitsConfig,
+    ModelConfig,
+    Section,
+    TrainingConfig,
+)
 
 ROLES = ("teacher", "baseline", "student")  # whom the benchmarks measure
 
@@ -44,6 +51,16 @@ class GenerateRequest(Section):
     generation: GenerationConfig
     rows: str
     labels: list[str] | None = None
+    out: str
+
+
+class CaptureRequest(Section):
+    """Read one shard's answers again for their distributions: raw.parquet and teacher.parquet in, logits.parquet out."""
+
+    model: ModelRef
+    logits: LogitsConfig
+    rows: str
+    answers: str
     out: str
 
 
