@@ -6,7 +6,8 @@ and the part of the config that shapes it. The published manifest carries the fi
     fingerprint(inputs_of(project, "teacher_outputs", "train-part-03")) == store.find(…).fingerprint
 
 means that the shard is up to date, whatever was rerun, renamed or touched meanwhile. `STAGES` lists the
-lineage in the order in which it can be made, `stages_of` the part of it that a config asks for; `assets/` gives each stage its Dagster asset.
+lineage in the order in which it can be made, `stages_of` the part of it that a config asks for; `assets/` gives each
+stage its Dagster asset.
 """
 
 from collections.abc import Callable

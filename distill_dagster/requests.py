@@ -55,7 +55,7 @@ class GenerateRequest(Section):
 
 
 class CaptureRequest(Section):
-    """Read one shard's answers again for their distributions: raw.parquet and teacher.parquet in, logits.parquet out."""
+    """Read one shard's answers for their distributions: raw.parquet and teacher.parquet in, logits.parquet out."""
 
     model: ModelRef
     logits: LogitsConfig

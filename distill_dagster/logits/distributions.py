@@ -16,7 +16,7 @@ the place of the last of them. So the k stay in descending order, a token needs 
 What is stored of log-probabilities follows from that order: their differences are never negative.
 
     lossless   the fp16 values. Of a positive fp16 number the bit pattern grows with the number, so the patterns of
-               -logprob are stored as differences from rank to rank, 15 bits each, most of them small.
+               -logprob are stored as differences from rank to rank, two bytes each, the high one mostly 0.
     compact    first and last as fp16, and for each rank an 8-bit code c between them:
                -logprob = first + (last - first) * (c / 255)**2, stored as differences of codes.
                Steps are fine where the mass is. No value is off by more than (last - first) / 255.

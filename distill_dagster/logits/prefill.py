@@ -27,7 +27,9 @@ from distill_dagster.logits.distributions import LOWEST, Distributions
 from distill_dagster.logits.sequences import Sequence
 from distill_dagster.models.loading import LoadedModel
 
-SLICE_ELEMENTS = 2**24  # logits at once: 64 MiB as float32, and about three times that at the peak
+# Logits at once. A GPU reads the whole head for each slice, so slices are large: 256 MiB as float32, three times that
+# at the peak. On a CPU smaller ones stay in its caches: 16 MiB.
+SLICE_ELEMENTS = {"cuda": 2**26, "cpu": 2**22}
 
 
 class Reader:
@@ -39,12 +41,13 @@ class Reader:
         (2, 64)
     """
 
-    def __init__(self, loaded: LoadedModel, k: int, slice_elements: int = SLICE_ELEMENTS) -> None:
+    def __init__(self, loaded: LoadedModel, k: int, slice_elements: int | None = None) -> None:
         self.loaded, self.k = loaded, k
         self.vocab_size, self.head_apart = _try_head(loaded)
         if k > self.vocab_size:
             raise ModelError(f"teacher.logits.k is {k}, {loaded.ref.name} has {self.vocab_size} tokens: lower `k`")
-        self.slice_positions = max(1, slice_elements // self.vocab_size)
+        elements = slice_elements or SLICE_ELEMENTS["cuda" if loaded.device.startswith("cuda") else "cpu"]
+        self.slice_positions = max(1, elements // self.vocab_size)
 
     def read(self, batch: list[Sequence]) -> list[Distributions]:
         """The distributions of each sequence's answer, in their order.

@@ -22,7 +22,6 @@ from distill_dagster.errors import DataError
 from distill_dagster.logits.distributions import decode
 
 PACKED = ("token_ranks", "topk_ids", "topk_logprobs", "tail_logmass")
-ZSTD_LEVEL = 9  # higher ones gain less than a hundredth and take several times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,7 @@ class LogitsWriter:
         self._writer = pq.ParquetWriter(
             path,
             records.LOGITS,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
+            compression="zstd",  # at its first level: the ninth gains nothing here
             use_dictionary=columns,
             write_statistics=columns,  # the smallest and the largest blob would stand in the footer
             column_encoding=dict.fromkeys(PACKED, "DELTA_LENGTH_BYTE_ARRAY"),
