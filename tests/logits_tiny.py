@@ -1,4 +1,4 @@
-"""Teacher rows as they stand in teacher.parquet, written by hand, and a capture of them: what the logits' tests share."""
+"""Teacher rows as they stand in teacher.parquet, written by hand, and a capture of them."""
 
 from datetime import UTC, datetime
 from pathlib import Path

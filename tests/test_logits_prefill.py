@@ -169,7 +169,7 @@ def test_the_tail_of_a_sure_model_keeps_its_size():
 
 
 def test_a_k_above_the_vocabulary_is_refused(loaded):
-    with pytest.raises(ModelError, match="401.*356 tokens"):
+    with pytest.raises(ModelError, match=r"401.*356 tokens"):
         Reader(loaded, 401)
 
 

@@ -14,10 +14,7 @@ which lists the row groups.
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from distill_dagster.logits.table import unreadable
+from distill_dagster.logits.table import opened
 
 FOOTER = "(footer)"
 OF_THE_FILE = ("k", "vocab_size", "precision", "temperature", "tokenizer_hash", "teacher_revision")
@@ -29,12 +26,9 @@ def measure_file(path: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is torn, or no `logits.parquet`; the message names it.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            columns, rows = _column_bytes(file.metadata), file.metadata.num_rows
-            told = file.read(["tokens", *OF_THE_FILE])
-    except (pa.ArrowInvalid, OSError, KeyError) as e:
-        raise unreadable(path, e) from e
+    with opened(path) as file:
+        columns, rows = _column_bytes(file.metadata), file.metadata.num_rows
+        told = file.read(["tokens", *OF_THE_FILE])
     tokens, size = sum(told["tokens"].to_pylist()), path.stat().st_size
     columns[FOOTER] = size - sum(columns.values())
     return {

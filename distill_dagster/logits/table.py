@@ -7,6 +7,7 @@ The four packed columns are those of `distributions.py`; zstd finds what repeats
 text by (`row_id`, `sample`, `turn`), never by position.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,20 +82,24 @@ def read_logits(path: Path) -> Iterator[LogitsRow]:
     Raises:
         DataError: the file is torn, or no `logits.parquet`; the message names it.
     """
+    with opened(path) as file:
+        for group in range(file.num_row_groups):
+            for row in file.read_row_group(group).to_pylist():
+                yield _unpack(row)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A `logits.parquet`; whatever shows inside the block that it is torn, or is another table, is a `DataError`."""
     try:
         with pq.ParquetFile(path) as file:
             if missing := sorted(set(records.LOGITS.names) - set(file.schema_arrow.names)):
-                raise ValueError(f"no column {', '.join(missing)}")
-            for group in range(file.num_row_groups):
-                for row in file.read_row_group(group).to_pylist():
-                    yield _unpack(row)
-    except (pa.ArrowInvalid, OSError, ValueError) as e:
-        raise unreadable(path, e) from e
-
-
-def unreadable(path: Path, error: Exception) -> DataError:
-    """What is said of a torn file."""
-    return DataError(f"{path} cannot be read as logits ({error}); delete its folder and materialize that asset again")
+                raise ValueError(f"it has no column {', '.join(missing)}")
+            yield file
+    except (OSError, ValueError) as e:  # ArrowInvalid is a ValueError
+        raise DataError(
+            f"{path} cannot be read as logits ({e}); delete its folder and materialize that asset again"
+        ) from e
 
 
 def _unpack(row: dict[str, Any]) -> LogitsRow:
