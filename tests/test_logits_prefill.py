@@ -144,8 +144,8 @@ def test_logits_are_never_there_for_a_whole_batch(tmp_path, architecture):
 
 def test_a_true_token_outside_the_likeliest_takes_the_last_place():
     logits = torch.tensor([[5.0, 4.0, 3.0, 2.0, 1.0, 0.0]] * 3)
-    ids, logprobs, tail, ranks = keep(logits, torch.tensor([5, 1, 2]), 3)
     expected = torch.log_softmax(logits, -1)[0]
+    ids, logprobs, tail, ranks = keep(logits, torch.tensor([5, 1, 2]), 3)
     assert ids.tolist() == [[0, 1, 5], [0, 1, 2], [0, 1, 2]]
     assert ranks.tolist() == [2, 1, 2]
     assert logprobs[0].tolist() == expected[[0, 1, 5]].half().tolist()

@@ -103,20 +103,26 @@ class Reader:
 def keep(logits: Any, targets: Any, k: int) -> tuple[Any, Any, Any, Any]:
     """The k likeliest tokens of each position, the true one among them.
 
-    Takes logits (S, V) and true tokens (S,); returns ids (S, k) int32, log-probabilities (S, k) and the tail's
-    log-mass (S,) as float16, and the true token's rank (S,) int32.
+    Takes logits (S, V), which it uses up, and true tokens (S,); returns ids (S, k) int32, log-probabilities (S, k)
+    and the tail's log-mass (S,) as float16, and the true token's rank (S,) int32. All is computed in float32, in
+    place: a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed itself, because
+    1 - the mass of the k has no digits left where a model is sure.
     """
     import torch
 
-    logprobs = torch.log_softmax(logits.float(), dim=-1)  # (S, V)
-    own = logprobs.gather(1, targets[:, None])  # (S, 1)
-    values, ids = logprobs.topk(k, dim=-1)  # (S, k)
+    logits = logits.float()
+    values, ids = logits.topk(k, dim=-1)  # (S, k)
+    highest = values[:, :1].clone()  # (S, 1)
     found = ids == targets[:, None]
     outside = ~found.any(dim=-1)
-    ids[outside, -1], values[outside, -1] = targets[outside], own[outside, 0]
+    own = logits.gather(1, targets[:, None])[:, 0]  # (S,)
+    ids[outside, -1], values[outside, -1] = targets[outside], own[outside]
     ranks = torch.where(outside, k - 1, found.int().argmax(dim=-1))
-    tail = logprobs.scatter_(1, ids, float("-inf")).exp_().sum(dim=-1).log()  # (S,)
-    return ids.int(), values.clamp(min=LOWEST).half(), tail.clamp(LOWEST, 0.0).half(), ranks.int()
+    rest = logits.scatter_(1, ids, float("-inf")).sub_(highest).exp_().sum(dim=-1)  # (S,) mass, not yet normalised
+    values -= highest
+    total = (rest + values.exp().sum(dim=-1)).log()  # (S,)
+    logprobs, tail = (values - total[:, None]).clamp(LOWEST, 0.0), (rest.log() - total).clamp(LOWEST, 0.0)
+    return ids.int(), logprobs.half(), tail.half(), ranks.int()
 
 
 def _pad(rows: list[list[int]], loaded: LoadedModel) -> tuple[Any, Any]:

@@ -54,7 +54,7 @@ class LogitsWriter:
     """Writes rows of `records.LOGITS`; each call of `write` is one row group, and nothing else stays in memory."""
 
     def __init__(self, path: Path) -> None:
-        columns = [name for name in records.LOGITS.names if name not in PACKED]
+        columns: Any = [name for name in records.LOGITS.names if name not in PACKED]
         self._writer = pq.ParquetWriter(
             path,
             records.LOGITS,
