@@ -219,6 +219,17 @@ class SmokeConfig(Section):
     max_failed_share: float = Field(0.5, ge=0, le=1, description="share of them that may be refused")
 
 
+class LogitsConfig(Section):
+    """What is kept of the teacher's next-token distributions, which it is read for in a second pass.
+
+    `lossless` keeps the float16 values; `compact` 8 bits of each, off by at most 1/255 of a token's range.
+    """
+
+    k: int = Field(64, ge=1, le=1024, description="likeliest tokens kept for each token of an answer")
+    precision: Literal["lossless", "compact"] = Field("lossless", description="how log-probabilities are stored")
+    batch_tokens: int = Field(16_384, ge=64, description="padded tokens of prompts and answers read in one batch")
+
+
 class TeacherConfig(Section):
     """The large model whose answers the student learns; or several of them."""
 
@@ -235,6 +246,9 @@ class TeacherConfig(Section):
         SUMMARY_WORDS, ge=20, le=1000, description="about how long chain_of_density's summaries are"
     )
     generation: GenerationConfig = GenerationConfig()  # pyright: ignore[reportCallIssue]
+    logits: LogitsConfig | None = Field(
+        None, description="capture the teacher's token distributions beside its text; left out: the text alone"
+    )
     fit: TrainingConfig | None = Field(
         None, description="first fit the teacher to the gold answers (teacher correction)"
     )
@@ -263,6 +277,17 @@ class TeacherConfig(Section):
             raise ValueError("a teacher made from an architecture knows nothing yet: add `fit`, or give `model.name`")
         if self.model and self.model.architecture and self.model.tokenizer == "teacher":
             raise ValueError("the teacher's own tokenizer is `train`; `teacher` is for the student")
+        return self
+
+    @model_validator(mode="after")
+    def _logits_are_open(self) -> "TeacherConfig":
+        if self.logits and (self.model is None or self.best_of):
+            raise ValueError("`logits` are read from one open-weights teacher: give `model`, and no `best_of`")
+        if self.logits and self.prompting != "plain":
+            raise ValueError(
+                f"`logits` belong to the text that the student learns, and with `prompting: {self.prompting}` it is not "
+                "the one that the teacher wrote: use `prompting: plain`, or remove `logits`"
+            )
         return self
 
     @model_validator(mode="after")

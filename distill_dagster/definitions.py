@@ -1,6 +1,7 @@
 """The code location: the whole lineage, bound to one `distill.yaml`.
 
     raw_shards → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
+                 teacher_outputs → teacher_logits, where teacher.logits asks for it
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
 
 `DISTILL_CONFIG` names the config; without it `./distill.yaml` is taken, and where that is not there either the
@@ -16,7 +17,7 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # asset checks with partitions
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
-from assets import dataset, evaluation, raw_dataset, student, teacher  # noqa: E402
+from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
 from assets.automation import automation_sensors  # noqa: E402
 from assets.partitions import raw_shards  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
@@ -26,7 +27,6 @@ from resources.gpu import GpuPool  # noqa: E402
 from resources.project import ProjectResource  # noqa: E402
 
 ASSET_MODULES = [raw_dataset, teacher, dataset, student, evaluation]
-ASSETS = [asset for asset in dg.load_assets_from_modules(ASSET_MODULES) if isinstance(asset, dg.AssetsDefinition)]
 DEMO_CONFIG = Path(__file__).parents[1] / "examples" / "demo.yaml"
 
 
@@ -50,13 +50,12 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
         >>> defs = build_definitions(load_config("distill.yaml"))
         >>> dg.Definitions.validate_loadable(defs)
     """
-    assets = dg.map_asset_specs(
-        lambda spec: spec.replace_attributes(owners=config.owners),
-        [raw_shards, *ASSETS],
-    )
+    modules = [*ASSET_MODULES, logits] if config.teacher.logits else ASSET_MODULES
+    made = [asset for asset in dg.load_assets_from_modules(modules) if isinstance(asset, dg.AssetsDefinition)]
+    assets = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=config.owners), [raw_shards, *made])
     return dg.Definitions(
         assets=assets,
-        asset_checks=dg.load_asset_checks_from_modules(ASSET_MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(modules),
         sensors=automation_sensors(config.automation),
         resources=build_resources(config),
         executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again

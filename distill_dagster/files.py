@@ -2,6 +2,7 @@
 
 raw_dataset, eval_dataset    raw.parquet, rejects.parquet
 teacher_outputs              teacher.parquet
+teacher_logits               logits.parquet, rejects.parquet
 validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/, history.json where they were trained
 benchmarks                   predictions.parquet, benchmark.json
@@ -11,6 +12,7 @@ eval_report                  report.html, report.md, report.json
 RAW_FILE = "raw.parquet"
 REJECTS_FILE = "rejects.parquet"
 TEACHER_FILE = "teacher.parquet"
+LOGITS_FILE = "logits.parquet"
 EXAMPLES_FILE = "examples.parquet"
 MODEL_FILE = "model.json"
 FACULTY_FILE = "faculty.json"

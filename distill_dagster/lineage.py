@@ -6,7 +6,8 @@ and the part of the config that shapes it. The published manifest carries the fi
     fingerprint(inputs_of(project, "teacher_outputs", "train-part-03")) == store.find(…).fingerprint
 
 means that the shard is up to date, whatever was rerun, renamed or touched meanwhile. `STAGES` lists the
-lineage in the order in which it can be made; `assets/` gives each stage its Dagster asset.
+lineage in the order in which it can be made, `stages_of` the part of it that a config asks for; `assets/` gives each
+stage its Dagster asset.
 """
 
 from collections.abc import Callable
@@ -79,6 +80,7 @@ class Stage:
     inputs: Callable[[Project, str | None], Inputs]
     sharded: bool = False
     code_version: str = "1"
+    wanted: Callable[[DistillConfig], bool] = lambda _: True  # whether a project of this config has the stage
 
 
 def _reading(config: DistillConfig) -> Inputs:
@@ -156,6 +158,17 @@ def _dtype(model: ModelConfig | None) -> str | None:
     return model.dtype if model else None
 
 
+def _teacher_logits(project: Project, shard: str | None) -> Inputs:
+    logits = project.config.teacher.logits
+    return {
+        "raw_dataset": project.version_of("raw_dataset", shard),
+        "teacher_outputs": project.version_of("teacher_outputs", shard),
+        "teacher_model": project.version_of("teacher_model"),
+        "dtype": _dtype(project.config.teacher.model),
+        "logits": logits.model_dump(exclude={"batch_tokens"}) if logits else None,
+    }
+
+
 def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
     return {
         "raw_dataset": project.versions_of("raw_dataset"),
@@ -226,6 +239,7 @@ STAGES: dict[str, Stage] = {
         Stage("eval_dataset", _eval_dataset),
         Stage("teacher_model", _teacher_model, code_version="2"),
         Stage("teacher_outputs", _teacher_outputs, sharded=True, code_version="2"),
+        Stage("teacher_logits", _teacher_logits, sharded=True, wanted=lambda config: config.teacher.logits is not None),
         Stage("validated_synthetic_set", _validated_synthetic_set, code_version="2"),
         Stage("student_base", _student_base),
         Stage("student_checkpoint", _student_checkpoint),
@@ -235,6 +249,11 @@ STAGES: dict[str, Stage] = {
         Stage("eval_report", _eval_report),
     )
 }
+
+
+def stages_of(config: DistillConfig) -> list[Stage]:
+    """The stages that a project of this config has, in the order in which they can be made."""
+    return [stage for stage in STAGES.values() if stage.wanted(config)]
 
 
 def inputs_of(project: Project, name: str, shard: str | None = None) -> Inputs:

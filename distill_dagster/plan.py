@@ -22,7 +22,7 @@ from distill_dagster.errors import NotPublishedError
 from distill_dagster.generation.asking import Entry
 from distill_dagster.generation.responses import Responses
 from distill_dagster.generation.rounds import Panel, Rounds
-from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of
+from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, stages_of
 from distill_dagster.requests import Faculty, ModelRef
 from distill_dagster.steps import make_raw_dataset
 from distill_dagster.tasks.asked import Asked
@@ -113,7 +113,7 @@ def list_steps(project: Project) -> list[Step]:
     """Every artefact in the order of the lineage: whether it is made again, and because of what."""
     steps: list[Step] = []
     behind: set[str] = set()
-    for stage in STAGES.values():
+    for stage in stages_of(project.config):
         for shard in sorted(project.sources()) if stage.sharded else [None]:
             step = _step(project, stage.name, shard, behind)
             steps.append(step)

@@ -103,6 +103,25 @@ RESPONSE = pa.schema(  # a reply as it came, before anything parses it
     ]
 )
 
+LOGITS = pa.schema(  # what the teacher thought of every token of an answer; logits/distributions.py unpacks it
+    [
+        ("row_id", pa.string()),
+        ("sample", pa.int32()),
+        ("turn", pa.int32()),
+        ("tokens", pa.int32()),  # T, the end token included
+        ("token_ranks", pa.binary()),  # the answer's token ids, as ranks among topk_ids
+        ("topk_ids", pa.binary()),
+        ("topk_logprobs", pa.binary()),
+        ("tail_logmass", pa.binary()),
+        ("k", pa.int32()),
+        ("vocab_size", pa.int32()),
+        ("precision", pa.string()),  # lossless | compact
+        ("temperature", pa.float32()),  # of the softmax
+        ("tokenizer_hash", pa.string()),
+        ("teacher_revision", pa.string()),
+    ]
+)
+
 EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `messages`
     [
         ("row_id", pa.string()),

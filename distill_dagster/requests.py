@@ -14,6 +14,7 @@ from distill_dagster.config import (
     EndpointConfig,
     EvaluationConfig,
     GenerationConfig,
+    LogitsConfig,
     ModelConfig,
     Prompting,
     Section,
@@ -81,6 +82,16 @@ class GenerateRequest(Section):
     labels: list[str] | None = None
     responses: str  # folder of all replies that the project has paid for
     journal: str  # name of this shard's journal in it
+    out: str
+
+
+class CaptureRequest(Section):
+    """Read one shard's answers for their distributions: raw.parquet and teacher.parquet in, logits.parquet out."""
+
+    model: ModelRef
+    logits: LogitsConfig
+    rows: str
+    answers: str
     out: str
 
 

@@ -23,7 +23,7 @@ from distill_dagster.config import Section
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.processes import end_with_parent
 from distill_dagster.progress import listen, log_listener
-from distill_dagster.requests import BenchmarkRequest, GenerateRequest, PrepareRequest, TrainRequest
+from distill_dagster.requests import BenchmarkRequest, CaptureRequest, GenerateRequest, PrepareRequest, TrainRequest
 from distill_dagster.storage import Produced
 
 
@@ -43,6 +43,7 @@ class Worker:
 WORKERS: dict[str, Worker] = {
     "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareRequest),
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateRequest),
+    "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureRequest),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainRequest),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkRequest),
 }

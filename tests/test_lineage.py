@@ -4,7 +4,7 @@ import pytest
 
 from distill_dagster.config_file import load_config
 from distill_dagster.errors import ConfigError, DataError, NotPublishedError
-from distill_dagster.lineage import STAGES, Project, inputs_of, is_fresh
+from distill_dagster.lineage import Project, inputs_of, is_fresh, stages_of
 from tests.conftest import run_project, write_project
 
 
@@ -19,7 +19,7 @@ def stale_after(project: Project, **changes) -> set[str]:
         section[last] = value
     changed = Project(type(project.config).model_validate(settings))
     shard = "validation"
-    return {s.name for s in STAGES.values() if not is_fresh(changed, s.name, shard if s.sharded else None)}
+    return {s.name for s in stages_of(changed.config) if not is_fresh(changed, s.name, shard if s.sharded else None)}
 
 
 def test_nothing_is_stale_after_a_run(made):

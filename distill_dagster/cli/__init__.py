@@ -1,4 +1,4 @@
-"""The command line: `distill-dagster init | validate | run | report | demo | dev`.
+"""The command line: `distill-dagster init | validate | run | report | logits | demo | dev`.
 
 Progress and words go to standard error, results to standard output. Exit codes:
 

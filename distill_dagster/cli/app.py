@@ -115,10 +115,11 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     import dagster as dg
 
     from distill_dagster.cli.execution import Runner, dagster_home
-    from distill_dagster.lineage import STAGES
+    from distill_dagster.lineage import stages_of
 
-    if until is not None and until not in STAGES:
-        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(STAGES)}")
+    names = [stage.name for stage in stages_of(config)]
+    if until is not None and until not in names:
+        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
     os.environ["DAGSTER_HOME"] = str(dagster_home(config))
     with dg.DagsterInstance.get() as instance, bars():
         runner = Runner(config, instance, say_step)
@@ -179,6 +180,27 @@ def print_report(document: dict[str, Any], page: Path) -> None:
     verdict = document["verdict"]
     out.print(f"verdict: {verdict['verdict']}. {verdict['text']}", soft_wrap=True, markup=False)
     out.print(f"report: {page}", soft_wrap=True)
+
+
+@app.command()
+@explained
+def logits(
+    file: Annotated[Path, typer.Argument(help="a logits.parquet, as teacher_logits publishes it")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+) -> None:
+    """Show what a logits file holds and costs: rows, tokens, vocabulary, and bytes a token, column by column."""
+    from distill_dagster.logits.size import measure_file
+
+    measured = measure_file(file)
+    if as_json:
+        print(json.dumps(measured, ensure_ascii=False))
+        return
+    sizes = {**measured["columns"], "total": measured}
+    rows = [[name, f"{size['bytes']:,}", f"{size['bytes_per_token']:,.2f}"] for name, size in sizes.items()]
+    title = f"{measured['rows']:,} rows, {measured['tokens']:,} tokens"
+    out.print(table(title, ["column", "bytes", "bytes a token"], rows))
+    words = [f"{name} {measured[name]}" for name in ("k", "vocab_size", "precision", "temperature")]
+    out.print(", ".join(words), soft_wrap=True)
 
 
 @app.command()

@@ -18,7 +18,7 @@ import dagster as dg
 from assets.partitions import observe
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage import STAGES, Project, is_fresh
+from distill_dagster.lineage import Project, is_fresh, stages_of
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.requests import ROLES
 
@@ -63,7 +63,7 @@ class Runner:
         started = time.perf_counter()
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         observe(self.instance, self.project)
-        for stage in STAGES.values():
+        for stage in stages_of(self.project.config):
             for shard in sorted(self.project.sources()) if stage.sharded else [None]:
                 self._bring_up_to_date(stage.name, shard)
             if self.outcome.failed or stage.name == until:

@@ -1,0 +1,94 @@
+"""What the teacher thought of every token that it wrote: a second pass over a shard's answers, where it is asked for.
+
+This module is part of the code location only where `teacher.logits` is set. The teacher has to be open weights:
+an endpoint keeps its distributions to itself.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import dagster as dg
+
+from assets.automation import rerun_when_inputs_change
+from assets.partitions import shards
+from assets.previews import preview_rows, schema_of, usage_of
+from assets.publishing import Metadata, publish
+from assets.raw_dataset import raw_dataset
+from assets.teacher import teacher_model, teacher_outputs
+from distill_dagster import files, records
+from distill_dagster.lineage import STAGES
+from distill_dagster.logits.sequences import COLUMNS, may_be_learned
+from distill_dagster.requests import CaptureRequest, read_ref
+from distill_dagster.storage import Manifest, Produced
+from resources.compute import Compute
+from resources.project import ProjectResource
+
+
+def _describe(manifest: Manifest) -> Metadata:
+    from distill_dagster.logits.size import measure_file
+
+    facts, size = manifest.facts, measure_file(manifest.file(files.LOGITS_FILE))
+    rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
+    return {
+        "dagster/row_count": manifest.counts["captured"],
+        "dagster/column_schema": schema_of(records.LOGITS),
+        "tokens": facts["tokens"],
+        "bytes_per_token": float(size["bytes_per_token"]),
+        "tokens_per_second": float(facts["tokens_per_second"]),
+        "kept_mass": float(facts["kept_mass"]),
+        "retokenized": facts["retokenized"],
+        "of": dg.MetadataValue.json({key: facts[key] for key in ("k", "vocab_size", "precision", "tokenizer_hash")}),
+        "size": dg.MetadataValue.json(size["columns"]),
+        "rejected": dg.MetadataValue.json(facts["errors"]),
+        **({"rejected_rows": rejects} if rejects else {}),
+        **usage_of(facts),
+    }
+
+
+@dg.asset(
+    partitions_def=shards,
+    deps=[raw_dataset, teacher_outputs, teacher_model],
+    group_name="teacher",
+    kinds={"huggingface", "parquet"},
+    code_version=STAGES["teacher_logits"].code_version,
+    pool="gpu_teacher",
+    automation_condition=rerun_when_inputs_change(),
+)
+def teacher_logits(
+    context: dg.AssetExecutionContext, project: ProjectResource, teacher_compute: Compute
+) -> dg.MaterializeResult:
+    """The k likeliest tokens at each token of one shard's answers, packed, beside the text and keyed by row id."""
+    value, shard = project.value, context.partition_key
+
+    def make(out: Path, _: Path) -> Produced:
+        assert value.config.teacher.logits is not None, "the asset is there only where teacher.logits is set"
+        request = CaptureRequest(
+            model=read_ref(value.store.get("teacher_model").folder),
+            logits=value.config.teacher.logits,
+            rows=str(value.store.get("raw_dataset", shard).file(files.RAW_FILE)),
+            answers=str(value.store.get("teacher_outputs", shard).file(files.TEACHER_FILE)),
+            out=str(out),
+        )
+        return teacher_compute.run(context, "capture_logits", request)
+
+    return publish(context, value, make, _describe)
+
+
+@dg.asset_check(asset=teacher_logits, partitions_def=shards, blocking=True)
+def every_answer_is_accounted_for(
+    context: dg.AssetCheckExecutionContext, project: ProjectResource
+) -> dg.AssetCheckResult:
+    """Every answered teacher row has its logits, or a reject that says why not."""
+    store, shard = project.value.store, context.partition_key
+    captured = store.get("teacher_logits", shard)
+    answers = store.get("teacher_outputs", shard).file(files.TEACHER_FILE)
+    asked = Counter(row["row_id"] for row in records.read_table(answers, COLUMNS) if may_be_learned(row))
+    found = Counter(row["row_id"] for row in records.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
+    found.update(row["row_id"] for row in records.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
+    missing, extra = asked - found, found - asked
+    return dg.AssetCheckResult(
+        passed=not missing and not extra,
+        description=f"{captured.counts['captured']:,} of {asked.total():,} answers have logits, "
+        f"{captured.counts['rejected']:,} a reject, {missing.total():,} neither, {extra.total():,} were not asked for",
+        metadata={"missing": missing.total(), "extra": extra.total()},
+    )

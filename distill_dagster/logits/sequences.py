@@ -1,0 +1,149 @@
+"""Teacher rows as the token sequences that the second pass reads, prompt and answer told apart.
+
+    teacher row   row_id "d-17", sample 0, turn 1, raw_text "Yes.", finish_reason "stop"
+    prompt        <|user|>Hi<|end|><|assistant|>Hello!<|end|><|user|>Open?<|end|><|assistant|>
+    sequence      ids [3, 41, 77, 1, 4, …, 4, 590, 13, 1], answer_start 12     "Yes", ".", end token
+
+The prompt is rendered and tokenized as it was when the teacher was asked, over the teacher's own earlier replies.
+The answer was stored as text and is tokenized behind its prompt. A text has one canonical tokenization, the teacher
+may have written another one (sampling does now and then), so its tokens are counted against those that were
+generated: `retokenized` says whether the numbers differ. What cannot be told token by token is refused by name:
+
+    unknown_row     no raw row has this id and turn
+    other_teacher   another model, or another revision, gave the answer
+    E015            the chat template refuses the messages
+    prompt_merged   the answer's first characters merge with the prompt's last token
+    text_changed    the tokens do not decode to the text again, such as one that spells out a special token
+    empty_answer    an answer cut off before its first character
+    E010            longer than the model's context
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.rendering import RenderError, encode, encode_example, end_ids, render_prompt
+from distill_dagster.tasks.prompts import prompts_of, with_replies
+
+Key = tuple[str, int, int]  # row id, sample, turn
+COLUMNS = (
+    *("row_id", "sample", "turn", "raw_text", "answer", "chosen", "finish_reason", "completion_tokens"),
+    *("teacher", "teacher_revision", "status"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """`ids[:answer_start]` is the prompt, the rest the answer, with its end token unless it was cut off."""
+
+    key: Key
+    ids: list[int]
+    answer_start: int
+    retokenized: bool = False
+
+    @property
+    def answer_tokens(self) -> int:
+        """How many distributions the second pass has for it."""
+        return len(self.ids) - self.answer_start
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that has no logits, and why."""
+
+    key: Key
+    code: str
+    message: str
+    text: str
+
+
+class _Refused(Exception):
+    """Ends the making of one sequence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def sequences_of(
+    answers: Iterable[Mapping[str, Any]], rows: Mapping[str, Mapping[str, Any]], loaded: LoadedModel
+) -> Iterator[Sequence | Refusal]:
+    """One sequence or one refusal for each teacher row that may be learned, in their order.
+
+    `answers` are rows of `records.TEACHER` (COLUMNS of them), read twice; `rows` maps a row id to its raw row.
+    """
+    answers = [answer for answer in answers if may_be_learned(answer)]
+    texts = {_key(answer): answer["answer"] or "" for answer in answers}  # as later turns saw them
+    for answer in answers:
+        try:
+            yield _sequence(answer, rows, texts, loaded)
+        except _Refused as refused:
+            yield Refusal(_key(answer), refused.code, str(refused), answer["raw_text"])
+
+
+def may_be_learned(answer: Mapping[str, Any]) -> bool:
+    """Whether a teacher row was answered, and chosen where its row has several answers."""
+    return answer["status"] == "ok" and answer["chosen"]
+
+
+def _key(answer: Mapping[str, Any]) -> Key:
+    return answer["row_id"], answer["sample"], answer["turn"]
+
+
+def _sequence(
+    answer: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    texts: Mapping[Key, str],
+    loaded: LoadedModel,
+) -> Sequence:
+    key, ref = _key(answer), loaded.ref
+    if (answer["teacher"], answer["teacher_revision"]) != (ref.name, ref.revision):
+        given = f"{answer['teacher']} {answer['teacher_revision'][:12]}"
+        raise _Refused("other_teacher", f"answered by {given}, the teacher is {ref.name} {ref.revision[:12]}")
+    messages = _messages(key, rows, texts)
+    prompt, ids = _tokenize(loaded.tokenizer, messages, answer["raw_text"])
+    if answer["finish_reason"] == "stop":
+        ids = ids + _end(loaded, messages, answer["raw_text"])
+    if len(ids) == len(prompt):
+        raise _Refused("empty_answer", f"0 tokens, finish reason {answer['finish_reason']}")
+    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    if context is not None and len(ids) > context + 1:  # the last token is only predicted
+        raise _Refused("E010", f"{len(ids):,} tokens, the context has {context:,}")
+    return Sequence(key, ids, len(prompt), len(ids) - len(prompt) != answer["completion_tokens"])
+
+
+def _messages(key: Key, rows: Mapping[str, Mapping[str, Any]], texts: Mapping[Key, str]) -> list[dict[str, str]]:
+    """What the teacher was asked, its own earlier replies included."""
+    row_id, sample, turn = key
+    prompts = prompts_of(rows[row_id]) if row_id in rows else []
+    earlier = [texts.get((row_id, sample, before)) for before in range(turn)]
+    if turn >= len(prompts) or None in earlier:
+        raise _Refused("unknown_row", f"turn {turn} of a row that has {len(prompts)} of them here")
+    return with_replies(prompts[turn], [text for text in earlier if text is not None])
+
+
+def _tokenize(tokenizer: Any, messages: list[dict[str, str]], text: str) -> tuple[list[int], list[int]]:
+    """Token ids of the prompt, and of the prompt and the answer behind it."""
+    try:
+        rendered = render_prompt(tokenizer, messages)
+    except RenderError as e:
+        raise _Refused("E015", str(e)) from e
+    prompt, ids = encode(tokenizer, rendered), encode(tokenizer, rendered + text)
+    if ids[: len(prompt)] != prompt or not prompt:
+        raise _Refused("prompt_merged", f"behind {rendered[-20:]!r} the prompt's {len(prompt)} tokens become others")
+    again = tokenizer.decode(ids[len(prompt) :], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    if again != text:
+        raise _Refused("text_changed", f"the tokens decode to {again[:80]!r}")
+    return prompt, ids
+
+
+def _end(loaded: LoadedModel, messages: list[dict[str, str]], text: str) -> list[int]:
+    """The end token: of several, the one that the chat template puts behind an answer, as the student learns it."""
+    ends = end_ids(loaded.tokenizer, loaded.model.generation_config)
+    if len(ends) < 2:
+        return ends
+    try:
+        return encode_example(loaded.tokenizer, messages, text, ends).ids[-1:]
+    except RenderError as e:
+        raise _Refused("E015", str(e)) from e
