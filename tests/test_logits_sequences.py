@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from distill_dagster.logits.sequences import Refusal, sequences_of
 from distill_dagster.models.loading import load
@@ -137,3 +139,21 @@ def test_failed_rows_are_left_out(loaded):
     ]
     (sequence,) = sequences_of(answers, {row["row_id"]: row for row in raw}, loaded)
     assert sequence.key == (raw[1]["row_id"], 0, 0)
+
+
+@given(text=st.text(max_size=40) | st.text("ab <|>éñd\n\ufffd", max_size=12), stopped=st.booleans())
+@settings(deadline=None)
+def test_any_answer_is_told_token_by_token_or_refused(loaded, text, stopped):
+    raw = rows(1)[0]
+    row = teacher_row(loaded.ref, raw["row_id"], text, finish_reason="stop" if stopped else "length")
+    (made,) = sequences_of([row], {raw["row_id"]: raw}, loaded)
+    if isinstance(made, Refusal):
+        assert made.code in ("text_changed", "empty_answer")
+        assert (made.code == "empty_answer") == (text == "")
+        return
+    prompt = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, raw["messages"]))
+    assert made.ids[: made.answer_start] == prompt
+    assert made.answer_tokens > 0
+    answer = made.ids[made.answer_start :]
+    assert (answer[-1] == END) == stopped
+    assert loaded.tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False) == text

@@ -94,8 +94,8 @@ def test_the_distributions_are_those_of_the_prompt_that_was_asked(tmp_path, teac
         logprobs = torch.log_softmax(logits, -1)
         row = found[key]
         assert row.token_ids.tolist() == answer
-        assert row.ids[:, :7].tolist() == logprobs.topk(7, -1).indices.tolist()
         own = logprobs.gather(1, torch.tensor(row.ids).long()).numpy()
+        np.testing.assert_allclose(own[:, :7], logprobs.topk(7, -1).values, rtol=1e-5)  # equal ones may change places
         np.testing.assert_allclose(row.logprobs, own, rtol=2**-10)
         mass = np.exp(row.logprobs).sum(axis=1) + np.exp(row.tail_logmass)
         np.testing.assert_allclose(mass, 1, atol=2e-3)
@@ -128,7 +128,9 @@ def test_a_refused_answer_leaves_the_others_where_they_are(tmp_path, teacher):
     ]
     assert produced.facts["errors"] == {"empty_answer": 1, "text_changed": 1}
     _, alone, _ = capture(tmp_path, teacher, raw[4:], answers[4:])
-    np.testing.assert_array_equal(found["train-4", 0, 0].ids, alone["train-4", 0, 0].ids)
+    one, other = found["train-4", 0, 0], alone["train-4", 0, 0]
+    assert one.token_ids.tolist() == other.token_ids.tolist()
+    np.testing.assert_allclose(one.logprobs, other.logprobs, rtol=2**-10)
 
 
 def test_windows_are_row_groups_and_change_nothing(tmp_path, teacher, monkeypatch):
@@ -141,7 +143,7 @@ def test_windows_are_row_groups_and_change_nothing(tmp_path, teacher, monkeypatc
     assert list(parts) == list(whole) == [(row["row_id"], 0, 0) for row in raw]
     assert one.counts == many.counts
     for key in whole:
-        np.testing.assert_array_equal(parts[key].ids, whole[key].ids)
+        np.testing.assert_allclose(parts[key].logprobs, whole[key].logprobs, rtol=2**-10)
         np.testing.assert_array_equal(parts[key].token_ids, whole[key].token_ids)
 
 
