@@ -285,7 +285,7 @@ class TeacherConfig(Section):
             raise ValueError("`logits` are read from one open-weights teacher: give `model`, and no `best_of`")
         if self.logits and self.prompting != "plain":
             raise ValueError(
-                f"`logits` belong to the text that the student learns, and with `prompting: {self.prompting}` it is not "
+                f"`logits` belong to the text that the student learns; with `prompting: {self.prompting}` that is not "
                 "the one that the teacher wrote: use `prompting: plain`, or remove `logits`"
             )
         return self
