@@ -41,7 +41,7 @@ def publish(
         inputs = inputs_of(project, name, shard)
         wanted = fingerprint(inputs)
         before = project.store.find(name, shard)
-        fresh = before is not None and before.fingerprint == wanted
+        fresh = before is not None and before.is_made_from(wanted)
         if before and fresh:
             context.log.info(f"nothing to do: {before.folder} was made from these inputs on {before.created_at}")
         manifest = project.store.publish(name, shard, fingerprint=wanted, inputs=inputs, make=make)

@@ -424,6 +424,11 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
             f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use summarization with "
             "chain_of_density"
         )
+    if student.model.tokenizer == "teacher" and teacher.model is None:
+        problems.append(
+            "`student.model.tokenizer: teacher` needs a teacher whose tokenizer is here, and `teacher.model` is not "
+            "given: use `tokenizer: train`, or an existing student by `name`"
+        )
     if student.learn == "reasoning_and_answer" and asked != "chain_of_thought":
         problems.append(
             f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "

@@ -275,4 +275,4 @@ def fingerprint(inputs: Inputs) -> str:
 def is_fresh(project: Project, name: str, shard: str | None = None) -> bool:
     """Whether the published artefact was made from exactly the inputs that are there now."""
     manifest = project.store.find(name, shard)
-    return manifest is not None and manifest.fingerprint == fingerprint(inputs_of(project, name, shard))
+    return manifest is not None and manifest.is_made_from(fingerprint(inputs_of(project, name, shard)))

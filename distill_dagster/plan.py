@@ -133,7 +133,9 @@ def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> S
     if manifest is None:
         return Step(name, shard, "missing", ["never made"])
     changed = [key for key in inputs if inputs[key] != manifest.inputs.get(key)]
-    if fingerprint(inputs) == manifest.fingerprint and not _reads(project, upstream, shard, inputs):
+    if not manifest.complete:
+        changed.append("requests that failed are asked again")
+    if manifest.is_made_from(fingerprint(inputs)) and not _reads(project, upstream, shard, inputs):
         return Step(name, shard, "fresh", [])
     return Step(name, shard, "stale", changed or [f"{asset} is made again" for asset in upstream])
 
@@ -144,7 +146,7 @@ def _reads(project: Project, upstream: Sequence[str], shard: str | None, inputs:
         if shard is None or not STAGES[asset].sharded:
             return True
         manifest = project.store.find(asset, shard)
-        if manifest is None or manifest.fingerprint != fingerprint(inputs_of(project, asset, shard)):
+        if manifest is None or not manifest.is_made_from(fingerprint(inputs_of(project, asset, shard))):
             return True
     return False
 
@@ -166,7 +168,7 @@ def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty | No
 def _rows_of(project: Project, shard: str) -> list[dict[str, Any]]:
     """The shard's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
     manifest = project.store.find("raw_dataset", shard)
-    if manifest and manifest.fingerprint == fingerprint(inputs_of(project, "raw_dataset", shard)):
+    if manifest and manifest.is_made_from(fingerprint(inputs_of(project, "raw_dataset", shard))):
         return records.read_table(manifest.file(files.RAW_FILE))
     with tempfile.TemporaryDirectory() as folder:
         make_raw_dataset(project, shard, Path(folder))

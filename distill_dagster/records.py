@@ -163,6 +163,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    """`text` with U+FFFD for each half of a surrogate pair, which a model can write and no table can hold."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def sha256(text: str | bytes) -> str:
     """Hex SHA-256 of a text (as UTF-8) or of bytes."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).hexdigest()

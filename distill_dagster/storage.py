@@ -48,7 +48,12 @@ class Manifest:
     files: dict[str, str]  # path inside the folder -> sha256
     version: str
     created_at: str
+    complete: bool = True
     folder: Path = field(default=Path(), compare=False)
+
+    def is_made_from(self, fingerprint: str) -> bool:
+        """Whether it was made from just these inputs, and there is nothing left to do."""
+        return self.complete and self.fingerprint == fingerprint
 
     def file(self, name: str) -> Path:
         """Path of one of the artefact's files."""
@@ -62,6 +67,7 @@ class Produced:
     data_version: str
     counts: dict[str, int]
     facts: dict[str, Any]
+    complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
 
 
 def check_key(key: str) -> str:
@@ -179,7 +185,7 @@ class Store:
         """
         with self._writing(asset, shard) as folder:
             done = self.find(asset, shard)
-            if done is not None and done.fingerprint == fingerprint:
+            if done is not None and done.is_made_from(fingerprint):
                 return done
             scratch = folder / f".scratch-{uuid.uuid4().hex[:8]}"
             scratch.mkdir()

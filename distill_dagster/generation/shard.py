@@ -24,7 +24,7 @@ from distill_dagster.generation.budget import Budget, FailureWatch
 from distill_dagster.generation.responses import Responses
 from distill_dagster.generation.rounds import Panel, Rounds
 from distill_dagster.generation.smoke import SmokeGate
-from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, teacher_row
+from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, may_heal, teacher_row
 from distill_dagster.progress import track
 from distill_dagster.quality.filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
@@ -63,7 +63,8 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
             choose(rows, table, request.choose, judge, asker)
         records.write_table(Path(request.out) / files.TEACHER_FILE, table, records.TEACHER)
     facts = _facts(table, asker.tally, time.perf_counter() - started, panel, device)
-    return Produced(records.rows_hash(table), count(rows, table), facts)
+    complete = not any(may_heal(row["error_code"]) for row in table)
+    return Produced(records.rows_hash(table), count(rows, table), facts, complete)
 
 
 def open_panel(request: GenerateRequest, device: str) -> Panel:

@@ -9,7 +9,7 @@ from distill_dagster import records
 from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.asking import Asker, Entry, request_hash, sampling_params
 from distill_dagster.generation.choosing import JUDGE_FORMAT, agreements, judge_messages, read_choice
-from distill_dagster.generation.rounds import Call
+from distill_dagster.generation.rounds import PREVIOUS_TURN_FAILED, Call
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers.base import Question, Teacher
@@ -124,6 +124,13 @@ def count(rows: Sequence[Any], table: Sequence[Row]) -> dict[str, int]:
         "unparsed": sum(row["answer"] is None for row in ok),
         "chosen": sum(row["chosen"] for row in table),
     }
+
+
+def may_heal(error_code: str | None) -> bool:
+    """Whether asking again may help: not where the request itself was refused, or depends on one that failed."""
+    if error_code is None or error_code in ("E010", "E015", PREVIOUS_TURN_FAILED):
+        return False
+    return not error_code.startswith("http_4") or error_code in ("http_408", "http_409", "http_429")
 
 
 def errors_of(table: Sequence[Row]) -> dict[str, int]:
