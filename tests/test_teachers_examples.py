@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.config import TeacherConfig
 
 FOLDER = Path(__file__).parents[1] / "examples" / "teachers"
 EXAMPLES = sorted(FOLDER.glob("*.yaml"))
@@ -15,8 +15,8 @@ EXAMPLES = sorted(FOLDER.glob("*.yaml"))
 def test_an_example_is_valid(path):
     teacher = yaml.safe_load(path.read_text())["teacher"]
     assert set(teacher) == {"endpoint", "generation"}
-    endpoint = EndpointConfig.model_validate(teacher["endpoint"])
-    GenerationConfig.model_validate(teacher["generation"])
+    endpoint = TeacherConfig.model_validate(teacher).endpoint
+    assert endpoint is not None
     assert endpoint.price is None
     is_local = endpoint.url.startswith("http://localhost:")
     assert is_local or (endpoint.url.startswith("https://") and endpoint.api_key)
