@@ -13,7 +13,7 @@ from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.training_view import training_metadata
 from distill_dagster import files, records
 from distill_dagster.config import TeacherConfig, TeacherSource
-from distill_dagster.lineage import STAGES, Project
+from distill_dagster.lineage import Project
 from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
 from distill_dagster.teachers.faculty import current_faculty
@@ -58,7 +58,6 @@ def describe_model(manifest: Manifest) -> Metadata:
     deps=[raw_dataset, eval_dataset],
     group_name="teacher",
     kinds={"huggingface", "pytorch"},
-    code_version=STAGES["teacher_model"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )
@@ -112,7 +111,6 @@ def _describe_answers(manifest: Manifest) -> Metadata:
     deps=[raw_dataset, teacher_model],
     group_name="teacher",
     kinds={"huggingface", "parquet"},
-    code_version=STAGES["teacher_outputs"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )

@@ -171,3 +171,15 @@ def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(tmp_path, 
     asked, cursor = requested(config, instance, cursor)
     assert asked["teacher_model"] is True, "it is fitted to the rows"
     assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"
+
+
+def test_a_changed_setting_asks_for_what_it_shapes(tmp_path, instance):
+    config = load_config(write_project(tmp_path))
+    _, cursor = requested(config, instance, None)
+    assert not run_project(config, instance, "validated_synthetic_set").failed
+    for _ in range(8):
+        asked, cursor = requested(config, instance, cursor)
+    generation = config.teacher.generation.model_copy(update={"temperature": 0.5})
+    changed = config.model_copy(update={"teacher": config.teacher.model_copy(update={"generation": generation})})
+    asked, cursor = requested(changed, instance, cursor)
+    assert asked == {"teacher_outputs": ["train-part-00", "train-part-01", "train-part-02", "validation"]}
