@@ -1,0 +1,67 @@
+"""The tables of source rows, written while the files are read: raw.parquet, rejects.parquet, and what is said of them.
+
+    with RawTables(out) as tables:
+        tables.write(Reading(source, data, task))
+    tables.produced()       Produced("5f1c…", {"lines": 90, "rows": 88, "rejected": 2, "E005": 2}, {"tasks": {"nli": 88}, …})
+
+The data version is `records.rows_hash` of all rows in their order, taken on the way.
+"""
+
+import hashlib
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from distill_dagster import files, records
+from distill_dagster.sources.duplicates import IdsOfFiles
+from distill_dagster.sources.verdicts import Reading
+from distill_dagster.storage import Produced
+
+
+class RawTables:
+    """The two tables of a shard, or of several files that are one table."""
+
+    def __init__(self, out: Path) -> None:
+        self._open = ExitStack()
+        self._rows = self._open.enter_context(records.TableWriter(out / files.RAW_FILE, records.RAW))
+        self._rejects = self._open.enter_context(records.TableWriter(out / files.REJECTS_FILE, records.REJECT))
+        self._hash = hashlib.sha256()
+        self._counts: Counter[str] = Counter()
+        self._tasks: Counter[str] = Counter()
+        self._with_reference = 0
+
+    def __enter__(self) -> "RawTables":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._open.__exit__(*failure)
+
+    def write(self, reading: Reading, ids: IdsOfFiles | None = None) -> None:
+        """Read a file to its end into the tables; `ids` where it is not the only one.
+
+        Raises:
+            DataError: the file cannot be read or holds no valid row, or a row's id is that of another file's row.
+        """
+        for batch in reading:
+            if ids is not None:
+                ids.require_new(batch.rows)
+            self._rows.write(batch.rows)
+            self._rejects.write(batch.rejects)
+            self._hash.update(hashed_bytes(batch.rows))
+            self._tasks.update(row["task"] for row in batch.rows)
+            self._with_reference += sum(bool(row["reference"]) for row in batch.rows)
+        self._counts.update(reading.counts)
+
+    def produced(self) -> Produced:
+        """Data version, counts, rows by task, and how many rows carry a gold answer."""
+        facts = {"tasks": dict(self._tasks.most_common()), "with_reference": self._with_reference}
+        return Produced(self._hash.hexdigest(), dict(self._counts), facts)
+
+
+def hashed_bytes(rows: list[dict[str, Any]]) -> bytes:
+    """What `records.rows_hash` hashes of raw rows; of text and small integers, orjson writes what json writes."""
+    option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return b"".join([orjson.dumps(row, option=option) for row in rows])
