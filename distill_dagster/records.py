@@ -158,24 +158,30 @@ class TableWriter:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
-        self._held = schema.empty_table()
+        self._schema = schema
+        self._held: list[pa.Table] = []
+        self._size = 0  # bytes of what is held
         self.count = 0  # rows that were given
 
     def __enter__(self) -> "TableWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and (self._held.num_rows or self.count == 0):
-            self._writer.write_table(self._held)
+        if kind is None and (self._held or self.count == 0):
+            self._write_group(pa.concat_tables([self._schema.empty_table(), *self._held]))
         self._writer.close()
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take rows; a row group is written when there are enough for it."""
-        self.count += len(rows)
-        self._held = pa.concat_tables([self._held, pa.Table.from_pylist(list(rows), self._held.schema)])
-        while self._held.num_rows >= ROWS_PER_GROUP or self._held.nbytes > BYTES_PER_GROUP:
-            self._writer.write_table(self._held.slice(0, ROWS_PER_GROUP))
-            self._held = self._held.slice(ROWS_PER_GROUP)
+        table = pa.Table.from_pylist(list(rows), self._schema)
+        self.count, self._size = self.count + len(rows), self._size + table.nbytes
+        self._held.append(table)
+        if sum(table.num_rows for table in self._held) >= ROWS_PER_GROUP or self._size > BYTES_PER_GROUP:
+            self._write_group(pa.concat_tables(self._held))
+
+    def _write_group(self, table: pa.Table) -> None:
+        self._writer.write_table(table, ROWS_PER_GROUP)
+        self._held, self._size = [], 0
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:

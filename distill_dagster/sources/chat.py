@@ -4,7 +4,6 @@
 Draft(messages=[{"role": "user", "content": "2 + 2?"}], reference=4, meta={"lang": "en"}, …)
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +25,7 @@ class Draft:
     keys: tuple[str, ...] = ()  # all keys of the object
 
 
-def make_draft(row: dict[str, Any], messages: Any, key: str, known: Collection[str]) -> Draft:
+def make_draft(row: dict[str, Any], messages: Any, key: str, known: frozenset[str]) -> Draft:
     """A draft with the row's common fields by name; keys that the format does not know become meta."""
     get = row.get
     return Draft(
@@ -35,7 +34,7 @@ def make_draft(row: dict[str, Any], messages: Any, key: str, known: Collection[s
         reference=get("reference"),
         group=get("group"),
         task=get("task"),
-        meta={name: value for name, value in row.items() if name not in known},
+        meta={} if row.keys() <= known else {name: value for name, value in row.items() if name not in known},
         key=key,
         keys=tuple(row),
     )

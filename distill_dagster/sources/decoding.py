@@ -41,14 +41,18 @@ def decode(line: Line, limit: int) -> Decoded:
     return Decoded(line, row, "")
 
 
-def _is_exact(value: Any) -> bool:
+def _is_exact(value: dict[str, Any] | list[Any]) -> bool:
     """Whether no float in `value` can be a whole number that orjson could not hold."""
-    kind = type(value)
-    if kind is dict:
-        return all(map(_is_exact, value.values()))
-    if kind is list:
-        return all(map(_is_exact, value))
-    return kind is not float or abs(value) < 2**63
+    for inner in value.values() if type(value) is dict else value:
+        kind = type(inner)
+        if kind is str:
+            continue
+        if kind is float:
+            if abs(inner) >= 2**63:
+                return False
+        elif (kind is dict or kind is list) and not _is_exact(inner):
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> Any:

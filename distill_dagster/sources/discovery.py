@@ -27,7 +27,7 @@ class SourceFile:
     """One shard: a file of rows, and the split that its place in the config puts it in."""
 
     key: str
-    split: str  # train | validation | test
+    split: str  # train | validation | test; "" for a file that a command line names
     url: str  # a local path or an fsspec URL
 
 
@@ -65,7 +65,7 @@ def named(patterns: Iterable[str]) -> list[SourceFile]:
         DataError: a pattern matches no file, or a file cannot be read as rows.
     """
     urls = dict.fromkeys(url for pattern in patterns for url in _expand("FILE", pattern))
-    return [SourceFile(_stem(url), "train", url) for url in urls]
+    return [SourceFile(_stem(url), "", url) for url in urls]
 
 
 def content_hash(source: SourceFile) -> str:

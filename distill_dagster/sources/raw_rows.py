@@ -70,7 +70,7 @@ def snippet(item: Decoded) -> str:
 def _messages(draft: Draft) -> tuple[list[dict[str, str]], dict[str, Any]]:
     """Role and content of each message, and the row's meta with what else the messages held."""
     meta = draft.meta or {}
-    if all(len(message) == 2 for message in draft.messages):
+    if max(map(len, draft.messages)) == 2:
         return draft.messages, meta
     extras = {
         str(n): {k: v for k, v in message.items() if k not in MESSAGE_KEYS}

@@ -112,9 +112,9 @@ def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
         return False
     roles = []
     for message in draft.messages:
-        if type(message) is not dict or not _is_text(message.get("content")):
+        if type(message) is not dict or "role" not in message or not _is_text(message.get("content")):
             return False
-        roles.append(message.get("role"))
+        roles.append(message["role"])
     return (
         _take_turns(roles, TASKS[task].single_turn, require_system)
         and (draft.reference is None or all(map(_is_text, _as_list(draft.reference))))
