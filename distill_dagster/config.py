@@ -31,7 +31,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Where the rows are. One file is one shard; local paths or fsspec URLs, with * patterns.
 
-    Files end in .jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet; a folder that `datasets.save_to_disk` wrote is one too.
+    Files end in .jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet; a folder that `datasets.save_to_disk` wrote is one.
     """
 
     train: list[str] = Field(min_length=1, description="training files; each becomes a shard")

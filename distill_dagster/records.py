@@ -129,9 +129,9 @@ def sha256(text: str | bytes) -> str:
 
 
 def row_id_of(messages: Sequence[Mapping[str, str]]) -> str:
-    """The id of a row whose user gave none: 16 hex digits of the hash of its messages (role, content) as canonical JSON.
+    """The id of a row whose user gave none: 16 hex digits of the hash of its canonical messages.
 
-    Of text, orjson writes what `canonical_json` writes.
+    Each holds `role` and `content` alone. Of text, orjson writes what `canonical_json` writes.
     """
     return sha256(orjson.dumps(list(messages), option=orjson.OPT_SORT_KEYS))[:16]
 

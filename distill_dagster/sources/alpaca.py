@@ -1,7 +1,7 @@
 """The Alpaca format: `{"instruction": str, "input"?: str, "output"?: str, "id"?, …}`.
 
     {"instruction": "Add the numbers.", "input": "2, 2", "output": "4"}
-    Draft(messages=[{"role": "user", "content": "Add the numbers.\\n\\n2, 2"}, {"role": "assistant", "content": "4"}], …)
+    Draft(messages=[{"role": "user", "content": "Add the numbers.\\n\\n2, 2"}, {"role": "assistant", …}], …)
 
 Instruction and input are one user turn, with an empty line between them; an empty `input` is none, as in the data
 set that gave the format its name. The framing text of Alpaca's own training prompt is left out: a chat template does

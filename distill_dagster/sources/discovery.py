@@ -69,7 +69,7 @@ def named(patterns: Iterable[str]) -> list[SourceFile]:
 
 
 def content_hash(source: SourceFile) -> str:
-    """Hex SHA-256 of the file's bytes as they are stored, or of a saved dataset's Arrow files: the shard's data version.
+    """Hex SHA-256 of the file's bytes as they are stored, of a saved dataset its Arrow files': the shard's version.
 
     Raises:
         DataError: the file cannot be read.

@@ -2,7 +2,8 @@
 
     with RawTables(out) as tables:
         tables.write(Reading(source, data, task))
-    tables.produced()       Produced("5f1c…", {"lines": 90, "rows": 88, "rejected": 2, "E005": 2}, {"tasks": {"nli": 88}, …})
+    tables.produced()
+    Produced("5f1c…", {"lines": 90, "rows": 88, "rejected": 2, "E005": 2}, {"tasks": {"nli": 88}, "with_reference": 0})
 
 The data version is `records.rows_hash` of all rows in their order, taken on the way.
 """
