@@ -19,6 +19,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -153,13 +154,15 @@ def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
 class TableWriter:
     """Rows as parquet under a schema, as they come; a context manager. An empty table is a valid file.
 
-    What is held back for a row group is at most `ROWS_PER_GROUP` rows, and fewer where they are long.
+    What is held back for a row group is at most `ROWS_PER_GROUP` rows, and fewer where they are long; one more group
+    may be under way, since groups are compressed and written by a thread.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
-        self._schema = schema
-        self._held: list[pa.Table] = []
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
+        self._held = [schema.empty_table()]
         self._size = 0  # bytes of what is held
         self.count = 0  # rows that were given
 
@@ -167,21 +170,25 @@ class TableWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and (self._held or self.count == 0):
-            self._write_group(pa.concat_tables([self._schema.empty_table(), *self._held]))
-        self._writer.close()
+        with self._writer, self._thread:
+            if kind is None and (len(self._held) > 1 or self.count == 0):
+                self._write_group()
+            if kind is None and self._under_way:
+                self._under_way.result()
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take rows; a row group is written when there are enough for it."""
-        table = pa.Table.from_pylist(list(rows), self._schema)
+        table = pa.Table.from_pylist(list(rows), self._writer.schema)
         self.count, self._size = self.count + len(rows), self._size + table.nbytes
         self._held.append(table)
         if sum(table.num_rows for table in self._held) >= ROWS_PER_GROUP or self._size > BYTES_PER_GROUP:
-            self._write_group(pa.concat_tables(self._held))
+            self._write_group()
 
-    def _write_group(self, table: pa.Table) -> None:
-        self._writer.write_table(table, ROWS_PER_GROUP)
-        self._held, self._size = [], 0
+    def _write_group(self) -> None:
+        if self._under_way:
+            self._under_way.result()
+        self._under_way = self._thread.submit(self._writer.write_table, pa.concat_tables(self._held), ROWS_PER_GROUP)
+        self._held, self._size = self._held[:1], 0
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:

@@ -105,7 +105,7 @@ def validation_of(
         return Validation([*discover(project.data), *discover_test(project.data)], project.data, project.task, compat)
     if task is None:
         raise ConfigError("FILES need a --task, such as --task nli: it decides how many turns a row may have")
-    return Validation(named(files), DataConfig(train=files, test=files, format=form), task, compat)
+    return Validation(named(files), DataConfig.model_validate({"train": files, "test": files, "format": form}), task, compat)
 
 
 def print_tables(validation: Validation, out: Console) -> None:

@@ -41,8 +41,8 @@ def decode(line: Line, limit: int) -> Decoded:
     return Decoded(line, row, "")
 
 
-def _is_exact(value: dict[str, Any] | list[Any]) -> bool:
-    """Whether no float in `value` can be a whole number that orjson could not hold."""
+def _is_exact(value: Any) -> bool:
+    """Whether no float in an object or list can be a whole number that orjson could not hold."""
     for inner in value.values() if type(value) is dict else value:
         kind = type(inner)
         if kind is str:

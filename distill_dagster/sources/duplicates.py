@@ -12,20 +12,15 @@ A row that is refused is not remembered: nothing is the duplicate of a row that 
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import orjson
+import xxhash
 
 from distill_dagster.errors import DataError
 
-DIGEST_BYTES = 16
-
-
-def digest(data: bytes) -> bytes:
-    """16 bytes that stand for `data`."""
-    return blake2b(data, digest_size=DIGEST_BYTES).digest()
+digest = xxhash.xxh3_128_digest  # 16 bytes that stand for some bytes, in a tenth of the time of a secure hash
 
 
 class DigestTable:

@@ -112,7 +112,10 @@ def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
         return False
     roles = []
     for message in draft.messages:
-        if type(message) is not dict or "role" not in message or not _is_text(message.get("content")):
+        if type(message) is not dict or "role" not in message:
+            return False
+        content = message.get("content")
+        if type(content) is not str or not content or content.isspace() or "\0" in content:  # _is_text, without a call
             return False
         roles.append(message["role"])
     return (
