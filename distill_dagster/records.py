@@ -176,11 +176,10 @@ class TableWriter:
             if kind is None and self._under_way:
                 self._under_way.result()
 
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, rows: pa.Table) -> None:
         """Take rows; a row group is written when there are enough for it."""
-        table = pa.Table.from_pylist(list(rows), self._writer.schema)
-        self.count, self._size = self.count + len(rows), self._size + table.nbytes
-        self._held.append(table)
+        self.count, self._size = self.count + rows.num_rows, self._size + rows.nbytes
+        self._held.append(rows)
         if sum(table.num_rows for table in self._held) >= ROWS_PER_GROUP or self._size > BYTES_PER_GROUP:
             self._write_group()
 
@@ -196,7 +195,7 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
     rows = iter(rows)
     with TableWriter(path, schema) as writer:
         while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
-            writer.write(batch)
+            writer.write(pa.Table.from_pylist(batch, schema))
     return writer.count
 
 

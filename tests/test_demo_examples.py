@@ -41,7 +41,12 @@ def demo(tmp_path_factory):
     data = config.data.model_copy(
         update={"train": [f"{folder}/train/*.jsonl"], "validation": [f"{folder}/validation.jsonl"]}
     )
-    rows = [row for source in discover(data) for batch in Reading(source, data, config.task) for row in batch.rows]
+    rows = [
+        row
+        for source in discover(data)
+        for batch in Reading(source, data, config.task)
+        for row in batch.rows.to_pylist()
+    ]
     texts = [t for row in rows for t in (*(m["content"] for m in row["messages"]), *row["reference"])]
     return config, rows, train_tokenizer(texts, config.teacher.model.vocab_size)
 

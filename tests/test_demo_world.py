@@ -100,7 +100,7 @@ def test_one_task_alone_and_a_reader_that_accepts_every_row(tmp_path, task):
         require_system=True,
     )
     readings = [Reading(source, data, "classification") for source in [*discover(data), *discover_test(data)]]
-    rows = [row for reading in readings for batch in reading for row in batch.rows]
+    rows = [row for reading in readings for batch in reading for row in batch.rows.to_pylist()]
     assert [reading.counts["rejected"] for reading in readings] == [0, 0, 0, 0]
     assert Counter(row["split"] for row in rows) == {"train": 60, "validation": 8, "test": 12}
     assert {row["task"] for row in rows} == {task}

@@ -46,7 +46,7 @@ def judge(tmp_path, rows, task="qa", **options):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     reading = Reading(SourceFile("rows", "test", str(path)), DataConfig(train="x", test="x", **options), task)
     batches = list(reading)
-    rows = [row for batch in batches for row in batch.rows]
+    rows = [row for batch in batches for row in batch.rows.to_pylist()]
     return reading, rows, [reject for batch in batches for reject in batch.rejects]
 
 

@@ -51,7 +51,7 @@ def put(client, key, body):
 
 def counts(source, data):
     reading = Reading(source, data, "qa")
-    return [row["messages"][0]["content"] for batch in reading for row in batch.rows], reading.counts
+    return [row["messages"][0]["content"] for batch in reading for row in batch.rows.to_pylist()], reading.counts
 
 
 def test_files_of_every_kind_are_read_over_s3(bucket, tmp_path):

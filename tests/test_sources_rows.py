@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources import json_list, opening
+from distill_dagster.sources.decoding import decode
 from distill_dagster.sources.discovery import SourceFile, content_hash, discover
 from distill_dagster.sources.rows import read_rows
 from distill_dagster.sources.verdicts import Reading
@@ -22,6 +23,10 @@ ROWS = [
     {"messages": [{"role": "user", "content": f'q {n} \u2028 "quoted" \\ [{{,'}], "id": f"row-{n}", "score": n / 4}
     for n in range(700)
 ]
+
+
+def decoded(url, limit):
+    return (decode(line, limit) for line in read_rows(url, limit))
 
 
 def jsonl(rows=ROWS, ensure_ascii=False):
@@ -51,7 +56,7 @@ KINDS = ["jsonl", "jsonl.gz", "jsonl.zst", "json", "parquet", "saved"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_file_gives_the_same_rows(tmp_path, kind):
-    found = list(read_rows(str(write(tmp_path, kind)), 1_000_000))
+    found = list(decoded(str(write(tmp_path, kind)), 1_000_000))
     assert [item.row for item in found] == ROWS
     assert [item.line.number for item in found] == list(range(1, 701))
 
@@ -60,7 +65,7 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path, kind):
 def test_a_row_over_the_limit_is_one_reject(tmp_path, kind):
     path = write(tmp_path, kind)
     limit = max(len(json.dumps(row, ensure_ascii=False).encode()) for row in ROWS[:10])
-    found = list(read_rows(str(path), limit - 20))
+    found = list(decoded(str(path), limit - 20))
     assert len(found) == 700
     assert all(item.row is None and "max_row_bytes" in item.problem for item in found[-100:])
 
@@ -71,7 +76,7 @@ def test_a_torn_file_is_an_error(tmp_path, kind):
     torn = sorted(path.glob("*.arrow"))[-1] if kind == "saved" else path
     torn.write_bytes(torn.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"cannot be read to its end|breaks off"):
-        list(read_rows(str(path), 1_000_000))
+        list(decoded(str(path), 1_000_000))
 
 
 @pytest.mark.parametrize("kind", ["jsonl.gz", "jsonl.zst", "parquet"])
@@ -79,13 +84,13 @@ def test_a_file_that_is_not_what_its_name_says_is_an_error(tmp_path, kind):
     path = tmp_path / f"rows.{kind}"
     path.write_bytes(b"plain text, no more\n" * 20)
     with pytest.raises(DataError, match="cannot be read to its end"):
-        list(read_rows(str(path), 1_000_000))
+        list(decoded(str(path), 1_000_000))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_file_is_an_error(tmp_path, kind):
     with pytest.raises(DataError, match="is not there"):
-        list(read_rows(str(tmp_path / f"gone.{kind}"), 1000))
+        list(decoded(str(tmp_path / f"gone.{kind}"), 1000))
 
 
 # .json
@@ -94,9 +99,7 @@ def test_a_missing_file_is_an_error(tmp_path, kind):
 def listed(tmp_path, text):
     path = tmp_path / "a.json"
     path.write_bytes(text)
-    return [
-        (item.line.number, item.row if item.row is not None else item.problem) for item in read_rows(str(path), 1000)
-    ]
+    return [(item.line.number, item.row if item.row is not None else item.problem) for item in decoded(str(path), 1000)]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,7 @@ def test_any_list_in_any_pieces(tmp_path_factory, values, chunk, indent):
 def table_of(tmp_path, columns, schema=None):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table(columns, schema=schema), path)
-    return [item.row for item in read_rows(str(path), 10_000)]
+    return [item.row for item in decoded(str(path), 10_000)]
 
 
 def test_what_is_null_in_a_table_is_not_there(tmp_path):
@@ -204,7 +207,7 @@ def test_a_saved_dataset_is_one_shard_whose_version_follows_its_rows(tmp_path):
     data.select([3, 1]).save_to_disk(str(tmp_path / "again"))
     again = SourceFile("train-part", "train", str(tmp_path / "again"))
     assert content_hash(again) != before
-    assert [item.row["id"] for item in read_rows(again.url, 1000)] == ["row-3", "row-1"]
+    assert [item.row["id"] for item in decoded(again.url, 1000)] == ["row-3", "row-1"]
 
 
 def test_a_folder_of_splits_asks_for_one_of_them(tmp_path):
@@ -213,7 +216,7 @@ def test_a_folder_of_splits_asks_for_one_of_them(tmp_path):
     with pytest.raises(DataError, match="2 splits; name one of test, train"):
         discover(DataConfig(train=f"{tmp_path}/both", test="x"))
     (source,) = discover(DataConfig(train=f"{tmp_path}/both/train", test="x"))
-    assert len(list(read_rows(source.url, 1000))) == 2
+    assert len(list(decoded(source.url, 1000))) == 2
 
 
 def test_a_plain_folder_says_how_its_files_are_named(tmp_path):

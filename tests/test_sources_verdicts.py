@@ -32,7 +32,7 @@ class Shard:
     def __init__(self, *arguments):
         reading = Reading(*arguments)
         batches = list(reading)
-        self.rows = [row for batch in batches for row in batch.rows]
+        self.rows = [row for batch in batches for row in batch.rows.to_pylist()]
         self.rejects = [reject for batch in batches for reject in batch.rejects]
         self.counts = reading.counts
 

@@ -20,9 +20,10 @@ from distill_dagster.config import DataConfig, FormatName, TaskName
 from distill_dagster.config_file import load_config
 from distill_dagster.errors import ConfigError, DataError
 from distill_dagster.sources import azure
-from distill_dagster.sources.decoding import Decoded
+from distill_dagster.sources.decoding import Decoded, decode
 from distill_dagster.sources.discovery import SourceFile, discover, discover_test, named
 from distill_dagster.sources.raw_rows import make_reject, said
+from distill_dagster.sources.rules import Finding
 from distill_dagster.sources.verdicts import Reading
 
 SHOWN = 50  # rows of the printed table; --json has them all
@@ -48,11 +49,14 @@ class Validation:
             try:
                 for batch in reading:
                     ours = {reject["line"]: reject for reject in batch.rejects}
-                    for item in batch.source:
-                        found = azure.judge_record(item, self.task) if self.compat else []
+                    if not self.compat:
+                        yield from ({"file": source.url, **reject} for reject in batch.rejects)
+                        continue
+                    for item in (decode(line, self.data.max_row_bytes) for line in batch.lines):
+                        found = azure.judge_record(item, self.task)
                         refused_by_azure += bool(found)
                         if found or item.line.number in ours:
-                            yield self._verdict(source, item, ours.get(item.line.number), found)
+                            yield _both(source, item, ours.get(item.line.number), found)
             except DataError as e:
                 verdict["error"] = str(e)
             verdict |= reading.counts
@@ -61,24 +65,23 @@ class Validation:
                 verdict |= {"refused_by_azure": refused_by_azure, "azure_message": said(whole)}
             self.files.append(verdict)
 
-    def _verdict(
-        self, source: SourceFile, item: Decoded, ours: Verdict | None, found: list[tuple[str, str]]
-    ) -> Verdict:
-        verdict = {"file": source.url, **(ours or make_reject(item, source.key, found))}
-        if self.compat:
-            verdict |= {
-                "ours": "refuses" if ours else "accepts",
-                "azure": "refuses" if found else "accepts",
-                "azure_message": said(found),
-            }
-        return verdict
-
     @property
     def refused(self) -> bool:
         """Whether anything was refused, by us or, where it was asked, by Azure."""
         return any(
             f["error"] or f["rejected"] or f.get("refused_by_azure") or f.get("azure_message") for f in self.files
         )
+
+
+def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[Finding]) -> Verdict:
+    """The verdict on a row that one of the two refuses, or both do."""
+    return {
+        "file": source.url,
+        **(ours or make_reject(item, source.key, found)),
+        "ours": "refuses" if ours else "accepts",
+        "azure": "refuses" if found else "accepts",
+        "azure_message": said(found),
+    }
 
 
 def write_json(validation: Validation, stream: TextIO) -> None:
@@ -105,7 +108,9 @@ def validation_of(
         return Validation([*discover(project.data), *discover_test(project.data)], project.data, project.task, compat)
     if task is None:
         raise ConfigError("FILES need a --task, such as --task nli: it decides how many turns a row may have")
-    return Validation(named(files), DataConfig.model_validate({"train": files, "test": files, "format": form}), task, compat)
+    return Validation(
+        named(files), DataConfig.model_validate({"train": files, "test": files, "format": form}), task, compat
+    )
 
 
 def print_tables(validation: Validation, out: Console) -> None:

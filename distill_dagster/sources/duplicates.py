@@ -12,15 +12,34 @@ A row that is refused is not remembered: nothing is the duplicate of a row that 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import xxhash
 
 from distill_dagster.errors import DataError
 
 digest = xxhash.xxh3_128_digest  # 16 bytes that stand for some bytes, in a tenth of the time of a secure hash
+
+
+def content_digest(row: dict[str, Any]) -> bytes:
+    """The digest of what makes a raw row this row: its task, messages and reference."""
+    return digest(orjson.dumps([row["task"], row["messages"], row["reference"]], option=orjson.OPT_SORT_KEYS))
+
+
+class Columns(Protocol):
+    """Of a batch's n rows, what duplicates are told by; judging.Judged is one."""
+
+    @property
+    def table(self) -> pa.Table: ...  # with row_id and source_line
+    @property
+    def contents(self) -> list[bytes]: ...
+    @property
+    def ids(self) -> list[bytes]: ...
+    @property
+    def given(self) -> list[bool]: ...
 
 
 class DigestTable:
@@ -70,22 +89,19 @@ class Seen:
     def __init__(self) -> None:
         self._contents, self._ids = DigestTable(), DigestTable()
 
-    def problems(self, rows: Sequence[dict[str, Any]], given: Sequence[bool]) -> list[str]:
-        """What is wrong with each of the next rows, "" where nothing is; `given`: the row brought its own id."""
-        contents = [
-            digest(orjson.dumps([r["task"], r["messages"], r["reference"]], option=orjson.OPT_SORT_KEYS)) for r in rows
-        ]
-        ids = [digest(r["row_id"].encode()) for r in rows]
-        same_content, same_id = self._contents.find(contents).tolist(), self._ids.find(ids).tolist()
+    def problems(self, judged: Columns) -> dict[int, str]:
+        """Position in the next batch -> what is wrong with the row there; the others are remembered."""
+        lines = judged.table["source_line"].to_pylist()
+        same_content, same_id = self._contents.find(judged.contents).tolist(), self._ids.find(judged.ids).tolist()
         new_contents: dict[bytes, int] = {}
         new_ids: dict[bytes, int] = {}
-        found = []
-        for n, row in enumerate(rows):
-            content, row_id = contents[n], ids[n]
+        found = {}
+        for n, (content, row_id) in enumerate(zip(judged.contents, judged.ids, strict=True)):
             like, named = same_content[n] or new_contents.get(content), same_id[n] or new_ids.get(row_id)
-            if not like and not named:
-                new_contents[content] = new_ids[row_id] = row["source_line"]
-            found.append(_problem(row["row_id"], given[n], like, named) if like or named else "")
+            if like or named:
+                found[n] = _problem(judged.table["row_id"][n].as_py(), judged.given[n], like, named)
+            else:
+                new_contents[content] = new_ids[row_id] = lines[n]
         self._contents.add(list(new_contents), list(new_contents.values()))
         self._ids.add(list(new_ids), list(new_ids.values()))
         return found
@@ -97,23 +113,19 @@ class IdsOfFiles:
     def __init__(self) -> None:
         self._table, self._shards = DigestTable(), []
 
-    def require_new(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Remember the ids of a batch of one file's rows.
+    def require_new(self, row_ids: Sequence[str], shard: str) -> None:
+        """Remember the ids of some rows of one file.
 
         Raises:
             DataError: an earlier file has a row of that id.
         """
-        if not rows:
-            return
-        if rows[0]["shard"] not in self._shards:
-            self._shards.append(rows[0]["shard"])
-        ids = [digest(row["row_id"].encode()) for row in rows]
-        for row, known in zip(rows, self._table.find(ids).tolist(), strict=True):
+        if shard not in self._shards:
+            self._shards.append(shard)
+        ids = [digest(row_id.encode()) for row_id in row_ids]
+        for row_id, known in zip(row_ids, self._table.find(ids).tolist(), strict=True):
             if known:
                 other = self._shards[known - 1]
-                raise DataError(
-                    f"row id {row['row_id']!r} is in {other} and in {row['shard']}; give the two rows different ids"
-                )
+                raise DataError(f"row id {row_id!r} is in {other} and in {shard}; give the two rows different ids")
         self._table.add(ids, [len(self._shards)] * len(ids))
 
 

@@ -14,7 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from distill_dagster import files, records
 from distill_dagster.sources.duplicates import IdsOfFiles
@@ -48,21 +49,15 @@ class RawTables:
         """
         for batch in reading:
             if ids is not None:
-                ids.require_new(batch.rows)
+                ids.require_new(batch.rows["row_id"].to_pylist(), reading.source.key)
             self._rows.write(batch.rows)
-            self._rejects.write(batch.rejects)
-            self._hash.update(hashed_bytes(batch.rows))
-            self._tasks.update(row["task"] for row in batch.rows)
-            self._with_reference += sum(bool(row["reference"]) for row in batch.rows)
+            self._rejects.write(pa.Table.from_pylist(batch.rejects, records.REJECT))
+            self._hash.update(batch.hashed)
+            self._tasks.update(batch.rows["task"].to_pylist())
+            self._with_reference += pc.sum(pc.greater(pc.list_value_length(batch.rows["reference"]), 0)).as_py() or 0
         self._counts.update(reading.counts)
 
     def produced(self) -> Produced:
         """Data version, counts, rows by task, and how many rows carry a gold answer."""
         facts = {"tasks": dict(self._tasks.most_common()), "with_reference": self._with_reference}
         return Produced(self._hash.hexdigest(), dict(self._counts), facts)
-
-
-def hashed_bytes(rows: list[dict[str, Any]]) -> bytes:
-    """What `records.rows_hash` hashes of raw rows; of text and small integers, orjson writes what json writes."""
-    option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return b"".join([orjson.dumps(row, option=option) for row in rows])

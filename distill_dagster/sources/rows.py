@@ -1,4 +1,4 @@
-"""The one seam between files and verdicts: whatever a file is, it comes out as numbered objects or problems.
+"""The one seam between files and verdicts: whatever a file is, it comes out as the numbered JSON text of its rows.
 
 a.jsonl, a.jsonl.gz, a.jsonl.zst     lines.py            numbered by line
 a.json                               json_list.py        numbered by element
@@ -10,16 +10,15 @@ import re
 from collections.abc import Iterator
 
 from distill_dagster.sources.columnar import read_parquet, read_saved_dataset
-from distill_dagster.sources.decoding import Decoded, decode
 from distill_dagster.sources.json_list import read_json_list
-from distill_dagster.sources.lines import read_lines
+from distill_dagster.sources.lines import Line, read_lines
 
 ENDING = re.compile(r"\.(jsonl(?:\.gz|\.zst)?|json|parquet)$")
 ENDINGS = ".jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet"
 READERS = {"json": read_json_list, "parquet": read_parquet}
 
 
-def read_rows(url: str, max_row_bytes: int) -> Iterator[Decoded]:
+def read_rows(url: str, max_row_bytes: int) -> Iterator[Line]:
     """Every row of a file or of a saved dataset's folder; blank lines are none.
 
     Raises:
@@ -27,5 +26,4 @@ def read_rows(url: str, max_row_bytes: int) -> Iterator[Decoded]:
     """
     ending = ENDING.search(url.rstrip("/"))
     read = read_saved_dataset if ending is None else READERS.get(ending[1], read_lines)
-    for line in read(url, max_row_bytes):
-        yield decode(line, max_row_bytes)
+    return read(url, max_row_bytes)

@@ -8,24 +8,25 @@ is kept of rows that are done with is their digests (duplicates.py) and the coun
 file beyond 48 bytes a row.
 """
 
-import contextlib
-import gc
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from distill_dagster.config import DataConfig, TaskName
 from distill_dagster.errors import DataError
-from distill_dagster.sources.chat import Draft
-from distill_dagster.sources.decoding import Decoded
+from distill_dagster.sources.decoding import decode
 from distill_dagster.sources.discovery import SourceFile
 from distill_dagster.sources.duplicates import Seen
-from distill_dagster.sources.formats import FIRST_ROWS, detect, reader
-from distill_dagster.sources.raw_rows import make_raw_row, make_reject
+from distill_dagster.sources.formats import FIRST_ROWS, detect
+from distill_dagster.sources.helper import judge_all
+from distill_dagster.sources.judging import Judge, Judged
+from distill_dagster.sources.lines import Line
+from distill_dagster.sources.raw_rows import make_reject
 from distill_dagster.sources.rows import read_rows
-from distill_dagster.sources.rules import Finding, findings, is_flawless
 
 BATCH_ROWS = 2_000
 BATCH_BYTES = 1 << 24  # of JSON text: long rows make short batches
@@ -35,8 +36,9 @@ BATCH_BYTES = 1 << 24  # of JSON text: long rows make short batches
 class Batch:
     """Some rows of a file in their order, each of which is in `rows` or in `rejects`."""
 
-    source: list[Decoded]  # the rows as they were read
-    rows: list[dict[str, Any]]  # records.RAW
+    lines: list[Line]  # the rows as they were read
+    rows: pa.Table  # records.RAW
+    hashed: bytes  # what records.rows_hash hashes of the rows
     rejects: list[dict[str, Any]]  # records.REJECT
 
 
@@ -67,89 +69,60 @@ class Reading:
         }
 
     def __iter__(self) -> Iterator[Batch]:
-        decoded = read_rows(self.source.url, self.data.max_row_bytes)
-        head = list(itertools.islice(decoded, FIRST_ROWS))
+        limit = self.data.max_row_bytes
+        lines = read_rows(self.source.url, limit)
+        head = list(itertools.islice(lines, FIRST_ROWS))
         if self.form == "auto":
-            self.form = detect(d.row for d in head if d.row is not None)
-        read = reader(self.form)
-        batches = _batches(itertools.chain(head, decoded))
-        while True:
-            with uncollected():
-                items = next(batches, None)
-                batch = self._judge_batch(items, read) if items else None
-            if batch is None:
-                break
-            self._rows += len(batch.rows)
+            self.form = detect(row for line in head if (row := decode(line, limit).row) is not None)
+        judge = Judge(self.source, self.data, self.task, self.form)
+        for batch in itertools.starmap(
+            self._without_duplicates, judge_all(judge, _batches(itertools.chain(head, lines)))
+        ):
+            self._rows += batch.rows.num_rows
             self._codes.update(reject["code"] for reject in batch.rejects)
             self._first_reject = self._first_reject or next(iter(batch.rejects), None)
             yield batch
         if not self._rows:
             raise DataError(self._nothing_valid())
 
-    def _judge_batch(self, items: list[Decoded], read: Callable[[dict[str, Any]], Draft]) -> Batch:
-        """Every rule on every row, and E011 last, on those that are otherwise valid."""
-        rejects: list[dict[str, Any]] = []
-        valid: list[tuple[Decoded, dict[str, Any], bool]] = []
-        for item in items:
-            row, found, given = self._judge(item, read)
-            if row is None:
-                rejects.append(make_reject(item, self.source.key, found))
-            else:
-                valid.append((item, row, given))
-        problems = self._seen.problems([row for _, row, _ in valid], [given for _, _, given in valid])
-        rows = []
-        for (item, row, _), problem in zip(valid, problems, strict=True):
-            if problem:
-                rejects.append(make_reject(item, self.source.key, [("E011", problem)]))
-            else:
-                rows.append(row)
-        return Batch(items, rows, sorted(rejects, key=lambda reject: reject["line"]))
-
-    def _judge(
-        self, item: Decoded, read: Callable[[dict[str, Any]], Draft]
-    ) -> tuple[dict[str, Any] | None, list[Finding], bool]:
-        """The raw row of a line and whether it has an id of its own, or what is wrong with it."""
-        if item.row is None:
-            return None, [("E001", item.problem)], False
-        draft = read(item.row)
-        task = self.task if draft.task is None else draft.task
-        if not is_flawless(draft, task, self.data.require_system):
-            found = findings(draft, task, self.data.require_system)
-            if found:
-                return None, found, False
-        row = make_raw_row(draft, task, item.line.number, self.source, self.data)
-        return row, [], draft.identity is not None
+    def _without_duplicates(self, lines: list[Line], judged: Judged) -> Batch:
+        """E011 on the rows that are otherwise valid."""
+        problems = self._seen.problems(judged)
+        if not problems:
+            return Batch(lines, judged.table, b"".join(judged.hashed), judged.rejects)
+        kept = [n for n in range(judged.table.num_rows) if n not in problems]
+        numbers = judged.table["source_line"].to_pylist()
+        found = {numbers[n]: problem for n, problem in problems.items()}
+        repeated = [
+            make_reject(decode(line, self.data.max_row_bytes), self.source.key, [("E011", found[line.number])])
+            for line in lines
+            if line.number in found
+        ]
+        return Batch(
+            lines,
+            judged.table.take(pa.array(kept, pa.int64())),
+            b"".join(judged.hashed[n] for n in kept),
+            sorted([*judged.rejects, *repeated], key=lambda reject: reject["line"]),
+        )
 
     def _nothing_valid(self) -> str:
         """What to say of a file without a valid row."""
         url, first = self.source.url, self._first_reject
         if first is None:
             return f"{url} is empty; write rows into it, or leave it out"
-        by_code: Iterable[str] = (f"{code} {count:,}" for code, count in sorted(self._codes.items()))
+        by_code = ", ".join(f"{code} {count:,}" for code, count in sorted(self._codes.items()))
         return (
-            f"{url}: none of {self._codes.total():,} rows is valid, read as {self.form} ({', '.join(by_code)}); "
+            f"{url}: none of {self._codes.total():,} rows is valid, read as {self.form} ({by_code}); "
             f"line {first['line']}: {first['message']}"
         )
 
 
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Without Python's cycle collector, which finds no cycle among rows and takes a third of the time to look."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _batches(items: Iterator[Decoded]) -> Iterator[list[Decoded]]:
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
     """At most `BATCH_ROWS` rows at once, and fewer where they are long."""
     batch, size = [], 0
-    for item in items:
-        batch.append(item)
-        size += len(item.line.data or b"")
+    for line in lines:
+        batch.append(line)
+        size += len(line.data or b"")
         if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
             yield batch
             batch, size = [], 0
