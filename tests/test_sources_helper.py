@@ -50,14 +50,14 @@ def eager(monkeypatch):
         return True
 
     monkeypatch.setattr(helper.Helper, "is_up", wait)
-    monkeypatch.setattr(helper.Helper, "send", lambda self, value: (sent.append(value), send(self, value))[1])
+    monkeypatch.setattr(helper.Helper, "send", lambda self, batches: (sent.extend(batches), send(self, batches))[1])
     return sent, made
 
 
 def test_two_processes_make_what_one_makes(source, tmp_path, eager):
     sent, _ = eager
     two = produce(source, tmp_path)
-    assert sum(isinstance(value, list) for value in sent) == 30, "every other of 60 batches"
+    assert len(sent) == 40, "two of three batches, of 60"
     assert children() == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(helper, "LONG_FILE", 10**9)
@@ -81,7 +81,7 @@ def test_a_helper_that_is_killed_is_an_error_and_not_a_shorter_table(source, eag
     batches = iter(Reading(source, DataConfig(train="x", test="x"), "qa"))
     next(batches)
     os.kill(made[0]._process.pid, signal.SIGKILL)
-    with pytest.raises((RuntimeError, BrokenPipeError), match=r"ended with code -9|Broken pipe"):
+    with pytest.raises(RuntimeError, match="ended with code -9"):
         list(batches)
     assert children() == []
 

@@ -75,9 +75,8 @@ class Reading:
         if self.form == "auto":
             self.form = detect(row for line in head if (row := decode(line, limit).row) is not None)
         judge = Judge(self.source, self.data, self.task, self.form)
-        for batch in itertools.starmap(
-            self._without_duplicates, judge_all(judge, _batches(itertools.chain(head, lines)))
-        ):
+        for items, judged in judge_all(judge, _batches(itertools.chain(head, lines))):
+            batch = self._without_duplicates(items, judged)
             self._rows += batch.rows.num_rows
             self._codes.update(reject["code"] for reject in batch.rejects)
             self._first_reject = self._first_reject or next(iter(batch.rejects), None)
