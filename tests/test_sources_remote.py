@@ -75,15 +75,15 @@ def test_files_of_every_kind_are_read_over_s3(bucket, tmp_path):
 
 
 def test_an_object_that_was_replaced_is_read_and_hashed_whole(bucket):
-    data = DataConfig(train=f"s3://{BUCKET}/replaced.jsonl", test="x")
-    put(bucket, "replaced.jsonl", jsonl(rows(2)))
+    data = DataConfig(train=f"s3://{BUCKET}/replaced/*", test="x")
+    put(bucket, "replaced/a.jsonl", jsonl(rows(2)))
     (source,) = discover(data)
     before = content_hash(source)
     longer = jsonl(rows(5000))
-    put(bucket, "replaced.jsonl", longer)  # by another client: nobody told s3fs
+    put(bucket, "replaced/a.jsonl", longer)  # by another client: nobody told s3fs
     assert content_hash(source) == hashlib.sha256(longer).hexdigest() != before
     assert counts(source, data)[1]["lines"] == 5000
-    put(bucket, "replaced.jsonl", jsonl(rows(7)))
+    put(bucket, "replaced/a.jsonl", jsonl(rows(7)))
     assert counts(source, data)[1]["lines"] == 7
 
 

@@ -67,6 +67,7 @@ class Helper:
 
     def is_up(self) -> bool:
         """Whether it has come up; it is told then what to judge by."""
+        assert self._process.stdout is not None
         if not self._up and select.select([self._process.stdout], [], [], 0)[0]:
             self.receive()
             self._hand(self._judge)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from distill_dagster import files, records
 from distill_dagster.sources.duplicates import IdsOfFiles
@@ -54,7 +53,8 @@ class RawTables:
             self._rejects.write(pa.Table.from_pylist(batch.rejects, records.REJECT))
             self._hash.update(batch.hashed)
             self._tasks.update(batch.rows["task"].to_pylist())
-            self._with_reference += pc.sum(pc.greater(pc.list_value_length(batch.rows["reference"]), 0)).as_py() or 0
+            lengths = batch.rows["reference"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+            self._with_reference += int((lengths > 0).sum())
         self._counts.update(reading.counts)
 
     def produced(self) -> Produced:

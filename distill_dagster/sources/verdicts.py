@@ -50,7 +50,8 @@ class Reading:
     """
 
     def __init__(self, source: SourceFile, data: DataConfig, task: TaskName) -> None:
-        self.source, self.data, self.task = source, data, task
+        self.source, self.data = source, data
+        self.task: TaskName = task
         self.form = data.format
         self._seen = Seen()
         self._rows = 0
