@@ -1,8 +1,8 @@
 """A source file's bytes, on this machine or behind any fsspec URL: as they are now, and to their end.
 
 An object store's filesystem remembers the sizes it has listed; a file that was replaced by a longer one since would be
-read up to its old size, or not at all. What is remembered is therefore forgotten before a file is opened. Every store has errors of
-its own, so whatever goes wrong while opening or reading becomes a DataError that names the file.
+read up to its old size, or not at all. What is remembered is therefore forgotten before a file is opened. Every store
+has errors of its own, so whatever goes wrong while opening or reading becomes a DataError that names the file.
 """
 
 import contextlib
