@@ -21,7 +21,8 @@ from distill_dagster.config_file import check_config
 from distill_dagster.quality import labels
 from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.requests import ROLES
-from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
+from distill_dagster.sources.discovery import SourceFile, discover, discover_test
+from distill_dagster.sources.versions import SourceVersions
 from distill_dagster.storage import Store
 
 Inputs = dict[str, Any]
@@ -56,6 +57,10 @@ class Project:
     def sources(self) -> dict[str, SourceFile]:
         """Shard key -> source file, of every training and validation file that is there now."""
         return {source.key: source for source in discover(self.config.data)}
+
+    def source_versions(self, sources: list[SourceFile]) -> dict[str, str]:
+        """Key -> content hash of source files, read only where they changed since they were last looked at."""
+        return SourceVersions(Path(self.config.store) / "source_versions.json").of(sources)
 
     @property
     def responses(self) -> Path:
@@ -100,11 +105,11 @@ def _version(project: Project, asset: str, shard: str | None) -> str | dict[str,
 
 def _source(project: Project, shard: str | None) -> Inputs:
     source = project.sources()[shard or ""]
-    return {"source": content_hash(source), "split": source.split}
+    return {"source": project.source_versions([source])[source.key], "split": source.split}
 
 
 def _test_files(project: Project, _: str | None) -> Inputs:
-    return {"sources": {source.key: content_hash(source) for source in discover_test(project.config.data)}}
+    return {"sources": project.source_versions(discover_test(project.config.data))}
 
 
 def _teacher_reads(project: Project, _: str | None) -> Inputs:
