@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.automation import rerun_when_inputs_change
+from assets.partitions import shard_list
 from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
@@ -26,7 +27,7 @@ def _describe(manifest: Manifest) -> Metadata:
 
 
 @dg.asset(
-    deps=[raw_dataset, teacher_outputs, eval_dataset],
+    deps=[shard_list, raw_dataset, teacher_outputs, eval_dataset],
     group_name="dataset",
     kinds={"parquet"},
     automation_condition=rerun_when_inputs_change(),

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from assets.automation import rerun_when_inputs_change
 from assets.dataset import validated_synthetic_set
+from assets.partitions import shard_list
 from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import raw_dataset
 from assets.teacher import describe_model, raw_files, teacher_model
@@ -33,7 +34,7 @@ class TrainingOverrides(dg.Config):
 
 
 @dg.asset(
-    deps=[raw_dataset, teacher_model],
+    deps=[shard_list, raw_dataset, teacher_model],
     group_name="student",
     kinds={"huggingface", "pytorch"},
     automation_condition=rerun_when_inputs_change(),

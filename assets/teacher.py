@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.automation import rerun_when_inputs_change
-from assets.partitions import shards
+from assets.partitions import shard_list, shards
 from assets.previews import schema_of, table_preview, usage_of
 from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
@@ -55,7 +55,7 @@ def describe_model(manifest: Manifest) -> Metadata:
 
 
 @dg.asset(
-    deps=[raw_dataset, eval_dataset],
+    deps=[shard_list, raw_dataset, eval_dataset],
     group_name="teacher",
     kinds={"huggingface", "pytorch"},
     pool="gpu_teacher",

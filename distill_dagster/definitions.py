@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
 from assets.automation import automation_sensors  # noqa: E402
-from assets.partitions import raw_shards  # noqa: E402
+from assets.partitions import OBSERVED  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
 from distill_dagster.lineage import settings_version, stages_of  # noqa: E402
@@ -58,7 +58,7 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     def of_this_project(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(owners=config.owners, code_version=versions.get(spec.key.to_user_string()))
 
-    assets = dg.map_asset_specs(of_this_project, [raw_shards, *made])
+    assets = dg.map_asset_specs(of_this_project, [*OBSERVED, *made])
     return dg.Definitions(
         assets=assets,
         asset_checks=dg.load_asset_checks_from_modules(modules),

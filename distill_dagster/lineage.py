@@ -58,6 +58,10 @@ class Project:
         """Shard key -> source file, of every training and validation file that is there now."""
         return {source.key: source for source in discover(self.config.data)}
 
+    def test_sources(self) -> list[SourceFile]:
+        """Every held-out file that is there now."""
+        return discover_test(self.config.data)
+
     def source_versions(self, sources: list[SourceFile]) -> dict[str, str]:
         """Key -> content hash of source files, read only where they changed since they were last looked at."""
         return SourceVersions(Path(self.config.store) / "source_versions.json").of(sources)
@@ -109,7 +113,7 @@ def _source(project: Project, shard: str | None) -> Inputs:
 
 
 def _test_files(project: Project, _: str | None) -> Inputs:
-    return {"sources": project.source_versions(discover_test(project.config.data))}
+    return {"sources": project.source_versions(project.test_sources())}
 
 
 def _teacher_reads(project: Project, _: str | None) -> Inputs:
