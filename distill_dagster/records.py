@@ -144,6 +144,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    """`text` with U+FFFD for each half of a surrogate pair, which a model can write and no table can hold."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def sha256(text: str | bytes) -> str:
     """Hex SHA-256 of a text (as UTF-8) or of bytes."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).hexdigest()
@@ -169,17 +174,28 @@ def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
-    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file."""
+    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            return _write_batches(writer, rows, schema)
+    except OSError as e:
+        raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
+
+
+def _write_batches(writer: pq.ParquetWriter, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
     count = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        batch: list[Mapping[str, Any]] = []
-        for row in rows:
-            batch.append(row)
-            if len(batch) == ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                count, batch = count + len(batch), []
-        if batch or count == 0:
+    batch: list[Mapping[str, Any]] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == ROWS_PER_GROUP:
             writer.write_table(pa.Table.from_pylist(batch, schema))
+            count, batch = count + len(batch), []
+    if batch or count == 0:
+        writer.write_table(pa.Table.from_pylist(batch, schema))
     return count + len(batch)
 
 

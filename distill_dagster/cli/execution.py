@@ -18,6 +18,7 @@ import dagster as dg
 from assets.partitions import observe
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_definitions
+from distill_dagster.errors import DataError
 from distill_dagster.lineage import STAGES, Project, is_fresh
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.requests import ROLES
@@ -42,9 +43,12 @@ def dagster_home(config: DistillConfig) -> Path:
     if chosen := os.environ.get("DAGSTER_HOME"):
         return Path(chosen).resolve()  # the user's own; its settings are theirs
     home = Path(config.store) / ".dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
-        shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
+            shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
+    except OSError as e:
+        raise DataError(f"the store {config.store} cannot be written ({e}): choose another `store:`") from e
     return home.resolve()
 
 

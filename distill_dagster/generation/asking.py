@@ -89,8 +89,7 @@ class Asker:
         replies = self.responses.find(distinct)
         self.tally.reused += len(replies)
         self.advance(sum(self._times[key] for key in replies))
-        if gate is not None and gate.is_needed(teacher, asked=len(distinct) - len(replies)):
-            tried = gate.choose(list(distinct))
+        if gate is not None and (tried := gate.choose(teacher, list(distinct), replies)):
             self._ask(teacher, [distinct[key] for key in tried if key not in replies], replies)
             gate.judge(teacher, {key: replies[key] for key in tried})
         self._ask(teacher, [question for key, question in distinct.items() if key not in replies], replies)
@@ -103,7 +102,8 @@ class Asker:
 
         def record(reply: Reply) -> None:
             now = datetime.now(UTC).isoformat()
-            entry = {**asdict(reply), "teacher": teacher.name, "teacher_revision": teacher.revision, "created_at": now}
+            said = {name: records.storable(v) if isinstance(v, str) else v for name, v in asdict(reply).items()}
+            entry = {**said, "teacher": teacher.name, "teacher_revision": teacher.revision, "created_at": now}
             self.journal.append(entry)
             replies[reply.request_hash] = entry
             self._count(reply)

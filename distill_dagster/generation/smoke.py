@@ -8,7 +8,7 @@ What passed is remembered by teacher, sampling parameters and prompt; a change o
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,14 @@ class SmokeGate:
         """The gate for these requests."""
         return replace(self, row_of=row_of)
 
-    def is_needed(self, teacher: Teacher, asked: int) -> bool:
-        """Whether more is to be asked than the gate itself would, of a teacher that has not passed."""
-        return self.config.rows > 0 and asked > self.config.rows and not self._passed(teacher).exists()
-
-    def choose(self, hashes: Sequence[str]) -> list[str]:
-        """Requests spread evenly over all; the same ones each time."""
+    def choose(self, teacher: Teacher, hashes: Sequence[str], answered: Container[str]) -> list[str]:
+        """The requests to try first, spread evenly over all: the same ones each time, so that a run that was stopped
+        here stops again. None where the teacher has passed, or where nothing else would be asked.
+        """
         count = min(self.config.rows, len(hashes))
-        return [hashes[i * len(hashes) // count] for i in range(count)]
+        tried = [hashes[i * len(hashes) // count] for i in range(count)]
+        others = any(key not in answered for key in set(hashes).difference(tried))
+        return tried if others and not self._passed(teacher).exists() else []
 
     def judge(self, teacher: Teacher, replies: Mapping[str, Mapping[str, Any]]) -> None:
         """Remember that the teacher passed.
