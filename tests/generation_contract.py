@@ -22,26 +22,13 @@ from distill_dagster.config import EndpointConfig, GenerationConfig, SmokeConfig
 from distill_dagster.generation.shard import generate_shard
 from distill_dagster.requests import Faculty, GenerateRequest, ModelRef
 from distill_dagster.teachers.faculty import endpoint_ref
-from tests.fault_server import FaultServer, answer_to
+from tests.fault_server import answer_to
 from tests.models_tiny import raw_row, write_rows
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.generation_contract", "openai", "aiohttp", "distill_dagster.teachers.api"])
-STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.truncate"}  # audit events that change what is on disk
+STEPS = {"open", "os.mkdir", "os.rename", "os.remove"}  # audit events that change what is on disk
 CONCURRENCY = 4
-
-
-@pytest.fixture(scope="session")
-def running():
-    with FaultServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running):
-    """The server, with the usual script and nothing counted."""
-    running.script()
-    return running
 
 
 def at(server, **changes) -> ModelRef:
