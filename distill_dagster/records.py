@@ -207,9 +207,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | No
     """
     try:
         names = list(columns) if columns else None
-        with pq.ParquetFile(path) as table:  # pq.read_table loads pandas
-            if limit is None:
-                return table.read(names).to_pylist()
+        if limit is None:
+            return pq.read_table(path, columns=names).to_pylist()
+        with pq.ParquetFile(path) as table:
             return next(table.iter_batches(limit, columns=names), pa.RecordBatch.from_pylist([])).to_pylist()
     except (pa.ArrowInvalid, OSError) as e:
         raise DataError(

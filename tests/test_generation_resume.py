@@ -133,7 +133,7 @@ def test_the_worker_as_a_command_is_killed_and_resumed_and_never_loads_torch(tmp
         assert process.wait() == -9
     loaded = {line.split("|")[-1].strip() for line in (tmp_path / "imports").read_text().splitlines()}
     assert "openai" in loaded
-    assert not loaded & {"torch", "transformers", "pandas", "scipy", "datasets", "dagster"}
+    assert not loaded & {"torch", "transformers", "scipy", "datasets", "dagster"}
     is_whole(request, server, rows, expected, extra=CONCURRENCY)
 
 

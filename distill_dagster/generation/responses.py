@@ -175,8 +175,7 @@ def _mean_tokens(paths: Iterable[Path], teacher: str, revision: str) -> float | 
 
 def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as table:  # pq.read_table loads pandas
-            return table.read(columns)
+        return pq.read_table(path, columns=columns)
     except (pa.ArrowInvalid, OSError) as e:
         raise _damaged(path, e) from e
 
