@@ -151,7 +151,7 @@ def _generate_in_child(request: str, kill_at: int | None) -> None:
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str):
     """A disk of so many bytes in a folder; skips where this user may not mount one. Yields `remount(options)`."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     mounted = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if not sys.platform.startswith("linux") or subprocess.run(mounted, capture_output=True).returncode:
         pytest.skip("a small disk can be mounted by root only")
