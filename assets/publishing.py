@@ -33,18 +33,22 @@ def publish(
     project: Project,
     make: Callable[[Path, Path], Produced],
     describe: Callable[[Manifest], Metadata],
+    is_final: Callable[[Manifest], bool] = lambda _: True,
 ) -> dg.MaterializeResult:
-    """Publish the asset that is being materialized; `describe` says what people read about it in the UI."""
+    """Publish the asset that is being materialized; `describe` says what people read about it in the UI.
+
+    Where the inputs are unchanged it is made again only if `is_final` says that it would come out better.
+    """
     name = context.asset_key.to_user_string()
     shard = context.partition_key if context.has_partition_key else None
     with explained():
         inputs = inputs_of(project, name, shard)
         wanted = fingerprint(inputs)
         before = project.store.find(name, shard)
-        fresh = before is not None and before.fingerprint == wanted
+        fresh = before is not None and before.fingerprint == wanted and is_final(before)
         if before and fresh:
             context.log.info(f"nothing to do: {before.folder} was made from these inputs on {before.created_at}")
-        manifest = project.store.publish(name, shard, fingerprint=wanted, inputs=inputs, make=make)
+        manifest = project.store.publish(name, shard, fingerprint=wanted, inputs=inputs, make=make, is_final=is_final)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.data_version),
             metadata={

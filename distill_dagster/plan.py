@@ -189,7 +189,7 @@ def _plan_shard(
         return plan
     estimate = _Estimate(plan, faculty, responses, asked, teacher.generation.max_new_tokens, rules)
     if faculty.judge is not None:
-        rules.append("the judge is not counted: at most one short request a row, about what the teachers will have said")
+        rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
     generation = teacher.generation
     own = [(weight, open_teacher(ref, generation, "cpu")) for weight, ref in faculty.teachers]
     panel = Panel(own, [open_teacher(ref, generation, "cpu") for ref in faculty.panel], generation.samples)

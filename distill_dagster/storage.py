@@ -114,7 +114,9 @@ def _room_for(root: Path) -> Iterator[None]:
         yield
     except OSError as e:
         if e.errno in FULL:
-            raise DataError(f"the store {root} is full ({e}): make room and run again; nothing is half-published") from e
+            raise DataError(
+                f"the store {root} is full ({e}): make room and run again; nothing is half-published"
+            ) from e
         if e.errno in CLOSED and (e.filename is None or Path(os.fsdecode(e.filename)).is_relative_to(root)):
             raise DataError(f"the store {root} cannot be written ({e}): choose another `store:`") from e
         raise
@@ -187,18 +189,20 @@ class Store:
         fingerprint: str,
         inputs: dict[str, Any],
         make: Callable[[Path, Path], Produced],
+        is_final: Callable[[Manifest], bool] = lambda _: True,
     ) -> Manifest:
         """Let `make(out, work)` fill the scratch folder `out`, then publish it as the artefact's current version.
 
         `work` may hold what lets a killed `make` resume; it is kept for this fingerprint alone, until published.
         One writer an artefact at a time; a second one waits, and finds the first one's work done.
+        What is there already of this fingerprint is made again where `is_final` says that it would come out better.
 
         Raises:
             DataError: the disk is full, or the store cannot be written; what was published before still is.
         """
         with _room_for(self.root), self._writing(asset, shard) as folder:
             done = self.find(asset, shard)
-            if done is not None and done.fingerprint == fingerprint:
+            if done is not None and done.fingerprint == fingerprint and is_final(done):
                 return done
             scratch = folder / f".scratch-{uuid.uuid4().hex[:8]}"
             scratch.mkdir()

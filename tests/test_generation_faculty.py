@@ -65,7 +65,10 @@ def answers_in_turn(texts):
 
 
 def one_at_a_time(faculty):
-    slow = [(w, r.model_copy(update={"endpoint": r.endpoint.model_copy(update={"concurrency": 1})})) for w, r in faculty.teachers]
+    slow = [
+        (w, r.model_copy(update={"endpoint": r.endpoint.model_copy(update={"concurrency": 1})}))
+        for w, r in faculty.teachers
+    ]
     return faculty.model_copy(update={"teachers": slow})
 
 
@@ -79,7 +82,9 @@ def sampled(folder, server, row, texts, **changes):
     server.script(rules=skips)
     faculty = changes.pop("faculty", panel_of(server))
     generation = SAMPLED.model_copy(update={"samples": len(texts)})
-    return generate(request_for(folder, server, [row], faculty=one_at_a_time(faculty), generation=generation, **changes))
+    return generate(
+        request_for(folder, server, [row], faculty=one_at_a_time(faculty), generation=generation, **changes)
+    )
 
 
 def test_the_majority_is_chosen_and_of_equals_the_first(tmp_path, server):
@@ -115,9 +120,7 @@ def test_an_answer_that_was_cut_off_is_not_chosen(tmp_path, server):
 
 
 def test_every_row_has_exactly_one_chosen_answer(tmp_path, server):
-    server.script(
-        choices=["#### 1", "#### 2", "none"], rules=[{"match": "<3>", "fault": "status", "status": 400}]
-    )
+    server.script(choices=["#### 1", "#### 2", "none"], rules=[{"match": "<3>", "fault": "status", "status": 400}])
     rows = asked_rows(12, task="math")
     faculty = panel_of(server, "second", "third")
     produced, table = generate(request_for(tmp_path, server, rows, faculty=faculty, choose="majority"))

@@ -1,6 +1,5 @@
 """Servers and disks that fail: nothing is lost, nothing is asked more often than it may be, and the counts add up."""
 
-from collections import Counter
 import contextlib
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distill_dagster.config import GenerationConfig, SmokeConfig
+from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import DataError, UserError
 from distill_dagster.requests import Faculty
 from distill_dagster.storage import Store
@@ -20,7 +19,6 @@ from tests.generation_contract import (
     finish,
     generate,
     is_right,
-    lasting,
     output_of,
     request_for,
     small_disk,
@@ -89,7 +87,11 @@ def test_counts_always_add_up(tmp_path_factory, server, kinds, turns, copies, sa
     faults = [{"match": f"<{n}>", **KINDS[kind], **({"times": 1} if once else {})} for n, kind in enumerate(kinds)]
     server.script(rules=faults)
     rows = [asked_row(n, f"row-{n}-{copy}") for n in range(len(kinds)) for copy in range(copies)]
-    talk = [m for t in range(turns) for m in ({"role": "user", "content": f"say <{t}>"}, {"role": "assistant", "content": "-"})]
+    talk = [
+        m
+        for t in range(turns)
+        for m in ({"role": "user", "content": f"say <{t}>"}, {"role": "assistant", "content": "-"})
+    ]
     rows.append(raw_row("talk", talk, [], task="conversation"))
     generation = GenerationConfig(max_new_tokens=16, temperature=temperature, samples=samples)
     folder = tmp_path_factory.mktemp("sums")

@@ -78,8 +78,9 @@ def test_a_second_writer_waits_and_then_sees_what_the_first_one_wrote(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(DataError, match=r"taken cannot be written .* choose another `store:`"), open_journal(
-        tmp_path / "taken" / "j.jsonl"
+    with (
+        pytest.raises(DataError, match=r"taken cannot be written .* choose another `store:`"),
+        open_journal(tmp_path / "taken" / "j.jsonl"),
     ):
         pass
 

@@ -37,7 +37,10 @@ def bought(tmp_path, server):
 ARRANGEMENTS = {
     "reversed": (lambda rows: rows[::-1], 0),
     "inserted in the middle": (lambda rows: [*rows[:9], asked_row(900), asked_row(901), *rows[9:]], 2),
-    "the same prompt under another id": (lambda rows: [*rows, *({**row, "row_id": f"b{row['row_id']}"} for row in rows)], 0),
+    "the same prompt under another id": (
+        lambda rows: [*rows, *({**row, "row_id": f"b{row['row_id']}"} for row in rows)],
+        0,
+    ),
     "fewer": (lambda rows: rows[5:11], 0),
     "all of it": (lambda rows: [asked_row(902, "x"), asked_row(902, "y"), *rows[::-2]], 1),
     "none": (lambda rows: [], 0),
@@ -120,7 +123,9 @@ def test_a_prompt_that_changes_is_a_full_miss(tmp_path, server, bought):
     assert not {row["raw_text"] for row in table} & {row["raw_text"] for row in bought}
 
 
-@pytest.mark.parametrize("changes", [{"concurrency": 1}, {"attempts": 3}, {"price": {"prompt": 1}}, {"timeout_seconds": 9}])
+@pytest.mark.parametrize(
+    "changes", [{"concurrency": 1}, {"attempts": 3}, {"price": {"prompt": 1}}, {"timeout_seconds": 9}]
+)
 def test_how_fast_and_how_dearly_it_is_asked_makes_no_other_teacher(tmp_path, server, bought, changes):
     assert run(tmp_path, server, asked_rows(ROWS), faculty=Faculty(teachers=[(1.0, at(server, **changes))]))[0] == 0
 
@@ -189,7 +194,12 @@ def test_what_follows_a_turn_that_failed_is_not_asked_but_counted(tmp_path, serv
     calls, produced, table = run_failing(tmp_path, server, rows)
     assert calls == 3
     assert (produced.counts["requests"], produced.counts["ok"], produced.counts["failed"]) == (6, 3, 3)
-    assert [line["error_code"] for line in table[:4]] == [None, "http_400", "previous_turn_failed", "previous_turn_failed"]
+    assert [line["error_code"] for line in table[:4]] == [
+        None,
+        "http_400",
+        "previous_turn_failed",
+        "previous_turn_failed",
+    ]
     server.script()
     calls, _, table = run_failing(tmp_path, server, rows)
     assert calls == 3
