@@ -115,7 +115,7 @@ def _room_for(root: Path) -> Iterator[None]:
     except OSError as e:
         if e.errno in FULL:
             raise DataError(
-                f"the store {root} is full ({e}): make room and run again; nothing is half-published"
+                f"the store {root} is full ({e}): make room and run again; nothing is half published"
             ) from e
         if e.errno in CLOSED and (e.filename is None or Path(os.fsdecode(e.filename)).is_relative_to(root)):
             raise DataError(f"the store {root} cannot be written ({e}): choose another `store:`") from e

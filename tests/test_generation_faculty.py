@@ -46,11 +46,6 @@ def test_a_row_stays_with_its_teacher_when_it_moves(tmp_path, server):
 SAMPLED = GenerationConfig(max_new_tokens=16, temperature=1.0, samples=3)
 
 
-def says(model, text, **more):
-    """A rule for what the third teacher of a test is asked; the server knows prompts, not models."""
-    return {"match": model, "fault": "say", "text": text, **more}
-
-
 def panel_of(server, *extras, judge=None):
     return Faculty(
         teachers=[(1.0, at(server, model="own"))],
@@ -61,7 +56,7 @@ def panel_of(server, *extras, judge=None):
 
 def answers_in_turn(texts):
     """Rules by which the same prompt is answered with these texts, one after the other."""
-    return [{"match": "", "fault": "say", "text": text, "times": 1} for text in texts]
+    return [{"fault": "say", "text": text, "times": 1} for text in texts]
 
 
 def one_at_a_time(faculty):
@@ -135,7 +130,7 @@ def judged(folder, server, verdict, texts=("Paris", "London"), **more):
     server.script(
         rules=[
             {"match": "candidate replies", "fault": "say", "text": verdict, **more},
-            *({"fault": "say", "text": text, "times": 1} for text in texts),
+            *answers_in_turn(texts),
         ]
     )
     request = request_for(

@@ -130,7 +130,7 @@ def on_disk(folder, disk, server, rows):
 
 
 def test_a_full_disk_stops_the_worker_and_after_making_room_nothing_is_paid_twice(tmp_path, server, disk):
-    folder, remount = disk
+    folder, _ = disk
     rows = asked_rows(60)
     request = on_disk(tmp_path, folder, server, rows)
     (folder / "ballast").write_bytes(b"x" * 248_000)
@@ -209,7 +209,7 @@ def test_on_a_full_or_read_only_store_the_shard_of_before_stays_published(tmp_pa
         publish(store, more, "f2")
     assert store.get("teacher_outputs", "s") == before
     remount("ro")
-    with pytest.raises(UserError, match="cannot be written .*Read-only file system"):
+    with pytest.raises(UserError, match=r"cannot be written .*Read-only file system"):
         publish(store, more, "f2")
     assert store.get("teacher_outputs", "s") == before
     asked = server.counts()["total"]

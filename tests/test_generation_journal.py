@@ -16,6 +16,11 @@ def entry(number, text="é"):
     return {"request_hash": f"h{number}", "text": text}
 
 
+def append_all(journal, count):
+    for n in range(count):
+        journal.append(entry(n, "x" * 150))
+
+
 def hashes(path):
     return [found["request_hash"] for found in read_journal(path)]
 
@@ -105,8 +110,7 @@ def test_where_the_disk_is_full_every_reply_before_is_whole_and_one_can_go_on(tm
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         try:
             with pytest.raises(DataError, match="the replies before this one are kept: make room and run again"):
-                for n in range(100):
-                    journal.append(entry(n, "x" * 150))
+                append_all(journal, 100)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         written = hashes(path)

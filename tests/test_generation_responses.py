@@ -1,7 +1,9 @@
 """Replies that were paid for: found wherever they lie, counted once, whoever was killed or merges meanwhile."""
 
+import contextlib
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -40,7 +42,7 @@ def seal(root, name, replies):
 
 def write_journal(root, name, replies):
     """What a killed process leaves."""
-    with pytest.raises(KeyboardInterrupt), Responses(root).journal(name) as journal:
+    with contextlib.suppress(KeyboardInterrupt), Responses(root).journal(name) as journal:
         for entry in replies:
             journal.append(entry)
         raise KeyboardInterrupt
@@ -142,38 +144,33 @@ def test_a_merge_that_was_killed_counts_nothing_twice_and_is_tidied_up(tmp_path,
     assert responses.spent() == 4.5
 
 
+def read_until(done, root, wrong):
+    """Look again and again at what four shards left, as a process that has nothing cached."""
+    responses = Responses(root)
+    while not done.is_set():
+        responses_module._column.cache_clear()
+        responses_module._replaces.cache_clear()
+        if len(responses.find([f"h{n}" for n in range(4)])) != 4:
+            wrong.append("a reply is missing")
+        if (spent := responses.spent()) % 0.5 or not 2 <= spent <= 32:
+            wrong.append(f"{spent} spent")
+
+
 def test_a_reader_finds_everything_while_others_seal_and_merge(tmp_path, merges_early):
     for n in range(4):
         seal(tmp_path, f"first-{n}", [reply(n)])
     wrong, done = [], threading.Event()
 
-    def read():
-        responses = Responses(tmp_path)
-        while not done.is_set():
-            responses_module._column.cache_clear()  # as another process, which has nothing cached, sees it
-            responses_module._replaces.cache_clear()
-            if len(responses.find([f"h{n}" for n in range(4)])) != 4:
-                wrong.append("a reply is missing")
-            if (spent := responses.spent()) % 0.5 or not 2 <= spent <= 32:
-                wrong.append(f"{spent} spent")
+    def write(first):
+        for n in range(first, first + 30):
+            seal(tmp_path, f"shard-{n}", [reply(n)])
 
-    def write(name, numbers):
-        try:
-            for n in numbers:
-                seal(tmp_path, f"{name}-{n}", [reply(n)])
-        except Exception as e:
-            wrong.append(repr(e))
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    writers = [threading.Thread(target=write, args=(f"w{k}", range(4 + 30 * k, 34 + 30 * k))) for k in range(2)]
-    for thread in (*readers, *writers):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    done.set()
-    for thread in readers:
-        thread.join()
-    assert wrong == []
+    with ThreadPoolExecutor() as pool:
+        readers = [pool.submit(read_until, done, tmp_path, wrong) for _ in range(2)]
+        writers = [pool.submit(write, first) for first in (4, 34)]
+        failed = [error for writer in writers if (error := writer.exception())]
+        done.set()
+    assert failed + wrong + [error for reader in readers if (error := reader.exception())] == []
     assert Responses(tmp_path).spent() == 32.0
     assert len(Responses(tmp_path).find([f"h{n}" for n in range(64)])) == 64
     assert len(segments(tmp_path)) <= 5

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at every step of a shard, and run again: nothing is lost, nothing is different, little is repaid."""
+"""Killed with SIGKILL at every step of a shard, and run again: nothing is lost, or different, or paid twice."""
 
 import subprocess
 import sys

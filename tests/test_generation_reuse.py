@@ -1,4 +1,4 @@
-"""What is asked again and what never: rows that move, parsers that are mended, teachers that change, answers cut off."""
+"""What is asked again and what never: rows that move, parsers that are mended, teachers that change."""
 
 from pathlib import Path
 
