@@ -1,12 +1,12 @@
 """The generation contract through the assets: killed Dagster runs, layers of retries, torn tables, and the plan."""
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -153,10 +153,8 @@ def test_a_shard_that_is_renamed_split_or_grown_asks_for_its_new_rows_only(answe
     ]
 
 
-def test_another_model_asks_everything_and_until_all_shards_have_it_no_set_is_made(
-    answered, server, instance, tmp_path
-):
-    path, project = answered
+def test_until_all_shards_have_the_new_teachers_answers_no_set_is_made(answered, server, instance, tmp_path):
+    path, _ = answered
     path.write_text(path.read_text().replace("model: made", "model: other"))
     server.script(choices=["new"], rules=[{"match": "<13>", "fault": "status", "status": 401}])
     outcome = run_until_answers(path, instance)
@@ -188,27 +186,23 @@ def test_a_torn_table_is_named_and_made_again_without_a_call(answered, server, i
     assert lasting(records.read_table(again)) == lasting(whole)
 
 
-def materialize(path: str, shard: str, home: str) -> None:
-    """One shard's asset in a process of its own."""
-    os.environ["DAGSTER_HOME"] = home
-    runner = Runner(load_config(path), dg.DagsterInstance.ephemeral(), lambda title, state: None)
-    observe(runner.instance, runner.project)
-    os._exit(0 if runner._materialize("teacher_outputs", shard) is None else 1)
+def materialize(config, shard: str) -> str | None:
+    """One shard's asset in a Dagster instance of its own; what went wrong, or None."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        runner = Runner(config, instance, lambda title, state: None)
+        observe(instance, runner.project)
+        return runner._materialize("teacher_outputs", shard)
 
 
-def test_two_runs_of_one_shard_publish_it_once(answered, server, tmp_path):
+def test_two_runs_of_one_shard_publish_it_once(answered, server):
     path, project = answered
     write_rows(path.parent / "data/train/part-01.jsonl", [*range(12, 22), *range(100, 110)])
     with dg.DagsterInstance.ephemeral() as instance:
         run_project(load_config(path), instance, "raw_dataset")
     server.script(latency=0.02)
-    forks = multiprocessing.get_context("fork")
-    children = [forks.Process(target=materialize, args=(path, "train-part-01", str(tmp_path))) for _ in range(2)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(90)
-    assert [child.exitcode for child in children] == [0, 0]
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(materialize, load_config(path), "train-part-01") for _ in range(2)]
+    assert [run.result() for run in runs] == [None, None]
     assert server.counts()["by_prompt"] == {f"question <{n}>": 1 for n in range(100, 110)}
     folder = project.store.folder("teacher_outputs", "train-part-01")
     assert len(list((folder / "versions").iterdir())) == 2, "the one before, and one that both agree on"
@@ -263,7 +257,7 @@ def test_the_plan_says_what_a_run_then_asks(answered, server, instance):
     assert server.counts()["total"] == 0
     assert fields(plan, "rows", "new", "reused") == [("train-part-00", 9, 3, 6), ("train-part-04", 6, 1, 5)]
     assert plan["total"]["completion_tokens"] == 4 * 2, "the mean of the replies so far"
-    assert plan["seconds"] > 0
+    assert plan["seconds"] >= 0, "from the speed that was measured"
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == plan["total"]["new"] == 4
     store = Project(load_config(path)).store

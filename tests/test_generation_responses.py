@@ -170,7 +170,8 @@ def test_a_reader_finds_everything_while_others_seal_and_merge(tmp_path, merges_
         writers = [pool.submit(write, first) for first in (4, 34)]
         failed = [error for writer in writers if (error := writer.exception())]
         done.set()
-    assert failed + wrong + [error for reader in readers if (error := reader.exception())] == []
+    failed += [error for reader in readers if (error := reader.exception())]
+    assert failed + wrong == []
     assert Responses(tmp_path).spent() == 32.0
     assert len(Responses(tmp_path).find([f"h{n}" for n in range(64)])) == 64
     assert len(segments(tmp_path)) <= 5
