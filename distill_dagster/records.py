@@ -239,11 +239,18 @@ class TableWriter:
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
-    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file."""
+    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written.
+    """
     rows = iter(rows)
-    with TableWriter(path, schema) as writer:
-        while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
-            writer.write(pa.Table.from_pylist(batch, schema))
+    try:
+        with TableWriter(path, schema) as writer:
+            while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
+                writer.write(pa.Table.from_pylist(batch, schema))
+    except OSError as e:
+        raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
     return writer.count
 
 

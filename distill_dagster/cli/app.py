@@ -111,16 +111,13 @@ def run(
 
 def execute(config: DistillConfig, until: str | None = None) -> None:
     """Run the lineage (or its first part, up to `until`) and print how it ended."""
-    import dagster as dg
-
-    from distill_dagster.cli.execution import Runner, dagster_home
+    from distill_dagster.cli.execution import Runner, open_instance
     from distill_dagster.lineage import stages_of
 
     names = [stage.name for stage in stages_of(config)]
     if until is not None and until not in names:
         raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
-    os.environ["DAGSTER_HOME"] = str(dagster_home(config))
-    with dg.DagsterInstance.get() as instance, bars():
+    with open_instance(config) as instance, bars():
         runner = Runner(config, instance, say_step)
         outcome = runner.run(until)
     print_outcome(runner, outcome, ended=until in (None, "eval_report"))
