@@ -52,7 +52,8 @@ def write_api_project(folder: Path, server, shards: int = 3, **changes) -> Path:
         **changes.pop("teacher", {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = write_project(folder, teacher=teacher, task="qa", **changes)
+    own_tokenizer = {"student.model.tokenizer": "train"}
+    path = write_project(folder, teacher=teacher, task="qa", **own_tokenizer, **changes)
     for old in (folder / "data").rglob("*.jsonl"):
         old.unlink()
     for n in range(shards):
