@@ -74,8 +74,9 @@ _API_KEYS = "|".join(
         r"npm_[A-Za-z0-9]{30,}",
     )
 )
-_KEY_HINTS = tuple("akia asia abia acca ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza".split()) + tuple(
-    "k_live_ k_test_ sk- hf_ sg. npm_".split()
+_KEY_HINTS = (
+    *("akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "xapp-"),
+    *("aiza", "k_live_", "k_test_", "sk-", "hf_", "sg.", "npm_"),
 )
 _DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # seven digits close together: the fewest of a phone number, card or IBAN
 _SHAPES = (
