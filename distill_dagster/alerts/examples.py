@@ -12,10 +12,12 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill_dagster import files
 from distill_dagster.alerts.message import Example
+from distill_dagster.errors import DataError
 from distill_dagster.quality.reasons import SNIPPET
 from distill_dagster.storage import Store
 
@@ -30,6 +32,9 @@ def example_rows(store: Store, asset: str, shard: str | None, numbers: Collectio
     """At most three rows of a published artefact that were refused; none where it keeps no such table.
 
     They are those of the artefact as it is now, which a later run may have replaced.
+
+    Raises:
+        DataError: the table is torn.
     """
     by_reason: dict[str, list[Example]] = {}
     for reason, example in _refused(store, asset, shard):
@@ -67,9 +72,12 @@ def _unusable(row: dict[str, Any]) -> str | None:
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as table:
-        for batch in islice(table.iter_batches(BATCH, columns=columns), ROWS_LOOKED_AT // BATCH):
-            yield from batch.to_pylist()
+    try:
+        with pq.ParquetFile(path) as table:
+            for batch in islice(table.iter_batches(BATCH, columns=columns), ROWS_LOOKED_AT // BATCH):
+                yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError) as e:
+        raise DataError(f"{path} cannot be read as parquet ({e}); materialize that asset again") from e
 
 
 def _whole_words(snippet: str) -> str:

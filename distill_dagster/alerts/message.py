@@ -12,7 +12,7 @@
 
 The text is handed on as plain text, which every service shows as it stands: the notifier escapes it for HTML,
 Markdown and Slack alike, so rows of a dataset cannot format, link or run anything. `shown` does the rest: a row is one
-line, redacted and cut, without control characters, and neither its links nor its @names work.
+line, redacted and cut, without control characters, and an invisible character breaks its links, tags and @names.
 """
 
 import re
@@ -32,7 +32,7 @@ LISTED = 20  # further ones that are named
 LOOKED_AT = 20  # times as many characters of a text as are shown; what is redacted gets shorter
 WORD_JOINER = "\u2060"
 BREAKS = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "", "Co": ""}  # Cf: also bidirectional overrides
-LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)")  # what chat services and mail readers turn into calls and links
+LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)|<(?=\S)")  # what chat services and mail readers turn into calls, links, tags
 
 
 @dataclass(frozen=True, slots=True)

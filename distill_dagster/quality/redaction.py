@@ -117,7 +117,7 @@ _SHAPES = (
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])"),
         _is_iban,
     ),
-    Shape("card", (), re.compile(r"(?<![\d.,+-])[2-6](?:[ -]?\d){12,18}(?![\d]|[.,]\d)"), _is_card),
+    Shape("card", (), re.compile(r"(?<![\w.,+-])[2-6](?:[ -]?\d){12,18}(?![\d]|[.,]\d)"), _is_card),
     Shape(
         "phone",
         (),
