@@ -288,7 +288,9 @@ def test_more_runs_than_a_tick_takes_are_all_told(tiny_config, instance, hook):
 
 def test_the_sensor_is_off_where_the_config_says_so(tmp_path):
     on = build_definitions(load_config(write_project(tmp_path))).resolve_sensor_def("alert")
-    off = build_definitions(load_config(write_project(tmp_path, **{"alerts.enabled": False}))).resolve_sensor_def("alert")
+    off = build_definitions(load_config(write_project(tmp_path, **{"alerts.enabled": False}))).resolve_sensor_def(
+        "alert"
+    )
     assert on.default_status == dg.DefaultSensorStatus.RUNNING
     assert off.default_status == dg.DefaultSensorStatus.STOPPED
     assert os.environ.get("DISTILL_ALERT_URLS") is None

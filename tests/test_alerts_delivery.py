@@ -8,9 +8,7 @@ from distill_dagster.alerts.delivery import addresses, deliver, without_secrets
 from distill_dagster.alerts.message import Example, Failure, Message, compose
 from tests.alert_servers import mailbox, webhook
 
-HOSTILE = (
-    "<script>alert(1)</script> <img src=x onerror=y> **bold** [link](http://evil.example) <!here> &amp; `{{x}}`"
-)
+HOSTILE = "<script>alert(1)</script> <img src=x onerror=y> **bold** [link](http://evil.example) <!here> &amp; `{{x}}`"
 ROW = Example("row a", "E004", HOSTILE)
 FAILURE = Failure("raw_dataset", "p", "valid_rows", "error", "5 < 9 & <b>so</b>", "r1", examples=(ROW,))
 MESSAGE = compose("demo", [FAILURE], "http://127.0.0.1:3000")
