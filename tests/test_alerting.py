@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -22,12 +21,12 @@ from tests.alert_servers import mailbox, webhook
 from tests.conftest import run_project, write_project
 
 LOG = logging.getLogger("alerts")
-POISON = '{{"messages": [{{"role": "user", "content": "mail ana@example.org <script>{0}</script>"}}]}}\n'
+POISON = '{{"messages": [{{"role": "robot", "content": "mail ana@example.org <script>{0}</script>"}}]}}\n'
 CHECKS_OF_A_RUN = 3
 
 
 def poison(folder: Path, part: int = 1, rows: int = 60) -> None:
-    """Rows without an answer, which a training shard refuses, with an address in each."""
+    """Rows with a role that there is not, and an address in each."""
     path = folder / "data" / "train" / f"part-{part:02}.jsonl"
     path.write_text(path.read_text() + "".join(POISON.format(number) for number in range(rows)))
 
@@ -239,7 +238,7 @@ def test_a_delivery_that_fails_is_tried_again_and_told_nowhere_twice(tiny_config
 def test_an_address_that_stays_away_is_given_up_visibly(tiny_config, instance, monkeypatch, caplog):
     monkeypatch.setenv("DISTILL_ALERT_URLS", "json://127.0.0.1:9/hook-S3cretPath")
     run_checks(instance, passed=False)
-    for hours in range(12):
+    for hours in range(20):
         look_again(tiny_config, instance, later=hours * 3600)
     assert "is given up for address 1 json after 10 attempts" in caplog.text
     remembered = (Path(tiny_config.store) / ALERTS_FILE).read_text()
@@ -286,11 +285,7 @@ def test_more_runs_than_a_tick_takes_are_all_told(tiny_config, instance, hook):
     assert look_again(tiny_config, instance, later=60) == "nothing new"
 
 
-def test_the_sensor_is_off_where_the_config_says_so(tmp_path):
-    on = build_definitions(load_config(write_project(tmp_path))).resolve_sensor_def("alert")
-    off = build_definitions(load_config(write_project(tmp_path, **{"alerts.enabled": False}))).resolve_sensor_def(
-        "alert"
-    )
-    assert on.default_status == dg.DefaultSensorStatus.RUNNING
-    assert off.default_status == dg.DefaultSensorStatus.STOPPED
-    assert os.environ.get("DISTILL_ALERT_URLS") is None
+@pytest.mark.parametrize(("enabled", "status"), [(True, "RUNNING"), (False, "STOPPED")])
+def test_the_sensor_runs_where_the_config_says_so(tmp_path, enabled, status):
+    config = load_config(write_project(tmp_path, **{"alerts.enabled": enabled}))
+    assert build_definitions(config).resolve_sensor_def("alert").default_status == dg.DefaultSensorStatus[status]
