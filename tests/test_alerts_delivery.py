@@ -1,7 +1,10 @@
 """Delivery to a real webhook and a real mail server: what arrives, what a service renders, and what is never said."""
 
 import logging
+import re
+from pathlib import Path
 
+import apprise
 import pytest
 
 from distill_dagster.alerts.delivery import addresses, deliver, without_secrets
@@ -101,3 +104,10 @@ def test_parts_of_a_url_are_taken_out_of_a_text_also_decoded():
     url = "https://user:p%40ssword@hooks.example/T000/abc?token=qwerty"
     text = without_secrets("no p@ssword nor p%40ssword for user at hooks.example/T000/abc with qwerty", url)
     assert not any(part in text for part in ("p@ssword", "ssword", "hooks", "T000", "qwerty"))
+
+
+def test_the_documented_addresses_are_ones():
+    guide = (Path(__file__).parents[1] / "docs" / "alerts.md").read_text()
+    urls = re.findall(r"^\| [A-Za-z]+ \| `([a-z]+://[^`]+)`", guide, re.MULTILINE)
+    assert len(urls) == 5
+    assert [url for url in urls if not isinstance(apprise.Apprise.instantiate(url), apprise.NotifyBase)] == []

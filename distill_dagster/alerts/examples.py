@@ -59,7 +59,8 @@ def _refused(store: Store, asset: str, shard: str | None) -> Iterator[tuple[str,
     elif files.REJECTS_FILE in manifest.files:
         for row in _rows(manifest.file(files.REJECTS_FILE), REJECT_COLUMNS):
             where = f"row {row['row_id']}" if row["row_id"] else f"line {row['line']}"
-            yield row["code"], Example(where, f"{row['code']}, {row['message']}", _whole_words(row["snippet"] or ""))
+            why = row["message"] if row["message"].startswith(row["code"]) else f"{row['code']}, {row['message']}"
+            yield row["code"], Example(where, why, _whole_words(row["snippet"] or ""))
 
 
 def _unusable(row: dict[str, Any]) -> str | None:
