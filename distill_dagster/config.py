@@ -377,6 +377,34 @@ class AutomationConfig(Section):
     enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
 
 
+class AlertsConfig(Section):
+    """Whom a failed check or run is told to, see docs/alerts.md.
+
+    The addresses never stand in the file: `urls_from` is the name of the environment variable that holds them.
+    """
+
+    enabled: bool = Field(True, description="tell, where the variable holds an address")
+    urls_from: str = Field(
+        "DISTILL_ALERT_URLS",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable with Apprise URLs, separated by spaces, commas or line breaks",
+    )
+    severity: Literal["warn", "error"] = Field("warn", description="least that is told; a failed run is an error")
+    repeat_hours: float = Field(
+        24, ge=0, le=8760, description="the same failure of the same check and shard is told again after so long"
+    )
+    ui_url: str = Field(
+        "http://127.0.0.1:3000",
+        pattern=r"^https?://[^/@\s]+(/\S*)?$",
+        description="where people reach the Dagster UI, for the link to the run",
+    )
+
+    @field_validator("ui_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
 class DistillConfig(Section):
     """One distillation project."""
 
@@ -395,6 +423,7 @@ class DistillConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()  # pyright: ignore[reportCallIssue]
     compute: ComputeConfig = ComputeConfig()  # pyright: ignore[reportCallIssue]
     automation: AutomationConfig = AutomationConfig()  # pyright: ignore[reportCallIssue]
+    alerts: AlertsConfig = AlertsConfig()  # pyright: ignore[reportCallIssue]
 
     @field_validator("store")
     @classmethod

@@ -18,6 +18,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # asset checks wi
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
+from assets.alerting import alert_sensor  # noqa: E402
 from assets.automation import automation_sensors  # noqa: E402
 from assets.partitions import OBSERVED  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
@@ -62,7 +63,7 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=dg.load_asset_checks_from_modules(modules),
-        sensors=automation_sensors(config.automation),
+        sensors=[*automation_sensors(config.automation), alert_sensor(config.alerts)],
         resources=build_resources(config),
         executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again
     )

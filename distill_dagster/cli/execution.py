@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from assets.partitions import observe
+from assets.run_failures import explain_step
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
@@ -150,12 +151,7 @@ def explain_failure(result: dg.ExecuteInProcessResult) -> str:
             return f"check {evaluation.check_name}: {evaluation.description}"
     for event in result.all_events:
         if event.is_step_failure:
-            failure = event.step_failure_data
-            if failure.user_failure_data and failure.user_failure_data.description:
-                return failure.user_failure_data.description
-            error = failure.error.cause if failure.error and failure.error.cause else failure.error
-            where = f" (in {error.stack[-1].strip().splitlines()[0]})" if error and error.stack else ""
-            return f"{error.message.strip()}{where}" if error else "the step failed; its log is in the Dagster UI"
+            return explain_step(event)
     return "the run failed; its log is in the Dagster UI"
 
 

@@ -1,0 +1,138 @@
+"""What was told already, and what still waits to be delivered: `alerts.json` in the store.
+
+    since    when the last look at the runs was complete
+    runs     run id -> when it ended, of the runs that were looked at
+    told     "enough_answers on teacher_outputs[train-part-03]: error" -> when
+    outbox  the messages, each with the addresses that it waits for, that have it, and that were given up
+
+It stands in the store and not in the sensor's cursor, which is gone when the sensor is renamed or its state reset. The
+file is replaced atomically: before anything is sent, and after each delivery. A process that is killed between a
+delivery and its record sends that one message twice; nothing is lost.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from distill_dagster.alerts.message import Failure, Message, Severity
+from distill_dagster.errors import DataError
+from distill_dagster.storage import write_text
+
+ALERTS_FILE = "alerts.json"
+FIRST_WAIT = 30.0  # seconds until the second attempt; doubled each time
+ATTEMPTS = 10  # over 30 s · (2⁹ − 1): a little more than four hours
+KEPT_MESSAGES = 100  # of those that are done with, for people to look at
+KEPT_DAYS = 400  # of what was told; longer than the longest `repeat_hours`
+
+
+@dataclass(slots=True)
+class Attempts:
+    """How one address stands with one message. Times are seconds since 1970."""
+
+    made: int = 0
+    next_at: float = 0.0
+    error: str | None = None
+    arrived_at: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be tried (again)."""
+        return self.arrived_at is None and self.made < ATTEMPTS
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A message on its way."""
+
+    title: str
+    body: str
+    severity: Severity
+    written_at: float
+    addresses: dict[str, Attempts]
+
+    @property
+    def message(self) -> Message:
+        """What is delivered."""
+        return Message(self.title, self.body, self.severity)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an address is still to be tried."""
+        return any(attempts.waits for attempts in self.addresses.values())
+
+
+@dataclass(slots=True)
+class Memory:
+    """All of it; `save` makes it durable."""
+
+    path: Path
+    since: float
+    runs: dict[str, float] = field(default_factory=dict)
+    told: dict[str, float] = field(default_factory=dict)
+    outbox: list[Outgoing] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, store: Path, now: float) -> "Memory":
+        """The store's memory; a new one starts at `now`.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        path = store / ALERTS_FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            outbox = [
+                Outgoing(**{**outgoing, "addresses": {k: Attempts(**v) for k, v in outgoing["addresses"].items()}})
+                for outgoing in raw.pop("outbox")
+            ]
+            return cls(path, outbox=outbox, **raw)
+        except FileNotFoundError:
+            return cls(path, now)
+        except (ValueError, TypeError, KeyError) as e:
+            raise DataError(f"{path} is damaged ({e}); delete it: what failed of late is then told once more") from e
+
+    def save(self) -> None:
+        """Replace the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        raw = asdict(self)
+        del raw["path"]
+        write_text(self.path, json.dumps(raw, ensure_ascii=False, indent=1))
+
+    def is_news(self, failure: Failure, now: float, repeat_hours: float) -> bool:
+        """Whether the failure was not told within `repeat_hours`, or was repaired since."""
+        told = self.told.get(failure.key)
+        return told is None or now - told >= repeat_hours * 3600
+
+    def repaired(self, check: str | None, place: str) -> None:
+        """A check passed, or (None) an asset was made: its next failure is news."""
+        for severity in ("warn", "error"):
+            self.told.pop(f"{check or 'run'} on {place}: {severity}", None)
+
+    def write(self, message: Message, names: list[str], now: float) -> None:
+        """Put a message on its way to every address."""
+        outgoing = Outgoing(message.title, message.body, message.severity, now, {name: Attempts() for name in names})
+        self.outbox.append(outgoing)
+
+    def due(self, now: float) -> Iterator[tuple[Outgoing, str]]:
+        """Every message and address that is to be tried now, oldest first."""
+        for outgoing in self.outbox:
+            for name, attempts in outgoing.addresses.items():
+                if attempts.waits and attempts.next_at <= now:
+                    yield outgoing, name
+
+    def record(self, outgoing: Outgoing, name: str, error: str | None, now: float) -> Attempts:
+        """Note how an attempt ended; None: the message arrived."""
+        attempts = outgoing.addresses[name]
+        attempts.made += 1
+        attempts.error = error
+        attempts.arrived_at = now if error is None else None
+        attempts.next_at = now + FIRST_WAIT * 2 ** (attempts.made - 1)
+        return attempts
+
+    def forget(self, before: float, now: float) -> None:
+        """Drop runs that ended `before` the window that is looked at, and what nobody asks for any more."""
+        self.runs = {run: ended for run, ended in self.runs.items() if ended >= before}
+        self.told = {key: told for key, told in self.told.items() if now - told < KEPT_DAYS * 86_400}
+        done = [outgoing for outgoing in self.outbox if not outgoing.waits][:-KEPT_MESSAGES]
+        self.outbox = [outgoing for outgoing in self.outbox if not any(outgoing is old for old in done)]

@@ -1,0 +1,137 @@
+"""What people are told: a title and a body in plain text.
+
+    [intent] ERROR: enough_answers on teacher_outputs[train-part-03]
+
+    ERROR: check enough_answers failed on teacher_outputs, shard train-part-03
+    612 of 1,250 prompts have a whole answer (49.0%); 70.0% are wanted
+    success_share: 0.4896, failed: 12, truncated: 626
+    Nothing that follows is made until the check passes.
+    http://127.0.0.1:3000/runs/6d3c…
+    1. row train.csv#15: truncated
+       The premise says that the order
+
+The text is handed on as plain text, which every service shows as it stands: the notifier escapes it for HTML,
+Markdown and Slack alike, so rows of a dataset cannot format, link or run anything. `shown` does the rest: a row is one
+line, redacted and cut, without control characters, and an invisible character breaks its links, tags and @names.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from distill_dagster.quality.redaction import redact
+
+Severity = Literal["warn", "error"]
+EXAMPLE = 160  # characters of an example row
+DESCRIPTION = 600  # characters of what a check or an error says
+NUMBERS = 12  # of a check's numbers
+DETAILED = 5  # failures of one message that are told in full
+LISTED = 20  # further ones that are named
+LOOKED_AT = 20  # times as many characters of a text as are shown; what is redacted gets shorter
+WORD_JOINER = "\u2060"
+BREAKS = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "", "Co": ""}  # Cf: also bidirectional overrides
+LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)|<(?=\S)")  # what chat services and mail readers turn into calls, links, tags
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row that shows what is wrong; all three as they stand in the table."""
+
+    row: str  # its id, or its line in the source file
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that failed, or a run that failed otherwise (then `check` is None)."""
+
+    asset: str
+    shard: str | None
+    check: str | None
+    severity: Severity
+    description: str
+    run_id: str
+    blocking: bool = False
+    numbers: dict[str, int | float | str] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The asset, or the shard of it, as `distill-dagster` names it."""
+        return f"{self.asset}[{self.shard}]" if self.shard else self.asset
+
+    @property
+    def key(self) -> str:
+        """What makes two failures the same one for `alerts.repeat_hours`; a rise from warning to error is another."""
+        return f"{self.check or 'run'} on {self.place}: {self.severity}"
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        return f"{self.severity.upper()}: {f'{self.check} on' if self.check else 'run failed at'} {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is delivered."""
+
+    title: str
+    body: str
+    severity: Severity
+
+
+def shown(text: str, limit: int) -> str:
+    """Foreign text as at most `limit` harmless characters of one line; see the module's docstring."""
+    characters = (BREAKS.get(unicodedata.category(c), c) for c in text[: limit * LOOKED_AT])
+    line = redact(" ".join("".join(characters).split()))
+    cut = line if len(line) <= limit else line[: limit - 1] + "…"
+    return LIVE.sub(lambda match: match[0] + WORD_JOINER, cut)
+
+
+def compose(project: str, failures: Sequence[Failure], ui_url: str) -> Message:
+    """One message on all `failures`, errors first."""
+    ordered = sorted(failures, key=lambda failure: failure.severity != "error")
+    first, rest = ordered[0], len(ordered) - 1
+    blocks = [_block(failure, ui_url) for failure in ordered[:DETAILED]]
+    listed = ordered[DETAILED : DETAILED + LISTED]
+    if listed:
+        lines = [f"{failure.title} {_link(failure, ui_url)}" for failure in listed]
+        more = rest + 1 - DETAILED - len(listed)
+        blocks.append("\n".join(["Also:", *lines, *([f"and {more:,} more"] if more else [])]))
+    title = f"[{project}] {first.title}" + (f", and {rest:,} more" if rest else "")
+    return Message(title, "\n\n".join(blocks), first.severity)
+
+
+def _block(failure: Failure, ui_url: str) -> str:
+    what = f"check {failure.check} failed on" if failure.check else "the run failed at"
+    shard = f", shard {failure.shard}" if failure.shard else ""
+    numbers = ", ".join(f"{name}: {_number(value)}" for name, value in list(failure.numbers.items())[:NUMBERS])
+    held = "Nothing that follows is made until the check passes." if failure.blocking else ""
+    lines = [
+        f"{failure.severity.upper()}: {what} {failure.asset}{shard}",
+        shown(failure.description, DESCRIPTION),
+        numbers,
+        held,
+        _link(failure, ui_url),
+        *(_example(number, example) for number, example in enumerate(failure.examples, 1)),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _link(failure: Failure, ui_url: str) -> str:
+    return f"{ui_url}/runs/{failure.run_id}"
+
+
+def _number(value: int | float | str) -> str:
+    if isinstance(value, str):
+        return shown(value, 60)
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+
+
+def _example(number: int, example: Example) -> str:
+    text = shown(example.text, EXAMPLE)
+    head = f"{number}. {shown(example.row, 80)}: {shown(example.reason, 120)}"
+    return f"{head}\n   {text}" if text else head
