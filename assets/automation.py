@@ -11,6 +11,7 @@ import dagster as dg
 from assets.partitions import observe
 from distill_dagster.config import AutomationConfig
 from distill_dagster.errors import UserError
+from distill_dagster.plan import list_steps
 from resources.project import ProjectResource
 
 AC = dg.AutomationCondition
@@ -30,6 +31,56 @@ def rerun_when_inputs_change() -> dg.AutomationCondition:
     failing = AC.any_deps_match(AC.any_checks_match(AC.check_failed(), blocking_only=True))
     # `~waiting` comes first: a later operand is not evaluated where an earlier one is false, and misses changes then
     return (~waiting & wanted & settled & ~failing).with_label("rerun_when_inputs_change")
+
+
+@dg.op(description="Makes everything that is stale, in the order of the lineage; each artefact in a run of its own.")
+def bring_up_to_date(context: dg.OpExecutionContext, project: ProjectResource) -> None:
+    """As `distill-dagster run`.
+
+    Raises:
+        dg.Failure: something could not be made; what it was stands in the message, the rest is made.
+    """
+    from distill_dagster.cli.execution import Runner  # which builds the definitions that this job is part of
+
+    say = {"made": context.log.info, "failed": context.log.error}
+    runner = Runner(project.value.config, context.instance, lambda title, state: say.get(state, _nothing)(title))
+    outcome = runner.run()
+    context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
+    if outcome.failed:
+        raise dg.Failure(
+            "; ".join(f"{title}: {why}" for title, why in outcome.failed.items()), allow_retries=False
+        )
+
+
+def _nothing(_: str) -> None:
+    """What is said of an artefact that is up to date."""
+
+
+@dg.job(description="Re-distils what is stale, when `automation.cron` says so or somebody launches it.")
+def redistill_job() -> None:
+    """One op, so that a run of it reads as one thing."""
+    bring_up_to_date()
+
+
+def redistill_schedule(config: AutomationConfig) -> dg.ScheduleDefinition:
+    """Launches `redistill_job` where something is stale; where nothing is, the tick says so and launches nothing."""
+
+    @dg.schedule(
+        name="redistill_schedule",
+        job=redistill_job,
+        cron_schedule=config.cron or "0 3 * * *",
+        execution_timezone=config.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if config.cron else dg.DefaultScheduleStatus.STOPPED,
+        description="Re-distils what is stale; runs where `automation.cron` is set.",
+    )
+    def redistill(project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
+        try:
+            stale = [step for step in list_steps(project.value) if step.state != "fresh"]
+        except UserError as e:
+            return dg.SkipReason(str(e))
+        return dg.RunRequest() if stale else dg.SkipReason("nothing is stale")
+
+    return redistill
 
 
 def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:

@@ -7,7 +7,8 @@ the partition of a removed one, and reports what moved:
     shard_list          which shards there are: what reads all of them follows when one is removed
     test_files          the bytes of the held-out files
 
-A touched file has the version that it had, and nothing is reported.
+A touched file has the version that it had, and nothing is reported. The artefacts of a removed shard are deleted once
+no published set is made from them; what the teacher said of its rows stays among the responses.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import dagster as dg
 from distill_dagster.lineage import Project
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.sources.discovery import SourceFile
+from distill_dagster.steps import sweep_removed
 
 SHARDS_NAME = "shards"
 VERSION_TAG = "dagster/data_version"
@@ -56,6 +58,7 @@ def observe(instance: dg.DagsterInstance, project: Project) -> list[str]:
         instance.add_dynamic_partitions(SHARDS_NAME, new)
     for gone in sorted(known - sources.keys()):
         instance.delete_dynamic_partition(SHARDS_NAME, gone)
+    sweep_removed(project)
     versions = project.source_versions(list(sources.values()))
     held_out = project.source_versions(project.test_sources())
     changed = _report_shards(instance, sources, versions)

@@ -375,6 +375,10 @@ class AutomationConfig(Section):
 
     observe_seconds: int = Field(30, ge=5, description="how often source files are looked at")
     enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
+    cron: str | None = Field(
+        None, description="when everything stale is made again, such as `0 3 * * *`; left out: never by the clock"
+    )
+    timezone: str = Field("UTC", description="of `cron`, such as Europe/Berlin")
 
 
 class AlertsConfig(Section):

@@ -10,7 +10,7 @@ from typing import Any
 from distill_dagster import files, records
 from distill_dagster.config import QualityConfig
 from distill_dagster.errors import DataError
-from distill_dagster.lineage import Project, is_fresh
+from distill_dagster.lineage import STAGES, Project, is_fresh
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.requests import ROLES, read_ref
 from distill_dagster.sources.discovery import discover_test
@@ -84,6 +84,22 @@ def make_synthetic_set(project: Project, out: Path) -> Produced:
     records.write_table(out / files.REJECTS_FILE, built.rejects, records.REJECT)
     facts = {**built.facts, "shards": len(project.sources())}
     return Produced(records.rows_hash(built.examples), built.counts, facts)
+
+
+def sweep_removed(project: Project) -> list[str]:
+    """Delete the artefacts of shards whose source file is gone, once no published set is made from them.
+
+    What the teacher said of their rows stays among the responses, so a file that comes back costs no call.
+    """
+    published = project.store.find("validated_synthetic_set")
+    wanted = {*project.sources(), *(published.inputs["raw_dataset"] if published else ())}
+    return [
+        f"{stage.name}[{shard}]"
+        for stage in STAGES.values()
+        if stage.sharded
+        for shard in project.store.shards(stage.name)
+        if shard not in wanted and project.store.remove(stage.name, shard)
+    ]
 
 
 def require_rows(synthetic_set: Manifest, quality: QualityConfig) -> None:

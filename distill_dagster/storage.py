@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
 
@@ -232,6 +232,21 @@ class Store:
             write_text(folder / MANIFEST, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
             self._sweep(folder, keep={version, done.version if done else version})
             return manifest
+
+    def shards(self, asset: str) -> list[str]:
+        """Keys of the shards that have a folder, published or not."""
+        folder = self.folder(asset)
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+    def remove(self, asset: str, shard: str) -> bool:
+        """Delete a shard's folder with all its versions; False where somebody is writing it just now."""
+        folder = self.folder(asset, shard)
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                shutil.rmtree(folder)
+        except Timeout:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _writing(self, asset: str, shard: str | None) -> Iterator[Path]:
