@@ -35,7 +35,7 @@ def teachers(server, **changes):
 @pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {}])
 def test_a_storm_of_429_loses_no_row_and_multiplies_no_attempt(tmp_path, server, headers):
     """The first 200 requests are refused: those of two round trips and more, for each one is half of the last."""
-    server.script(latency=0.5, rules=[{"fault": "status", "status": 429, "headers": headers, "times": 200}])
+    server.script(latency=1.0, rules=[{"fault": "status", "status": 429, "headers": headers, "times": 200}])
     rows = asked_rows(240)
     request = request_for(tmp_path, server, rows, faculty=teachers(server, concurrency=128, attempts=6))
     produced, table = generate(request)
