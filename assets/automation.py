@@ -47,9 +47,7 @@ def bring_up_to_date(context: dg.OpExecutionContext, project: ProjectResource) -
     outcome = runner.run()
     context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
     if outcome.failed:
-        raise dg.Failure(
-            "; ".join(f"{title}: {why}" for title, why in outcome.failed.items()), allow_retries=False
-        )
+        raise dg.Failure("; ".join(f"{title}: {why}" for title, why in outcome.failed.items()), allow_retries=False)
 
 
 def _nothing(_: str) -> None:

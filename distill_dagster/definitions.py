@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
 from assets.alerting import alert_sensor  # noqa: E402
-from assets.automation import automation_sensors  # noqa: E402
+from assets.automation import automation_sensors, redistill_job, redistill_schedule  # noqa: E402
 from assets.partitions import OBSERVED  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
@@ -63,6 +63,8 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=dg.load_asset_checks_from_modules(modules),
+        jobs=[redistill_job],
+        schedules=[redistill_schedule(config.automation)],
         sensors=[*automation_sensors(config.automation), alert_sensor(config.alerts)],
         resources=build_resources(config),
         executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again

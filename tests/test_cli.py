@@ -42,6 +42,12 @@ def test_a_second_run_makes_nothing_and_says_so(tmp_path, command):
     assert (last_line(second)["materialized"], last_line(second)["skipped"]) == (0, 17)
     assert "Nothing was stale" in second.stdout
 
+    settled = command("status", "--config", config, "--json")
+    found = json.loads(settled.stdout)
+    assert (found["artefacts"], found["open"], found["next"]) == ({"fresh": 17}, [], [])
+    assert {c["check"] for c in found["failing_checks"]} <= {"verdict_is_pass"}
+    assert settled.exit_code == bool(found["failing_checks"])
+
     shown = command("report", "--config", config)
     assert shown.exit_code == 0
     assert closing["report"] in shown.stdout.replace("\n", "")

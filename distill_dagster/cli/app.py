@@ -101,6 +101,44 @@ def plan(
 
 @app.command()
 @explained
+def status(
+    config: ConfigOption = Path(CONFIG_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
+) -> None:
+    """Say what is fresh, stale and failing, and what a run would make next; exits with 1 if a check fails."""
+    from distill_dagster.cli.execution import open_instance
+    from distill_dagster.cli.status import read_status
+    from distill_dagster.lineage import Project
+
+    settings = load_config(config)
+    with open_instance(settings) as instance:
+        found = read_status(Project(settings), instance)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print_status(found)
+    if found["failing_checks"]:
+        raise typer.Exit(FAILED)
+
+
+def print_status(found: dict[str, Any]) -> None:
+    """The status as tables."""
+    out.print(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
+    if found["open"]:
+        rows = [
+            [o["artefact"], o["state"], ", ".join(o["why"]), "next" if o["artefact"] in found["next"] else ""]
+            for o in found["open"]
+        ]
+        out.print(table("Not up to date", ["artefact", "state", "because of", "a run makes it"], rows))
+    if found["failing_checks"]:
+        rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
+        out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
+    if found["alerts"]:
+        out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
+
+
+@app.command()
+@explained
 def run(
     config: ConfigOption = Path(CONFIG_NAME),
     until: Annotated[str | None, typer.Option(help="stop after this asset")] = None,
