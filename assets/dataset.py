@@ -3,12 +3,12 @@
 import dagster as dg
 
 from assets.automation import rerun_when_inputs_change
+from assets.partitions import shard_list
 from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.teacher import teacher_outputs
 from distill_dagster import files, records, steps
-from distill_dagster.lineage import STAGES
 from distill_dagster.storage import Manifest
 from resources.project import ProjectResource
 
@@ -27,10 +27,9 @@ def _describe(manifest: Manifest) -> Metadata:
 
 
 @dg.asset(
-    deps=[raw_dataset, teacher_outputs, eval_dataset],
+    deps=[shard_list, raw_dataset, teacher_outputs, eval_dataset],
     group_name="dataset",
     kinds={"parquet"},
-    code_version=STAGES["validated_synthetic_set"].code_version,
     automation_condition=rerun_when_inputs_change(),
 )
 def validated_synthetic_set(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:

@@ -15,8 +15,8 @@ from assets.publishing import Metadata, publish
 from assets.raw_dataset import eval_dataset
 from assets.student import student_base, student_checkpoint
 from assets.teacher import teacher_model
-from distill_dagster import files, steps
-from distill_dagster.lineage import STAGES, answer_tokens, asked_with, labels_of
+from distill_dagster import files, settings, steps
+from distill_dagster.lineage import labels_of
 from distill_dagster.requests import BenchmarkRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
 from distill_dagster.teachers.faculty import current_faculty
@@ -50,7 +50,6 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
         deps=[eval_dataset, model],
         group_name="evaluation",
         kinds={"pytorch", "parquet"},
-        code_version=STAGES[f"{role}_benchmark"].code_version,
         pool="gpu_student",
         automation_condition=rerun_when_inputs_change(),
     )
@@ -70,9 +69,9 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
                 stop_failed_share=teacher.stop_failed_share,
                 budget_usd=teacher.budget_usd,
                 rows=str(value.store.get("eval_dataset").file(files.RAW_FILE)),
-                max_new_tokens=answer_tokens(value.config),
+                max_new_tokens=settings.answer_tokens(value.config),
                 labels=labels_of(value),
-                **(asked_with(value.config) if role == "teacher" else {}),
+                **(settings.asked_with(value.config) if role == "teacher" else {}),
                 evaluation=value.config.evaluation,
                 out=str(out),
             )
@@ -108,7 +107,6 @@ def _describe_report(manifest: Manifest) -> Metadata:
     deps=[teacher_benchmark, baseline_benchmark, student_benchmark, student_checkpoint],
     group_name="evaluation",
     kinds={"html"},
-    code_version=STAGES["eval_report"].code_version,
     automation_condition=rerun_when_inputs_change(),
 )
 def eval_report(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:

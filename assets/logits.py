@@ -16,7 +16,6 @@ from assets.publishing import Metadata, publish
 from assets.raw_dataset import raw_dataset
 from assets.teacher import teacher_model, teacher_outputs
 from distill_dagster import files, records
-from distill_dagster.lineage import STAGES
 from distill_dagster.logits.sequences import COLUMNS, may_be_learned
 from distill_dagster.requests import CaptureRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
@@ -50,7 +49,6 @@ def _describe(manifest: Manifest) -> Metadata:
     deps=[raw_dataset, teacher_outputs, teacher_model],
     group_name="teacher",
     kinds={"huggingface", "parquet"},
-    code_version=STAGES["teacher_logits"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )

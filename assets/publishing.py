@@ -34,7 +34,10 @@ def publish(
     make: Callable[[Path, Path], Produced],
     describe: Callable[[Manifest], Metadata],
 ) -> dg.MaterializeResult:
-    """Publish the asset that is being materialized; `describe` says what people read about it in the UI."""
+    """Publish the asset that is being materialized; `describe` says what people read about it in the UI.
+
+    Where the inputs are unchanged it is made again only if it is not complete.
+    """
     name = context.asset_key.to_user_string()
     shard = context.partition_key if context.has_partition_key else None
     with explained():

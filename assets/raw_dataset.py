@@ -3,11 +3,11 @@
 import dagster as dg
 
 from assets.automation import rerun_when_inputs_change
-from assets.partitions import raw_shards, shards
+from assets.partitions import raw_shards, shards, test_files
 from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
 from distill_dagster import files, records, steps
-from distill_dagster.lineage import STAGES, Project
+from distill_dagster.lineage import Project
 from distill_dagster.storage import Manifest
 from resources.project import ProjectResource
 
@@ -31,7 +31,6 @@ def _describe(manifest: Manifest) -> Metadata:
     deps=[raw_shards],
     group_name="source",
     kinds={"parquet"},
-    code_version=STAGES["raw_dataset"].code_version,
     automation_condition=rerun_when_inputs_change(),
 )
 def raw_dataset(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
@@ -40,7 +39,7 @@ def raw_dataset(context: dg.AssetExecutionContext, project: ProjectResource) -> 
     return publish(context, value, lambda out, _: steps.make_raw_dataset(value, shard, out), _describe)
 
 
-@dg.asset(group_name="source", kinds={"parquet"}, code_version=STAGES["eval_dataset"].code_version)
+@dg.asset(deps=[test_files], group_name="source", kinds={"parquet"}, automation_condition=rerun_when_inputs_change())
 def eval_dataset(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
     """The held-out test rows, judged as the shards are. No model is trained on them."""
     value = project.value

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from assets.automation import rerun_when_inputs_change
 from assets.dataset import validated_synthetic_set
+from assets.partitions import shard_list
 from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import raw_dataset
 from assets.teacher import describe_model, raw_files, teacher_model
 from distill_dagster import files, steps
-from distill_dagster.lineage import STAGES
 from distill_dagster.requests import PrepareRequest, TrainRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
 from resources.compute import Compute
@@ -34,10 +34,9 @@ class TrainingOverrides(dg.Config):
 
 
 @dg.asset(
-    deps=[raw_dataset, teacher_model],
+    deps=[shard_list, raw_dataset, teacher_model],
     group_name="student",
     kinds={"huggingface", "pytorch"},
-    code_version=STAGES["student_base"].code_version,
     automation_condition=rerun_when_inputs_change(),
 )
 def student_base(
@@ -72,7 +71,6 @@ def _describe(manifest: Manifest) -> Metadata:
     deps=[validated_synthetic_set, student_base],
     group_name="student",
     kinds={"pytorch", "huggingface"},
-    code_version=STAGES["student_checkpoint"].code_version,
     pool="gpu_student",
     automation_condition=rerun_when_inputs_change(),
 )

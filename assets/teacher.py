@@ -6,14 +6,14 @@ import dagster as dg
 from pydantic import Field
 
 from assets.automation import rerun_when_inputs_change
-from assets.partitions import shards
+from assets.partitions import shard_list, shards
 from assets.previews import schema_of, table_preview, usage_of
 from assets.publishing import Metadata, explained, publish
 from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.training_view import training_metadata
 from distill_dagster import files, records
 from distill_dagster.config import TeacherConfig, TeacherSource
-from distill_dagster.lineage import STAGES, Project
+from distill_dagster.lineage import Project
 from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
 from distill_dagster.teachers.faculty import current_faculty
@@ -55,10 +55,9 @@ def describe_model(manifest: Manifest) -> Metadata:
 
 
 @dg.asset(
-    deps=[raw_dataset, eval_dataset],
+    deps=[shard_list, raw_dataset, eval_dataset],
     group_name="teacher",
     kinds={"huggingface", "pytorch"},
-    code_version=STAGES["teacher_model"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )
@@ -112,7 +111,6 @@ def _describe_answers(manifest: Manifest) -> Metadata:
     deps=[raw_dataset, teacher_model],
     group_name="teacher",
     kinds={"huggingface", "parquet"},
-    code_version=STAGES["teacher_outputs"].code_version,
     pool="gpu_teacher",
     automation_condition=rerun_when_inputs_change(),
 )

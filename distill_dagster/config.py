@@ -21,6 +21,10 @@ Learn = Literal["answer", "reasoning_and_answer"]  # what the student is taught
 
 SUMMARY_WORDS = 80
 
+FormatName = Literal[
+    "auto", "chat", "bedrock-conversation-2024", "prompt_completion", "sharegpt", "alpaca", "input_output"
+]
+
 
 class Section(BaseModel):
     """A part of the config: immutable, and an unknown field in it is an error."""
@@ -29,14 +33,15 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Where the rows are. One file is one shard; files may be local paths or fsspec URLs, with * patterns."""
+    """Where the rows are. One file is one shard; local paths or fsspec URLs, with * patterns.
+
+    Files end in .jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet; a folder that `datasets.save_to_disk` wrote is one.
+    """
 
     train: list[str] = Field(min_length=1, description="training files; each becomes a shard")
     validation: list[str] = Field([], description="validation files; each becomes a shard")
     test: list[str] = Field(min_length=1, description="held-out files, never seen by teacher fit or student")
-    format: Literal["auto", "chat", "prompt_completion"] = Field(
-        "auto", description="the rows' format; auto looks at the first rows of each file"
-    )
+    format: FormatName = Field("auto", description="the rows' format; auto looks at the first rows of each file")
     validation_share: float = Field(
         0.05, ge=0, lt=0.5, description="share of training groups held out, where no validation files are given"
     )

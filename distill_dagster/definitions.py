@@ -20,9 +20,10 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
 from assets.alerting import alert_sensor  # noqa: E402
 from assets.automation import automation_sensors  # noqa: E402
-from assets.partitions import raw_shards  # noqa: E402
+from assets.partitions import OBSERVED  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
+from distill_dagster.lineage import settings_version, stages_of  # noqa: E402
 from resources.compute import Compute  # noqa: E402
 from resources.gpu import GpuPool  # noqa: E402
 from resources.project import ProjectResource  # noqa: E402
@@ -53,7 +54,12 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     """
     modules = [*ASSET_MODULES, logits] if config.teacher.logits else ASSET_MODULES
     made = [asset for asset in dg.load_assets_from_modules(modules) if isinstance(asset, dg.AssetsDefinition)]
-    assets = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=config.owners), [raw_shards, *made])
+    versions = {stage.name: settings_version(stage, config) for stage in stages_of(config)}
+
+    def of_this_project(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(owners=config.owners, code_version=versions.get(spec.key.to_user_string()))
+
+    assets = dg.map_asset_specs(of_this_project, [*OBSERVED, *made])
     return dg.Definitions(
         assets=assets,
         asset_checks=dg.load_asset_checks_from_modules(modules),

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill_dagster import files
-from distill_dagster.config import DistillConfig, ModelConfig, TeacherSource
+from distill_dagster import files, settings
+from distill_dagster.config import DistillConfig, ModelConfig
 from distill_dagster.config_file import check_config
 from distill_dagster.quality import labels
 from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.requests import ROLES
-from distill_dagster.sources.discovery import SourceFile, content_hash, discover, discover_test
+from distill_dagster.sources.discovery import SourceFile, discover, discover_test
+from distill_dagster.sources.versions import SourceVersions
 from distill_dagster.storage import Store
-from distill_dagster.teachers.identity import SHAPING
 
 Inputs = dict[str, Any]
 
@@ -58,6 +58,14 @@ class Project:
         """Shard key -> source file, of every training and validation file that is there now."""
         return {source.key: source for source in discover(self.config.data)}
 
+    def test_sources(self) -> list[SourceFile]:
+        """Every held-out file that is there now."""
+        return discover_test(self.config.data)
+
+    def source_versions(self, sources: list[SourceFile]) -> dict[str, str]:
+        """Key -> content hash of source files, read only where they changed since they were last looked at."""
+        return SourceVersions(Path(self.config.store) / "source_versions.json").of(sources)
+
     @property
     def responses(self) -> Path:
         """Where every reply is kept that the project has paid for."""
@@ -77,114 +85,57 @@ class Stage:
     """One asset of the lineage. `code_version` rises when the same inputs would give another result."""
 
     name: str
-    inputs: Callable[[Project, str | None], Inputs]
+    settings: Callable[[DistillConfig], Inputs]  # the part of the config that shapes it
+    reads: Callable[[Project, str | None], Inputs]  # versions of what it is made from
     sharded: bool = False
     code_version: str = "1"
     wanted: Callable[[DistillConfig], bool] = lambda _: True  # whether a project of this config has the stage
 
 
-def _reading(config: DistillConfig) -> Inputs:
-    """What decides how a source row is judged."""
-    rules = config.data.model_dump(include={"format", "require_system", "max_row_bytes", "validation_share"})
-    return {"task": config.task, **rules, "holds_out": not config.data.validation}
+def _reads(*assets: str) -> Callable[[Project, str | None], Inputs]:
+    """A stage that reads these artefacts: of a sharded one its own shard, or all shards where it has none itself."""
+
+    def reads(project: Project, shard: str | None) -> Inputs:
+        return {asset: _version(project, asset, shard) for asset in assets}
+
+    return reads
 
 
-def _raw_dataset(project: Project, shard: str | None) -> Inputs:
+def _version(project: Project, asset: str, shard: str | None) -> str | dict[str, str]:
+    if not STAGES[asset].sharded:
+        return project.version_of(asset)
+    return project.versions_of(asset) if shard is None else project.version_of(asset, shard)
+
+
+def _source(project: Project, shard: str | None) -> Inputs:
     source = project.sources()[shard or ""]
-    return {"source": content_hash(source), "split": source.split, "reading": _reading(project.config)}
+    return {"source": project.source_versions([source])[source.key], "split": source.split}
 
 
-def _eval_dataset(project: Project, _: str | None) -> Inputs:
-    sources = {s.key: content_hash(s) for s in discover_test(project.config.data)}
-    return {"sources": sources, "reading": _reading(project.config)}
+def _test_files(project: Project, _: str | None) -> Inputs:
+    return {"sources": project.source_versions(project.test_sources())}
 
 
-def _model(project: Project, model: ModelConfig) -> Inputs:
-    """A model's own inputs: where it stands, or, for a new one, its shape and where its tokenizer comes from."""
-    if model.name:
-        return {"model": model.model_dump(include={"name", "revision", "dtype"}), "files": _stamps(model.name)}
-    shape = {"model": model.model_dump(exclude={"name", "revision"})}
-    if model.tokenizer == "teacher":
-        return shape | {"teacher_model": project.version_of("teacher_model")}
-    return shape | {"raw_dataset": project.versions_of("raw_dataset")}
-
-
-def _stamps(name: str) -> list[list[str | int]]:
-    """Name, size and time of a model folder's files, so that an exchanged model is noticed; [] for a hub name."""
-    folder = Path(name)
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()]
-
-
-def _teacher_model(project: Project, _: str | None) -> Inputs:
+def _teacher_reads(project: Project, _: str | None) -> Inputs:
     teacher = project.config.teacher
-    inputs = _model(project, teacher.model) if teacher.model else {}
-    if teacher.sources:
-        inputs["sources"] = [_source(project, source) for source in teacher.sources]
-        inputs["weights"] = [source.weight for source in teacher.mix]
+    reads = _tokenizer_reads(project, teacher.model) if teacher.model else {}
     if teacher.fit:
-        inputs |= {"fit": teacher.fit.model_dump(), "raw_dataset": project.versions_of("raw_dataset")}
-        inputs["eval_dataset"] = project.version_of("eval_dataset")  # kept out of the fit
-    return inputs
+        reads |= {"raw_dataset": project.versions_of("raw_dataset")}
+        reads["eval_dataset"] = project.version_of("eval_dataset")  # kept out of the fit
+    return reads
 
 
-def _source(project: Project, source: TeacherSource) -> Inputs:
-    """What shapes the answers of one of several teachers, or of one behind an endpoint."""
-    if source.endpoint:
-        return source.endpoint.model_dump(include=SHAPING)
-    assert source.model is not None, "a source is a model or an endpoint"
-    return _model(project, source.model)
+def _tokenizer_reads(project: Project, model: ModelConfig) -> Inputs:
+    """Where a new model's tokenizer comes from; an existing one brings its own."""
+    if model.name:
+        return {}
+    asset = "teacher_model" if model.tokenizer == "teacher" else "raw_dataset"
+    return {asset: _version(project, asset, None)}
 
 
-def _student_base(project: Project, _: str | None) -> Inputs:
-    return _model(project, project.config.student.model)
-
-
-def _teacher_outputs(project: Project, shard: str | None) -> Inputs:
-    teacher = project.config.teacher
-    return {
-        "raw_dataset": project.version_of("raw_dataset", shard),
-        "teacher_model": project.version_of("teacher_model"),
-        "dtype": _dtype(teacher.model),
-        "generation": teacher.generation.model_dump(),
-        "prompting": teacher.prompting,
-        "summary_words": teacher.summary_words,
-        "choose": teacher.best_of.choose if teacher.best_of else None,
-        "labels": project.config.quality.labels,
-    }
-
-
-def _dtype(model: ModelConfig | None) -> str | None:
-    return model.dtype if model else None
-
-
-def _teacher_logits(project: Project, shard: str | None) -> Inputs:
-    logits = project.config.teacher.logits
-    return {
-        "raw_dataset": project.version_of("raw_dataset", shard),
-        "teacher_outputs": project.version_of("teacher_outputs", shard),
-        "teacher_model": project.version_of("teacher_model"),
-        "dtype": _dtype(project.config.teacher.model),
-        "logits": logits.model_dump(exclude={"batch_tokens"}) if logits else None,
-    }
-
-
-def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
-    return {
-        "raw_dataset": project.versions_of("raw_dataset"),
-        "teacher_outputs": project.versions_of("teacher_outputs"),
-        "eval_dataset": project.version_of("eval_dataset"),
-        "quality": project.config.quality.model_dump(include={"labels", "require_gold_agreement", "max_label_share"}),
-        "learn": project.config.student.learn,
-    }
-
-
-def _student_checkpoint(project: Project, _: str | None) -> Inputs:
-    return {
-        "validated_synthetic_set": project.version_of("validated_synthetic_set"),
-        "student_base": project.version_of("student_base"),
-        "training": project.config.student.training.model_dump(),
-    }
+def _benchmark_reads(model_asset: str) -> Callable[[Project, str | None], Inputs]:
+    versions = _reads("eval_dataset", model_asset)
+    return lambda project, shard: {**versions(project, shard), "labels": labels_of(project)}
 
 
 def labels_of(project: Project) -> list[str] | None:
@@ -197,56 +148,42 @@ def labels_of(project: Project) -> list[str] | None:
     return labels.labels_of(task, quality, rows)
 
 
-def answer_tokens(config: DistillConfig) -> int:
-    """Longest answer, in tokens, that the benchmarks let a model write."""
-    return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
-
-
-def asked_with(config: DistillConfig) -> Inputs:
-    """How the teacher is asked, when it teaches and when it is measured."""
-    return {"prompting": config.teacher.prompting, "summary_words": config.teacher.summary_words}
-
-
-def _benchmark_of(model_asset: str) -> Callable[[Project, str | None], Inputs]:
-    def inputs(project: Project, _: str | None) -> Inputs:
-        config = project.config
-        return {
-            "eval_dataset": project.version_of("eval_dataset"),
-            model_asset: project.version_of(model_asset),
-            "dtype": _dtype((config.teacher if model_asset == "teacher_model" else config.student).model),
-            "max_new_tokens": answer_tokens(config),
-            **(asked_with(config) if model_asset == "teacher_model" else {}),
-            "labels": labels_of(project),
-            "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
-        }
-
-    return inputs
-
-
-def _eval_report(project: Project, _: str | None) -> Inputs:
-    return {
-        **{f"{role}_benchmark": project.version_of(f"{role}_benchmark") for role in ROLES},
-        "student_checkpoint": project.version_of("student_checkpoint"),
-        "evaluation": project.config.evaluation.model_dump(include={"resamples", "seed", "retention_target"}),
-        "name": project.config.name,
-    }
-
-
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (  # in the order in which they can be made
-        Stage("raw_dataset", _raw_dataset, sharded=True),
-        Stage("eval_dataset", _eval_dataset),
-        Stage("teacher_model", _teacher_model, code_version="2"),
-        Stage("teacher_outputs", _teacher_outputs, sharded=True, code_version="2"),
-        Stage("teacher_logits", _teacher_logits, sharded=True, wanted=lambda config: config.teacher.logits is not None),
-        Stage("validated_synthetic_set", _validated_synthetic_set, code_version="2"),
-        Stage("student_base", _student_base),
-        Stage("student_checkpoint", _student_checkpoint),
-        Stage("teacher_benchmark", _benchmark_of("teacher_model"), code_version="2"),
-        Stage("baseline_benchmark", _benchmark_of("student_base"), code_version="2"),
-        Stage("student_benchmark", _benchmark_of("student_checkpoint"), code_version="2"),
-        Stage("eval_report", _eval_report),
+        Stage("raw_dataset", settings.reading, _source, sharded=True),
+        Stage("eval_dataset", settings.reading, _test_files),
+        Stage("teacher_model", settings.teacher_model, _teacher_reads, code_version="2"),
+        Stage(
+            "teacher_outputs",
+            settings.teacher_outputs,
+            _reads("raw_dataset", "teacher_model"),
+            sharded=True,
+            code_version="2",
+        ),
+        Stage(
+            "teacher_logits",
+            settings.teacher_logits,
+            _reads("raw_dataset", "teacher_outputs", "teacher_model"),
+            sharded=True,
+            wanted=lambda config: config.teacher.logits is not None,
+        ),
+        Stage(
+            "validated_synthetic_set",
+            settings.validated_synthetic_set,
+            _reads("raw_dataset", "teacher_outputs", "eval_dataset"),
+            code_version="2",
+        ),
+        Stage("student_base", settings.student_base, lambda p, _: _tokenizer_reads(p, p.config.student.model)),
+        Stage("student_checkpoint", settings.student_checkpoint, _reads("validated_synthetic_set", "student_base")),
+        Stage("teacher_benchmark", settings.teacher_benchmark, _benchmark_reads("teacher_model"), code_version="2"),
+        Stage("baseline_benchmark", settings.student_benchmark, _benchmark_reads("student_base"), code_version="2"),
+        Stage(
+            "student_benchmark", settings.student_benchmark, _benchmark_reads("student_checkpoint"), code_version="2"
+        ),
+        Stage(
+            "eval_report", settings.eval_report, _reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint")
+        ),
     )
 }
 
@@ -264,7 +201,13 @@ def inputs_of(project: Project, name: str, shard: str | None = None) -> Inputs:
         DataError: its source file is not there.
     """
     stage = STAGES[name]
-    return {"stage": name, "code_version": stage.code_version, **stage.inputs(project, shard)}
+    own = {"stage": name, "code_version": stage.code_version}
+    return {**own, **stage.settings(project.config), **stage.reads(project, shard)}
+
+
+def settings_version(stage: Stage, config: DistillConfig) -> str:
+    """Changes with the stage's code version and with the part of the config that shapes it: Dagster's code version."""
+    return f"{stage.code_version}.{sha256(canonical_json(stage.settings(config)))[:12]}"
 
 
 def fingerprint(inputs: Inputs) -> str:

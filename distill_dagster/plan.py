@@ -85,9 +85,10 @@ def make_plan(project: Project) -> Plan:
     steps = list_steps(project)
     stale = {(step.asset, step.shard) for step in steps if step.state != "fresh"}
     responses, rules = Responses(project.responses), []
+    asked: set[str] = set()  # by the shards before, so that what two of them ask counts once
     faculty = _faculty(project, ("teacher_model", None) in stale, rules)
     shards = [
-        _plan_shard(project, key, faculty, responses, rules)
+        _plan_shard(project, key, faculty, responses, asked, rules)
         for key in sorted(project.sources())
         if ("teacher_outputs", key) in stale
     ]
@@ -162,7 +163,8 @@ def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty | No
     own = [(source.weight, pin_source(source)) for source in teacher.mix] or [(1.0, pin_source(teacher.sources[0]))]
     best_of = teacher.best_of
     panel = [pin_source(source) for source in best_of.teachers] if best_of else []
-    return Faculty(teachers=own, panel=panel)
+    judge = pin_source(best_of.judge) if best_of and best_of.judge else None
+    return Faculty(teachers=own, panel=panel, judge=judge)
 
 
 def _rows_of(project: Project, shard: str) -> list[dict[str, Any]]:
@@ -176,7 +178,7 @@ def _rows_of(project: Project, shard: str) -> list[dict[str, Any]]:
 
 
 def _plan_shard(
-    project: Project, shard: str, faculty: Faculty | None, responses: Responses, rules: list[str]
+    project: Project, shard: str, faculty: Faculty | None, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan:
     teacher, rows = project.config.teacher, _rows_of(project, shard)
     plan = ShardPlan(shard, rows=len(rows))
@@ -187,7 +189,9 @@ def _plan_shard(
         plan.completion_tokens = plan.new * teacher.generation.max_new_tokens
         rules.append("completion tokens: the limit, max_new_tokens")
         return plan
-    estimate = _Estimate(plan, faculty, responses, teacher.generation.max_new_tokens, rules)
+    estimate = _Estimate(plan, faculty, responses, asked, teacher.generation.max_new_tokens, rules)
+    if faculty.judge is not None:
+        rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
     generation = teacher.generation
     own = [(weight, open_teacher(ref, generation, "cpu")) for weight, ref in faculty.teachers]
     panel = Panel(own, [open_teacher(ref, generation, "cpu") for ref in faculty.panel], generation.samples)
@@ -204,9 +208,16 @@ class _Estimate:
     """Stands where a run has its `Asker`: finds what is there, and counts what is not instead of asking it."""
 
     def __init__(
-        self, plan: ShardPlan, faculty: Faculty, responses: Responses, most_tokens: int, rules: list[str]
+        self,
+        plan: ShardPlan,
+        faculty: Faculty,
+        responses: Responses,
+        asked: set[str],
+        most_tokens: int,
+        rules: list[str],
     ) -> None:
-        self._plan, self._responses, self._most, self._rules = plan, responses, most_tokens, rules
+        self._plan, self._responses, self._asked = plan, responses, asked
+        self._most, self._rules = most_tokens, rules
         refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
         self._refs: dict[str, ModelRef] = {ref.name: ref for ref in refs}
 
@@ -217,10 +228,11 @@ class _Estimate:
         """The replies that are there."""
         distinct = {question.request_hash: question for question in questions}
         found = self._responses.find(distinct)
-        self._plan.reused += len(found)
-        for key, question in distinct.items():
-            if key not in found:
-                self.count(teacher, question)
+        new = distinct.keys() - found.keys() - self._asked
+        self._plan.reused += len(distinct) - len(new)
+        for key in sorted(new):
+            self.count(teacher, distinct[key])
+        self._asked |= new
         return found
 
     def count(self, teacher: Teacher, question: Question) -> None:

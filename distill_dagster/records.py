@@ -16,17 +16,21 @@ Tables are written as parquet with zstd and at most `ROWS_PER_GROUP` rows a row 
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill_dagster.errors import DataError
 
 ROWS_PER_GROUP = 10_000
+BYTES_PER_GROUP = 1 << 26  # in memory; a row group of long rows ends here
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
@@ -174,8 +178,11 @@ def sha256(text: str | bytes) -> str:
 
 
 def row_id_of(messages: Sequence[Mapping[str, str]]) -> str:
-    """The id of a row whose user gave none: 16 hex digits of the hash of its canonical messages."""
-    return sha256(canonical_json([{"role": m["role"], "content": m["content"]} for m in messages]))[:16]
+    """The id of a row whose user gave none: 16 hex digits of the hash of its canonical messages.
+
+    Each holds `role` and `content` alone. Of text, orjson writes what `canonical_json` writes.
+    """
+    return sha256(orjson.dumps(list(messages), option=orjson.OPT_SORT_KEYS))[:16]
 
 
 def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -192,19 +199,59 @@ def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
     return digest.hexdigest()
 
 
+class TableWriter:
+    """Rows as parquet under a schema, as they come; a context manager. An empty table is a valid file.
+
+    What is held back for a row group is at most `ROWS_PER_GROUP` rows, and fewer where they are long; one more group
+    may be under way, since groups are compressed and written by a thread.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
+        self._held = [schema.empty_table()]
+        self._size = 0  # bytes of what is held
+        self.count = 0  # rows that were given
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._writer, self._thread:
+            if kind is None and (len(self._held) > 1 or self.count == 0):
+                self._write_group()
+            if kind is None and self._under_way:
+                self._under_way.result()
+
+    def write(self, rows: pa.Table) -> None:
+        """Take rows; a row group is written when there are enough for it."""
+        self.count, self._size = self.count + rows.num_rows, self._size + rows.nbytes
+        self._held.append(rows)
+        if sum(table.num_rows for table in self._held) >= ROWS_PER_GROUP or self._size > BYTES_PER_GROUP:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if self._under_way:
+            self._under_way.result()
+        self._under_way = self._thread.submit(self._writer.write_table, pa.concat_tables(self._held), ROWS_PER_GROUP)
+        self._held, self._size = self._held[:1], 0
+
+
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
-    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file."""
-    count = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        batch: list[Mapping[str, Any]] = []
-        for row in rows:
-            batch.append(row)
-            if len(batch) == ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                count, batch = count + len(batch), []
-        if batch or count == 0:
-            writer.write_table(pa.Table.from_pylist(batch, schema))
-    return count + len(batch)
+    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written.
+    """
+    rows = iter(rows)
+    try:
+        with TableWriter(path, schema) as writer:
+            while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
+                writer.write(pa.Table.from_pylist(batch, schema))
+    except OSError as e:
+        raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
+    return writer.count
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> list[dict[str, Any]]:

@@ -14,47 +14,27 @@ from distill_dagster.lineage import Project, is_fresh
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.requests import ROLES, read_ref
 from distill_dagster.sources.discovery import discover_test
-from distill_dagster.sources.verdicts import read_shard
+from distill_dagster.sources.duplicates import IdsOfFiles
+from distill_dagster.sources.raw_tables import RawTables
+from distill_dagster.sources.verdicts import Reading
 from distill_dagster.storage import Manifest, Produced
 
 
 def make_raw_dataset(project: Project, shard: str, out: Path) -> Produced:
     """Judge every row of one source file: raw.parquet and rejects.parquet."""
     config = project.config
-    read = read_shard(project.sources()[shard], config.data, config.task)
-    records.write_table(out / files.RAW_FILE, read.rows, records.RAW)
-    records.write_table(out / files.REJECTS_FILE, read.rejects, records.REJECT)
-    return Produced(records.rows_hash(read.rows), read.counts, _by_task(read.rows))
+    with RawTables(out) as tables:
+        tables.write(Reading(project.sources()[shard], config.data, config.task))
+    return tables.produced()
 
 
 def make_eval_dataset(project: Project, out: Path) -> Produced:
     """Judge the test files as the shards are judged, into one table. A row id in two files is an error."""
-    config = project.config
-    rows: list[dict[str, Any]] = []
-    rejects: list[dict[str, Any]] = []
-    counts: dict[str, int] = {}
-    for source in discover_test(config.data):
-        read = read_shard(source, config.data, config.task)
-        rows, rejects = rows + read.rows, rejects + read.rejects
-        counts = {code: counts.get(code, 0) + read.counts.get(code, 0) for code in counts | read.counts}
-    seen: dict[str, str] = {}
-    for row in rows:
-        if other := seen.get(row["row_id"]):
-            raise DataError(
-                f"test row id {row['row_id']!r} is in {other} and in {row['shard']}; give them different ids"
-            )
-        seen[row["row_id"]] = row["shard"]
-    records.write_table(out / files.RAW_FILE, rows, records.RAW)
-    records.write_table(out / files.REJECTS_FILE, rejects, records.REJECT)
-    return Produced(records.rows_hash(rows), counts, _by_task(rows))
-
-
-def _by_task(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows by task, and how many carry a gold answer."""
-    import pandas as pd
-
-    tasks = {str(task): int(n) for task, n in pd.Series([row["task"] for row in rows]).value_counts().items()}
-    return {"tasks": tasks, "with_reference": sum(bool(row["reference"]) for row in rows)}
+    config, ids = project.config, IdsOfFiles()
+    with RawTables(out) as tables:
+        for source in discover_test(config.data):
+            tables.write(Reading(source, config.data, config.task), ids)
+    return tables.produced()
 
 
 def shard_tables(project: Project, asset: str, file: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ killed writer leaves only scratch that the next publication sweeps.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,8 @@ from distill_dagster.errors import DataError, NotPublishedError, UserError
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MANIFEST = "manifest.json"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,21 @@ def write_text(path: Path, text: str) -> None:
     fsync(path.parent)
 
 
+@contextlib.contextmanager
+def _room_for(root: Path) -> Iterator[None]:
+    """Name the store where it is full or cannot be written; every other error passes."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in FULL:
+            raise DataError(
+                f"the store {root} is full ({e}): make room and run again; nothing is half published"
+            ) from e
+        if e.errno in CLOSED and (e.filename is None or Path(os.fsdecode(e.filename)).is_relative_to(root)):
+            raise DataError(f"the store {root} cannot be written ({e}): choose another `store:`") from e
+        raise
+
+
 def _settle(folder: Path) -> dict[str, str]:
     """Give every file of `folder` the umask's mode, fsync it, and return path -> sha256."""
     umask = os.umask(0)
@@ -182,8 +200,12 @@ class Store:
 
         `work` may hold what lets a killed `make` resume; it is kept for this fingerprint alone, until published.
         One writer an artefact at a time; a second one waits, and finds the first one's work done.
+        What is there already of this fingerprint is made again where it is not complete.
+
+        Raises:
+            DataError: the disk is full, or the store cannot be written; what was published before still is.
         """
-        with self._writing(asset, shard) as folder:
+        with _room_for(self.root), self._writing(asset, shard) as folder:
             done = self.find(asset, shard)
             if done is not None and done.is_made_from(fingerprint):
                 return done
@@ -215,10 +237,7 @@ class Store:
     def _writing(self, asset: str, shard: str | None) -> Iterator[Path]:
         """Hold the artefact's lock; scratch of writers that died is swept on entry, one's own on exit."""
         folder = self.folder(asset, shard)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise UserError(f"the store {self.root} cannot be written ({e.strerror}); choose another `store:`") from e
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             try:
                 yield folder

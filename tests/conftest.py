@@ -11,6 +11,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.config_file import load_config
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.lineage import Project
+from tests.fault_server import FaultServer
 
 TINY_LLAMA = {
     "hidden_size": 32,
@@ -86,3 +87,17 @@ def made(tmp_path_factory):
     config = load_config(write_project(tmp_path_factory.mktemp("made")))
     with dg.DagsterInstance.ephemeral() as value:
         yield Project(config), value, run_project(config, value)
+
+
+@pytest.fixture(scope="session")
+def fault_server():
+    """The server that fails as it is told to, in a process of its own."""
+    with FaultServer() as value:
+        yield value
+
+
+@pytest.fixture
+def server(fault_server):
+    """The same one, with the usual script and nothing counted."""
+    fault_server.script()
+    return fault_server

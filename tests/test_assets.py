@@ -129,13 +129,14 @@ def test_materializing_again_does_nothing(made):
 def test_partitions_follow_the_source_files(tmp_path, instance):
     config = load_config(write_project(tmp_path))
     train, project = tmp_path / "data" / "train", Project(config)
-    assert observe(instance, project) == ["train-part-00", "train-part-01", "train-part-02", "validation"]
+    shards = ["train-part-00", "train-part-01", "train-part-02", "validation"]
+    assert observe(instance, project) == [*shards, "shard_list", "test_files"]
     assert observe(instance, project) == []
     (train / "part-00.jsonl").touch()
     assert observe(instance, project) == [], "a touched file is no change"
     (train / "part-01.jsonl").rename(train / "part-07.jsonl")
     (train / "part-02.jsonl").write_text((train / "part-02.jsonl").read_text() + "\n")
-    assert observe(instance, project) == ["train-part-02", "train-part-07"]
+    assert observe(instance, project) == ["train-part-02", "train-part-07", "shard_list"]
     assert set(instance.get_dynamic_partitions(SHARDS_NAME)) == {
         "train-part-00",
         "train-part-02",
@@ -171,3 +172,36 @@ def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(tmp_path, 
     asked, cursor = requested(config, instance, cursor)
     assert asked["teacher_model"] is True, "it is fitted to the rows"
     assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"
+
+
+@pytest.fixture
+def settled(tmp_path, instance):
+    """A project that is up to date up to the set, with automation that asks for nothing: (config, cursor)."""
+    config = load_config(write_project(tmp_path))
+    _, cursor = requested(config, instance, None)
+    assert not run_project(config, instance, "validated_synthetic_set").failed
+    for _ in range(8):  # a run by hand is asked for once more; it would return at once
+        asked, cursor = requested(config, instance, cursor)
+    assert asked == {}
+    return config, cursor
+
+
+def test_a_changed_setting_asks_for_what_it_shapes(settled, instance):
+    config, cursor = settled
+    generation = config.teacher.generation.model_copy(update={"temperature": 0.5})
+    changed = config.model_copy(update={"teacher": config.teacher.model_copy(update={"generation": generation})})
+    asked, _ = requested(changed, instance, cursor)
+    assert asked == {"teacher_outputs": ["train-part-00", "train-part-01", "train-part-02", "validation"]}
+
+
+def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(settled, instance, tmp_path):
+    config, cursor = settled
+    (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
+    assert observe(instance, Project(config)) == ["shard_list"]
+    asked, cursor = requested(config, instance, cursor)
+    assert asked == {"teacher_model": True, "validated_synthetic_set": True}
+    test = tmp_path / "data" / "test.jsonl"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[1:]))
+    assert observe(instance, Project(config)) == ["test_files"]
+    asked, _ = requested(config, instance, cursor)
+    assert asked["eval_dataset"] is True

@@ -5,6 +5,7 @@ import pytest
 
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
+from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project
 from tests.conftest import run_project, write_project
 
@@ -131,8 +132,8 @@ def test_answers_from_different_settings_are_not_mixed(tmp_path, instance):
 
 def test_a_file_for_training_and_for_test_is_refused(tmp_path, instance):
     config = load_config(write_project(tmp_path, **{"data.train": "data/*.jsonl", "data.validation": []}))
-    outcome = run_project(config, instance, "eval_dataset")
-    assert "matched by data.test and by data.train" in outcome.failed["eval_dataset"]
+    with pytest.raises(DataError, match=r"matched by data\.test and by data\.train"):
+        run_project(config, instance, "eval_dataset")
 
 
 def test_the_teacher_is_not_fitted_to_prompts_of_the_test(tmp_path, instance):

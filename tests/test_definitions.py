@@ -9,12 +9,14 @@ from distill_dagster.definitions import build_definitions
 
 LINEAGE = {
     "raw_shards": set(),
+    "shard_list": set(),
+    "test_files": set(),
     "raw_dataset": {"raw_shards"},
-    "eval_dataset": set(),
-    "teacher_model": {"raw_dataset", "eval_dataset"},
+    "eval_dataset": {"test_files"},
+    "teacher_model": {"shard_list", "raw_dataset", "eval_dataset"},
     "teacher_outputs": {"raw_dataset", "teacher_model"},
-    "validated_synthetic_set": {"raw_dataset", "teacher_outputs", "eval_dataset"},
-    "student_base": {"raw_dataset", "teacher_model"},
+    "validated_synthetic_set": {"shard_list", "raw_dataset", "teacher_outputs", "eval_dataset"},
+    "student_base": {"shard_list", "raw_dataset", "teacher_model"},
     "student_checkpoint": {"validated_synthetic_set", "student_base"},
     "teacher_benchmark": {"eval_dataset", "teacher_model"},
     "baseline_benchmark": {"eval_dataset", "student_base"},
@@ -41,7 +43,7 @@ def test_every_asset_is_described_grouped_and_versioned(tiny_config):
         assert spec.group_name in {"source", "teacher", "dataset", "student", "evaluation"}, spec.key
         assert spec.kinds, spec.key
         assert spec.owners, spec.key
-        if spec.key.to_user_string() != "raw_shards":
+        if spec.key.to_user_string() not in ("raw_shards", "shard_list", "test_files"):
             assert spec.code_version, spec.key
 
 

@@ -10,7 +10,7 @@ from distill_dagster.demo.world import TASKS, write_dataset
 from distill_dagster.models.building import build, parameter_count, train_tokenizer
 from distill_dagster.models.rendering import encode_example, end_ids
 from distill_dagster.sources.discovery import discover
-from distill_dagster.sources.verdicts import read_shard
+from distill_dagster.sources.verdicts import Reading
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.training.examples import gold_examples
 
@@ -41,7 +41,12 @@ def demo(tmp_path_factory):
     data = config.data.model_copy(
         update={"train": [f"{folder}/train/*.jsonl"], "validation": [f"{folder}/validation.jsonl"]}
     )
-    rows = [row for source in discover(data) for row in read_shard(source, data, config.task).rows]
+    rows = [
+        row
+        for source in discover(data)
+        for batch in Reading(source, data, config.task)
+        for row in batch.rows.to_pylist()
+    ]
     texts = [t for row in rows for t in (*(m["content"] for m in row["messages"]), *row["reference"])]
     return config, rows, train_tokenizer(texts, config.teacher.model.vocab_size)
 

@@ -89,5 +89,5 @@ def test_content_hash_follows_the_bytes(files):
     (files / "validation.jsonl").write_text("changed")
     assert content_hash(source) != before
     (files / "validation.jsonl").unlink()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is not there"):
         content_hash(source)

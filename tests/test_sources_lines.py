@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_dagster.errors import DataError
-from distill_dagster.sources import lines
+from distill_dagster.sources import lines, opening
 from distill_dagster.sources.lines import read_lines
 
 
@@ -32,7 +32,7 @@ def test_bom_crlf_blank_lines_and_a_missing_final_newline(tmp_path):
 
 
 def test_a_long_line_is_counted_and_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "CHUNK", 7)
+    monkeypatch.setattr(opening, "CHUNK", 7)
     found = list(read_lines(write(tmp_path, b"a\n" + b"x" * 500 + b"\nb"), 100))
     assert [(line.number, line.data, line.size) for line in found] == [(1, b"a", 1), (2, None, 500), (3, b"b", 1)]
 
@@ -51,7 +51,7 @@ def test_any_chunk_size_gives_the_same_lines(tmp_path_factory, rows, chunk):
     pieces = (data[i : i + chunk] for i in range(0, len(data), chunk))
     whole = [row.removesuffix(b"\r") for row in data.removeprefix(lines.BOM).split(b"\n")]
     expected = [(n, row) for n, row in enumerate(whole, 1) if row.strip()]
-    assert [(line.number, line.data) for line in lines._split(pieces, 1000)] == expected
+    assert [(line.number, line.data) for line in lines.split(pieces, 1000)] == expected
 
 
 def test_gzip_and_zstd_of_several_parts(tmp_path):

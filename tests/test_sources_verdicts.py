@@ -12,7 +12,7 @@ from distill_dagster import records
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.discovery import SourceFile
-from distill_dagster.sources.verdicts import read_shard
+from distill_dagster.sources.verdicts import Reading
 
 USER = {"role": "user", "content": "q"}
 GOOD = {"id": "good", "messages": [{"role": "user", "content": "a good row"}]}
@@ -26,11 +26,22 @@ def chat(*roles):
     return {"messages": [turn(role, f"text {n}") for n, role in enumerate(roles)]}
 
 
+class Shard:
+    """All batches of a file together."""
+
+    def __init__(self, *arguments):
+        reading = Reading(*arguments)
+        batches = list(reading)
+        self.rows = [row for batch in batches for row in batch.rows.to_pylist()]
+        self.rejects = [reject for batch in batches for reject in batch.rejects]
+        self.counts = reading.counts
+
+
 def read(tmp_path, rows, task="nli", split="train", **options):
     path = tmp_path / "rows.jsonl"
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"\n".join(lines))
-    return read_shard(SourceFile("rows", split, str(path)), DataConfig(train="x", test="x", **options), task)
+    return Shard(SourceFile("rows", split, str(path)), DataConfig(train="x", test="x", **options), task)
 
 
 def verdict(tmp_path, row, **options):

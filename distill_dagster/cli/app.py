@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from distill_dagster.cli.console import bars, err, out, say_error, say_step, table
-from distill_dagster.config import DistillConfig, TaskName
+from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
 ]
+Compat = Literal["azure"]
 FAILED, WRONG_INPUT, VERDICT_FAIL = 1, 2, 3
 
 
@@ -56,26 +57,24 @@ def init(
 @app.command()
 @explained
 def validate(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="files, folders of saved datasets, URLs, * patterns")
+    ] = None,
+    task: Annotated[TaskName | None, typer.Option(help="with FILES: the task of rows that name none")] = None,
+    format: Annotated[FormatName, typer.Option(help="with FILES: the rows' format")] = "auto",
+    compat: Annotated[Compat | None, typer.Option(help="give another system's verdicts beside ours")] = None,
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Check the config and judge every source row, without making anything; exits with 1 if a row is refused."""
-    from distill_dagster.cli.validation import judge_sources
+    """Judge every row of FILES, or of the config's files, without making anything; exits with 1 if one is refused."""
+    from distill_dagster.cli.validation import print_tables, validation_of, write_json
 
-    verdicts = judge_sources(load_config(config))
+    validation = validation_of(files or [], task, format, compat, config)
     if as_json:
-        print(json.dumps(verdicts, ensure_ascii=False))
+        write_json(validation, sys.stdout)
     else:
-        files = [
-            [v["file"], v["split"], f"{v['rows']:,}", f"{v['rejected']:,}", v["error"] or ""] for v in verdicts["files"]
-        ]
-        out.print(table("Source files", ["file", "split", "rows", "refused", "error"], files))
-        if verdicts["rejects"]:
-            rows = [
-                [f"{r['shard']}:{r['line']}", r["code"], r["message"], r["snippet"]] for r in verdicts["rejects"][:50]
-            ]
-            out.print(table(f"Refused rows ({len(verdicts['rejects'])})", ["where", "code", "why", "row"], rows))
-    if any(v["error"] or v["rejected"] for v in verdicts["files"]):
+        print_tables(validation, out)
+    if validation.refused:
         raise typer.Exit(FAILED)
 
 
@@ -112,16 +111,13 @@ def run(
 
 def execute(config: DistillConfig, until: str | None = None) -> None:
     """Run the lineage (or its first part, up to `until`) and print how it ended."""
-    import dagster as dg
-
-    from distill_dagster.cli.execution import Runner, dagster_home
+    from distill_dagster.cli.execution import Runner, open_instance
     from distill_dagster.lineage import stages_of
 
     names = [stage.name for stage in stages_of(config)]
     if until is not None and until not in names:
         raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
-    os.environ["DAGSTER_HOME"] = str(dagster_home(config))
-    with dg.DagsterInstance.get() as instance, bars():
+    with open_instance(config) as instance, bars():
         runner = Runner(config, instance, say_step)
         outcome = runner.run(until)
     print_outcome(runner, outcome, ended=until in (None, "eval_report"))

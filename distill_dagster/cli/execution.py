@@ -4,11 +4,12 @@ The same assets, checks and instance as in the UI, without a daemon. Stages go i
 shard that fails does not hold up the other shards, but nothing that needs all of them is made.
 """
 
+import contextlib
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from assets.partitions import observe
 from assets.run_failures import explain_step
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_definitions
+from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project, is_fresh, stages_of
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.requests import ROLES
@@ -43,10 +45,34 @@ def dagster_home(config: DistillConfig) -> Path:
     if chosen := os.environ.get("DAGSTER_HOME"):
         return Path(chosen).resolve()  # the user's own; its settings are theirs
     home = Path(config.store) / ".dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
-        shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
+            shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
+    except OSError as e:
+        raise DataError(f"the store {config.store} cannot be written ({e}): choose another `store:`") from e
     return home.resolve()
+
+
+@contextlib.contextmanager
+def open_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
+    """The project's Dagster instance.
+
+    Raises:
+        DataError: its database cannot be used, such as on a full disk.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    home = dagster_home(config)
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except OperationalError as e:
+        raise DataError(
+            f"Dagster's database in {home} cannot be used ({e.orig}): make room there, or choose another `store:`, and "
+            "run again; what was published and what was answered is kept"
+        ) from e
 
 
 class Runner:
@@ -74,18 +100,24 @@ class Runner:
 
     def _bring_up_to_date(self, name: str, shard: str | None) -> None:
         title = f"{name}[{shard}]" if shard else name
-        was_fresh = is_fresh(self.project, name, shard)
-        if was_fresh and self._is_settled(name, shard):
+        if is_fresh(self.project, name, shard) and self._is_settled(name, shard):
             self.outcome.skipped.append(title)
             self.say(title, "fresh")
             return
         self.say(title, "started")
+        before = self._published(name, shard)
         error = self._materialize(name, shard)
+        is_new = self._published(name, shard) != before
         if error:
             self.outcome.failed[title] = error
         else:
-            (self.outcome.skipped if was_fresh else self.outcome.materialized).append(title)
-        self.say(title, "failed" if error else "fresh" if was_fresh else "made")
+            (self.outcome.materialized if is_new else self.outcome.skipped).append(title)
+        self.say(title, "failed" if error else "made" if is_new else "fresh")
+
+    def _published(self, name: str, shard: str | None) -> str | None:
+        """The version that is published now; a shard of the same inputs is made again where requests had failed."""
+        manifest = self.project.store.find(name, shard)
+        return manifest.version if manifest else None
 
     def _is_settled(self, name: str, shard: str | None) -> bool:
         """Whether the instance knows the published artefact from a run whose blocking checks passed, gates as now."""

@@ -1,32 +1,148 @@
-"""Judging a project's source files without making anything."""
+"""Judging source files without making anything: verdicts as they are found, so that no file is too large.
 
-from typing import Any
+    {"file": "a.jsonl", "line": 7, "code": "E005", "message": "E005: message 3 is …", "snippet": "{\\"messages\\"…",
+     "shard": "a", "row_id": null, "stage": "raw_dataset",
+     "ours": "refuses", "azure": "accepts", "azure_message": ""}        the last three with --compat azure
 
-from distill_dagster.config import DistillConfig
-from distill_dagster.errors import DataError
-from distill_dagster.sources.discovery import discover, discover_test
-from distill_dagster.sources.verdicts import read_shard
+With `azure`, rows that only Azure refuses are verdicts too, under the code of Azure's rule.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from distill_dagster.cli.console import table
+from distill_dagster.config import DataConfig, FormatName, TaskName
+from distill_dagster.config_file import load_config
+from distill_dagster.errors import ConfigError, DataError
+from distill_dagster.sources import azure
+from distill_dagster.sources.decoding import Decoded, decode
+from distill_dagster.sources.discovery import SourceFile, discover, discover_test, named
+from distill_dagster.sources.raw_rows import make_reject, said
+from distill_dagster.sources.rules import Finding
+from distill_dagster.sources.verdicts import Reading
+
+SHOWN = 50  # rows of the printed table; --json has them all
+Verdict = dict[str, Any]
 
 
-def judge_sources(config: DistillConfig) -> dict[str, list[dict[str, Any]]]:
-    """Every file's counts and every refused row; a file that cannot be used at all carries its `error`."""
-    files: list[dict[str, Any]] = []
-    rejects: list[dict[str, Any]] = []
-    for source in [*discover(config.data), *discover_test(config.data)]:
-        verdict = {
-            "file": source.url,
-            "shard": source.key,
-            "split": source.split,
-            "rows": 0,
-            "rejected": 0,
-            "error": None,
-        }
-        try:
-            shard = read_shard(source, config.data, config.task)
-        except DataError as e:
-            verdict["error"] = str(e)
-        else:
-            verdict |= {"rows": shard.counts["rows"], "rejected": shard.counts["rejected"]}
-            rejects += shard.rejects
-        files.append(verdict)
-    return {"files": files, "rejects": rejects}
+@dataclass(slots=True)
+class Validation:
+    """One pass over source files. `files` is filled while `verdicts` is iterated."""
+
+    sources: list[SourceFile]
+    data: DataConfig
+    task: TaskName
+    compat: str | None = None  # azure
+    files: list[Verdict] = field(default_factory=list)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Every refused row of every file, in order; a file that cannot be used at all carries its `error`."""
+        for source in self.sources:
+            reading = Reading(source, self.data, self.task)
+            verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
+            refused_by_azure = 0
+            try:
+                for batch in reading:
+                    ours = {reject["line"]: reject for reject in batch.rejects}
+                    if not self.compat:
+                        yield from ({"file": source.url, **reject} for reject in batch.rejects)
+                        continue
+                    for item in (decode(line, self.data.max_row_bytes) for line in batch.lines):
+                        found = azure.judge_record(item, self.task)
+                        refused_by_azure += bool(found)
+                        if found or item.line.number in ours:
+                            yield _both(source, item, ours.get(item.line.number), found)
+            except DataError as e:
+                verdict["error"] = str(e)
+            verdict |= reading.counts
+            if self.compat:
+                whole = azure.judge_file(source.url, self.task, reading.counts["lines"])
+                verdict |= {"refused_by_azure": refused_by_azure, "azure_message": said(whole)}
+            self.files.append(verdict)
+
+    @property
+    def refused(self) -> bool:
+        """Whether anything was refused, by us or, where it was asked, by Azure."""
+        return any(
+            f["error"] or f["rejected"] or f.get("refused_by_azure") or f.get("azure_message") for f in self.files
+        )
+
+
+def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[Finding]) -> Verdict:
+    """The verdict on a row that one of the two refuses, or both do."""
+    return {
+        "file": source.url,
+        **(ours or make_reject(item, source.key, found)),
+        "ours": "refuses" if ours else "accepts",
+        "azure": "refuses" if found else "accepts",
+        "azure_message": said(found),
+    }
+
+
+def write_json(validation: Validation, stream: TextIO) -> None:
+    """One JSON document, {"rejects": […], "files": […]}, written as the verdicts are found."""
+    stream.write('{"rejects": [')
+    for n, verdict in enumerate(validation.verdicts()):
+        stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False))
+    stream.write('],\n"files": ' + json.dumps(validation.files, ensure_ascii=False) + "}\n")
+
+
+def validation_of(
+    files: list[str], task: TaskName | None, form: FormatName, compat: str | None, config: Path
+) -> Validation:
+    """What the command line asks to be judged: the files that it names, else those of the config.
+
+    Raises:
+        ConfigError: files without a task, a task or format without files, or a config that is wrong.
+        DataError: a pattern matches no file, or a file cannot be read as rows.
+    """
+    if not files:
+        if task is not None or form != "auto":
+            raise ConfigError("--task and --format are for FILES; those of the config are in distill.yaml")
+        project = load_config(config)
+        return Validation([*discover(project.data), *discover_test(project.data)], project.data, project.task, compat)
+    if task is None:
+        raise ConfigError("FILES need a --task, such as --task nli: it decides how many turns a row may have")
+    return Validation(
+        named(files), DataConfig.model_validate({"train": files, "test": files, "format": form}), task, compat
+    )
+
+
+def print_tables(validation: Validation, out: Console) -> None:
+    """The refused rows (the first `SHOWN`; the others are counted) and the files, as two tables."""
+    shown, count = [], 0
+    for verdict in validation.verdicts():
+        count += 1
+        if count <= SHOWN:
+            shown.append([verdict[column] for column in _row_columns(validation)] + [verdict["snippet"]])
+            shown[-1][0] = f"{verdict['shard']}:{verdict['line']}"
+    if shown:
+        first = f", the first {SHOWN} of them; --json prints all" if count > SHOWN else ""
+        columns = ["where", "code", "why", *(["azure", "why azure"] if validation.compat else []), "row"]
+        out.print(table(f"Refused rows ({count:,}{first})", columns, shown))
+    files = [
+        [f["file"], f["split"], f"{f['rows']:,}", f"{f['rejected']:,}", _codes(f), f["error"] or "", *_azure(f)]
+        for f in validation.files
+    ]
+    columns = ["file", "split", "rows", "refused", "by code", "error"]
+    out.print(table("Source files", columns + (["refused by azure"] if validation.compat else []), files))
+
+
+def _row_columns(validation: Validation) -> list[str]:
+    return ["line", "code", "message", *(["azure", "azure_message"] if validation.compat else [])]
+
+
+def _codes(file: Verdict) -> str:
+    return ", ".join(f"{code} {n:,}" for code, n in file.items() if code.startswith("E0"))
+
+
+def _azure(file: Verdict) -> list[str]:
+    """Azure's refusals of a file in a cell: how many records, and what is wrong with the file as a whole."""
+    if "refused_by_azure" not in file:
+        return []
+    return ["; ".join(filter(None, [f"{file['refused_by_azure']:,} records", file["azure_message"]]))]

@@ -10,15 +10,18 @@ mean agreement with the row's other answers by the task's own measure (self-cons
 labels and numbers; minimum Bayes risk with ROUGE-L for free text). A conversation is chosen as a whole, by its mean.
 """
 
-import json
+import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill_dagster.tasks import Task, get_task
+from distill_dagster.tasks.json_text import objects_in
+from distill_dagster.tasks.reading import field_of, part_thoughts
 
 Row = Mapping[str, Any]  # of records.TEACHER, `reference` added
+NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 JUDGE_PROMPT = (
     "Below are a conversation and {count} candidate replies to its last message. Pick the reply that is most correct "
     'and most helpful. Answer with JSON only: {{"best": <number>}}.'
@@ -79,10 +82,13 @@ def judge_messages(messages: Sequence[Mapping[str, str]], answers: Sequence[str]
 
 
 def read_choice(text: str | None, count: int) -> int | None:
-    """The position that the judge picked, from 0; None where the text names none."""
-    match = re.search(r"\{[^{}]*\}", text or "")
-    try:
-        best = json.loads(match[0])["best"] if match else None
-    except (ValueError, KeyError):
-        return None
-    return best - 1 if isinstance(best, int) and not isinstance(best, bool) and 1 <= best <= count else None
+    """The position that the judge picked, from 0; None where the text names none.
+
+    The JSON is read as tolerantly as that of a teacher; of several objects the last one with a choice counts.
+    """
+    _, said = part_thoughts(text or "")
+    for value in reversed(objects_in(said) or ()):
+        with contextlib.suppress(KeyError):
+            best = NUMBER.fullmatch(str(field_of(value, ["best"])))
+            return int(best[1]) - 1 if best and 1 <= int(best[1]) <= count else None
+    return None

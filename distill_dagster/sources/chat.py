@@ -7,7 +7,8 @@ Draft(messages=[{"role": "user", "content": "2 + 2?"}], reference=4, meta={"lang
 from dataclasses import dataclass
 from typing import Any
 
-KNOWN = frozenset({"messages", "id", "reference", "group", "task"})
+COMMON = frozenset({"id", "reference", "group", "task"})  # what a row of any format may say of itself
+KNOWN = COMMON | {"messages"}
 
 
 @dataclass(slots=True)
@@ -24,20 +25,26 @@ class Draft:
     keys: tuple[str, ...] = ()  # all keys of the object
 
 
+def make_draft(row: dict[str, Any], messages: Any, key: str, known: frozenset[str]) -> Draft:
+    """A draft with the row's common fields by name; keys that the format does not know become meta."""
+    get = row.get
+    return Draft(
+        messages=messages,
+        identity=get("id"),
+        reference=get("reference"),
+        group=get("group"),
+        task=get("task"),
+        meta={} if row.keys() <= known else {name: value for name, value in row.items() if name not in known},
+        key=key,
+        keys=tuple(row),
+    )
+
+
 def fits(row: dict[str, Any]) -> bool:
     """Whether the object looks like this format."""
     return "messages" in row
 
 
 def draft(row: dict[str, Any]) -> Draft:
-    """The row's fields by name; keys that the format does not know become meta."""
-    get = row.get
-    return Draft(
-        messages=get("messages"),
-        identity=get("id"),
-        reference=get("reference"),
-        group=get("group"),
-        task=get("task"),
-        meta={key: value for key, value in row.items() if key not in KNOWN},
-        keys=tuple(row),
-    )
+    """The row's fields by name."""
+    return make_draft(row, row.get("messages"), "messages", KNOWN)

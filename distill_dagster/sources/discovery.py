@@ -1,12 +1,13 @@
 """Which source files there are: one file is one shard, and its key is a folder's name in the store.
 
-data.train: ["data/train/*.jsonl"], data.validation: ["data/validation.jsonl"]
-SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
-SourceFile(key="validation",    split="validation", url="/p/data/validation.jsonl")
+    data.train: ["data/train/*.jsonl"], data.validation: ["s3://bucket/validation.parquet"]
+    SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
+    SourceFile(key="validation",    split="validation", url="s3://bucket/validation.parquet")
+
+A folder that `datasets.save_to_disk` wrote counts as one file.
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,10 @@ import fsspec
 
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
+from distill_dagster.sources.opening import read_chunks, said
+from distill_dagster.sources.rows import ENDING, ENDINGS
+from distill_dagster.sources.saved_dataset import data_files, is_saved_dataset
 from distill_dagster.storage import check_key
-
-ENDING = re.compile(r"\.jsonl(?:\.gz|\.zst)?$")
-CHUNK = 1 << 20  # bytes read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class SourceFile:
     """One shard: a file of rows, and the split that its place in the config puts it in."""
 
     key: str
-    split: str  # train | validation | test
+    split: str  # train | validation | test; "" for a file that a command line names
     url: str  # a local path or an fsspec URL
 
 
@@ -57,49 +58,73 @@ def discover_test(data: DataConfig) -> list[SourceFile]:
     return _by_key(files)
 
 
+def named(patterns: Iterable[str]) -> list[SourceFile]:
+    """The files that a command line names, in its order; their keys say which they are, and name no folder.
+
+    Raises:
+        DataError: a pattern matches no file, or a file cannot be read as rows.
+    """
+    urls = dict.fromkeys(url for pattern in patterns for url in _expand("FILE", pattern))
+    return [SourceFile(_stem(url), "", url) for url in urls]
+
+
 def content_hash(source: SourceFile) -> str:
-    """Hex SHA-256 of the file's bytes as they are stored: the data version of the shard.
+    """Hex SHA-256 of the file's bytes as they are stored, of a saved dataset its Arrow files': the shard's version.
 
     Raises:
         DataError: the file cannot be read.
     """
     digest = hashlib.sha256()
-    try:
-        with fsspec.open(source.url, "rb") as stream:
-            while chunk := stream.read(CHUNK):  # pyright: ignore[reportAttributeAccessIssue]
-                digest.update(chunk)
-    except OSError as e:
-        raise DataError(f"{source.url} cannot be read ({e}); is it still there, and may this user read it?") from e
+    for url in [source.url] if ENDING.search(source.url) else data_files(source.url):
+        for chunk in read_chunks(url, unpack=False):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
 def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
     """The files of a split; one that several patterns match comes once."""
-    urls = dict.fromkeys(url for pattern in patterns for url in _expand(split, pattern))
+    urls = dict.fromkeys(url for pattern in patterns for url in _expand(f"data.{split}", pattern))
     for url in urls:
-        name = url.rstrip("/").rpartition("/")[2]
-        stem = ENDING.sub("", name)
-        if stem == name:
-            raise DataError(
-                f"data.{split}: {url} does not end in .jsonl, .jsonl.gz or .jsonl.zst; "
-                "convert it, or narrow the pattern"
-            )
+        stem = _stem(url)
         yield SourceFile(check_key(stem if stem == split else f"{split}-{stem}"), split, url)
 
 
-def _expand(split: str, pattern: str) -> list[str]:
-    """The URLs that a pattern matches: the file of that very name, else what its wildcards match."""
+def _stem(url: str) -> str:
+    """The file's name without its ending."""
+    return ENDING.sub("", url.rstrip("/").rpartition("/")[2])
+
+
+def _expand(asked: str, pattern: str) -> list[str]:
+    """The URLs that a pattern matches: the file or saved dataset of that very name, else what its wildcards match.
+
+    `asked` is where the pattern stands, for what is said about it.
+    """
     try:
         filesystem, path = fsspec.core.url_to_fs(pattern)
-        if filesystem.isfile(path):
-            return [pattern]
-        found: Any = filesystem.glob(path, detail=True)
-    except (OSError, ValueError, ImportError) as e:
-        raise DataError(f"data.{split}: {pattern!r} cannot be listed: {e}") from e
-    urls = [_url(filesystem, name) for name, info in sorted(found.items()) if info["type"] == "file"]
+        filesystem.invalidate_cache()
+        urls = _matches(filesystem, path)
+    except DataError:
+        raise
+    except Exception as e:  # a store's own errors: no credentials, no connection, no such protocol
+        raise DataError(f"{asked}: {pattern!r} cannot be listed: {said(e)}") from e
     if not urls:
-        raise DataError(f"data.{split}: {pattern!r} matches no file; check the path, and the * in it")
-    return urls
+        raise DataError(
+            f"{asked}: {pattern!r} matches no file; check the path and the * in it, and for the files of a folder "
+            f"write {path.rstrip('/')}/*"
+        )
+    for url, is_file in urls.items():
+        if is_file and not ENDING.search(url):
+            raise DataError(f"{asked}: {url} does not end in {ENDINGS}; convert it, or narrow the pattern")
+    return list(urls)
+
+
+def _matches(filesystem: Any, path: str) -> dict[str, bool]:
+    """URL -> whether it is a file and not a saved dataset's folder; other folders are passed over."""
+    if filesystem.isfile(path):
+        return {_url(filesystem, path): True}
+    found = {path: {"type": "directory"}} if filesystem.isdir(path) else filesystem.glob(path, detail=True)
+    files = {name: info["type"] == "file" for name, info in sorted(found.items())}
+    return {_url(filesystem, name): f for name, f in files.items() if f or is_saved_dataset(filesystem, name)}
 
 
 def _url(filesystem: Any, path: str) -> str:

@@ -8,9 +8,9 @@ A prompt that is text is one user turn, a completion that is text is the assista
 
 from typing import Any
 
-from distill_dagster.sources.chat import Draft
+from distill_dagster.sources.chat import COMMON, Draft, make_draft
 
-KNOWN = frozenset({"prompt", "completion", "id", "reference", "group", "task"})
+KNOWN = COMMON | {"prompt", "completion"}
 
 
 def fits(row: dict[str, Any]) -> bool:
@@ -19,21 +19,16 @@ def fits(row: dict[str, Any]) -> bool:
 
 
 def draft(row: dict[str, Any]) -> Draft:
-    """The row's fields by name; keys that the format does not know become meta."""
-    prompt, completion = row.get("prompt"), row.get("completion")
-    messages = _turns(prompt, "user")
-    if messages is not None and completion is not None:
-        messages = [*messages, *(_turns(completion, "assistant") or [])]
-    return Draft(
-        messages=messages,
-        identity=row.get("id"),
-        reference=row.get("reference"),
-        group=row.get("group"),
-        task=row.get("task"),
-        meta={key: value for key, value in row.items() if key not in KNOWN},
-        key="prompt",
-        keys=tuple(row),
-    )
+    """The row's fields by name."""
+    return make_draft(row, exchange(row.get("prompt"), row.get("completion")), "prompt", KNOWN)
+
+
+def exchange(asked: Any, answered: Any) -> list[Any] | None:
+    """What is asked and what is answered as one list of messages; None where nothing is asked."""
+    messages = _turns(asked, "user")
+    if messages is None or answered is None:
+        return messages
+    return [*messages, *(_turns(answered, "assistant") or [])]
 
 
 def _turns(value: Any, role: str) -> list[Any] | None:

@@ -5,6 +5,8 @@
     ("E006", "nli asks for one user turn, the row has 2")
 
 The codes are explained in docs/verdicts.md; E001 is judged where lines are decoded, E011 where rows are collected.
+Most rows have nothing wrong with them: `is_flawless` says so for their usual shapes in a tenth of the time, and a row
+of which it does not say so goes through the rules.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from distill_dagster.sources.chat import Draft
 from distill_dagster.tasks import TASKS
 
 ROLES = ("system", "user", "assistant")
+SINGLE_TURNS = (["user"], ["user", "assistant"])
 Finding = tuple[str, str]  # code, message
 
 
@@ -101,6 +104,42 @@ def check_names(draft: Draft) -> Iterator[Finding]:
     for name, value in (("id", draft.identity), ("group", draft.group)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             yield from check_text(name, value)
+
+
+def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
+    """True only of a row in which `findings` finds nothing; False says nothing."""
+    if type(task) is not str or task not in TASKS or type(draft.messages) is not list:
+        return False
+    roles = []
+    for message in draft.messages:
+        if type(message) is not dict or "role" not in message:
+            return False
+        content = message.get("content")
+        if type(content) is not str or not content or content.isspace() or "\0" in content:  # _is_text, without a call
+            return False
+        roles.append(message["role"])
+    return (
+        _take_turns(roles, TASKS[task].single_turn, require_system)
+        and (draft.reference is None or all(map(_is_text, _as_list(draft.reference))))
+        and (draft.identity is None or type(draft.identity) is int or _is_text(draft.identity))
+        and (draft.group is None or type(draft.group) is int or _is_text(draft.group))
+    )
+
+
+def _take_turns(roles: list[Any], single_turn: bool, require_system: bool) -> bool:
+    if roles and roles[0] == "system":
+        roles = roles[1:]
+    elif require_system:
+        return False
+    return roles in SINGLE_TURNS if single_turn else bool(roles) and roles == SINGLE_TURNS[1] * (len(roles) // 2)
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and value != "" and not value.isspace() and "\0" not in value
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def findings(draft: Draft, task: str, require_system: bool) -> list[Finding]:

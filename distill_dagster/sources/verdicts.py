@@ -1,234 +1,130 @@
-"""A source file into raw rows and rejects: every line becomes one or the other, and the counts say so.
+"""A source file into raw rows and rejects, batch by batch: every row becomes one or the other, and the counts say so.
 
     line   {"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
     row    row_id "a", messages [user "Hi"], reference ["Hello"], source_line 1     (a single-turn task)
 
-A bad row is rejected under its first error's code, with all of its errors in the message, and the rest goes on.
+A bad row is rejected under its first error's code, with all of its errors in the message, and the rest goes on. What
+is kept of rows that are done with is their digests (duplicates.py) and the counts, so memory does not grow with the
+file beyond 48 bytes a row.
 """
 
 import itertools
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
 
 from distill_dagster.config import DataConfig, TaskName
 from distill_dagster.errors import DataError
-from distill_dagster.records import canonical_json, row_id_of, sha256
-from distill_dagster.sources.chat import Draft
+from distill_dagster.sources.decoding import decode
 from distill_dagster.sources.discovery import SourceFile
-from distill_dagster.sources.formats import FIRST_ROWS, detect, reader
-from distill_dagster.sources.lines import Line, read_lines
-from distill_dagster.sources.rules import Finding, findings
-from distill_dagster.tasks import TASKS
+from distill_dagster.sources.duplicates import Seen
+from distill_dagster.sources.formats import FIRST_ROWS, detect
+from distill_dagster.sources.helper import judge_all
+from distill_dagster.sources.judging import Judge, Judged
+from distill_dagster.sources.lines import Line
+from distill_dagster.sources.raw_rows import make_reject
+from distill_dagster.sources.rows import read_rows
 
-STAGE = "raw_dataset"
-SNIPPET = 200  # characters of a rejected line that are kept
-MESSAGE_KEYS = {"role", "content"}
-DEEPEST = 50  # levels of nesting; far below what makes json and repr fail
-TOO_DEEP = f"the line is nested more than {DEEPEST} levels deep"
+BATCH_ROWS = 2_000
+BATCH_BYTES = 1 << 24  # of JSON text: long rows make short batches
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """What a source file holds: `counts` has lines == rows + rejected, and one entry a code."""
+class Batch:
+    """Some rows of a file in their order, each of which is in `rows` or in `rejects`."""
 
-    rows: list[dict[str, Any]]  # records.RAW
+    lines: list[Line]  # the rows as they were read
+    rows: pa.Table  # records.RAW
+    hashed: bytes  # what records.rows_hash hashes of the rows
     rejects: list[dict[str, Any]]  # records.REJECT
-    counts: dict[str, int]
 
 
-class Decoded(NamedTuple):
-    """A line and the object in it, or the reason why there is none."""
+class Reading:
+    """One pass over a source file. `task` is that of every row that does not name its own.
 
-    line: Line
-    row: dict[str, Any] | None
-    problem: str
-
-
-@dataclass(slots=True)
-class Seen:
-    """Rows that a file has held so far, to tell duplicates by."""
-
-    content: dict[tuple[Any, ...], int] = field(default_factory=dict)  # task, messages, reference -> line
-    ids: dict[str, int] = field(default_factory=dict)  # row_id -> line
-
-    def refuse(self, row: dict[str, Any], given: bool) -> list[Finding]:
-        """E011 for a row that is there already, or whose id is; otherwise the row is remembered."""
-        content = (row["task"], *((m["role"], m["content"]) for m in row["messages"]), *row["reference"])
-        line, row_id = row["source_line"], row["row_id"]
-        if content in self.content:
-            return [("E011", f"the row is the same as line {self.content[content]}")]
-        if row_id in self.ids:
-            other = self.ids[row_id]
-            if given:
-                return [("E011", f"id {row_id!r} is that of line {other} too, which is another row")]
-            clash = f"the messages are those of line {other}, with another reference or task"
-            return [("E011", f"{clash}; give the rows ids, or merge them")]
-        self.content[content], self.ids[row_id] = line, line
-        return []
-
-
-def read_shard(source: SourceFile, data: DataConfig, task: TaskName) -> Shard:
-    """Read and judge a file. `task` is that of every row that does not name its own.
-
-    Raises:
-        DataError: the file cannot be read to its end, is empty, or holds no valid row.
+    Iterating gives the batches, and raises a DataError where the file cannot be read to its end, is empty, or holds no
+    valid row. `counts` are of what was read so far: lines == rows + rejected, and one entry a code.
     """
-    decoded = (decode(line, data.max_row_bytes) for line in read_lines(source.url, data.max_row_bytes))
-    head = list(itertools.islice(decoded, FIRST_ROWS))
-    form = data.format if data.format != "auto" else detect(d.row for d in head if d.row is not None)
-    rows, rejects, seen = [], [], Seen()
-    for item in itertools.chain(head, decoded):
-        row, found = _judge(item, source, data, task, reader(form), seen)
-        if row is not None:
-            rows.append(row)
-        else:
-            rejects.append(_reject(item, source.key, found, row_id=_own_id(item)))
-    codes = Counter(reject["code"] for reject in rejects)
-    counts = {
-        "lines": len(rows) + len(rejects),
-        "rows": len(rows),
-        "rejected": len(rejects),
-        **dict(sorted(codes.items())),
-    }
-    if not rows:
-        raise DataError(_nothing_valid(source, form, rejects, codes))
-    return Shard(rows, rejects, counts)
 
+    def __init__(self, source: SourceFile, data: DataConfig, task: TaskName) -> None:
+        self.source, self.data = source, data
+        self.task: TaskName = task
+        self.form = data.format
+        self._seen = Seen()
+        self._rows = 0
+        self._codes: Counter[str] = Counter()
+        self._first_reject: dict[str, Any] | None = None
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    @property
+    def counts(self) -> dict[str, int]:
+        """lines, rows, rejected, and rejected rows by code."""
+        rejected = self._codes.total()
+        return {
+            "lines": self._rows + rejected,
+            "rows": self._rows,
+            "rejected": rejected,
+            **dict(sorted(self._codes.items())),
+        }
 
+    def __iter__(self) -> Iterator[Batch]:
+        limit = self.data.max_row_bytes
+        lines = read_rows(self.source.url, limit)
+        head = list(itertools.islice(lines, FIRST_ROWS))
+        if self.form == "auto":
+            self.form = detect(row for line in head if (row := decode(line, limit).row) is not None)
+        judge = Judge(self.source, self.data, self.task, self.form)
+        for items, judged in judge_all(judge, _batches(itertools.chain(head, lines))):
+            batch = self._without_duplicates(items, judged)
+            self._rows += batch.rows.num_rows
+            self._codes.update(reject["code"] for reject in batch.rejects)
+            self._first_reject = self._first_reject or next(iter(batch.rejects), None)
+            yield batch
+        if not self._rows:
+            raise DataError(self._nothing_valid())
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def decode(line: Line, limit: int) -> Decoded:
-    """The JSON object of a line, or why there is none (E001)."""
-    if line.data is None:
-        return Decoded(line, None, f"the line has {line.size:,} bytes; data.max_row_bytes is {limit:,}")
-    try:
-        text = line.data.decode("utf-8")
-        row = _decoder.decode(text)
-        if "\\ud" in text or "\\uD" in text:
-            canonical_json(row).encode("utf-8")  # half a surrogate pair cannot be stored
-    except UnicodeDecodeError as e:
-        return Decoded(line, None, f"byte {e.start + 1} of the line is not UTF-8: {e.reason}")
-    except UnicodeEncodeError:
-        return Decoded(line, None, "the line holds half a surrogate pair (\\ud800 to \\udfff), which is no character")
-    except RecursionError:
-        return Decoded(line, None, TOO_DEEP)
-    except ValueError as e:
-        return Decoded(line, None, f"the line is not JSON: {e}")
-    if not isinstance(row, dict):
-        return Decoded(line, None, f"the line is a JSON {type(row).__name__}, an object is expected")
-    brackets = text.count("[") + text.count("{")
-    return Decoded(line, None, TOO_DEEP) if brackets > DEEPEST and _is_deep(row) else Decoded(line, row, "")
-
-
-def _is_deep(value: Any) -> bool:
-    """Whether lists and objects are nested more than `DEEPEST` levels."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            child for v in level if isinstance(v, dict | list) for child in (v.values() if isinstance(v, dict) else v)
+    def _without_duplicates(self, lines: list[Line], judged: Judged) -> Batch:
+        """E011 on the rows that are otherwise valid."""
+        problems = self._seen.problems(judged)
+        if not problems:
+            return Batch(lines, judged.table, b"".join(judged.hashed), judged.rejects)
+        kept = [n for n in range(judged.table.num_rows) if n not in problems]
+        numbers = judged.table["source_line"].to_pylist()
+        found = {numbers[n]: problem for n, problem in problems.items()}
+        repeated = [
+            make_reject(decode(line, self.data.max_row_bytes), self.source.key, [("E011", found[line.number])])
+            for line in lines
+            if line.number in found
         ]
-    return any(isinstance(v, dict | list) for v in level)
+        return Batch(
+            lines,
+            judged.table.take(pa.array(kept, pa.int64())),
+            b"".join(judged.hashed[n] for n in kept),
+            sorted([*judged.rejects, *repeated], key=lambda reject: reject["line"]),
+        )
+
+    def _nothing_valid(self) -> str:
+        """What to say of a file without a valid row."""
+        url, first = self.source.url, self._first_reject
+        if first is None:
+            return f"{url} is empty; write rows into it, or leave it out"
+        by_code = ", ".join(f"{code} {count:,}" for code, count in sorted(self._codes.items()))
+        return (
+            f"{url}: none of {self._codes.total():,} rows is valid, read as {self.form} ({by_code}); "
+            f"line {first['line']}: {first['message']}"
+        )
 
 
-def _judge(
-    item: Decoded,
-    source: SourceFile,
-    data: DataConfig,
-    task: TaskName,
-    read: Callable[[dict[str, Any]], Draft],
-    seen: Seen,
-) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """The raw row of a line, or what is wrong with it."""
-    if item.row is None:
-        return None, [("E001", item.problem)]
-    draft = read(item.row)
-    own_task = task if draft.task is None else draft.task
-    found = findings(draft, own_task, data.require_system)
-    if found:
-        return None, found
-    row = _raw_row(draft, own_task, item.line.number, source, data)
-    found = seen.refuse(row, given=draft.identity is not None)
-    return (None, found) if found else (row, [])
-
-
-def _raw_row(draft: Draft, task: str, line: int, source: SourceFile, data: DataConfig) -> dict[str, Any]:
-    """A valid draft as a raw row; a gold answer that ends a single-turn row moves into `reference`."""
-    meta = dict(draft.meta or {})
-    messages, extras = [], {}
-    for position, message in enumerate(draft.messages):
-        messages.append({"role": message["role"], "content": message["content"]})
-        if len(message) > 2:
-            extras[str(position)] = {k: v for k, v in message.items() if k not in MESSAGE_KEYS}
-    if extras:
-        meta.setdefault("messages", extras)
-    reference = [str(value) for value in _as_list(draft.reference)]
-    if TASKS[task].single_turn and messages[-1]["role"] == "assistant":
-        gold = messages.pop()["content"]
-        if not reference:
-            reference = [gold]
-        elif gold not in reference:
-            meta.setdefault("assistant", gold)
-    row_id = str(draft.identity) if draft.identity is not None else row_id_of(messages)
-    group = None if draft.group is None else str(draft.group)
-    return {
-        "row_id": row_id,
-        "shard": source.key,
-        "split": _split(source, data, group or row_id),
-        "task": task,
-        "messages": messages,
-        "reference": reference,
-        "group": group,
-        "source_line": line,
-        "meta": canonical_json(meta) if meta else "{}",
-    }
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _split(source: SourceFile, data: DataConfig, unit: str) -> str:
-    """The file's split; without validation files a share of the training groups, chosen by hash, is held out."""
-    if source.split != "train" or data.validation or not data.validation_share:
-        return source.split
-    place = int(sha256(f"validation:{unit}")[:13], 16) / 16**13  # in [0, 1)
-    return "validation" if place < data.validation_share else "train"
-
-
-def _own_id(item: Decoded) -> str | None:
-    """The id that a rejected row gives itself, if it is one."""
-    given = item.row.get("id") if item.row is not None else None
-    return str(given) if isinstance(given, str | int) and not isinstance(given, bool) else None
-
-
-def _reject(item: Decoded, shard: str, found: list[Finding], row_id: str | None) -> dict[str, Any]:
-    """The reject row of a line."""
-    return {
-        "shard": shard,
-        "line": item.line.number,
-        "row_id": row_id,
-        "stage": STAGE,
-        "code": found[0][0],
-        "message": "; ".join(f"{code}: {message}" for code, message in found),
-        "snippet": (item.line.data or b"")[: SNIPPET * 4].decode("utf-8", "replace")[:SNIPPET],
-    }
-
-
-def _nothing_valid(source: SourceFile, form: str, rejects: list[dict[str, Any]], codes: Counter[str]) -> str:
-    """What to say of a file without a valid row."""
-    if not rejects:
-        return f"{source.url} is empty; write rows into it, or take it out of data.{source.split}"
-    by_code: Iterable[str] = (f"{code} {count:,}" for code, count in sorted(codes.items()))
-    first = rejects[0]
-    return (
-        f"{source.url}: none of {len(rejects):,} rows is valid, read as {form} ({', '.join(by_code)}); "
-        f"line {first['line']}: {first['message']}"
-    )
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    """At most `BATCH_ROWS` rows at once, and fewer where they are long."""
+    batch, size = [], 0
+    for line in lines:
+        batch.append(line)
+        size += len(line.data or b"")
+        if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,97 @@
+"""A source file's bytes, on this machine or behind any fsspec URL: as they are now, and to their end.
+
+An object store's filesystem remembers the sizes it has listed; a file that was replaced by a longer one since would be
+read up to its old size, or not at all. What is remembered is therefore forgotten before a file is opened. Every store
+has errors of its own, so whatever goes wrong while opening or reading becomes a DataError that names the file.
+"""
+
+import contextlib
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+import zstandard
+
+from distill_dagster.errors import DataError
+
+CHUNK = 1 << 18  # bytes read at once from plain and gzip files
+ZSTD_CHUNK = 1 << 12  # compressed bytes fed at once: 4 bytes can stand for 128 KiB, so this bounds memory
+REMOTE_BLOCK = 1 << 22  # bytes fetched at once from an object store, whose own default may be 50 MiB
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[Any]:
+    """The file, open for reading bytes as they are stored.
+
+    Raises:
+        DataError: it is not there, or may not be read.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        filesystem.invalidate_cache(path)
+        stream = filesystem.open(path, "rb", block_size=REMOTE_BLOCK)
+    except FileNotFoundError as e:
+        raise DataError(f"{url} is not there; it may have been moved since the files were listed") from e
+    except Exception as e:  # a store's own: no credentials, no connection, no permission
+        raise DataError(f"{url} cannot be read ({said(e)}); may this user read it?") from e
+    with stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def reading(url: str) -> Iterator[None]:
+    """Around one read of an open file: what breaks in it is said of the file.
+
+    Raises:
+        DataError: the file breaks off, is not what its name says, or its store does not answer.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as e:  # the decompressors', pyarrow's and the stores' own
+        raise DataError(
+            f"{url} cannot be read to its end ({said(e)}); write it again, and rename it into place when it is whole"
+        ) from e
+
+
+def read_chunks(url: str, *, unpack: bool = True) -> Iterator[bytes]:
+    """The file's bytes in pieces, decompressed where its name ends in .gz or .zst (`unpack`).
+
+    A compressed file that breaks off is an error: its last rows would otherwise be missing without a word.
+
+    Raises:
+        DataError: as `opened` and `reading`.
+    """
+    with opened(url) as stream:
+        if unpack and url.endswith(".zst"):
+            pieces = _unzstd(stream)
+        else:
+            plain = gzip.GzipFile(fileobj=stream) if unpack and url.endswith(".gz") else stream
+            pieces = iter(lambda: plain.read(CHUNK), b"")
+        while True:
+            with reading(url):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
+def _unzstd(stream: Any) -> Iterator[bytes]:
+    """Decompressed bytes of one or more zstd frames."""
+    frame, started = zstandard.ZstdDecompressor().decompressobj(), False
+    while data := stream.read(ZSTD_CHUNK):
+        while data:
+            started = True
+            yield frame.decompress(data)
+            data = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame, started = zstandard.ZstdDecompressor().decompressobj(), False
+    if started:
+        raise EOFError("the last zstd frame is cut off")
+
+
+def said(error: Exception) -> str:
+    """What an error says, or its name where it says nothing."""
+    return str(error) or type(error).__name__

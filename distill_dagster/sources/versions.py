@@ -1,0 +1,92 @@
+"""The data version of a source file, without reading it each time that somebody asks.
+
+    /data/train/part-00.jsonl    sha256 of its bytes, remembered under size and mtime: 4,096 bytes at 17689…
+    s3://bucket/part-01.jsonl    sha256 of its bytes, remembered under the ETag that the store gives it
+
+So a file that was touched and not changed is read once more and has the version that it had. A local file that was
+written less than `SETTLED_S` ago is not remembered: within one tick of the clock it could change without a new mtime,
+as git's "racy" index entries do.
+"""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from distill_dagster.errors import DataError
+from distill_dagster.sources.discovery import SourceFile, content_hash
+from distill_dagster.sources.opening import said
+from distill_dagster.storage import write_text
+
+SETTLED_S = 2.0
+_lock = threading.Lock()
+
+
+class SourceVersions:
+    """Remembers versions in a file; where that cannot be written, they are computed each time."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+
+    def of(self, sources: list[SourceFile]) -> dict[str, str]:
+        """Key -> version of each file.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        with _lock:
+            known = self._read()
+            now = {source.url: self._version(source, known.get(source.url)) for source in sources}
+            remembered = {url: entry for url, entry in now.items() if entry["stamp"] is not None}
+            if any(known.get(url) != entry for url, entry in remembered.items()):
+                self._write(known | remembered)
+        return {source.key: now[source.url]["version"] for source in sources}
+
+    def _version(self, source: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]:
+        stamp = _stamp(source.url)
+        if known is not None and stamp is not None and known["stamp"] == stamp:
+            return known
+        return {"stamp": stamp, "version": content_hash(source)}
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._memory.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def _write(self, entries: dict[str, Any]) -> None:
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._memory, json.dumps(entries) + "\n")
+        except OSError:
+            return  # a store that is read-only: nothing is lost but time
+
+
+def _stamp(url: str) -> list[Any] | None:
+    """What changes when the file does, and costs no reading of it; None where nothing can be relied on."""
+    if "://" not in url:
+        return _local_stamp(Path(url))
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        filesystem.invalidate_cache(filesystem._parent(path))
+        info = filesystem.info(path)
+    except Exception as e:  # a store's own errors
+        raise DataError(f"{url} cannot be looked at ({said(e)}); is it still there, and may this user read it?") from e
+    tag = info.get("ETag") or info.get("etag")
+    return ["etag", tag] if tag else None
+
+
+def _local_stamp(path: Path) -> list[Any] | None:
+    """Sizes and times of the file, or of a saved dataset's files."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [os.stat(file) for file in files]
+    except OSError as e:
+        raise DataError(f"{path} cannot be looked at ({e.strerror}); is it still there?") from e
+    if any(time.time() - stat.st_mtime < SETTLED_S for stat in stats):
+        return None
+    return [value for stat in stats for value in (stat.st_size, stat.st_mtime_ns, stat.st_ino)]

@@ -1,0 +1,94 @@
+"""A long file read by two processes: the same tables as by one, whatever the helper does."""
+
+import json
+import os
+import signal
+
+import psutil
+import pytest
+
+from distill_dagster import files, records
+from distill_dagster.config import DataConfig
+from distill_dagster.sources import helper, verdicts
+from distill_dagster.sources.discovery import SourceFile
+from distill_dagster.sources.raw_tables import RawTables
+from distill_dagster.sources.verdicts import Reading
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """Rows of which some are invalid and some are there twice, in batches of 50."""
+    monkeypatch.setattr(verdicts, "BATCH_ROWS", 50)
+    texts = [" " if n % 7 == 0 else f"question {n % 1500}" for n in range(3000)]
+    rows = [{"messages": [{"role": "user", "content": text}], "reference": str(n % 5)} for n, text in enumerate(texts)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return SourceFile("rows", "train", str(tmp_path / "rows.jsonl"))
+
+
+def produce(source, out):
+    with RawTables(out) as tables:
+        tables.write(Reading(source, DataConfig(train="x", test="x"), "qa"))
+    return tables.produced(), [records.read_table(out / name) for name in (files.RAW_FILE, files.REJECTS_FILE)]
+
+
+def children():
+    return psutil.Process().children()
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """A helper from the first rows on, that is waited for, and what it was given: (batches, helpers)."""
+    monkeypatch.setattr(helper, "LONG_FILE", 0)
+    monkeypatch.setattr(helper, "_cores", lambda: 2)
+    sent, made = [], []
+    is_up, send = helper.Helper.is_up, helper.Helper.send
+
+    def wait(self):
+        made.append(self)
+        while not is_up(self):
+            pass
+        return True
+
+    monkeypatch.setattr(helper.Helper, "is_up", wait)
+    monkeypatch.setattr(helper.Helper, "send", lambda self, batches: (sent.extend(batches), send(self, batches))[1])
+    return sent, made
+
+
+def test_two_processes_make_what_one_makes(source, tmp_path, eager):
+    sent, _ = eager
+    two = produce(source, tmp_path)
+    assert len(sent) == 40, "two of three batches, of 60"
+    assert children() == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(helper, "LONG_FILE", 10**9)
+        one = produce(source, tmp_path)
+    assert two == one
+    assert two[0].data_version == records.rows_hash(two[1][0])
+    assert two[0].counts["E010"] == 429
+    assert two[0].counts["E011"] > 1000
+
+
+def test_a_reader_that_stops_early_leaves_no_process(source, eager):
+    batches = iter(Reading(source, DataConfig(train="x", test="x"), "qa"))
+    next(batches)
+    assert len(children()) == 1
+    batches.close()
+    assert children() == []
+
+
+def test_a_helper_that_is_killed_is_an_error_and_not_a_shorter_table(source, eager):
+    _, made = eager
+    batches = iter(Reading(source, DataConfig(train="x", test="x"), "qa"))
+    next(batches)
+    os.kill(made[0]._process.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="ended with code -9"):
+        list(batches)
+    assert children() == []
+
+
+def test_a_short_file_and_a_single_core_need_no_helper(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(helper, "Helper", None)
+    produce(source, tmp_path)
+    monkeypatch.setattr(helper, "LONG_FILE", 0)
+    monkeypatch.setattr(helper, "_cores", lambda: 1)
+    produce(source, tmp_path)
