@@ -276,13 +276,11 @@ def test_more_runs_than_a_tick_takes_are_all_told(tiny_config, instance, hook):
     def lost():
         pass
 
-    for number in range(RUNS_A_TICK + 20):
+    for number in range(2 * RUNS_A_TICK + 20):
         run = instance.create_run_for_job(lost, tags={"dagster/partition": f"part-{number:03}"})
         instance.report_run_failed(run, "lost")
-    first = look_again(tiny_config, instance)
-    second = look_again(tiny_config, instance, later=30)
-    assert (first.split()[0], second.split()[0]) == (str(RUNS_A_TICK), "20")
-    assert look_again(tiny_config, instance, later=60) == "nothing new"
+    states = [look_again(tiny_config, instance, later=ticks * 2 * LOOK_BACK) for ticks in range(4)]
+    assert [state.split()[0] for state in states] == [str(RUNS_A_TICK), str(RUNS_A_TICK), "20", "nothing"]
 
 
 @pytest.mark.parametrize(("enabled", "status"), [(True, "RUNNING"), (False, "STOPPED")])
