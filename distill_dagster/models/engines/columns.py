@@ -22,6 +22,8 @@ def layer_class() -> Any:
     from transformers.cache_utils import DynamicLayer
 
     class ColumnLayer(DynamicLayer):
+        keys: Any
+        values: Any
         used = 0  # columns that are filled
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -41,8 +43,9 @@ def pack(old: Any | None, kept: Sequence[int], new: Any | None, width: int, capa
     """A cache with the rows `kept` of `old`, then those of `new`, filled up to column `width` of `capacity`."""
     from transformers.cache_utils import Cache
 
-    layers = []
-    for i in range(len((old or new).layers)):
+    assert old is not None or new is not None, "there is something to pack"
+    layers: list[Any] = []
+    for i in range(len(new.layers if new is not None else old.layers)):  # pyright: ignore[reportOptionalMemberAccess]
         layer = layer_class()()
         mine, theirs = old.layers[i] if old and kept else None, new.layers[i] if new else None
         layer.keys = _joined(mine and (mine.keys, mine.used), kept, theirs and theirs.keys, width, capacity)
