@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classification"]
 Prompting = Literal["plain", "chain_of_thought", "chain_of_density"]  # how the teacher is asked, see docs/prompting.md
+Engine = Literal["auto", "continuous", "batched"]  # how a local teacher answers, see docs/adr/0006-local-engine.md
 Learn = Literal["answer", "reasoning_and_answer"]  # what the student is taught
 
 SUMMARY_WORDS = 80
@@ -119,7 +120,12 @@ class GenerationConfig(Section):
     top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling; only with a temperature above 0")
     max_new_tokens: int = Field(256, ge=1, le=131_072, description="an answer that reaches it counts as cut off")
     samples: int = Field(1, ge=1, le=64, description="answers for one prompt; more than 1 needs a temperature above 0")
-    batch_tokens: int = Field(16_384, ge=64, description="padded prompt tokens plus new tokens held in one batch")
+    engine: Engine = Field(
+        "auto",
+        description="of a local teacher. continuous: a slot is filled again when its answer ends; batched: "
+        "transformers' generate on batches of similar length; auto: continuous where the model can be run so",
+    )
+    batch_tokens: int = Field(16_384, ge=64, description="padded prompt tokens plus new tokens held at once")
     seed: int = Field(0, ge=0, description="seed of sampling")
 
     @model_validator(mode="after")

@@ -1,27 +1,32 @@
-"""Prompts in, answers out, in batches of similar length.
+"""Prompts in, answers out, by the engine that is fastest.
 
-`generate` on a small model costs as much for one prompt as for a hundred, and a long prompt makes every row of its
-batch long. So prompts are sorted by length and cut into batches that hold `batch_tokens` tokens at most:
+    [{"role": "user", "content": "2 + 2?"}]  ->  Completion("4", "stop", prompt_tokens=12, completion_tokens=2, …)
 
-    prompts of 30, 31, 33, 400 tokens, 64 new tokens, budget 500  ->  [400], [33, 31, 30]
-    cost of the second batch: 3 rows x (33 + 64) = 291 of 500
+Prompts are sorted by length and answered together; how is up to the engine: `continuous` fills a slot again as soon as
+its answer has ended, `batched` runs transformers' `generate` on batches of similar length. Both hold `batch_tokens`
+tokens at most and give the same greedy answers; docs/adr/0006-local-engine.md has the measurement.
 
 A prompt must leave room for `max_new_tokens` in the model's context; one that does not is an error (E010), not cut.
 """
 
-import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distill_dagster.config import Engine
+from distill_dagster.errors import ModelError
+from distill_dagster.models.engines.batched import answer_batched, cut_batches
+from distill_dagster.models.engines.continuous import answer_continuously, is_supported
+from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
+
+__all__ = ["Completion", "Sampling", "answers", "complete", "cut_batches", "fits", "generation_settings"]
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer. `completion_tokens` counts the end token; `latency_ms` is the batch's time divided by its rows."""
+    """One answer. `completion_tokens` counts the end token; `latency_ms` is its share of the time: all add up."""
 
     text: str
     finish_reason: str  # stop | length | error
@@ -29,16 +34,6 @@ class Completion:
     completion_tokens: int
     latency_ms: float
     error_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen; temperature 0 takes the likeliest."""
-
-    max_new_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
 
 
 def complete(loaded: LoadedModel, prompts: Sequence[Sequence[Mapping[str, str]]], **how: Any) -> list[Completion]:
@@ -63,10 +58,16 @@ def answers(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
+    engine: Engine = "auto",
 ) -> Iterator[tuple[int, Completion]]:
-    """Each prompt's position and its answer, as soon as its batch is done. One that cannot be asked is an `error`."""
+    """Each prompt's position and its answer, as soon as the engine has it. One that cannot be asked is an `error`.
+
+    Raises:
+        ModelError: the engine cannot run this model.
+    """
     sampling = Sampling(max_new_tokens, temperature, top_p, seed)
-    encoded: dict[int, list[int]] = {}
+    engine = choose_engine(loaded, engine)
+    rows: list[Row] = []
     for i, messages in enumerate(prompts):
         try:
             ids = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))
@@ -74,12 +75,27 @@ def answers(
             yield i, Completion("", "error", 0, 0, 0.0, "E015")
             continue
         if fits(loaded.model, len(ids), max_new_tokens):
-            encoded[i] = ids
+            rows.append(Row(i, ids))
         else:
             yield i, Completion("", "error", len(ids), 0, 0.0, "E010")
-    lengths = {i: len(ids) for i, ids in encoded.items()}
-    for batch in cut_batches(lengths, max_new_tokens, batch_tokens):
-        yield from zip(batch, _answer(loaded, batch, [encoded[i] for i in batch], sampling), strict=True)
+    run = answer_continuously if engine == "continuous" else answer_batched
+    for ended in run(loaded, rows, sampling, batch_tokens):
+        yield from ((row.position, _completion(loaded, row)) for row in ended)
+
+
+def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
+    """`auto` resolved: `continuous`, or `batched` for a model that `continuous` cannot run.
+
+    Raises:
+        ModelError: `continuous` is asked for by name, and cannot run this model.
+    """
+    supported = is_supported(loaded.model)
+    if engine == "continuous" and not supported:
+        raise ModelError(
+            f"{loaded.ref.name} ({type(loaded.model).__name__}) does not keep its whole past as keys and values of "
+            "full attention, which `generation.engine: continuous` needs: use `engine: auto` or `engine: batched`"
+        )
+    return engine if engine != "auto" else "continuous" if supported else "batched"
 
 
 def fits(model: Any, prompt_tokens: int, max_new_tokens: int) -> bool:
@@ -88,78 +104,14 @@ def fits(model: Any, prompt_tokens: int, max_new_tokens: int) -> bool:
     return prompt_tokens > 0 and (context is None or prompt_tokens + max_new_tokens <= context)
 
 
-def cut_batches(lengths: Mapping[int, int], max_new_tokens: int, batch_tokens: int) -> Iterator[list[int]]:
-    """Keys of `lengths`, longest first, in batches of at most `batch_tokens` padded and new tokens.
-
-    A row that is over the budget on its own is a batch of one.
-    """
-    batch: list[int] = []
-    width = 0
-    for i in sorted(lengths, key=lambda i: (-lengths[i], i)):
-        if batch and (len(batch) + 1) * width > batch_tokens:
-            yield batch
-            batch = []
-        if not batch:
-            width = lengths[i] + max_new_tokens
-        batch.append(i)
-    if batch:
-        yield batch
-
-
-def _answer(loaded: LoadedModel, batch: list[int], rows: list[list[int]], sampling: Sampling) -> list[Completion]:
-    """One batch through `generate`, padded on the left so that every answer starts at the same column."""
-    import torch
-
-    start, width, pad = time.perf_counter(), max(map(len, rows)), loaded.tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=loaded.device)  # (B, T)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=loaded.device)  # (B, T)
-    settings = generation_settings(loaded, sampling)
-    with torch.inference_mode(), _seeded(sampling, batch, rows, loaded.device):
-        out = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
-    answers = out[:, width:].tolist()  # (B, at most max_new_tokens)
-    latency_ms = (time.perf_counter() - start) * 1000 / len(rows)
-    return [_completion(loaded, row, answer, latency_ms) for row, answer in zip(rows, answers, strict=True)]
-
-
-def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:
-    """A generation config in which nothing is left to a checkpoint's defaults."""
-    from transformers import GenerationConfig
-
-    chosen: dict[str, Any] = {"do_sample": False}
-    if sampling.temperature > 0:
-        chosen = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-    return GenerationConfig(
-        max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=end_ids(loaded.tokenizer, loaded.model.generation_config),
-        pad_token_id=loaded.tokenizer.pad_token_id,
-        **chosen,
-    )
-
-
-def _seeded(sampling: Sampling, batch: list[int], rows: list[list[int]], device: str) -> Any:
-    """The random state of one batch: of the seed, its places and its prompts, so that no two batches draw alike."""
-    import contextlib
-
-    import torch
-
-    @contextlib.contextmanager
-    def seeded() -> Iterator[None]:
-        with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
-            torch.manual_seed(zlib.crc32(repr((sampling.seed, batch, rows)).encode()))  # the CPU reads 32 bits of it
-            yield
-
-    return seeded() if sampling.temperature > 0 else contextlib.nullcontext()
-
-
-def _completion(loaded: LoadedModel, prompt: list[int], answer: list[int], latency_ms: float) -> Completion:
-    """An answer up to its end token, without the padding behind it."""
-    ends = end_ids(loaded.tokenizer, loaded.model.generation_config)
-    stop = next((i for i, token in enumerate(answer) if token in ends), None)
-    text = loaded.tokenizer.decode(answer[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+def _completion(loaded: LoadedModel, row: Row) -> Completion:
+    """A row's answer as text, without its end token."""
+    stopped = row.answer[-1] in end_ids(loaded.tokenizer, loaded.model.generation_config)
+    tokens = row.answer[:-1] if stopped else row.answer
     return Completion(
-        text=text,
-        finish_reason="length" if stop is None else "stop",
-        prompt_tokens=len(prompt),
-        completion_tokens=len(answer) if stop is None else stop + 1,
-        latency_ms=latency_ms,
+        text=loaded.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+        finish_reason="stop" if stopped else "length",
+        prompt_tokens=len(row.prompt),
+        completion_tokens=len(row.answer),
+        latency_ms=row.milliseconds,
     )

@@ -18,7 +18,11 @@ from distill_dagster.teachers.base import Question, Reply
 
 
 class LocalTeacher:
-    """A pinned model as a `Teacher`. Replies come batch by batch; nothing is retried."""
+    """A pinned model as a `Teacher`. Replies come as the engine has them; nothing is retried.
+
+    The engine is no part of its identity: all of them give the same greedy answers (bfloat16 rounds differently with
+    every other batch, whichever engine cut it).
+    """
 
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
         self.name, self.revision = ref.name, ref.revision
@@ -51,7 +55,7 @@ class LocalTeacher:
         return len(self._tokenizer(text if isinstance(text, str) else str(text))["input_ids"])
 
     def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
-        """Answer in batches of similar length; each batch is recorded when it is done."""
+        """Answer with the engine that the config names; each answer is recorded when it is there."""
         generation = self._generation
         completions = answers(
             self.loaded,
@@ -61,6 +65,7 @@ class LocalTeacher:
             temperature=generation.temperature,
             top_p=generation.top_p,
             seed=generation.seed,
+            engine=generation.engine,
         )
         for position, completion in completions:
             record(_reply(questions[position].request_hash, completion))

@@ -1,0 +1,151 @@
+"""Slots that are filled again when an answer ends: the engine for models with plain attention.
+
+    step      1    2    3    4    5    6    7
+    slot 0    a    a    a    a    a    a    a
+    slot 1    b    b    .    d    d    d    d        b has ended after 2, and d is put in before 4
+    slot 2    c    c    c    c    .    e    e
+
+Prompts are taken longest first, so that a new one always fits the columns that are there, and the slots grow in number
+as the rows get shorter: all of them together never hold more than `batch_tokens` tokens. To fill a slot costs a pass
+over the prompts and a copy of the cache, so it waits until `IDLE_SHARE` of the slots are idle. The answers are those
+of `generate`: the same forward pass, the same choice of the token. Where it differs is in the order in which floating
+point numbers are added up, as between two batches of `generate`.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from inspect import signature
+from typing import Any
+
+from distill_dagster.models.engines.columns import pack
+from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, left_padded
+from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.rendering import end_ids
+
+IDLE_SHARE = 1 / 4  # 1/8 and 1/16 measured slower: each filling is a pass over the prompts and a copy of the cache
+HEADROOM = 64  # columns between two copies of the cache, at least
+
+
+def is_supported(model: Any) -> bool:
+    """Whether all of a model's past is keys and values of full attention, and it says where its tokens stand."""
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    if (
+        model.config.is_encoder_decoder
+        or not {"position_ids", "logits_to_keep"} <= signature(model.forward).parameters.keys()
+    ):
+        return False
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+
+
+def answer_continuously(
+    loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int
+) -> Iterator[Sequence[Row]]:
+    """Answer `rows`; each is given back as soon as its answer has ended."""
+    waiting = sorted(rows, key=lambda row: len(row.prompt))  # the longest is the last
+    slots = Slots(loaded, sampling, batch_tokens)
+    while waiting or slots.live:
+        ended = slots.fill(waiting) if slots.should_fill(waiting) else slots.step()
+        if ended:
+            yield ended
+
+
+class Slots:
+    """The rows that are being answered, and their cache."""
+
+    def __init__(self, loaded: LoadedModel, sampling: Sampling, batch_tokens: int) -> None:
+        self._model, self._device, self._pad = loaded.model, loaded.device, loaded.tokenizer.pad_token_id
+        self._new, self._batch_tokens, self._choose = sampling.max_new_tokens, batch_tokens, TokenChoice(sampling)
+        self._ends = set(end_ids(loaded.tokenizer, loaded.model.generation_config))
+        self._rows: list[Row] = []
+        self._cache: Any = None
+        self._mask: Any = None  # (B, capacity)
+        self._columns = 0  # that are filled
+
+    @property
+    def live(self) -> list[Row]:
+        """The rows whose answers go on."""
+        return [row for row in self._rows if not row.ended]
+
+    def should_fill(self, waiting: Sequence[Row]) -> bool:
+        """Whether there are rows to put in, ended ones to take out, or no column is left."""
+        live = self.live
+        room = self._room(live, waiting)
+        idle = room if waiting else len(self._rows) - len(live)
+        full = self._mask is None or self._columns == self._mask.shape[1]
+        return not live or full or idle >= max(1.0, IDLE_SHARE * (len(live) + idle))
+
+    def fill(self, waiting: list[Row]) -> list[Row]:
+        """Take rows from the end of `waiting` into all idle slots; returns those whose first token ended them."""
+        import torch
+
+        kept = [i for i, row in enumerate(self._rows) if not row.ended]
+        live = [self._rows[i] for i in kept]
+        new = [waiting.pop() for _ in range(self._room(live, waiting))]
+        start = time.perf_counter()
+        with torch.inference_mode():
+            logits, prefilled = self._prefill(new) if new else (None, None)
+            lengths = [len(row.prompt) + len(row.answer) - 1 for row in live] + [len(row.prompt) for row in new]
+            self._columns = max(lengths)
+            longest = max(len(row.prompt) for row in live + new) + self._new
+            capacity = min(self._columns + HEADROOM, longest)
+            self._cache = pack(self._cache, kept, prefilled, self._columns, capacity)
+            starts = torch.tensor([self._columns - length for length in lengths], device=self._device)
+            self._mask = torch.arange(capacity, device=self._device) >= starts[:, None]
+            self._rows = live + new
+            return self._add(new, logits, start) if new else []
+
+    def step(self) -> list[Row]:
+        """One token for every row; returns the rows that it ended."""
+        import torch
+
+        start, self._columns = time.perf_counter(), self._columns + 1
+        tokens = torch.tensor([[row.answer[-1]] for row in self._rows], device=self._device)  # (B, 1)
+        places = [[len(row.prompt) + len(row.answer) - 1] for row in self._rows]
+        with torch.inference_mode():
+            out = self._model(
+                input_ids=tokens,
+                attention_mask=self._mask[:, : self._columns].long(),
+                position_ids=torch.tensor(places, device=self._device),
+                past_key_values=self._cache,
+                use_cache=True,
+            )
+            return self._add(self._rows, out.logits[:, -1], start)
+
+    def _room(self, live: Sequence[Row], waiting: Sequence[Row]) -> int:
+        """How many of the waiting rows may come in: the longest row's tokens, times all rows, within the budget."""
+        if not waiting:
+            return 0
+        longest = max(len(row.prompt) for row in [*live, waiting[-1]]) + self._new
+        return max(0 if live else 1, min(self._batch_tokens // longest - len(live), len(waiting)))
+
+    def _prefill(self, rows: Sequence[Row]) -> tuple[Any, Any]:
+        """Logits (B, V) behind the prompts, and their cache."""
+        from transformers.cache_utils import DynamicCache
+
+        ids, mask = left_padded(rows, self._pad, self._device)  # (B, T)
+        cache = DynamicCache(config=self._model.config)
+        places = (mask.cumsum(-1) - 1).clamp(min=0)
+        out = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=places,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return out.logits[:, -1], cache
+
+    def _add(self, rows: Sequence[Row], logits: Any, start: float) -> list[Row]:
+        """Give each live row its next token and its share of the time; returns those that end with it."""
+        chosen = self._choose(rows, logits, [len(row.answer) for row in rows]).tolist()
+        live = [(row, token) for row, token in zip(rows, chosen, strict=True) if not row.ended]
+        share = (time.perf_counter() - start) * 1000 / len(live)
+        for row, token in live:
+            row.answer.append(token)
+            row.milliseconds += share
+            row.ended = token in self._ends or len(row.answer) == self._new
+        ended = [row for row, _ in live if row.ended]
+        for row in ended:
+            self._choose.forget(row)
+        return ended

@@ -1,0 +1,102 @@
+"""A row that is being answered, and how its next token is chosen.
+
+Each row draws its own random numbers, from the seed, its place and its prompt. So a sampled answer depends neither on
+the engine nor on what stands beside the row in a batch:
+
+    Row(position=3, prompt=[5, 17, 9])  ->  answer [40, 2], which ends because 2 is an end token
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.rendering import end_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen; temperature 0 takes the likeliest."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Row:
+    """A prompt as token ids, and its answer so far, the end token included."""
+
+    position: int  # in the list of prompts
+    prompt: list[int]
+    answer: list[int] = field(default_factory=list)
+    milliseconds: float = 0.0  # its share of the batches that it stood in
+    ended: bool = False
+
+
+def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:
+    """A generation config in which nothing is left to a checkpoint's defaults; `generate` takes the likeliest token."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        max_new_tokens=sampling.max_new_tokens,
+        eos_token_id=end_ids(loaded.tokenizer, loaded.model.generation_config),
+        pad_token_id=loaded.tokenizer.pad_token_id,
+        do_sample=False,
+    )
+
+
+def left_padded(rows: Sequence[Row], pad: int, device: str) -> tuple[Any, Any]:
+    """Prompts side by side, ending in the same column: token ids and mask, both (B, T)."""
+    import torch
+
+    width = max(len(row.prompt) for row in rows)
+    ids = torch.tensor([[pad] * (width - len(row.prompt)) + row.prompt for row in rows], device=device)
+    mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows], device=device)
+    return ids, mask
+
+
+class TokenChoice:
+    """The next token of each row, from the model's logits."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self._sampling, self._drawn = sampling, {}  # position -> uniform numbers, one for each token of the answer
+
+    def __call__(self, rows: Sequence[Row], logits: Any, steps: Sequence[int]) -> Any:
+        """Token ids (B,) for `logits` (B, V); `steps` says how many tokens each row's answer has.
+
+        Above temperature 0 the distribution, cut to its nucleus, is inverted at the row's draw.
+        """
+        if self._sampling.temperature == 0:
+            return logits.argmax(-1)
+        scores = logits.float() / self._sampling.temperature
+        if self._sampling.top_p < 1:
+            scores = self._nucleus(None, scores)
+        cumulative = scores.softmax(-1).double().cumsum(-1)  # (B, V)
+        draws = [self._draw(row, step) for row, step in zip(rows, steps, strict=True)]
+        return (cumulative <= cumulative.new_tensor(draws)[:, None] * cumulative[:, -1:]).sum(-1)
+
+    def forget(self, row: Row) -> None:
+        """Drop the draws of a row that has ended."""
+        self._drawn.pop(row.position, None)
+
+    @cached_property
+    def _nucleus(self) -> Any:
+        from transformers import TopPLogitsWarper
+
+        return TopPLogitsWarper(self._sampling.top_p)
+
+    def _draw(self, row: Row, step: int) -> float:
+        """A number in [0, 1) for the row's next token; 0 where it has none."""
+        import torch
+
+        if row.ended:
+            return 0.0
+        if row.position not in self._drawn:
+            key = zlib.crc32(repr((self._sampling.seed, row.position, row.prompt)).encode())  # 32 bits are read
+            generator = torch.Generator().manual_seed(key)
+            self._drawn[row.position] = torch.rand(self._sampling.max_new_tokens, generator=generator)
+        return float(self._drawn[row.position][step])
