@@ -27,6 +27,11 @@ from distill_dagster.teachers.identity import SHAPING
 
 Inputs = dict[str, Any]
 
+SET_SHAPING = frozenset(  # the fields of QualityConfig that decide which rows are in the set; the others decide checks
+    ("labels", "require_gold_agreement", "personal_data", "near_duplicate_similarity", "contamination")
+    + ("max_label_share", "min_label_rows")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -174,7 +179,7 @@ def _validated_synthetic_set(project: Project, _: str | None) -> Inputs:
         "raw_dataset": project.versions_of("raw_dataset"),
         "teacher_outputs": project.versions_of("teacher_outputs"),
         "eval_dataset": project.version_of("eval_dataset"),
-        "quality": project.config.quality.model_dump(include={"labels", "require_gold_agreement", "max_label_share"}),
+        "quality": project.config.quality.model_dump(include=set(SET_SHAPING)),
         "learn": project.config.student.learn,
     }
 
@@ -238,9 +243,9 @@ STAGES: dict[str, Stage] = {
         Stage("raw_dataset", _raw_dataset, sharded=True),
         Stage("eval_dataset", _eval_dataset),
         Stage("teacher_model", _teacher_model, code_version="2"),
-        Stage("teacher_outputs", _teacher_outputs, sharded=True, code_version="2"),
+        Stage("teacher_outputs", _teacher_outputs, sharded=True, code_version="3"),
         Stage("teacher_logits", _teacher_logits, sharded=True, wanted=lambda config: config.teacher.logits is not None),
-        Stage("validated_synthetic_set", _validated_synthetic_set, code_version="2"),
+        Stage("validated_synthetic_set", _validated_synthetic_set, code_version="3"),
         Stage("student_base", _student_base),
         Stage("student_checkpoint", _student_checkpoint),
         Stage("teacher_benchmark", _benchmark_of("teacher_model"), code_version="2"),

@@ -135,6 +135,8 @@ EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `
         ("reasoning", pa.string()),  # the teacher's, learned or not; null: none was given
         ("reference", pa.list_(pa.string())),
         ("label", pa.string()),  # the class that is balanced; null where the task has none
+        ("gold_score", pa.float64()),  # 0 … 1 against the gold answers; null where there are none
+        ("flags", pa.list_(pa.string())),  # what is remarkable of a row that is kept: length, personal_data, rare_label
     ]
 )
 

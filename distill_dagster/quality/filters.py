@@ -48,7 +48,7 @@ def truncated(candidate: Candidate) -> str | None:
 
 def unfinished(candidate: Candidate) -> str | None:
     """The answer ended for another reason than its own end, such as a content filter."""
-    return "unfinished" if candidate.teacher["finish_reason"] != "stop" else None
+    return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
 
 
 def empty(candidate: Candidate) -> str | None:
