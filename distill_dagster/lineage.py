@@ -28,8 +28,10 @@ from distill_dagster.teachers.identity import SHAPING
 Inputs = dict[str, Any]
 
 SET_SHAPING = frozenset(  # the fields of QualityConfig that decide which rows are in the set; the others decide checks
-    ("labels", "require_gold_agreement", "personal_data", "near_duplicate_similarity", "contamination")
-    + ("max_label_share", "min_label_rows")
+    (
+        *("labels", "require_gold_agreement", "personal_data", "near_duplicate_similarity", "contamination"),
+        *("max_label_share", "min_label_rows"),
+    )
 )
 
 

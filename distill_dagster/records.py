@@ -17,7 +17,7 @@ Tables are written as parquet with zstd and at most `ROWS_PER_GROUP` rows a row 
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -209,19 +209,44 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
     return count + len(batch)
 
 
+def save_table(path: Path, table: pa.Table) -> None:
+    """Write an Arrow table as `write_table` writes rows."""
+    pq.write_table(table, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of an Arrow table as dictionaries, of which never more than a row group's worth are there."""
+    for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
+        yield from batch.to_pylist()
+
+
+def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A parquet file as an Arrow table.
+
+    Raises:
+        DataError: the file is torn or is no parquet; the message names it.
+    """
+    try:
+        return pq.read_table(path, columns=list(columns) if columns else None)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _torn(path, e) from e
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> list[dict[str, Any]]:
     """Rows of a parquet file as dictionaries; the first `limit` of them, for which no more than those are read.
 
     Raises:
         DataError: the file is torn or is no parquet; the message names it.
     """
+    if limit is None:
+        return load_table(path, columns).to_pylist()
     try:
-        names = list(columns) if columns else None
-        if limit is None:
-            return pq.read_table(path, columns=names).to_pylist()
         with pq.ParquetFile(path) as table:
-            return next(table.iter_batches(limit, columns=names), pa.RecordBatch.from_pylist([])).to_pylist()
+            batches = table.iter_batches(limit, columns=list(columns) if columns else None)
+            return next(batches, pa.RecordBatch.from_pylist([])).to_pylist()
     except (pa.ArrowInvalid, OSError) as e:
-        raise DataError(
-            f"{path} cannot be read as parquet ({e}); delete its folder and materialize that asset again"
-        ) from e
+        raise _torn(path, e) from e
+
+
+def _torn(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as parquet ({error}); delete its folder and materialize that asset again")

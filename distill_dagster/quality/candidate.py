@@ -1,8 +1,8 @@
 """What a row filter looks at: one teacher row beside the raw row that it answers, read anew.
 
-    raw        {"row_id": "a", "messages": [… user "Premise: … Hypothesis: …"], …}
-    teacher    {"raw_text": "Label: Neutral.", "finish_reason": "stop", …}
-    answer     "neutral"            text       "Label: Neutral."
+raw        {"row_id": "a", "messages": [… user "Premise: … Hypothesis: …"], …}
+teacher    {"raw_text": "Label: Neutral.", "finish_reason": "stop", …}
+answer     "neutral"            text       "Label: Neutral."
 """
 
 from collections.abc import Mapping, Sequence

@@ -78,23 +78,24 @@ class HeldOut:
         """The contaminated ones among rows of these tasks, contamination keys, bare questions and bands (rows, B)."""
         found: dict[int, Match] = {}
         for name in sorted(set(tasks) & set(self.tasks)):
-            own = np.array([i for i, task in enumerate(tasks) if task == name])
-            found |= self._near(self.tasks[name], own, [texts[i] for i in own], bands[own])
+            own = [i for i, task in enumerate(tasks) if task == name]
+            near = self._near(self.tasks[name], [texts[i] for i in own], bands[own])
+            found |= {own[i]: match for i, match in near.items()}
         for i, key in enumerate(keys):
             if key in self.exact:
                 found[i] = Match("exact", f"{self.what} row {self.exact[key]!r} asks the same")
         return found
 
-    def _near(self, task: _Task, own: NDArray[np.int64], texts: Sequence[str], bands: Hashes) -> dict[int, Match]:
-        """Matches by shingles and by n-grams, by the rows' places `own`; a row that has both is named by n-grams."""
+    def _near(self, task: _Task, texts: Sequence[str], bands: Hashes) -> dict[int, Match]:
+        """Matches by shingles and by n-grams; a row that has both is named by n-grams."""
         found: dict[int, Match] = {}
-        for i in np.flatnonzero(np.isin(bands, task.bands).any(axis=1)) if len(task.bands) else ():
+        for i in np.flatnonzero(np.isin(bands, task.bands).any(axis=1)).tolist() if len(task.bands) else ():
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
             if match := self._by_shingles(task, texts[i], sorted(others)):
-                found[int(own[i])] = match
+                found[i] = match
         for i in _sharing(task, texts):
             if match := self._by_grams(task, texts[i]):
-                found[int(own[i])] = match
+                found[i] = match
         return found
 
     def _by_shingles(self, task: _Task, text: str, items: Sequence[int]) -> Match | None:

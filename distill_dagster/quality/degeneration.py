@@ -37,8 +37,10 @@ ON_MODELS = re.compile(
 
 def repetition(candidate: Candidate) -> str | None:
     """`LOOP` identical sentences or lines stand in a row; ones without a letter or digit are layout."""
-    parts = [fold(part) for part in SENTENCE_END.split(candidate.text)] if len(candidate.text) >= 2 * LOOP - 1 else []
-    said = (part for part in parts if any(map(str.isalnum, part)))
+    parts = SENTENCE_END.split(candidate.text)
+    if len(parts) < LOOP:
+        return None
+    said = (fold(part) for part in parts if any(map(str.isalnum, part)))
     return "repetition" if any(len(list(run)) >= LOOP for _, run in groupby(said)) else None
 
 

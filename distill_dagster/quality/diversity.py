@@ -10,15 +10,15 @@ All three depend on how many prompts are looked at: distinct-n falls with every 
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from math import log, sqrt
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from distill_dagster.quality.prompt_keys import bare
+from distill_dagster.quality.rows import pc
 from distill_dagster.records import sha256
 
 SAMPLE = 10_000
@@ -52,7 +52,7 @@ def spread(prompts: Sequence[Sequence[str]]) -> float | None:
     if n < 2:
         return None
     documents = Counter(word for words in prompts for word in set(words))
-    total: Counter[str] = Counter()
+    total: dict[str, float] = defaultdict(float)
     units = 0
     for words in prompts:
         weights = {word: (1 + log(count)) * log((1 + n) / documents[word]) for word, count in Counter(words).items()}

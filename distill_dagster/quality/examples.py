@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from distill_dagster import records
 from distill_dagster.config import Learn, QualityConfig
@@ -23,7 +22,7 @@ from distill_dagster.quality.balance import over_cap, rare_labels
 from distill_dagster.quality.candidate import Candidate
 from distill_dagster.quality.reasons import reject_row
 from distill_dagster.quality.redaction import find, redact
-from distill_dagster.quality.rows import Growing
+from distill_dagster.quality.rows import Growing, pc
 from distill_dagster.tasks.prompts import Prompt, with_replies
 
 FLAGS = ("length", "personal_data", "rare_label")
@@ -38,7 +37,8 @@ class Examples:
     """The examples so far, and what becomes of them once all are there."""
 
     def __init__(self, quality: QualityConfig, learn: Learn) -> None:
-        self.quality, self.learn = quality, learn
+        self.quality = quality
+        self.learn: Learn = learn
         self._rows = Growing(SCHEMA)
         self._lengths, self._flags = array("q"), bytearray()
         self._capped: set[int] = set()

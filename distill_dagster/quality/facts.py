@@ -9,10 +9,12 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from distill_dagster.quality.balance import label_shift
 from distill_dagster.quality.filters import FILTERS, Candidate
+from distill_dagster.quality.rows import pc
+
+PAST_FILTERS = ("duplicate_prompt", "near_duplicate", "repeated_row")  # reasons that come after the filters
 
 
 class Tally:
@@ -43,9 +45,17 @@ class Tally:
         if candidate.task.exact:
             outcome = outcome_of(score)
             self.outcomes[outcome] += 1
-            own = {found for keep in FILTERS if (found := keep(candidate)) is not None}
-            for name in own | ({reason} if reason is not None else set()):
+            for name in _reasons(candidate, reason):
                 self.refused[name][outcome] += 1
+
+
+def _reasons(candidate: Candidate, reason: str | None) -> set[str]:
+    """The first reason, and those of all filters; a row that came past them has none of theirs."""
+    if reason is None:
+        return set()
+    if reason in PAST_FILTERS:
+        return {reason}
+    return {reason} | {found for keep in FILTERS if (found := keep(candidate)) is not None}
 
 
 def outcome_of(score: float) -> str:

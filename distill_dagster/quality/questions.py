@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from distill_dagster.config import QualityConfig
 from distill_dagster.quality.contamination import HeldOut, Match, template_sample
 from distill_dagster.quality.near_duplicates import NearDuplicates
 from distill_dagster.quality.prompt_keys import bare, contamination_key, duplicate_key, question_of, setting_of
-from distill_dagster.quality.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, walk
+from distill_dagster.quality.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
 from distill_dagster.quality.shingles import BANDS, Hashes, bands_of
 from distill_dagster.records import canonical_json, sha256
 
@@ -43,6 +42,7 @@ class Questions:
         ]
         self._keys: list[str] = []
         self.places = self._read(order)  # number -> place in `raw` of the row that stands for it
+        self.contaminated = {number: m for number, m in self.contaminated.items() if number not in self.conflicts}
         keys, self.same = np.unique(np.array(self._keys, "S32"), return_inverse=True)
         self.owners = np.full(len(keys), -1, np.int64)  # same -> the question that is in the set
         del self._keys
@@ -96,7 +96,9 @@ def _matches(
     own: Sequence[int],
 ) -> dict[int, Match]:
     """The contaminated ones among the rows at the places `own`."""
-    found = held_out.matches([rows[i]["task"] for i in own], [keys[i] for i in own], [texts[i] for i in own], bands[own])
+    found = held_out.matches(
+        [rows[i]["task"] for i in own], [keys[i] for i in own], [texts[i] for i in own], bands[own]
+    )
     return {own[i]: match for i, match in found.items()}
 
 
@@ -116,7 +118,7 @@ def _validation(raw: pa.Table) -> Any:
 
 
 def _dicts(rows: Rows) -> list[dict[str, Any]]:
-    return rows.to_pylist() if isinstance(rows, pa.Table) else list(rows)
+    return list(rows) if isinstance(rows, Sequence) else rows.to_pylist()
 
 
 def _content(row: Mapping[str, Any]) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from distill_dagster import records
+
+pc: Any = pyarrow.compute  # makes its functions when it is imported, so that pyright knows none of them
 
 BLOCK = 10_000
 
@@ -28,7 +30,7 @@ TEACHER = pa.schema(
         )
     ]
 )
-RAW_ORDER = ("row_id", "-split", "shard", "source_line")  # of equal copies, one that is held out stands for all
+RAW_ORDER = ("row_id", "-split", "shard", "source_line", "task")  # of equal copies, one that is held out stands for all
 # a conversation's turns follow one another; what stands behind them only settles ties
 TEACHER_ORDER = (
     *("row_id", "sample", "turn", "status", "finish_reason", "request_hash", "raw_text"),
@@ -40,7 +42,7 @@ Rows = pa.Table | Sequence[dict[str, Any]]
 
 def table_of(rows: Rows, schema: pa.Schema) -> pa.Table:
     """`rows` with the columns of `schema` alone."""
-    return rows.select(schema.names) if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
+    return pa.Table.from_pylist(list(rows), schema) if isinstance(rows, Sequence) else rows.select(schema.names)
 
 
 def ordered(table: pa.Table, order: Sequence[str]) -> pa.Array:
@@ -49,9 +51,7 @@ def ordered(table: pa.Table, order: Sequence[str]) -> pa.Array:
     for name in order:
         column = table.column(name.lstrip("-"))
         keys[name] = column.fill_null(0 if pa.types.is_integer(column.type) else "")
-    return pc.sort_indices(
-        pa.table(keys), [(name, "descending" if name[0] == "-" else "ascending") for name in keys]
-    )
+    return pc.sort_indices(pa.table(keys), [(name, "descending" if name[0] == "-" else "ascending") for name in keys])
 
 
 def walk(table: pa.Table, places: pa.Array) -> Iterator[dict[str, Any]]:

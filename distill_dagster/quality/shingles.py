@@ -16,6 +16,8 @@ every other: `template_of` names those in more than half of a sample of the text
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,20 +68,21 @@ def template_of(texts: Sequence[str]) -> Hashes:
     if len(texts) < TEMPLATE_TEXTS:
         return np.empty(0, np.uint64)
     hashes, offsets = hash_shingles(texts)
-    own = [np.unique(hashes[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    own = [np.unique(hashes[a:b]) for a, b in pairwise(offsets)]
     values, counts = np.unique(np.concatenate(own), return_counts=True)
     return values[counts > TEMPLATE_SHARE * len(texts)]
 
 
 def bands_of(texts: Sequence[str], template: Hashes) -> Hashes:
     """The bands of each text, (texts, BANDS); NO_BAND throughout where nothing but template is left."""
-    from rensa import RMinHash
+    import rensa
 
+    minhash: Any = rensa.RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
     hashes, offsets = hash_shingles(texts)
     if len(template):
         own = ~np.isin(hashes, template)
         hashes, offsets = hashes[own], np.concatenate([[0], np.cumsum(own)])[offsets]
-    digests = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), BANDS * ROWS, SEED)
+    digests = minhash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), BANDS * ROWS, SEED)
     minima = np.array(digests.to_rows(), np.uint64).reshape(-1, BANDS, ROWS)
     bands = np.zeros(minima.shape[:2], np.uint64)  # (texts, BANDS)
     for row in range(ROWS):

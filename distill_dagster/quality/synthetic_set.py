@@ -33,7 +33,6 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from distill_dagster import records
 from distill_dagster.config import Learn, Prompting, QualityConfig
@@ -46,7 +45,7 @@ from distill_dagster.quality.labels import labels_of
 from distill_dagster.quality.near_duplicates import Answered
 from distill_dagster.quality.questions import Questions
 from distill_dagster.quality.reasons import ID_CONFLICT, reject_row
-from distill_dagster.quality.rows import RAW, TEACHER, TEACHER_ORDER, Growing, Rows, ordered, table_of, walk
+from distill_dagster.quality.rows import RAW, TEACHER, TEACHER_ORDER, Growing, Rows, ordered, pc, table_of, walk
 from distill_dagster.tasks import Reading, Task, get_task
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 
@@ -132,7 +131,7 @@ class _Selection:
     def _repeats(self, asked: _Asked, candidate: Candidate) -> tuple[str, str] | None:
         """Whether another question in the set is this one, or nearly so."""
         questions = self.questions
-        owner = questions.owners[questions.same[asked.number]]
+        owner = int(questions.owners[questions.same[asked.number]])
         if owner not in (-1, asked.number):
             return "duplicate_prompt", repr(questions.row_id(owner))
         if owner == -1 and questions.near is not None:
@@ -166,12 +165,12 @@ def build_set(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, lear
     Raises:
         ConfigError: `quality.max_label_share` cannot be met with the labels that were answered.
     """
-    raw, teacher = table_of(raw, RAW), table_of(teacher, TEACHER)
-    tasks = sorted(raw.column("task").unique().to_pylist())
-    labels = {task: labels_of(task, quality, _gold(raw, task)) for task in tasks}
-    selection = _Selection(quality, learn, labels, Questions(raw, test, quality))
+    raw_table, answers = table_of(raw, RAW), table_of(teacher, TEACHER)
+    tasks = sorted(raw_table.column("task").unique().to_pylist())
+    labels = {task: labels_of(task, quality, _gold(raw_table, task)) for task in tasks}
+    selection = _Selection(quality, learn, labels, Questions(raw_table, test, quality))
     examples, rejects, tally = Examples(quality, learn), Growing(records.REJECT), Tally()
-    for row, asked in _side_by_side(selection.questions, walk(teacher, ordered(teacher, TEACHER_ORDER))):
+    for row, asked in _side_by_side(selection.questions, walk(answers, ordered(answers, TEACHER_ORDER))):
         candidate = selection.candidate(row, asked)
         refused = selection.reason(row, asked, candidate)
         score = _score(candidate)
@@ -184,7 +183,7 @@ def build_set(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, lear
     table = examples.table(labels)
     facts = {**facts_of(tally, table, {task for task in tasks if get_task(task).exact}), **examples.facts()}
     facts |= {"contamination": _contamination(selection.questions), "prompts": prompt_diversity(table)}
-    return SyntheticSet(table, rejects.table(), _counts(len(teacher), table, rejects.table()), facts)
+    return SyntheticSet(table, rejects.table(), _counts(len(answers), table, rejects.table()), facts)
 
 
 def _side_by_side(
@@ -240,7 +239,9 @@ def _asked_with(params: str) -> Prompting:
 def _read(task: Task, teacher: Mapping[str, Any], prompting: Prompting, labels: Sequence[str] | None) -> Reading:
     """The raw text, parsed anew; thoughts that the server gave apart from the text stand in the row's `reasoning`."""
     reading = task.read(teacher["raw_text"] or "", prompting, labels)
-    return reading if reading.reasoning else replace(reading, reasoning=teacher["reasoning"])
+    if reading.reasoning or not teacher["reasoning"]:
+        return reading
+    return replace(reading, reasoning=teacher["reasoning"])
 
 
 def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> dict[str, int]:
