@@ -1,4 +1,4 @@
-"""What people read about the validated set in the UI: label plots, what each filter does to right answers, diversity."""
+"""What people read about the validated set in the UI: labels, what each filter does to right answers, diversity."""
 
 from typing import Any
 

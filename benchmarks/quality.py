@@ -1,6 +1,6 @@
 """The set from a million short rows: rows a second, whether that holds, and memory.
 
-What is timed is `build_set`: filters, exact and near duplicates, contamination against 3,000 test rows and the rows held
+What is timed is `build_set`: filters, exact and near duplicates, contamination with 3,000 test rows and the rows held
 out for validation, labels, facts. Each size runs in a process of its own, so that the peak is that size's alone; the
 tables are made and written there before, and read again inside the measured time as the asset does.
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill_dagster.quality.prompt_keys import bare, contamination_key, question_of
-from distill_dagster.quality.shingles import NO_BAND, Hashes, bands_of, jaccard, shingles_of, template_of
+from distill_dagster.quality.shingles import NO_BAND, Hashes, bands_of, jaccard, lengths_allow, shingles_of, template_of
 
 WORDS = 8  # of an n-gram
 COVERED = 0.5  # an item is contaminated where more than this share of its words is covered
@@ -56,7 +56,7 @@ class _Task:
 class HeldOut:
     """The test rows, and for training rows the validation rows too."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: Hashes) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str]) -> None:
         self.what, self.near, self.template = what, near, template
         self.exact: dict[tuple[str, ...], str] = {}
         texts: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -102,6 +102,8 @@ class HeldOut:
         asked = shingles_of(text, self.template)
         for item in items:
             name, other = task.items[item]
+            if not lengths_allow(text, other, ALIKE):
+                continue
             alike = jaccard(asked, shingles_of(other, self.template))
             if alike >= ALIKE:
                 sentence = f"{self.what} row {name!r} asks nearly the same (character 5-gram Jaccard {alike:.2f})"
@@ -128,7 +130,7 @@ def _grams(words: Sequence[str]) -> list[Gram]:
     return [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
 
 
-def _index(items: list[tuple[str, str]], template: Hashes) -> _Task:
+def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
     task = _Task(items)
     grams = [_grams(text.split()) for _, text in items]
     common = Counter(gram for own in grams for gram in set(own))
@@ -175,9 +177,9 @@ def _sharing(task: _Task, texts: Sequence[str]) -> list[int]:
     return np.unique(row[hits[np.isin(_codes(windows[hits]), task.codes)]]).tolist()
 
 
-def template_sample(rows: Sequence[Mapping[str, Any]]) -> Hashes:
+def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The shingles that are the template of one task's rows or another's; `rows` is a sample of all of them."""
     texts: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         texts[row["task"]].append(bare(question_of(row)))
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *(template_of(own) for own in texts.values())]))
+    return frozenset().union(*(template_of(own) for own in texts.values()))

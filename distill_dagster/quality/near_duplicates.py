@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from distill_dagster.quality.prompt_keys import bare, fold
-from distill_dagster.quality.shingles import NO_BAND, Hashes, jaccard, shingles_of
+from distill_dagster.quality.shingles import NO_BAND, Hashes, jaccard, lengths_allow, shingles_of
 
 SEGMENT_END = re.compile(r"(?<=[.!?;])\s+|\n+")
 DECIDES = re.compile(
@@ -48,6 +48,8 @@ class Answered:
 
 def near_duplicate(one: str, other: str, threshold: float) -> bool:
     """Whether each sentence of one question has a 5-gram Jaccard index of at least `threshold` with the other's."""
+    if not lengths_allow(one, other, threshold):
+        return False
     first, second = (list(filter(str.strip, SEGMENT_END.split(text))) for text in (one, other))
     return len(first) == len(second) and all(
         fold(mine) == fold(its) or _alike(mine, its, threshold) for mine, its in zip(first, second, strict=True)

@@ -8,7 +8,7 @@ and a palette of 16 colours.
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 BEFORE, AFTER, INK = "#94a3b8", "#3b82f6", "#64748b"  # legible on white and on Dagster's dark theme
@@ -44,7 +44,7 @@ def gold_shares(against_gold: Mapping[str, Any]) -> list[tuple[str, float, float
     return sorted(shares, key=lambda share: (-share[2], -share[1], share[0]))
 
 
-def _bars(rows: list[tuple[str, float, float]], first: tuple[str, str], second: tuple[str, str], title: str) -> str:
+def _bars(rows: Sequence[tuple[str, float, float]], first: tuple[str, str], second: tuple[str, str], title: str) -> str:
     """Two horizontal bars a row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -19,7 +19,7 @@ from distill_dagster.quality.contamination import HeldOut, Match, template_sampl
 from distill_dagster.quality.near_duplicates import NearDuplicates
 from distill_dagster.quality.prompt_keys import bare, contamination_key, duplicate_key, question_of, setting_of
 from distill_dagster.quality.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
-from distill_dagster.quality.shingles import BANDS, Hashes, bands_of
+from distill_dagster.quality.shingles import BANDS, NO_TEMPLATE, Hashes, bands_of
 from distill_dagster.records import canonical_json, sha256
 
 SAMPLE = 2_000  # rows of a task in which its template is looked for
@@ -35,7 +35,7 @@ class Questions:
         self.near = NearDuplicates(quality.near_duplicate_similarity) if quality.near_duplicate_similarity else None
         self._compares = self.near is not None or quality.contamination == "near"
         order = ordered(raw, RAW_ORDER)
-        self._template = _template(raw, order) if self._compares else np.empty(0, np.uint64)
+        self._template = _template(raw, order) if self._compares else NO_TEMPLATE
         self.held_out = [
             HeldOut(rows, what, near=quality.contamination == "near", template=self._template)
             for rows, what in ((_dicts(test), "test"), (_dicts(raw.filter(_validation(raw))), "validation"))
@@ -102,7 +102,7 @@ def _matches(
     return {own[i]: match for i, match in found.items()}
 
 
-def _template(raw: pa.Table, order: pa.Array) -> Hashes:
+def _template(raw: pa.Table, order: pa.Array) -> frozenset[str]:
     """The template shingles of all tasks, from rows at even distances in the order of row ids."""
     samples: list[dict[str, Any]] = []
     tasks = raw.column("task").combine_chunks().take(order)

@@ -15,8 +15,8 @@ Most shingles of prompts that one template wrote are the template's. They are le
 every other: `template_of` names those in more than half of a sample of the texts.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,29 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
 _MIX = np.uint64(0xBF58476D1CE4E5B9)  # of SplitMix64
 
 
-def shingles_of(text: str, template: Hashes | None = None) -> frozenset[int]:
-    """The hashes of a text's shingles, without the template's; of the whole text where it is shorter than one."""
-    hashes, _ = hash_shingles([text])
-    return frozenset(hashes.tolist() if template is None else np.setdiff1d(hashes, template).tolist())
+NO_TEMPLATE: frozenset[str] = frozenset()
 
 
-def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
+def shingles_of(text: str, template: frozenset[str] = NO_TEMPLATE) -> frozenset[str]:
+    """A text's shingles without the template's; the whole text where it is shorter than one."""
+    return frozenset(text[i : i + SIZE] for i in range(max(1, len(text) - SIZE + 1)) if text) - template
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     """|one & other| / |one | other|; 1 for two empty sets."""
     common = len(one & other)
     union = len(one) + len(other) - common
     return common / union if union else 1.0
+
+
+def lengths_allow(one: str, other: str, threshold: float) -> bool:
+    """Whether texts of such lengths may reach that index: a quick no for many pairs.
+
+    Of n shingles in the longer text, at least a share `threshold` must be among the other's. What a text says again
+    makes it longer and not its set, so a third is allowed for that.
+    """
+    shorter, longer = sorted((len(one), len(other)))
+    return shorter + SIZE >= threshold * 2 / 3 * longer
 
 
 def hash_shingles(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
@@ -63,24 +75,22 @@ def hash_shingles(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     return hashes, offsets
 
 
-def template_of(texts: Sequence[str]) -> Hashes:
-    """Hashes, sorted, of the shingles in more than half of the texts."""
+def template_of(texts: Sequence[str]) -> frozenset[str]:
+    """The shingles in more than half of the texts."""
     if len(texts) < TEMPLATE_TEXTS:
-        return np.empty(0, np.uint64)
-    hashes, offsets = hash_shingles(texts)
-    own = [np.unique(hashes[a:b]) for a, b in pairwise(offsets)]
-    values, counts = np.unique(np.concatenate(own), return_counts=True)
-    return values[counts > TEMPLATE_SHARE * len(texts)]
+        return NO_TEMPLATE
+    counts = Counter(shingle for text in texts for shingle in shingles_of(text))
+    return frozenset(shingle for shingle, count in counts.items() if count > TEMPLATE_SHARE * len(texts))
 
 
-def bands_of(texts: Sequence[str], template: Hashes) -> Hashes:
+def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
     """The bands of each text, (texts, BANDS); NO_BAND throughout where nothing but template is left."""
     import rensa
 
     minhash: Any = rensa.RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
     hashes, offsets = hash_shingles(texts)
-    if len(template):
-        own = ~np.isin(hashes, template)
+    if template:
+        own = ~np.isin(hashes, hash_shingles(sorted(template))[0])
         hashes, offsets = hashes[own], np.concatenate([[0], np.cumsum(own)])[offsets]
     digests = minhash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), BANDS * ROWS, SEED)
     minima = np.array(digests.to_rows(), np.uint64).reshape(-1, BANDS, ROWS)
