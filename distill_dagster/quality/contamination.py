@@ -8,8 +8,9 @@
     training    "what’s my pin"                                                   exact
 
 An *item* is a held-out row. N-grams in more than `COMMON` items are a template that many of them share, and hold
-nothing of what one item asks: they are not counted (Brown et al. 2020, appendix C, ignore those in more than 10
-documents for the same reason). An item without any n-gram of its own cannot be seen by that rule; `unseen` counts them.
+nothing of what one item asks: neither they nor their words are counted (Brown et al. 2020, appendix C, ignore those in
+more than 10 documents for the same reason). An item without any words left cannot be seen by that rule; `unseen` counts
+them.
 """
 
 from collections import Counter, defaultdict
@@ -46,7 +47,7 @@ class _Task:
 
     items: list[tuple[str, str]]  # name, text; sorted, so that the first match is always the same one
     grams: dict[Gram, list[int]] = field(default_factory=dict)  # own n-gram -> items
-    words: list[int] = field(default_factory=list)  # of each item that an own n-gram covers
+    words: list[set[int]] = field(default_factory=list)  # of each item, the places of those that it does not share
     vocabulary: dict[str, int] = field(default_factory=dict)
     codes: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of own n-grams, sorted
     bands: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of short items, sorted
@@ -70,7 +71,7 @@ class HeldOut:
     @property
     def unseen(self) -> int:
         """Items that have no n-gram of their own."""
-        return sum(words == 0 for task in self.tasks.values() for words in task.words)
+        return sum(not words for task in self.tasks.values() for words in task.words)
 
     def matches(
         self, tasks: Sequence[str], keys: Sequence[tuple[str, ...]], texts: Sequence[str], bands: Hashes
@@ -115,10 +116,10 @@ class HeldOut:
         for gram in set(_grams(text.split())):
             for item in task.grams.get(gram, ()):
                 words = task.items[item][1].split()
-                places = (i for i, other in enumerate(_grams(words)) if other == gram)
-                covered[item].update(place + step for place in places for step in range(WORDS))
+                covered[item] |= _covered(i for i, other in enumerate(_grams(words)) if other == gram)
         for item, places in sorted(covered.items()):
-            share = len(places) / task.words[item]
+            own = task.words[item]
+            share = len(places & own) / len(own) if own else 0
             if share > COVERED:
                 name = task.items[item][0]
                 return Match("n-grams", f"{self.what} row {name!r} shares 8-grams over {share:.0%} of its words")
@@ -130,13 +131,18 @@ def _grams(words: Sequence[str]) -> list[Gram]:
     return [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
 
 
+def _covered(places: Iterable[int]) -> set[int]:
+    """The places of the words of the n-grams that begin there."""
+    return {place + step for place in places for step in range(WORDS)}
+
+
 def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
     task = _Task(items)
     grams = [_grams(text.split()) for _, text in items]
     common = Counter(gram for own in grams for gram in set(own))
     for item, own in enumerate(grams):
         places = [i for i, gram in enumerate(own) if common[gram] <= COMMON]
-        task.words.append(len({place + step for place in places for step in range(WORDS)}))
+        task.words.append(_covered(places) - _covered(i for i, gram in enumerate(own) if common[gram] > COMMON))
         for gram in {own[i] for i in places}:
             task.grams.setdefault(gram, []).append(item)
     for gram in task.grams:

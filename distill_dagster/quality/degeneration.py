@@ -14,6 +14,7 @@ from itertools import groupby
 
 from distill_dagster.quality.candidate import Candidate
 from distill_dagster.quality.prompt_keys import bare, fold
+from distill_dagster.tasks import Task
 from distill_dagster.tasks.labels import normal_label
 
 LOOP = 4  # identical sentences or lines in a row
@@ -47,8 +48,8 @@ def repetition(candidate: Candidate) -> str | None:
 def echo(candidate: Candidate) -> str | None:
     """The answer is one of the messages said back, give or take a tenth of its words, and no gold answer.
 
-    An answer that repeats the question and then answers it is longer than that; a span of a passage is shorter.
-    Labels are exempt: a text may be the label's own words.
+    A span of a passage is shorter than that. An answer that repeats the question and then answers it is none, where the
+    task has one right answer and what is added holds one. Labels are exempt: a text may be the label's own words.
     """
     if candidate.task.labelled or candidate.text.count(" ") < ECHO_WORDS - 1:
         return None
@@ -56,16 +57,20 @@ def echo(candidate: Candidate) -> str | None:
     size = said.count(" ") + 1
     if size < ECHO_WORDS or normal_label(candidate.text) in {normal_label(text) for text in candidate.reference}:
         return None
-    return "echo" if any(_says_back(said, size, text) for text in candidate.asked) else None
+    return "echo" if any(_says_back(candidate.task, said, size, text) for text in candidate.asked) else None
 
 
-def _says_back(said: str, size: int, asked: str) -> bool:
-    """Whether one text holds the other, and is hardly longer."""
+def _says_back(task: Task, said: str, size: int, asked: str) -> bool:
+    """Whether one text holds the other, and is hardly longer; what an answer says beyond that is no answer."""
     if not 0.5 < len(asked) / len(said) < 2:  # cheap, before anything is normalised
         return False
     own = bare(asked)
     longer, shorter = max(size, own.count(" ") + 1), min(size, own.count(" ") + 1)
-    return shorter >= ECHO_SHARE * longer and (f" {own} " in f" {said} " or f" {said} " in f" {own} ")
+    if shorter < ECHO_SHARE * longer:
+        return False
+    if f" {own} " not in f" {said} ":
+        return f" {said} " in f" {own} "
+    return not task.exact or task.parse(f" {said} ".replace(f" {own} ", " ", 1), None) is None
 
 
 def self_reference(candidate: Candidate) -> str | None:

@@ -3,7 +3,8 @@
     walk(teacher_table, TEACHER_ORDER)      rows by row id, sample and turn, as dictionaries
 
 A million rows as dictionaries take several gigabytes, as Arrow tables some hundred megabytes: only one block of
-`BLOCK` rows is ever in Python's own form.
+`BLOCK` rows is ever in Python's own form. The tables are in one piece each, since taking rows from one of many pieces
+costs time for all of them, and so with 64-bit offsets, as a column of texts may exceed 2 GiB.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,8 +42,22 @@ Rows = pa.Table | Sequence[dict[str, Any]]
 
 
 def table_of(rows: Rows, schema: pa.Schema) -> pa.Table:
-    """`rows` with the columns of `schema` alone."""
-    return pa.Table.from_pylist(list(rows), schema) if isinstance(rows, Sequence) else rows.select(schema.names)
+    """`rows` with the columns of `schema` alone, in one piece."""
+    large = pa.schema([(field.name, _large(field.type)) for field in schema])
+    if isinstance(rows, Sequence):
+        return pa.Table.from_pylist(list(rows), large).combine_chunks()
+    return rows.select(schema.names).cast(large).combine_chunks()
+
+
+def _large(kind: pa.DataType) -> pa.DataType:
+    """The type with 64-bit offsets."""
+    if pa.types.is_string(kind):
+        return pa.large_string()
+    if pa.types.is_list(kind):
+        return pa.large_list(_large(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _large(field.type)) for field in kind])
+    return kind
 
 
 def ordered(table: pa.Table, order: Sequence[str]) -> pa.Array:
