@@ -6,6 +6,7 @@ from assets.automation import rerun_when_inputs_change
 from assets.partitions import shard_list
 from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
+from assets.quality_view import quality_metadata
 from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.teacher import teacher_outputs
 from distill_dagster import files, records, steps
@@ -20,8 +21,9 @@ def _describe(manifest: Manifest) -> Metadata:
         "dagster/column_schema": schema_of(records.EXAMPLE),
         "shards": manifest.facts["shards"],
         "acceptance": float(manifest.facts["acceptance"]),
+        **quality_metadata(manifest.facts),
         "facts": dg.MetadataValue.json(manifest.facts),
-        "preview": table_preview(manifest.file(files.EXAMPLES_FILE), ["row_id", "task", "messages", "answer"]),
+        "preview": table_preview(manifest.file(files.EXAMPLES_FILE), ["row_id", "task", "messages", "answer", "flags"]),
         **({"rejected_rows": rejects} if rejects else {}),
     }
 

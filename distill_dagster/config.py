@@ -333,7 +333,17 @@ class QualityConfig(Section):
         None, description="the label set; left out: the task's own, or for classification the gold labels seen"
     )
     require_gold_agreement: bool = Field(False, description="drop answers that the row's gold answer scores 0")
+    personal_data: Literal["keep", "flag", "redact", "reject"] = Field(
+        "flag", description="what becomes of rows in which a secret or personal data is found"
+    )
+    near_duplicate_similarity: float | None = Field(
+        0.9, ge=0.7, le=1, description="5-gram Jaccard from which two prompts are one; null: only equal ones are"
+    )
+    contamination: Literal["exact", "near"] = Field(
+        "near", description="exact: rows that ask what a held-out row asks; near: also by 8-grams and character 5-grams"
+    )
     max_label_share: float | None = Field(None, gt=0, le=1, description="cap on one label's share of the training rows")
+    min_label_rows: int = Field(10, ge=0, description="a label with fewer training rows is named, its rows flagged")
     min_train_rows: int = Field(65, ge=1, description="fewest rows that may train a student (E009)")
     min_valid_share: float = Field(0.9, ge=0, le=1, description="share of a raw shard's rows that must be valid")
     min_success_share: float = Field(

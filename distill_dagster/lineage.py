@@ -159,7 +159,7 @@ STAGES: dict[str, Stage] = {
             settings.teacher_outputs,
             _reads("raw_dataset", "teacher_model"),
             sharded=True,
-            code_version="2",
+            code_version="3",
         ),
         Stage(
             "teacher_logits",
@@ -172,7 +172,7 @@ STAGES: dict[str, Stage] = {
             "validated_synthetic_set",
             settings.validated_synthetic_set,
             _reads("raw_dataset", "teacher_outputs", "eval_dataset"),
-            code_version="2",
+            code_version="3",
         ),
         Stage("student_base", settings.student_base, lambda p, _: _tokenizer_reads(p, p.config.student.model)),
         Stage("student_checkpoint", settings.student_checkpoint, _reads("validated_synthetic_set", "student_base")),

@@ -15,10 +15,11 @@ One module, so that "what is a teacher row" has one answer. A raw row, as an exa
 Tables are written as parquet with zstd and at most `ROWS_PER_GROUP` rows a row group.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,8 @@ EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `
         ("reasoning", pa.string()),  # the teacher's, learned or not; null: none was given
         ("reference", pa.list_(pa.string())),
         ("label", pa.string()),  # the class that is balanced; null where the task has none
+        ("gold_score", pa.float64()),  # 0 … 1 against the gold answers; null where there are none
+        ("flags", pa.list_(pa.string())),  # what is remarkable of a row that is kept: length, personal_data, rare_label
     ]
 )
 
@@ -245,13 +248,43 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
         DataError: the disk is full, or the folder cannot be written.
     """
     rows = iter(rows)
+    with _writing(path), TableWriter(path, schema) as writer:
+        while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
+            writer.write(pa.Table.from_pylist(batch, schema))
+    return writer.count
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A DataError where the disk is full or the folder closed."""
     try:
-        with TableWriter(path, schema) as writer:
-            while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
-                writer.write(pa.Table.from_pylist(batch, schema))
+        yield
     except OSError as e:
         raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
-    return writer.count
+
+
+def save_table(path: Path, table: pa.Table) -> None:
+    """Write an Arrow table as `write_table` writes rows, with the same error."""
+    with _writing(path):
+        pq.write_table(table, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of an Arrow table as dictionaries, of which never more than a row group's worth are there."""
+    for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
+        yield from batch.to_pylist()
+
+
+def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A parquet file as an Arrow table.
+
+    Raises:
+        DataError: the file is torn or is no parquet; the message names it.
+    """
+    try:
+        return pq.read_table(path, columns=list(columns) if columns else None)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _torn(path, e) from e
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> list[dict[str, Any]]:
@@ -260,13 +293,15 @@ def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | No
     Raises:
         DataError: the file is torn or is no parquet; the message names it.
     """
+    if limit is None:
+        return load_table(path, columns).to_pylist()
     try:
-        names = list(columns) if columns else None
-        if limit is None:
-            return pq.read_table(path, columns=names).to_pylist()
         with pq.ParquetFile(path) as table:
-            return next(table.iter_batches(limit, columns=names), pa.RecordBatch.from_pylist([])).to_pylist()
+            batches = table.iter_batches(limit, columns=list(columns) if columns else None)
+            return next(batches, pa.RecordBatch.from_pylist([])).to_pylist()
     except (pa.ArrowInvalid, OSError) as e:
-        raise DataError(
-            f"{path} cannot be read as parquet ({e}); delete its folder and materialize that asset again"
-        ) from e
+        raise _torn(path, e) from e
+
+
+def _torn(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as parquet ({error}); delete its folder and materialize that asset again")

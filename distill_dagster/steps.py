@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from distill_dagster import files, records
 from distill_dagster.config import QualityConfig
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import STAGES, Project, is_fresh
+from distill_dagster.quality.rows import RAW, TEACHER
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.requests import ROLES, read_ref
 from distill_dagster.sources.discovery import discover_test
@@ -37,10 +40,10 @@ def make_eval_dataset(project: Project, out: Path) -> Produced:
     return tables.produced()
 
 
-def shard_tables(project: Project, asset: str, file: str) -> list[dict[str, Any]]:
-    """Rows of all shards of an asset, in the order of their keys; a torn file is named in the error."""
+def shard_tables(project: Project, asset: str, file: str, columns: list[str]) -> pa.Table:
+    """Those columns of all shards of an asset, in the order of their keys; a torn file is named in the error."""
     shards = sorted(project.sources())
-    return [row for key in shards for row in records.read_table(project.store.get(asset, key).file(file))]
+    return pa.concat_tables(records.load_table(project.store.get(asset, key).file(file), columns) for key in shards)
 
 
 def require_current_answers(project: Project) -> None:
@@ -73,17 +76,18 @@ def require_current_answers(project: Project) -> None:
 def make_synthetic_set(project: Project, out: Path) -> Produced:
     """Filter, deduplicate, decontaminate and balance the union of all shards: examples.parquet, rejects.parquet."""
     require_current_answers(project)
+    answers = shard_tables(project, "teacher_outputs", files.TEACHER_FILE, [*TEACHER.names, "chosen"])
     built = build_set(
-        raw=shard_tables(project, "raw_dataset", files.RAW_FILE),
-        teacher=[row for row in shard_tables(project, "teacher_outputs", files.TEACHER_FILE) if row["chosen"]],
+        raw=shard_tables(project, "raw_dataset", files.RAW_FILE, RAW.names),
+        teacher=answers.filter(answers.column("chosen")),
         test=records.read_table(project.store.get("eval_dataset").file(files.RAW_FILE)),
         quality=project.config.quality,
         learn=project.config.student.learn,
     )
-    records.write_table(out / files.EXAMPLES_FILE, built.examples, records.EXAMPLE)
-    records.write_table(out / files.REJECTS_FILE, built.rejects, records.REJECT)
+    records.save_table(out / files.EXAMPLES_FILE, built.table)
+    records.save_table(out / files.REJECTS_FILE, built.rejected)
     facts = {**built.facts, "shards": len(project.sources())}
-    return Produced(records.rows_hash(built.examples), built.counts, facts)
+    return Produced(records.rows_hash(records.rows_of(built.table)), built.counts, facts)
 
 
 def sweep_removed(project: Project) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_dagster.errors import ConfigError
-from distill_dagster.quality.balance import largest_cap, over_cap
+from distill_dagster.quality.balance import label_shift, largest_cap, over_cap, rare_labels
 
 
 def examples(split="train", task="nli", **counts):
@@ -59,3 +59,16 @@ def test_the_cap_is_the_largest_that_holds(counts, share):
     else:
         with pytest.raises(ConfigError):
             largest_cap(named, share, "nli")
+
+
+def test_labels_below_the_floor_are_named_with_those_that_nobody_answered():
+    assert rare_labels({"a": 100, "b": 4}, ["a", "b", "c"], 10) == {"c": 0, "b": 4}
+    assert rare_labels({"a": 1}, ["a"], 0) == {}
+
+
+def test_the_shift_is_the_share_of_rows_that_would_have_to_change():
+    shift = label_shift({"a": 1, "b": 1}, {"a": 3, "b": 1})
+    assert shift == {"total_variation": 0.25, "jensen_shannon": pytest.approx(0.0488, abs=1e-4)}
+    assert label_shift({"a": 5}, {"b": 5}) == {"total_variation": 1, "jensen_shannon": 1}
+    assert label_shift({"a": 2, "b": 4}, {"a": 1, "b": 2}) == {"total_variation": 0, "jensen_shannon": 0}
+    assert label_shift({}, {"a": 1}) is None

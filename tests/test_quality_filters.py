@@ -3,18 +3,31 @@
 import pytest
 
 from distill_dagster.quality.filters import Candidate, first_reason
+from distill_dagster.quality.redaction import find, redact
 from distill_dagster.tasks import get_task
 
 
 def reason(
-    text, task="qa", labels=None, reference=(), gold_agreement=False, prompting="plain", learn="answer", **teacher
+    text,
+    task="qa",
+    labels=None,
+    reference=(),
+    gold_agreement=False,
+    prompting="plain",
+    learn="answer",
+    asked=(),
+    refuse_personal_data=False,
+    **teacher,
 ):
     kind = get_task(task)
     row = {"raw_text": text, "status": "ok", "finish_reason": "stop", **teacher}
     prompting = kind.prompting_for(prompting)
     needed = learn == "reasoning_and_answer" and prompting == "chain_of_thought"
     reading = kind.read(text or "", prompting, labels)
-    return first_reason(Candidate({}, row, kind, labels, list(reference), reading, gold_agreement, needed))
+    raw = {"messages": [{"role": "user", "content": message} for message in asked]}
+    return first_reason(
+        Candidate(raw, row, kind, labels, list(reference), reading, gold_agreement, needed, refuse_personal_data)
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,3 +118,59 @@ def test_each_reason_where_the_answer_stands_in_json_or_behind_thoughts(text, op
 )
 def test_good_answers_in_json_or_behind_thoughts_have_no_reason(text, options):
     assert reason(text, **options) is None
+
+
+PROBLEM = "Ana has 3 pens and buys 4 more of them today. How many pens has she now?"
+TALK = {"task": "conversation"}
+PERSONAL = {**TALK, "refuse_personal_data": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "slug"),
+    [
+        ("I do. I do. I do.  I do. 4", {"task": "math"}, "repetition"),
+        ("and so\nand so\nAnd so\nand  so\n#### 4", {"task": "math"}, "repetition"),
+        (PROBLEM, {"task": "math", "asked": [PROBLEM]}, "echo"),
+        (PROBLEM.upper() + " Please!", {**TALK, "asked": [PROBLEM]}, "echo"),
+        ("Well, as an AI language model, I have no pens.", TALK, "self_reference"),
+        ("Well, I'm just a language model, so 7.", TALK, "self_reference"),
+        ("That is after my knowledge cutoff.", TALK, "self_reference"),
+        ('{"reason": "As an AI, I see none.", "answer_choice": "neutral"}', RECONSIDERED, "self_reference"),
+        ("Write to ana@example.org for it.", PERSONAL, "personal_data"),
+        ("Gladly.", {**PERSONAL, "asked": ["My card is 4111 1111 1111 1111, is it?"]}, "personal_data"),
+    ],
+)
+def test_each_reason_of_an_answer_that_is_no_work_on_the_question(text, options, slug):
+    assert reason(text, **options) == slug
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("2 a day. 2 a day. 2 a day. So 6.", {"task": "math"}),
+        ("Day 1: 2.\nDay 2: 2.\nDay 3: 2.\nDay 4: 2.\n#### 8", {"task": "math"}),
+        ("---\n---\n---\n---\nTotal: 8", {"task": "math"}),
+        (f"{PROBLEM} It is 7.", {"task": "math", "asked": [PROBLEM]}),
+        ("Good morning!", {**TALK, "asked": ["Good morning"]}),
+        ("He was born in Ulm in 1879.", {"asked": ["Passage: A man. He was born in Ulm in 1879. Where was he born?"]}),
+        ("where is my new card now", {"task": "classification", "asked": ["Where is my new card now?"]}),
+        ("GPT reads tokens, as an AI language model does.", {**TALK, "asked": ["What does an LLM read?"]}),
+        ("ChatGPT works as an AI language model.", {"task": "summarization", "asked": ["An essay on chatbots."]}),
+        ("She started as an AI engineer.", TALK),
+        ('{"reason": "As an AI, I see none.", "answer_choice": "neutral"}', JSON),
+        ("Write to ana@example.org for it.", TALK),
+        ("Call 4111 1111 1111 1112 or wait until 12-05-2024 at 10.30.", PERSONAL),
+    ],
+)
+def test_good_answers_are_no_loops_echoes_or_confessions(text, options):
+    assert reason(text, **options) is None
+
+
+def test_what_is_found_is_redacted_and_nothing_else():
+    text = "Ask ana@example.org, key sk-abcdefghijklmnopqrstuvwx, about order 12345."
+    assert [text[a:b] for _, a, b in find(text)] == ["ana@example.org", "sk-abcdefghijklmnopqrstuvwx"]
+    redacted = redact(text)
+    assert "ana" not in redacted
+    assert "sk-" not in redacted
+    assert redacted.endswith("about order 12345.")
+    assert redact("Nothing in 2024.") == "Nothing in 2024."

@@ -79,6 +79,8 @@ def test_an_answer_becomes_an_example_by_todays_parser():
             "reasoning": None,
             "reference": ["neutral"],
             "label": "neutral",
+            "gold_score": 1.0,
+            "flags": ["rare_label"],
         }
     ]
     assert built.counts == {"teacher_rows": 1, "examples": 1, "train": 1, "validation": 0, "rejected": 0}

@@ -1,10 +1,16 @@
-"""The label cap: no label may be more than a share of the training examples.
+"""Labels in proportion: a cap, a floor, and how far the filters moved them.
 
-counts {a: 100, b: 50, c: 50}, max_label_share 0.4      a is cut to 66: 66 / 166 <= 0.4
+    counts {a: 100, b: 50, c: 50}, max_label_share 0.4      a is cut to 66: 66 / 166 <= 0.4
+    counts {a: 100, b: 4}, labels {a, b, c}, floor 10       b and c are rare: named, and b's rows are flagged
+    {a: 1, b: 1} before, {a: 3, b: 1} after                 total variation 0.25, Jensen-Shannon divergence 0.049 bits
+
+The cap cuts, since what it takes away is there more than often enough. The floor only speaks: rows that are not there
+cannot be made, saying the few there are again teaches them by heart, and leaving a label out would be worse.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import log2
 from typing import Any
 
 from distill_dagster.errors import ConfigError
@@ -56,3 +62,31 @@ def largest_cap(counts: Mapping[str, int], share: float | None, task: str) -> in
 def _place(example: Mapping[str, Any]) -> tuple[str, int, int]:
     """Where the example stands in the order in which a label's rows are kept."""
     return sha256(example["row_id"]), example["sample"], example["turn"]
+
+
+def rare_labels(counts: Mapping[str, int], known: Iterable[str], floor: int) -> dict[str, int]:
+    """The labels with fewer than `floor` training rows, with how many they have; labels that nobody answered too."""
+    own = {label: counts.get(label, 0) for label in {*known, *counts}}
+    return {label: n for label, n in sorted(own.items(), key=lambda item: (item[1], item[0])) if n < floor}
+
+
+def label_shift(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, float] | None:
+    """How far two label distributions are apart, 0 … 1 each; None where one of them is empty.
+
+    Total variation is the share of rows that would have to change their label; the Jensen-Shannon divergence (Lin
+    1991, in bits) weighs the change of a rare label more.
+    """
+    if not before or not after:
+        return None
+    labels = sorted({*before, *after})
+    p, q = ([counts.get(label, 0) / sum(counts.values()) for label in labels] for counts in (before, after))
+    middle = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
+    return {
+        "total_variation": sum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2,
+        "jensen_shannon": min(1.0, max(0.0, divergence)),
+    }
+
+
+def _relative_entropy(p: Sequence[float], q: Sequence[float]) -> float:
+    return sum(a * log2(a / b) for a, b in zip(p, q, strict=True) if a > 0)

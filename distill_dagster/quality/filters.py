@@ -11,11 +11,11 @@ docs/verdicts.md a slug is stands in reasons.py.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-from distill_dagster.tasks import Reading, Task
+from distill_dagster.quality.candidate import Candidate
+from distill_dagster.quality.degeneration import echo, repetition, self_reference
+from distill_dagster.quality.redaction import find
 from distill_dagster.tasks.labels import normal_label
 
 PLACEHOLDERS = frozenset(
@@ -36,30 +36,6 @@ REFUSALS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A teacher row with all that a filter may look at."""
-
-    raw: Mapping[str, Any]  # its raw row
-    teacher: Mapping[str, Any]
-    task: Task
-    labels: Sequence[str] | None
-    reference: Sequence[str]  # gold answers to this turn
-    reading: Reading  # the text as the task reads it now
-    gold_agreement: bool = False  # quality.require_gold_agreement
-    reasoning_needed: bool = False  # the student learns it, and the teacher was asked for it
-
-    @property
-    def answer(self) -> str | None:
-        """The answer in the task's form."""
-        return self.reading.answer
-
-    @property
-    def text(self) -> str:
-        """What stands in the answer's place, without thoughts, JSON and blanks around it; "" where nothing does."""
-        return self.reading.said
-
-
 def failed(candidate: Candidate) -> str | None:
     """The request did not come back with an answer."""
     return "failed" if candidate.teacher["status"] != "ok" else None
@@ -72,7 +48,7 @@ def truncated(candidate: Candidate) -> str | None:
 
 def unfinished(candidate: Candidate) -> str | None:
     """The answer ended for another reason than its own end, such as a content filter."""
-    return "unfinished" if candidate.teacher["finish_reason"] != "stop" else None
+    return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
 
 
 def empty(candidate: Candidate) -> str | None:
@@ -116,7 +92,16 @@ def gold_disagreement(candidate: Candidate) -> str | None:
     return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
 
 
-FILTERS: tuple[Callable[[Candidate], str | None], ...] = (
+def personal_data(candidate: Candidate) -> str | None:
+    """A text that would be learned holds a secret or personal data; only asked with `quality.personal_data: reject`."""
+    if not candidate.refuse_personal_data:
+        return None
+    return "personal_data" if any(find(text) for text in candidate.learned) else None
+
+
+Filter = Callable[[Candidate], str | None]
+
+FILTERS: tuple[Filter, ...] = (
     failed,
     truncated,
     unfinished,
@@ -125,8 +110,14 @@ FILTERS: tuple[Callable[[Candidate], str | None], ...] = (
     refusal,
     off_form,
     no_reasoning,
+    self_reference,
+    repetition,
+    echo,
+    personal_data,
     gold_disagreement,
 )
+
+__all__ = ["FILTERS", "Candidate", "Filter", "first_reason"]
 
 
 def first_reason(candidate: Candidate) -> str | None:

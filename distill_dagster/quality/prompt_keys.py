@@ -27,6 +27,8 @@ _unpunctuated = _Unpunctuated()
 
 def fold(text: str) -> str:
     """`text` in NFKC, case folded, with blanks collapsed."""
+    if text.isascii():  # NFKC leaves it as it is
+        return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
@@ -34,6 +36,17 @@ def bare(text: str) -> str:
     """`fold(text)` with punctuation and symbols as blanks; a text of nothing else stays as it is."""
     folded = fold(text)
     return " ".join(folded.translate(_unpunctuated).split()) or folded
+
+
+def question_of(row: Mapping[str, Any]) -> str:
+    """The user turns as they were written, a line break between two of them: what near matches are looked for in."""
+    asked = [m["content"] for m in row["messages"] if m["role"] == "user"]
+    return "\n".join(asked[-1:] if get_task(row["task"]).single_turn else asked)
+
+
+def setting_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Task and system messages: rows in which they differ are no near duplicates, whatever the user says."""
+    return (row["task"], *(fold(m["content"]) for m in row["messages"] if m["role"] not in ("user", "assistant")))
 
 
 def duplicate_key(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,9 +18,13 @@ RULES = {
     "empty": "E014",
     "placeholder": "E014",
     "refusal": "E014",
+    "self_reference": "E014",
+    "repetition": "E014",
+    "echo": "E014",
     "off_form": "E013",
     "no_reasoning": "E013",
     "duplicate_prompt": "E011",
+    "near_duplicate": "E011",
     ID_CONFLICT: "E011",
 }
 
@@ -45,7 +49,7 @@ def _sentence(reason: str, teacher: Mapping[str, Any], other: str) -> str:
     return {
         "unknown_row": f"no raw row has the id {teacher['row_id']!r} and such a turn",
         ID_CONFLICT: f"id {teacher['row_id']!r} belongs to different rows, in the shards {other}",
-        "contaminated": f"test row {other} asks the same",
+        "contaminated": other,
         "earlier_turn": f"turn {other} of the conversation was refused",
         "failed": f"the request failed with {teacher['error_code']}",
         "truncated": f"the answer was cut off after {teacher['completion_tokens']} tokens",
@@ -55,8 +59,13 @@ def _sentence(reason: str, teacher: Mapping[str, Any], other: str) -> str:
         "refusal": "the answer opens by declining to answer",
         "off_form": "the text holds no answer in the task's form",
         "no_reasoning": "the reply gives no reason for its answer, which student.learn asks for",
+        "self_reference": "the answer speaks of itself as a language model",
+        "repetition": "a sentence or line of the answer stands there four times in a row",
+        "echo": "the answer is the prompt said back",
+        "personal_data": "a secret or personal data is in it, which quality.personal_data refuses",
         "gold_disagreement": f"the answer scores 0 against the gold answer {other}",
         "repeated_row": "this row, sample and turn is in the set already",
         "duplicate_prompt": f"row {other} asks the same",
+        "near_duplicate": f"row {other} asks nearly the same",
         "label_cap": f"quality.max_label_share is reached for {other}",
     }[reason]

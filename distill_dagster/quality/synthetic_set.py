@@ -13,51 +13,72 @@ does not matter. A row's first reason counts, in this order:
 
     unknown_row     no raw row has this id and turn
     E011            the id belongs to two different raw rows, so nobody can say which one was answered
-    contaminated    the test set asks it too (E012)
+    contaminated    a held-out row asks it too (E012), see contamination.py
     earlier_turn    an earlier turn of this conversation was refused, so the teacher built on what is gone
     …               the row filters, see filters.py
     repeated_row    the same row, sample and turn is in the set already
     duplicate_prompt  another row asks the same (E011); the first by row id stays
+    near_duplicate  another row asks nearly the same (E011), see near_duplicates.py; the first by row id stays
     label_cap       the label has its share (quality.max_label_share)
+
+The raw rows are gone through twice, first to compare their questions (questions.py), then beside the teacher rows, both
+in the order of row ids, so that no more than a block of either is in memory as anything but an Arrow table.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import pyarrow as pa
+
+from distill_dagster import records
 from distill_dagster.config import Learn, Prompting, QualityConfig
-from distill_dagster.quality.balance import over_cap
-from distill_dagster.quality.facts import facts_of
-from distill_dagster.quality.filters import Candidate, first_reason
+from distill_dagster.quality.candidate import Candidate
+from distill_dagster.quality.diversity import prompt_diversity
+from distill_dagster.quality.examples import Examples
+from distill_dagster.quality.facts import Tally, facts_of
+from distill_dagster.quality.filters import first_reason
 from distill_dagster.quality.labels import labels_of
-from distill_dagster.quality.prompt_keys import contamination_key, duplicate_key
+from distill_dagster.quality.near_duplicates import Answered
+from distill_dagster.quality.questions import Questions
 from distill_dagster.quality.reasons import ID_CONFLICT, reject_row
-from distill_dagster.records import canonical_json
+from distill_dagster.quality.rows import RAW, TEACHER, TEACHER_ORDER, Growing, Rows, ordered, pc, table_of, walk
 from distill_dagster.tasks import Reading, Task, get_task
-from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
+from distill_dagster.tasks.prompts import Prompt, prompts_of
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSet:
-    """Examples (records.EXAMPLE) and rejects (records.REJECT); counts add up, facts are for people."""
+    """Tables of examples (records.EXAMPLE) and rejects (records.REJECT); counts add up, facts are for people."""
 
-    examples: list[dict[str, Any]]
-    rejects: list[dict[str, Any]]
+    table: pa.Table
+    rejected: pa.Table
     counts: dict[str, int]
     facts: dict[str, Any]
 
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """The examples as dictionaries."""
+        return self.table.to_pylist()
+
+    @property
+    def rejects(self) -> list[dict[str, Any]]:
+        """The rejects as dictionaries."""
+        return self.rejected.to_pylist()
+
 
 @dataclass(slots=True)
-class _Question:
-    """A raw row with what is compared of it, computed once."""
+class _Asked:
+    """The question whose answers are being judged."""
 
+    number: int
     row: Mapping[str, Any]
+    task: Task
     prompts: list[Prompt]
-    key: tuple[str, ...]
-    asked_by: str | None  # id of a test row that asks the same
+    replies: dict[int, list[str]] = field(default_factory=dict)  # sample -> answers kept, by turn
 
 
 @dataclass(slots=True)
@@ -67,106 +88,146 @@ class _Selection:
     quality: QualityConfig
     learn: Learn
     labels: dict[str, list[str] | None]  # task -> label set
-    questions: dict[str, _Question]
-    conflicts: dict[str, set[str]]  # id of different rows -> their shards
-    replies: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # row id, sample -> answers kept, by turn
-    owners: dict[tuple[str, ...], str] = field(default_factory=dict)  # duplicate key -> row id
+    questions: Questions
 
-    def candidate(self, teacher: Mapping[str, Any]) -> Candidate | None:
+    def candidate(self, teacher: Mapping[str, Any], asked: _Asked | None) -> Candidate | None:
         """The teacher row beside its raw row, its text parsed anew; None where there is no such row or turn."""
-        question = self.questions.get(teacher["row_id"])
-        if question is None or not 0 <= teacher["turn"] < len(question.prompts):
+        if asked is None or not 0 <= teacher["turn"] < len(asked.prompts):
             return None
-        task = get_task(question.row["task"])
-        labels = self.labels[task.name]
+        if asked.number in self.questions.conflicts:
+            return None
+        task, labels = asked.task, self.labels[asked.task.name]
         prompting = task.prompting_for(_asked_with(teacher["params"]))
         return Candidate(
-            raw=question.row,
+            raw=asked.row,
             teacher=teacher,
             task=task,
             labels=labels,
-            reference=question.prompts[teacher["turn"]].reference,
+            reference=asked.prompts[teacher["turn"]].reference,
             reading=_read(task, teacher, prompting, labels),
             gold_agreement=self.quality.require_gold_agreement,
             reasoning_needed=self.learn == "reasoning_and_answer" and prompting == "chain_of_thought",
+            refuse_personal_data=self.quality.personal_data == "reject",
         )
 
-    def reason(self, teacher: Mapping[str, Any], candidate: Candidate | None) -> tuple[str, str] | None:
+    def reason(
+        self, teacher: Mapping[str, Any], asked: _Asked | None, candidate: Candidate | None
+    ) -> tuple[str, str] | None:
         """Why the row is refused, and what it clashes with; None for one that is kept."""
-        row_id, turn = teacher["row_id"], teacher["turn"]
-        if row_id in self.conflicts:
-            return ID_CONFLICT, ", ".join(sorted(self.conflicts[row_id]))
-        if candidate is None:
+        if asked is not None and asked.number in self.questions.conflicts:
+            return ID_CONFLICT, ", ".join(sorted(self.questions.conflicts[asked.number]))
+        if asked is None or candidate is None:
             return "unknown_row", ""
-        question = self.questions[row_id]
-        if question.asked_by is not None:
-            return "contaminated", repr(question.asked_by)
-        answered = len(self.replies.get((row_id, teacher["sample"]), []))
-        if answered < turn:
+        if match := self.questions.contaminated.get(asked.number):
+            return "contaminated", match.item
+        answered = len(asked.replies.get(teacher["sample"], ()))
+        if answered < teacher["turn"]:
             return "earlier_turn", str(answered)
         reason = first_reason(candidate)
         if reason is not None:
             return reason, repr(list(candidate.reference))
-        owner = self.owners.get(question.key, row_id)
-        if owner != row_id:
-            return "duplicate_prompt", repr(owner)
-        return ("repeated_row", "") if answered > turn else None
+        return self._repeats(asked, candidate) or (("repeated_row", "") if answered > teacher["turn"] else None)
 
-    def keep(self, candidate: Candidate) -> dict[str, Any]:
-        """The example that an accepted row makes; later turns will see its answer."""
-        raw, teacher, answer = candidate.raw, candidate.teacher, candidate.answer
-        assert answer is not None, "the filters refuse what does not parse"
-        question = self.questions[raw["row_id"]]
-        self.owners[question.key] = raw["row_id"]
-        replies = self.replies.setdefault((raw["row_id"], teacher["sample"]), [])
-        messages = with_replies(question.prompts[teacher["turn"]], replies)
-        replies.append(answer)
-        return {
-            "row_id": raw["row_id"],
-            "sample": teacher["sample"],
-            "turn": teacher["turn"],
-            "shard": raw["shard"],
-            "split": raw["split"],
-            "task": raw["task"],
-            "messages": messages,
-            "answer": candidate.task.teach(answer, candidate.reading.reasoning, self.learn),
-            "reasoning": candidate.reading.reasoning,
-            "reference": list(candidate.reference),
-            "label": candidate.task.label(answer),
-        }
+    def _repeats(self, asked: _Asked, candidate: Candidate) -> tuple[str, str] | None:
+        """Whether another question in the set is this one, or nearly so."""
+        questions = self.questions
+        owner = int(questions.owners[questions.same[asked.number]])
+        if owner not in (-1, asked.number):
+            return "duplicate_prompt", repr(questions.row_id(owner))
+        if owner == -1 and questions.near is not None:
+            alike = questions.near.kept_alike(asked.number, answered(candidate))
+            if alike is not None:
+                return "near_duplicate", repr(questions.row_id(alike))
+        return None
+
+    def keep(self, asked: _Asked, candidate: Candidate) -> list[str]:
+        """Enter an accepted answer; returns the earlier replies of its dialogue. Later turns will see its answer."""
+        questions = self.questions
+        questions.owners[questions.same[asked.number]] = asked.number
+        if questions.near is not None:
+            questions.near.keep(asked.number, answered(candidate))
+        replies = asked.replies.setdefault(candidate.teacher["sample"], [])
+        assert candidate.answer is not None, "the filters refuse what does not parse"
+        replies.append(candidate.answer)
+        return replies[:-1]
 
 
-def build_set(
-    raw: Sequence[dict[str, Any]],
-    teacher: Sequence[dict[str, Any]],
-    test: Sequence[dict[str, Any]],
-    quality: QualityConfig,
-    learn: Learn = "answer",
-) -> SyntheticSet:
+def answered(candidate: Candidate) -> Answered:
+    """What tells this question from one that reads nearly the same."""
+    if not candidate.task.exact:
+        return Answered()
+    return Answered(candidate.answer, tuple(sorted(candidate.reference)))
+
+
+def build_set(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, learn: Learn = "answer") -> SyntheticSet:
     """Filter, deduplicate, decontaminate and balance the answers to all shards' rows; `learn` makes the targets.
 
     Raises:
         ConfigError: `quality.max_label_share` cannot be met with the labels that were answered.
     """
-    selection = _begin(raw, test, quality, learn)
-    kept: list[tuple[dict[str, Any], Candidate]] = []
-    rejects, judged = [], []
-    for row in sorted(teacher, key=_order):
-        candidate = selection.candidate(row)
-        refused = selection.reason(row, candidate)
-        if candidate is not None:
-            judged.append(candidate)
+    raw_table, answers = table_of(raw, RAW), table_of(teacher, TEACHER)
+    tasks = sorted(raw_table.column("task").unique().to_pylist())
+    labels = {task: labels_of(task, quality, _gold(raw_table, task)) for task in tasks}
+    selection = _Selection(quality, learn, labels, Questions(raw_table, test, quality))
+    examples, rejects, tally = Examples(quality, learn), Growing(records.REJECT), Tally()
+    for row, asked in _side_by_side(selection.questions, walk(answers, ordered(answers, TEACHER_ORDER))):
+        candidate = selection.candidate(row, asked)
+        refused = selection.reason(row, asked, candidate)
+        score = _score(candidate)
+        tally.count(candidate, score, refused[0] if refused else None)
         if refused is not None:
             rejects.append(reject_row(row, candidate.raw if candidate else None, *refused))
-        elif candidate is not None:
-            kept.append((selection.keep(candidate), candidate))
-    capped = over_cap([example for example, _ in kept], quality.max_label_share)
-    for example, candidate in (kept[i] for i in sorted(capped)):
-        rejects.append(reject_row(candidate.teacher, candidate.raw, "label_cap", repr(example["label"])))
-    kept = [pair for i, pair in enumerate(kept) if i not in capped]
-    examples = [example for example, _ in kept]
-    facts = facts_of(len(teacher), judged, [candidate for _, candidate in kept])
-    return SyntheticSet(examples, rejects, _counts(teacher, examples, rejects), facts)
+        elif candidate is not None and asked is not None:
+            examples.add(candidate, asked.prompts[row["turn"]], selection.keep(asked, candidate), score)
+    rejects.extend(examples.cap())
+    table = examples.table(labels)
+    facts = {**facts_of(tally, table, {task for task in tasks if get_task(task).exact}), **examples.facts()}
+    facts |= {"contamination": _contamination(selection.questions), "prompts": prompt_diversity(table)}
+    return SyntheticSet(table, rejects.table(), _counts(len(answers), table, rejects.table()), facts)
+
+
+def _side_by_side(
+    questions: Questions, teacher: Iterable[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], _Asked | None]]:
+    """Each teacher row with the question of its row id, None where there is none; both come in the order of ids."""
+    raw = enumerate(walk(questions.raw, questions.places))
+    asked: _Asked | None = None
+    number, row = next(raw, (-1, None))
+    for answer in teacher:
+        while row is not None and row["row_id"] < answer["row_id"]:
+            number, row = next(raw, (-1, None))
+        if row is None or row["row_id"] != answer["row_id"]:
+            asked = None
+        elif asked is None or asked.number != number:
+            asked = _Asked(number, row, get_task(row["task"]), prompts_of(row))
+        yield answer, asked
+
+
+def _score(candidate: Candidate | None) -> float | None:
+    """The task's score against gold, 0 for what cannot be parsed; None where there is no answer or no gold."""
+    if candidate is None or candidate.teacher["status"] != "ok" or not candidate.reference:
+        return None
+    return candidate.task.score(candidate.answer, candidate.reference)
+
+
+def _gold(raw: pa.Table, task: str) -> Iterator[dict[str, Any]]:
+    """What decides a task's label set."""
+    if get_task(task).labels is None and task == "classification":
+        columns = raw.select(["split", "task", "reference"])
+        yield from walk(columns, pc.indices_nonzero(pc.equal(columns.column("task"), task)))
+
+
+def _contamination(questions: Questions) -> dict[str, Any]:
+    """Contaminated questions by rule, and how many of the held-out items the n-gram rule could not see."""
+    rules = Counter(match.rule for match in questions.contaminated.values())
+    items = sum(held_out.items for held_out in questions.held_out)
+    unseen = sum(held_out.unseen for held_out in questions.held_out)
+    near = any(held_out.near for held_out in questions.held_out)
+    return {
+        "held_out_items": items,
+        "contaminated_questions": dict(sorted(rules.items())),
+        "not_seen_by_ngrams": (unseen / items if items else None) if near else None,
+    }
 
 
 @lru_cache(maxsize=64)
@@ -178,48 +239,19 @@ def _asked_with(params: str) -> Prompting:
 def _read(task: Task, teacher: Mapping[str, Any], prompting: Prompting, labels: Sequence[str] | None) -> Reading:
     """The raw text, parsed anew; thoughts that the server gave apart from the text stand in the row's `reasoning`."""
     reading = task.read(teacher["raw_text"] or "", prompting, labels)
-    return reading if reading.reasoning else replace(reading, reasoning=teacher["reasoning"])
+    if reading.reasoning or not teacher["reasoning"]:
+        return reading
+    return replace(reading, reasoning=teacher["reasoning"])
 
 
-def _begin(
-    raw: Sequence[dict[str, Any]], test: Iterable[dict[str, Any]], quality: QualityConfig, learn: Learn
-) -> _Selection:
-    """The raw rows by id, compared with the test rows; of equal copies in several shards the first one stands."""
-    held_out = {contamination_key(row): row["row_id"] for row in sorted(test, key=lambda row: row["row_id"])}
-    questions: dict[str, _Question] = {}
-    conflicts: dict[str, set[str]] = {}
-    for row in sorted(raw, key=lambda row: (row["row_id"], row["shard"], row["source_line"], row["split"])):
-        other = questions.get(row["row_id"])
-        if other is None:
-            asked_by = held_out.get(contamination_key(row))
-            questions[row["row_id"]] = _Question(row, prompts_of(row), duplicate_key(row), asked_by)
-        elif _content(other.row) != _content(row):
-            conflicts.setdefault(row["row_id"], {other.row["shard"]}).add(row["shard"])
-    labels = {task: labels_of(task, quality, raw) for task in {row["task"] for row in raw}}
-    return _Selection(quality, learn, labels, {k: q for k, q in questions.items() if k not in conflicts}, conflicts)
-
-
-def _content(row: Mapping[str, Any]) -> str:
-    """What makes two raw rows the same row."""
-    return canonical_json([row["task"], row["messages"], list(row["reference"] or ())])
-
-
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """An order of teacher rows in which a conversation's turns follow one another; the rest only settles ties."""
-    rest = ("status", "finish_reason", "request_hash", "raw_text")
-    return row["row_id"], row["sample"], row["turn"], *(row[name] or "" for name in rest)
-
-
-def _counts(
-    teacher: Sequence[Any], examples: Sequence[Mapping[str, Any]], rejects: Sequence[Mapping[str, Any]]
-) -> dict[str, int]:
+def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> dict[str, int]:
     """Rows in, rows out, and refused rows by reason."""
-    splits = Counter(example["split"] for example in examples)
+    splits, codes = (Counter(column.to_pylist()) for column in (examples.column("split"), rejects.column("code")))
     return {
-        "teacher_rows": len(teacher),
+        "teacher_rows": teacher_rows,
         "examples": len(examples),
         "train": splits["train"],
         "validation": splits["validation"],
         "rejected": len(rejects),
-        **dict(sorted(Counter(reject["code"] for reject in rejects).items())),
+        **dict(sorted(codes.items())),
     }

@@ -1,0 +1,103 @@
+"""Texts as sets of character 5-grams, many texts at a time, and how alike two such sets are.
+
+    "card pin"                          "card ", "ard p", "rd pi", "d pin"
+    hash_shingles(["card pin", "hi"])   hashes (5,), offsets [0, 4, 5]: text i has hashes[offsets[i] : offsets[i + 1]]
+    jaccard(one, other)                 shingles that both have / that either has
+
+Two texts whose sets have a Jaccard index of at least some 0.7 fall into a common *band* almost surely: a band is a hash
+of `ROWS` MinHash values (Broder 1997), and a text has `BANDS` of them. Texts that share no band are never compared.
+The chance that a pair with index J is compared is 1 - (1 - J^ROWS)^BANDS:
+
+    J          0.5      0.7      0.8      0.9      0.95
+    chance     0.046    0.51     0.89     0.9988   1.0000
+
+Most shingles of prompts that one template wrote are the template's. They are left out, or every prompt would be like
+every other: `template_of` names those in more than half of a sample of the texts.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 5  # characters of a shingle
+BANDS, ROWS = 12, 8
+SEED = 1
+TEMPLATE_SHARE, TEMPLATE_TEXTS = 0.5, 20  # fewer texts have no template
+
+Hashes = NDArray[np.uint64]
+NO_BAND = np.uint64(0)  # of a text without shingles
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
+_MIX = np.uint64(0xBF58476D1CE4E5B9)  # of SplitMix64
+
+
+NO_TEMPLATE: frozenset[str] = frozenset()
+
+
+def shingles_of(text: str, template: frozenset[str] = NO_TEMPLATE) -> frozenset[str]:
+    """A text's shingles without the template's; the whole text where it is shorter than one."""
+    return frozenset(text[i : i + SIZE] for i in range(max(1, len(text) - SIZE + 1)) if text) - template
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """|one & other| / |one | other|; 1 for two empty sets."""
+    common = len(one & other)
+    union = len(one) + len(other) - common
+    return common / union if union else 1.0
+
+
+def lengths_allow(one: str, other: str, threshold: float) -> bool:
+    """Whether texts of such lengths may reach that index: a quick no for many pairs.
+
+    Of n shingles in the longer text, at least a share `threshold` must be among the other's. What a text says again
+    makes it longer and not its set, so a third is allowed for that.
+    """
+    shorter, longer = sorted((len(one), len(other)))
+    return shorter + SIZE >= threshold * 2 / 3 * longer
+
+
+def hash_shingles(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hashes of all shingles of all texts, one text after another, and where each text's begin; repeats included."""
+    padded = [text if len(text) >= SIZE or not text else text.ljust(SIZE, "\0") for text in texts]
+    lengths = np.fromiter(map(len, padded), np.int64, len(padded))
+    counts = np.maximum(lengths - SIZE + 1, 0)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
+    starts = np.cumsum(lengths) - lengths
+    at = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+    hashes = np.zeros(len(at), np.uint64)
+    for place in range(SIZE):
+        hashes = (hashes ^ points[at + place].astype(np.uint64)) * _MULTIPLIER
+        hashes ^= hashes >> np.uint64(29)
+    return hashes, offsets
+
+
+def template_of(texts: Sequence[str]) -> frozenset[str]:
+    """The shingles in more than half of the texts."""
+    if len(texts) < TEMPLATE_TEXTS:
+        return NO_TEMPLATE
+    counts = Counter(shingle for text in texts for shingle in shingles_of(text))
+    return frozenset(shingle for shingle, count in counts.items() if count > TEMPLATE_SHARE * len(texts))
+
+
+def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
+    """The bands of each text, (texts, BANDS); NO_BAND throughout where nothing but template is left."""
+    import rensa
+
+    minhash: Any = rensa.RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
+    hashes, offsets = hash_shingles(texts)
+    if template:
+        own = ~np.isin(hashes, hash_shingles(sorted(template))[0])
+        hashes, offsets = hashes[own], np.concatenate([[0], np.cumsum(own)])[offsets]
+    digests = minhash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), BANDS * ROWS, SEED)
+    minima = np.array(digests.to_rows(), np.uint64).reshape(-1, BANDS, ROWS)
+    bands = np.zeros(minima.shape[:2], np.uint64)  # (texts, BANDS)
+    for row in range(ROWS):
+        bands = (bands ^ minima[:, :, row]) * _MULTIPLIER
+        bands ^= bands >> np.uint64(32)
+    bands = (bands + np.arange(BANDS, dtype=np.uint64)) * _MIX | np.uint64(1)
+    bands[offsets[1:] == offsets[:-1]] = NO_BAND
+    return bands
