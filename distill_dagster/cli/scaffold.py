@@ -11,7 +11,7 @@ from distill_dagster.storage import write_text
 SAMPLE_ROWS = {"train_rows": 400, "validation_rows": 60, "test_rows": 100, "shards": 4}
 
 TEMPLATE = """\
-# A distillation project. Paths are relative to this file; every field is described in distill_dagster/config.py.
+# A distillation project. Paths are relative to this file; every field is described in distill_dagster/config/.
 name: {name}
 task: {task} # of every row that does not name its own: nli, conversation, qa, math, summarization, classification
 store: store # every artefact is published here

@@ -1,0 +1,186 @@
+"""The whole of `distill.yaml`, and its sections on student, quality, evaluation, compute, automation and alerts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from distill_dagster.config.data import DataConfig
+from distill_dagster.config.models import ModelConfig, TrainingConfig
+from distill_dagster.config.section import SUMMARY_WORDS, Learn, Section, TaskName
+from distill_dagster.config.teacher import TeacherConfig
+
+
+class StudentConfig(Section):
+    """The small model that goes to production."""
+
+    model: ModelConfig
+    learn: Learn = Field(
+        "answer",
+        description="answer: the teacher's answer alone; reasoning_and_answer: its chain of thought, then the answer",
+    )
+    training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
+
+
+class QualityConfig(Section):
+    """What a teacher row must be to train the student, and when the whole set is refused."""
+
+    labels: list[str] | None = Field(
+        None, description="the label set; left out: the task's own, or for classification the gold labels seen"
+    )
+    require_gold_agreement: bool = Field(False, description="drop answers that the row's gold answer scores 0")
+    personal_data: Literal["keep", "flag", "redact", "reject"] = Field(
+        "flag", description="what becomes of rows in which a secret or personal data is found"
+    )
+    near_duplicate_similarity: float | None = Field(
+        0.9, ge=0.7, le=1, description="5-gram Jaccard from which two prompts are one; null: only equal ones are"
+    )
+    contamination: Literal["exact", "near"] = Field(
+        "near", description="exact: rows that ask what a held-out row asks; near: also by 8-grams and character 5-grams"
+    )
+    max_label_share: float | None = Field(None, gt=0, le=1, description="cap on one label's share of the training rows")
+    min_label_rows: int = Field(10, ge=0, description="a label with fewer training rows is named, its rows flagged")
+    min_train_rows: int = Field(65, ge=1, description="fewest rows that may train a student (E009)")
+    min_valid_share: float = Field(0.9, ge=0, le=1, description="share of a raw shard's rows that must be valid")
+    min_success_share: float = Field(
+        0.7, ge=0, le=1, description="share of a shard's prompts that the teacher must answer"
+    )
+    min_acceptance: float = Field(0.5, ge=0, le=1, description="share of teacher rows that must pass the filters")
+
+
+class EvaluationConfig(Section):
+    """How the three models are compared."""
+
+    max_new_tokens: int | None = Field(None, ge=1, description="left out: as the teacher generates")
+    batch_tokens: int = Field(16_384, ge=64, description="as in the teacher's generation")
+    latency_requests: int = Field(32, ge=2, le=10_000, description="single requests timed one after another")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")
+    seed: int = Field(0, ge=0, description="seed of the bootstrap and of the requests that are timed")
+    retention_target: float = Field(0.92, gt=0, le=1.5, description="share of the teacher's score that PASS asks for")
+
+
+class Need(Section):
+    """What one step asks of the machine it runs on."""
+
+    gpus: int = Field(1, ge=0, le=64, description="whole devices leased while the step runs")
+    memory_gb: float = Field(0, ge=0, description="device memory that each of them must have in total")
+    cpu: bool = Field(True, description="run on the CPU where the machine has no such device")
+
+
+class ComputeConfig(Section):
+    """Where work runs, and what each step needs."""
+
+    backend: Literal["inline", "subprocess"] = Field(
+        "inline", description="inline: in the asset's process; subprocess: a Dagster Pipes worker with its own device"
+    )
+    devices: Literal["auto"] | list[str] = Field(
+        "auto", description="CUDA device ids that may be leased; auto asks nvidia-smi"
+    )
+    fit: Need = Need()  # pyright: ignore[reportCallIssue]
+    generate: Need = Need()  # pyright: ignore[reportCallIssue]
+    train: Need = Need()  # pyright: ignore[reportCallIssue]
+    benchmark: Need = Need()  # pyright: ignore[reportCallIssue]
+
+
+class AutomationConfig(Section):
+    """What Dagster does by itself."""
+
+    observe_seconds: int = Field(30, ge=5, description="how often source files are looked at")
+    enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
+    cron: str | None = Field(
+        None, description="when everything stale is made again, such as `0 3 * * *`; left out: never by the clock"
+    )
+    timezone: str = Field("UTC", description="of `cron`, such as Europe/Berlin")
+
+
+class AlertsConfig(Section):
+    """Whom a failed check or run is told to, see docs/alerts.md.
+
+    The addresses never stand in the file: `urls_from` is the name of the environment variable that holds them.
+    """
+
+    enabled: bool = Field(True, description="tell, where the variable holds an address")
+    urls_from: str = Field(
+        "DISTILL_ALERT_URLS",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable with Apprise URLs, separated by spaces, commas or line breaks",
+    )
+    severity: Literal["warn", "error"] = Field("warn", description="least that is told; a failed run is an error")
+    repeat_hours: float = Field(
+        24, ge=0, le=8760, description="the same failure of the same check and shard is told again after so long"
+    )
+    ui_url: str = Field(
+        "http://127.0.0.1:3000",
+        pattern=r"^https?://[^/@\s]+(/\S*)?$",
+        description="where people reach the Dagster UI, for the link to the run",
+    )
+
+    @field_validator("ui_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
+class DistillConfig(Section):
+    """One distillation project."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$")] = Field(
+        "distillation", description="shown in reports"
+    )
+    task: TaskName = Field(description="the task of every row that does not name its own")
+    owners: list[str] = Field(
+        ["team:distillation"], description="who is asked about the assets: team:name or an e-mail"
+    )
+    store: str = Field("store", description="folder in which every artefact is published")
+    data: DataConfig
+    teacher: TeacherConfig
+    student: StudentConfig
+    quality: QualityConfig = QualityConfig()  # pyright: ignore[reportCallIssue]
+    evaluation: EvaluationConfig = EvaluationConfig()  # pyright: ignore[reportCallIssue]
+    compute: ComputeConfig = ComputeConfig()  # pyright: ignore[reportCallIssue]
+    automation: AutomationConfig = AutomationConfig()  # pyright: ignore[reportCallIssue]
+    alerts: AlertsConfig = AlertsConfig()  # pyright: ignore[reportCallIssue]
+
+    @field_validator("store")
+    @classmethod
+    def _is_local(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("the store is a local folder; mount the bucket, or give a path")
+        return value
+
+    @model_validator(mode="after")
+    def _task_and_options_fit(self) -> "DistillConfig":
+        if problems := _misfits(self.task, self.teacher, self.student):
+            raise ValueError("E008: " + "; ".join(problems))
+        return self
+
+
+def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[str]:
+    """The options that the task cannot be asked with, each with both values and the way out."""
+    asked, problems = teacher.prompting, []
+    if asked == "chain_of_thought" and task in ("conversation", "summarization"):
+        problems.append(
+            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
+            "or a task of nli, qa, math and classification"
+        )
+    if asked == "chain_of_density" and task != "summarization":
+        problems.append(
+            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
+            "or `task: summarization`"
+        )
+    if teacher.summary_words != SUMMARY_WORDS and (task, asked) != ("summarization", "chain_of_density"):
+        problems.append(
+            f"`teacher.summary_words: {teacher.summary_words}` has no effect on `task: {task}` with "
+            f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use summarization with "
+            "chain_of_density"
+        )
+    if student.model.tokenizer == "teacher" and teacher.model is None:
+        problems.append(
+            "`student.model.tokenizer: teacher` needs a teacher whose tokenizer is here, and `teacher.model` is not "
+            "given: use `tokenizer: train`, or an existing student by `name`"
+        )
+    if student.learn == "reasoning_and_answer" and asked != "chain_of_thought":
+        problems.append(
+            f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
+            f"{asked}: use `prompting: chain_of_thought`, or `learn: answer`"
+        )
+    return problems
