@@ -42,7 +42,7 @@ def tiny_settings(**changes) -> dict:
             "training": {"learning_rate": 1e-2, "epochs": 6, "batch_size": 16, "evaluations": 2},
         },
         # models of this size write nonsense: the gates are wide, the numbers are not the point
-        "quality": {"min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0},
+        "quality": {"min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0, "contamination": "exact"},
         "evaluation": {"latency_requests": 4, "resamples": 200},
         "compute": {"devices": []},
     }

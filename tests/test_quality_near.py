@@ -122,6 +122,56 @@ def test_what_a_template_says_is_not_what_a_row_asks():
     assert codes(built) == {("r07", "contaminated")}
 
 
+def test_ngrams_of_many_rows_are_their_template():
+    frame = "my name is {0} and i would like to know where the lamp is that i have ordered from you in {0}"
+    raws = [raw(f"r{i:02}", frame.format(f"town{i}"), task="qa") for i in range(30)]
+    few = build(raws[:10], answers_to(raws[:10]), [raw("t", frame.format("elsewhere"), task="qa")])
+    many = build(raws, answers_to(raws), [raw("t", frame.format("elsewhere"), task="qa")])
+    assert few.counts["contaminated"] == 10
+    assert "contaminated" not in many.counts
+
+
+def test_punctuation_becomes_blanks():
+    asked = {"a": "What’s my pin", "b": "top-up?", "c": "whats my pin", "d": "topup"}
+    raws = [raw(row_id, text, task="qa") for row_id, text in asked.items()]
+    test = [raw("t", "What's my PIN?", task="qa"), raw("u", "Top up", task="qa")]
+    assert codes(build(raws, answers_to(raws), test)) == {("a", "contaminated"), ("b", "contaminated")}
+
+
+def test_a_length_outside_the_percentiles_is_a_flag_and_refuses_nothing():
+    raws = [raw(f"{i:03}", f"p {i}", task="conversation") for i in range(400)]
+    texts = ["word " * (20 + i % 10) for i in range(398)] + ["x", "word " * 200]
+    built = build(raws, [answer(row["row_id"], text) for row, text in zip(raws, texts, strict=True)])
+    assert [e["row_id"] for e in built.examples if "length" in e["flags"]] == ["398", "399"]
+    assert built.facts["flags"] == {"length": 2}
+    few = build(raws[-100:], [answer(row["row_id"], text) for row, text in zip(raws[-100:], texts[-100:], strict=True)])
+    assert few.facts["flags"] == {}
+
+
+def test_personal_data_is_kept_flagged_redacted_or_rejected():
+    asked = "Mail ana@example.org what she owes."
+    raws = [raw("a", asked, "g", "And now?", "g", task="conversation"), raw("b", "Hi.", "g", task="conversation")]
+    answers = [answer("a", "Done, ana@example.org has it."), answer("a", "No.", number=1), answer("b", "Hello there.")]
+    flags = {"keep": [[], [], []], "flag": [["personal_data"]] * 2 + [[]], "redact": [["personal_data"]] * 2 + [[]]}
+    built = {way: build(raws, answers, personal_data=way) for way in (*flags, "reject")}
+    assert {way: [e["flags"] for e in built[way].examples] for way in flags} == flags
+    assert built["keep"].examples[0]["answer"] == built["flag"].examples[0]["answer"] == "Done, ana@example.org has it."
+    assert "ana@" not in str(built["redact"].examples)
+    assert codes(built["reject"]) == {("a", "personal_data"), ("a", "earlier_turn")}
+
+
+def test_a_filter_is_shown_against_gold_by_right_and_by_wrong_answers():
+    raws = [raw(str(i), f"p {i}", task="math", reference=["4"]) for i in range(6)]
+    texts = ["4", "5", "I cannot assist with that. #### 4", "I cannot assist with that. #### 5", "?", "It is 4."]
+    built = build(raws, [answer(str(i), text) for i, text in enumerate(texts)])
+    found = built.facts["against_gold"]
+    assert (found["right"], found["wrong"]) == (3, 3)
+    assert found["filters"]["refusal"] == {"right": 1, "wrong": 1}
+    assert found["filters"]["off_form"] == {"right": 0, "wrong": 1}
+    assert found["filters"]["repetition"] == {"right": 0, "wrong": 0}
+    assert [e["gold_score"] for e in built.examples] == [1, 0, 1]
+
+
 def test_what_validation_asks_is_not_trained_on_and_stays_in_validation():
     raws = [raw("b", LONG, task="qa"), raw("v", LONG.upper(), task="qa", split="validation"), raw("c", "x", task="qa")]
     built = build(raws, answers_to(raws))

@@ -7,22 +7,32 @@
     held out    "What's my PIN?"
     training    "what’s my pin"                                                   exact
 
-An *item* is a held-out row. N-grams in more than `COMMON` items are a template that many of them share, and hold
-nothing of what one item asks: neither they nor their words are counted (Brown et al. 2020, appendix C, ignore those in
-more than 10 documents for the same reason). An item without any words left cannot be seen by that rule; `unseen` counts
-them.
+An *item* is a held-out row. N-grams in more than `COMMON` items, or in more than `COMMON` of the rows, are a template
+that many share, and hold nothing of what one item asks: neither they nor their words are counted (Brown et al. 2020,
+appendix C, ignore n-grams in more than 10 documents of the training data for the same reason). An item without any
+words left cannot be seen by that rule; `unseen` counts them.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distill_dagster.quality.prompt_keys import bare, contamination_key, question_of
-from distill_dagster.quality.shingles import NO_BAND, Hashes, bands_of, jaccard, lengths_allow, shingles_of, template_of
+from distill_dagster.quality.shingles import (
+    NO_BAND,
+    NO_TEMPLATE,
+    Hashes,
+    bands_of,
+    jaccard,
+    lengths_allow,
+    shingles_of,
+    template_of,
+)
 
 WORDS = 8  # of an n-gram
 COVERED = 0.5  # an item is contaminated where more than this share of its words is covered
@@ -43,21 +53,23 @@ class Match:
 
 @dataclass(slots=True)
 class _Task:
-    """The items of one task, ready to be looked up."""
+    """The items of one task, ready to be looked up, and the n-grams of theirs that rows were seen to have."""
 
     items: list[tuple[str, str]]  # name, text; sorted, so that the first match is always the same one
-    grams: dict[Gram, list[int]] = field(default_factory=dict)  # own n-gram -> items
-    words: list[set[int]] = field(default_factory=list)  # of each item, the places of those that it does not share
     vocabulary: dict[str, int] = field(default_factory=dict)
-    codes: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of own n-grams, sorted
+    codes: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of all n-grams, sorted
+    places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item and word at which it begins
     bands: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of short items, sorted
     by_band: dict[int, list[int]] = field(default_factory=dict)
+    seen: list[NDArray[np.int64]] = field(default_factory=list)  # (row, n-gram) pairs, (n, 2)
 
 
 class HeldOut:
-    """The test rows, and for training rows the validation rows too."""
+    """The test rows, or for training rows the validation rows: rows are entered, then `matches` says which clash."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str]) -> None:
+    def __init__(
+        self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str] = NO_TEMPLATE
+    ) -> None:
         self.what, self.near, self.template = what, near, template
         self.exact: dict[tuple[str, ...], str] = {}
         texts: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -66,38 +78,46 @@ class HeldOut:
             self.exact[key] = min(self.exact.get(key, row["row_id"]), row["row_id"])
             texts[row["task"]].append((row["row_id"], bare(question_of(row))))
         self.items = sum(map(len, texts.values()))
-        self.tasks = {task: _index(sorted(items), template) for task, items in texts.items()} if near else {}
+        self.unseen = 0  # items that have no n-gram of their own; known once `matches` was asked
+        self._tasks = {task: _index(sorted(items), template) for task, items in texts.items()} if near else {}
+        self._found: dict[int, Match] = {}
 
-    @property
-    def unseen(self) -> int:
-        """Items that have no n-gram of their own."""
-        return sum(not words for task in self.tasks.values() for words in task.words)
-
-    def matches(
-        self, tasks: Sequence[str], keys: Sequence[tuple[str, ...]], texts: Sequence[str], bands: Hashes
-    ) -> dict[int, Match]:
-        """The contaminated ones among rows of these tasks, contamination keys, bare questions and bands (rows, B)."""
-        found: dict[int, Match] = {}
-        for name in sorted(set(tasks) & set(self.tasks)):
+    def enter(
+        self,
+        numbers: Sequence[int],
+        tasks: Sequence[str],
+        keys: Sequence[tuple[str, ...]],
+        texts: Sequence[str],
+        bands: Hashes,
+    ) -> None:
+        """Some rows: their numbers, tasks, contamination keys, bare questions, and bands (rows, B)."""
+        for name in sorted(set(tasks) & set(self._tasks)):
             own = [i for i, task in enumerate(tasks) if task == name]
-            near = self._near(self.tasks[name], [texts[i] for i in own], bands[own])
-            found |= {own[i]: match for i, match in near.items()}
-        for i, key in enumerate(keys):
+            self._look(self._tasks[name], [numbers[i] for i in own], [texts[i] for i in own], bands[own])
+        for number, key in zip(numbers, keys, strict=True):
             if key in self.exact:
-                found[i] = Match("exact", f"{self.what} row {self.exact[key]!r} asks the same")
-        return found
+                self._found[number] = Match("exact", f"{self.what} row {self.exact[key]!r} asks the same")
 
-    def _near(self, task: _Task, texts: Sequence[str], bands: Hashes) -> dict[int, Match]:
-        """Matches by shingles and by n-grams; a row that has both is named by n-grams."""
-        found: dict[int, Match] = {}
+    def matches(self) -> dict[int, Match]:
+        """The contaminated rows by their numbers; a row to which several rules apply is named by the first of them."""
+        for task in self._tasks.values():
+            seen = np.concatenate([np.empty((0, 2), np.int64), *task.seen])
+            common = np.bincount(seen[:, 1], minlength=len(task.places)) > COMMON
+            common |= np.array([len({item for item, _ in own}) > COMMON for own in task.places], bool)
+            words = _own_words(task, common.tolist())
+            self.unseen += sum(not own for own in words)
+            for number, match in self._by_grams(task, seen[~common[seen[:, 1]]], words).items():
+                if number not in self._found or self._found[number].rule == "shingles":
+                    self._found[number] = match
+        return self._found
+
+    def _look(self, task: _Task, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
         for i in np.flatnonzero(np.isin(bands, task.bands).any(axis=1)).tolist() if len(task.bands) else ():
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
             if match := self._by_shingles(task, texts[i], sorted(others)):
-                found[i] = match
-        for i in _sharing(task, texts):
-            if match := self._by_grams(task, texts[i]):
-                found[i] = match
-        return found
+                self._found[numbers[i]] = match
+        pairs = _shared_grams(task, texts)
+        task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
 
     def _by_shingles(self, task: _Task, text: str, items: Sequence[int]) -> Match | None:
         asked = shingles_of(text, self.template)
@@ -111,19 +131,23 @@ class HeldOut:
                 return Match("shingles", sentence)
         return None
 
-    def _by_grams(self, task: _Task, text: str) -> Match | None:
-        covered: dict[int, set[int]] = defaultdict(set)  # item -> places of its words
-        for gram in set(_grams(text.split())):
-            for item in task.grams.get(gram, ()):
-                words = task.items[item][1].split()
-                covered[item] |= _covered(i for i, other in enumerate(_grams(words)) if other == gram)
-        for item, places in sorted(covered.items()):
-            own = task.words[item]
-            share = len(places & own) / len(own) if own else 0
-            if share > COVERED:
-                name = task.items[item][0]
-                return Match("n-grams", f"{self.what} row {name!r} shares 8-grams over {share:.0%} of its words")
-        return None
+    def _by_grams(self, task: _Task, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
+        """Rows of whose n-grams an item's own words are covered; `seen` holds (row, n-gram), `words` those by item."""
+        found: dict[int, Match] = {}
+        order = seen[np.lexsort((seen[:, 1], seen[:, 0]))]
+        for number, pairs in groupby(order.tolist(), key=lambda pair: pair[0]):
+            covered: dict[int, set[int]] = defaultdict(set)
+            for _, gram in pairs:
+                for item, place in task.places[gram]:
+                    covered[item].update(range(place, place + WORDS))
+            for item, places in sorted(covered.items()):
+                share = len(places & words[item]) / len(words[item]) if words[item] else 0
+                if share > COVERED:
+                    name = task.items[item][0]
+                    sentence = f"{self.what} row {name!r} shares 8-grams over {share:.0%} of its words"
+                    found[number] = Match("n-grams", sentence)
+                    break
+        return found
 
 
 def _grams(words: Sequence[str]) -> list[Gram]:
@@ -131,25 +155,30 @@ def _grams(words: Sequence[str]) -> list[Gram]:
     return [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
 
 
-def _covered(places: Iterable[int]) -> set[int]:
-    """The places of the words of the n-grams that begin there."""
-    return {place + step for place in places for step in range(WORDS)}
+def _own_words(task: _Task, common: Sequence[bool]) -> list[set[int]]:
+    """For each item the places of the words that stand in an n-gram and in no common one."""
+    own: list[set[int]] = [set() for _ in task.items]
+    shared: list[set[int]] = [set() for _ in task.items]
+    for gram, places in enumerate(task.places):
+        for item, place in places:
+            (shared if common[gram] else own)[item].update(range(place, place + WORDS))
+    return [mine - others for mine, others in zip(own, shared, strict=True)]
 
 
 def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
     task = _Task(items)
-    grams = [_grams(text.split()) for _, text in items]
-    common = Counter(gram for own in grams for gram in set(own))
-    for item, own in enumerate(grams):
-        places = [i for i, gram in enumerate(own) if common[gram] <= COMMON]
-        task.words.append(_covered(places) - _covered(i for i, gram in enumerate(own) if common[gram] > COMMON))
-        for gram in {own[i] for i in places}:
-            task.grams.setdefault(gram, []).append(item)
-    for gram in task.grams:
+    grams: dict[Gram, list[tuple[int, int]]] = defaultdict(list)
+    for item, (_, text) in enumerate(items):
+        for place, gram in enumerate(_grams(text.split())):
+            grams[gram].append((item, place))
+    for gram in grams:
         for word in gram:
             task.vocabulary.setdefault(word, len(task.vocabulary) + 1)
-    ids = np.array([[task.vocabulary[word] for word in gram] for gram in task.grams], np.uint64).reshape(-1, WORDS)
-    task.codes = np.unique(_codes(ids))
+    ids = np.array([[task.vocabulary[word] for word in gram] for gram in grams], np.uint64).reshape(-1, WORDS)
+    codes = _codes(ids)
+    order = np.argsort(codes)
+    found = list(grams.values())
+    task.codes, task.places = codes[order], [found[i] for i in order]
     short = [i for i, (_, text) in enumerate(items) if len(text) <= SHORT]
     bands = bands_of([items[i][1] for i in short], template)
     task.bands = np.setdiff1d(bands.ravel(), [NO_BAND])
@@ -168,19 +197,21 @@ def _codes(ids: NDArray[np.uint64]) -> Hashes:
     return codes
 
 
-def _sharing(task: _Task, texts: Sequence[str]) -> list[int]:
-    """Places of the texts that hold an n-gram of an item, and perhaps of some more: what is worth a closer look."""
+def _shared_grams(task: _Task, texts: Sequence[str]) -> NDArray[np.int64]:
+    """(text, n-gram) for every n-gram of an item that stands in a text, once each, (n, 2)."""
     known = task.vocabulary.get
     ids = [[known(word, 0) for word in text.split()] for text in texts] if len(task.codes) else []
     lengths = np.array([len(own) for own in ids], np.int64)
     flat = np.fromiter((i for own in ids for i in own), np.uint64, int(lengths.sum()))
     if len(flat) < WORDS:
-        return []
+        return np.empty((0, 2), np.int64)
     row = np.repeat(np.arange(len(ids)), lengths)
     windows = np.lib.stride_tricks.sliding_window_view(flat, WORDS)
-    whole = (row[: len(windows)] == row[WORDS - 1 :]) & (windows != 0).all(axis=1)
-    hits = np.flatnonzero(whole)
-    return np.unique(row[hits[np.isin(_codes(windows[hits]), task.codes)]]).tolist()
+    at = np.flatnonzero((row[: len(windows)] == row[WORDS - 1 :]) & (windows != 0).all(axis=1))
+    codes = _codes(windows[at])
+    gram = np.minimum(np.searchsorted(task.codes, codes), len(task.codes) - 1)
+    hits = task.codes[gram] == codes
+    return np.unique(np.stack([row[at[hits]], gram[hits]], axis=1), axis=0)
 
 
 def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:

@@ -19,7 +19,7 @@ from distill_dagster.quality.contamination import HeldOut, Match, template_sampl
 from distill_dagster.quality.near_duplicates import NearDuplicates
 from distill_dagster.quality.prompt_keys import bare, contamination_key, duplicate_key, question_of, setting_of
 from distill_dagster.quality.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
-from distill_dagster.quality.shingles import BANDS, NO_TEMPLATE, Hashes, bands_of
+from distill_dagster.quality.shingles import BANDS, NO_TEMPLATE, bands_of
 from distill_dagster.records import canonical_json, sha256
 
 SAMPLE = 2_000  # rows of a task in which its template is looked for
@@ -42,7 +42,8 @@ class Questions:
         ]
         self._keys: list[str] = []
         self.places = self._read(order)  # number -> place in `raw` of the row that stands for it
-        self.contaminated = {number: m for number, m in self.contaminated.items() if number not in self.conflicts}
+        for held_out in reversed(self.held_out):  # the test is named first
+            self.contaminated |= {n: match for n, match in held_out.matches().items() if n not in self.conflicts}
         keys, self.same = np.unique(np.array(self._keys, "S32"), return_inverse=True)
         self.owners = np.full(len(keys), -1, np.int64)  # same -> the question that is in the set
         del self._keys
@@ -82,24 +83,15 @@ class Questions:
             self.near.add(asked, [setting_of(row) for row in rows], bands)
         keys = [contamination_key(row) for row in rows]
         training = np.array([row["split"] != "validation" for row in rows], bool)
-        for held_out, own in zip(self.held_out, (np.full(len(rows), True), training), strict=True):
-            for i, match in _matches(held_out, rows, keys, texts, bands, np.flatnonzero(own).tolist()).items():
-                self.contaminated.setdefault(first + i, match)
-
-
-def _matches(
-    held_out: HeldOut,
-    rows: Sequence[Mapping[str, Any]],
-    keys: Sequence[tuple[str, ...]],
-    texts: Sequence[str],
-    bands: Hashes,
-    own: Sequence[int],
-) -> dict[int, Match]:
-    """The contaminated ones among the rows at the places `own`."""
-    found = held_out.matches(
-        [rows[i]["task"] for i in own], [keys[i] for i in own], [texts[i] for i in own], bands[own]
-    )
-    return {own[i]: match for i, match in found.items()}
+        for held_out, chosen in zip(self.held_out, (np.full(len(rows), True), training), strict=True):
+            own = np.flatnonzero(chosen).tolist()
+            held_out.enter(
+                [first + i for i in own],
+                [rows[i]["task"] for i in own],
+                [keys[i] for i in own],
+                [texts[i] for i in own],
+                bands[own],
+            )
 
 
 def _template(raw: pa.Table, order: pa.Array) -> frozenset[str]:
