@@ -12,8 +12,8 @@ engine runs with few rows, which weighs on 160 rows and not on a shard. Tokenizi
 The model is a new Llama of 1.3 million weights (hidden 128, 6 layers, 4 heads on 1 key-value head, as Llama 3 has 4 on
 1). Its weights are drawn wide enough that what it says next looks random, and 20 of its 1,024 tokens end an answer:
 so answers end after any number of tokens: 40 in the middle, 58 on average, one of seventeen at the limit of 192.
-Prompts are log-normal, 60 tokens in the middle, 85 on average, between 10 and 400. Fixed batches have as many rows as a batch
-of `batched` has on average (40); transformers' continuous batching has a cache for twice as many.
+Prompts are log-normal, 60 tokens in the middle, 85 on average, between 10 and 400. Fixed batches have as many rows as a
+batch of `batched` has on average (40); transformers' continuous batching has a cache for twice as many.
 """
 
 import statistics
