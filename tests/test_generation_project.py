@@ -67,7 +67,7 @@ ALL = 3 * SHARD_ROWS + 4  # rows that the teacher answers
 
 
 def answers(project: Project) -> list[dict]:
-    return shard_tables(project, "teacher_outputs", files.TEACHER_FILE)
+    return shard_tables(project, "teacher_outputs", files.TEACHER_FILE, records.TEACHER.names).to_pylist()
 
 
 def run_until_answers(path: Path, instance: dg.DagsterInstance):
