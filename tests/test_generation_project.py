@@ -148,7 +148,7 @@ def test_a_shard_that_is_renamed_split_or_grown_asks_for_its_new_rows_only(answe
     assert not run_until_answers(path, instance).failed
     assert sorted(server.counts()["by_prompt"]) == ["question <100>", "question <101>"]
     project = Project(load_config(path))
-    raw = shard_tables(project, "raw_dataset", files.RAW_FILE)
+    raw = shard_tables(project, "raw_dataset", files.RAW_FILE, records.RAW.names).to_pylist()
     assert [(row["row_id"], row["raw_text"]) for row in answers(project)] == [
         (row["row_id"], answer_to(row["messages"])) for row in raw
     ]
@@ -174,7 +174,7 @@ def test_a_torn_table_is_named_and_made_again_without_a_call(answered, server, i
     whole = records.read_table(torn)
     torn.write_bytes(torn.read_bytes()[:-50])
     with pytest.raises(DataError, match=r"train-part-01/.*teacher\.parquet cannot be read .* materialize that asset"):
-        shard_tables(project, "teacher_outputs", files.TEACHER_FILE)
+        answers(project)
     assert records.read_table(project.store.get("teacher_outputs", "train-part-00").file(files.TEACHER_FILE))
     outcome = run_project(load_config(path), instance, "validated_synthetic_set")
     assert "train-part-01" in outcome.failed["validated_synthetic_set"]
