@@ -32,7 +32,8 @@ def produce(source, out):
 
 
 def children():
-    return psutil.Process().children()
+    """The helpers of this process, which may have children of other tests too."""
+    return [child for child in psutil.Process().children() if "distill_dagster.sources.helper" in child.cmdline()]
 
 
 @pytest.fixture
