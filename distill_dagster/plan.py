@@ -43,6 +43,7 @@ class Step:
     shard: str | None
     state: str  # fresh | stale | missing
     why: list[str]
+    waits: bool = False  # something that it reads is to be made first
 
 
 @dataclass(slots=True)
@@ -129,16 +130,18 @@ def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> S
     try:
         inputs = inputs_of(project, name, shard)
     except NotPublishedError as e:
-        return Step(name, shard, "missing" if manifest is None else "stale", [str(e).split(" is not in ")[0]])
+        state = "missing" if manifest is None else "stale"
+        return Step(name, shard, state, [str(e).split(" is not in ")[0]], waits=True)
     upstream = sorted(behind & inputs.keys())
+    waits = _reads(project, upstream, shard, inputs)
     if manifest is None:
-        return Step(name, shard, "missing", ["never made"])
-    changed = [key for key in inputs if inputs[key] != manifest.inputs.get(key)]
+        return Step(name, shard, "missing", ["never made"], waits)
+    changed = [key for key in {**inputs, **manifest.inputs} if inputs.get(key) != manifest.inputs.get(key)]
     if not manifest.complete:
         changed.append("requests that failed are asked again")
-    if manifest.is_made_from(fingerprint(inputs)) and not _reads(project, upstream, shard, inputs):
+    if manifest.is_made_from(fingerprint(inputs)) and not waits:
         return Step(name, shard, "fresh", [])
-    return Step(name, shard, "stale", changed or [f"{asset} is made again" for asset in upstream])
+    return Step(name, shard, "stale", changed or [f"{asset} is made again" for asset in upstream], waits)
 
 
 def _reads(project: Project, upstream: Sequence[str], shard: str | None, inputs: dict[str, Any]) -> bool:

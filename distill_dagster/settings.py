@@ -61,7 +61,7 @@ def teacher_outputs(config: DistillConfig) -> Settings:
     teacher = config.teacher
     return {
         "dtype": _dtype(teacher.model),
-        "generation": teacher.generation.model_dump(),
+        "generation": teacher.generation.model_dump(exclude={"engine", "batch_tokens"}),  # which change no answer
         **asked_with(config),
         "choose": teacher.best_of.choose if teacher.best_of else None,
         "labels": config.quality.labels,

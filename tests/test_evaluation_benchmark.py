@@ -210,7 +210,7 @@ def test_requests_are_drawn_by_seed():
     first = draw_prompts(prompts, EVALUATION)
     assert first == draw_prompts(prompts, EVALUATION)
     assert first != draw_prompts(prompts, EVALUATION.model_copy(update={"seed": 1}))
-    assert len({m[0]["content"] for m in first}) == 4
+    assert len({prompt.messages[0]["content"] for prompt in first}) == 4
     assert len(draw_prompts(prompts[:3], EVALUATION)) == 3
 
 

@@ -8,6 +8,7 @@ from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.rounds import Panel
 from distill_dagster.requests import Faculty
 from distill_dagster.teachers.api import ApiTeacher
+from distill_dagster.teachers.faculty import faculty_version
 from tests.generation_contract import asked_row, asked_rows, at, generate, is_right, request_for
 from tests.models_tiny import raw_row
 
@@ -169,6 +170,8 @@ def test_a_judge_that_fails_stops_nothing(tmp_path, server):
     _, (produced, table) = judged(tmp_path, server, "", status=500, fault="status")
     assert by_sample(table) == [("Paris", 0.0, True), ("London", 0.0, False)]
     assert produced.counts["failed"] == 0
+    assert produced.facts["judge_errors"] == {"http_500": 1}
+    assert not produced.complete, "the next run asks the judge again"
 
 
 def test_the_judge_is_not_asked_where_there_is_nothing_to_choose(tmp_path, server):
@@ -190,3 +193,19 @@ def test_a_conversation_is_chosen_as_a_whole(tmp_path, server):
         (1, 0, False),
         (1, 1, False),
     ]
+
+
+def test_a_whole_answer_is_chosen_before_one_that_was_cut_off(tmp_path, server):
+    server.script(rules=[{"match": "question", "times": 1, "fault": "say", "text": "Par", "finish_reason": "length"}])
+    faculty = panel_of(server, "second")
+    _, table = generate(request_for(tmp_path, server, asked_rows(1), faculty=faculty, choose="majority"))
+    assert [(row["finish_reason"], row["chosen"]) for row in table] == [("length", False), ("stop", True)]
+
+
+def test_another_model_under_the_same_revision_is_another_teacher(server):
+    def version(model, **changes):
+        ref = at(server, model=model, revision="v1", **changes)
+        return faculty_version(Faculty(teachers=[(1.0, ref)]))
+
+    assert version("a") == version("a", concurrency=3)
+    assert len({version("a"), version("b"), version("a", extra_body={"thinking": True})}) == 3

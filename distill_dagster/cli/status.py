@@ -26,7 +26,7 @@ def read_status(project: Project, instance: dg.DagsterInstance) -> dict[str, Any
         "open": [{"artefact": title(step), "state": step.state, "why": step.why} for step in open_steps],
         "failing_checks": _failing_checks(project, instance),
         "alerts": state_of(Memory.load(project.store.root, time.time())),
-        "next": [title(step) for step in open_steps if not any("is made again" in why for why in step.why)],
+        "next": [title(step) for step in open_steps if not step.waits],
     }
 
 

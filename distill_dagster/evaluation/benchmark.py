@@ -29,6 +29,7 @@ from distill_dagster.evaluation import metrics
 from distill_dagster.evaluation.endpoint import ask_endpoint
 from distill_dagster.evaluation.speed import SpeedRequest, measure
 from distill_dagster.evaluation.statistics import Interval, item_scores, mean_interval
+from distill_dagster.generation.table import may_heal
 from distill_dagster.models.decoding import Completion, complete
 from distill_dagster.models.loading import forget, load
 from distill_dagster.models.pinning import READ_FILES
@@ -74,7 +75,8 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
     out = Path(request.out)
     records.write_table(out / files.PREDICTIONS_FILE, predictions, records.PREDICTION)
     (out / files.BENCHMARK_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Produced(records.sha256(records.canonical_json([facts, predictions])), counts, facts)
+    complete = not any(may_heal(completion.error_code) for completion in completions)
+    return Produced(records.sha256(records.canonical_json([facts, predictions])), counts, facts, complete)
 
 
 def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) -> None:
@@ -90,22 +92,23 @@ def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) 
         )
 
 
-def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> list[list[dict[str, str]]]:
+def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> list[Prompt]:
     """The prompts that are timed: drawn by seed without replacement, or all where there are too few."""
     count = min(evaluation.latency_requests, len(prompts))
     drawn = np.random.default_rng(evaluation.seed).choice(len(prompts), size=count, replace=False)
-    return [prompts[i].messages for i in drawn]
+    return [prompts[i] for i in drawn]
 
 
 def _answer(
     request: BenchmarkRequest, device: str, prompts: Sequence[Prompt]
 ) -> tuple[list[Completion], dict[str, Any]]:
     """A completion for each prompt, in order, and how fast and how large the model is."""
-    asked, timed = [prompt.messages for prompt in prompts], draw_prompts(prompts, request.evaluation)
+    timed = draw_prompts(prompts, request.evaluation)
     if request.model.endpoint is not None:
-        return ask_endpoint(request, request.model.endpoint, asked, timed)
+        return ask_endpoint(request, request.model.endpoint, prompts, timed)
     forget()
-    speed = SpeedRequest(model=request.model, device=device, prompts=timed, max_new_tokens=request.max_new_tokens)
+    asked, alone = [prompt.messages for prompt in prompts], [prompt.messages for prompt in timed]
+    speed = SpeedRequest(model=request.model, device=device, prompts=alone, max_new_tokens=request.max_new_tokens)
     measured, loaded = measure(speed), load(request.model, device)
     with track(f"benchmark {request.role}", total=len(asked)) as advance:
         completions = complete(

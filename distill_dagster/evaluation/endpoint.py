@@ -20,14 +20,13 @@ from distill_dagster.generation.responses import Responses
 from distill_dagster.models.decoding import Completion
 from distill_dagster.progress import track
 from distill_dagster.requests import BenchmarkRequest, ModelRef
+from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.base import Question
 
-Messages = Sequence[dict[str, str]]
-
 
 def ask_endpoint(
-    request: BenchmarkRequest, endpoint: EndpointConfig, prompts: Sequence[Messages], timed: Sequence[Messages]
+    request: BenchmarkRequest, endpoint: EndpointConfig, prompts: Sequence[Prompt], timed: Sequence[Prompt]
 ) -> tuple[list[Completion], dict[str, Any]]:
     """A completion for each prompt, in order, and what `speed.measure` says of a local model, as far as it is known.
 
@@ -38,10 +37,10 @@ def ask_endpoint(
     generation = GenerationConfig(max_new_tokens=request.max_new_tokens)  # pyright: ignore[reportCallIssue]
     one_by_one = request.model.model_copy(update={"endpoint": endpoint.model_copy(update={"concurrency": 1})})
 
-    def questions(asked: Sequence[Messages], ref: ModelRef) -> list[Question]:
+    def questions(asked: Sequence[Prompt], ref: ModelRef) -> list[Question]:
         teacher = open_teacher(ref, generation, "cpu")
-        hashed = [request_hash(teacher, messages, None, generation, "", 0) for messages in asked]
-        return [Question(key, list(messages)) for key, messages in zip(hashed, asked, strict=True)]
+        forms = [(prompt.messages, prompt.response_format) for prompt in asked]
+        return [Question(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
 
     responses = Responses(Path(request.responses))
     with (

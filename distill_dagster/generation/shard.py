@@ -59,11 +59,12 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
         answered = Rounds(rows, panel, request.generation, how, asker).run(_gate(rows, how, request))
         answered.sort(key=lambda pair: (pair[0].row, pair[0].sample, pair[0].turn))
         table = [teacher_row(rows[c.row], c, entry, request.generation, how) for c, entry in answered]
+        unjudged: dict[str, int] = {}
         if request.choose:
-            choose(rows, table, request.choose, judge, asker)
+            unjudged = choose(rows, table, request.choose, judge, asker)
         records.write_table(Path(request.out) / files.TEACHER_FILE, table, records.TEACHER)
-    facts = _facts(table, asker.tally, time.perf_counter() - started, panel, device)
-    complete = not any(may_heal(row["error_code"]) for row in table)
+    facts = _facts(table, asker.tally, time.perf_counter() - started, panel, device) | {"judge_errors": unjudged}
+    complete = not any(map(may_heal, [*(row["error_code"] for row in table), *unjudged]))
     return Produced(records.rows_hash(table), count(rows, table), facts, complete)
 
 
@@ -88,7 +89,7 @@ def _gate(rows: Sequence[Row], how: Asked, request: GenerateRequest) -> SmokeGat
 def _judge_as_quality_does(rows: Sequence[Row], how: Asked) -> Callable[[Row, Row], str | None]:
     """Why the row filters would refuse a reply to a row's first turn; as far as this shard alone can tell."""
     quality = QualityConfig(labels=list(how.labels) if how.labels else None)  # pyright: ignore[reportCallIssue]
-    known = {task: labels_of(task, quality, rows) for task in {row["task"] for row in rows}}
+    known = {task: labels_of(task, quality, ()) for task in {row["task"] for row in rows}}  # one shard shows too few
 
     def reason(row: Row, reply: Row) -> str | None:
         task = get_task(row["task"])
@@ -115,7 +116,7 @@ def _facts(table: Sequence[Row], tally: Tally, seconds: float, panel: Panel, dev
         **asdict(tally),
         "seconds": round(seconds, 3),
         "tokens_per_second": tally.completion_tokens / seconds if seconds else 0.0,
-        "table_cost_usd": sum(row["cost_usd"] for row in table),
+        "table_cost_usd": sum({row["request_hash"]: row["cost_usd"] for row in table}.values()),
         "errors": errors_of(table),
         "device": device,
         "dtype": panel.dtype(device),

@@ -48,17 +48,26 @@ def teacher_row(row: Row, call: Call, entry: Entry, generation: GenerationConfig
     }
 
 
-def choose(rows: Sequence[Row], table: Sequence[dict[str, Any]], how: str, judge: Teacher | None, asker: Asker) -> None:
-    """Fill `agreement` and `chosen`: of each row's answers one is chosen, all turns of it together."""
+def choose(
+    rows: Sequence[Row], table: Sequence[dict[str, Any]], how: str, judge: Teacher | None, asker: Asker
+) -> dict[str, int]:
+    """Fill `agreement` and `chosen`: of each row's answers one is chosen, all turns of it together, whole ones first.
+
+    Returns how many of the judge's replies failed, by code.
+    """
     answers: dict[str, dict[int, list[dict[str, Any]]]] = {row["row_id"]: {} for row in rows}
     for line in table:  # in the order of row, sample, turn
         answers[line["row_id"]].setdefault(line["sample"], []).append(line)
-    scores = _judged(rows, answers, judge, asker) if judge else {r["row_id"]: _scored(r, answers, how) for r in rows}
+    scores, failed = {row["row_id"]: _scored(row, answers, how) for row in rows}, Counter[str]()
+    if judge:
+        scores, failed = _judged(rows, answers, judge, asker)
     for row_id, by_sample in answers.items():
-        best = max(by_sample, key=lambda sample: (scores[row_id][sample], -sample))
+        whole = {sample: all(_usable(line) is not None for line in lines) for sample, lines in by_sample.items()}
+        best = max(by_sample, key=lambda sample: (whole[sample], scores[row_id][sample], -sample))
         for sample, lines in by_sample.items():
             for line in lines:
                 line |= {"agreement": scores[row_id][sample], "chosen": sample == best}
+    return dict(failed)
 
 
 def _scored(row: Row, answers: Mapping[str, Mapping[int, Sequence[Row]]], how: str) -> dict[int, float]:
@@ -75,10 +84,10 @@ def _usable(line: Row) -> str | None:
 
 def _judged(
     rows: Sequence[Row], answers: Mapping[str, Mapping[int, Sequence[Row]]], judge: Teacher, asker: Asker
-) -> dict[str, dict[int, float]]:
-    """1 for the answer that the judge picks, 0 for the others; a row whose choice is plain is not asked about.
+) -> tuple[dict[str, dict[int, float]], Counter[str]]:
+    """1 for the answer that the judge picks, 0 for the others; and the judge's failures by code.
 
-    Where the judge's reply names none of the answers, all of them get 0.
+    A row whose choice is plain is not asked about. Where the judge's reply names none of the answers, all get 0.
     """
     candidates = {row["row_id"]: _candidates(answers[row["row_id"]]) for row in rows}
     questions = {
@@ -94,7 +103,7 @@ def _judged(
             picked = read_choice(replies[questions[row_id].request_hash]["text"], len(texts))
         best = list(texts)[picked] if texts and picked is not None else None
         scores[row_id] = {sample: float(sample == best) for sample in answers[row_id]}
-    return scores
+    return scores, Counter(reply["error_code"] for reply in replies.values() if reply["error_code"])
 
 
 def _candidates(by_sample: Mapping[int, Sequence[Row]]) -> dict[int, str]:

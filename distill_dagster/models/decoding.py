@@ -59,8 +59,11 @@ def answers(
     top_p: float = 1.0,
     seed: int = 0,
     engine: Engine = "auto",
+    keys: Sequence[str] | None = None,
 ) -> Iterator[tuple[int, Completion]]:
     """Each prompt's position and its answer, as soon as the engine has it. One that cannot be asked is an `error`.
+
+    `keys` tell the random draws of prompts apart, by something else than their places.
 
     Raises:
         ModelError: the engine cannot run this model.
@@ -75,7 +78,7 @@ def answers(
             yield i, Completion("", "error", 0, 0, 0.0, "E015")
             continue
         if fits(loaded.model, len(ids), max_new_tokens):
-            rows.append(Row(i, ids))
+            rows.append(Row(i, ids, keys[i] if keys else ""))
         else:
             yield i, Completion("", "error", len(ids), 0, 0.0, "E010")
     run = answer_continuously if engine == "continuous" else answer_batched

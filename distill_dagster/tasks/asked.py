@@ -28,7 +28,7 @@ class Asked:
 
     def prompt(self, task: str, prompt: Prompt) -> Prompt:
         """A row's prompt as the teacher is sent it."""
-        return replace(prompt, messages=self.ask(task, prompt.messages))
+        return replace(prompt, messages=self.ask(task, prompt.messages), response_format=self.response_format(task))
 
     def response_format(self, task: str) -> dict[str, Any] | None:
         """OpenAI's field of that name, where JSON is asked for."""

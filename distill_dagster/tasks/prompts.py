@@ -22,6 +22,7 @@ class Prompt:
     turn: int
     messages: list[dict[str, str]]
     reference: list[str]
+    response_format: dict[str, Any] | None = None  # OpenAI's field, where JSON is asked for
 
 
 def prompts_of(row: Mapping[str, Any]) -> list[Prompt]:

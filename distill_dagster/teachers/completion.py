@@ -26,7 +26,9 @@ FINISH_REASONS = {
     "length": "length",
     "max_tokens": "length",  # Anthropic
     "content_filter": "content_filter",
-}  # others, such as DeepSeek's insufficient_system_resource or vLLM's abort, were interrupted and are asked again
+    "model_length": "length",  # Mistral
+}  # others are kept under their own name: they were paid for, and the row filters refuse what did not stop
+INTERRUPTED = (None, "abort", "insufficient_system_resource")  # by vLLM, by DeepSeek: asked again
 
 
 def request_body(question: Question, endpoint: EndpointConfig, generation: GenerationConfig) -> dict[str, Any]:
@@ -67,7 +69,10 @@ def read_reply(content: bytes, question: Question) -> Reply:
     counted = _usage(body.get("usage"))
     try:
         choice = body["choices"][0]
-        message, finish = choice["message"], FINISH_REASONS[choice["finish_reason"]]
+        message, given = choice["message"], choice["finish_reason"]
+        if given in INTERRUPTED:
+            raise KeyError(given)
+        finish = FINISH_REASONS.get(given, "content_filter" if not isinstance(given, str) else given)
         text = _text(message.get("content")) or message.get("refusal") or ""
         reasoning = message.get("reasoning_content") or message.get("reasoning") or None
     except (KeyError, IndexError, TypeError, AttributeError) as e:

@@ -6,12 +6,14 @@ variable) is taken from the config each time, so that a new price makes nothing 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from distill_dagster.config import EndpointConfig, TeacherConfig, TeacherSource
+from distill_dagster.errors import DataError
 from distill_dagster.models.pinning import pin
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.requests import Faculty, ModelRef, PrepareRequest, read_faculty
-from distill_dagster.teachers.identity import revision_of
+from distill_dagster.teachers.identity import SHAPING, revision_of
 
 
 def endpoint_ref(endpoint: EndpointConfig) -> ModelRef:
@@ -34,28 +36,49 @@ def pin_faculty(request: PrepareRequest, own: Sequence[tuple[float, ModelRef]]) 
 
 
 def faculty_version(faculty: Faculty) -> str:
-    """A lone teacher's revision; for several, a hash of names, revisions and weights."""
-    lone = len(faculty.teachers) == 1 and not faculty.panel and faculty.judge is None
+    """A lone local teacher's revision; else a hash of whatever would make an answer another one."""
+    first = faculty.teachers[0][1]
+    if len(faculty.teachers) == 1 and first.endpoint is None and not faculty.panel and faculty.judge is None:
+        return first.revision
     identity = [
-        [[weight, ref.name, ref.revision] for weight, ref in faculty.teachers],
-        [[ref.name, ref.revision] for ref in faculty.panel],
-        [faculty.judge.name, faculty.judge.revision] if faculty.judge else None,
+        [[weight, *_identity(ref)] for weight, ref in faculty.teachers],
+        [_identity(ref) for ref in faculty.panel],
+        _identity(faculty.judge) if faculty.judge else None,
     ]
-    return faculty.teachers[0][1].revision if lone else sha256(canonical_json(identity))
+    return sha256(canonical_json(identity))
+
+
+def _identity(ref: ModelRef) -> list[Any]:
+    """Name and revision, precision, and of an endpoint all that shapes its answers: a `revision` of the user's own
+    says nothing of the model or the URL beside it."""
+    return [ref.name, ref.revision, ref.dtype, ref.endpoint.model_dump(include=SHAPING) if ref.endpoint else None]
 
 
 def current_faculty(folder: Path, config: TeacherConfig) -> Faculty:
-    """The faculty that a published `teacher_model` records, asked as the present config says."""
+    """The faculty that a published `teacher_model` records, asked as the present config says.
+
+    Raises:
+        DataError: the config names other teachers by now; `teacher_model` has to be made first.
+    """
     faculty = read_faculty(folder)
     own = [source.endpoint for source in config.mix] if config.mix else [config.endpoint]
     panel = [source.endpoint for source in config.best_of.teachers] if config.best_of else []
     judge = config.best_of.judge.endpoint if config.best_of and config.best_of.judge else None
+    recorded = [*(ref for _, ref in faculty.teachers), *faculty.panel, *([faculty.judge] if faculty.judge else [])]
+    present = [*own, *panel, *([judge] if config.best_of and config.best_of.judge else [])]
+    if [_shaping(ref.endpoint) for ref in recorded] != [_shaping(endpoint) for endpoint in present]:
+        raise DataError(
+            f"teacher_model records {', '.join(ref.name for ref in recorded)}, and the config names other teachers by "
+            "now: materialize teacher_model first"
+        )
+    asked = [ref.model_copy(update={"endpoint": now}) for ref, now in zip(recorded, present, strict=True)]
+    count = len(faculty.teachers)
     return Faculty(
-        teachers=[(w, _asked(ref, now)) for (w, ref), now in zip(faculty.teachers, own, strict=True)],
-        panel=[_asked(ref, now) for ref, now in zip(faculty.panel, panel, strict=True)],
-        judge=_asked(faculty.judge, judge) if faculty.judge else None,
+        teachers=[(weight, ref) for (weight, _), ref in zip(faculty.teachers, asked[:count], strict=True)],
+        panel=asked[count : count + len(faculty.panel)],
+        judge=asked[-1] if faculty.judge else None,
     )
 
 
-def _asked(ref: ModelRef, now: EndpointConfig | None) -> ModelRef:
-    return ref.model_copy(update={"endpoint": now}) if ref.endpoint is not None else ref
+def _shaping(endpoint: EndpointConfig | None) -> dict[str, Any] | None:
+    return endpoint.model_dump(include=SHAPING) if endpoint else None

@@ -66,6 +66,7 @@ class LocalTeacher:
             top_p=generation.top_p,
             seed=generation.seed,
             engine=generation.engine,
+            keys=[question.request_hash for question in questions],
         )
         for position, completion in completions:
             record(_reply(questions[position].request_hash, completion))

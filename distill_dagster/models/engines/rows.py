@@ -1,7 +1,7 @@
 """A row that is being answered, and how its next token is chosen.
 
-Each row draws its own random numbers, from the seed, its place and its prompt. So a sampled answer depends neither on
-the engine nor on what stands beside the row in a batch:
+Each row draws its own random numbers, from the seed, its key (the hash of its request; without one, its place) and its
+prompt. So a sampled answer depends neither on the engine nor on what else is asked, now or after a kill:
 
     Row(position=3, prompt=[5, 17, 9])  ->  answer [40, 2], which ends because 2 is an end token
 """
@@ -32,6 +32,7 @@ class Row:
 
     position: int  # in the list of prompts
     prompt: list[int]
+    key: str = ""  # what tells its draws from those of another row with the same prompt
     answer: list[int] = field(default_factory=list)
     milliseconds: float = 0.0  # its share of the batches that it stood in
     ended: bool = False
@@ -96,7 +97,7 @@ class TokenChoice:
         if row.ended:
             return 0.0
         if row.position not in self._drawn:
-            key = zlib.crc32(repr((self._sampling.seed, row.position, row.prompt)).encode())  # 32 bits are read
+            key = zlib.crc32(repr((self._sampling.seed, row.key or row.position, row.prompt)).encode())
             generator = torch.Generator().manual_seed(key)
             self._drawn[row.position] = torch.rand(self._sampling.max_new_tokens, generator=generator)
         return float(self._drawn[row.position][step])
