@@ -364,6 +364,8 @@ def test_nothing_to_ask_is_nothing_sent(server):
 
 
 INTERRUPTED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
 import sys
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.api import ApiTeacher
