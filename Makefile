@@ -19,8 +19,8 @@ demo: .venv/installed ## run the whole lineage on a made-up support desk
 dev: .venv/installed ## the Dagster UI on loopback, over the data of CONFIG
 	$(BIN)/distill-dagster dev --config $(CONFIG) --port $(PORT)
 
-test: .venv/installed ## every test
-	$(BIN)/python -m pytest
+test: .venv/installed ## every test, one process a core; a file's tests stay together, for its fixtures
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/installed ## style, types, and that the code location loads
 	$(BIN)/ruff check .

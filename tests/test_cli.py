@@ -3,23 +3,37 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from distill_dagster.cli import app
 from tests.conftest import write_project
 
 KEYS = {"seconds", "teacher", "baseline", "student", "retention", "verdict", "materialized", "skipped", "report"}
 
 
+@dataclass
+class Ended:
+    """A command that ended."""
+
+    exit_code: int
+    stdout: str
+    output: str  # what it wrote to standard error too
+
+
 @pytest.fixture
 def command(monkeypatch):
-    """Call `distill-dagster …` in this process; without the environment's own project."""
+    """Call `distill-dagster …` in a process of its own; without the environment's own project."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.delenv("DISTILL_CONFIG", raising=False)
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+    def call(*arguments):
+        asked = [sys.executable, "-c", "from distill_dagster.cli import app; app()", *map(str, arguments)]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=240, check=False)
+        return Ended(done.returncode, done.stdout, done.stdout + done.stderr)
+
+    return call
 
 
 def last_line(result) -> dict:
