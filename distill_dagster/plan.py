@@ -21,17 +21,16 @@ from distill_dagster import files, records
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.generation.asking import Entry
 from distill_dagster.generation.responses import Responses
-from distill_dagster.generation.rounds import Panel, Rounds
-from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, stages_of
+from distill_dagster.generation.rounds import Rounds, open_panel
+from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, is_fresh, stages_of
 from distill_dagster.requests import Faculty, ModelRef
 from distill_dagster.steps import make_raw_dataset
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
-from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.base import Question, Teacher
 from distill_dagster.teachers.faculty import current_faculty, pin_source
+from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
 
-CHARACTERS_A_TOKEN = 4  # of English text, OpenAI's rule of thumb
 TOKENS_A_MESSAGE = 4  # role and separators
 
 
@@ -133,7 +132,7 @@ def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> S
         state = "missing" if manifest is None else "stale"
         return Step(name, shard, state, [str(e).split(" is not in ")[0]], waits=True)
     upstream = sorted(behind & inputs.keys())
-    waits = _reads(project, upstream, shard, inputs)
+    waits = _reads(project, upstream, shard)
     if manifest is None:
         return Step(name, shard, "missing", ["never made"], waits)
     changed = [key for key in {**inputs, **manifest.inputs} if inputs.get(key) != manifest.inputs.get(key)]
@@ -144,13 +143,12 @@ def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> S
     return Step(name, shard, "stale", changed or [f"{asset} is made again" for asset in upstream], waits)
 
 
-def _reads(project: Project, upstream: Sequence[str], shard: str | None, inputs: dict[str, Any]) -> bool:
+def _reads(project: Project, upstream: Sequence[str], shard: str | None) -> bool:
     """Whether an artefact that is made again is among the inputs; of a shard, only its own shard counts."""
     for asset in upstream:
         if shard is None or not STAGES[asset].sharded:
             return True
-        manifest = project.store.find(asset, shard)
-        if manifest is None or not manifest.is_made_from(fingerprint(inputs_of(project, asset, shard))):
+        if not is_fresh(project, asset, shard):
             return True
     return False
 
@@ -172,9 +170,8 @@ def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty | No
 
 def _rows_of(project: Project, shard: str) -> list[dict[str, Any]]:
     """The shard's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
-    manifest = project.store.find("raw_dataset", shard)
-    if manifest and manifest.is_made_from(fingerprint(inputs_of(project, "raw_dataset", shard))):
-        return records.read_table(manifest.file(files.RAW_FILE))
+    if is_fresh(project, "raw_dataset", shard):
+        return records.read_table(project.store.get("raw_dataset", shard).file(files.RAW_FILE))
     with tempfile.TemporaryDirectory() as folder:
         make_raw_dataset(project, shard, Path(folder))
         return records.read_table(Path(folder) / files.RAW_FILE)
@@ -196,8 +193,7 @@ def _plan_shard(
     if faculty.judge is not None:
         rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
     generation = teacher.generation
-    own = [(weight, open_teacher(ref, generation, "cpu")) for weight, ref in faculty.teachers]
-    panel = Panel(own, [open_teacher(ref, generation, "cpu") for ref in faculty.panel], generation.samples)
+    panel = open_panel(faculty, generation, "cpu")
     how = Asked(teacher.prompting, teacher.summary_words, project.config.quality.labels)
     answered = Rounds(rows, panel, generation, how, estimate).run(None)
     for call, _ in answered:
@@ -222,6 +218,7 @@ class _Estimate:
         self._plan, self._responses, self._asked = plan, responses, asked
         self._most, self._rules = most_tokens, rules
         refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
+        self._means: dict[tuple[str, str], float | None] = {}
         self._refs: dict[str, ModelRef] = {ref.name: ref for ref in refs}
 
     def advance(self, units: int) -> None:
@@ -242,7 +239,7 @@ class _Estimate:
         """One request that would be sent."""
         plan, ref = self._plan, self._refs[teacher.name]
         prompt_tokens = self._prompt_tokens(teacher, question)
-        mean = self._responses.mean_completion_tokens(teacher.name, teacher.revision)
+        mean = self._mean_tokens(teacher)
         completion_tokens = round(mean) if mean is not None else self._most
         self._rules.append(
             f"completion tokens of {teacher.name}: "
@@ -253,21 +250,27 @@ class _Estimate:
         plan.completion_tokens += completion_tokens
         price = ref.endpoint.price if ref.endpoint else None
         if price:
-            plan.cost_usd += (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6
+            plan.cost_usd += price.cost(prompt_tokens, completion_tokens)
+
+    def _mean_tokens(self, teacher: Teacher) -> float | None:
+        """Looked up once for each teacher: it reads a column of every segment."""
+        who = teacher.name, teacher.revision
+        if who not in self._means:
+            self._means[who] = self._responses.mean_completion_tokens(*who)
+        return self._means[who]
 
     def _prompt_tokens(self, teacher: Teacher, question: Question) -> int:
         counted = teacher.count_tokens(question.messages)
         if counted is not None:
             self._rules.append(f"prompt tokens of {teacher.name}: counted with its tokenizer")
             return counted
-        self._rules.append(f"prompt tokens of {teacher.name}: {CHARACTERS_A_TOKEN} characters a token")
+        self._rules.append(f"prompt tokens of {teacher.name}: {CHARACTERS_PER_TOKEN} characters a token")
         return tokens_by_length(question.messages)
 
 
 def tokens_by_length(messages: Sequence[dict[str, str]]) -> int:
     """About how many tokens the messages are, where there is no tokenizer to ask."""
-    characters = sum(len(message["content"]) for message in messages)
-    return characters // CHARACTERS_A_TOKEN + TOKENS_A_MESSAGE * len(messages)
+    return prompt_characters(messages) // CHARACTERS_PER_TOKEN + TOKENS_A_MESSAGE * len(messages)
 
 
 def _requests_per_second(project: Project) -> float | None:

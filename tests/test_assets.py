@@ -156,24 +156,6 @@ def requested(config, instance, cursor):
     return asked, tick.cursor
 
 
-def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(tmp_path, instance):
-    config = load_config(write_project(tmp_path))
-    _, cursor = requested(config, instance, None)
-    assert not run_project(config, instance, "validated_synthetic_set").failed
-    for _ in range(8):  # a run by hand is asked for once more; it would return at once
-        asked, cursor = requested(config, instance, cursor)
-    assert asked == {}
-    part = tmp_path / "data" / "train" / "part-01.jsonl"
-    part.write_text("".join(part.read_text().splitlines(keepends=True)[1:]))
-    observe(instance, Project(config))
-    asked, cursor = requested(config, instance, cursor)
-    assert asked == {"raw_dataset": ["train-part-01"]}
-    assert execute(config, instance, "raw_dataset", partition_key="train-part-01", run_config=QUIET).success
-    asked, cursor = requested(config, instance, cursor)
-    assert asked["teacher_model"] is True, "it is fitted to the rows"
-    assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"
-
-
 @pytest.fixture
 def settled(tmp_path, instance):
     """A project that is up to date up to the set, with automation that asks for nothing: (config, cursor)."""
@@ -184,6 +166,19 @@ def settled(tmp_path, instance):
         asked, cursor = requested(config, instance, cursor)
     assert asked == {}
     return config, cursor
+
+
+def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, instance, tmp_path):
+    config, cursor = settled
+    part = tmp_path / "data" / "train" / "part-01.jsonl"
+    part.write_text("".join(part.read_text().splitlines(keepends=True)[1:]))
+    observe(instance, Project(config))
+    asked, cursor = requested(config, instance, cursor)
+    assert asked == {"raw_dataset": ["train-part-01"]}
+    assert execute(config, instance, "raw_dataset", partition_key="train-part-01", run_config=QUIET).success
+    asked, cursor = requested(config, instance, cursor)
+    assert asked["teacher_model"] is True, "it is fitted to the rows"
+    assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"
 
 
 def test_a_changed_setting_asks_for_what_it_shapes(settled, instance):

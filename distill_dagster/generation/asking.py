@@ -15,11 +15,9 @@ from distill_dagster import records
 from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.budget import Budget, FailureWatch
 from distill_dagster.generation.journal import Journal
-from distill_dagster.generation.responses import Responses
+from distill_dagster.generation.responses import Entry, Responses
 from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.teachers.base import Question, Reply, Teacher
-
-Entry = dict[str, Any]  # a row of records.RESPONSE
 
 
 def request_hash(

@@ -19,8 +19,10 @@ from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.asking import Entry, request_hash
 from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.records import sha256
+from distill_dagster.requests import Faculty
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
+from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.base import Question, Teacher
 
 PREVIOUS_TURN_FAILED = "previous_turn_failed"
@@ -79,6 +81,12 @@ class Panel:
                 return teacher
             place -= weight
         return self.own[-1][1]
+
+
+def open_panel(faculty: Faculty, generation: GenerationConfig, device: str) -> Panel:
+    """The teachers that answer the rows."""
+    own = [(weight, open_teacher(ref, generation, device)) for weight, ref in faculty.teachers]
+    return Panel(own, [open_teacher(ref, generation, device) for ref in faculty.panel], generation.samples)
 
 
 @dataclass(slots=True)

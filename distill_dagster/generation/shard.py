@@ -22,7 +22,7 @@ from distill_dagster.config import QualityConfig
 from distill_dagster.generation.asking import Asker, Tally, sampling_params
 from distill_dagster.generation.budget import Budget, FailureWatch
 from distill_dagster.generation.responses import Responses
-from distill_dagster.generation.rounds import Panel, Rounds
+from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, may_heal, teacher_row
 from distill_dagster.progress import track
@@ -48,7 +48,7 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
         BudgetError: the budget is spent. In all cases what was answered is kept.
     """
     rows, started = records.read_table(Path(request.rows)), time.perf_counter()
-    panel = open_panel(request, device)
+    panel = open_panel(request.faculty, request.generation, device)
     judge = open_teacher(request.faculty.judge, JUDGE_GENERATION, device) if request.faculty.judge else None
     responses = Responses(Path(request.responses))
     total = sum(len(prompts_of(row)) for row in rows) * panel.answers
@@ -66,13 +66,6 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
     facts = _facts(table, asker.tally, time.perf_counter() - started, panel, device) | {"judge_errors": unjudged}
     complete = not any(map(may_heal, [*(row["error_code"] for row in table), *unjudged]))
     return Produced(records.rows_hash(table), count(rows, table), facts, complete)
-
-
-def open_panel(request: GenerateRequest, device: str) -> Panel:
-    """The teachers that answer the rows."""
-    faculty, generation = request.faculty, request.generation
-    own = [(weight, open_teacher(ref, generation, device)) for weight, ref in faculty.teachers]
-    return Panel(own, [open_teacher(ref, generation, device) for ref in faculty.panel], generation.samples)
 
 
 def _gate(rows: Sequence[Row], how: Asked, request: GenerateRequest) -> SmokeGate:
