@@ -38,27 +38,3 @@ def validated_synthetic_set(context: dg.AssetExecutionContext, project: ProjectR
     """The union over every shard that has a source file; it refuses to be made while a shard is missing."""
     value = project.value
     return publish(context, value, lambda out, _: steps.make_synthetic_set(value, out), _describe)
-
-
-@dg.asset_check(asset=validated_synthetic_set, blocking=True)
-def enough_accepted(project: ProjectResource) -> dg.AssetCheckResult:
-    """The filters accept at least `quality.min_acceptance` of the teacher's rows."""
-    manifest, wanted = project.value.store.get("validated_synthetic_set"), project.value.config.quality.min_acceptance
-    share = float(manifest.facts["acceptance"])
-    return dg.AssetCheckResult(
-        passed=share >= wanted,
-        description=f"{manifest.counts['examples']:,} teacher rows are accepted ({share:.1%}); {wanted:.1%} are wanted",
-        metadata={"acceptance": share, "rejected": manifest.counts["rejected"]},
-    )
-
-
-@dg.asset_check(asset=validated_synthetic_set, blocking=True)
-def enough_training_rows(project: ProjectResource) -> dg.AssetCheckResult:
-    """At least `quality.min_train_rows` rows are left to train on (E009)."""
-    manifest, wanted = project.value.store.get("validated_synthetic_set"), project.value.config.quality.min_train_rows
-    have = manifest.counts["train"]
-    return dg.AssetCheckResult(
-        passed=have >= wanted,
-        description=f"{have:,} training rows are left; {wanted:,} are wanted",
-        metadata={"train_rows": have},
-    )

@@ -113,16 +113,3 @@ def eval_report(context: dg.AssetExecutionContext, project: ProjectResource) -> 
     """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
     value = project.value
     return publish(context, value, lambda out, _: steps.make_report(value, out), _describe_report)
-
-
-@dg.asset_check(asset=eval_report)
-def verdict_is_pass(project: ProjectResource) -> dg.AssetCheckResult:
-    """The lower end of the retention's 95 % interval reaches `evaluation.retention_target`."""
-    facts = project.value.store.get("eval_report").facts
-    verdict = facts["verdict"]
-    return dg.AssetCheckResult(
-        passed=verdict == "PASS",
-        severity=dg.AssetCheckSeverity.ERROR if verdict == "FAIL" else dg.AssetCheckSeverity.WARN,
-        description=f"{verdict}: {facts['headline']}",
-        metadata={"verdict": verdict},
-    )

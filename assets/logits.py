@@ -4,7 +4,6 @@ This module is part of the code location only where `teacher.logits` is set. The
 an endpoint keeps its distributions to itself.
 """
 
-from collections import Counter
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +15,6 @@ from assets.publishing import Metadata, publish
 from assets.raw_dataset import raw_dataset
 from assets.teacher import teacher_model, teacher_outputs
 from distill_dagster import files, records
-from distill_dagster.logits.sequences import COLUMNS, may_be_learned
 from distill_dagster.requests import CaptureRequest, read_ref
 from distill_dagster.storage import Manifest, Produced
 from resources.compute import Compute
@@ -70,23 +68,3 @@ def teacher_logits(
         return teacher_compute.run(context, "capture_logits", request)
 
     return publish(context, value, make, _describe)
-
-
-@dg.asset_check(asset=teacher_logits, partitions_def=shards, blocking=True)
-def every_answer_is_accounted_for(
-    context: dg.AssetCheckExecutionContext, project: ProjectResource
-) -> dg.AssetCheckResult:
-    """Every answered teacher row has its logits, or a reject that says why not."""
-    store, shard = project.value.store, context.partition_key
-    captured = store.get("teacher_logits", shard)
-    answers = store.get("teacher_outputs", shard).file(files.TEACHER_FILE)
-    asked = Counter(row["row_id"] for row in records.read_table(answers, COLUMNS) if may_be_learned(row))
-    found = Counter(row["row_id"] for row in records.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
-    found.update(row["row_id"] for row in records.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
-    missing, extra = asked - found, found - asked
-    return dg.AssetCheckResult(
-        passed=not missing and not extra,
-        description=f"{captured.counts['captured']:,} of {asked.total():,} answers have logits, "
-        f"{captured.counts['rejected']:,} a reject, {missing.total():,} neither, {extra.total():,} were not asked for",
-        metadata={"missing": missing.total(), "extra": extra.total()},
-    )

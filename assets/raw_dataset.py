@@ -7,7 +7,6 @@ from assets.partitions import raw_shards, shards, test_files
 from assets.previews import preview_rows, schema_of, table_preview
 from assets.publishing import Metadata, publish
 from distill_dagster import files, records, steps
-from distill_dagster.lineage import Project
 from distill_dagster.storage import Manifest
 from resources.project import ProjectResource
 
@@ -44,25 +43,3 @@ def eval_dataset(context: dg.AssetExecutionContext, project: ProjectResource) ->
     """The held-out test rows, judged as the shards are. No model is trained on them."""
     value = project.value
     return publish(context, value, lambda out, _: steps.make_eval_dataset(value, out), _describe)
-
-
-@dg.asset_check(asset=eval_dataset, blocking=True)
-def enough_valid_test_rows(project: ProjectResource) -> dg.AssetCheckResult:
-    """The share of held-out rows that are valid is at least `quality.min_valid_share`."""
-    return _valid_share(project.value, None)
-
-
-@dg.asset_check(asset=raw_dataset, partitions_def=shards, blocking=True)
-def enough_valid_rows(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
-    """The share of rows that are valid is at least `quality.min_valid_share`."""
-    return _valid_share(project.value, context.partition_key)
-
-
-def _valid_share(project: Project, shard: str | None) -> dg.AssetCheckResult:
-    counts = project.store.get("raw_dataset" if shard else "eval_dataset", shard).counts
-    share, wanted = counts["rows"] / counts["lines"], project.config.quality.min_valid_share
-    return dg.AssetCheckResult(
-        passed=share >= wanted,
-        description=f"{counts['rows']:,} of {counts['lines']:,} rows are valid ({share:.1%}); {wanted:.1%} are wanted",
-        metadata={"valid_share": share, "rejected": counts["rejected"]},
-    )

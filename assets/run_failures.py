@@ -97,7 +97,7 @@ def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.
 
 def _examples(project: Project, asset: str, shard: str | None, numbers: list[str]) -> list[Example]:
     try:
-        return example_rows(project.store, asset, shard, numbers)
+        return example_rows(project, asset, shard, numbers)
     except UserError as e:  # the alert goes out without rows, and says why
         return [Example("example rows", "cannot be read", str(e))]
 

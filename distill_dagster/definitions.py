@@ -10,6 +10,7 @@ demo's, `examples/demo.yaml`.
 
 import os
 import warnings
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +21,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
 from assets.alerting import alert_sensor  # noqa: E402
 from assets.automation import automation_sensors, redistill_job, redistill_schedule  # noqa: E402
+from assets.checks import build_checks  # noqa: E402
 from assets.partitions import OBSERVED  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
@@ -54,15 +56,22 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     """
     modules = [*ASSET_MODULES, logits] if config.teacher.logits else ASSET_MODULES
     made = [asset for asset in dg.load_assets_from_modules(modules) if isinstance(asset, dg.AssetsDefinition)]
+    hours = config.automation.report_hours
+    overdue = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None
     versions = {stage.name: settings_version(stage, config) for stage in stages_of(config)}
 
     def of_this_project(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(owners=config.owners, code_version=versions.get(spec.key.to_user_string()))
+        name = spec.key.to_user_string()
+        return spec.replace_attributes(
+            owners=config.owners,
+            code_version=versions.get(name),
+            freshness_policy=overdue if name in ("student_checkpoint", "eval_report") else None,
+        )
 
     assets = dg.map_asset_specs(of_this_project, [*OBSERVED, *made])
     return dg.Definitions(
         assets=assets,
-        asset_checks=dg.load_asset_checks_from_modules(modules),
+        asset_checks=build_checks(config),
         jobs=[redistill_job],
         schedules=[redistill_schedule(config.automation)],
         sensors=[*automation_sensors(config.automation), alert_sensor(config.alerts)],

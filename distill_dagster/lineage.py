@@ -159,7 +159,7 @@ STAGES: dict[str, Stage] = {
             settings.teacher_outputs,
             _reads("raw_dataset", "teacher_model"),
             sharded=True,
-            code_version="3",
+            code_version="4",
         ),
         Stage(
             "teacher_logits",

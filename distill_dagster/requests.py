@@ -125,6 +125,16 @@ class BenchmarkRequest(Section):
     out: str
 
 
+class TrialRequest(Section):
+    """Load a model and let it answer a few prompts: nothing is written."""
+
+    model: ModelRef
+    examples: str  # examples.parquet, of whose prompts some are asked
+    prompts: int = 3
+    max_new_tokens: int
+    batch_tokens: int
+
+
 def write_ref(folder: Path, ref: ModelRef) -> None:
     """Record in an artefact's folder which model it holds; weights inside it are named relative to it."""
     (folder / files.MODEL_FILE).write_text(_relative(ref, folder).model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -12,11 +12,6 @@ from distill_dagster.teachers.identity import SHAPING
 
 Settings = dict[str, Any]
 
-SET_SHAPING = {  # the fields of `quality` that decide which rows are in the set; the others decide checks
-    *("labels", "require_gold_agreement", "personal_data", "near_duplicate_similarity", "contamination"),
-    *("max_label_share", "min_label_rows"),
-}
-
 
 def reading(config: DistillConfig) -> Settings:
     """What decides how a source row is judged."""
@@ -82,7 +77,7 @@ def teacher_logits(config: DistillConfig) -> Settings:
 
 def validated_synthetic_set(config: DistillConfig) -> Settings:
     """Which rows may train, and what is taught of them."""
-    return {"quality": config.quality.model_dump(include=SET_SHAPING), "learn": config.student.learn}
+    return {"quality": config.quality.model_dump(), "learn": config.student.learn}
 
 
 def student_base(config: DistillConfig) -> Settings:

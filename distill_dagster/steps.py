@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from distill_dagster import files, records
-from distill_dagster.config import QualityConfig
+from distill_dagster.config import ChecksConfig
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import STAGES, Project, is_fresh
 from distill_dagster.quality.rows import RAW, TEACHER
@@ -106,17 +106,17 @@ def sweep_removed(project: Project) -> list[str]:
     ]
 
 
-def require_rows(synthetic_set: Manifest, quality: QualityConfig) -> None:
+def require_rows(synthetic_set: Manifest, checks: ChecksConfig) -> None:
     """Refuse to train on too little (E009).
 
     Raises:
-        DataError: fewer training rows passed the filters than `quality.min_train_rows`.
+        DataError: fewer training rows passed the filters than `checks.min_train_rows`.
     """
     have = synthetic_set.counts.get("train", 0)
-    if have < quality.min_train_rows:
+    if have < checks.min_train_rows:
         raise DataError(
-            f"E009: {have} training rows passed the filters, at least {quality.min_train_rows} are wanted: "
-            "look at the rejects of validated_synthetic_set, add data, or lower quality.min_train_rows"
+            f"E009: {have} training rows passed the filters, at least {checks.min_train_rows} are wanted: "
+            "look at the rejects of validated_synthetic_set, add data, or lower checks.min_train_rows"
         )
 
 

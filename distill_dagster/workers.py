@@ -23,7 +23,14 @@ from distill_dagster.config import Section
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.processes import end_with_parent
 from distill_dagster.progress import listen, log_listener
-from distill_dagster.requests import BenchmarkRequest, CaptureRequest, GenerateRequest, PrepareRequest, TrainRequest
+from distill_dagster.requests import (
+    BenchmarkRequest,
+    CaptureRequest,
+    GenerateRequest,
+    PrepareRequest,
+    TrainRequest,
+    TrialRequest,
+)
 from distill_dagster.storage import Produced
 
 
@@ -45,6 +52,7 @@ WORKERS: dict[str, Worker] = {
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateRequest),
     "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureRequest),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainRequest),
+    "try_model": Worker("distill_dagster.training.trial:try_model", TrialRequest),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkRequest),
 }
 

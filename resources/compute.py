@@ -20,6 +20,8 @@ from distill_dagster.storage import Produced
 from distill_dagster.workers import run_worker
 from resources.gpu import GpuPool, ordinal
 
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+
 
 class Compute(dg.ConfigurableResource):
     """Runs workers for one kind of step.
@@ -46,7 +48,7 @@ class Compute(dg.ConfigurableResource):
         """What is leased for each run of a worker."""
         return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
 
-    def run(self, context: dg.AssetExecutionContext, worker: str, request: Section, on_cpu: bool = False) -> Produced:
+    def run(self, context: Context, worker: str, request: Section, on_cpu: bool = False) -> Produced:
         """Lease what the need declares (`on_cpu`: nothing), run the worker there, give back what it produced.
 
         Raises:
@@ -64,18 +66,16 @@ class Compute(dg.ConfigurableResource):
                 produced = self._run_inline(context, worker, request, device)
             return replace(produced, facts={**produced.facts, "leased": devices})
 
-    def _run_inline(self, context: dg.AssetExecutionContext, worker: str, request: Section, device: str) -> Produced:
+    def _run_inline(self, context: Context, worker: str, request: Section, device: str) -> Produced:
         if is_heard():
             return run_worker(worker, request, device)
         with listen(log_listener(context.log.info)):
             return run_worker(worker, request, device)
 
-    def _run_child(
-        self, context: dg.AssetExecutionContext, worker: str, request: Section, devices: list[str]
-    ) -> Produced:
+    def _run_child(self, context: Context, worker: str, request: Section, devices: list[str]) -> Produced:
         client = dg.PipesSubprocessClient()
         invocation = client.run(
-            context=context,
+            context=context.op_execution_context,
             command=[sys.executable, "-m", "distill_dagster.workers"],
             env={"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
             extras={

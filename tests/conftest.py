@@ -42,7 +42,11 @@ def tiny_settings(**changes) -> dict:
             "training": {"learning_rate": 1e-2, "epochs": 6, "batch_size": 16, "evaluations": 2},
         },
         # models of this size write nonsense: the gates are wide, the numbers are not the point
-        "quality": {"min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0, "contamination": "exact"},
+        "quality": {"contamination": "exact"},
+        "checks": {
+            **{"min_teacher_rows": 5, "min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0},
+            **{name: 1 for name in ("max_truncated_share", "max_off_form_share", "max_degenerate_share")},
+        },
         "evaluation": {"latency_requests": 4, "resamples": 200},
         "compute": {"devices": []},
     }

@@ -46,7 +46,7 @@ def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instan
 
     project, outcome = broken(tmp_path, instance, spoil)
     assert list(outcome.failed) == ["raw_dataset[train-part-00]"]
-    assert "30 of 50 rows are valid (60.0%); 90.0% are wanted" in outcome.failed["raw_dataset[train-part-00]"]
+    assert "30 of 50 rows are valid (60.0%); at least 90.0% are wanted" in outcome.failed["raw_dataset[train-part-00]"]
     assert project.store.find("raw_dataset", "train-part-00").counts["rejected"] == 20, (
         "the rejects are there to look at"
     )
@@ -58,7 +58,7 @@ def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instan
 def test_a_tighter_gate_is_applied_to_what_is_there_already(tmp_path, instance):
     last = "validated_synthetic_set"
     assert not run_project(load_config(write_project(tmp_path)), instance, last).failed
-    tighter = load_config(write_project(tmp_path, **{"quality.min_train_rows": 5000}))
+    tighter = load_config(write_project(tmp_path, **{"checks.min_train_rows": 5000}))
     outcome = run_project(tighter, instance, last)
     assert list(outcome.failed) == [last]
     assert outcome.materialized == [], "only the checks were run again"
@@ -82,7 +82,7 @@ def test_a_mended_shard_goes_on(tmp_path, instance):
         ({"teacher.model": {"name": "./no-such-model"}, "teacher.fit": None}, "teacher_model", "no-such-model"),
         ({"teacher.model.architecture": "lama"}, "teacher_model", "lama"),
         ({"teacher.model.settings": {"hidden_sice": 8}}, "teacher_model", "hidden_sice"),
-        ({"quality.min_train_rows": 5000}, "validated_synthetic_set", "5,000 are wanted"),
+        ({"checks.min_train_rows": 5000}, "validated_synthetic_set", "5,000 are wanted"),
         ({"compute.train": {"gpus": 2, "cpu": False}}, "student_checkpoint", "this machine has 0"),
     ],
 )

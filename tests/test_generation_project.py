@@ -112,7 +112,7 @@ def test_a_dagster_run_that_is_killed_goes_on_from_its_journal(tmp_path, server,
 
 
 def test_no_layer_above_the_teacher_asks_again_and_the_next_run_asks_what_failed(tmp_path, server, instance):
-    changes = {"endpoint": {"attempts": 2, "concurrency": 8}, "quality.min_success_share": 0.9}
+    changes = {"endpoint": {"attempts": 2, "concurrency": 8}, "checks.min_success_share": 0.9}
     path = write_api_project(tmp_path, server, shards=1, **changes)
     server.script(rules=[{"match": f"<{n}>", "fault": "status", "status": 500} for n in range(4)])
     outcome = run_until_answers(path, instance)

@@ -1,6 +1,6 @@
 """Three rows that show why a check failed, from the table in which the asset keeps what it refused.
 
-    example_rows(store, "teacher_outputs", "train-part-03", ["success_share", "failed", "truncated"])
+    example_rows(project, "teacher_outputs", "train-part-03", ["success_share", "failed", "truncated"])
         [Example("row train.csv#15", "truncated", "The premise says that the"), …]
 
 Where the check's numbers are called like reasons of the table (here `failed` and `truncated`), only rows refused for
@@ -18,17 +18,17 @@ import pyarrow.parquet as pq
 from distill_dagster import files
 from distill_dagster.alerts.message import Example
 from distill_dagster.errors import DataError
+from distill_dagster.lineage import Project
 from distill_dagster.quality.reasons import SNIPPET
-from distill_dagster.storage import Store
+from distill_dagster.quality.shard_answers import judged_answers
 
 EXAMPLES = 3
 ROWS_LOOKED_AT = 200_000  # of a table; keeps a sensor's tick short
 BATCH = 10_000
-TEACHER_COLUMNS = ["row_id", "raw_text", "answer", "status", "finish_reason", "error_code"]
 REJECT_COLUMNS = ["row_id", "line", "code", "message", "snippet"]
 
 
-def example_rows(store: Store, asset: str, shard: str | None, numbers: Collection[str] = ()) -> list[Example]:
+def example_rows(project: Project, asset: str, shard: str | None, numbers: Collection[str] = ()) -> list[Example]:
     """At most three rows of a published artefact that were refused; none where it keeps no such table.
 
     They are those of the artefact as it is now, which a later run may have replaced.
@@ -37,7 +37,7 @@ def example_rows(store: Store, asset: str, shard: str | None, numbers: Collectio
         DataError: the table is torn.
     """
     by_reason: dict[str, list[Example]] = {}
-    for reason, example in _refused(store, asset, shard):
+    for reason, example in _refused(project, asset, shard):
         some = by_reason.setdefault(reason, [])
         if len(some) < EXAMPLES:
             some.append(example)
@@ -46,14 +46,16 @@ def example_rows(store: Store, asset: str, shard: str | None, numbers: Collectio
     return list(islice((example for example in chain.from_iterable(turns) if example), EXAMPLES))
 
 
-def _refused(store: Store, asset: str, shard: str | None) -> Iterator[tuple[str, Example]]:
+def _refused(project: Project, asset: str, shard: str | None) -> Iterator[tuple[str, Example]]:
     """(reason, row) of every refused row, as far as the table is looked at."""
-    manifest = store.find(asset, shard)
+    manifest = project.store.find(asset, shard)
     if manifest is None:
         return
-    if files.TEACHER_FILE in manifest.files:
-        for row in _rows(manifest.file(files.TEACHER_FILE), TEACHER_COLUMNS):
-            if reason := _unusable(row):
+    if asset == "teacher_outputs":
+        raw, answers = project.store.get("raw_dataset", shard).file(files.RAW_FILE), manifest.file(files.TEACHER_FILE)
+        judged = judged_answers(raw, answers, project.config.quality, project.config.student.learn)
+        for row, reason in islice(judged, ROWS_LOOKED_AT):
+            if reason is not None:
                 why = f"{reason} ({row['error_code']})" if row["error_code"] else reason
                 yield reason, Example(f"row {row['row_id']}", why, row["raw_text"] or "")
     elif files.REJECTS_FILE in manifest.files:
@@ -61,15 +63,6 @@ def _refused(store: Store, asset: str, shard: str | None) -> Iterator[tuple[str,
             where = f"row {row['row_id']}" if row["row_id"] else f"line {row['line']}"
             why = row["message"] if row["message"].startswith(row["code"]) else f"{row['code']}, {row['message']}"
             yield row["code"], Example(where, why, _whole_words(row["snippet"] or ""))
-
-
-def _unusable(row: dict[str, Any]) -> str | None:
-    """What is wrong with a teacher row, in the words of the filters' reasons; None where nothing is."""
-    if row["status"] == "failed":
-        return "failed"
-    if row["finish_reason"] == "length":
-        return "truncated"
-    return "off_form" if row["answer"] is None else None
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:

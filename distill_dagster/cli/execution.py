@@ -83,7 +83,7 @@ class Runner:
         self.definitions = build_definitions(config)
         self.job = self.definitions.resolve_implicit_global_asset_job_def()
         self.outcome = Outcome()
-        self.gates = sha256(canonical_json(config.quality.model_dump()))[:16]
+        self.gates = sha256(canonical_json(config.checks.model_dump()))[:16]
 
     def run(self, until: str | None = None) -> Outcome:
         """Bring every asset up to date, or those up to `until`; stops where a failure leaves no inputs for the next."""

@@ -20,9 +20,9 @@ from distill_dagster.config.project import (
     DistillConfig,
     EvaluationConfig,
     Need,
-    QualityConfig,
     StudentConfig,
 )
+from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Engine, Learn, Prompting, Section, TaskName
 from distill_dagster.config.teacher import (
     BestOfConfig,
@@ -40,6 +40,7 @@ __all__ = [
     "AlertsConfig",
     "AutomationConfig",
     "BestOfConfig",
+    "ChecksConfig",
     "ComputeConfig",
     "DataConfig",
     "DistillConfig",
@@ -57,6 +58,8 @@ __all__ = [
     "Prompting",
     "QualityConfig",
     "Section",
+    "Severity",
+    "SeverityConfig",
     "SmokeConfig",
     "StudentConfig",
     "TaskName",

@@ -1,4 +1,4 @@
-"""The whole of `distill.yaml`, and its sections on student, quality, evaluation, compute, automation and alerts."""
+"""The whole of `distill.yaml`, and its sections on student, evaluation, compute, automation and alerts."""
 
 from typing import Annotated, Literal
 
@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.models import ModelConfig, TrainingConfig
+from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Learn, Section, TaskName
 from distill_dagster.config.teacher import TeacherConfig
 
@@ -19,32 +20,6 @@ class StudentConfig(Section):
         description="answer: the teacher's answer alone; reasoning_and_answer: its chain of thought, then the answer",
     )
     training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
-
-
-class QualityConfig(Section):
-    """What a teacher row must be to train the student, and when the whole set is refused."""
-
-    labels: list[str] | None = Field(
-        None, description="the label set; left out: the task's own, or for classification the gold labels seen"
-    )
-    require_gold_agreement: bool = Field(False, description="drop answers that the row's gold answer scores 0")
-    personal_data: Literal["keep", "flag", "redact", "reject"] = Field(
-        "flag", description="what becomes of rows in which a secret or personal data is found"
-    )
-    near_duplicate_similarity: float | None = Field(
-        0.9, ge=0.7, le=1, description="5-gram Jaccard from which two prompts are one; null: only equal ones are"
-    )
-    contamination: Literal["exact", "near"] = Field(
-        "near", description="exact: rows that ask what a held-out row asks; near: also by 8-grams and character 5-grams"
-    )
-    max_label_share: float | None = Field(None, gt=0, le=1, description="cap on one label's share of the training rows")
-    min_label_rows: int = Field(10, ge=0, description="a label with fewer training rows is named, its rows flagged")
-    min_train_rows: int = Field(65, ge=1, description="fewest rows that may train a student (E009)")
-    min_valid_share: float = Field(0.9, ge=0, le=1, description="share of a raw shard's rows that must be valid")
-    min_success_share: float = Field(
-        0.7, ge=0, le=1, description="share of a shard's prompts that the teacher must answer"
-    )
-    min_acceptance: float = Field(0.5, ge=0, le=1, description="share of teacher rows that must pass the filters")
 
 
 class EvaluationConfig(Section):
@@ -88,6 +63,9 @@ class AutomationConfig(Section):
     enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
     cron: str | None = Field(
         None, description="when everything stale is made again, such as `0 3 * * *`; left out: never by the clock"
+    )
+    report_hours: float | None = Field(
+        None, gt=0, description="age from which Dagster shows student and report as overdue; left out: never"
     )
     timezone: str = Field("UTC", description="of `cron`, such as Europe/Berlin")
 
@@ -135,6 +113,7 @@ class DistillConfig(Section):
     teacher: TeacherConfig
     student: StudentConfig
     quality: QualityConfig = QualityConfig()  # pyright: ignore[reportCallIssue]
+    checks: ChecksConfig = ChecksConfig()  # pyright: ignore[reportCallIssue]
     evaluation: EvaluationConfig = EvaluationConfig()  # pyright: ignore[reportCallIssue]
     compute: ComputeConfig = ComputeConfig()  # pyright: ignore[reportCallIssue]
     automation: AutomationConfig = AutomationConfig()  # pyright: ignore[reportCallIssue]

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from distill_dagster import files, records
@@ -111,6 +112,13 @@ def _facts(table: Sequence[Row], tally: Tally, seconds: float, panel: Panel, dev
         "tokens_per_second": tally.completion_tokens / seconds if seconds else 0.0,
         "table_cost_usd": sum({row["request_hash"]: row["cost_usd"] for row in table}.values()),
         "errors": errors_of(table),
+        "answer_length": _answer_length(table),
         "device": device,
         "dtype": panel.dtype(device),
     }
+
+
+def _answer_length(table: Sequence[Row]) -> dict[str, float]:
+    """How many answers there are, and the median of their characters."""
+    lengths = [len(row["raw_text"] or "") for row in table if row["status"] == "ok"]
+    return {"answers": len(lengths), "median": median(lengths) if lengths else 0.0}

@@ -5,10 +5,13 @@ teacher    {"raw_text": "Label: Neutral.", "finish_reason": "stop", …}
 answer     "neutral"            text       "Label: Neutral."
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
+from distill_dagster.config import Learn, Prompting, QualityConfig
 from distill_dagster.tasks import Reading, Task
 
 
@@ -46,3 +49,41 @@ class Candidate:
         """The texts that the student would see: what is asked, the answer, and a reasoning that is taught."""
         reasoning = self.reading.reasoning if self.reasoning_needed else None
         return [*self.asked, *filter(None, (self.answer, reasoning))]
+
+
+def candidate_of(
+    raw: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    task: Task,
+    labels: Sequence[str] | None,
+    reference: Sequence[str],
+    quality: QualityConfig,
+    learn: Learn,
+) -> Candidate:
+    """The teacher row beside its raw row, its text parsed anew with the prompting that it was asked with."""
+    prompting = task.prompting_for(_asked_with(teacher["params"]))
+    return Candidate(
+        raw=raw,
+        teacher=teacher,
+        task=task,
+        labels=labels,
+        reference=reference,
+        reading=_read(task, teacher, prompting, labels),
+        gold_agreement=quality.require_gold_agreement,
+        reasoning_needed=learn == "reasoning_and_answer" and prompting == "chain_of_thought",
+        refuse_personal_data=quality.personal_data == "reject",
+    )
+
+
+@lru_cache(maxsize=64)
+def _asked_with(params: str) -> Prompting:
+    """The prompting in a teacher row's parameters; rows of the time before there was any were asked plainly."""
+    return json.loads(params).get("prompting", "plain")
+
+
+def _read(task: Task, teacher: Mapping[str, Any], prompting: Prompting, labels: Sequence[str] | None) -> Reading:
+    """The raw text, parsed anew; thoughts that the server gave apart from the text stand in the row's `reasoning`."""
+    reading = task.read(teacher["raw_text"] or "", prompting, labels)
+    if reading.reasoning or not teacher["reasoning"]:
+        return reading
+    return replace(reading, reasoning=teacher["reasoning"])

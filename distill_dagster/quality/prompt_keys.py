@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+import xxhash
+
 from distill_dagster.tasks import get_task
 
 
@@ -59,3 +61,8 @@ def contamination_key(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Equal for rows whose question is the same: task and user turns, without case and punctuation."""
     asked = [bare(m["content"]) for m in row["messages"] if m["role"] == "user"]
     return (row["task"], *(asked[-1:] if get_task(row["task"]).single_turn else asked))
+
+
+def digest(key: tuple[str, ...]) -> bytes:
+    """16 bytes for a key: a million of them as tuples of texts would be some hundred megabytes."""
+    return xxhash.xxh3_128_digest("\0".join(key).encode())

@@ -25,18 +25,16 @@ The raw rows are gone through twice, first to compare their questions (questions
 in the order of row ids, so that no more than a block of either is in memory as anything but an Arrow table.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from distill_dagster import records
-from distill_dagster.config import Learn, Prompting, QualityConfig
-from distill_dagster.quality.candidate import Candidate
+from distill_dagster.config import Learn, QualityConfig
+from distill_dagster.quality.candidate import Candidate, candidate_of
 from distill_dagster.quality.diversity import prompt_diversity
 from distill_dagster.quality.examples import Examples
 from distill_dagster.quality.facts import Tally, facts_of
@@ -46,7 +44,7 @@ from distill_dagster.quality.near_duplicates import Answered
 from distill_dagster.quality.questions import Questions
 from distill_dagster.quality.reasons import ID_CONFLICT, reject_row
 from distill_dagster.quality.rows import RAW, TEACHER, TEACHER_ORDER, Growing, Rows, ordered, pc, table_of, walk
-from distill_dagster.tasks import Reading, Task, get_task
+from distill_dagster.tasks import Task, get_task
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 
 
@@ -96,18 +94,14 @@ class _Selection:
             return None
         if asked.number in self.questions.conflicts:
             return None
-        task, labels = asked.task, self.labels[asked.task.name]
-        prompting = task.prompting_for(_asked_with(teacher["params"]))
-        return Candidate(
-            raw=asked.row,
-            teacher=teacher,
-            task=task,
-            labels=labels,
-            reference=asked.prompts[teacher["turn"]].reference,
-            reading=_read(task, teacher, prompting, labels),
-            gold_agreement=self.quality.require_gold_agreement,
-            reasoning_needed=self.learn == "reasoning_and_answer" and prompting == "chain_of_thought",
-            refuse_personal_data=self.quality.personal_data == "reject",
+        return candidate_of(
+            asked.row,
+            teacher,
+            asked.task,
+            self.labels[asked.task.name],
+            asked.prompts[teacher["turn"]].reference,
+            self.quality,
+            self.learn,
         )
 
     def reason(
@@ -228,20 +222,6 @@ def _contamination(questions: Questions) -> dict[str, Any]:
         "contaminated_questions": dict(sorted(rules.items())),
         "not_seen_by_ngrams": (unseen / items if items else None) if near else None,
     }
-
-
-@lru_cache(maxsize=64)
-def _asked_with(params: str) -> Prompting:
-    """The prompting in a teacher row's parameters; rows of the time before there was any were asked plainly."""
-    return json.loads(params).get("prompting", "plain")
-
-
-def _read(task: Task, teacher: Mapping[str, Any], prompting: Prompting, labels: Sequence[str] | None) -> Reading:
-    """The raw text, parsed anew; thoughts that the server gave apart from the text stand in the row's `reasoning`."""
-    reading = task.read(teacher["raw_text"] or "", prompting, labels)
-    if reading.reasoning or not teacher["reasoning"]:
-        return reading
-    return replace(reading, reasoning=teacher["reasoning"])
 
 
 def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> dict[str, int]:

@@ -1,0 +1,25 @@
+"""The checks of what was made: of each shard, the validated set, the student and the report.
+
+    enough_valid_rows      raw_dataset[train-part-01]       "31 of 91 rows are valid (34.1%); at least 90.0% are wanted"
+    few_refusals           teacher_outputs[train-part-03]   "18 of 150 answers decline (12.0%); at most 5.0% may"
+    no_leakage             validated_synthetic_set          "0 of 1,830 training rows ask what a held-out row asks"
+
+A check looks at what is published and at nothing else, so that it says the same wherever and whenever it is asked.
+Which ones hold up what follows is the config's word (`checks.severity`); assets/checks.py makes Dagster's asset checks
+of them.
+"""
+
+from distill_dagster.checks import answers, models, rows, synthetic_set
+from distill_dagster.checks.base import Check, Finding
+from distill_dagster.config import DistillConfig
+from distill_dagster.lineage import stages_of
+
+__all__ = ["CHECKS", "Check", "Finding", "checks_of"]
+
+CHECKS: tuple[Check, ...] = (*rows.CHECKS, *answers.CHECKS, *synthetic_set.CHECKS, *models.CHECKS)
+
+
+def checks_of(config: DistillConfig) -> list[Check]:
+    """The checks of the stages that a project of this config has, without those that it switched off."""
+    stages = {stage.name for stage in stages_of(config)}
+    return [c for c in CHECKS if c.asset in stages and getattr(config.checks.severity, c.name) != "off"]

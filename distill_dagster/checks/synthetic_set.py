@@ -1,0 +1,125 @@
+"""The checks of the validated set: there is enough of it, nothing held out is in it, labels and gold are as hoped."""
+
+from distill_dagster import files, records
+from distill_dagster.checks.base import Check, Finding, at_least, at_most
+from distill_dagster.lineage import Project
+from distill_dagster.quality.prompt_keys import contamination_key, digest
+from distill_dagster.quality.rows import pc
+from distill_dagster.storage import Manifest
+
+SET = "validated_synthetic_set"
+
+
+def _enough(have: int, wanted: int, what: str) -> Finding:
+    return Finding(have >= wanted, f"{have:,} {what}; {wanted:,} are wanted", {what.split(" are ")[0]: have})
+
+
+def _enough_teacher_rows(project: Project, _: str | None) -> Finding:
+    counts = project.store.get(SET).counts
+    answers = counts["teacher_rows"] - counts.get("failed", 0)
+    return _enough(answers, project.config.checks.min_teacher_rows, "answers are there to be filtered")
+
+
+def _enough_training_rows(project: Project, _: str | None) -> Finding:
+    wanted = project.config.checks.min_train_rows
+    return _enough(project.store.get(SET).counts["train"], wanted, "training rows are left")
+
+
+def _enough_accepted(project: Project, _: str | None) -> Finding:
+    counts, wanted = project.store.get(SET).counts, project.config.checks.min_acceptance
+    share = counts["examples"] / max(1, counts["teacher_rows"])
+    numbers = {"acceptance": share, "rejected": counts["rejected"]}
+    return at_least(counts["examples"], counts["teacher_rows"], wanted, "teacher rows are accepted", numbers)
+
+
+def _no_leakage(project: Project, _: str | None) -> Finding:
+    """Looks at the finished tables, not at what the filter says of itself: prompts compared as E012 does, exactly."""
+    test = records.load_table(project.store.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
+    held_out = {digest(contamination_key(row)) for row in records.rows_of(test)}
+    examples = records.load_table(project.store.get(SET).file(files.EXAMPLES_FILE), ["task", "split", "messages"])
+    train = examples.filter(pc.equal(examples.column("split"), "train"))
+    leaked = sum(digest(contamination_key(row)) in held_out for row in records.rows_of(train))
+    says = f"{leaked:,} of {len(train):,} training rows ask what a held-out row asks; none may"
+    return Finding(leaked == 0, says, {"leaked": leaked})
+
+
+def _little_contamination(project: Project, _: str | None) -> Finding:
+    counts, allowed = project.store.get(SET).counts, project.config.checks.max_contaminated_share
+    found = counts.get("contaminated", 0)
+    numbers = {"contaminated_share": found / max(1, counts["teacher_rows"]), "contaminated": found}
+    return at_most(found, counts["teacher_rows"], allowed, "teacher rows ask what a held-out row asks", numbers)
+
+
+def _balanced_labels(project: Project, _: str | None) -> Finding:
+    counts = _label_counts(project.store.get(SET))
+    if len(counts) < 2:
+        return Finding(True, "the answers have no labels to compare")
+    ranked = sorted(counts, key=lambda label: counts[label])
+    least, most = ranked[0], ranked[-1]
+    ratio, allowed = counts[most] / max(1, counts[least]), project.config.checks.max_label_ratio
+    return Finding(
+        ratio <= allowed,
+        f"{most!r} has {counts[most]:,} training rows and {least!r} has {counts[least]:,}; "
+        f"at most {allowed:g} times as many are wanted",
+        {"label_ratio": ratio},
+    )
+
+
+def _label_counts(manifest: Manifest) -> dict[str, int]:
+    """Training rows by label, also for the labels of the set that nobody answered."""
+    missing = {label: 0 for rare in manifest.facts["rare_labels"].values() for label in rare}
+    return missing | manifest.facts["labels_after"]
+
+
+def _teacher_agrees_with_gold(project: Project, _: str | None) -> Finding:
+    facts, wanted = project.store.get(SET).facts, project.config.checks.min_gold_agreement
+    agreement = facts["gold_agreement"]
+    if agreement is None:
+        return Finding(True, "no training row has a gold answer")
+    return Finding(
+        agreement >= wanted,
+        f"the teacher scores {agreement:.1%} on {facts['rows_with_gold']:,} training rows with gold answers; "
+        f"at least {wanted:.1%} are wanted",
+        {"gold_agreement": agreement, "rows_with_gold": facts["rows_with_gold"]},
+    )
+
+
+CHECKS = (
+    Check(
+        "enough_teacher_rows",
+        SET,
+        "At least `checks.min_teacher_rows` answers came from the teacher (E009).",
+        _enough_teacher_rows,
+    ),
+    Check(
+        "enough_accepted",
+        SET,
+        "The filters accept at least `checks.min_acceptance` of the teacher's rows.",
+        _enough_accepted,
+    ),
+    Check(
+        "enough_training_rows",
+        SET,
+        "At least `checks.min_train_rows` rows are left to train on (E009).",
+        _enough_training_rows,
+    ),
+    Check("no_leakage", SET, "No training row asks what a held-out row asks (E012).", _no_leakage),
+    Check(
+        "little_contamination",
+        SET,
+        "At most `checks.max_contaminated_share` of the teacher's rows were refused for E012.",
+        _little_contamination,
+    ),
+    Check(
+        "balanced_labels",
+        SET,
+        "The most frequent label has at most `checks.max_label_ratio` times the rows of the rarest.",
+        _balanced_labels,
+    ),
+    Check(
+        "teacher_agrees_with_gold",
+        SET,
+        "The teacher's mean score against gold is at least `checks.min_gold_agreement`.",
+        _teacher_agrees_with_gold,
+    ),
+)

@@ -1,0 +1,65 @@
+"""One shard's answers as the row filters see them, before the set of all shards is made.
+
+    row d-17, "I'm sorry, but I can't help with that."      refusal
+    row d-18, "Label: neutral"                              None
+
+The filters of the validated set look at the same rows later. What needs all shards is not known here: duplicates,
+contamination, and for a classification without `quality.labels` whether a label is one of the set.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from distill_dagster import records
+from distill_dagster.config import Learn, QualityConfig
+from distill_dagster.quality.candidate import candidate_of
+from distill_dagster.quality.filters import first_reason
+from distill_dagster.quality.labels import labels_of
+from distill_dagster.quality.redaction import find
+from distill_dagster.quality.rows import RAW, TEACHER
+from distill_dagster.tasks import get_task
+from distill_dagster.tasks.prompts import prompts_of
+
+PERSONAL_DATA = "personal_data"
+
+
+def judged_answers(
+    raw: Path, teacher: Path, quality: QualityConfig, learn: Learn
+) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Each teacher row with the first reason to refuse it; of raw.parquet and teacher.parquet of one shard.
+
+    An answer in which personal data is found has that for a reason where `quality.personal_data` is not `keep`, also
+    where it is only flagged or redacted.
+
+    Raises:
+        DataError: one of the tables is torn.
+    """
+    rows = {row["row_id"]: row for row in records.read_table(raw, RAW.names)}
+    labels = {name: labels_of(name, quality, ()) for name in {row["task"] for row in rows.values()}}
+    for answer in records.rows_of(records.load_table(teacher, TEACHER.names)):
+        row = rows[answer["row_id"]]
+        reference = prompts_of(row)[answer["turn"]].reference
+        task = get_task(row["task"])
+        candidate = candidate_of(row, answer, task, labels[task.name], reference, quality, learn)
+        reason = first_reason(candidate)
+        if reason is None and quality.personal_data != "keep" and any(map(find, candidate.learned)):
+            reason = PERSONAL_DATA
+        yield answer, reason
+
+
+@lru_cache(maxsize=8)
+def _counts(raw: Path, teacher: Path, quality: str, learn: Learn) -> Counter[str | None]:
+    judged = judged_answers(raw, teacher, QualityConfig.model_validate_json(quality), learn)
+    return Counter(reason for _, reason in judged)
+
+
+def reasons_of(raw: Path, teacher: Path, quality: QualityConfig, learn: Learn) -> Counter[str | None]:
+    """How many of the shard's rows have each reason, None for a row without one; `failed` ones are no answers.
+
+    Several checks ask for the same shard one after another: the paths are those of a published version, whose files
+    never change, so the last ones are remembered.
+    """
+    return _counts(raw, teacher, quality.model_dump_json(), learn)
