@@ -147,7 +147,7 @@ class Watched:
                 pytest.fail(f"not settled; open: {self._open()}, runs: {self._active()}")
             is_quiet = self._nothing_failed() and not self._active() and not self._open()
             quiet_since = (quiet_since or time.time()) if is_quiet else None
-            time.sleep(0.5)
+            time.sleep(1)
 
     def _nothing_failed(self) -> bool:
         ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -170,7 +170,9 @@ class Watched:
         ]
 
     def _open(self) -> list[str]:
-        return [f"{step.asset}[{step.shard}]: {step.state}" for step in list_steps(self.project) if step.state != "fresh"]
+        return [
+            f"{step.asset}[{step.shard}]: {step.state}" for step in list_steps(self.project) if step.state != "fresh"
+        ]
 
     def _looked(self, since: float) -> bool:
         return self._idle_ticks("observe_sources", since) >= 1 and self._idle_ticks("redistill", since) >= 2
