@@ -131,7 +131,7 @@ class Watched:
         kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
         return [entry for entry in self.instance.all_logs(run_id, of_type=kinds) if entry.step_key == asset]
 
-    def wait(self, condition, what: str, seconds: float = 120) -> None:
+    def wait(self, condition, what: str, seconds: float = 240) -> None:
         """Wait for something, while nothing fails."""
         wait_for(lambda: self._nothing_failed() and condition(), seconds, what)
 
@@ -140,7 +140,7 @@ class Watched:
 
         One tick sees everything that happened before it; the second one whatever the first one only remembered.
         """
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 400
         quiet_since = None
         while quiet_since is None or not self._looked(quiet_since):
             if time.monotonic() > deadline:
