@@ -28,6 +28,7 @@ from tests.models_tiny import write_model
 
 SMALL_ROWS, BIG_ROWS = 6, 1250
 BIG = "part-07"
+TEST_ROWS = range(4000, 4000 + SMALL_ROWS)
 STUDENT = {"learning_rate": 1e-2, "epochs": 1, "batch_size": 64, "max_length": 128, "evaluations": 1}
 
 
@@ -63,7 +64,7 @@ def write_automated_project(folder: Path, server: FaultServer) -> Path:
         numbers = range(SMALL_ROWS * part, SMALL_ROWS * (part + 1))
         write_part(folder / f"data/train/part-{part:02}.jsonl", [question(n) for n in numbers])
     write_part(folder / f"data/train/{BIG}.jsonl", [question(n) for n in range(1000, 1000 + BIG_ROWS)])
-    write_part(folder / "data/test.jsonl", [scored(n) for n in range(4000, 4000 + SMALL_ROWS)])
+    write_part(folder / "data/test.jsonl", [scored(n) for n in TEST_ROWS])
     endpoint = {"url": server.url, "model": "made", "concurrency": 32, "attempts": 1}
     changes = {
         "data": {"train": "data/train/*.jsonl", "validation": [], "test": "data/test.jsonl"},
