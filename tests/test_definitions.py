@@ -5,7 +5,9 @@ import sys
 
 import dagster as dg
 
+from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
+from tests.conftest import write_project
 
 LINEAGE = {
     "raw_shards": set(),
@@ -29,12 +31,31 @@ def test_the_definitions_are_loadable(tiny_config):
     dg.Definitions.validate_loadable(build_definitions(tiny_config))
 
 
-def test_the_lineage_is_the_one_of_the_design(tiny_config):
-    graph = build_definitions(tiny_config).resolve_asset_graph()
-    assert {
+def lineage_of(config) -> dict[str, set[str]]:
+    """Asset -> the assets that it follows."""
+    graph = build_definitions(config).resolve_asset_graph()
+    return {
         node.key.to_user_string(): {parent.to_user_string() for parent in node.parent_keys}
         for node in graph.asset_nodes
-    } == LINEAGE
+    }
+
+
+def test_the_lineage_is_the_one_of_the_design(tiny_config):
+    assert lineage_of(tiny_config) == LINEAGE
+
+
+def test_models_that_are_not_made_from_the_rows_do_not_follow_them(tmp_path):
+    endpoint = {"url": "http://127.0.0.1:1/v1", "model": "big"}
+    own_tokenizer = {"student.model.tokenizer": "train"}
+    lineage = lineage_of(load_config(write_project(tmp_path, teacher={"endpoint": endpoint}, **own_tokenizer)))
+    assert lineage["teacher_model"] == set()
+    assert lineage["student_base"] == {"shard_list", "raw_dataset"}
+
+
+def test_benchmarks_follow_the_rows_where_the_labels_are_those_of_the_rows(tmp_path):
+    seen = lineage_of(load_config(write_project(tmp_path, task="classification")))
+    named = lineage_of(load_config(write_project(tmp_path, task="classification", **{"quality.labels": ["a", "b"]})))
+    assert seen["teacher_benchmark"] - named["teacher_benchmark"] == {"shard_list", "raw_dataset"}
 
 
 def test_every_asset_is_described_grouped_and_versioned(tiny_config):
@@ -59,7 +80,9 @@ def test_the_location_loads_without_torch(tiny_config):
     code = f"""
 import sys
 from distill_dagster.config_file import load_config
+from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
+from tests.conftest import write_project
 import dagster as dg
 dg.Definitions.validate_loadable(build_definitions(load_config({config!r})))
 print([name for name in {heavy.split()} if name in sys.modules])

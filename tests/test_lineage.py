@@ -55,6 +55,11 @@ def test_an_artefact_without_its_inputs_says_what_to_make_first(tiny_config):
         inputs_of(Project(tiny_config), "teacher_outputs", "train-part-00")
 
 
+def test_a_shard_that_is_gone_is_named(tiny_config):
+    with pytest.raises(DataError, match="'train-part-99' has no source file any more"):
+        inputs_of(Project(tiny_config), "raw_dataset", "train-part-99")
+
+
 def test_a_missing_source_is_named(tmp_path):
     project = Project(load_config(write_project(tmp_path, **{"data.train": "data/nothing/*.jsonl"})))
     with pytest.raises(DataError, match="nothing"):

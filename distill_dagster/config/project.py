@@ -59,7 +59,7 @@ class ComputeConfig(Section):
 class AutomationConfig(Section):
     """What Dagster does by itself."""
 
-    observe_seconds: int = Field(30, ge=5, description="how often source files are looked at")
+    observe_seconds: int = Field(30, ge=5, description="how often source files are looked at, and changes are acted on")
     enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
     cron: str | None = Field(
         None, description="when everything stale is made again, such as `0 3 * * *`; left out: never by the clock"
