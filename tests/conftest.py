@@ -46,6 +46,7 @@ def tiny_settings(**changes) -> dict:
         "checks": {
             **{"min_teacher_rows": 5, "min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0},
             **{name: 1 for name in ("max_truncated_share", "max_off_form_share", "max_degenerate_share")},
+            "severity": {"loads_and_generates": "warn"},
         },
         "evaluation": {"latency_requests": 4, "resamples": 200},
         "compute": {"devices": []},

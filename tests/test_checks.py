@@ -184,7 +184,8 @@ def test_an_error_blocks_and_nothing_else_does(tiny_config):
 
 
 def test_a_student_that_cannot_be_loaded_is_found_before_it_is_measured(made, tmp_path):
-    config = made[0].config.model_copy(update={"store": str(tmp_path / "store")})
+    checks = made[0].config.checks.model_copy(update={"severity": SeverityConfig()})
+    config = made[0].config.model_copy(update={"store": str(tmp_path / "store"), "checks": checks})
     shutil.copytree(made[0].config.store, config.store)
     student = Project(config).store.get("student_checkpoint")
     (weights,) = student.folder.rglob("*.safetensors")
