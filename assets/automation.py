@@ -2,7 +2,8 @@
 
 Dagster's stock conditions forget a change that arrives while the asset is running: the latch that remembers it
 is reset by that older run's end. `rerun_when_inputs_change` is reset only when a run is asked for, so the change
-survives. Its price is that a manual run is not noticed, and asked for once more: every asset here returns in
+survives; and one that arrives between that tick and the next, when the reset is seen, is a reason of its own to ask
+again. Its price is that a manual run is not noticed, and asked for once more: every asset here returns in
 seconds where its inputs are unchanged.
 """
 
@@ -18,19 +19,28 @@ AC = dg.AutomationCondition
 
 
 def rerun_when_inputs_change() -> dg.AutomationCondition:
-    """True when a dependency's data version moved since this asset was last asked for.
+    """True when the asset is missing, or a dependency's data version moved since it was last asked for.
 
     Held back while the asset or a dependency is being made, while a dependency is missing or has yet to follow a
-    change of its own inputs, and while a blocking check of a dependency fails.
+    change of its own inputs or settings, and while a blocking check of a dependency fails or has yet to say.
     """
-    handled = AC.newly_requested() | AC.initial_evaluation()
-    moved = AC.any_deps_match(AC.data_version_changed())
-    wanted = (moved | AC.code_version_changed() | AC.newly_missing()).since(handled)
-    waiting = AC.any_deps_match(moved.since(handled))  # a dependency has its own inputs to catch up with first
-    settled = ~AC.in_progress() & ~AC.any_deps_missing() & ~AC.any_deps_in_progress()
-    failing = AC.any_deps_match(AC.any_checks_match(AC.check_failed(), blocking_only=True))
+    moved = AC.any_deps_match(AC.data_version_changed()) | AC.code_version_changed()
+    wanted = _until_requested(moved | AC.newly_missing())
+    waiting = AC.any_deps_match(_until_requested(moved))  # a dependency has its own inputs to catch up with first
+    # `any_deps_missing` would not do: it lets what is missing go out in one run with all that follows
+    settled = ~AC.in_progress() & ~AC.any_deps_match(AC.missing() | AC.in_progress())
+    checked = ~AC.any_deps_match(AC.any_checks_match(AC.check_failed() | AC.in_progress(), blocking_only=True))
     # `~waiting` comes first: a later operand is not evaluated where an earlier one is false, and misses changes then
-    return (~waiting & wanted & settled & ~failing).with_label("rerun_when_inputs_change")
+    return (~waiting & wanted & settled & checked).with_label("rerun_when_inputs_change")
+
+
+def _until_requested(cause: dg.AutomationCondition) -> dg.AutomationCondition:
+    """True from `cause` on until a run was asked for.
+
+    That a run was asked for is seen at the next tick. A cause that has come up by then is newer than the request, and
+    the run may have read its inputs before it: it stays, where Dagster would let the reset win the tie.
+    """
+    return cause.since(~cause & AC.newly_requested())
 
 
 @dg.op(description="Makes everything that is stale, in the order of the lineage; each artefact in a run of its own.")
@@ -84,11 +94,12 @@ def redistill_schedule(config: AutomationConfig) -> dg.ScheduleDefinition:
 def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:
     """The sensor that observes source files, and the one that evaluates the conditions of all assets."""
     running, stopped = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
+    interval = config.observe_seconds - 1  # the daemon's own loop takes five seconds, and is at times a little early
 
     @dg.sensor(
         name="observe_sources",
         description="Adds a partition for each new source file and reports the shards whose content changed.",
-        minimum_interval_seconds=config.observe_seconds,
+        minimum_interval_seconds=interval,
         default_status=running,
     )
     def observe_sources(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SkipReason:
@@ -102,6 +113,6 @@ def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:
         "redistill",
         target=dg.AssetSelection.all(),
         default_status=running if config.enabled else stopped,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=interval,
     )
     return [observe_sources, automatic]

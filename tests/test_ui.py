@@ -4,27 +4,21 @@ Skipped only where there is no Chromium with its driver. Screenshots go to the f
 names, so that the pictures in the README can be made again.
 """
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import write_project
+from tests.dev_server import DevServer, run_command, wait_for
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on this machine"),
     pytest.mark.timeout(420),
 ]
-COMMAND = [sys.executable, "-c", "from distill_dagster.cli import app; app()"]
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --window-size=2400,1200"
@@ -35,63 +29,12 @@ CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on A
   partitionStats { numPartitions numMaterialized numFailed } } } }"""
 
 
-def wait_for(condition, seconds, what):
-    """The first true value of `condition()`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(1)
-    pytest.fail(f"{what} did not happen within {seconds} s")
-
-
-class Server:
-    """A running `distill-dagster dev`."""
-
-    def __init__(self, folder: Path) -> None:
-        config = str(write_project(folder, **{"automation.observe_seconds": 5}))
-        self.environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "DISTILL_CONFIG")}
-        subprocess.run(
-            [*COMMAND, "run", "--config", config, "--until", "teacher_model"],
-            check=True, capture_output=True, timeout=200, env=self.environment,
-        )  # fmt: skip
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = (folder / "dev.log").open("w")
-        command = [*COMMAND, "dev", "--config", config, "--port", str(port)]
-        self.process = subprocess.Popen(
-            command, stdout=self.log, stderr=self.log, env=self.environment, start_new_session=True
-        )
-        wait_for(self.is_up, 120, "the web server's start")
-
-    def is_up(self) -> bool:
-        try:
-            return urllib.request.urlopen(f"{self.url}/server_info", timeout=5).status == 200
-        except OSError:
-            return False
-
-    def ask(self, query: str) -> dict:
-        """The answer of the GraphQL interface that the UI itself uses."""
-        body = json.dumps({"query": query}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        return json.load(urllib.request.urlopen(request, timeout=30))["data"]
-
-    def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.log.close()
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp("ui"))
-    yield running
-    running.stop()
+    config = write_project(tmp_path_factory.mktemp("ui"), **{"automation.observe_seconds": 5})
+    run_command("run", "--config", str(config), "--until", "teacher_model")
+    with DevServer(config) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,91 @@
+"""A real `distill-dagster dev`: web server, daemon, code server and run launcher, on a project's own instance.
+
+    with DevServer(config_path) as server:     # its output goes to dev.log beside the config
+        server.ask("{ version }")              # the GraphQL interface that the UI itself uses
+
+All its processes, the runs that it launched included, end with the block.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from distill_dagster.cli import app; app()"]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """The first true value of `condition()`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.5)
+    pytest.fail(f"{what} did not happen within {seconds} s")
+
+
+def environment() -> dict[str, str]:
+    """That of this process, without another project's config and instance."""
+    return {key: value for key, value in os.environ.items() if key not in ("DAGSTER_HOME", "DISTILL_CONFIG")}
+
+
+def run_command(*arguments: str) -> None:
+    """`distill-dagster` with these arguments, which must succeed."""
+    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, timeout=200, env=environment())
+
+
+class DevServer:
+    """A running `distill-dagster dev`."""
+
+    def __init__(self, config: Path) -> None:
+        self.config, self.log_path = config, config.parent / "dev.log"
+
+    def __enter__(self) -> "DevServer":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [*COMMAND, "dev", "--config", str(self.config), "--port", str(port)]
+        with self.log_path.open("w") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment(), start_new_session=True
+            )
+        try:
+            wait_for(self._is_up, 120, "the web server's start")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _is_up(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        try:
+            return urllib.request.urlopen(f"{self.url}/server_info", timeout=5).status == 200
+        except OSError:
+            return False
+
+    def log(self) -> str:
+        """What all its processes have written so far."""
+        return self.log_path.read_text()
+
+    def ask(self, query: str) -> dict[str, Any]:
+        """The answer of the GraphQL interface that the UI itself uses."""
+        body = json.dumps({"query": query}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        return json.load(urllib.request.urlopen(request, timeout=30))["data"]
