@@ -56,9 +56,7 @@ class DevServer:
         self.url = f"http://127.0.0.1:{port}"
         command = [*COMMAND, "dev", "--config", str(self.config), "--port", str(port)]
         with self.log_path.open("w") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment(), start_new_session=True
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), start_new_session=True)
         try:
             wait_for(self._is_up, 120, "the web server's start")
         except BaseException:
@@ -66,7 +64,14 @@ class DevServer:
             raise
         return self
 
+    def kill(self) -> None:
+        """End all its processes at once, as a machine that loses power would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def __exit__(self, *_: object) -> None:
+        if self.process.poll() is not None:
+            return
         os.killpg(self.process.pid, signal.SIGINT)
         try:
             self.process.wait(30)

@@ -1,0 +1,134 @@
+"""A bad shard as people see it in the UI: the check that failed, what was not made because of it, and the plots.
+
+The set was made of four good shards; then one of them got new rows, which the teacher answers badly.
+"""
+
+import json
+
+import dagster as dg
+import pytest
+
+from distill_dagster.cli.execution import QUIET, dagster_home
+from distill_dagster.config_file import load_config
+from distill_dagster.definitions import build_definitions
+from tests.browser import keep_picture, needs_browser, open_browser, see
+from tests.conftest import run_project, write_project
+from tests.dev_server import DevServer
+
+pytestmark = [needs_browser, pytest.mark.timeout(300)]
+PARTS, ROWS = 4, 60
+POISONED = "train-part-02"
+FOLLOWS = ["validated_synthetic_set", "student_base", "student_checkpoint"]
+TOPICS = {"card": 4, "transfer": 3, "login": 2, "fees": 1}  # label -> how many of ten rows are about it
+LABELS = [label for label, share in TOPICS.items() for _ in range(share)]
+REFUSAL = "I'm sorry, but I can't help with that."
+
+
+def request(number: int, again: str = "") -> dict:
+    """A source row with its gold answer."""
+    label = LABELS[number % 10]
+    asked = {"role": "user", "content": f"Request <{number}>{again}: something about my {label}"}
+    return {"id": f"row-{number}", "messages": [asked, {"role": "assistant", "content": label}]}
+
+
+def write_part(folder, part, again=""):
+    rows = [request(number, again) for number in range(ROWS * part, ROWS * (part + 1))]
+    (folder / f"data/train/part-{part:02}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def rules() -> list[dict]:
+    """The teacher: right as a rule, now and then wrong, silent, cut off or off the form; of the new rows often."""
+
+    def says(numbers, text, again="", **more):
+        return [{"match": f"<{n}>{again}:", "fault": "say", "text": text, **more} for n in numbers]
+
+    new = range(2 * ROWS, 3 * ROWS)
+    right = [{"match": f"my {label}", "fault": "say", "text": label} for label in TOPICS]
+    return [
+        *says(new[:14], REFUSAL, " again"),
+        *says(new[14:23], "The label that fits this request", " again", finish_reason="length"),
+        *says(range(0, 240, 13), "login"),
+        *says(range(5, 240, 29), REFUSAL),
+        *says(range(7, 240, 31), "ca", finish_reason="length"),
+        *says(range(9, 240, 17), "It depends."),
+        *right,
+    ]
+
+
+@pytest.fixture(scope="module")
+def failed_run(tmp_path_factory, fault_server):
+    """(config's path, id of the run that was stopped by the bad shard)."""
+    folder = tmp_path_factory.mktemp("ui-checks")
+    endpoint = {"url": fault_server.url, "model": "made", "concurrency": 8, "attempts": 1}
+    path = write_project(
+        folder,
+        **{
+            "task": "classification",
+            "teacher": {"endpoint": endpoint, "generation": {"max_new_tokens": 16}, "smoke": {"rows": 0}},
+            "student.model.tokenizer": "train",
+            "checks": {"min_teacher_rows": 5, "min_train_rows": 5},
+            "quality.labels": list(TOPICS),
+            "quality.near_duplicate_similarity": None,
+            "data.validation": [],
+        },
+    )
+    for old in (folder / "data").rglob("*.jsonl"):
+        old.unlink()
+    for part in range(PARTS):
+        write_part(folder, part)
+    (folder / "data/test.jsonl").write_text("".join(json.dumps(request(n)) + "\n" for n in range(900, 904)))
+    fault_server.script(rules=rules())
+    config = load_config(path)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DAGSTER_HOME", raising=False)
+        with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
+            outcome = run_project(config, instance, "validated_synthetic_set")
+            assert not outcome.failed, outcome.failed
+            write_part(folder, 2, " again")
+            assert not run_project(config, instance, "raw_dataset").failed
+            result = (
+                build_definitions(config)
+                .resolve_implicit_global_asset_job_def()
+                .execute_in_process(
+                    instance=instance,
+                    asset_selection=[dg.AssetKey(name) for name in ("teacher_outputs", *FOLLOWS)],
+                    partition_key=POISONED,
+                    raise_on_error=False,
+                    run_config=QUIET,
+                )
+            )
+            assert not result.success
+            yield path, result.run_id
+
+
+@pytest.fixture(scope="module")
+def server(failed_run):
+    with DevServer(failed_run[0]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as driver:
+        yield driver
+
+
+def test_look(server, browser, failed_run):
+    from tests.browser import text_of
+    import time
+
+    for name, page in {
+        "check": "assets/teacher_outputs?view=checks&checkDetail=few_refusals",
+        "checks": "assets/teacher_outputs?view=checks",
+        "run": f"runs/{failed_run[1]}",
+        "set": "assets/validated_synthetic_set",
+        "set-checks": "assets/validated_synthetic_set?view=checks",
+        "plots": "assets/teacher_outputs?view=plots",
+        "lineage": "assets/teacher_outputs?view=lineage",
+        "outputs-partition": f"assets/teacher_outputs?view=partitions&partition={POISONED}",
+    }.items():
+        browser.get(f"{server.url}/{page}")
+        time.sleep(8)
+        print("=====", name)
+        print(text_of(browser)[:3500])
+        keep_picture(browser, name)
