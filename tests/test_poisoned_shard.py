@@ -148,4 +148,4 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_it_is_men
     assert student.inputs["validated_synthetic_set"] == project.store.get("validated_synthetic_set").data_version
     counts = project.store.get("validated_synthetic_set").counts
     assert (counts["teacher_rows"], counts["examples"], counts["rejected"]) == (SHARDS * ROWS, SHARDS * ROWS, 0)
-    assert [post["title"] for post in hook.posts if POISONED in post["message"]] == [title]
+    assert [post["title"] for post in hook.posts if "few_" in post["message"]] == [title]
