@@ -55,17 +55,17 @@ def see(browser, *words, seconds=60):
 
 
 CLICK = """
-const [words, exact] = arguments, says = b => b.textContent.replace(/\\s+/g, ' ').trim();
+const [words, exact, kind] = arguments, says = b => b.textContent.replace(/\\s+/g, ' ').trim();
 const fits = b => (exact ? says(b) === words : says(b).includes(words)) && !b.disabled && b.getClientRects().length;
-const button = [...document.querySelectorAll('button')].filter(fits).pop();
-if (button) button.click();
+const button = [...document.querySelectorAll(kind)].filter(fits).pop();
+if (button) { button.scrollIntoView({block: 'center'}); button.click(); }
 return Boolean(button);
 """
 
 
-def click(browser, words, exact=False, seconds=30):
-    """Click the last visible, enabled button that says so; found and clicked in one step, as in `text_of`."""
-    wait_for(lambda: browser.execute_script(CLICK, words, exact), seconds, f"a button {words!r}")
+def click(browser, words, exact=False, seconds=30, kind="button"):
+    """Click the last visible, enabled element of a kind that says so; found and clicked in one step, as in `text_of`."""
+    wait_for(lambda: browser.execute_script(CLICK, words, exact, kind), seconds, f"a {kind} {words!r}")
 
 
 def keep_picture(browser, name):

@@ -11,16 +11,20 @@ import pytest
 from distill_dagster.cli.execution import QUIET, dagster_home
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
-from tests.browser import keep_picture, needs_browser, open_browser, see
+from tests.browser import click, keep_picture, needs_browser, open_browser, see
 from tests.conftest import run_project, write_project
-from tests.dev_server import DevServer
+from tests.dev_server import DevServer, wait_for
 
 pytestmark = [needs_browser, pytest.mark.timeout(300)]
 PARTS, ROWS = 4, 60
 POISONED = "train-part-02"
-FOLLOWS = ["validated_synthetic_set", "student_base", "student_checkpoint"]
+FOLLOWS = ["validated_synthetic_set", "student_checkpoint"]
 TOPICS = {"card": 4, "transfer": 3, "login": 2, "fees": 1}  # label -> how many of ten rows are about it
 LABELS = [label for label, share in TOPICS.items() for _ in range(share)]
+NUMBERS = 2  # of few_refusals
+SHOW = """const links = [...document.querySelectorAll('a')].filter(a => a.textContent === '[Show Markdown]');
+links[arguments[0]].scrollIntoView({block: 'center'}); links[arguments[0]].click();"""
+WIDTH = "return Math.max(0, ...[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.naturalWidth))"
 REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -82,7 +86,7 @@ def failed_run(tmp_path_factory, fault_server):
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("DAGSTER_HOME", raising=False)
         with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
-            outcome = run_project(config, instance, "validated_synthetic_set")
+            outcome = run_project(config, instance, "student_base")
             assert not outcome.failed, outcome.failed
             write_part(folder, 2, " again")
             assert not run_project(config, instance, "raw_dataset").failed
@@ -113,22 +117,34 @@ def browser():
         yield driver
 
 
-def test_look(server, browser, failed_run):
-    from tests.browser import text_of
-    import time
+def test_the_check_that_failed_names_the_shard_and_the_numbers_and_plots_them(server, browser):
+    browser.get(f"{server.url}/assets/teacher_outputs?view=checks&checkDetail=few_refusals")
+    see(browser, "This is a blocking asset check", "14 of 60 answers decline (23.3%); at most 5.0% may", POISONED)
+    see(browser, "Plots", "refusal_share")
+    assert browser.execute_script("return document.querySelectorAll('canvas').length") == NUMBERS
+    keep_picture(browser, "check-failed")
+    click(browser, "Partitions", exact=True, kind="a, [role=tab]")  # the last one is the check's, before it the asset's
+    see(browser, "Failed (1)", f"Passed ({PARTS - 1})", POISONED)
+    keep_picture(browser, "check-partitions")
 
-    for name, page in {
-        "check": "assets/teacher_outputs?view=checks&checkDetail=few_refusals",
-        "checks": "assets/teacher_outputs?view=checks",
-        "run": f"runs/{failed_run[1]}",
-        "set": "assets/validated_synthetic_set",
-        "set-checks": "assets/validated_synthetic_set?view=checks",
-        "plots": "assets/teacher_outputs?view=plots",
-        "lineage": "assets/teacher_outputs?view=lineage",
-        "outputs-partition": f"assets/teacher_outputs?view=partitions&partition={POISONED}",
-    }.items():
-        browser.get(f"{server.url}/{page}")
-        time.sleep(8)
-        print("=====", name)
-        print(text_of(browser)[:3500])
-        keep_picture(browser, name)
+
+def test_what_follows_the_bad_shard_was_not_made(server, browser, failed_run):
+    browser.get(f"{server.url}/runs/{failed_run[1]}")
+    see(browser, f"partition: {POISONED}", "Errored (1)", "checks_of_teacher_outputs")
+    click(browser, "Not executed", kind="div[role=button], button, h2, div")
+    see(browser, "Dependencies for step validated_synthetic_set failed: ['checks_of_teacher_outputs']. Not executing.")
+    see(browser, "2 blocking asset checks failed with ERROR severity")
+    keep_picture(browser, "not-made")
+    browser.get(f"{server.url}/assets/student_checkpoint")
+    see(browser, "student_checkpoint", "Failed in")
+    keep_picture(browser, "student")
+
+
+def test_the_sets_plots_are_shown(server, browser):
+    browser.get(f"{server.url}/assets/validated_synthetic_set")
+    see(browser, "labels_before_and_after", "refused_by_filter", "[Show Markdown]")
+    for number, name in enumerate(("labels", "gold")):
+        browser.execute_script(SHOW, number)
+        wait_for(lambda: browser.execute_script(WIDTH) > 300, 30, f"the picture of {name}")
+        keep_picture(browser, f"plot-{name}")
+        click(browser, "Close", exact=True)
