@@ -114,5 +114,6 @@ def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:
         target=dg.AssetSelection.all(),
         default_status=running if config.enabled else stopped,
         minimum_interval_seconds=interval,
+        emit_backfills=False,  # their daemon looks twice a minute: two shards would wait for it twice a stage
     )
     return [observe_sources, automatic]

@@ -10,9 +10,10 @@ from pathlib import Path
 import dagster as dg
 
 from assets.automation import rerun_when_inputs_change
+from assets.partitions import shard_list
 from assets.previews import table_preview, usage_of
 from assets.publishing import Metadata, publish
-from assets.raw_dataset import eval_dataset
+from assets.raw_dataset import eval_dataset, raw_dataset
 from assets.student import student_base, student_checkpoint
 from assets.teacher import teacher_model
 from distill_dagster import files, settings, steps
@@ -47,7 +48,7 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
     @dg.asset(
         name=f"{role}_benchmark",
         description=f"{what} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding.",
-        deps=[eval_dataset, model],
+        deps=[shard_list, raw_dataset, eval_dataset, model],  # raw_dataset: where labels are those that its gold has
         group_name="evaluation",
         kinds={"pytorch", "parquet"},
         pool="gpu_student",

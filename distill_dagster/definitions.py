@@ -22,10 +22,10 @@ from assets import dataset, evaluation, logits, raw_dataset, student, teacher  #
 from assets.alerting import alert_sensor  # noqa: E402
 from assets.automation import automation_sensors, redistill_job, redistill_schedule  # noqa: E402
 from assets.checks import build_checks  # noqa: E402
-from assets.partitions import OBSERVED  # noqa: E402
+from assets.partitions import OBSERVED, shard_list  # noqa: E402
 from distill_dagster.config import DistillConfig  # noqa: E402
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
-from distill_dagster.lineage import settings_version, stages_of  # noqa: E402
+from distill_dagster.lineage import STAGES, code_versions, follows  # noqa: E402
 from resources.compute import Compute  # noqa: E402
 from resources.gpu import GpuPool  # noqa: E402
 from resources.project import ProjectResource  # noqa: E402
@@ -58,13 +58,14 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     made = [asset for asset in dg.load_assets_from_modules(modules) if isinstance(asset, dg.AssetsDefinition)]
     hours = config.automation.report_hours
     overdue = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None
-    versions = {stage.name: settings_version(stage, config) for stage in stages_of(config)}
+    versions = code_versions(config)
 
     def of_this_project(spec: dg.AssetSpec) -> dg.AssetSpec:
         name = spec.key.to_user_string()
         return spec.replace_attributes(
             owners=config.owners,
             code_version=versions.get(name),
+            deps=_deps(spec, config),
             freshness_policy=overdue if name in ("student_checkpoint", "eval_report") else None,
         )
 
@@ -78,6 +79,18 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
         resources=build_resources(config),
         executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again
     )
+
+
+def _deps(spec: dg.AssetSpec, config: DistillConfig) -> list[dg.AssetDep]:
+    """Those of the declared ones that count in this project: a teacher behind an endpoint does not follow the rows."""
+    stage = STAGES.get(spec.key.to_user_string())
+    if stage is None:
+        return list(spec.deps)
+    followed = follows(stage, config)
+    idle = STAGES.keys() - followed
+    if not any(STAGES[name].sharded for name in followed):
+        idle |= {shard_list.key.to_user_string()}
+    return [dep for dep in spec.deps if dep.asset_key.to_user_string() not in idle]
 
 
 def find_config() -> Path:

@@ -10,7 +10,7 @@ lineage in the order in which it can be made, `stages_of` the part of it that a 
 stage its Dagster asset.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from distill_dagster import files, settings
 from distill_dagster.config import DistillConfig, ModelConfig
 from distill_dagster.config_file import check_config
+from distill_dagster.errors import DataError
 from distill_dagster.quality import labels
 from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.requests import ROLES
@@ -86,29 +87,31 @@ class Stage:
 
     name: str
     settings: Callable[[DistillConfig], Inputs]  # the part of the config that shapes it
-    reads: Callable[[Project, str | None], Inputs]  # versions of what it is made from
+    reads: Callable[[DistillConfig], Sequence[str]]  # the artefacts that it is made from
+    also: Callable[["Project", str | None], Inputs] = lambda *_: {}  # what else it is made from
+    consults: Callable[[DistillConfig], Sequence[str]] = lambda _: ()  # artefacts of which a part is among `also`
     sharded: bool = False
     code_version: str = "1"
     wanted: Callable[[DistillConfig], bool] = lambda _: True  # whether a project of this config has the stage
 
 
-def _reads(*assets: str) -> Callable[[Project, str | None], Inputs]:
-    """A stage that reads these artefacts: of a sharded one its own shard, or all shards where it has none itself."""
-
-    def reads(project: Project, shard: str | None) -> Inputs:
-        return {asset: _version(project, asset, shard) for asset in assets}
-
-    return reads
+def _reads(*assets: str) -> Callable[[DistillConfig], Sequence[str]]:
+    return lambda _: assets
 
 
 def _version(project: Project, asset: str, shard: str | None) -> str | dict[str, str]:
+    """The version of an artefact; of a sharded one its own shard's, or all shards' where the reader has none itself."""
     if not STAGES[asset].sharded:
         return project.version_of(asset)
     return project.versions_of(asset) if shard is None else project.version_of(asset, shard)
 
 
 def _source(project: Project, shard: str | None) -> Inputs:
-    source = project.sources()[shard or ""]
+    source = project.sources().get(shard or "")
+    if source is None:
+        raise DataError(
+            f"shard {shard!r} has no source file any more: it was removed or renamed; nothing is to be made"
+        )
     return {"source": project.source_versions([source])[source.key], "split": source.split}
 
 
@@ -116,26 +119,26 @@ def _test_files(project: Project, _: str | None) -> Inputs:
     return {"sources": project.source_versions(project.test_sources())}
 
 
-def _teacher_reads(project: Project, _: str | None) -> Inputs:
-    teacher = project.config.teacher
-    reads = _tokenizer_reads(project, teacher.model) if teacher.model else {}
-    if teacher.fit:
-        reads |= {"raw_dataset": project.versions_of("raw_dataset")}
-        reads["eval_dataset"] = project.version_of("eval_dataset")  # kept out of the fit
-    return reads
+def _teacher_reads(config: DistillConfig) -> Sequence[str]:
+    model = config.teacher.model
+    reads = set(_tokenizer_reads(model)) if model else set()
+    return sorted(reads | ({"raw_dataset", "eval_dataset"} if config.teacher.fit else set()))  # kept out of the fit
 
 
-def _tokenizer_reads(project: Project, model: ModelConfig) -> Inputs:
+def _tokenizer_reads(model: ModelConfig) -> Sequence[str]:
     """Where a new model's tokenizer comes from; an existing one brings its own."""
     if model.name:
-        return {}
-    asset = "teacher_model" if model.tokenizer == "teacher" else "raw_dataset"
-    return {asset: _version(project, asset, None)}
+        return ()
+    return ("teacher_model",) if model.tokenizer == "teacher" else ("raw_dataset",)
 
 
-def _benchmark_reads(model_asset: str) -> Callable[[Project, str | None], Inputs]:
-    versions = _reads("eval_dataset", model_asset)
-    return lambda project, shard: {**versions(project, shard), "labels": labels_of(project)}
+def _labels(project: Project, _: str | None) -> Inputs:
+    return {"labels": labels_of(project)}
+
+
+def _labels_are_in(config: DistillConfig) -> Sequence[str]:
+    """Where the labels are seen that the config does not name."""
+    return ("raw_dataset",) if config.task == "classification" and not config.quality.labels else ()
 
 
 def labels_of(project: Project) -> list[str] | None:
@@ -148,11 +151,15 @@ def labels_of(project: Project) -> list[str] | None:
     return labels.labels_of(task, quality, rows)
 
 
+def _benchmark(name: str, shaping: Callable[[DistillConfig], Inputs], model: str) -> Stage:
+    return Stage(name, shaping, _reads("eval_dataset", model), _labels, _labels_are_in, code_version="2")
+
+
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (  # in the order in which they can be made
-        Stage("raw_dataset", settings.reading, _source, sharded=True),
-        Stage("eval_dataset", settings.reading, _test_files),
+        Stage("raw_dataset", settings.reading, _reads(), _source, sharded=True),
+        Stage("eval_dataset", settings.reading, _reads(), _test_files),
         Stage("teacher_model", settings.teacher_model, _teacher_reads, code_version="2"),
         Stage(
             "teacher_outputs",
@@ -174,13 +181,11 @@ STAGES: dict[str, Stage] = {
             _reads("raw_dataset", "teacher_outputs", "eval_dataset"),
             code_version="3",
         ),
-        Stage("student_base", settings.student_base, lambda p, _: _tokenizer_reads(p, p.config.student.model)),
+        Stage("student_base", settings.student_base, lambda config: _tokenizer_reads(config.student.model)),
         Stage("student_checkpoint", settings.student_checkpoint, _reads("validated_synthetic_set", "student_base")),
-        Stage("teacher_benchmark", settings.teacher_benchmark, _benchmark_reads("teacher_model"), code_version="2"),
-        Stage("baseline_benchmark", settings.student_benchmark, _benchmark_reads("student_base"), code_version="2"),
-        Stage(
-            "student_benchmark", settings.student_benchmark, _benchmark_reads("student_checkpoint"), code_version="2"
-        ),
+        _benchmark("teacher_benchmark", settings.teacher_benchmark, "teacher_model"),
+        _benchmark("baseline_benchmark", settings.student_benchmark, "student_base"),
+        _benchmark("student_benchmark", settings.student_benchmark, "student_checkpoint"),
         Stage(
             "eval_report", settings.eval_report, _reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint")
         ),
@@ -202,12 +207,24 @@ def inputs_of(project: Project, name: str, shard: str | None = None) -> Inputs:
     """
     stage = STAGES[name]
     own = {"stage": name, "code_version": stage.code_version}
-    return {**own, **stage.settings(project.config), **stage.reads(project, shard)}
+    versions = {asset: _version(project, asset, shard) for asset in stage.reads(project.config)}
+    return {**own, **stage.settings(project.config), **versions, **stage.also(project, shard)}
 
 
-def settings_version(stage: Stage, config: DistillConfig) -> str:
-    """Changes with the stage's code version and with the part of the config that shapes it: Dagster's code version."""
-    return f"{stage.code_version}.{sha256(canonical_json(stage.settings(config)))[:12]}"
+def follows(stage: Stage, config: DistillConfig) -> set[str]:
+    """Artefacts whose change may make it stale, in a project of this config."""
+    return {*stage.reads(config), *stage.consults(config)}
+
+
+def code_versions(config: DistillConfig) -> dict[str, str]:
+    """Dagster's code version of each stage: changes with its own, with the part of the config that shapes it, and with
+    the code version of what it follows, so that a whole chain knows of a change before its first link is made again.
+    """
+    versions: dict[str, str] = {}
+    for stage in stages_of(config):
+        shaped_by = [stage.settings(config), sorted(versions[asset] for asset in follows(stage, config))]
+        versions[stage.name] = f"{stage.code_version}.{sha256(canonical_json(shaped_by))[:12]}"
+    return versions
 
 
 def fingerprint(inputs: Inputs) -> str:

@@ -131,7 +131,7 @@ class Watched:
         kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
         return [entry for entry in self.instance.all_logs(run_id, of_type=kinds) if entry.step_key == asset]
 
-    def wait(self, condition, what: str, seconds: float = 120) -> None:
+    def wait(self, condition, what: str, seconds: float = 240) -> None:
         """Wait for something, while nothing fails."""
         wait_for(lambda: self._nothing_failed() and condition(), seconds, what)
 
@@ -140,14 +140,14 @@ class Watched:
 
         One tick sees everything that happened before it; the second one whatever the first one only remembered.
         """
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 400
         quiet_since = None
         while quiet_since is None or not self._looked(quiet_since):
             if time.monotonic() > deadline:
                 pytest.fail(f"not settled; open: {self._open()}, runs: {self._active()}")
             is_quiet = self._nothing_failed() and not self._active() and not self._open()
             quiet_since = (quiet_since or time.time()) if is_quiet else None
-            time.sleep(0.5)
+            time.sleep(1)
 
     def _nothing_failed(self) -> bool:
         ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -170,7 +170,9 @@ class Watched:
         ]
 
     def _open(self) -> list[str]:
-        return [f"{step.asset}[{step.shard}]: {step.state}" for step in list_steps(self.project) if step.state != "fresh"]
+        return [
+            f"{step.asset}[{step.shard}]: {step.state}" for step in list_steps(self.project) if step.state != "fresh"
+        ]
 
     def _looked(self, since: float) -> bool:
         return self._idle_ticks("observe_sources", since) >= 1 and self._idle_ticks("redistill", since) >= 2

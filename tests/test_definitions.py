@@ -16,7 +16,7 @@ LINEAGE = {
     "teacher_model": {"shard_list", "raw_dataset", "eval_dataset"},
     "teacher_outputs": {"raw_dataset", "teacher_model"},
     "validated_synthetic_set": {"shard_list", "raw_dataset", "teacher_outputs", "eval_dataset"},
-    "student_base": {"shard_list", "raw_dataset", "teacher_model"},
+    "student_base": {"teacher_model"},
     "student_checkpoint": {"validated_synthetic_set", "student_base"},
     "teacher_benchmark": {"eval_dataset", "teacher_model"},
     "baseline_benchmark": {"eval_dataset", "student_base"},
