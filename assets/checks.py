@@ -17,6 +17,7 @@ from assets.teacher import teacher_outputs
 from distill_dagster import files, settings
 from distill_dagster.checks import Check, Finding, checks_of
 from distill_dagster.config import DistillConfig, Severity, SeverityConfig
+from distill_dagster.errors import UserError
 from distill_dagster.lineage import STAGES
 from distill_dagster.requests import TrialRequest, read_ref
 from resources.compute import Compute
@@ -93,10 +94,11 @@ def _trial(severity: Severity) -> dg.AssetChecksDefinition:
             max_new_tokens=settings.answer_tokens(value.config),
             batch_tokens=value.config.evaluation.batch_tokens,
         )
-        with explained():
-            produced = benchmark_compute.run(context, "try_model", request)
-        asked, answered = produced.counts["asked"], produced.counts["answered"]
-        says = f"{answered} of {asked} prompts of the validation rows have an answer; all should"
-        return _result(TRIAL, Finding(answered == asked, says, {"answered": answered, "asked": asked}), severity)
+        try:
+            counts = benchmark_compute.run(context, "try_model", request).counts
+        except UserError as e:
+            return _result(TRIAL, Finding(False, str(e)), severity)
+        says = f"{counts['answered']} of {counts['asked']} prompts of the validation rows have an answer; all should"
+        return _result(TRIAL, Finding(counts["answered"] == counts["asked"], says, {**counts}), severity)
 
     return trial

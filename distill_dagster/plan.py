@@ -18,20 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster import files, records
+from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError
-from distill_dagster.generation.asking import Entry
+from distill_dagster.estimate import Estimate, ShardPlan, tokens_by_length
 from distill_dagster.generation.responses import Responses
 from distill_dagster.generation.rounds import Rounds, open_panel
-from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, is_fresh, stages_of
-from distill_dagster.requests import Faculty, ModelRef
-from distill_dagster.steps import make_raw_dataset
+from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, is_fresh, labels_of, stages_of
+from distill_dagster.requests import Faculty
+from distill_dagster.settings import answer_tokens
+from distill_dagster.steps import make_eval_dataset, make_raw_dataset
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
-from distill_dagster.teachers.base import Question, Teacher
+from distill_dagster.teachers import open_teacher
+from distill_dagster.teachers.base import Question
 from distill_dagster.teachers.faculty import current_faculty, pin_source
-from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
-
-TOKENS_A_MESSAGE = 4  # role and separators
 
 
 @dataclass(slots=True)
@@ -46,24 +46,12 @@ class Step:
 
 
 @dataclass(slots=True)
-class ShardPlan:
-    """What a shard would ask its teachers."""
-
-    shard: str
-    rows: int = 0
-    new: int = 0
-    reused: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float = 0.0
-
-
-@dataclass(slots=True)
 class Plan:
     """Everything that a run would do. `seconds` is None where no speed was measured yet."""
 
     steps: list[Step]
     shards: list[ShardPlan]
+    benchmark: ShardPlan | None  # measuring a teacher behind an endpoint
     total: ShardPlan
     seconds: float | None
     spent_usd: float
@@ -92,13 +80,17 @@ def make_plan(project: Project) -> Plan:
         for key in sorted(project.sources())
         if ("teacher_outputs", key) in stale
     ]
-    total = ShardPlan("all", *(sum(getattr(s, name) for s in shards) for name in _COUNTED))
+    is_measured = ("teacher_benchmark", None) in stale
+    benchmark = _plan_benchmark(project, faculty, responses, asked, rules) if is_measured else None
+    parts = [*shards, *([benchmark] if benchmark else [])]
+    total = ShardPlan("all", *(sum(getattr(part, name) for part in parts) for name in _COUNTED))
     speed = _requests_per_second(project)
     if total.new and speed is None:
         rules.append("time: not known, no shard has asked this teacher yet")
     return Plan(
         steps=steps,
         shards=shards,
+        benchmark=benchmark,
         total=total,
         seconds=round(total.new / speed, 1) if speed else None if total.new else 0.0,
         spent_usd=responses.spent(),
@@ -168,19 +160,30 @@ def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty | No
     return Faculty(teachers=own, panel=panel, judge=judge)
 
 
-def _rows_of(project: Project, shard: str) -> list[dict[str, Any]]:
-    """The shard's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
-    if is_fresh(project, "raw_dataset", shard):
-        return records.read_table(project.store.get("raw_dataset", shard).file(files.RAW_FILE))
+def _rows_of(project: Project, asset: str, shard: str | None) -> list[dict[str, Any]]:
+    """An artefact's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
+    if is_fresh(project, asset, shard):
+        return records.read_table(project.store.get(asset, shard).file(files.RAW_FILE))
     with tempfile.TemporaryDirectory() as folder:
-        make_raw_dataset(project, shard, Path(folder))
+        if shard is None:
+            make_eval_dataset(project, Path(folder))
+        else:
+            make_raw_dataset(project, shard, Path(folder))
         return records.read_table(Path(folder) / files.RAW_FILE)
+
+
+def _labels(project: Project) -> list[str] | None:
+    """The labels that the benchmark asks with; those of the config where the source rows are yet to be judged."""
+    try:
+        return labels_of(project)
+    except NotPublishedError:
+        return project.config.quality.labels
 
 
 def _plan_shard(
     project: Project, shard: str, faculty: Faculty | None, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan:
-    teacher, rows = project.config.teacher, _rows_of(project, shard)
+    teacher, rows = project.config.teacher, _rows_of(project, "raw_dataset", shard)
     plan = ShardPlan(shard, rows=len(rows))
     if faculty is None:
         calls = [prompt.messages for row in rows for prompt in prompts_of(row)] * teacher.generation.samples
@@ -189,7 +192,8 @@ def _plan_shard(
         plan.completion_tokens = plan.new * teacher.generation.max_new_tokens
         rules.append("completion tokens: the limit, max_new_tokens")
         return plan
-    estimate = _Estimate(plan, faculty, responses, asked, teacher.generation.max_new_tokens, rules)
+    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
+    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
     if faculty.judge is not None:
         rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
     generation = teacher.generation
@@ -203,74 +207,24 @@ def _plan_shard(
     return plan
 
 
-class _Estimate:
-    """Stands where a run has its `Asker`: finds what is there, and counts what is not instead of asking it."""
+def _plan_benchmark(
+    project: Project, faculty: Faculty | None, responses: Responses, asked: set[str], rules: list[str]
+) -> ShardPlan | None:
+    """What measuring the teacher on the held-out rows would ask; None where it runs here and costs no money."""
+    from distill_dagster.evaluation.endpoint import benchmark_questions
 
-    def __init__(
-        self,
-        plan: ShardPlan,
-        faculty: Faculty,
-        responses: Responses,
-        asked: set[str],
-        most_tokens: int,
-        rules: list[str],
-    ) -> None:
-        self._plan, self._responses, self._asked = plan, responses, asked
-        self._most, self._rules = most_tokens, rules
-        refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
-        self._means: dict[tuple[str, str], float | None] = {}
-        self._refs: dict[str, ModelRef] = {ref.name: ref for ref in refs}
-
-    def advance(self, units: int) -> None:
-        """Nothing is done, so nothing advances."""
-
-    def ask(self, teacher: Teacher, questions: Sequence[Question], gate: Any = None) -> dict[str, Entry]:
-        """The replies that are there."""
-        distinct = {question.request_hash: question for question in questions}
-        found = self._responses.find(distinct)
-        new = distinct.keys() - found.keys() - self._asked
-        self._plan.reused += len(distinct) - len(new)
-        for key in sorted(new):
-            self.count(teacher, distinct[key])
-        self._asked |= new
-        return found
-
-    def count(self, teacher: Teacher, question: Question) -> None:
-        """One request that would be sent."""
-        plan, ref = self._plan, self._refs[teacher.name]
-        prompt_tokens = self._prompt_tokens(teacher, question)
-        mean = self._mean_tokens(teacher)
-        completion_tokens = round(mean) if mean is not None else self._most
-        self._rules.append(
-            f"completion tokens of {teacher.name}: "
-            + ("the mean of its replies so far" if mean is not None else "the limit, max_new_tokens")
-        )
-        plan.new += 1
-        plan.prompt_tokens += prompt_tokens
-        plan.completion_tokens += completion_tokens
-        price = ref.endpoint.price if ref.endpoint else None
-        if price:
-            plan.cost_usd += price.cost(prompt_tokens, completion_tokens)
-
-    def _mean_tokens(self, teacher: Teacher) -> float | None:
-        """Looked up once for each teacher: it reads a column of every segment."""
-        who = teacher.name, teacher.revision
-        if who not in self._means:
-            self._means[who] = self._responses.mean_completion_tokens(*who)
-        return self._means[who]
-
-    def _prompt_tokens(self, teacher: Teacher, question: Question) -> int:
-        counted = teacher.count_tokens(question.messages)
-        if counted is not None:
-            self._rules.append(f"prompt tokens of {teacher.name}: counted with its tokenizer")
-            return counted
-        self._rules.append(f"prompt tokens of {teacher.name}: {CHARACTERS_PER_TOKEN} characters a token")
-        return tokens_by_length(question.messages)
-
-
-def tokens_by_length(messages: Sequence[dict[str, str]]) -> int:
-    """About how many tokens the messages are, where there is no tokenizer to ask."""
-    return prompt_characters(messages) // CHARACTERS_PER_TOKEN + TOKENS_A_MESSAGE * len(messages)
+    ref = faculty.teachers[0][1] if faculty else None
+    if ref is None or ref.endpoint is None:
+        return None
+    config, most = project.config, answer_tokens(project.config)
+    teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")  # pyright: ignore[reportCallIssue]
+    how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(project))
+    rows = _rows_of(project, "eval_dataset", None)
+    prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
+    plan = ShardPlan("teacher_benchmark", rows=len(rows))
+    questions = benchmark_questions(prompts, teacher, most)
+    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, questions)
+    return plan
 
 
 def _requests_per_second(project: Project) -> float | None:

@@ -4,42 +4,50 @@ import pytest
 
 from distill_dagster import files, records
 from distill_dagster.alerts.examples import example_rows
+from distill_dagster.config_file import load_config
 from distill_dagster.errors import UserError
-from distill_dagster.storage import Produced, Store
+from distill_dagster.lineage import Project
+from distill_dagster.storage import Produced
+from tests.conftest import write_project
 
 
-def publish(store, asset, shard, name, rows, schema):
+def publish(project, asset, shard, name, rows, schema):
     def make(out, _):
         records.write_table(out / name, rows, schema)
         return Produced("v1", {}, {})
 
-    return store.publish(asset, shard, fingerprint="f", inputs={}, make=make)
+    return project.store.publish(asset, shard, fingerprint="f", inputs={}, make=make)
 
 
 def reject(code, number, snippet="text"):
     return {"shard": "s", "line": number, "row_id": None, "code": code, "message": "why", "snippet": snippet}
 
 
-def answer(row_id, status="ok", finish="stop", parsed="yes", error=None):
+def answer(row_id, status="ok", finish="stop", error=None, text=None):
     return {
         "row_id": row_id,
-        "raw_text": f"text of {row_id}",
-        "answer": parsed,
+        "turn": 0,
+        "params": "{}",
+        "raw_text": f"text of {row_id}" if text is None else text,
         "status": status,
         "finish_reason": finish,
         "error_code": error,
     }
 
 
+def asked(row_id):
+    return {"row_id": row_id, "task": "qa", "messages": [{"role": "user", "content": f"Who is {row_id}?"}]}
+
+
 @pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
+def project(tmp_path):
+    return Project(load_config(write_project(tmp_path)))
 
 
-def test_reasons_take_turns(store):
+def test_reasons_take_turns(project):
     rows = [reject(code, number) for number, code in enumerate(["E004"] * 50 + ["E011", "E001"])]
-    publish(store, "raw_dataset", "part-0", files.REJECTS_FILE, rows, records.REJECT)
-    found = example_rows(store, "raw_dataset", "part-0")
+    publish(project, "raw_dataset", "part-0", files.REJECTS_FILE, rows, records.REJECT)
+    found = example_rows(project, "raw_dataset", "part-0")
     assert [(example.row, example.reason) for example in found] == [
         ("line 0", "E004, why"),
         ("line 50", "E011, why"),
@@ -47,47 +55,48 @@ def test_reasons_take_turns(store):
     ]
 
 
-def test_the_checks_numbers_choose_the_reason(store):
+def test_the_checks_numbers_choose_the_reason(project):
     rows = [reject("refusal", 1), *(reject("contaminated", number) for number in range(2, 9))]
-    publish(store, "validated_synthetic_set", None, files.REJECTS_FILE, rows, records.REJECT)
-    found = example_rows(store, "validated_synthetic_set", None, ["share", "contaminated"])
+    publish(project, "validated_synthetic_set", None, files.REJECTS_FILE, rows, records.REJECT)
+    found = example_rows(project, "validated_synthetic_set", None, ["share", "contaminated"])
     assert [example.row for example in found] == ["line 2", "line 3", "line 4"]
 
 
-def test_unusable_answers_are_shown_and_usable_ones_never(store):
+def test_unusable_answers_are_shown_and_usable_ones_never(project):
     rows = [
         *(answer(f"good-{i}") for i in range(20)),
-        answer("f", "failed", "error", None, "http_500"),
+        answer("f", "failed", "error", "http_500"),
         answer("t", finish="length"),
-        answer("o", parsed=None),
+        answer("n", text="N/A"),
     ]
-    publish(store, "teacher_outputs", "part-0", files.TEACHER_FILE, rows, records.TEACHER)
-    found = example_rows(store, "teacher_outputs", "part-0")
+    publish(project, "raw_dataset", "part-0", files.RAW_FILE, [asked(row["row_id"]) for row in rows], records.RAW)
+    publish(project, "teacher_outputs", "part-0", files.TEACHER_FILE, rows, records.TEACHER)
+    found = example_rows(project, "teacher_outputs", "part-0")
     assert [(example.row, example.reason) for example in found] == [
         ("row f", "failed (http_500)"),
         ("row t", "truncated"),
-        ("row o", "off_form"),
+        ("row n", "placeholder"),
     ]
     assert found[1].text == "text of t"
-    assert [e.row for e in example_rows(store, "teacher_outputs", "part-0", ["truncated"])] == ["row t"]
+    assert [e.row for e in example_rows(project, "teacher_outputs", "part-0", ["truncated"])] == ["row t"]
 
 
-def test_half_of_a_key_at_the_end_of_a_snippet_is_left_out(store):
+def test_half_of_a_key_at_the_end_of_a_snippet_is_left_out(project):
     snippet = ("a " * 100)[:190] + "sk-ant-api"
     assert len(snippet) == 200
-    publish(store, "raw_dataset", "part-0", files.REJECTS_FILE, [reject("E004", 1, snippet)], records.REJECT)
-    (example,) = example_rows(store, "raw_dataset", "part-0")
+    publish(project, "raw_dataset", "part-0", files.REJECTS_FILE, [reject("E004", 1, snippet)], records.REJECT)
+    (example,) = example_rows(project, "raw_dataset", "part-0")
     assert "sk-ant" not in example.text
 
 
-def test_what_keeps_no_such_table_has_no_examples(store):
-    publish(store, "student_checkpoint", None, files.EXAMPLES_FILE, [], records.EXAMPLE)
-    assert example_rows(store, "student_checkpoint", None) == []
-    assert example_rows(store, "never_made", "part-0") == []
+def test_what_keeps_no_such_table_has_no_examples(project):
+    publish(project, "student_checkpoint", None, files.EXAMPLES_FILE, [], records.EXAMPLE)
+    assert example_rows(project, "student_checkpoint", None) == []
+    assert example_rows(project, "never_made", "part-0") == []
 
 
-def test_a_torn_table_is_named(store):
-    manifest = publish(store, "raw_dataset", "part-0", files.REJECTS_FILE, [reject("E004", 1)], records.REJECT)
+def test_a_torn_table_is_named(project):
+    manifest = publish(project, "raw_dataset", "part-0", files.REJECTS_FILE, [reject("E004", 1)], records.REJECT)
     manifest.file(files.REJECTS_FILE).write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"rejects\.parquet"):
-        example_rows(store, "raw_dataset", "part-0")
+        example_rows(project, "raw_dataset", "part-0")

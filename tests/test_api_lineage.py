@@ -64,11 +64,12 @@ def ran(server, config_path):
 
 
 def test_planning_asks_nothing_and_tells_what_the_run_asks(ran):
-    project, _, (planned, before), _, _ = ran
+    project, _, (planned, before), _, counts = ran
     assert before == 0
     assert planned.total.reused == 0
     asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in project.sources())
-    assert planned.total.new == asked > 0
+    assert sum(shard.new for shard in planned.shards) == asked > 0
+    assert planned.total.new == counts["total"]
     assert planned.total.cost_usd > 0
     assert planned.seconds is None
     assert any("4 characters a token" in rule for rule in planned.rules)

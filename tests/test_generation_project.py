@@ -64,6 +64,7 @@ def write_api_project(folder: Path, server, shards: int = 3, **changes) -> Path:
 
 
 ALL = 3 * SHARD_ROWS + 4  # rows that the teacher answers
+HELD_OUT = 4  # rows that measure it
 
 
 def answers(project: Project) -> list[dict]:
@@ -235,7 +236,8 @@ def test_the_plan_of_a_fresh_project_asks_and_makes_nothing(tmp_path, server):
         ("validation", 4, 4, 0),
     ]
     total = plan["total"]
-    assert (total["new"], total["completion_tokens"]) == (ALL, 16 * ALL)
+    assert plan["benchmark"]["new"] == HELD_OUT
+    assert (total["new"], total["completion_tokens"]) == (ALL + HELD_OUT, 16 * (ALL + HELD_OUT))
     assert total["cost_usd"] == pytest.approx(total["prompt_tokens"] + 2 * total["completion_tokens"])
     assert (plan["budget_usd"], plan["spent_usd"], plan["seconds"]) == (500, 0, None)
     assert plan["rules"] == [
@@ -257,10 +259,10 @@ def test_the_plan_says_what_a_run_then_asks(answered, server, instance):
     plan = planned(path)
     assert server.counts()["total"] == 0
     assert fields(plan, "rows", "new", "reused") == [("train-part-00", 9, 3, 6), ("train-part-04", 6, 1, 5)]
-    assert plan["total"]["completion_tokens"] == 4 * 2, "the mean of the replies so far"
+    assert sum(shard["completion_tokens"] for shard in plan["shards"]) == 4 * 2, "the mean of the replies so far"
     assert plan["seconds"] >= 0, "from the speed that was measured"
     assert not run_until_answers(path, instance).failed
-    assert server.counts()["total"] == plan["total"]["new"] == 4
+    assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT == 4
     store = Project(load_config(path)).store
     for shard, _, new, reused in fields(plan, "rows", "new", "reused"):
         facts = store.get("teacher_outputs", shard).facts
@@ -283,12 +285,12 @@ def test_the_plan_of_several_teachers_counts_each_and_names_the_judge(tmp_path, 
         },
     )
     plan = planned(path)
-    assert plan["total"]["new"] == 2 * (SHARD_ROWS + 4)
+    assert plan["total"]["new"] == 2 * (SHARD_ROWS + 4) + HELD_OUT
     assert any("the judge is not counted" in rule for rule in plan["rules"])
     assert server.counts()["total"] == 0
     server.script(choices=["same"])  # nothing to judge
     assert not run_until_answers(path, instance).failed
-    assert server.counts()["total"] == plan["total"]["new"]
+    assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT
 
 
 def test_the_plan_of_a_conversation_counts_every_turn(tmp_path, server, instance):
@@ -299,7 +301,7 @@ def test_the_plan_of_a_conversation_counts_every_turn(tmp_path, server, instance
     row = {"id": "talk", "task": "conversation", "messages": turns}
     with (path.parent / "data/train/part-00.jsonl").open("a") as rows:
         rows.write(json.dumps(row) + "\n")
-    assert make_plan(Project(load_config(path))).total.new == SHARD_ROWS + 4 + 2
+    assert make_plan(Project(load_config(path))).total.new == SHARD_ROWS + 4 + 2 + HELD_OUT
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == SHARD_ROWS + 4 + 2
 

@@ -10,8 +10,9 @@ def plan_tables(plan: Plan) -> list[Table]:
     """What would be made and why, and what each shard would ask."""
     steps = [[_title(step), step.state, ", ".join(step.why)] for step in plan.steps if step.state != "fresh"]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
-    if plan.shards:
-        shards = [_cells(shard) for shard in [*plan.shards, *([plan.total] if len(plan.shards) > 1 else [])]]
+    parts = [*plan.shards, *([plan.benchmark] if plan.benchmark else [])]
+    if parts:
+        shards = [_cells(part) for part in [*parts, *([plan.total] if len(parts) > 1 else [])]]
         columns = ["shard", "rows", "new requests", "answered before", "prompt tokens", "completion tokens", "cost"]
         tables.append(table("What the teacher would be asked", columns, shards))
     return tables

@@ -1,8 +1,8 @@
 """What a row must be to train the student (`quality`), and when a shard, the set or a model is refused (`checks`)."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from distill_dagster.config.section import Section
 
@@ -59,6 +59,11 @@ class SeverityConfig(Section):
     loads_and_generates: Severity = "error"
     verdict_is_pass: Severity = "error"
     column_schema_change: Severity = "warn"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _bare_off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # how YAML reads a bare `off`
 
 
 class ChecksConfig(Section):

@@ -19,10 +19,10 @@ from distill_dagster.generation.budget import Budget, FailureWatch
 from distill_dagster.generation.responses import Responses
 from distill_dagster.models.decoding import Completion
 from distill_dagster.progress import track
-from distill_dagster.requests import BenchmarkRequest, ModelRef
+from distill_dagster.requests import BenchmarkRequest
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.base import Question
+from distill_dagster.teachers.base import Question, Teacher
 
 
 def ask_endpoint(
@@ -37,11 +37,6 @@ def ask_endpoint(
     generation = GenerationConfig(max_new_tokens=request.max_new_tokens)  # pyright: ignore[reportCallIssue]
     one_by_one = request.model.model_copy(update={"endpoint": endpoint.model_copy(update={"concurrency": 1})})
 
-    def questions(asked: Sequence[Prompt], ref: ModelRef) -> list[Question]:
-        teacher = open_teacher(ref, generation, "cpu")
-        forms = [(prompt.messages, prompt.response_format) for prompt in asked]
-        return [Question(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
-
     responses = Responses(Path(request.responses))
     with (
         responses.journal(f"{request.role}_benchmark") as journal,
@@ -49,12 +44,19 @@ def ask_endpoint(
     ):
         watch = FailureWatch(request.stop_failed_share)
         asker = Asker(responses, journal, Budget(request.budget_usd, responses), watch, advance)
-        asked_alone = questions(timed, one_by_one)
-        alone = asker.ask(open_teacher(one_by_one, generation, "cpu"), asked_alone)
-        everything = questions(prompts, request.model)
-        replies = asker.ask(open_teacher(request.model, generation, "cpu"), everything)
+        patient, teacher = open_teacher(one_by_one, generation, "cpu"), open_teacher(request.model, generation, "cpu")
+        alone = asker.ask(patient, benchmark_questions(timed, patient, request.max_new_tokens))
+        everything = benchmark_questions(prompts, teacher, request.max_new_tokens)
+        replies = asker.ask(teacher, everything)
     completions = [_completion(replies[question.request_hash]) for question in everything]
     return completions, _measured(request, endpoint, list(alone.values()))
+
+
+def benchmark_questions(prompts: Sequence[Prompt], teacher: Teacher, max_new_tokens: int) -> list[Question]:
+    """What is asked to measure a model: each prompt once, greedily."""
+    generation = GenerationConfig(max_new_tokens=max_new_tokens)  # pyright: ignore[reportCallIssue]
+    forms = [(prompt.messages, prompt.response_format) for prompt in prompts]
+    return [Question(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
 
 
 def _completion(entry: Entry) -> Completion:

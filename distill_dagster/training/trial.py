@@ -16,7 +16,7 @@ from distill_dagster.storage import Produced
 def try_model(request: TrialRequest, device: str) -> Produced:
     """Ask the model the first prompts of the validation rows, or of all rows where there is no validation.
 
-    The counts are `asked` and `answered`: with at least one token, and without an error.
+    The counts are `asked` and `answered`: with something that is no blank, and without an error.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -27,5 +27,5 @@ def try_model(request: TrialRequest, device: str) -> Produced:
     prompts = [[dict(message) for message in row["messages"]] for row in rows]
     loaded = load(request.model, device)
     completions = complete(loaded, prompts, max_new_tokens=request.max_new_tokens, batch_tokens=request.batch_tokens)
-    answered = sum(completion.completion_tokens > 0 for completion in completions)
+    answered = sum(bool(completion.text.strip()) for completion in completions)
     return Produced(data_version="", counts={"asked": len(prompts), "answered": answered}, facts={})
