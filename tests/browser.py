@@ -64,7 +64,7 @@ return Boolean(button);
 
 
 def click(browser, words, exact=False, seconds=30, kind="button"):
-    """Click the last visible, enabled element of a kind that says so; found and clicked in one step, as in `text_of`."""
+    """Click the last visible, enabled element of a kind that says so; found and clicked in one step as in `text_of`."""
     wait_for(lambda: browser.execute_script(CLICK, words, exact, kind), seconds, f"a {kind} {words!r}")
 
 

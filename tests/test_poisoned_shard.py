@@ -1,22 +1,25 @@
-"""A bad shard in a project that a daemon makes by itself: it is stopped, told once, mended, and only then learned from.
+"""A bad shard in a project that a daemon makes by itself: it is stopped, and told once, until a person decides.
 
 Everything is real: the teacher's server, the daemon with its runs, the webhook, the mail server, and the kill.
 """
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from distill_dagster.cli.execution import dagster_home
 from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
 from distill_dagster.plan import list_steps
 from tests.alert_servers import mailbox, webhook
+from tests.conftest import run_project
 from tests.dev_server import COMMAND, DevServer, environment, wait_for
-from tests.poisoned_project import CUT_OFF, POISONED, REFUSED, ROWS, SHARDS, poison, write_poisoned_project
+from tests.poisoned_project import CUT_OFF, POISONED, REFUSED, REPEATED, ROWS, SHARDS, poison, write_poisoned_project
 
 pytestmark = pytest.mark.timeout(420)
 FOLLOWS = ["validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report"]
@@ -53,16 +56,10 @@ def is_idle(instance: dg.DagsterInstance) -> bool:
     return all(run.status in ENDED for run in instance.get_runs())
 
 
-def ticks(instance: dg.DagsterInstance, sensor: str) -> list:
+def ticks_after(instance: dg.DagsterInstance, sensor: str, moment: float) -> int:
     (state,) = (state for state in instance.all_instigator_state() if state.instigator_name == sensor)
-    return instance.get_ticks(state.instigator_origin_id, state.selector_id)
-
-
-def wait_for_ticks(instance: dg.DagsterInstance, count: int = 2) -> None:
-    """Until the daemon has looked for failures and for work so often, from now on, and begun nothing."""
-    seen = {sensor: len(ticks(instance, sensor)) for sensor in ("alert", "redistill")}
-    for sensor, before in seen.items():
-        wait_for(lambda s=sensor, n=before: len(ticks(instance, s)) >= n + count, 60, f"{count} ticks of {sensor}")
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=moment)
+    return sum(tick.status.value == "SKIPPED" for tick in ticks)  # those that ended, and asked for no run
 
 
 def status(path: Path) -> dict:
@@ -125,7 +122,7 @@ def passed_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
     return {evaluation.check_name: evaluation.description or "" for evaluation in found if evaluation.passed}
 
 
-def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_it_is_mended(path, instance, told, server):
+def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_allows_it(path, instance, told, server):
     hook, box = told
     with DevServer(path) as daemon:
         wait_for(lambda: is_idle(instance) and open_steps(path) == FOLLOWS, 300, "all that is not held up")
@@ -135,23 +132,42 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_it_is_men
     assert failed.tags["dagster/partition"] == POISONED
     assert passed_checks(instance, failed.run_id)["few_degenerate"].startswith("2 of 40 ")
     assert_told(hook.posts[0]["message"], failed.run_id)
-    runs = instance.get_run_ids()
+    runs, killed = instance.get_run_ids(), time.time()
 
     with DevServer(path):
-        wait_for_ticks(instance)
+        for sensor in ("alert", "redistill"):
+            wait_for(lambda name=sensor: ticks_after(instance, name, killed) >= 2, 100, f"two ticks of {sensor}")
     assert (len(hook.posts), len(box.mails), instance.get_run_ids()) == (1, 1, runs)
     title = f"[distillation] ERROR: few_refusals on {PLACE}, and 1 more"
     assert hook.posts[0]["title"] == box.mails[0]["Subject"] == title
     assert hook.posts[0]["message"].splitlines() == box.mails[0].get_content().splitlines()
     assert_stopped(path)
 
-    server.script()
-    project = Project(load_config(path))
-    path.write_text(path.read_text().replace("of May", "of June"))  # the teacher was mended, so it is asked anew
+    settings = yaml.safe_load(path.read_text())
+    settings["checks"]["severity"] = {
+        "few_refusals": "warn",
+        "few_truncated": "warn",
+    }  # the bad rows are refused anyway
+    path.write_text(yaml.safe_dump(settings))
     with DevServer(path):
         wait_for(lambda: trained(instance), 300, "the student")
-    student = project.store.get("student_checkpoint")
-    assert student.inputs["validated_synthetic_set"] == project.store.get("validated_synthetic_set").data_version
-    counts = project.store.get("validated_synthetic_set").counts
-    assert (counts["teacher_rows"], counts["examples"], counts["rejected"]) == (SHARDS * ROWS, SHARDS * ROWS, 0)
+    store = Project(load_config(path)).store
+    examples, student = store.get("validated_synthetic_set"), store.get("student_checkpoint")
+    assert student.inputs["validated_synthetic_set"] == examples.data_version
+    bad = {"refusal": len(REFUSED), "truncated": len(CUT_OFF), "repetition": len(REPEATED)}
+    assert {reason: examples.counts[reason] for reason in bad} == bad
+    assert examples.counts["examples"] == SHARDS * ROWS - sum(bad.values())
     assert [post["title"] for post in hook.posts if "few_" in post["message"]] == [title]
+
+
+def test_a_mended_teacher_is_asked_anew_when_it_has_a_new_revision(path, instance, server):
+    def failed() -> list[str]:
+        return list(run_project(load_config(path), instance, "teacher_outputs").failed)
+
+    assert failed() == [PLACE]
+    server.script()
+    assert failed() == [PLACE], "what it said before is kept"
+    assert server.counts()["total"] == 0
+    path.write_text(path.read_text().replace("of May", "of June"))
+    assert not failed()
+    assert server.counts()["total"] == SHARDS * ROWS

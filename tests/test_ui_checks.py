@@ -53,7 +53,7 @@ def rules() -> list[dict]:
         *says(new[14:23], "The label that fits this request", " again", finish_reason="length"),
         *says(range(0, 240, 13), "login"),
         *says(range(5, 240, 29), REFUSAL),
-        *says(range(7, 240, 31), "ca", finish_reason="length"),
+        *(rule for n in range(3, 240, 13) for rule in says([n], LABELS[n % 10], finish_reason="length")),
         *says(range(9, 240, 17), "It depends."),
         *right,
     ]
