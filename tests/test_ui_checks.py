@@ -24,6 +24,8 @@ LABELS = [label for label, share in TOPICS.items() for _ in range(share)]
 NUMBERS = 2  # of few_refusals
 SHOW = """const links = [...document.querySelectorAll('a')].filter(a => a.textContent === '[Show Markdown]');
 links[arguments[0]].scrollIntoView({block: 'center'}); links[arguments[0]].click();"""
+INTO_VIEW = """[...document.querySelectorAll('div')].filter(d => d.textContent === arguments[0]).pop()
+.scrollIntoView({block: 'start'})"""
 WIDTH = "return Math.max(0, ...[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.naturalWidth))"
 REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -126,6 +128,15 @@ def test_the_check_that_failed_names_the_shard_and_the_numbers_and_plots_them(se
     click(browser, "Partitions", exact=True, kind="a, [role=tab]")  # the last one is the check's, before it the asset's
     see(browser, "Failed (1)", f"Passed ({PARTS - 1})", POISONED)
     keep_picture(browser, "check-partitions")
+
+
+def test_the_shards_numbers_are_plotted_over_the_shards(server, browser):
+    browser.get(f"{server.url}/assets/teacher_outputs?view=overview")
+    see(browser, "tokens_per_second")
+    click(browser, "Plots", exact=True)
+    see(browser, "truncated_share", "When graphing values by partition")
+    browser.execute_script(INTO_VIEW, "truncated_share")
+    keep_picture(browser, "check-plot")
 
 
 def test_what_follows_the_bad_shard_was_not_made(server, browser, failed_run):
