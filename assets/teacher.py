@@ -93,6 +93,7 @@ def _describe_answers(manifest: Manifest) -> Metadata:
         "dagster/row_count": counts["ok"] + counts["failed"],
         "dagster/column_schema": schema_of(records.TEACHER),
         "success_share": counts["ok"] / max(1, counts["ok"] + counts["failed"]),
+        "truncated_share": counts["truncated"] / max(1, counts["ok"]),
         "asked": facts["asked"],
         "reused": facts["reused"],
         "tokens_per_second": float(facts["tokens_per_second"]),

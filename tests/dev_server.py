@@ -64,7 +64,14 @@ class DevServer:
             raise
         return self
 
+    def kill(self) -> None:
+        """End all its processes at once, as a machine that loses power would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def __exit__(self, *_: object) -> None:
+        if self.process.poll() is not None:
+            return
         os.killpg(self.process.pid, signal.SIGINT)
         try:
             self.process.wait(30)

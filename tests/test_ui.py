@@ -1,28 +1,12 @@
-"""The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser.
-
-Skipped only where there is no Chromium with its driver. Screenshots go to the folder that DISTILL_SCREENSHOTS
-names, so that the pictures in the README can be made again.
-"""
-
-import os
-import shutil
-import time
-from pathlib import Path
+"""The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see tests/browser.py)."""
 
 import pytest
 
+from tests.browser import click, keep_picture, needs_browser, open_browser, see
 from tests.conftest import write_project
 from tests.dev_server import DevServer, run_command, wait_for
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on this machine"),
-    pytest.mark.timeout(420),
-]
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=2400,1200"
-)
+pytestmark = [needs_browser, pytest.mark.timeout(420)]
 EXPANDED = ",".join(f"global%40global%3A{group}" for group in ("source", "teacher", "dataset", "student", "evaluation"))
 BACKFILL = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { status numPartitions } } } }"
 CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on AssetNode {
@@ -39,49 +23,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    driver = webdriver.Chrome(service=Service(DRIVER), options=options)
-    yield driver
-    driver.quit()
-
-
-def text_of(browser) -> str:
-    """What the page shows, read in one step: an element held between two calls can go stale as the page re-renders."""
-    return browser.execute_script("return document.body ? document.body.innerText : ''")
-
-
-def see(browser, *words, seconds=60):
-    """Wait until the page shows all the words."""
-    try:
-        wait_for(lambda: all(word in text_of(browser) for word in words), seconds, f"a page that shows {words}")
-    except pytest.fail.Exception as e:
-        pytest.fail(f"{e}; it shows: {text_of(browser)}")
-
-
-CLICK = """
-const [words, exact] = arguments, says = b => b.textContent.replace(/\\s+/g, ' ').trim();
-const fits = b => (exact ? says(b) === words : says(b).includes(words)) && !b.disabled && b.getClientRects().length;
-const button = [...document.querySelectorAll('button')].filter(fits).pop();
-if (button) button.click();
-return Boolean(button);
-"""
-
-
-def click(browser, words, exact=False, seconds=30):
-    """Click the last visible, enabled button that says so; found and clicked in one step, as in `text_of`."""
-    wait_for(lambda: browser.execute_script(CLICK, words, exact), seconds, f"a button {words!r}")
-
-
-def keep_picture(browser, name):
-    if folder := os.environ.get("DISTILL_SCREENSHOTS"):
-        time.sleep(3)  # the layout of the graph is animated
-        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+    with open_browser() as driver:
+        yield driver
 
 
 def test_the_lineage_shows_every_asset(server, browser):

@@ -61,7 +61,7 @@ def _bars(rows: Sequence[tuple[str, float, float]], first: tuple[str, str], seco
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(INK)
-    axes.legend(loc="lower right", fontsize=8, frameon=False, labelcolor=INK)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8, frameon=False, labelcolor=INK)
     return f"![{title}](data:image/png;base64,{base64.b64encode(_png(figure)).decode()})"
 
 
