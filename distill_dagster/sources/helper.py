@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from distill_dagster.collecting import uncollected
 from distill_dagster.sources.judging import Judge, Judged
 from distill_dagster.sources.lines import Line
 
@@ -102,18 +103,6 @@ class Helper:
             yield
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as e:
             raise RuntimeError(f"the process that helps to read ended with code {self._process.wait()}") from e
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Without Python's cycle collector, which finds no cycle among rows and takes a third of the time to look."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _cores() -> int:
