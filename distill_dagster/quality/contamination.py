@@ -63,6 +63,7 @@ class _Task:
     places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item and word at which it begins
     bands: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of short items
     by_band: dict[int, list[int]] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)  # short item -> how many shingles it has
     seen: list[NDArray[np.int64]] = field(default_factory=list)  # (row, n-gram) pairs, (n, 2)
 
 
@@ -122,12 +123,12 @@ class HeldOut:
         task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
 
     def _by_shingles(self, task: _Task, text: str, items: Sequence[int]) -> Match | None:
-        asked: frozenset[str] | None = None
+        asked = shingles_of(text, self.template)
         for item in items:
             name, other = task.items[item]
-            if not lengths_allow(text, other, ALIKE):
+            fewer, more = sorted((len(asked), task.sizes[item]))
+            if fewer < ALIKE * more - 1 or not lengths_allow(text, other, ALIKE):  # no index is above fewer / more
                 continue
-            asked = shingles_of(text, self.template) if asked is None else asked
             alike = jaccard(asked, shingles_of(other, self.template))
             if alike >= ALIKE:
                 sentence = f"{self.what} row {name!r} asks nearly the same (character 5-gram Jaccard {alike:.2f})"
@@ -185,6 +186,7 @@ def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
     short = [i for i, (_, text) in enumerate(items) if len(text) <= SHORT]
     bands = bands_of([items[i][1] for i in short], template)
     task.bands = Sieve(np.setdiff1d(bands.ravel(), [NO_BAND]))
+    task.sizes = {i: len(shingles_of(items[i][1], template)) for i in short}
     for item, own in zip(short, bands.tolist(), strict=True):
         for band in own if own[0] != NO_BAND else ():
             task.by_band.setdefault(band, []).append(item)
