@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from distill_dagster.records import canonical_json, row_id_of, rows_hash, sha256
 from distill_dagster.sources.chat import draft
 from distill_dagster.sources.decoding import _decode_slowly, decode
-from distill_dagster.sources.judging import hashed_bytes
 from distill_dagster.sources.lines import Line
+from distill_dagster.sources.raw_rows import hashed_bytes
 from distill_dagster.sources.rules import findings, is_flawless
 from distill_dagster.tasks import TASKS
 
@@ -114,5 +114,13 @@ def test_a_row_id_is_the_hash_of_canonical_messages(messages):
     )
 )
 def test_raw_rows_are_hashed_as_all_rows_are(rows):
-    assert sha256(b"".join(hashed_bytes(rows))) == rows_hash(rows)
-    assert [orjson.loads(text) for text in hashed_bytes(rows)] == rows
+    hashed = [hashed_bytes(**{name: _written(row, name) for name in sorted(row)}) for row in rows]
+    assert sha256(b"".join(hashed)) == rows_hash(rows)
+    assert [orjson.loads(text) for text in hashed] == rows
+
+
+def _written(row, name):
+    """The field, and of messages the JSON that is made of them once."""
+    if name != "messages":
+        return row[name]
+    return orjson.Fragment(orjson.dumps(row[name], option=orjson.OPT_SORT_KEYS))

@@ -89,7 +89,7 @@ class Reading:
         """E011 on the rows that are otherwise valid."""
         problems = self._seen.problems(judged)
         if not problems:
-            return Batch(lines, judged.table, b"".join(judged.hashed), judged.rejects)
+            return Batch(lines, judged.table, judged.hashed, judged.rejects)
         kept = [n for n in range(judged.table.num_rows) if n not in problems]
         numbers = judged.table["source_line"].to_pylist()
         found = {numbers[n]: problem for n, problem in problems.items()}
@@ -101,7 +101,7 @@ class Reading:
         return Batch(
             lines,
             judged.table.take(pa.array(kept, pa.int64())),
-            b"".join(judged.hashed[n] for n in kept),
+            b"".join(judged.hashed[judged.ends[n - 1] if n else 0 : judged.ends[n]] for n in kept),
             sorted([*judged.rejects, *repeated], key=lambda reject: reject["line"]),
         )
 
