@@ -38,7 +38,7 @@ class RawRows:
         self.contents: list[bytes] = []  # digest of task, messages and reference
         self.hashed: list[bytes] = []  # what records.rows_hash hashes
         self._source, self._data = source, data
-        self._columns: dict[str, list[Any]] = {name: [] for name in _PLAIN}
+        self._columns: list[list[Any]] = [[] for _ in _PLAIN]
         self._roles: list[str] = []  # of all messages of all rows, each row's last one at its end - 1
         self._texts: list[str] = []
         self._message_ends = [0]
@@ -48,39 +48,42 @@ class RawRows:
     def add(self, draft: Draft, task: str, line: int) -> None:
         """A valid draft; a gold answer that ends a single-turn row moves into `reference`."""
         messages, reference, meta = _parts(draft, task)
-        written = orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
-        row_id = sha256(written)[:16] if draft.identity is None else str(draft.identity)  # records.row_id_of
+        written = self._add_messages(messages)
+        row_id = sha256(written)[:16] if draft.identity is None else str(draft.identity)  # as records.row_id_of
         group = None if draft.group is None else str(draft.group)
         split = _split(self._source, self._data, group or row_id)
-        meta_text = canonical_json(meta) if meta else "{}"
+        rest = {
+            "meta": canonical_json(meta) if meta else "{}",
+            "reference": reference,
+            "row_id": row_id,
+            "shard": self._source.key,
+            "source_line": line,
+            "split": split,
+            "task": task,
+        }
         self.given.append(draft.identity is not None)
         self.contents.append(content_digest(task, written, reference))
-        self.hashed.append(
-            hashed_bytes(
-                group=group,
-                messages=orjson.Fragment(written),
-                meta=meta_text,
-                reference=reference,
-                row_id=row_id,
-                shard=self._source.key,
-                source_line=line,
-                split=split,
-                task=task,
-            )
-        )
-        for values, value in zip(self._columns.values(), (row_id, split, task, group, line, meta_text), strict=True):
+        self.hashed.append(hashed_bytes(group, written, rest))
+        for values, value in zip(self._columns, (row_id, split, task, group, line, rest["meta"]), strict=True):
             values.append(value)
-        for message in messages:
-            self._roles.append(message["role"])
-            self._texts.append(message["content"])
-        self._message_ends.append(len(self._roles))
         self._references += reference
         self._reference_ends.append(len(self._references))
+
+    def _add_messages(self, messages: list[dict[str, str]]) -> bytes:
+        """Enter a row's messages; returns them as `records.canonical_json` writes them."""
+        pieces = []
+        for message in messages:
+            role, text = message["role"], message["content"]
+            self._roles.append(role)
+            self._texts.append(text)
+            pieces.append(b'{"content":%b,"role":"%b"}' % (orjson.dumps(text), role.encode()))
+        self._message_ends.append(len(self._roles))
+        return b"[%b]" % b",".join(pieces)
 
     @property
     def row_ids(self) -> list[str]:
         """The ids, in the order of the rows."""
-        return self._columns["row_id"]
+        return self._columns[_PLAIN.index("row_id")]
 
     def table(self) -> pa.Table:
         """The rows, under records.RAW."""
@@ -92,17 +95,24 @@ class RawRows:
             "shard": pa.repeat(pa.scalar(self._source.key, pa.string()), len(self.given)),
             "messages": _lists(self._message_ends, messages),
             "reference": _lists(self._reference_ends, pa.array(self._references, pa.string())),
-            **{name: pa.array(values, records.RAW.field(name).type) for name, values in self._columns.items()},
+            **{
+                name: pa.array(own, records.RAW.field(name).type)
+                for name, own in zip(_PLAIN, self._columns, strict=True)
+            },
         }
         return pa.Table.from_arrays([columns[name] for name in records.RAW.names], schema=records.RAW)
 
 
-def hashed_bytes(**row: Any) -> bytes:
-    """What `records.rows_hash` hashes of a row whose fields come in the order of their names.
+def hashed_bytes(group: str | None, messages: bytes, rest: dict[str, Any]) -> bytes:
+    """What `records.rows_hash` hashes of a row: its group, its messages as JSON, and the other fields in their order.
 
     Of text and small integers, orjson writes what json writes.
     """
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    return b'{"group":%b,"messages":%b,%b' % (
+        b"null" if group is None else orjson.dumps(group),
+        messages,
+        orjson.dumps(rest, option=orjson.OPT_APPEND_NEWLINE)[1:],
+    )
 
 
 def _lists(ends: list[int], values: pa.Array) -> pa.Array:
