@@ -178,7 +178,8 @@ def build_set(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, lear
         ConfigError: `quality.max_label_share` cannot be met with the labels that were answered.
     """
     with uncollected():
-        return _build_set(table_of(raw, RAW), table_of(teacher, TEACHER), test, quality, learn)
+        raw, teacher = table_of(raw, RAW), table_of(teacher, TEACHER)  # what they are made of may go from memory
+        return _build_set(raw, teacher, test, quality, learn)
 
 
 def _build_set(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityConfig, learn: Learn) -> SyntheticSet:
