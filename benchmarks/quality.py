@@ -15,7 +15,6 @@ that the filters know; 1 row in 100 is held out.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks._peak import peak_bytes
 from distill_dagster import records
 from distill_dagster.config import QualityConfig
 
@@ -95,8 +95,7 @@ def build(folder: Path) -> dict[str, float]:
     )
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     print(json.dumps(built.counts), file=sys.stderr)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_bytes() / 2**20}
 
 
 class _Parts:

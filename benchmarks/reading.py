@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks._peak import peak_bytes
+
 SMALL, LARGE = 100_000, 1_000_000
 SYSTEM = "You are a helpful assistant. Your output should only be one of 'entailment', 'contradiction', or 'neutral'."
 ASKED = (
@@ -56,16 +58,23 @@ def read(path: Path, out: Path) -> dict[str, float]:
     with RawTables(out) as tables:
         tables.write(Reading(source, DataConfig(train=[source.url], test=[source.url]), "nli"))
     seconds = time.perf_counter() - started
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"seconds": seconds, "lines": tables.produced().counts["lines"], "peak_mb": sum(peaks) * 1024 / 1e6}
+    helper = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    cpu_seconds = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "lines": tables.produced().counts["lines"],
+        "peak_mb": (peak_bytes() + helper) / 1e6,
+    }
 
 
 def measure() -> dict[str, float]:
-    """Rows a second on the large file, and the peaks of the small and the large one."""
+    """Of the large file rows a second and CPU time a row, in both processes; the peaks of both files."""
     with tempfile.TemporaryDirectory() as folder:
         small, large = (_in_child(Path(folder), rows) for rows in (SMALL, LARGE))
     return {
         "read_rows_per_s": large["lines"] / large["seconds"],
+        "read_cpu_us_per_row": large["cpu_seconds"] / large["lines"] * 1e6,
         "read_peak_mb_100k": small["peak_mb"],
         "read_peak_mb_1m": large["peak_mb"],
     }

@@ -42,7 +42,7 @@ def eager(monkeypatch):
     monkeypatch.setattr(helper, "LONG_FILE", 0)
     monkeypatch.setattr(helper, "_cores", lambda: 2)
     sent, made = [], []
-    is_up, send = helper.Helper.is_up, helper.Helper.send
+    is_up, send = helper.Helper._is_up, helper.Helper._send
 
     def wait(self):
         made.append(self)
@@ -50,15 +50,19 @@ def eager(monkeypatch):
             pass
         return True
 
-    monkeypatch.setattr(helper.Helper, "is_up", wait)
-    monkeypatch.setattr(helper.Helper, "send", lambda self, batches: (sent.extend(batches), send(self, batches))[1])
+    def count(self, value):
+        sent.extend(value if isinstance(value, list) else [])
+        send(self, value)
+
+    monkeypatch.setattr(helper.Helper, "_is_up", wait)
+    monkeypatch.setattr(helper.Helper, "_send", count)
     return sent, made
 
 
 def test_two_processes_make_what_one_makes(source, tmp_path, eager):
     sent, _ = eager
     two = produce(source, tmp_path)
-    assert len(sent) == 40, "two of three batches, of 60"
+    assert helper.SHARE <= len(sent) < 60, "some of the batches, as many as it was free for"
     assert children() == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(helper, "LONG_FILE", 10**9)

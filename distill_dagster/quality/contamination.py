@@ -16,7 +16,7 @@ words left cannot be seen by that rule; `unseen` counts them.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from distill_dagster.quality.shingles import (
     NO_BAND,
     NO_TEMPLATE,
     Hashes,
+    Sieve,
     bands_of,
     jaccard,
     lengths_allow,
@@ -41,6 +42,7 @@ SHORT = 200  # characters
 ALIKE = 0.9
 
 Gram = tuple[str, ...]
+NOTHING: Hashes = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,11 @@ class _Task:
 
     items: list[tuple[str, str]]  # name, text; sorted, so that the first match is always the same one
     vocabulary: dict[str, int] = field(default_factory=dict)
-    codes: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of all n-grams, sorted
+    codes: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of all n-grams
     places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item and word at which it begins
-    bands: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))  # of short items, sorted
+    bands: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of short items
     by_band: dict[int, list[int]] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)  # short item -> how many shingles it has
     seen: list[NDArray[np.int64]] = field(default_factory=list)  # (row, n-gram) pairs, (n, 2)
 
 
@@ -112,7 +115,7 @@ class HeldOut:
         return self._found
 
     def _look(self, task: _Task, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
-        for i in np.flatnonzero(np.isin(bands, task.bands).any(axis=1)).tolist() if len(task.bands) else ():
+        for i in map(int, np.unique(task.bands.find(bands.ravel())[0] // bands.shape[1])):
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
             if match := self._by_shingles(task, texts[i], sorted(others)):
                 self._found[numbers[i]] = match
@@ -123,7 +126,8 @@ class HeldOut:
         asked = shingles_of(text, self.template)
         for item in items:
             name, other = task.items[item]
-            if not lengths_allow(text, other, ALIKE):
+            fewer, more = sorted((len(asked), task.sizes[item]))
+            if fewer < ALIKE * more - 1 or not lengths_allow(text, other, ALIKE):  # no index is above fewer / more
                 continue
             alike = jaccard(asked, shingles_of(other, self.template))
             if alike >= ALIKE:
@@ -175,43 +179,42 @@ def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
         for word in gram:
             task.vocabulary.setdefault(word, len(task.vocabulary) + 1)
     ids = np.array([[task.vocabulary[word] for word in gram] for gram in grams], np.uint64).reshape(-1, WORDS)
-    codes = _codes(ids)
+    codes = _codes(ids.T)
     order = np.argsort(codes)
     found = list(grams.values())
-    task.codes, task.places = codes[order], [found[i] for i in order]
+    task.codes, task.places = Sieve(codes[order]), [found[i] for i in order]
     short = [i for i, (_, text) in enumerate(items) if len(text) <= SHORT]
     bands = bands_of([items[i][1] for i in short], template)
-    task.bands = np.setdiff1d(bands.ravel(), [NO_BAND])
+    task.bands = Sieve(np.setdiff1d(bands.ravel(), [NO_BAND]))
+    task.sizes = {i: len(shingles_of(items[i][1], template)) for i in short}
     for item, own in zip(short, bands.tolist(), strict=True):
         for band in own if own[0] != NO_BAND else ():
             task.by_band.setdefault(band, []).append(item)
     return task
 
 
-def _codes(ids: NDArray[np.uint64]) -> Hashes:
-    """A number for each row of word ids (n, WORDS)."""
-    codes = np.zeros(len(ids), np.uint64)
-    for column in range(ids.shape[1]):
-        codes = (codes ^ ids[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+def _codes(columns: Iterable[NDArray[np.uint64]]) -> Hashes:
+    """A number for each n-gram of word ids; `columns` are the first words of all n-grams, the second words, …"""
+    codes = np.uint64(0)
+    for column in columns:
+        codes = (codes ^ column) * np.uint64(0x9E3779B97F4A7C15)
         codes ^= codes >> np.uint64(31)
-    return codes
+    return codes  # pyright: ignore[reportReturnType]  # an array, since there are columns
 
 
 def _shared_grams(task: _Task, texts: Sequence[str]) -> NDArray[np.int64]:
     """(text, n-gram) for every n-gram of an item that stands in a text, once each, (n, 2)."""
-    known = task.vocabulary.get
-    ids = [[known(word, 0) for word in text.split()] for text in texts] if len(task.codes) else []
-    lengths = np.array([len(own) for own in ids], np.int64)
-    flat = np.fromiter((i for own in ids for i in own), np.uint64, int(lengths.sum()))
-    if len(flat) < WORDS:
+    words = " ".join(texts).split() if task.places else []
+    if len(words) < WORDS:
         return np.empty((0, 2), np.int64)
-    row = np.repeat(np.arange(len(ids)), lengths)
-    windows = np.lib.stride_tricks.sliding_window_view(flat, WORDS)
-    at = np.flatnonzero((row[: len(windows)] == row[WORDS - 1 :]) & (windows != 0).all(axis=1))
-    codes = _codes(windows[at])
-    gram = np.minimum(np.searchsorted(task.codes, codes), len(task.codes) - 1)
-    hits = task.codes[gram] == codes
-    return np.unique(np.stack([row[at[hits]], gram[hits]], axis=1), axis=0)
+    ids = np.fromiter(map(task.vocabulary.get, words, repeat(0)), np.uint64, len(words))
+    row = np.repeat(np.arange(len(texts)), [text.count(" ") + 1 if text else 0 for text in texts])
+    unknown = np.concatenate([[0], np.cumsum(ids == 0)])
+    last = len(words) - WORDS + 1
+    at = np.flatnonzero((row[:last] == row[WORDS - 1 :]) & (unknown[:last] == unknown[WORDS:]))
+    hits, grams = task.codes.find(_codes(ids[at + place] for place in range(WORDS)))
+    pairs = np.unique(row[at[hits]] * len(task.places) + grams)
+    return np.stack(np.divmod(pairs, len(task.places)), axis=1)
 
 
 def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:

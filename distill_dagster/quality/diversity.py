@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from math import log, sqrt
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from distill_dagster.quality.prompt_keys import bare
 from distill_dagster.quality.rows import pc
@@ -72,11 +74,19 @@ def _openings(prompts: Sequence[Sequence[str]]) -> dict[str, float]:
 def _sample(examples: pa.Table) -> list[str]:
     """What the user says in the first turn of the training rows whose ids hash lowest."""
     chosen = pc.and_(pc.equal(examples.column("split"), "train"), pc.equal(examples.column("turn"), 0))
+    rows = pc.indices_nonzero(chosen).to_numpy()
+    row_ids = examples.column("row_id").filter(chosen)
+    begins = np.concatenate([np.empty(0, np.uint64), *map(_beginnings, row_ids.chunks)])
+    lowest = np.unique(begins)[:SAMPLE]
+    near = np.flatnonzero(begins <= lowest[-1]) if len(lowest) else np.empty(0, np.int64)
     places: dict[str, int] = {}
-    for place, row_id in zip(
-        pc.indices_nonzero(chosen).to_pylist(), examples.column("row_id").filter(chosen).to_pylist(), strict=True
-    ):
+    for place, row_id in zip(rows[near].tolist(), row_ids.take(pa.array(near)).to_pylist(), strict=True):
         places.setdefault(row_id, place)
     own = [places[row_id] for row_id in heapq.nsmallest(SAMPLE, places, key=sha256)]
     messages = examples.column("messages").take(pa.array(own, pa.int64())).to_pylist()
     return ["\n".join(m["content"] for m in row if m["role"] == "user") for row in messages]
+
+
+def _beginnings(row_ids: pa.Array) -> NDArray[np.uint64]:
+    """The first 64 bits of each id's hash."""
+    return np.fromiter((int(sha256(row_id)[:16], 16) for row_id in row_ids.to_pylist()), np.uint64, len(row_ids))

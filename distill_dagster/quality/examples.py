@@ -9,7 +9,6 @@ A flag refuses nothing: an unusually long answer to a long question is a good ro
 """
 
 from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from distill_dagster.quality.balance import over_cap, rare_labels
 from distill_dagster.quality.candidate import Candidate
 from distill_dagster.quality.reasons import reject_row
 from distill_dagster.quality.redaction import find, redact
-from distill_dagster.quality.rows import Growing, pc
+from distill_dagster.quality.rows import Growing, pc, value_counts
 from distill_dagster.tasks.prompts import Prompt, with_replies
 
 FLAGS = ("length", "personal_data", "rare_label")
@@ -105,7 +104,7 @@ class Examples:
 
     def _rare_of(self, table: pa.Table, task: str, known: Sequence[str]) -> dict[str, int]:
         own = table.filter(pc.and_(pc.equal(table.column("task"), task), pc.equal(table.column("split"), "train")))
-        counts = Counter(label for label in own.column("label").to_pylist() if label is not None)
+        counts = value_counts(own.column("label"))
         rare = rare_labels(counts, known, self.quality.min_label_rows) if counts else {}
         if rare:
             self._rare[task] = rare

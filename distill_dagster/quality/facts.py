@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from distill_dagster.quality.balance import label_shift
 from distill_dagster.quality.filters import FILTERS, Candidate
-from distill_dagster.quality.rows import pc
+from distill_dagster.quality.rows import pc, value_counts
 
 PAST_FILTERS = ("duplicate_prompt", "near_duplicate", "repeated_row")  # reasons that come after the filters
 
@@ -72,7 +72,7 @@ def facts_of(tally: Tally, examples: pa.Table, exact: set[str]) -> dict[str, Any
     """
     train = examples.filter(pc.equal(examples.column("split"), "train"))
     kept = train.column("gold_score").drop_null().to_pylist()
-    before, after = _ordered(tally.labels), _ordered(_counts(train.column("label")))
+    before, after = _ordered(tally.labels), _ordered(value_counts(train.column("label")))
     return {
         "acceptance": len(examples) / tally.teacher_rows if tally.teacher_rows else None,
         "gold_agreement": tally.scores / tally.with_gold if tally.with_gold else None,
@@ -82,7 +82,7 @@ def facts_of(tally: Tally, examples: pa.Table, exact: set[str]) -> dict[str, Any
         "labels_after": after,
         "label_shift": label_shift(before, after),
         "against_gold": _against_gold(tally, train, exact),
-        "flags": dict(sorted(_counts(pc.list_flatten(examples.column("flags"))).items())),
+        "flags": dict(sorted(value_counts(pc.list_flatten(examples.column("flags"))).items())),
     }
 
 
@@ -105,11 +105,6 @@ def _against_gold(tally: Tally, train: pa.Table, exact: set[str]) -> dict[str, A
 
 def _both(counts: Counter[str]) -> dict[str, int]:
     return {"right": counts["right"], "wrong": counts["wrong"]}
-
-
-def _counts(column: Any) -> Counter[str]:
-    """Value -> how often, nulls left out."""
-    return Counter({found["values"]: found["counts"] for found in column.drop_null().value_counts().to_pylist()})
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:

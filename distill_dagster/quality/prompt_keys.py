@@ -57,10 +57,15 @@ def duplicate_key(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (row["task"], *asked)
 
 
-def contamination_key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Equal for rows whose question is the same: task and user turns, without case and punctuation."""
-    asked = [bare(m["content"]) for m in row["messages"] if m["role"] == "user"]
-    return (row["task"], *(asked[-1:] if get_task(row["task"]).single_turn else asked))
+def contamination_key(row: Mapping[str, Any], asked: str = "") -> tuple[str, ...]:
+    """Equal for rows whose question is the same: task and user turns, without case and punctuation.
+
+    `asked` is `bare(question_of(row))` where that is known already: of a row of one turn there is nothing else to say.
+    """
+    if asked and get_task(row["task"]).single_turn:
+        return row["task"], asked
+    turns = [bare(m["content"]) for m in row["messages"] if m["role"] == "user"]
+    return (row["task"], *(turns[-1:] if get_task(row["task"]).single_turn else turns))
 
 
 def digest(key: tuple[str, ...]) -> bytes:

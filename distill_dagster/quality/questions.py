@@ -9,6 +9,7 @@ A question is a row id; its number is its place in the order of row ids. Of all 
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from distill_dagster.quality.near_duplicates import NearDuplicates
 from distill_dagster.quality.prompt_keys import bare, contamination_key, duplicate_key, question_of, setting_of
 from distill_dagster.quality.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
 from distill_dagster.quality.shingles import BANDS, NO_TEMPLATE, bands_of
-from distill_dagster.records import canonical_json, sha256
+from distill_dagster.records import canonical_json
 
 SAMPLE = 2_000  # rows of a task in which its template is looked for
 
@@ -40,11 +41,11 @@ class Questions:
             HeldOut(rows, what, near=quality.contamination == "near", template=self._template)
             for rows, what in ((_dicts(test), "test"), (_dicts(raw.filter(_validation(raw))), "validation"))
         ]
-        self._keys: list[str] = []
+        self._keys: list[bytes] = []  # 16 bytes a question, a block of them in one piece
         self.places = self._read(order)  # number -> place in `raw` of the row that stands for it
         for held_out in reversed(self.held_out):  # the test is named first
             self.contaminated |= {n: match for n, match in held_out.matches().items() if n not in self.conflicts}
-        keys, self.same = np.unique(np.array(self._keys, "S32"), return_inverse=True)
+        keys, self.same = np.unique(np.frombuffer(b"".join(self._keys), "V16"), return_inverse=True)
         self.owners = np.full(len(keys), -1, np.int64)  # same -> the question that is in the set
         del self._keys
         if self.near:
@@ -75,13 +76,13 @@ class Questions:
 
     def _compare(self, rows: Sequence[Mapping[str, Any]], first: int) -> None:
         """Enter some questions, which are numbered from `first` on."""
-        self._keys += [sha256("\0".join(duplicate_key(row)))[:32] for row in rows]
+        self._keys.append(b"".join(_digest("\0".join(duplicate_key(row))) for row in rows))
         asked = [question_of(row) for row in rows] if self._compares else [""] * len(rows)
         texts = [bare(text) for text in asked]
         bands = bands_of(texts, self._template) if self._compares else np.empty((len(rows), BANDS), np.uint64)
         if self.near:
             self.near.add(asked, [setting_of(row) for row in rows], bands)
-        keys = [contamination_key(row) for row in rows]
+        keys = [contamination_key(row, text) for row, text in zip(rows, texts, strict=True)]
         training = np.array([row["split"] != "validation" for row in rows], bool)
         for held_out, chosen in zip(self.held_out, (np.full(len(rows), True), training), strict=True):
             own = np.flatnonzero(chosen).tolist()
@@ -103,6 +104,10 @@ def _template(raw: pa.Table, order: pa.Array) -> frozenset[str]:
         step = max(1, len(own) // SAMPLE)
         samples += [row for block in blocks(raw, own.take(pa.array(range(0, len(own), step)))) for row in block]
     return template_sample(samples)
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def _validation(raw: pa.Table) -> Any:

@@ -7,6 +7,7 @@ A million rows as dictionaries take several gigabytes, as Arrow tables some hund
 costs time for all of them, and so with 64-bit offsets, as a column of texts may exceed 2 GiB.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -79,6 +80,11 @@ def blocks(table: pa.Table, places: pa.Array) -> Iterator[list[dict[str, Any]]]:
     """The same, `BLOCK` rows at a time."""
     for start in range(0, len(places), BLOCK):
         yield table.take(places.slice(start, BLOCK)).to_pylist()
+
+
+def value_counts(column: Any) -> Counter[str]:
+    """Value -> how often it is in the column; nulls are left out."""
+    return Counter({found["values"]: found["counts"] for found in column.drop_null().value_counts().to_pylist()})
 
 
 class Growing:

@@ -101,3 +101,27 @@ def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
     bands = (bands + np.arange(BANDS, dtype=np.uint64)) * _MIX | np.uint64(1)
     bands[offsets[1:] == offsets[:-1]] = NO_BAND
     return bands
+
+
+class Sieve:
+    """Sorted hashes that many others are looked for in, most of which are not there.
+
+    >>> Sieve(np.array([3 << 60, 5 << 60], np.uint64)).find(np.array([4 << 60, 5 << 60], np.uint64))
+    (array([1]), array([1]))
+
+    A hash whose first bits no other begins with needs no search; the bits are so many that this is most of them.
+    """
+
+    def __init__(self, values: Hashes) -> None:
+        self.values = values
+        bits = max(10, (16 * len(values)).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._begins = np.zeros(2**bits, bool)
+        self._begins[values >> self._shift] = True
+
+    def find(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places in `hashes` of those that are there, and which they are."""
+        at = np.flatnonzero(self._begins[hashes >> self._shift])
+        which = np.minimum(np.searchsorted(self.values, hashes[at]), max(0, len(self.values) - 1))
+        there = self.values[which] == hashes[at] if len(self.values) else np.zeros(0, bool)
+        return at[there], which[there]

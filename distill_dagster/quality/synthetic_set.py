@@ -33,6 +33,7 @@ from typing import Any
 import pyarrow as pa
 
 from distill_dagster import records
+from distill_dagster.collecting import uncollected
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.quality.candidate import Candidate, candidate_of
 from distill_dagster.quality.diversity import prompt_diversity
@@ -43,7 +44,18 @@ from distill_dagster.quality.labels import labels_of
 from distill_dagster.quality.near_duplicates import Answered
 from distill_dagster.quality.questions import Questions
 from distill_dagster.quality.reasons import ID_CONFLICT, reject_row
-from distill_dagster.quality.rows import RAW, TEACHER, TEACHER_ORDER, Growing, Rows, ordered, pc, table_of, walk
+from distill_dagster.quality.rows import (
+    RAW,
+    TEACHER,
+    TEACHER_ORDER,
+    Growing,
+    Rows,
+    ordered,
+    pc,
+    table_of,
+    value_counts,
+    walk,
+)
 from distill_dagster.tasks import Task, get_task
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 
@@ -159,10 +171,15 @@ def build_set(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, lear
     Raises:
         ConfigError: `quality.max_label_share` cannot be met with the labels that were answered.
     """
-    raw_table, answers = table_of(raw, RAW), table_of(teacher, TEACHER)
-    tasks = sorted(raw_table.column("task").unique().to_pylist())
-    labels = {task: labels_of(task, quality, _gold(raw_table, task)) for task in tasks}
-    selection = _Selection(quality, learn, labels, Questions(raw_table, test, quality))
+    with uncollected():
+        raw, teacher = table_of(raw, RAW), table_of(teacher, TEACHER)  # what they are made of may go from memory
+        return _build_set(raw, teacher, test, quality, learn)
+
+
+def _build_set(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityConfig, learn: Learn) -> SyntheticSet:
+    tasks = sorted(raw.column("task").unique().to_pylist())
+    labels = {task: labels_of(task, quality, _gold(raw, task)) for task in tasks}
+    selection = _Selection(quality, learn, labels, Questions(raw, test, quality))
     examples, rejects, tally = Examples(quality, learn), Growing(records.REJECT), Tally()
     for row, asked in _side_by_side(selection.questions, walk(answers, ordered(answers, TEACHER_ORDER))):
         candidate = selection.candidate(row, asked)
@@ -226,7 +243,7 @@ def _contamination(questions: Questions) -> dict[str, Any]:
 
 def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> dict[str, int]:
     """Rows in, rows out, and refused rows by reason."""
-    splits, codes = (Counter(column.to_pylist()) for column in (examples.column("split"), rejects.column("code")))
+    splits, codes = value_counts(examples.column("split")), value_counts(rejects.column("code"))
     return {
         "teacher_rows": teacher_rows,
         "examples": len(examples),

@@ -4,6 +4,7 @@
 Draft(messages=[{"role": "user", "content": "2 + 2?"}], reference=4, meta={"lang": "en"}, …)
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,22 +23,14 @@ class Draft:
     task: Any = None
     meta: dict[str, Any] | None = None
     key: str = "messages"  # the format's name for the messages, for what is said about them
-    keys: tuple[str, ...] = ()  # all keys of the object
+    keys: Collection[str] = ()  # all keys of the object
 
 
 def make_draft(row: dict[str, Any], messages: Any, key: str, known: frozenset[str]) -> Draft:
     """A draft with the row's common fields by name; keys that the format does not know become meta."""
     get = row.get
-    return Draft(
-        messages=messages,
-        identity=get("id"),
-        reference=get("reference"),
-        group=get("group"),
-        task=get("task"),
-        meta={} if row.keys() <= known else {name: value for name, value in row.items() if name not in known},
-        key=key,
-        keys=tuple(row),
-    )
+    meta = {} if known.issuperset(row) else {name: value for name, value in row.items() if name not in known}
+    return Draft(messages, get("id"), get("reference"), get("group"), get("task"), meta, key, row.keys())
 
 
 def fits(row: dict[str, Any]) -> bool:

@@ -45,7 +45,7 @@ def _is_exact(value: Any) -> bool:
     """Whether no float in an object or list can be a whole number that orjson could not hold."""
     for inner in value.values() if type(value) is dict else value:
         kind = type(inner)
-        if kind is str:
+        if kind is str or kind is int:
             continue
         if kind is float:
             if abs(inner) >= 2**63:

@@ -12,7 +12,7 @@ A row that is refused is not remembered: nothing is the duplicate of a row that 
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import orjson
@@ -24,9 +24,9 @@ from distill_dagster.errors import DataError
 digest = xxhash.xxh3_128_digest  # 16 bytes that stand for some bytes, in a tenth of the time of a secure hash
 
 
-def content_digest(row: dict[str, Any]) -> bytes:
-    """The digest of what makes a raw row this row: its task, messages and reference."""
-    return digest(orjson.dumps([row["task"], row["messages"], row["reference"]], option=orjson.OPT_SORT_KEYS))
+def content_digest(task: str, messages: bytes, reference: Sequence[str]) -> bytes:
+    """The digest of what makes a raw row this row: its task, its messages as JSON with sorted keys, its reference."""
+    return digest(b"%b\0%b\0%b" % (task.encode(), messages, orjson.dumps(reference)))
 
 
 class Columns(Protocol):
@@ -35,9 +35,9 @@ class Columns(Protocol):
     @property
     def table(self) -> pa.Table: ...  # with row_id and source_line
     @property
-    def contents(self) -> list[bytes]: ...
+    def contents(self) -> bytes: ...
     @property
-    def ids(self) -> list[bytes]: ...
+    def ids(self) -> bytes: ...
     @property
     def given(self) -> list[bool]: ...
 
@@ -46,36 +46,38 @@ class DigestTable:
     """Digest -> number, as sorted arrays that are merged when they are of like size (a log-structured table).
 
     >>> table = DigestTable()
-    >>> table.add([digest(b"a")], [7])
-    >>> table.find([digest(b"a"), digest(b"b")]).tolist()
+    >>> table.add(digest(b"a"), [7])
+    >>> table.find(digest(b"a") + digest(b"b")).tolist()
     [7, 0]
     """
 
     def __init__(self) -> None:
         self._runs: list[np.ndarray] = []  # each (3, n) uint64: first half of the digest, sorted; second half; number
 
-    def find(self, digests: Sequence[bytes]) -> np.ndarray:
-        """The number of each digest, 0 where it is not there; (len(digests),) uint64."""
+    def find(self, digests: bytes) -> np.ndarray:
+        """The number of each of n digests, 0 where it is not there; (n,) uint64."""
         high, low = _halves(digests)
-        found = np.zeros(len(digests), np.uint64)
+        order = np.argsort(high)  # neighbours are looked for near one another, which the processor's caches reward
+        high, low = high[order], low[order]
+        found = np.zeros(len(high), np.uint64)
         for run in self._runs:
             at = np.minimum(np.searchsorted(run[0], high), run.shape[1] - 1)
             there = (run[0][at] == high) & (run[1][at] == low)
-            found[there] = run[2][at[there]]
+            found[order[there]] = run[2][at[there]]
         return found
 
-    def add(self, digests: Sequence[bytes], numbers: Sequence[int]) -> None:
+    def add(self, digests: bytes, numbers: Sequence[int] | np.ndarray) -> None:
         """Remember digests that are not there yet, each with a number above 0."""
         if not digests:
             return
-        self._runs.append(_by_digest(np.stack([*_halves(digests), np.array(numbers, np.uint64)])))
+        self._runs.append(_by_digest(np.stack([*_halves(digests), np.asarray(numbers, np.uint64)])))
         while len(self._runs) > 1 and self._runs[-2].shape[1] < 2 * self._runs[-1].shape[1]:
             newest = self._runs.pop()
             self._runs.append(_by_digest(np.concatenate([self._runs.pop(), newest], axis=1)))
 
 
-def _halves(digests: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    pairs = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+def _halves(digests: bytes) -> tuple[np.ndarray, np.ndarray]:
+    pairs = np.frombuffer(digests, np.uint64).reshape(-1, 2)
     return pairs[:, 0].copy(), pairs[:, 1].copy()
 
 
@@ -91,20 +93,36 @@ class Seen:
 
     def problems(self, judged: Columns) -> dict[int, str]:
         """Position in the next batch -> what is wrong with the row there; the others are remembered."""
-        lines = judged.table["source_line"].to_pylist()
-        same_content, same_id = self._contents.find(judged.contents).tolist(), self._ids.find(judged.ids).tolist()
+        lines = judged.table["source_line"].to_numpy()
+        same_content, same_id = self._contents.find(judged.contents), self._ids.find(judged.ids)
+        doubtful = (same_content > 0) | (same_id > 0) | _repeated(judged.contents) | _repeated(judged.ids)
         new_contents: dict[bytes, int] = {}
         new_ids: dict[bytes, int] = {}
         found = {}
-        for n, (content, row_id) in enumerate(zip(judged.contents, judged.ids, strict=True)):
-            like, named = same_content[n] or new_contents.get(content), same_id[n] or new_ids.get(row_id)
+        for n in map(int, np.flatnonzero(doubtful)):
+            content, row_id = judged.contents[16 * n : 16 * n + 16], judged.ids[16 * n : 16 * n + 16]
+            like = int(same_content[n]) or new_contents.get(content)
+            named = int(same_id[n]) or new_ids.get(row_id)
             if like or named:
                 found[n] = _problem(judged.table["row_id"][n].as_py(), judged.given[n], like, named)
             else:
-                new_contents[content] = new_ids[row_id] = lines[n]
-        self._contents.add(list(new_contents), list(new_contents.values()))
-        self._ids.add(list(new_ids), list(new_ids.values()))
+                new_contents[content] = new_ids[row_id] = int(lines[n])
+        new = np.ones(len(lines), bool)
+        new[list(found)] = False
+        self._contents.add(_chosen(judged.contents, new), lines[new])
+        self._ids.add(_chosen(judged.ids, new), lines[new])
         return found
+
+
+def _repeated(digests: bytes) -> np.ndarray:
+    """Whether the first half of each digest is that of another one too; (n,) bool."""
+    high, _ = _halves(digests)
+    _, inverse, counts = np.unique(high, return_inverse=True, return_counts=True)
+    return counts[inverse] > 1
+
+
+def _chosen(digests: bytes, which: np.ndarray) -> bytes:
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)[which].tobytes()
 
 
 class IdsOfFiles:
@@ -121,12 +139,12 @@ class IdsOfFiles:
         """
         if shard not in self._shards:
             self._shards.append(shard)
-        ids = [digest(row_id.encode()) for row_id in row_ids]
+        ids = b"".join(digest(row_id.encode()) for row_id in row_ids)
         for row_id, known in zip(row_ids, self._table.find(ids).tolist(), strict=True):
             if known:
                 other = self._shards[known - 1]
                 raise DataError(f"row id {row_id!r} is in {other} and in {shard}; give the two rows different ids")
-        self._table.add(ids, [len(self._shards)] * len(ids))
+        self._table.add(ids, [len(self._shards)] * len(row_ids))
 
 
 def _problem(row_id: str, given: bool, like: int | None, named: int | None) -> str:

@@ -52,7 +52,8 @@ class RawTables:
             self._rows.write(batch.rows)
             self._rejects.write(pa.Table.from_pylist(batch.rejects, records.REJECT))
             self._hash.update(batch.hashed)
-            self._tasks.update(batch.rows["task"].to_pylist())
+            for found in batch.rows["task"].value_counts().to_pylist():
+                self._tasks[found["values"]] += found["counts"]
             lengths = batch.rows["reference"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
             self._with_reference += int((lengths > 0).sum())
         self._counts.update(reading.counts)

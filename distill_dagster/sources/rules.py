@@ -9,6 +9,7 @@ Most rows have nothing wrong with them: `is_flawless` says so for their usual sh
 of which it does not say so goes through the rules.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def check_list(draft: Draft) -> Iterator[Finding]:
     """E002: the messages are a non-empty list."""
     key, messages = draft.key, draft.messages
     if messages is None:
-        held = ", ".join(shown(k) for k in draft.keys[:8]) or "none"
+        held = ", ".join(shown(k) for k in itertools.islice(draft.keys, 8)) or "none"
         yield "E002", f"`{key}` is missing or null; the row's keys are {held}"
     elif not isinstance(messages, list):
         yield "E002", f"`{key}` is a {type(messages).__name__}, a list is expected: {shown(messages)}"

@@ -10,7 +10,7 @@ file beyond 48 bytes a row.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from distill_dagster.sources.raw_rows import make_reject
 from distill_dagster.sources.rows import read_rows
 
 BATCH_ROWS = 2_000
-BATCH_BYTES = 1 << 24  # of JSON text: long rows make short batches
+BATCH_BYTES = 1 << 22  # of JSON text: long rows make short batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,11 @@ class Reading:
         """E011 on the rows that are otherwise valid."""
         problems = self._seen.problems(judged)
         if not problems:
-            return Batch(lines, judged.table, b"".join(judged.hashed), judged.rejects)
-        kept = [n for n in range(judged.table.num_rows) if n not in problems]
-        numbers = judged.table["source_line"].to_pylist()
-        found = {numbers[n]: problem for n, problem in problems.items()}
+            return Batch(lines, judged.table, judged.hashed, judged.rejects)
+        runs = list(_runs_without(problems, judged.table.num_rows))
+        ends = [0, *judged.ends]
+        numbers = judged.table["source_line"]
+        found = {numbers[n].as_py(): problem for n, problem in problems.items()}
         repeated = [
             make_reject(decode(line, self.data.max_row_bytes), self.source.key, [("E011", found[line.number])])
             for line in lines
@@ -100,8 +101,8 @@ class Reading:
         ]
         return Batch(
             lines,
-            judged.table.take(pa.array(kept, pa.int64())),
-            b"".join(judged.hashed[n] for n in kept),
+            pa.concat_tables([judged.table.slice(start, stop - start) for start, stop in runs]),
+            b"".join(judged.hashed[ends[start] : ends[stop]] for start, stop in runs),
             sorted([*judged.rejects, *repeated], key=lambda reject: reject["line"]),
         )
 
@@ -115,6 +116,15 @@ class Reading:
             f"{url}: none of {self._codes.total():,} rows is valid, read as {self.form} ({by_code}); "
             f"line {first['line']}: {first['message']}"
         )
+
+
+def _runs_without(dropped: Iterable[int], rows: int) -> Iterator[tuple[int, int]]:
+    """The stretches of 0 … `rows` - 1 between those that are dropped, as (start, stop); some may be empty."""
+    start = 0
+    for place in sorted(dropped):
+        yield start, place
+        start = place + 1
+    yield start, rows
 
 
 def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
