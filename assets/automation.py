@@ -9,6 +9,7 @@ seconds where its inputs are unchanged.
 
 import dagster as dg
 
+from assets.orphans import end_orphans
 from assets.partitions import observe
 from distill_dagster.config import AutomationConfig
 from distill_dagster.errors import UserError
@@ -98,12 +99,14 @@ def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:
 
     @dg.sensor(
         name="observe_sources",
-        description="Adds a partition for each new source file and reports the shards whose content changed.",
+        description="Adds partitions for new source files, reports changed ones, and ends runs whose process is gone.",
         minimum_interval_seconds=interval,
         default_status=running,
     )
     def observe_sources(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SkipReason:
         try:
+            for run_id in end_orphans(context.instance):
+                context.log.warning(f"run {run_id} is ended: its process is gone")
             changed = observe(context.instance, project.value)
         except UserError as e:
             return dg.SkipReason(str(e))

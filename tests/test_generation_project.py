@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from assets.orphans import end_orphans
 from assets.partitions import observe
 from distill_dagster import files, records
 from distill_dagster.cli import app
@@ -98,8 +99,13 @@ def test_a_dagster_run_that_is_killed_goes_on_from_its_journal(tmp_path, server,
     while server.counts()["total"] < SHARD_ROWS + 5:  # in the middle of the second shard
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as dagster:
+        assert end_orphans(dagster) == [], "the run is on"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        (killed,) = end_orphans(dagster)
+        assert dagster.get_run_by_id(killed).status == dg.DagsterRunStatus.FAILURE
+        assert end_orphans(dagster) == []
     assert server.counts()["total"] < ALL
     resumed = CliRunner().invoke(app, [str(argument) for argument in command[1:]])
     assert resumed.exit_code == 0, resumed.output

@@ -1,0 +1,47 @@
+"""Runs whose process is gone: after a crash or a power cut they would stand as started for ever.
+
+Dagster's launcher for one machine does not watch the processes that it starts. A run that was killed keeps its place in
+its pool, and what it was to make counts as being made, so that nothing of it is asked for again. The sensor of source
+files ends such runs; `run_retries` in dagster.yaml then starts them once more.
+
+Only for an instance whose database is a file on this machine: a process that is not seen here may run elsewhere.
+"""
+
+import dagster as dg
+import psutil
+from dagster._core.storage.runs import SqliteRunStorage  # no public name tells where the instance lives
+
+UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+EARLIEST = 1.0  # seconds by which a process may seem younger than its own first event: clocks are read apart
+
+
+def end_orphans(instance: dg.DagsterInstance) -> list[str]:
+    """Report the runs as failed whose process is gone; returns their ids."""
+    if not isinstance(instance.run_storage, SqliteRunStorage):
+        return []
+    ended = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
+        run = record.dagster_run
+        process = _process_of(instance, run.run_id)
+        if process is not None and not _is_alive(*process):
+            instance.report_run_failed(run, f"its process (pid {process[0]}) is gone: killed, or the machine went down")
+            ended.append(run.run_id)
+    return ended
+
+
+def _process_of(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] | None:
+    """Process id, and when it said that it was at work (seconds since 1970); None before that."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        pid = entry.dagster_event.engine_event_data.metadata.get("pid") if entry.dagster_event else None
+        if pid is not None:
+            return int(str(pid.value)), entry.timestamp
+    return None
+
+
+def _is_alive(pid: int, at_work: float) -> bool:
+    """Whether the process is there, and is not another one that was given the same number later."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= at_work + EARLIEST
+    except psutil.NoSuchProcess:
+        return False
