@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 import dagster as dg
 from filelock import FileLock, Timeout
 
-from assets.run_failures import read_run
+from assets.run_failures import read_run, with_examples
 from distill_dagster.alerts.delivery import addresses
 from distill_dagster.alerts.memory import ALERTS_FILE, Memory
-from distill_dagster.alerts.message import Failure, compose
+from distill_dagster.alerts.message import DETAILED, Failure, by_severity, compose
 from distill_dagster.alerts.outbox import deliver_due, state_of
 from distill_dagster.config import AlertsConfig
 from distill_dagster.errors import UserError
@@ -69,7 +69,9 @@ def tell(instance: dg.DagsterInstance, project: Project, now: float, log: loggin
             memory = Memory.load(project.store.root, now)
             failures = look(instance, project, memory, now)
             if failures:
-                memory.write(compose(project.config.name, failures, project.config.alerts.ui_url), list(urls), now)
+                told = [with_examples(failure, project) for failure in by_severity(failures)[:DETAILED]]
+                told += by_severity(failures)[DETAILED:]
+                memory.write(compose(project.config.name, told, project.config.alerts.ui_url), list(urls), now)
             memory.save()
             arrived = deliver_due(memory, urls, now, log)
     except Timeout:
@@ -88,7 +90,7 @@ def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: fl
         memory.runs[record.dagster_run.run_id] = ended
         if ended < window:
             continue  # an old run of which something else was changed
-        findings = read_run(instance, record.dagster_run, project)
+        findings = read_run(instance, record.dagster_run)
         for check, place in findings.repaired:
             memory.repaired(check, place)
         for key, failure in findings.failures.items():

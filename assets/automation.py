@@ -17,6 +17,7 @@ from distill_dagster.plan import list_steps
 from resources.project import ProjectResource
 
 AC = dg.AutomationCondition
+OWN_RUNS = "failed_in_runs_of_their_own"
 
 
 def rerun_when_inputs_change() -> dg.AutomationCondition:
@@ -58,7 +59,8 @@ def bring_up_to_date(context: dg.OpExecutionContext, project: ProjectResource) -
     outcome = runner.run()
     context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
     if outcome.failed:
-        raise dg.Failure("; ".join(f"{title}: {why}" for title, why in outcome.failed.items()), allow_retries=False)
+        why = "; ".join(f"{title}: {why}" for title, why in outcome.failed.items())
+        raise dg.Failure(why, metadata={OWN_RUNS: len(outcome.failed)}, allow_retries=False)
 
 
 def _nothing(_: str) -> None:

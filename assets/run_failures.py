@@ -5,12 +5,14 @@ without blocking stands in the log of a run that succeeded.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 
+from assets.automation import OWN_RUNS
 from distill_dagster.alerts.examples import example_rows
 from distill_dagster.alerts.message import Example, Failure
+from distill_dagster.checks import CHECKS
 from distill_dagster.errors import UserError
 from distill_dagster.lineage import Project
 
@@ -36,19 +38,20 @@ class Findings:
         self.failures[failure.key] = failure
 
 
-def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, project: Project) -> Findings:
+def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Findings:
     """The findings of a run that ended."""
-    findings = Findings()
+    findings, is_explained = Findings(), False
     for event in _events(instance, run.run_id):
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            _add_check(findings, event.asset_check_evaluation_data, run, project)
+            _add_check(findings, event.asset_check_evaluation_data, run)
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             made = event.step_materialization_data.materialization
             findings.repaired.append((None, _place(made.asset_key, made.partition)))
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            if not _is_blocked(event):
+            is_explained = True
+            if not _is_blocked(event) and not _is_told_elsewhere(event):
                 findings.add(_run_failure(run, event.step_key or run.job_name, explain_step(event)))
-        elif not findings.failures:  # the run's process died, or never began
+        elif not is_explained:  # the run's process died, or never began
             findings.add(_run_failure(run, _targets(run), event.message or "the run's process ended"))
     return findings
 
@@ -69,7 +72,7 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEve
             yield entry.dagster_event
 
 
-def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.DagsterRun, project: Project) -> None:
+def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.DagsterRun) -> None:
     asset, shard = evaluation.asset_key.to_user_string(), evaluation.partition
     if evaluation.passed:
         findings.repaired.append((evaluation.check_name, _place(evaluation.asset_key, shard)))
@@ -90,16 +93,18 @@ def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.
             run_id=run.run_id,
             blocking=bool(evaluation.blocking) and is_error,
             numbers=numbers,
-            examples=tuple(_examples(project, asset, shard, [name for name, number in numbers.items() if number])),
         )
     )
 
 
-def _examples(project: Project, asset: str, shard: str | None, numbers: list[str]) -> list[Example]:
+def with_examples(failure: Failure, project: Project) -> Failure:
+    """The same failure with up to three rows that show it, where its check has such."""
+    shows = {check.name: check.shows for check in CHECKS}.get(failure.check or "", ())
     try:
-        return example_rows(project, asset, shard, numbers)
-    except UserError as e:  # the alert goes out without rows, and says why
-        return [Example("example rows", "cannot be read", str(e))]
+        examples = example_rows(project, failure.asset, failure.shard, shows)
+    except (UserError, OSError, LookupError, ValueError) as e:  # the alert goes out without rows, and says why
+        examples = [Example("example rows", "cannot be read", str(e))]
+    return replace(failure, examples=tuple(examples))
 
 
 def _run_failure(run: dg.DagsterRun, asset: str, description: str) -> Failure:
@@ -116,6 +121,12 @@ def _run_failure(run: dg.DagsterRun, asset: str, description: str) -> Failure:
 def _is_blocked(event: dg.DagsterEvent) -> bool:
     error = event.step_failure_data.error
     return error is not None and BLOCKED in (error.cls_name, error.cause.cls_name if error.cause else None)
+
+
+def _is_told_elsewhere(event: dg.DagsterEvent) -> bool:
+    """The schedule's job makes each artefact in a run of its own, and those that failed are told themselves."""
+    failure = event.step_failure_data.user_failure_data
+    return failure is not None and OWN_RUNS in failure.metadata
 
 
 def _targets(run: dg.DagsterRun) -> str:

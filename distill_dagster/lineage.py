@@ -179,7 +179,7 @@ STAGES: dict[str, Stage] = {
             "validated_synthetic_set",
             settings.validated_synthetic_set,
             _reads("raw_dataset", "teacher_outputs", "eval_dataset"),
-            code_version="3",
+            code_version="4",
         ),
         Stage("student_base", settings.student_base, lambda config: _tokenizer_reads(config.student.model)),
         Stage("student_checkpoint", settings.student_checkpoint, _reads("validated_synthetic_set", "student_base")),

@@ -31,6 +31,7 @@ def answer(row_id, status="ok", finish="stop", error=None, text=None):
         "raw_text": f"text of {row_id}" if text is None else text,
         "status": status,
         "finish_reason": finish,
+        "chosen": True,
         "error_code": error,
     }
 
@@ -55,11 +56,12 @@ def test_reasons_take_turns(project):
     ]
 
 
-def test_the_checks_numbers_choose_the_reason(project):
+def test_the_check_says_which_reasons_are_shown(project):
     rows = [reject("refusal", 1), *(reject("contaminated", number) for number in range(2, 9))]
     publish(project, "validated_synthetic_set", None, files.REJECTS_FILE, rows, records.REJECT)
-    found = example_rows(project, "validated_synthetic_set", None, ["share", "contaminated"])
+    found = example_rows(project, "validated_synthetic_set", None, ["contaminated"])
     assert [example.row for example in found] == ["line 2", "line 3", "line 4"]
+    assert example_rows(project, "validated_synthetic_set", None, []) == [], "a check that no row shows"
 
 
 def test_unusable_answers_are_shown_and_usable_ones_never(project):

@@ -138,29 +138,91 @@ def test_rows_that_ask_the_same_are_counted_with_those_that_are_the_same(tmp_pat
     assert failing(project, instance)["few_duplicate_rows", "raw_dataset[train-part-00]"].startswith("4 of 16 rows")
 
 
-def test_the_leak_check_looks_at_the_tables_and_not_at_what_the_filter_counted(tiny_config):
-    project = Project(tiny_config)
-    (leak,) = [check for check in CHECKS if check.name == "no_leakage"]
-
-    def row(text, split):
-        return {"row_id": text, "task": "qa", "split": split, "messages": [{"role": "user", "content": text}]}
-
-    rows = [row("What’s my PIN!", "train"), row("Another", "train"), row("what s my pin", "validation")]
-    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, rows, records.EXAMPLE)
-    publish(project, "eval_dataset", files.RAW_FILE, [row("what's my pin?", "test")], records.RAW)
-    found = leak.look(project, None)
-    assert not found.passed
-    assert found.description == "1 of 2 training rows ask what a held-out row asks; none may"
-    publish(project, "eval_dataset", files.RAW_FILE, [row("a third one", "test")], records.RAW)
-    assert leak.look(project, None).passed
+def row(text, split="train", *more, task="qa"):
+    messages = [{"role": "user", "content": said} for said in (text, *more)]
+    return {"row_id": text, "task": task, "split": split, "messages": messages}
 
 
-def publish(project, asset, name, rows, schema):
+def look(name, project, shard=None):
+    (check,) = [check for check in CHECKS if check.name == name]
+    return check.look(project, shard)
+
+
+def publish(project, asset, name, rows, schema, shard=None, facts=None):
     def make(out, _):
         records.write_table(out / name, rows, schema)
-        return Produced(records.rows_hash(rows), {}, {})
+        return Produced(records.rows_hash(rows), {}, facts or {})
 
-    project.store.publish(asset, None, fingerprint=records.rows_hash(rows), inputs={}, make=make)
+    project.store.publish(asset, shard, fingerprint=records.rows_hash(rows), inputs={}, make=make)
+
+
+def publish_set(project, rows, test):
+    """A set that these rows are in, and the test rows."""
+    for shard in project.sources():
+        publish(project, "raw_dataset", files.RAW_FILE, rows if shard == "train-part-00" else [], records.RAW, shard)
+    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, rows, records.EXAMPLE)
+    publish(project, "eval_dataset", files.RAW_FILE, test, records.RAW)
+
+
+def test_the_leak_check_looks_at_the_rows_and_not_at_what_the_filter_counted(tiny_config):
+    project = Project(tiny_config)
+    rows = [row("What’s my PIN!"), row("Another"), row("what s my pin", "validation")]
+    publish_set(project, rows, [row("what's my pin?", "test")])
+    found = look("no_leakage", project)
+    assert not found.passed
+    assert found.description == "1 of 2 training rows ask what a test row asks; none may"
+    publish_set(project, rows, [row("a third one", "test")])
+    assert look("no_leakage", project).passed
+
+
+def test_a_dialogue_that_opens_as_a_test_row_does_is_no_leak(tiny_config):
+    project = Project(tiny_config)
+    rows = [row("Hello there", "train", "Book a table", task="conversation")]
+    publish_set(project, rows, [row("hello there!", "test", task="conversation")])
+    assert look("no_leakage", project).passed
+    publish_set(project, rows, [row("hello there!", "test", "book a table", task="conversation")])
+    assert not look("no_leakage", project).passed
+
+
+@pytest.mark.parametrize(
+    ("label_rows", "passed"),
+    [
+        ({}, True),
+        ({"nli": {"a": 10_000, "b": 9_000}, "classification": {"x": 300, "y": 200}}, True),
+        ({"nli": {"a": 10_000, "b": 9_000}, "classification": {"x": 300, "y": 3}}, False),
+        ({"nli": {"a": 8, "b": 0}}, False),
+    ],
+)
+def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
+    project = Project(tiny_config)
+    publish(
+        project, "validated_synthetic_set", files.EXAMPLES_FILE, [], records.EXAMPLE, facts={"label_rows": label_rows}
+    )
+    assert look("balanced_labels", project).passed is passed
+
+
+def test_of_several_answers_the_chosen_one_is_looked_at(tmp_path, server, instance):
+    def source(model):
+        return {"endpoint": {"url": server.url, "model": model}}
+
+    best_of = {"choose": "majority", "teachers": [source("b"), source("c")]}
+    path = write_api_project(tmp_path, server, shards=1, teacher={"best_of": best_of})
+    write_shard(path, 0)
+    bad = [{"match": f"<{n}>", "fault": "say", "text": KINDS["refusal"][1]["text"], "times": 1} for n in range(ROWS)]
+    server.script(choices=["an answer"], rules=bad)
+    project = Project(load_config(path))
+    assert not run_project(project.config, instance, "teacher_outputs").failed
+    assert failing(project, instance) == {}
+
+
+def test_answers_to_rows_that_were_edited_meanwhile_are_not_judged(tmp_path, server, instance):
+    project, _ = poisoned(tmp_path, server, instance, lambda n: KINDS["refusal"][1])
+    path = tmp_path / "data/train/part-01.jsonl"
+    path.write_text(path.read_text().replace(WORDS, "somewhere else"))
+    run_project(project.config, instance, "raw_dataset")
+    found = look("few_refusals", project, "train-part-01")
+    assert found.passed
+    assert found.description.startswith("0 of 0 answers")
 
 
 def test_every_check_has_a_severity_and_every_severity_a_check(made):

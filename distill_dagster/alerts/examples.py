@@ -1,13 +1,13 @@
 """Three rows that show why a check failed, from the table in which the asset keeps what it refused.
 
-    example_rows(project, "teacher_outputs", "train-part-03", ["success_share", "failed", "truncated"])
+    example_rows(project, "teacher_outputs", "train-part-03", ["truncated", "refusal"])
         [Example("row train.csv#15", "truncated", "The premise says that the"), …]
 
-Where the check's numbers are called like reasons of the table (here `failed` and `truncated`), only rows refused for
-those are shown, otherwise any; the reasons take turns, so that three rows show three of them where there are as many.
+The reasons take turns, so that three rows show three of them where there are as many.
 """
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 
 from distill_dagster import files
 from distill_dagster.alerts.message import Example
+from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project
 from distill_dagster.quality.reasons import SNIPPET
 from distill_dagster.quality.shard_answers import judged_answers
+from distill_dagster.storage import Manifest
 
 EXAMPLES = 3
 ROWS_LOOKED_AT = 200_000  # of a table; keeps a sensor's tick short
@@ -28,41 +30,62 @@ BATCH = 10_000
 REJECT_COLUMNS = ["row_id", "line", "code", "message", "snippet"]
 
 
-def example_rows(project: Project, asset: str, shard: str | None, numbers: Collection[str] = ()) -> list[Example]:
-    """At most three rows of a published artefact that were refused; none where it keeps no such table.
+def example_rows(
+    project: Project, asset: str, shard: str | None, reasons: Collection[str] | None = None
+) -> list[Example]:
+    """At most three rows of a published artefact that were refused for one of `reasons`, by default for any.
 
-    They are those of the artefact as it is now, which a later run may have replaced.
+    They are those of the artefact as it is now, which a later run may have replaced. None where it keeps no such table.
 
     Raises:
         DataError: the table is torn.
     """
-    by_reason: dict[str, list[Example]] = {}
-    for reason, example in _refused(project, asset, shard):
-        some = by_reason.setdefault(reason, [])
-        if len(some) < EXAMPLES:
-            some.append(example)
-    named = {reason: some for reason, some in by_reason.items() if reason in numbers}
-    turns = zip_longest(*(named or by_reason).values())
+    manifest = project.store.find(asset, shard)
+    if manifest is None or (reasons is not None and not reasons):
+        return []
+    by_reason = _answers(project, manifest) if asset == "teacher_outputs" else _rejects(manifest)
+    turns = zip_longest(*(some for reason, some in by_reason.items() if reasons is None or reason in reasons))
     return list(islice((example for example in chain.from_iterable(turns) if example), EXAMPLES))
 
 
-def _refused(project: Project, asset: str, shard: str | None) -> Iterator[tuple[str, Example]]:
-    """(reason, row) of every refused row, as far as the table is looked at."""
-    manifest = project.store.find(asset, shard)
-    if manifest is None:
-        return
-    if asset == "teacher_outputs":
-        raw, answers = project.store.get("raw_dataset", shard).file(files.RAW_FILE), manifest.file(files.TEACHER_FILE)
-        judged = judged_answers(raw, answers, project.config.quality, project.config.student.learn)
+def _first_of_each(refused: Iterator[tuple[str, Example]]) -> dict[str, list[Example]]:
+    by_reason: dict[str, list[Example]] = {}
+    for reason, example in refused:
+        some = by_reason.setdefault(reason, [])
+        if len(some) < EXAMPLES:
+            some.append(example)
+    return by_reason
+
+
+def _answers(project: Project, manifest: Manifest) -> dict[str, list[Example]]:
+    """Of a shard's answers, as far as they are looked at; by the row filters, as its checks count them."""
+    raw, config = project.store.get("raw_dataset", manifest.shard).file(files.RAW_FILE), project.config
+    answers = manifest.file(files.TEACHER_FILE)
+    return _judged(raw, answers, config.quality.model_dump_json(), config.student.learn)
+
+
+@lru_cache(maxsize=8)  # several checks of one shard fail together, and a published file never changes
+def _judged(raw: Path, answers: Path, quality: str, learn: Learn) -> dict[str, list[Example]]:
+    def refused() -> Iterator[tuple[str, Example]]:
+        judged = judged_answers(raw, answers, QualityConfig.model_validate_json(quality), learn)
         for row, reason in islice(judged, ROWS_LOOKED_AT):
             if reason is not None:
                 why = f"{reason} ({row['error_code']})" if row["error_code"] else reason
                 yield reason, Example(f"row {row['row_id']}", why, row["raw_text"] or "")
-    elif files.REJECTS_FILE in manifest.files:
+
+    return _first_of_each(refused())
+
+
+def _rejects(manifest: Manifest) -> dict[str, list[Example]]:
+    """Of a table of rejects, as far as it is looked at."""
+
+    def refused() -> Iterator[tuple[str, Example]]:
         for row in _rows(manifest.file(files.REJECTS_FILE), REJECT_COLUMNS):
             where = f"row {row['row_id']}" if row["row_id"] else f"line {row['line']}"
             why = row["message"] if row["message"].startswith(row["code"]) else f"{row['code']}, {row['message']}"
             yield row["code"], Example(where, why, _whole_words(row["snippet"] or ""))
+
+    return _first_of_each(refused()) if files.REJECTS_FILE in manifest.files else {}
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:

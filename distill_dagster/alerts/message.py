@@ -91,9 +91,14 @@ def shown(text: str, limit: int) -> str:
     return LIVE.sub(lambda match: match[0] + WORD_JOINER, cut)
 
 
+def by_severity(failures: Sequence[Failure]) -> list[Failure]:
+    """Errors first, otherwise in their order: the first `DETAILED` are told in full."""
+    return sorted(failures, key=lambda failure: failure.severity != "error")
+
+
 def compose(project: str, failures: Sequence[Failure], ui_url: str) -> Message:
     """One message on all `failures`, errors first."""
-    ordered = sorted(failures, key=lambda failure: failure.severity != "error")
+    ordered = by_severity(failures)
     first, rest = ordered[0], len(ordered) - 1
     blocks = [_block(failure, ui_url) for failure in ordered[:DETAILED]]
     listed = ordered[DETAILED : DETAILED + LISTED]

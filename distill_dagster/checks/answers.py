@@ -6,7 +6,7 @@ from distill_dagster import files, records
 from distill_dagster.checks.base import Check, Finding, at_least, at_most
 from distill_dagster.generation.responses import Responses
 from distill_dagster.lineage import Project
-from distill_dagster.quality.shard_answers import PERSONAL_DATA, reasons_of
+from distill_dagster.quality.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
 from distill_dagster.storage import Manifest
 
 FEWEST = 30  # answers, before and now, from which a median says something
@@ -21,11 +21,10 @@ def _published(project: Project, shard: str | None) -> Manifest:
 
 
 def _enough_answers(project: Project, shard: str | None) -> Finding:
-    counts = _published(project, shard).counts
-    share = counts["ok"] / max(1, counts["requests"])
-    numbers = {"success_share": share, "failed": counts["failed"]}
-    wanted = project.config.checks.min_success_share
-    return at_least(counts["ok"], counts["requests"], wanted, "prompts have an answer", numbers)
+    found = _reasons(project, shard)
+    asked, failed = found.total(), found["failed"]
+    numbers = {"success_share": (asked - failed) / max(1, asked), "failed": failed}
+    return at_least(asked - failed, asked, project.config.checks.min_success_share, "prompts have an answer", numbers)
 
 
 def _reasons(project: Project, shard: str | None) -> Counter[str | None]:
@@ -39,12 +38,12 @@ def _few(name: str, reasons: tuple[str, ...], limit: str, do: str, says: str) ->
 
     def look(project: Project, shard: str | None) -> Finding:
         found = _reasons(project, shard)
-        answered, bad = found.total() - found["failed"], sum(found[reason] for reason in reasons)
+        answered, bad = found.total() - found["failed"] - found[UNKNOWN], sum(found[reason] for reason in reasons)
         by_reason = {reason: found[reason] for reason in reasons if found[reason]}
         numbers = {f"{limit.removeprefix('max_')}": bad / max(1, answered), **by_reason}
         return at_most(bad, answered, getattr(project.config.checks, limit), do, numbers)
 
-    return Check(name, "teacher_outputs", f"{says} (at most `checks.{limit}`).", look)
+    return Check(name, "teacher_outputs", f"{says} (at most `checks.{limit}`).", look, shows=reasons)
 
 
 def _cost_within_budget(project: Project, _: str | None) -> Finding:
@@ -99,6 +98,7 @@ CHECKS = (
         "teacher_outputs",
         "The teacher answered at least `checks.min_success_share` of the shard's prompts.",
         _enough_answers,
+        shows=("failed",),
     ),
     _few(
         "few_truncated", TRUNCATED, "max_truncated_share", "answers are cut off", "Few answers end at the token limit"

@@ -26,6 +26,7 @@ class Check:
     asset: str
     says: str  # what holds when it passes
     look: Callable[[Project, str | None], Finding]
+    shows: tuple[str, ...] | None = ()  # reasons of the refused rows that an alert gives as examples; None: any
 
 
 def at_least(have: float, of: float, wanted: float, what: str, numbers: Numbers) -> Finding:

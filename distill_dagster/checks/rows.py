@@ -21,7 +21,7 @@ def _few_duplicates(project: Project, shard: str | None) -> Finding:
     rejects = records.read_table(manifest.file(files.REJECTS_FILE), ["code"])
     again = manifest.counts["rows"] - len(asked) + sum(row["code"] == "E011" for row in rejects)
     lines = manifest.counts["lines"]
-    numbers = {"duplicate_share": again / max(1, lines), "E011": again}
+    numbers = {"duplicate_share": again / max(1, lines), "duplicates": again}
     return at_most(
         again, lines, project.config.checks.max_duplicate_share, "rows ask what an earlier one asks", numbers
     )
@@ -33,17 +33,20 @@ CHECKS = (
         "raw_dataset",
         "The share of rows that are valid is at least `checks.min_valid_share`.",
         _enough_valid,
+        shows=None,
     ),
     Check(
         "few_duplicate_rows",
         "raw_dataset",
         "The share of rows that ask what an earlier row of the shard asks is at most `checks.max_duplicate_share`.",
         _few_duplicates,
+        shows=("E011",),
     ),
     Check(
         "enough_valid_test_rows",
         "eval_dataset",
         "The share of held-out rows that are valid is at least `checks.min_valid_share`.",
         _enough_valid,
+        shows=None,
     ),
 )

@@ -5,7 +5,6 @@ from distill_dagster.checks.base import Check, Finding, at_least, at_most
 from distill_dagster.lineage import Project
 from distill_dagster.quality.prompt_keys import contamination_key, digest
 from distill_dagster.quality.rows import pc
-from distill_dagster.storage import Manifest
 
 SET = "validated_synthetic_set"
 
@@ -15,8 +14,7 @@ def _enough(have: int, wanted: int, what: str) -> Finding:
 
 
 def _enough_teacher_rows(project: Project, _: str | None) -> Finding:
-    counts = project.store.get(SET).counts
-    answers = counts["teacher_rows"] - counts.get("failed", 0)
+    answers = project.store.get(SET).facts["answers"]
     return _enough(answers, project.config.checks.min_teacher_rows, "answers are there to be filtered")
 
 
@@ -33,13 +31,24 @@ def _enough_accepted(project: Project, _: str | None) -> Finding:
 
 
 def _no_leakage(project: Project, _: str | None) -> Finding:
-    """Looks at the finished tables, not at what the filter says of itself: prompts compared as E012 does, exactly."""
+    """Looks at the rows that are in the set, and not at what the filter says of itself; compared as E012 does, exactly.
+
+    A dialogue is one question, of all its user turns: its first turn alone may well open a test row's dialogue too.
+    """
     test = records.load_table(project.store.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
     held_out = {digest(contamination_key(row)) for row in records.rows_of(test)}
-    examples = records.load_table(project.store.get(SET).file(files.EXAMPLES_FILE), ["task", "split", "messages"])
-    train = examples.filter(pc.equal(examples.column("split"), "train"))
-    leaked = sum(digest(contamination_key(row)) in held_out for row in records.rows_of(train))
-    says = f"{leaked:,} of {len(train):,} training rows ask what a held-out row asks; none may"
+    examples = records.load_table(project.store.get(SET).file(files.EXAMPLES_FILE), ["row_id", "split"])
+    trained = {*examples.filter(pc.equal(examples.column("split"), "train")).column("row_id").to_pylist()}
+    leaked = sum(
+        row["row_id"] in trained and digest(contamination_key(row)) in held_out
+        for shard in sorted(project.sources())
+        for row in records.rows_of(
+            records.load_table(
+                project.store.get("raw_dataset", shard).file(files.RAW_FILE), ["row_id", "task", "messages"]
+            )
+        )
+    )
+    says = f"{leaked:,} of {len(trained):,} training rows ask what a test row asks; none may"
     return Finding(leaked == 0, says, {"leaked": leaked})
 
 
@@ -51,24 +60,20 @@ def _little_contamination(project: Project, _: str | None) -> Finding:
 
 
 def _balanced_labels(project: Project, _: str | None) -> Finding:
-    counts = _label_counts(project.store.get(SET))
-    if len(counts) < 2:
+    """The worst ratio within one task; a label of the set that no training row has is as rare as can be."""
+    by_task, allowed = project.store.get(SET).facts["label_rows"], project.config.checks.max_label_ratio
+    ratios = {task: max(rows.values()) / (min(rows.values()) or 0.5) for task, rows in by_task.items()}
+    if not ratios:
         return Finding(True, "the answers have no labels to compare")
-    ranked = sorted(counts, key=lambda label: counts[label])
-    least, most = ranked[0], ranked[-1]
-    ratio, allowed = counts[most] / max(1, counts[least]), project.config.checks.max_label_ratio
+    worst = max(ratios, key=lambda task: ratios[task])
+    rows = by_task[worst]
+    most, least = max(rows, key=lambda label: rows[label]), min(rows, key=lambda label: rows[label])
     return Finding(
-        ratio <= allowed,
-        f"{most!r} has {counts[most]:,} training rows and {least!r} has {counts[least]:,}; "
+        rows[least] > 0 and ratios[worst] <= allowed,
+        f"{worst}: {most!r} has {rows[most]:,} training rows and {least!r} has {rows[least]:,}; "
         f"at most {allowed:g} times as many are wanted",
-        {"label_ratio": ratio},
+        {"most_frequent": rows[most], "rarest": rows[least]},
     )
-
-
-def _label_counts(manifest: Manifest) -> dict[str, int]:
-    """Training rows by label, also for the labels of the set that nobody answered."""
-    missing = {label: 0 for rare in manifest.facts["rare_labels"].values() for label in rare}
-    return missing | manifest.facts["labels_after"]
 
 
 def _teacher_agrees_with_gold(project: Project, _: str | None) -> Finding:
@@ -96,19 +101,22 @@ CHECKS = (
         SET,
         "The filters accept at least `checks.min_acceptance` of the teacher's rows.",
         _enough_accepted,
+        shows=None,
     ),
     Check(
         "enough_training_rows",
         SET,
         "At least `checks.min_train_rows` rows are left to train on (E009).",
         _enough_training_rows,
+        shows=None,
     ),
-    Check("no_leakage", SET, "No training row asks what a held-out row asks (E012).", _no_leakage),
+    Check("no_leakage", SET, "No training row asks what a test row asks (E012).", _no_leakage),
     Check(
         "little_contamination",
         SET,
         "At most `checks.max_contaminated_share` of the teacher's rows were refused for E012.",
         _little_contamination,
+        shows=("contaminated",),
     ),
     Check(
         "balanced_labels",
@@ -121,5 +129,6 @@ CHECKS = (
         SET,
         "The teacher's mean score against gold is at least `checks.min_gold_agreement`.",
         _teacher_agrees_with_gold,
+        shows=("gold_disagreement",),
     ),
 )

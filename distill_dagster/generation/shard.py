@@ -119,6 +119,6 @@ def _facts(table: Sequence[Row], tally: Tally, seconds: float, panel: Panel, dev
 
 
 def _answer_length(table: Sequence[Row]) -> dict[str, float]:
-    """How many answers there are, and the median of their characters."""
-    lengths = [len(row["raw_text"] or "") for row in table if row["status"] == "ok"]
+    """How many answers were chosen, and the median of their characters."""
+    lengths = [len(row["raw_text"] or "") for row in table if row["status"] == "ok" and row["chosen"]]
     return {"answers": len(lengths), "median": median(lengths) if lengths else 0.0}

@@ -43,6 +43,7 @@ class Examples:
         self._capped: set[int] = set()
         self._balanced: list[dict[str, Any]] = []  # with a cap: what it looks at, and the reject that it may make
         self._rare: dict[str, dict[str, int]] = {}
+        self._label_rows: dict[str, dict[str, int]] = {}
 
     def add(self, candidate: Candidate, prompt: Prompt, replies: Sequence[str], score: float | None) -> None:
         """The example that an accepted answer makes; `replies` are the kept answers to the dialogue's earlier turns."""
@@ -99,8 +100,8 @@ class Examples:
         return table.append_column("flags", column).select(records.EXAMPLE.names)
 
     def facts(self) -> dict[str, Any]:
-        """The labels below the floor, by task, with their training rows."""
-        return {"rare_labels": self._rare}
+        """Training rows by task and label, also labels that nobody answered; and the labels below the floor."""
+        return {"rare_labels": self._rare, "label_rows": self._label_rows}
 
     def _rare_of(self, table: pa.Table, task: str, known: Sequence[str]) -> dict[str, int]:
         own = table.filter(pc.and_(pc.equal(table.column("task"), task), pc.equal(table.column("split"), "train")))
@@ -108,6 +109,8 @@ class Examples:
         rare = rare_labels(counts, known, self.quality.min_label_rows) if counts else {}
         if rare:
             self._rare[task] = rare
+        if counts:
+            self._label_rows[task] = {label: counts[label] for label in sorted({*known, *counts})}
         return rare
 
 

@@ -23,13 +23,15 @@ from distill_dagster.quality.rows import RAW, TEACHER
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.prompts import prompts_of
 
-PERSONAL_DATA = "personal_data"
+PERSONAL_DATA, UNKNOWN = "personal_data", "unknown_row"
 
 
 def judged_answers(
     raw: Path, teacher: Path, quality: QualityConfig, learn: Learn
 ) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """Each teacher row with the first reason to refuse it; of raw.parquet and teacher.parquet of one shard.
+    """Each chosen teacher row with the first reason to refuse it; of raw.parquet and teacher.parquet of one shard.
+
+    An answer to a row that is not there any more, since the file was edited meanwhile, is `unknown_row`.
 
     An answer in which personal data is found has that for a reason where `quality.personal_data` is not `keep`, also
     where it is only flagged or redacted.
@@ -39,10 +41,15 @@ def judged_answers(
     """
     rows = {row["row_id"]: row for row in records.read_table(raw, RAW.names)}
     labels = {name: labels_of(name, quality, ()) for name in {row["task"] for row in rows.values()}}
-    for answer in records.rows_of(records.load_table(teacher, TEACHER.names)):
-        row = rows[answer["row_id"]]
-        reference = prompts_of(row)[answer["turn"]].reference
+    answers = records.load_table(teacher, [*TEACHER.names, "chosen"])
+    for answer in records.rows_of(answers.filter(answers.column("chosen"))):
+        row = rows.get(answer["row_id"])
+        prompts = prompts_of(row) if row else []
+        if row is None or not 0 <= answer["turn"] < len(prompts):
+            yield answer, UNKNOWN
+            continue
         task = get_task(row["task"])
+        reference = prompts[answer["turn"]].reference
         candidate = candidate_of(row, answer, task, labels[task.name], reference, quality, learn)
         reason = first_reason(candidate)
         if reason is None and quality.personal_data != "keep" and any(map(find, candidate.learned)):
@@ -57,7 +64,7 @@ def _counts(raw: Path, teacher: Path, quality: str, learn: Learn) -> Counter[str
 
 
 def reasons_of(raw: Path, teacher: Path, quality: QualityConfig, learn: Learn) -> Counter[str | None]:
-    """How many of the shard's rows have each reason, None for a row without one; `failed` ones are no answers.
+    """How many of the shard's chosen rows have each reason, None for a row without one; `failed` ones are no answers.
 
     Several checks ask for the same shard one after another: the paths are those of a published version, whose files
     never change, so the last ones are remembered.

@@ -194,6 +194,7 @@ def _build_set(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityCon
     table = examples.table(labels)
     facts = {**facts_of(tally, table, {task for task in tasks if get_task(task).exact}), **examples.facts()}
     facts |= {"contamination": _contamination(selection.questions), "prompts": prompt_diversity(table)}
+    facts["answers"] = pc.sum(pc.equal(answers.column("status"), "ok")).as_py() or 0
     return SyntheticSet(table, rejects.table(), _counts(len(answers), table, rejects.table()), facts)
 
 
