@@ -145,6 +145,23 @@ def test_a_warning_of_a_run_that_succeeded_is_told(tiny_config, instance, hook):
     assert hook.posts[0]["type"] == "warning"
 
 
+def test_a_run_that_died_after_a_warning_is_told_as_dead_too(tiny_config, instance, hook):
+    result = run_checks(instance, passed=False)
+    instance.report_run_failed(result.dagster_run, "its process is gone")
+    assert look_again(tiny_config, instance).startswith("2 new failures")
+    assert "its process is gone" in hook.posts[0]["message"]
+
+
+def test_what_the_schedule_could_not_make_is_told_once(tmp_path, hook):
+    config = load_config(write_project(tmp_path, **{"checks.min_valid_share": 1}))
+    poison(tmp_path, rows=1)
+    with dg.instance_for_test() as instance:
+        job = build_definitions(config).resolve_job_def("redistill_job")
+        assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+        assert look_again(config, instance).startswith("1 new failures")
+    assert hook.posts[0]["title"].endswith("ERROR: enough_valid_rows on raw_dataset[train-part-01]")
+
+
 @pytest.mark.parametrize("blocking", [True, False])
 def test_several_failed_checks_of_a_run_are_one_message(tiny_config, instance, hook, blocking):
     result = run_checks(

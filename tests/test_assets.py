@@ -1,11 +1,14 @@
 """The assets on a real instance: metadata that people want, checks, overrides, automation, observed sources."""
 
+import shutil
+
 import dagster as dg
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assets.partitions import SHARDS_NAME, observe
 from distill_dagster.cli.execution import QUIET
+from distill_dagster.config import SeverityConfig
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage import Project
@@ -200,3 +203,17 @@ def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(se
     assert observe(instance, Project(config)) == ["test_files"]
     asked, _ = requested(config, instance, cursor)
     assert asked["eval_dataset"] is True
+
+
+def test_a_student_that_cannot_be_loaded_is_found_before_it_is_measured(made, tmp_path):
+    checks = made[0].config.checks.model_copy(update={"severity": SeverityConfig()})
+    config = made[0].config.model_copy(update={"store": str(tmp_path / "store"), "checks": checks})
+    shutil.copytree(made[0].config.store, config.store)
+    student = Project(config).store.get("student_checkpoint")
+    (weights,) = student.folder.rglob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = run_project(config, instance, "student_benchmark")
+    assert list(outcome.failed) == ["student_checkpoint"]
+    assert outcome.failed["student_checkpoint"].startswith("check loads_and_generates: ")
+    assert str(student.folder) in outcome.failed["student_checkpoint"]
