@@ -53,7 +53,9 @@ def _until_requested(cause: dg.AutomationCondition) -> dg.AutomationCondition:
 def _until_made(cause: dg.AutomationCondition) -> dg.AutomationCondition:
     """True from `cause` on until a run was asked for and the asset was made after that, by this run or by another."""
     unasked = _until_requested(cause)
-    return unasked | cause.since(~unasked & AC.newly_updated())
+    # not `~unasked & newly_updated`: Dagster keeps the memory of a `since` under the names of its operands' outermost
+    # operators, so that it would share that of `_until_requested`
+    return unasked | cause.since(~(unasked | ~AC.newly_updated()))
 
 
 @dg.op(description="Makes everything that is stale, in the order of the lineage; each artefact in a run of its own.")

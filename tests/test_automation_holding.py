@@ -3,11 +3,15 @@
 import dagster as dg
 import pytest
 
+from dagster._core.events import StepMaterializationData  # what a step reports; there is no public way to make one
+from dagster._core.execution.api import create_execution_plan
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
 from assets.automation import rerun_when_inputs_change
+from assets.partitions import VERSION_TAG
 from tests.test_automation_condition import Chain
 
-SHARDS = dg.DynamicPartitionsDefinition(name="shards")
-B = "b"
+SOUND = dg.AssetCheckKey(dg.AssetKey("first"), "sound")
 
 
 class Checked(Chain):
@@ -51,6 +55,22 @@ class Checked(Chain):
         keys = [dg.AssetKey(name) for name in names]
         job.execute_in_process(instance=self.instance, asset_selection=keys, raise_on_error=False)
 
+    def cancelled(self, made: str | None = None) -> dg.DagsterRun:
+        """A run of `first` that is ended before its checks, at the latest when it has made this version."""
+        job = self.definitions().resolve_implicit_global_asset_job_def()
+        job = job.get_subset(asset_selection={dg.AssetKey("first")})
+        plan = create_execution_plan(job)
+        run = self.instance.create_run_for_job(job, execution_plan=plan, asset_selection=job.asset_selection)
+        if made:
+            asset = dg.AssetMaterialization("first", tags={VERSION_TAG: made})
+            data = StepMaterializationData(asset, [])
+            event = dg.DagsterEvent(
+                dg.DagsterEventType.ASSET_MATERIALIZATION.value, run.job_name, event_specific_data=data
+            )
+            self.instance.report_dagster_event(event, run.run_id)
+        self.instance.report_run_canceled(run)
+        return run
+
 
 @pytest.fixture
 def chain(instance):
@@ -92,9 +112,7 @@ def test_a_dependency_whose_run_was_cancelled_is_waited_for(chain):
     chain.change("v2")
     chain.code = "2"
     assert chain.tick() == ["first"]
-    job = chain.definitions().resolve_implicit_global_asset_job_def()
-    run = chain.instance.create_run_for_job(job, asset_selection=frozenset([dg.AssetKey("first")]))
-    chain.instance.report_run_canceled(run)
+    chain.cancelled()
     assert chain.follow() == []
     chain.run("first")
     assert chain.follow() == [["second"]]
@@ -114,14 +132,9 @@ def test_a_check_that_was_never_reached_because_its_run_was_cancelled_holds_up_w
     chain.checks = ("sound",)
     chain.change("v2")
     assert chain.tick() == ["first"]
-    job = chain.definitions().resolve_implicit_global_asset_job_def()
-    run = chain.instance.create_run_for_job(job, asset_selection=frozenset([dg.AssetKey("first")]))
-    made = dg.AssetMaterialization("first", tags={"dagster/data_version": "v2"})
-    event = dg.DagsterEvent(
-        "ASSET_MATERIALIZATION", run.job_name, event_specific_data=dg.StepMaterializationData(made, [])
-    )
-    chain.instance.report_dagster_event(event, run.run_id)
-    chain.instance.report_run_canceled(run)
+    run = chain.cancelled(made="v2")
+    (found,) = chain.instance.event_log_storage.get_asset_check_execution_history(SOUND, limit=1)
+    assert (found.run_id, found.status) == (run.run_id, AssetCheckExecutionRecordStatus.PLANNED)
     assert chain.follow() == []
     chain.run("first")
     assert chain.follow() == [["second"]]
@@ -136,3 +149,78 @@ def test_a_blocking_check_that_was_just_added_holds_nothing_up(chain):
     report = dg.AssetMaterialization("first", tags={"dagster/data_version": "v3"})
     chain.instance.report_runless_asset_event(report)
     assert ["second"] in chain.follow()
+
+
+SHARDS = dg.DynamicPartitionsDefinition(name="shards")
+
+
+class Shards:
+    """source[shard] -> answers[shard] -> union; runs of `answers` for the shards in `broken` fail."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance, self.cursor, self.versions, self.broken = instance, None, {}, set()
+
+    def definitions(self) -> dg.Definitions:
+        @dg.asset(partitions_def=SHARDS, deps=["source"], automation_condition=rerun_when_inputs_change())
+        def answers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+            if context.partition_key in self.broken:
+                raise RuntimeError("the endpoint is down")
+            return dg.MaterializeResult(data_version=dg.DataVersion(self.versions[context.partition_key]))
+
+        @dg.asset(deps=[answers], automation_condition=rerun_when_inputs_change())
+        def union() -> None: ...
+
+        return dg.Definitions([dg.AssetSpec("source", partitions_def=SHARDS), answers, union])
+
+    def change(self, shard: str, version: str) -> None:
+        self.instance.add_dynamic_partitions("shards", [shard])
+        self.versions[shard] = version
+        event = dg.AssetMaterialization("source", partition=shard, tags={VERSION_TAG: version})
+        self.instance.report_runless_asset_event(event)
+
+    def follow(self) -> list[list[tuple[str, str | None]]]:
+        """Run what the ticks ask for, until two of them ask for nothing; returns what they asked for."""
+        everything, quiet = [], 0
+        while quiet < 2:
+            definitions = self.definitions()
+            tick = dg.evaluate_automation_conditions(definitions, instance=self.instance, cursor=self.cursor)
+            self.cursor = tick.cursor
+            asked = [
+                (name, shard)
+                for name in ("answers", "union")
+                for shard in sorted(tick.get_requested_partitions(dg.AssetKey(name)), key=str)
+            ]
+            for name, shard in asked:
+                definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+                    instance=self.instance,
+                    asset_selection=[dg.AssetKey(name)],
+                    partition_key=shard,
+                    raise_on_error=False,
+                )
+            everything += [asked] if asked else []
+            quiet = 0 if asked else quiet + 1
+        return everything
+
+
+@pytest.fixture
+def sharded(instance):
+    sharded = Shards(instance)
+    sharded.change("a", "v1")
+    sharded.change("b", "v1")
+    assert sharded.follow() == [[("answers", "a"), ("answers", "b")], [("union", None)]]
+    sharded.broken.add("b")
+    sharded.change("a", "v2")
+    sharded.change("b", "v2")
+    assert sharded.follow() == [[("answers", "a"), ("answers", "b")]], "the union would be of b's old answers"
+    return sharded
+
+
+def test_the_union_waits_for_a_shard_whose_run_failed_and_is_made_when_that_is_repaired(sharded):
+    sharded.broken.clear()
+    sharded.change("b", "v3")
+    assert sharded.follow() == [[("answers", "b")], [("union", None)]]
+
+
+def test_the_union_does_not_wait_for_a_shard_that_failed_and_was_removed(sharded):
+    sharded.instance.delete_dynamic_partition("shards", "b")
+    assert sharded.follow() == [[("union", None)]]
