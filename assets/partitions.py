@@ -92,8 +92,9 @@ def _report_gone(instance: dg.DagsterInstance, project: Project, shards: Sequenc
 def _schema(instance: dg.DagsterInstance, key: dg.AssetKey, shard: str) -> dict[str, dg.MetadataValue]:
     """The columns of what was made last, for the check that compares them with those of the materialization before."""
     last = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[shard])
-    events = [record.asset_materialization for record in instance.fetch_materializations(last, limit=1).records]
-    return {SCHEMA: event.metadata[SCHEMA] for event in events if event and SCHEMA in event.metadata}
+    (record,) = instance.fetch_materializations(last, limit=1).records
+    metadata = record.asset_materialization.metadata if record.asset_materialization else {}
+    return {name: value for name, value in metadata.items() if name == SCHEMA}
 
 
 def _reported(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[str, str]:

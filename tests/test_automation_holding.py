@@ -1,8 +1,7 @@
-"""What holds a request back, tick by tick: a dependency whose run failed, a check that crashed, a shard that is gone."""
+"""What holds a request back, tick by tick: a dependency whose run failed, a check that crashed, a shard that went."""
 
 import dagster as dg
 import pytest
-
 from dagster._core.events import StepMaterializationData  # what a step reports; there is no public way to make one
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus

@@ -1,4 +1,4 @@
-"""A source file that goes and comes back: what was deleted of it is made again, without a call; else nothing happens."""
+"""A source file that goes and comes back: what was deleted of it is made again, without a call; else nothing is."""
 
 import dagster as dg
 import pytest
