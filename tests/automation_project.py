@@ -92,7 +92,7 @@ class Watched:
         for stage in stages_of(self.project.config):
             for record in self.instance.fetch_materializations(dg.AssetKey(stage.name), limit=1000).records:
                 event = record.asset_materialization
-                if event and event.metadata["skipped"].value is False:
+                if event and "skipped" in event.metadata and event.metadata["skipped"].value is False:
                     found[f"{stage.name}[{event.partition}]" if event.partition else stage.name] += 1
         return found
 
