@@ -112,12 +112,12 @@ class Runner:
 
         A teacher behind an endpoint that failed at the rows is not paid for the held-out ones either.
         """
-        inputs = follows(stage, self.project.config)
-        if stage.name == "teacher_benchmark" and self.project.config.teacher.model is None:
-            if any(name.startswith("teacher_outputs[") for name in self.outcome.failed):
-                return True
-        not_made = {*self.outcome.failed, *self.outcome.held}
-        return any(name in not_made for asset in inputs for name in self._artefacts(asset, shard))
+        config, failed = self.project.config, self.outcome.failed
+        is_paid = stage.name == "teacher_benchmark" and config.teacher.model is None
+        unwell = is_paid and any(name in failed for name in self._artefacts("teacher_outputs", None))
+        not_made = {*failed, *self.outcome.held}
+        read = (name for asset in follows(stage, config) for name in self._artefacts(asset, shard))
+        return unwell or any(name in not_made for name in read)
 
     def _artefacts(self, asset: str, shard: str | None) -> list[str]:
         """What a reader of a shard (None: of no shard) reads of an asset."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.event_api import PartitionKeyFilter  # no public call gives a check's latest word on each partition
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus,
@@ -29,7 +30,7 @@ class FailingCheck:
     description: str | None
 
 
-def failing_checks(instance: dg.DagsterInstance, graph: dg.AssetGraph, shards: set[str]) -> list[FailingCheck]:
+def failing_checks(instance: dg.DagsterInstance, graph: AssetGraph, shards: set[str]) -> list[FailingCheck]:
     """By artefact and check. Of a shard that is there no more, what was said counts no more."""
     keys = sorted(graph.asset_check_keys, key=lambda key: key.to_user_string())
     latest = instance.event_log_storage.get_asset_check_partition_info(keys)  # one row a partition, not its history
@@ -55,7 +56,7 @@ def _that_spoke(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> 
 
 
 def _that_was_silent(
-    instance: dg.DagsterInstance, graph: dg.AssetGraph, info: AssetCheckPartitionInfo
+    instance: dg.DagsterInstance, graph: AssetGraph, info: AssetCheckPartitionInfo
 ) -> Iterator[FailingCheck]:
     run = instance.get_run_by_id(info.latest_planned_run_id)
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:

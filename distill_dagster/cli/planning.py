@@ -9,7 +9,11 @@ from distill_dagster.plan import Plan, ShardPlan
 
 def plan_tables(plan: Plan) -> list[Table]:
     """What would be made and why, and what each shard would ask."""
-    steps = [[title_of(step.asset, step.shard), step.state, ", ".join(step.why)] for step in plan.steps if step.state != "fresh"]
+    steps = [
+        [title_of(step.asset, step.shard), step.state, ", ".join(step.why)]
+        for step in plan.steps
+        if step.state != "fresh"
+    ]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
     parts = [*plan.shards, *([plan.benchmark] if plan.benchmark else [])]
     if parts:

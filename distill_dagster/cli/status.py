@@ -20,27 +20,23 @@ from distill_dagster.plan import Step, list_steps
 def read_status(project: Project, instance: dg.DagsterInstance) -> dict[str, Any]:
     """JSON-able: artefacts by state, those that are not fresh with the reason, and checks whose last run failed.
 
-    `next` names what can be made now: nothing that it reads is to be made first, and no check of what it reads holds it.
-    `automation` says whether that is done without being asked for, `lost_runs` which runs are under way without a
+    `next` names what can be made now: nothing that it reads is to be made first, and no check of that holds it.
+    `automation` says whether it is made without being asked for, `lost_runs` which runs are under way without a
     process, `alerts` what waits to be delivered.
     """
     steps = list_steps(project)
-    failing = failing_checks(
-        instance, build_definitions(project.config).resolve_asset_graph(), set(project.sources())
-    )
+    failing = failing_checks(instance, build_definitions(project.config).resolve_asset_graph(), set(project.sources()))
     holding = [check for check in failing if check.holds]
-    held = {step_title(step): _held_by(project, step, holding) for step in steps if step.state != "fresh"}
-    open_steps = [step for step in steps if step.state != "fresh"]
+    open_steps = [(step, _held_by(project, step, holding)) for step in steps if step.state != "fresh"]
     return {
         "artefacts": dict(Counter(step.state for step in steps)),
         "open": [
-            {"artefact": step_title(step), "state": step.state, "why": [*step.why, *held[step_title(step)]]}
-            for step in open_steps
+            {"artefact": step_title(step), "state": step.state, "why": [*step.why, *held]} for step, held in open_steps
         ],
         "failing_checks": [_document(check) for check in failing],
         "lost_runs": [run.run_id for run, _ in find_orphans(instance)],
         "alerts": state_of(Memory.load(project.store.root, time.time())),
-        "next": [step_title(step) for step in open_steps if not step.waits and not held[step_title(step)]],
+        "next": [step_title(step) for step, held in open_steps if not step.waits and not held],
         "automation": _automation(project, instance),
     }
 
@@ -71,7 +67,7 @@ def _document(check: FailingCheck) -> dict[str, Any]:
     return {**said, "artefact": title_of(asset, shard)}
 
 
-def _automation(project: Project, instance: dg.DagsterInstance) -> dict[str, Any]:
+def _automation(project: Project, instance: dg.DagsterInstance) -> dict[str, bool]:
     """Whether Dagster's daemon would make what is next at its next look, and at the times of the schedule.
 
     What was switched in the UI goes before the config, as it does in Dagster.
@@ -82,8 +78,7 @@ def _automation(project: Project, instance: dg.DagsterInstance) -> dict[str, Any
         for state in instance.all_instigator_state()
         if state.status in (InstigatorStatus.RUNNING, InstigatorStatus.STOPPED)
     }
-    by_clock = switched.get("redistill_schedule", automation.cron is not None)
     return {
         "on_change": switched.get("redistill", automation.enabled),
-        "schedule": (automation.cron or DEFAULT_CRON) if by_clock else None,
+        "on_schedule": switched.get("redistill_schedule", automation.cron is not None),
     }
