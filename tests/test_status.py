@@ -1,14 +1,15 @@
 """`distill-dagster status`: what is made next and what holds it, and the latest word of each check on each shard."""
 
 import json
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from distill_dagster import files
 from distill_dagster.cli import app
 from distill_dagster.cli.execution import open_instance
+from distill_dagster.cli.failing import failing_checks
 from distill_dagster.cli.status import read_status
 from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
@@ -24,17 +25,17 @@ def spoil(path, shard=1) -> None:
 
 
 def say(instance, passed: bool, severity=dg.AssetCheckSeverity.ERROR, shard="train-part-00") -> None:
-    """What a check of the UI would record."""
-    instance.report_runless_asset_event(
-        dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey("raw_dataset"),
-            check_name="enough_valid_rows",
-            passed=passed,
-            severity=severity,
-            partition=shard,
-            metadata={},
-        )
+    """What the check records in a run of its own."""
+    said = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey("raw_dataset"),
+        check_name="enough_valid_rows",
+        passed=passed,
+        severity=severity,
+        partition=shard,
+        metadata={},
     )
+    event = dg.DagsterEvent(dg.DagsterEventType.ASSET_CHECK_EVALUATION.value, "test", event_specific_data=said)
+    instance.report_dagster_event(event, run_id=str(uuid4()))
 
 
 def why(found, artefact) -> list[str]:
@@ -75,20 +76,20 @@ def test_a_removed_shard_counts_no_more(tmp_path, instance):
     assert read_status(project, instance)["failing_checks"] == []
 
 
-def test_a_check_that_could_not_be_made_is_listed(tmp_path, server, instance):
-    path = write_api_project(tmp_path, server, shards=1)
-    project = Project(load_config(path))
-    assert not run_until_answers(path, instance).failed
-    torn = project.store.get("teacher_outputs", "train-part-00").file(files.TEACHER_FILE)
-    torn.write_bytes(torn.read_bytes()[:-50])
-    path.write_text(path.read_text().replace("max_off_form_share: 1", "max_off_form_share: 0.9"))
-    project = Project(load_config(path))
-    assert list(run_until_answers(path, instance).failed) == ["teacher_outputs[train-part-00]"]
-    failing = read_status(project, instance)["failing_checks"]
-    assert {(check["artefact"], check["severity"]) for check in failing} >= {
-        ("teacher_outputs[train-part-00]", "ERROR")
-    }
-    assert all("failed before it had spoken" in check["description"] for check in failing)
+def test_a_check_that_breaks_after_its_artefact_was_made_is_listed(instance):
+    @dg.asset
+    def table():
+        """Is made."""
+
+    @dg.asset_check(asset=table, blocking=True)
+    def broken() -> dg.AssetCheckResult:
+        raise OSError("cannot be read")
+
+    dg.materialize([table, broken], instance=instance, raise_on_error=False)
+    graph = dg.Definitions(assets=[table], asset_checks=[broken]).resolve_asset_graph()
+    (found,) = failing_checks(instance, graph, set())
+    assert (found.check, found.asset, found.severity, found.holds) == ("broken", "table", "ERROR", True)
+    assert "failed before it had spoken" in (found.description or "")
 
 
 def test_checks_of_what_could_not_be_made_had_nothing_to_look_at(tmp_path, server, instance):
@@ -157,7 +158,7 @@ def switch_off(instance: dg.DagsterInstance, sensor: str) -> None:
     )
     from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-    location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="distill_dagster.definitions"), [], None)
+    location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="distill_dagster.definitions"))
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), sensor)
     instance.add_instigator_state(
         InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData())

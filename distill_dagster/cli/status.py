@@ -70,12 +70,13 @@ def _document(check: FailingCheck) -> dict[str, Any]:
 def _automation(project: Project, instance: dg.DagsterInstance) -> dict[str, bool]:
     """Whether Dagster's daemon would make what is next at its next look, and at the times of the schedule.
 
-    What was switched in the UI goes before the config, as it does in Dagster.
+    What was switched in the UI goes before the config, as it does in Dagster. An instance without a schedule storage,
+    such as an ephemeral one, has no switches.
     """
     automation = project.config.automation
     switched = {
         state.instigator_name: state.status == InstigatorStatus.RUNNING
-        for state in instance.all_instigator_state()
+        for state in (instance.all_instigator_state() if instance.schedule_storage else [])
         if state.status in (InstigatorStatus.RUNNING, InstigatorStatus.STOPPED)
     }
     return {
