@@ -37,10 +37,10 @@ def test_a_shard_without_one_valid_row_fails_alone(tmp_path, instance):
 def test_what_does_not_read_a_bad_shard_is_made(tmp_path, server, instance):
     path = write_api_project(tmp_path, server)
     (path.parent / "data/train/part-01.jsonl").write_text("{}\n")
-    outcome = run_project(load_config(path), instance, "teacher_benchmark")
+    outcome = run_project(load_config(path), instance, "student_checkpoint")
     assert list(outcome.failed) == ["raw_dataset[train-part-01]"]
     others = {f"teacher_outputs[{shard}]" for shard in ("train-part-00", "train-part-02", "validation")}
-    assert others | {"eval_dataset", "teacher_benchmark"} <= set(outcome.materialized)
+    assert others | {"eval_dataset", "teacher_model"} <= set(outcome.materialized)
     tokenizer = "student_base"  # it is trained on the rows of all shards
     assert outcome.held == [
         *("teacher_outputs[train-part-01]", "validated_synthetic_set", tokenizer, "student_checkpoint"),
