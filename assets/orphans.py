@@ -17,16 +17,23 @@ EARLIEST = 1.0  # seconds by which a process may seem younger than its own first
 
 def end_orphans(instance: dg.DagsterInstance) -> list[str]:
     """Report the runs as failed whose process is gone; returns their ids."""
+    ended = []
+    for run, pid in find_orphans(instance):
+        instance.report_run_failed(run, f"its process (pid {pid}) is gone: killed, or the machine went down")
+        ended.append(run.run_id)
+    return ended
+
+
+def find_orphans(instance: dg.DagsterInstance) -> list[tuple[dg.DagsterRun, int]]:
+    """The runs under way whose process is gone, with its number."""
     if not isinstance(instance.run_storage, SqliteRunStorage):
         return []
-    ended = []
+    found = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
-        run = record.dagster_run
-        process = _process_of(instance, run.run_id)
+        process = _process_of(instance, record.dagster_run.run_id)
         if process is not None and not _is_alive(*process):
-            instance.report_run_failed(run, f"its process (pid {process[0]}) is gone: killed, or the machine went down")
-            ended.append(run.run_id)
-    return ended
+            found.append((record.dagster_run, process[0]))
+    return found
 
 
 def _process_of(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] | None:

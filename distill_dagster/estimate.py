@@ -78,6 +78,8 @@ class Estimate:
         price = ref.endpoint.price if ref.endpoint else None
         if price:
             plan.cost_usd += price.cost(prompt_tokens, completion_tokens)
+        elif ref.endpoint:
+            self._rules.append(f"{ref.name} has no `price`: its requests count as 0 USD")
 
     def _mean_tokens(self, teacher: Teacher) -> float | None:
         """Looked up once for each teacher: it reads a column of every segment."""

@@ -216,6 +216,11 @@ def follows(stage: Stage, config: DistillConfig) -> set[str]:
     return {*stage.reads(config), *stage.consults(config)}
 
 
+def title_of(asset: str, shard: str | None) -> str:
+    """An artefact's name for people, such as `teacher_outputs[train-part-03]`."""
+    return f"{asset}[{shard}]" if shard else asset
+
+
 def code_versions(config: DistillConfig) -> dict[str, str]:
     """Dagster's code version of each stage: changes with its own, with the part of the config that shapes it, and with
     the code version of what it follows, so that a whole chain knows of a change before its first link is made again.

@@ -24,7 +24,7 @@ from distill_dagster.estimate import Estimate, ShardPlan, tokens_by_length
 from distill_dagster.generation.responses import Responses
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, is_fresh, labels_of, stages_of
-from distill_dagster.requests import Faculty
+from distill_dagster.requests import Faculty, ModelRef
 from distill_dagster.settings import answer_tokens
 from distill_dagster.steps import make_eval_dataset, make_raw_dataset
 from distill_dagster.tasks.asked import Asked
@@ -145,15 +145,16 @@ def _reads(project: Project, upstream: Sequence[str], shard: str | None) -> bool
     return False
 
 
-def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty | None:
-    """Who would answer; None where the teacher is yet to be fitted, so that every row is new to it."""
+def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty:
+    """Who would answer; without teachers where the own one is yet to be made, so that every row is new to it."""
     teacher = project.config.teacher
     if not is_stale:
         return current_faculty(project.store.get("teacher_model").folder, teacher)
+    own: list[tuple[float, ModelRef]] = []
     if teacher.model:
         rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")
-        return None
-    own = [(source.weight, pin_source(source)) for source in teacher.mix] or [(1.0, pin_source(teacher.sources[0]))]
+    else:
+        own = [(source.weight, pin_source(source)) for source in teacher.mix] or [(1.0, pin_source(teacher.sources[0]))]
     best_of = teacher.best_of
     panel = [pin_source(source) for source in best_of.teachers] if best_of else []
     judge = pin_source(best_of.judge) if best_of and best_of.judge else None
@@ -181,39 +182,62 @@ def _labels(project: Project) -> list[str] | None:
 
 
 def _plan_shard(
-    project: Project, shard: str, faculty: Faculty | None, responses: Responses, asked: set[str], rules: list[str]
+    project: Project, shard: str, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan:
-    teacher, rows = project.config.teacher, _rows_of(project, "raw_dataset", shard)
+    rows = _rows_of(project, "raw_dataset", shard)
     plan = ShardPlan(shard, rows=len(rows))
-    if faculty is None:
-        calls = [prompt.messages for row in rows for prompt in prompts_of(row)] * teacher.generation.samples
-        plan.new = len(calls)
-        plan.prompt_tokens = sum(tokens_by_length(messages) for messages in calls)
-        plan.completion_tokens = plan.new * teacher.generation.max_new_tokens
-        rules.append("completion tokens: the limit, max_new_tokens")
-        return plan
-    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
-    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
     if faculty.judge is not None:
         rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
-    generation = teacher.generation
-    panel = open_panel(faculty, generation, "cpu")
+    if not faculty.teachers:
+        _count_by_length(plan, rows, project.config.teacher.generation, rules)
+        if not faculty.panel:
+            return plan
+        first, *others = faculty.panel  # it is asked what it would be asked beside the own teacher
+        faculty = Faculty(teachers=[(1.0, first)], panel=others)
+    _count_rounds(project, plan, rows, faculty, responses, asked, rules)
+    return plan
+
+
+def _count_by_length(
+    plan: ShardPlan, rows: Sequence[dict[str, Any]], generation: GenerationConfig, rules: list[str]
+) -> None:
+    """The calls of a local teacher that is yet to be made: they cost no money, and none is answered before."""
+    calls = [prompt.messages for row in rows for prompt in prompts_of(row)] * generation.samples
+    plan.new += len(calls)
+    plan.prompt_tokens += sum(tokens_by_length(messages) for messages in calls)
+    plan.completion_tokens += len(calls) * generation.max_new_tokens
+    rules.append("completion tokens: the limit, max_new_tokens")
+
+
+def _count_rounds(
+    project: Project,
+    plan: ShardPlan,
+    rows: Sequence[dict[str, Any]],
+    faculty: Faculty,
+    responses: Responses,
+    asked: set[str],
+    rules: list[str],
+) -> None:
+    """The calls of teachers that are known, found among the replies where they were asked before."""
+    teacher = project.config.teacher
+    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
+    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
+    panel = open_panel(faculty, teacher.generation, "cpu")
     how = Asked(teacher.prompting, teacher.summary_words, project.config.quality.labels)
-    answered = Rounds(rows, panel, generation, how, estimate).run(None)
+    answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
     for call, _ in answered:
         if not call.question.messages:  # a later turn of a conversation whose first one is new
             prompt = prompts_of(rows[call.row])[call.turn]
             estimate.count(call.teacher, Question("", prompt.messages))
-    return plan
 
 
 def _plan_benchmark(
-    project: Project, faculty: Faculty | None, responses: Responses, asked: set[str], rules: list[str]
+    project: Project, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan | None:
     """What measuring the teacher on the held-out rows would ask; None where it runs here and costs no money."""
     from distill_dagster.evaluation.endpoint import benchmark_questions
 
-    ref = faculty.teachers[0][1] if faculty else None
+    ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
         return None
     config, most = project.config, answer_tokens(project.config)

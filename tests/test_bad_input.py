@@ -8,6 +8,7 @@ from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project
 from tests.conftest import run_project, write_project
+from tests.test_generation_project import write_api_project
 
 
 def broken(folder, instance, spoil, **changes):
@@ -31,6 +32,29 @@ def test_a_shard_without_one_valid_row_fails_alone(tmp_path, instance):
     )
     assert project.store.find("raw_dataset", "train-part-01") is None
     assert project.store.find("validated_synthetic_set") is None
+
+
+def test_what_does_not_read_a_bad_shard_is_made(tmp_path, server, instance):
+    path = write_api_project(tmp_path, server)
+    (path.parent / "data/train/part-01.jsonl").write_text("{}\n")
+    outcome = run_project(load_config(path), instance, "student_checkpoint")
+    assert list(outcome.failed) == ["raw_dataset[train-part-01]"]
+    others = {f"teacher_outputs[{shard}]" for shard in ("train-part-00", "train-part-02", "validation")}
+    assert others | {"eval_dataset", "teacher_model"} <= set(outcome.materialized)
+    tokenizer = "student_base"  # it is trained on the rows of all shards
+    assert outcome.held == [
+        *("teacher_outputs[train-part-01]", "validated_synthetic_set", tokenizer, "student_checkpoint"),
+    ]
+
+
+def test_an_endpoint_that_refuses_is_not_asked_to_be_measured(tmp_path, server, instance):
+    path = write_api_project(tmp_path, server)
+    server.script(rules=[{"match": "<13>", "fault": "status", "status": 401}])
+    outcome = run_project(load_config(path), instance, "teacher_benchmark")
+    assert list(outcome.failed) == ["teacher_outputs[train-part-01]"]
+    assert {"teacher_outputs[train-part-02]", "student_base"} <= set(outcome.materialized)
+    assert outcome.held == ["validated_synthetic_set", "student_checkpoint", "teacher_benchmark"]
+    assert not any("<95" in prompt for prompt in server.counts()["by_prompt"])
 
 
 def test_an_empty_shard_is_named(tmp_path, instance):

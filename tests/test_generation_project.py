@@ -18,12 +18,13 @@ from assets.partitions import observe
 from distill_dagster import files, records
 from distill_dagster.cli import app
 from distill_dagster.cli.execution import Runner
+from distill_dagster.cli.status import read_status
 from distill_dagster.config_file import load_config
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project
 from distill_dagster.plan import make_plan
 from distill_dagster.steps import make_synthetic_set, shard_tables
-from tests.conftest import run_project, write_project
+from tests.conftest import TINY_LLAMA, run_project, write_project
 from tests.fault_server import answer_to
 from tests.generation_contract import lasting, small_disk
 
@@ -103,7 +104,8 @@ def test_a_dagster_run_that_is_killed_goes_on_from_its_journal(tmp_path, server,
         assert end_orphans(dagster) == [], "the run is on"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        (killed,) = end_orphans(dagster)
+        (killed,) = read_status(Project(load_config(path)), dagster)["lost_runs"]
+        assert end_orphans(dagster) == [killed]
         assert dagster.get_run_by_id(killed).status == dg.DagsterRunStatus.FAILURE
         assert end_orphans(dagster) == []
     assert server.counts()["total"] < ALL
@@ -229,6 +231,7 @@ def fields(plan: dict, *names) -> list[tuple]:
 
 
 PRICE = {"prompt": 1_000_000, "completion": 2_000_000}
+PANEL = {"priced": {"price": PRICE}, "free": {}}
 
 
 def test_the_plan_of_a_fresh_project_asks_and_makes_nothing(tmp_path, server):
@@ -297,6 +300,26 @@ def test_the_plan_of_several_teachers_counts_each_and_names_the_judge(tmp_path, 
     server.script(choices=["same"])  # nothing to judge
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT
+
+
+def test_the_plan_counts_a_panel_beside_a_local_teacher_that_is_yet_to_be_made(tmp_path, server):
+    own = {"architecture": "llama", "settings": TINY_LLAMA, "vocab_size": 400}
+    panel = [{"endpoint": {"url": server.url, "model": name, **price}} for name, price in PANEL.items()]
+    path = write_api_project(
+        tmp_path,
+        server,
+        shards=1,
+        teacher={"endpoint": None, "model": own, "best_of": {"teachers": panel}, "fit": {"learning_rate": 1e-2}},
+    )
+    plan = planned(path)
+    total, rows = plan["total"], SHARD_ROWS + 4
+    assert total["new"] == 3 * rows
+    assert total["completion_tokens"] == 3 * rows * 16
+    of_one = total["prompt_tokens"] / 3, total["completion_tokens"] / 3
+    assert total["cost_usd"] == pytest.approx(of_one[0] + 2 * of_one[1]), "the priced one alone"
+    assert "free has no `price`: its requests count as 0 USD" in plan["rules"]
+    assert not any(rule.startswith("priced has no") for rule in plan["rules"])
+    assert server.counts()["total"] == 0
 
 
 def test_the_plan_of_a_conversation_counts_every_turn(tmp_path, server, instance):

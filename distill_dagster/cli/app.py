@@ -105,9 +105,9 @@ def status(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Say what is fresh, stale and failing, and what a run would make next; exits with 1 if a check fails."""
+    """Say what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
     from distill_dagster.cli.execution import open_instance
-    from distill_dagster.cli.status import read_status
+    from distill_dagster.cli.status import is_failing, read_status
     from distill_dagster.lineage import Project
 
     settings = load_config(config)
@@ -117,7 +117,7 @@ def status(
         print(json.dumps(found, ensure_ascii=False))
     else:
         print_status(found)
-    if found["failing_checks"]:
+    if is_failing(found):
         raise typer.Exit(FAILED)
 
 
@@ -129,12 +129,17 @@ def print_status(found: dict[str, Any]) -> None:
             [o["artefact"], o["state"], ", ".join(o["why"]), "next" if o["artefact"] in found["next"] else ""]
             for o in found["open"]
         ]
-        out.print(table("Not up to date", ["artefact", "state", "because of", "a run makes it"], rows))
+        out.print(table("Not up to date", ["artefact", "state", "because of", "is made"], rows))
     if found["failing_checks"]:
         rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
     if found["alerts"]:
         out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
+    for run_id in found["lost_runs"]:
+        out.print(f"run {run_id} is under way, and its process is gone", soft_wrap=True, markup=False)
+    kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
+    by_itself = [words for kind, words in kinds.items() if found["automation"][kind]]
+    out.print(f"automation: {' and '.join(by_itself) or 'off, so only `distill-dagster run` or the UI makes anything'}")
 
 
 @app.command()
@@ -168,13 +173,13 @@ def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
 
     err.print(
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
-        f"failed {len(outcome.failed)}"
+        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
     )
     for name, message in outcome.failed.items():
         say_error(f"{name}: {message}")
     if outcome.failed or not ended:
         done = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped), "failed": outcome.failed}
-        print(json.dumps({"seconds": outcome.seconds, **done}, ensure_ascii=False))
+        print(json.dumps({"seconds": outcome.seconds, **done, "held": outcome.held}, ensure_ascii=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
     document, page = read_report(runner.project), report_page(runner.project)
     if not outcome.materialized:

@@ -15,7 +15,7 @@ from distill_dagster.progress import listen
 out = Console(width=None if sys.stdout.isatty() else 120)  # a log or a pipe is no narrow terminal
 err = Console(stderr=True)
 
-STATES = {"made": "green", "fresh": "dim", "failed": "bold red"}
+STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow"}
 
 
 @contextlib.contextmanager

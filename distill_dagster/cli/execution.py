@@ -1,7 +1,11 @@
 """Materialize what is stale, through Dagster, in this process: what `distill-dagster run` does.
 
-The same assets, checks and instance as in the UI, without a daemon. Stages go in the order of the lineage; a
-shard that fails does not hold up the other shards, but nothing that needs all of them is made.
+The same assets, checks and instance as in the UI, without a daemon. Stages go in the order of the lineage. What
+fails holds back what is made from it, and nothing else:
+
+    raw_dataset[a]       failed     raw_dataset[b]       made
+    teacher_outputs[a]   held       teacher_outputs[b]   made
+    validated_synthetic_set, student_checkpoint, … held; student_base made
 """
 
 import contextlib
@@ -21,7 +25,7 @@ from assets.run_failures import explain_step
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
-from distill_dagster.lineage import Project, is_fresh, stages_of
+from distill_dagster.lineage import STAGES, Project, Stage, follows, is_fresh, stages_of, title_of
 from distill_dagster.records import canonical_json, sha256
 from distill_dagster.requests import ROLES
 
@@ -37,6 +41,7 @@ class Outcome:
     materialized: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # name -> what went wrong
+    held: list[str] = field(default_factory=list)  # not made: something that it is made from failed or was held
     seconds: float = 0.0
 
 
@@ -86,20 +91,42 @@ class Runner:
         self.gates = sha256(canonical_json(config.checks.model_dump()))[:16]
 
     def run(self, until: str | None = None) -> Outcome:
-        """Bring every asset up to date, or those up to `until`; stops where a failure leaves no inputs for the next."""
+        """Bring every asset up to date, or those up to `until`, but for what is made from something that failed."""
         started = time.perf_counter()
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         observe(self.instance, self.project)
         for stage in stages_of(self.project.config):
             for shard in sorted(self.project.sources()) if stage.sharded else [None]:
-                self._bring_up_to_date(stage.name, shard)
-            if self.outcome.failed or stage.name == until:
+                if self._is_held(stage, shard):
+                    self.outcome.held.append(title_of(stage.name, shard))
+                    self.say(title_of(stage.name, shard), "held")
+                else:
+                    self._bring_up_to_date(stage.name, shard)
+            if stage.name == until:
                 break
         self.outcome.seconds = round(time.perf_counter() - started, 1)
         return self.outcome
 
+    def _is_held(self, stage: Stage, shard: str | None) -> bool:
+        """Whether something that it is made from failed or was held; of shards its own, or any if it has none.
+
+        A teacher behind an endpoint that failed at the rows is not paid for the held-out ones either.
+        """
+        config, failed = self.project.config, self.outcome.failed
+        is_paid = stage.name == "teacher_benchmark" and config.teacher.model is None
+        unwell = is_paid and any(name in failed for name in self._artefacts("teacher_outputs", None))
+        not_made = {*failed, *self.outcome.held}
+        read = (name for asset in follows(stage, config) for name in self._artefacts(asset, shard))
+        return unwell or any(name in not_made for name in read)
+
+    def _artefacts(self, asset: str, shard: str | None) -> list[str]:
+        """What a reader of a shard (None: of no shard) reads of an asset."""
+        if not STAGES[asset].sharded:
+            return [asset]
+        return [title_of(asset, key) for key in ([shard] if shard else self.project.sources())]
+
     def _bring_up_to_date(self, name: str, shard: str | None) -> None:
-        title = f"{name}[{shard}]" if shard else name
+        title = title_of(name, shard)
         if is_fresh(self.project, name, shard) and self._is_settled(name, shard):
             self.outcome.skipped.append(title)
             self.say(title, "fresh")

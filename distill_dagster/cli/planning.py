@@ -3,12 +3,17 @@
 from rich.table import Table
 
 from distill_dagster.cli.console import table
-from distill_dagster.plan import Plan, ShardPlan, Step
+from distill_dagster.lineage import title_of
+from distill_dagster.plan import Plan, ShardPlan
 
 
 def plan_tables(plan: Plan) -> list[Table]:
     """What would be made and why, and what each shard would ask."""
-    steps = [[_title(step), step.state, ", ".join(step.why)] for step in plan.steps if step.state != "fresh"]
+    steps = [
+        [title_of(step.asset, step.shard), step.state, ", ".join(step.why)]
+        for step in plan.steps
+        if step.state != "fresh"
+    ]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
     parts = [*plan.shards, *([plan.benchmark] if plan.benchmark else [])]
     if parts:
@@ -26,10 +31,6 @@ def closing_lines(plan: Plan) -> list[str]:
     if plan.budget_usd is not None:
         lines.append(f"budget: {plan.budget_usd:.4f} USD, of which {plan.spent_usd:.4f} are spent")
     return [*lines, *plan.rules]
-
-
-def _title(step: Step) -> str:
-    return f"{step.asset}[{step.shard}]" if step.shard else step.asset
 
 
 def _cells(shard: ShardPlan) -> list[str]:
