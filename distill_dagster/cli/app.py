@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from distill_dagster.cli.console import bars, err, out, say_error, say_step, table
+from distill_dagster.cli.console import bars, err, out, say_error, say_step, say_warning, table
 from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
@@ -24,7 +24,7 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
 ]
 Compat = Literal["azure"]
-FAILED, WRONG_INPUT, VERDICT_FAIL = 1, 2, 3
+FAILED, WRONG_INPUT, VERDICT_FAIL, INTERRUPTED = 1, 2, 3, 130
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:
@@ -160,9 +160,13 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     names = [stage.name for stage in stages_of(config)]
     if until is not None and until not in names:
         raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
-    with open_instance(config) as instance, bars():
-        runner = Runner(config, instance, say_step)
-        outcome = runner.run(until)
+    try:
+        with open_instance(config) as instance, bars():
+            runner = Runner(config, instance, say_step)
+            outcome = runner.run(until)
+    except KeyboardInterrupt:
+        say_error("interrupted; what was made and answered is kept, and the next run goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
     print_outcome(runner, outcome, ended=until in (None, "eval_report"))
 
 
@@ -175,11 +179,14 @@ def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
         f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
     )
+    for name, message in outcome.warnings.items():
+        say_warning(f"{name}: {message}")
     for name, message in outcome.failed.items():
         say_error(f"{name}: {message}")
     if outcome.failed or not ended:
-        done = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped), "failed": outcome.failed}
-        print(json.dumps({"seconds": outcome.seconds, **done, "held": outcome.held}, ensure_ascii=False))
+        counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
+        what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
+        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
     document, page = read_report(runner.project), report_page(runner.project)
     if not outcome.materialized:

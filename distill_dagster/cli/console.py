@@ -46,7 +46,12 @@ def say_step(title: str, state: str) -> None:
 
 def say_error(message: str) -> None:
     """An error on standard error, its text as it is: data may look like markup."""
-    err.print(Text(f"error: {message}", style="bold red"))
+    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
+
+
+def say_warning(message: str) -> None:
+    """A warning, likewise."""
+    err.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
 
 
 def table(title: str | None, columns: list[str], rows: list[list[str]], whole_labels: bool = False) -> Table:

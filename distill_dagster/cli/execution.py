@@ -41,6 +41,7 @@ class Outcome:
     materialized: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # name -> what went wrong
+    warnings: dict[str, str] = field(default_factory=dict)  # "check on name" -> what it found; holds up nothing
     held: list[str] = field(default_factory=list)  # not made: something that it is made from failed or was held
     seconds: float = 0.0
 
@@ -168,7 +169,18 @@ class Runner:
             run_config=QUIET,
             tags={GATES_TAG: self.gates},
         )
+        if any(event.is_step_failure and _is_interrupt(event) for event in result.all_events):
+            raise KeyboardInterrupt
+        for found in result.get_asset_check_evaluations():
+            if not found.passed and not (found.blocking and found.severity == dg.AssetCheckSeverity.ERROR):
+                self.outcome.warnings[f"{found.check_name} on {title_of(name, shard)}"] = found.description or ""
         return None if result.success else explain_failure(result)
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether the step was ended by Ctrl-C, which Dagster reports as an error of the step."""
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterExecutionInterruptedError"
 
 
 def explain_failure(result: dg.ExecuteInProcessResult) -> str:
@@ -192,5 +204,6 @@ def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> 
         "verdict": document["verdict"]["verdict"],
         "materialized": len(outcome.materialized),
         "skipped": len(outcome.skipped),
+        "warnings": outcome.warnings,
         "report": str(page),
     }

@@ -27,7 +27,7 @@ def closing_lines(plan: Plan) -> list[str]:
     """Time, money, and the rules behind the estimates."""
     if all(step.state == "fresh" for step in plan.steps):
         return ["Nothing is stale: a run would make nothing."]
-    lines = [f"time with the teacher: about {_duration(plan.seconds)}"]
+    lines = [f"time with the teacher: {_duration(plan.seconds)}"]
     if plan.budget_usd is not None:
         lines.append(f"budget: {plan.budget_usd:.4f} USD, of which {plan.spent_usd:.4f} are spent")
     return [*lines, *plan.rules]
@@ -41,4 +41,4 @@ def _cells(shard: ShardPlan) -> list[str]:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "not known"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"

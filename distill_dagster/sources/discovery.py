@@ -108,10 +108,8 @@ def _expand(asked: str, pattern: str) -> list[str]:
     except Exception as e:  # a store's own errors: no credentials, no connection, no such protocol
         raise DataError(f"{asked}: {pattern!r} cannot be listed: {said(e)}") from e
     if not urls:
-        raise DataError(
-            f"{asked}: {pattern!r} matches no file; check the path and the * in it, and for the files of a folder "
-            f"write {path.rstrip('/')}/*"
-        )
+        folder = "" if ENDING.search(path) else f", and for the files of a folder write {path.rstrip('/')}/*"
+        raise DataError(f"{asked}: {pattern!r} matches no file; check the path and the * in it{folder}")
     for url, is_file in urls.items():
         if is_file and not ENDING.search(url):
             raise DataError(f"{asked}: {url} does not end in {ENDINGS}; convert it, or narrow the pattern")
