@@ -1,5 +1,7 @@
 """The schedule: it re-distils what is stale, says so where nothing is, and removed shards leave no files behind."""
 
+import shutil
+
 import dagster as dg
 
 from distill_dagster.config_file import load_config
@@ -19,16 +21,19 @@ def tick(config, instance):
     return result.run_requests or result.skip_message
 
 
-def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(tmp_path):
-    config = load_config(write_project(tmp_path))
+def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(made, tmp_path):
+    path = write_project(tmp_path)
+    config, project = load_config(path), Project(load_config(path))
+    shutil.copytree(made[0].config.store, config.store)
+    (project.store.folder("student_benchmark") / "manifest.json").unlink()
     with dg.instance_for_test() as instance:
         assert len(tick(config, instance)) == 1
         job = build_definitions(config).resolve_job_def("redistill_job")
         assert job.execute_in_process(instance=instance).success
+        assert project.store.find("student_benchmark")
         assert tick(config, instance) == "nothing is stale"
         (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
         assert len(tick(config, instance)) == 1
-    project = Project(config)
     assert sweep_removed(project) == [], "the published set is still made from the removed shard"
 
 
