@@ -204,6 +204,5 @@ def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> 
         "verdict": document["verdict"]["verdict"],
         "materialized": len(outcome.materialized),
         "skipped": len(outcome.skipped),
-        "warnings": outcome.warnings,
         "report": str(page),
     }
