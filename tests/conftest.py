@@ -1,10 +1,13 @@
 """What many tests stand on: a small project on the demo's world, and one that was run end to end, once."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
+from filelock import FileLock
 
 from distill_dagster.cli.execution import Outcome, Runner
 from distill_dagster.config import DistillConfig
@@ -87,11 +90,21 @@ def instance():
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """A tiny project that was run end to end: (project, instance, outcome). Tests only read it."""
-    config = load_config(write_project(tmp_path_factory.mktemp("made")))
-    with dg.DagsterInstance.ephemeral() as value:
-        yield Project(config), value, run_project(config, value)
+def made(tmp_path_factory, worker_id):
+    """A tiny project that was run end to end, by the first process that wants it: (project, instance, outcome).
+
+    Tests only read it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "made"
+    home, told = root / "home", root / "outcome.json"
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / "lock"), dg.DagsterInstance.local_temp(str(home)) as value:
+        if not told.exists():
+            outcome = run_project(load_config(write_project(root)), value)
+            told.write_text(json.dumps(asdict(outcome)))
+    with dg.DagsterInstance.local_temp(str(home)) as value:
+        yield Project(load_config(root / "distill.yaml")), value, Outcome(**json.loads(told.read_text()))
 
 
 @pytest.fixture(scope="session")
