@@ -170,6 +170,10 @@ class Watched:
             backfill.backfill_id for backfill in backfills
         ]
 
+    def is_asked_for(self, *shards: str) -> bool:
+        """Whether a run of one of these shards is on or will be."""
+        return any(f" {shard}" in run for run in self._active() for shard in shards)
+
     def _open(self) -> list[str]:
         return [
             f"{step.asset}[{step.shard}]: {step.state}" for step in list_steps(self.project) if step.state != "fresh"
