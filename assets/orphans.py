@@ -9,7 +9,6 @@ Only for an instance whose database is a file on this machine: a process that is
 
 import dagster as dg
 import psutil
-from dagster._core.storage.runs import SqliteRunStorage  # no public name tells where the instance lives
 
 UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 EARLIEST = 1.0  # seconds by which a process may seem younger than its own first event: clocks are read apart
@@ -26,6 +25,9 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
 
 def find_orphans(instance: dg.DagsterInstance) -> list[tuple[dg.DagsterRun, int]]:
     """The runs under way whose process is gone, with its number."""
+    # no public name tells where the instance lives; importing this one with the code location takes 0.8 s
+    from dagster._core.storage.runs import SqliteRunStorage
+
     if not isinstance(instance.run_storage, SqliteRunStorage):
         return []
     found = []
