@@ -5,4 +5,10 @@ run without an orchestrator. `assets/` (what Dagster materializes) and `resource
 beside this package and import it, never the other way round.
 """
 
+import os
+
+# Set before anything loads torch: threads that wait for each other give their core away soon, see docs/adr/0009.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
 __version__ = "0.1.0"

@@ -25,6 +25,16 @@ TINY_LLAMA = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """Files that may take longest go first, so that no process waits for one that was begun last."""
+
+    def limit(item) -> float:
+        mark = item.get_closest_marker("timeout")
+        return mark.args[0] if mark else 0
+
+    items.sort(key=limit, reverse=True)
+
+
 def tiny_settings(**changes) -> dict:
     """A project whose models train in seconds; keys may be dotted paths."""
     settings = {

@@ -23,9 +23,12 @@ def write(path, *rows):
 
 
 def test_a_good_file_needs_no_config(tmp_path, command):
-    done = command("--task", "nli", write(tmp_path / "a b.jsonl", ROW))
+    path = write(tmp_path / "a b.jsonl", ROW)
+    done = command("--task", "nli", path)
     assert done.exit_code == 0, done.output
-    assert "a b.jsonl" in done.stdout.replace("\n", "")
+    assert "Source files" in done.stdout
+    (judged,) = json.loads(command("--task", "nli", "--json", path).stdout)["files"]
+    assert (judged["file"], judged["rows"]) == (str(path), 1)
     assert [p.name for p in tmp_path.iterdir()] == ["a b.jsonl"], "nothing is made"
 
 

@@ -79,11 +79,9 @@ def test_the_location_loads_without_torch(tiny_config):
     config = tiny_config.data.test[0].replace("data/test.jsonl", "distill.yaml")
     code = f"""
 import sys
-from distill_dagster.config_file import load_config
+import dagster as dg
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
-from tests.conftest import write_project
-import dagster as dg
 dg.Definitions.validate_loadable(build_definitions(load_config({config!r})))
 print([name for name in {heavy.split()} if name in sys.modules])
 """

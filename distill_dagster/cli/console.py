@@ -1,6 +1,7 @@
 """What the command line shows: a bar for long work, a line a step, tables at the end."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,17 +11,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from distill_dagster.progress import listen
+from distill_dagster.progress import listen, log_listener
 
 out = Console(width=None if sys.stdout.isatty() else 120)  # a log or a pipe is no narrow terminal
 err = Console(stderr=True)
 
+QUIET_SECONDS = 20.0
+NUMBER = re.compile(r"[-+−$]?\d")  # how a cell of numbers begins; its unit may follow
 STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow"}
 
 
 @contextlib.contextmanager
 def bars() -> Iterator[None]:
-    """Show a bar on standard error for each piece of work inside the block, while it lasts."""
+    """Show a bar on standard error for each piece of work inside the block, while it lasts.
+
+    Where that is no terminal, such as the log of a CI job, a line every `QUIET_SECONDS` says how far the work is.
+    """
+    if not err.is_terminal:
+        tell = log_listener(lambda line: err.print(Text(f"         {line}")), QUIET_SECONDS)
+        with listen(lambda label, done, total, ended: None if ended else tell(label, done, total, ended)):
+            yield
+        return
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         shown: dict[str, Any] = {}
@@ -55,10 +66,12 @@ def say_warning(message: str) -> None:
 
 
 def table(title: str | None, columns: list[str], rows: list[list[str]], whole_labels: bool = False) -> Table:
-    """A table whose first column is words (`whole_labels`: never wrapped) and whose others are numbers."""
+    """A table whose columns of numbers stand on the right; `whole_labels`: the first column is never wrapped."""
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i == 0 else "right", overflow="fold", no_wrap=whole_labels and i == 0)
+        of_numbers = i > 0 and all(NUMBER.match(row[i]) for row in rows if row[i])
+        justify = "right" if of_numbers else "left"
+        grid.add_column(column, justify=justify, overflow="fold", no_wrap=whole_labels and i == 0)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     return grid
