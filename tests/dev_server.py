@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,20 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in ("DAGSTER_HOME", "DISTILL_CONFIG")}
 
 
-def run_command(*arguments: str) -> None:
-    """`distill-dagster` with these arguments, which must succeed."""
-    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, timeout=200, env=environment())
+@dataclass(frozen=True)
+class Said:
+    """A command that ended."""
+
+    exit_code: int
+    stdout: str
+    output: str  # what it wrote to standard error too
+
+
+def run_command(*arguments: object) -> Said:
+    """`distill-dagster` with these arguments, in a process of its own."""
+    asked = [*COMMAND, *map(str, arguments)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=240, env=environment(), check=False)
+    return Said(done.returncode, done.stdout, done.stdout + done.stderr)
 
 
 class DevServer:

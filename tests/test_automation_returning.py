@@ -18,16 +18,11 @@ SHARD = "train-part-02"
 class Followed:
     """A project that a teacher on loopback answers, and its automation, tick by tick, up to the validated set."""
 
-    def __init__(self, folder, instance, url) -> None:
-        endpoint = {"url": url, "model": "made", "concurrency": 8, "attempts": 1}
-        teacher = {"endpoint": endpoint, "generation": {"max_new_tokens": 16}, "smoke": {"rows": 0}}
-        self.config = load_config(write_project(folder, **{"teacher": teacher, "student.model.tokenizer": "train"}))
+    def __init__(self, path, instance) -> None:
+        self.config = load_config(path)
         self.instance, self.project, self.cursor = instance, Project(self.config), None
-        self.file = folder / "data" / "train" / "part-02.jsonl"
+        self.file = path.parent / "data" / "train" / "part-02.jsonl"
         self.definitions = build_definitions(self.config)
-        self.tick()
-        assert not run_project(self.config, instance, LAST).failed
-        self.follow()
 
     def tick(self) -> list[tuple[str, str | None]]:
         """What is asked for: (asset, shard)."""
@@ -60,9 +55,20 @@ class Followed:
         return set(self.project.store.get(LAST).inputs["teacher_outputs"])
 
 
-@pytest.fixture
-def followed(tmp_path, instance, server):
-    return Followed(tmp_path, instance, server.url)
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory, fault_server):
+    """A project that was made, and asks for nothing. Each test leaves its files as they were, and follows them."""
+    folder = tmp_path_factory.mktemp("returning")
+    fault_server.script()
+    endpoint = {"url": fault_server.url, "model": "made", "concurrency": 8, "attempts": 1}
+    teacher = {"endpoint": endpoint, "generation": {"max_new_tokens": 16}, "smoke": {"rows": 0}}
+    path = write_project(folder, **{"teacher": teacher, "student.model.tokenizer": "train"})
+    with dg.DagsterInstance.ephemeral() as instance:
+        followed = Followed(path, instance)
+        followed.tick()
+        assert not run_project(followed.config, instance, LAST).failed
+        followed.follow()
+        yield followed
 
 
 def whole(shard: str) -> set[tuple[str, str | None]]:

@@ -1,14 +1,12 @@
 """The schedule: it re-distils what is stale, says so where nothing is, and removed shards leave no files behind."""
 
-import shutil
-
 import dagster as dg
 
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage import Project
 from distill_dagster.steps import sweep_removed
-from tests.conftest import run_project, write_project
+from tests.conftest import run_project, unpublish, write_project
 
 
 def tick(config, instance):
@@ -21,11 +19,10 @@ def tick(config, instance):
     return result.run_requests or result.skip_message
 
 
-def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(made, tmp_path):
-    path = write_project(tmp_path)
-    config, project = load_config(path), Project(load_config(path))
-    shutil.copytree(made[0].config.store, config.store)
-    (project.store.folder("student_benchmark") / "manifest.json").unlink()
+def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(copy_of_made, tmp_path):
+    config = load_config(copy_of_made())
+    project = Project(config)
+    unpublish(project, "student_benchmark")
     with dg.instance_for_test() as instance:
         assert len(tick(config, instance)) == 1
         job = build_definitions(config).resolve_job_def("redistill_job")
@@ -37,9 +34,9 @@ def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(made,
     assert sweep_removed(project) == [], "the published set is still made from the removed shard"
 
 
-def test_files_of_a_removed_shard_go_when_no_set_is_made_from_them(tmp_path, instance):
-    path = write_project(tmp_path)
-    config, project = load_config(path), Project(load_config(path))
+def test_files_of_a_removed_shard_go_when_no_set_is_made_from_them(copy_of_made, tmp_path, instance):
+    config = load_config(copy_of_made())
+    project = Project(config)
     assert not run_project(config, instance, "validated_synthetic_set").failed
     (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
     assert not run_project(config, instance, "validated_synthetic_set").failed

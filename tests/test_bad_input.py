@@ -7,7 +7,7 @@ from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project
-from tests.conftest import run_project, write_project
+from tests.conftest import run_project, unpublish, write_project
 from tests.test_generation_project import write_api_project
 
 
@@ -79,13 +79,15 @@ def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instan
     assert list(again.failed) == ["raw_dataset[train-part-00]"], "a failed check is not forgotten by the next run"
 
 
-def test_a_tighter_gate_is_applied_to_what_is_there_already(tmp_path, instance):
+def test_a_tighter_gate_is_applied_to_what_is_there_already(copy_of_made, tmp_path, instance):
     last = "validated_synthetic_set"
-    assert not run_project(load_config(write_project(tmp_path)), instance, last).failed
+    assert not run_project(load_config(copy_of_made()), instance, last).failed
     tighter = load_config(write_project(tmp_path, **{"checks.min_train_rows": 5000}))
-    outcome = run_project(tighter, instance, last)
+    outcome = run_project(tighter, instance)
     assert list(outcome.failed) == [last]
+    assert "5,000 are wanted" in outcome.failed[last]
     assert outcome.materialized == [], "only the checks were run again"
+    assert "student_checkpoint" in outcome.held
 
 
 def test_a_mended_shard_goes_on(tmp_path, instance):
@@ -106,8 +108,6 @@ def test_a_mended_shard_goes_on(tmp_path, instance):
         ({"teacher.model": {"name": "./no-such-model"}, "teacher.fit": None}, "teacher_model", "no-such-model"),
         ({"teacher.model.architecture": "lama"}, "teacher_model", "lama"),
         ({"teacher.model.settings": {"hidden_sice": 8}}, "teacher_model", "hidden_sice"),
-        ({"checks.min_train_rows": 5000}, "validated_synthetic_set", "5,000 are wanted"),
-        ({"compute.train": {"gpus": 2, "cpu": False}}, "student_checkpoint", "this machine has 0"),
     ],
 )
 def test_what_cannot_work_is_named_by_the_asset_that_needs_it(tmp_path, instance, changes, asset, words):
@@ -115,13 +115,22 @@ def test_what_cannot_work_is_named_by_the_asset_that_needs_it(tmp_path, instance
     assert list(outcome.failed) == [asset]
     assert words in outcome.failed[asset]
     assert "Traceback" not in outcome.failed[asset]
-    if asset != "validated_synthetic_set":  # a failed check is about an artefact that is there
-        assert project.store.find(asset) is None
+    assert project.store.find(asset) is None
 
 
-def test_a_torn_parquet_is_named(tmp_path, instance):
-    config = load_config(write_project(tmp_path))
+def test_devices_that_the_machine_does_not_have_are_named(copy_of_made, instance):
+    config = load_config(copy_of_made(**{"compute.train": {"gpus": 2, "cpu": False}}))
+    unpublish(Project(config), "student_checkpoint")
+    outcome = run_project(config, instance)
+    assert list(outcome.failed) == ["student_checkpoint"]
+    assert "2 GPU(s) asked for, this machine has 0" in outcome.failed["student_checkpoint"]
+    assert Project(config).store.find("student_checkpoint") is None
+
+
+def test_a_torn_parquet_is_named(copy_of_made, instance):
+    config = load_config(copy_of_made())
     project = Project(config)
+    unpublish(project, "validated_synthetic_set")
     assert not run_project(config, instance, "teacher_outputs").failed
     torn = project.store.get("teacher_outputs", "train-part-01").file("teacher.parquet")
     torn.write_bytes(torn.read_bytes()[:100])
@@ -130,8 +139,9 @@ def test_a_torn_parquet_is_named(tmp_path, instance):
     assert str(torn) in outcome.failed["validated_synthetic_set"]
 
 
-def test_answers_from_different_settings_are_not_mixed(tmp_path, instance):
-    config = load_config(write_project(tmp_path))
+def test_answers_from_different_settings_are_not_mixed(copy_of_made, instance):
+    config = load_config(copy_of_made())
+    unpublish(Project(config), "validated_synthetic_set")
     assert not run_project(config, instance, "teacher_outputs").failed
     job = build_definitions(config).resolve_implicit_global_asset_job_def()
 

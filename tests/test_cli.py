@@ -3,126 +3,102 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import write_project
+from tests.dev_server import run_command
 
 KEYS = {"seconds", "teacher", "baseline", "student", "retention", "verdict", "materialized", "skipped", "report"}
-
-
-@dataclass
-class Ended:
-    """A command that ended."""
-
-    exit_code: int
-    stdout: str
-    output: str  # what it wrote to standard error too
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Call `distill-dagster …` in a process of its own; without the environment's own project."""
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.delenv("DISTILL_CONFIG", raising=False)
-
-    def call(*arguments):
-        asked = [sys.executable, "-c", "from distill_dagster.cli import app; app()", *map(str, arguments)]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=240, check=False)
-        return Ended(done.returncode, done.stdout, done.stdout + done.stderr)
-
-    return call
 
 
 def last_line(result) -> dict:
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-def test_a_second_run_makes_nothing_and_says_so(tmp_path, command):
-    config = write_project(tmp_path)
-    first = command("run", "--config", config)
-    assert first.exit_code in (0, 3), first.output
+def test_a_second_run_makes_nothing_and_says_so(made):
+    project, _, first = made
+    config = Path(project.config.store).with_name("distill.yaml")
     closing = last_line(first)
     assert closing.keys() == KEYS
     assert closing["skipped"] == 0
     assert f"verdict: {closing['verdict']}." in first.stdout
     assert closing["materialized"] == 17  # 4 shards twice, 9 unpartitioned assets
     assert closing["student"]["parameters"] < closing["teacher"]["parameters"]
-    assert (tmp_path / "store" / "eval_report").exists()
+    assert Path(closing["report"]).exists()
 
-    second = command("run", "--config", config)
+    second = run_command("run", "--config", config)
     assert (last_line(second)["materialized"], last_line(second)["skipped"]) == (0, 17)
     assert "Nothing was stale" in second.stdout
 
-    settled = command("status", "--config", config, "--json")
+    settled = run_command("status", "--config", config, "--json")
     found = json.loads(settled.stdout)
     assert (found["artefacts"], found["open"], found["next"]) == ({"fresh": 17}, [], [])
     of_nonsense = {"verdict_is_pass", "loads_and_generates", "balanced_labels", "teacher_agrees_with_gold"}
     assert {c["check"] for c in found["failing_checks"]} <= of_nonsense
     assert settled.exit_code == ("ERROR" in {c["severity"] for c in found["failing_checks"]})
 
-    shown = command("report", "--config", config)
+    shown = run_command("report", "--config", config)
     assert shown.exit_code == 0
     assert closing["report"] in shown.stdout.replace("\n", "")
-    assert json.loads(command("report", "--config", config, "--json").stdout)["benchmarks"].keys() == {
+    assert json.loads(run_command("report", "--config", config, "--json").stdout)["benchmarks"].keys() == {
         "teacher",
         "baseline",
         "student",
     }
 
 
-def test_init_gives_a_project_that_is_valid(tmp_path, command):
+def test_init_gives_a_project_that_is_valid(tmp_path):
     folder = tmp_path / "my project"
-    assert command("init", folder, "--task", "nli").exit_code == 0
-    checked = command("validate", "--config", folder / "distill.yaml", "--json")
+    assert run_command("init", folder, "--task", "nli").exit_code == 0
+    checked = run_command("validate", "--config", folder / "distill.yaml", "--json")
     assert checked.exit_code == 0
     files = json.loads(checked.stdout)["files"]
     assert [f["split"] for f in files].count("train") == 4
     assert sum(f["rows"] for f in files) == 560
-    again = command("init", folder)
+    again = run_command("init", folder)
     assert again.exit_code == 2
     assert "is there already" in again.output
 
 
-def test_init_replaces_nothing(tmp_path, command):
+def test_init_replaces_nothing(tmp_path):
     own = tmp_path / "data" / "test.jsonl"
     own.parent.mkdir()
     own.write_text("mine")
-    refused = command("init", tmp_path)
+    refused = run_command("init", tmp_path)
     assert refused.exit_code == 2
     assert "is not empty" in " ".join(refused.output.split())
     assert own.read_text() == "mine"
 
 
-def test_validate_shows_refused_rows_and_exits_with_one(tmp_path, command):
+def test_validate_shows_refused_rows_and_exits_with_one(tmp_path):
     config = write_project(tmp_path)
     with (tmp_path / "data" / "train" / "part-01.jsonl").open("a") as f:
         f.write('{"messages": []}\n{"messages": [{"role": "user", "content": "  "}]}\nnot json\n')
-    result = command("validate", "--config", config)
+    result = run_command("validate", "--config", config)
     assert result.exit_code == 1
     for code in ("E001", "E002", "E010"):
         assert code in result.stdout
-    rejects = json.loads(command("validate", "--config", config, "--json").stdout)["rejects"]
+    rejects = json.loads(run_command("validate", "--config", config, "--json").stdout)["rejects"]
     assert [r["line"] for r in rejects] == [31, 32, 33]
 
 
 @pytest.mark.parametrize("verb", ["run", "validate", "report"])
-def test_a_missing_config_exits_with_two_and_the_way_out(tmp_path, command, verb):
-    result = command(verb, "--config", tmp_path / "distill.yaml")
+def test_a_missing_config_exits_with_two_and_the_way_out(tmp_path, verb):
+    result = run_command(verb, "--config", tmp_path / "distill.yaml")
     assert result.exit_code == 2
     assert "distill-dagster init" in result.output
 
 
-def test_a_report_before_the_first_run_says_what_to_do(tmp_path, command):
-    result = command("report", "--config", write_project(tmp_path))
+def test_a_report_before_the_first_run_says_what_to_do(tmp_path):
+    result = run_command("report", "--config", write_project(tmp_path))
     assert result.exit_code == 2
     assert "materialize it first" in result.output.replace("\n", " ")
 
 
-def test_an_unknown_asset_is_refused_with_the_choices(tmp_path, command):
-    result = command("run", "--config", write_project(tmp_path), "--until", "the_end")
+def test_an_unknown_asset_is_refused_with_the_choices(tmp_path):
+    result = run_command("run", "--config", write_project(tmp_path), "--until", "the_end")
     assert result.exit_code == 2
     assert "teacher_outputs" in result.output
 

@@ -71,8 +71,8 @@ def test_a_runs_own_settings_are_checked_like_the_files(tiny_config):
         Project(tiny_config).with_training({"epochs": -1})
 
 
-def test_one_changed_row_makes_one_shard_and_its_downstream_again(tmp_path, instance):
-    config = load_config(write_project(tmp_path))
+def test_one_changed_row_makes_one_shard_and_its_downstream_again(copy_of_made, tmp_path, instance):
+    config = load_config(copy_of_made())
     last = "validated_synthetic_set"
     assert not run_project(config, instance, last).failed
     part = tmp_path / "data" / "train" / "part-01.jsonl"

@@ -4,7 +4,6 @@ Everything is real: the teacher's server, the daemon with its runs, the webhook,
 """
 
 import json
-import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from distill_dagster.lineage import Project
 from distill_dagster.plan import list_steps
 from tests.alert_servers import mailbox, webhook
 from tests.conftest import run_project
-from tests.dev_server import COMMAND, DevServer, environment, wait_for
+from tests.dev_server import DevServer, run_command, wait_for
 from tests.poisoned_project import CUT_OFF, POISONED, REFUSED, REPEATED, ROWS, SHARDS, poison, write_poisoned_project
 
 pytestmark = pytest.mark.timeout(420)
@@ -64,10 +63,9 @@ def ticks_after(instance: dg.DagsterInstance, sensor: str, moment: float) -> int
 
 def status(path: Path) -> dict:
     """What `distill-dagster status` says."""
-    command = [*COMMAND, "status", "--config", str(path), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment())
-    assert done.returncode == 1, done.stderr
-    return json.loads(done.stdout)
+    said = run_command("status", "--config", path, "--json")
+    assert said.exit_code == 1, said.output
+    return json.loads(said.stdout)
 
 
 def assert_told(message: str, run_id: str) -> None:

@@ -16,7 +16,7 @@ CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on A
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     config = write_project(tmp_path_factory.mktemp("ui"), **{"automation.observe_seconds": 5})
-    run_command("run", "--config", str(config), "--until", "teacher_model")
+    assert run_command("run", "--config", config, "--until", "teacher_model").exit_code == 0
     with DevServer(config) as running:
         yield running
 

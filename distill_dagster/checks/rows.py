@@ -1,9 +1,13 @@
-"""The checks of source rows: are they valid, and do they ask different things?"""
+"""The checks of source rows: are they valid, do they ask different things, and can their gold answers be given?"""
+
+from typing import Any
 
 from distill_dagster import files, records
 from distill_dagster.checks.base import Check, Finding, at_least, at_most
 from distill_dagster.lineage import Project
+from distill_dagster.quality.labels import labels_of
 from distill_dagster.quality.prompt_keys import digest, duplicate_key
+from distill_dagster.tasks import get_task
 
 
 def _enough_valid(project: Project, shard: str | None) -> Finding:
@@ -27,6 +31,22 @@ def _few_duplicates(project: Project, shard: str | None) -> Finding:
     )
 
 
+def _gold_in_form(project: Project, shard: str | None) -> Finding:
+    """Rows of whose gold answers the task's parser reads none: whatever a model says of them counts as wrong."""
+    manifest = project.store.get("raw_dataset" if shard else "eval_dataset", shard)
+    rows = records.read_table(manifest.file(files.RAW_FILE), ["row_id", "task", "reference"])
+    labels = {name: labels_of(name, project.config.quality, ()) for name in {row["task"] for row in rows}}
+    gold = [row for row in rows if row["reference"]]
+
+    def is_read(row: dict[str, Any]) -> bool:
+        return any(get_task(row["task"]).parse(text, labels[row["task"]]) is not None for text in row["reference"])
+
+    odd = [row for row in gold if not is_read(row)]
+    example = f", such as {odd[0]['reference'][0]!r} of row {odd[0]['row_id']}" if odd else ""
+    says = f"{len(odd):,} of {len(gold):,} gold answers are not in their task's form{example}; none should be"
+    return Finding(not odd, says, {"gold": len(gold), "gold_off_form": len(odd)})
+
+
 CHECKS = (
     Check(
         "enough_valid_rows",
@@ -43,10 +63,22 @@ CHECKS = (
         shows=("E011",),
     ),
     Check(
+        "gold_in_form",
+        "raw_dataset",
+        "Every gold answer is in its task's form, such as a label of the set, so that it can be learned.",
+        _gold_in_form,
+    ),
+    Check(
         "enough_valid_test_rows",
         "eval_dataset",
         "The share of held-out rows that are valid is at least `checks.min_valid_share`.",
         _enough_valid,
         shows=None,
+    ),
+    Check(
+        "test_gold_in_form",
+        "eval_dataset",
+        "Every held-out gold answer is in its task's form, such as a label of the set, so that a model can be right.",
+        _gold_in_form,
     ),
 )

@@ -38,7 +38,9 @@ class SeverityConfig(Section):
 
     enough_valid_rows: Severity = "error"
     few_duplicate_rows: Severity = "warn"
+    gold_in_form: Severity = "warn"
     enough_valid_test_rows: Severity = "error"
+    test_gold_in_form: Severity = "warn"
     enough_answers: Severity = "error"
     few_truncated: Severity = "error"
     few_refusals: Severity = "error"
