@@ -7,7 +7,7 @@ import dagster as dg
 
 def training_metadata(facts: dict[str, Any]) -> dict[str, Any]:
     """Metadata of a fit or a training; empty where the model was only pinned."""
-    history = facts.get("history")
+    history = facts.get("history")  # there with everything else of `training_facts`, or not at all
     if not history:
         return {}
     from distill_dagster.evaluation.sparkline import sparkline
@@ -20,6 +20,7 @@ def training_metadata(facts: dict[str, Any]) -> dict[str, Any]:
         **({"final_loss": float(losses[-1])} if losses else {}),
         **({"best_validation_loss": float(min(validation))} if validation else {}),
         "training_config": dg.MetadataValue.json(facts.get("training", {})),
+        "kept_weights": facts["kept"],
         "training_tokens_per_second": float(facts.get("tokens_per_second", 0)),
         "resumed_from_step": int(facts.get("resumed_from_step") or 0),
     }

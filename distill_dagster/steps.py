@@ -127,7 +127,7 @@ def make_report(project: Project, out: Path) -> Produced:
     store = project.store
     manifests = {role: store.get(f"{role}_benchmark") for role in ROLES}
     student = store.get("student_checkpoint")
-    _require_present(project, student)
+    _require_related(project, manifests, student)
     document = build_report(
         project=project.config.name,
         benchmarks={role: json.loads(m.file(files.BENCHMARK_FILE).read_text()) for role, m in manifests.items()},
@@ -142,13 +142,30 @@ def make_report(project: Project, out: Path) -> Produced:
     return Produced(records.sha256(records.canonical_json(document)), {"items": document["items"]}, facts)
 
 
-def _require_present(project: Project, student: Manifest) -> None:
-    """Refuse to compare what does not belong together."""
+def _require_related(project: Project, benchmarks: dict[str, Manifest], student: Manifest) -> None:
+    """Refuse to compare what does not belong together.
+
+    The benchmarks are those of the present models, the baseline is what the student was trained from, and the teacher
+    is the one whose answers it learned.
+    """
     behind = [f"{role}_benchmark" for role in ROLES if not is_fresh(project, f"{role}_benchmark")]
-    if student.inputs["validated_synthetic_set"] != project.version_of("validated_synthetic_set"):
+    if any(student.inputs[read] != project.version_of(read) for read in ("validated_synthetic_set", "student_base")):
         behind.append("student_checkpoint")
+    if shards := _answered_by_another(project, benchmarks["teacher"].inputs["teacher_model"]):
+        behind.append(f"teacher_outputs of {', '.join(shards[:5])}")
     if behind:
         raise DataError(f"{', '.join(behind)}: made from other inputs than the present ones; materialize again first")
+
+
+def _answered_by_another(project: Project, teacher: str) -> list[str]:
+    """Shards whose answers are in the set and were given by another version of the teacher."""
+    learned = project.store.get("validated_synthetic_set").inputs["teacher_outputs"]
+    outputs = {key: project.store.find("teacher_outputs", key) for key in sorted(learned)}
+    return [
+        key
+        for key, manifest in outputs.items()
+        if manifest and manifest.data_version == learned[key] and manifest.inputs["teacher_model"] != teacher
+    ]
 
 
 def read_report(project: Project) -> dict[str, Any]:

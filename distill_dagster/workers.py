@@ -12,7 +12,6 @@ import importlib
 import json
 import logging
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 
 from distill_dagster.config import Section
 from distill_dagster.errors import ModelError, UserError
+from distill_dagster.evaluation.memory import watch_memory
 from distill_dagster.processes import end_with_parent
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.requests import (
@@ -32,6 +32,7 @@ from distill_dagster.requests import (
     TrialRequest,
 )
 from distill_dagster.storage import Produced
+from distill_dagster.versions import library_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,11 @@ WORKERS: dict[str, Worker] = {
 }
 
 
-def _peak_memory(device: str) -> int:
-    """Most bytes held since the measure was reset: device memory on a GPU, else this process's resident set."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
     """Run a worker in this process and add what it used to its facts.
 
-    `usage` holds device, seconds, gpu_seconds and peak_memory_bytes. On a CPU the peak is the whole process's,
-    which an inline run shares with whatever ran before it.
+    `usage` holds device, seconds, gpu_seconds, versions and peak_memory_bytes: on a GPU the most that torch held there,
+    on a CPU the process's highest resident set while the worker ran.
     """
     worker = WORKERS[name]
     if not isinstance(request, worker.request):
@@ -79,15 +70,23 @@ def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
     if device.startswith("cuda"):
         _reset_device(device)
     function, started = worker.load(), time.perf_counter()
-    produced = function(request, device)
+    with watch_memory() as peak:
+        produced = function(request, device)
     seconds = time.perf_counter() - started
     usage = {
         "device": device,
         "seconds": round(seconds, 3),
         "gpu_seconds": round(seconds, 3) if device.startswith("cuda") else 0.0,
-        "peak_memory_bytes": _peak_memory(device),
+        "peak_memory_bytes": _device_peak(device) if device.startswith("cuda") else peak.start + peak.growth,
+        "versions": library_versions(),
     }
     return replace(produced, facts={**produced.facts, "usage": usage})
+
+
+def _device_peak(device: str) -> int:
+    import torch
+
+    return torch.cuda.max_memory_allocated(device)
 
 
 def _reset_device(device: str) -> None:

@@ -8,7 +8,6 @@ devices back at once, and a lease takes all that it asks for or none, so two ask
 import contextlib
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -58,9 +57,20 @@ def visible_devices() -> list[str] | None:
 
 
 def ordinal(device: str) -> int:
-    """The number by which this process's CUDA knows a leased device: its place among the visible ones."""
+    """The number by which this process's CUDA knows a leased device: its place among the visible ones.
+
+    Raises:
+        ComputeError: it is named by its UUID, and CUDA_VISIBLE_DEVICES does not say where it stands.
+    """
     visible = visible_devices()
-    return visible.index(device) if visible and device in visible else int(device)
+    if visible and device in visible:
+        return visible.index(device)
+    if not device.isdecimal():
+        raise ComputeError(
+            f"compute.devices names {device}, which is no number, and CUDA_VISIBLE_DEVICES does not list it: give its "
+            "index as nvidia-smi does, or set compute.backend: subprocess"
+        )
+    return int(device)
 
 
 class GpuPool(dg.ConfigurableResource):
@@ -74,7 +84,7 @@ class GpuPool(dg.ConfigurableResource):
     """
 
     devices: list[str] | None = None  # None: as nvidia-smi lists them; []: a CPU-only machine
-    lock_folder: str = os.path.join(tempfile.gettempdir(), f"distill-dagster-gpus-{os.getuid()}")
+    lock_folder: str = f"/tmp/distill-dagster-gpus-{os.getuid()}"  # whatever TMPDIR is: a batch job has its own
 
     def usable(self, need: Need) -> list[str]:
         """Devices that meet a need's memory; devices listed by hand have no known memory and all count."""

@@ -11,7 +11,7 @@ from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage import Project
 from tests.conftest import run_project, write_project
 
-USAGE = {"device", "dtype", "seconds", "gpu_seconds", "peak_memory_mb"}
+USAGE = {"device", "dtype", "seconds", "gpu_seconds", "peak_memory_mb", "versions"}
 METADATA = {
     "raw_dataset": {"dagster/row_count", "dagster/column_schema", "valid_share", "preview", "rows_by_task"},
     "eval_dataset": {"dagster/row_count", "preview"},
@@ -47,7 +47,7 @@ def test_every_materialization_carries_what_a_person_wants(made, asset):
     assert METADATA[asset] | {"counts", "made_from", "dagster/uri", "skipped"} <= metadata.keys()
     if METADATA[asset] >= USAGE:
         assert metadata["device"].value == "cpu"
-        assert metadata["dtype"].value in ("float32", "auto")
+        assert metadata["dtype"].value == "float32"
 
 
 def test_metadata_stays_small_enough_for_the_event_log(made):

@@ -1,5 +1,7 @@
 """What a user gets wrong: each ends in an error that names the place and the way out, with nothing half-published."""
 
+import json
+
 import dagster as dg
 import pytest
 
@@ -7,6 +9,7 @@ from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
 from distill_dagster.lineage import Project
+from distill_dagster.steps import make_report
 from tests.conftest import run_project, unpublish, write_project
 from tests.test_generation_project import write_api_project
 
@@ -119,12 +122,31 @@ def test_what_cannot_work_is_named_by_the_asset_that_needs_it(tmp_path, instance
 
 
 def test_devices_that_the_machine_does_not_have_are_named(copy_of_made, instance):
-    config = load_config(copy_of_made(**{"compute.train": {"gpus": 2, "cpu": False}}))
+    config = load_config(copy_of_made(**{"compute.train": {"gpus": 1, "cpu": False}}))
     unpublish(Project(config), "student_checkpoint")
     outcome = run_project(config, instance)
     assert list(outcome.failed) == ["student_checkpoint"]
-    assert "2 GPU(s) asked for, this machine has 0" in outcome.failed["student_checkpoint"]
+    assert "1 GPU(s) asked for, this machine has 0" in outcome.failed["student_checkpoint"]
     assert Project(config).store.find("student_checkpoint") is None
+
+
+@pytest.mark.parametrize(
+    ("asset", "shard", "read", "named"),
+    [
+        ("student_checkpoint", None, "student_base", "student_checkpoint"),
+        ("student_checkpoint", None, "validated_synthetic_set", "student_checkpoint"),
+        ("teacher_outputs", "train-part-01", "teacher_model", "teacher_outputs of train-part-01"),
+    ],
+)
+def test_what_does_not_belong_together_is_not_compared(copy_of_made, tmp_path, asset, shard, read, named):
+    project = Project(load_config(copy_of_made()))
+    assert make_report(project, tmp_path).counts["items"] > 0
+    manifest = project.store.folder(asset, shard) / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["inputs"][read] = "of-another-version"
+    manifest.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=f"^{named}: made from other inputs than the present ones"):
+        make_report(project, tmp_path)
 
 
 def test_a_torn_parquet_is_named(copy_of_made, instance):

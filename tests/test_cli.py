@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from distill_dagster import files, records
+from distill_dagster.config_file import load_config
+from distill_dagster.lineage import Project
 from tests.conftest import write_project
 from tests.dev_server import run_command
 
@@ -47,6 +50,21 @@ def test_a_second_run_makes_nothing_and_says_so(made):
         "baseline",
         "student",
     }
+
+
+def test_a_verdict_of_fail_ends_with_the_whole_closing_and_exits_with_three(copy_of_made):
+    config = copy_of_made(**{"evaluation.retention_target": 0.9})  # another one than it was: the report is stale
+    for role, score in (("teacher", 1.0), ("student", 0.0)):
+        path = Project(load_config(config)).store.get(f"{role}_benchmark").file(files.PREDICTIONS_FILE)
+        records.write_table(path, [{**row, "score": score} for row in records.read_table(path)], records.PREDICTION)
+    ended = run_command("run", "--config", config)
+    assert ended.exit_code == 3, ended.output
+    closing = last_line(ended)
+    assert closing.keys() == KEYS
+    assert (closing["verdict"], closing["skipped"]) == ("FAIL", 16)
+    assert "verdict: FAIL." in ended.stdout
+    again = run_command("run", "--config", config)
+    assert (again.exit_code, last_line(again)["verdict"]) == (3, "FAIL")
 
 
 def test_init_gives_a_project_that_is_valid(tmp_path):

@@ -38,6 +38,9 @@ def test_a_hub_name_is_no_path(tmp_path):
         ({"teacher.generation.samples": 4}, "teacher.generation", "raise `temperature`"),
         ({"teacher.fit": None}, "teacher", "add `fit`"),
         ({"student.model": {}}, "student.model", "exactly one of `name`"),
+        ({"student.model": {"name": "a/b", "tokenizer": "teacher"}}, "student.model", "`tokenizer` is for a new model"),
+        ({"student.model.revision": "abc"}, "student.model", "`revision: abc` pins a model of the hub"),
+        ({"compute.train": {"gpus": 2}}, "compute.train", "one step uses one so far"),
         ({"data.train": []}, "data.train", "at least 1"),
     ],
 )

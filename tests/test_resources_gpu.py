@@ -10,7 +10,7 @@ import pytest
 from distill_dagster.config import Need
 from distill_dagster.errors import ComputeError
 from resources import gpu
-from resources.gpu import GpuPool
+from resources.gpu import GpuPool, ordinal
 
 context = multiprocessing.get_context("spawn")
 
@@ -99,3 +99,12 @@ def test_a_killed_process_gives_its_device_back(tmp_path):
     holder.join()
     with pool(tmp_path, 1).lease(Need(gpus=1)) as devices:
         assert devices == ["0"]
+
+
+def test_a_device_that_is_named_by_its_uuid_has_no_number_unless_cuda_lists_it(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    assert ordinal("GPU-b") == 1
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert ordinal("3") == 3
+    with pytest.raises(ComputeError, match="GPU-b, which is no number"):
+        ordinal("GPU-b")

@@ -10,7 +10,9 @@ from distill_dagster.training.card import CardFacts, model_card
 def card(name="intents", base="Qwen/Qwen2.5-0.5B"):
     teacher = ModelRef(path="/t", name="big", revision="f" * 40, parameters=8_000_000)
     student = ModelRef(path="/s", name=base, revision="e" * 40, parameters=500_000)
-    return model_card(CardFacts(name, "qa", teacher, student, TrainingConfig(), {"train_rows": 1234}))
+    return model_card(
+        CardFacts(name, "qa", teacher, student, TrainingConfig(), {"train_rows": 1234}, "last", {"torch": "2.13.0"})
+    )
 
 
 def front_matter(text):
@@ -30,7 +32,14 @@ def test_front_matter_names_a_base_on_the_hub():
 
 def test_the_card_says_what_went_in():
     text = card()
-    for expected in ("8,000,000", "1,234", "ffffffffffff", "learning\\_rate"):
+    for expected in (
+        "8,000,000",
+        "1,234",
+        "ffffffffffff",
+        "learning\\_rate",
+        "| kept weights | last |",
+        "| torch | 2.13.0 |",
+    ):
         assert expected in text
 
 

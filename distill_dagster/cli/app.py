@@ -170,6 +170,16 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     print_outcome(runner, outcome, ended=until in (None, "eval_report"))
 
 
+def failed_by_verdict(project: Any, outcome: Any) -> bool:
+    """Whether everything was made, and the only thing that failed is what the report says of the student."""
+    from distill_dagster.lineage import is_fresh
+    from distill_dagster.steps import read_report
+
+    if [*outcome.failed] != ["eval_report"] or not is_fresh(project, "eval_report"):
+        return False
+    return read_report(project)["verdict"]["verdict"] == "FAIL"
+
+
 def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
     """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
     from distill_dagster.cli.execution import closing_document
@@ -183,7 +193,7 @@ def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
         say_warning(f"{name}: {message}")
     for name, message in outcome.failed.items():
         say_error(f"{name}: {message}")
-    if outcome.failed or not ended:
+    if not ended or (outcome.failed and not failed_by_verdict(runner.project, outcome)):
         counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
         what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
         print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))

@@ -33,6 +33,13 @@ class ModelConfig(Section):
             raise ValueError("give exactly one of `name` (an existing model) and `architecture` (a new one)")
         if self.name and self.settings:
             raise ValueError("`settings` describe a new model; an existing one brings its own")
+        if self.name:
+            fields = type(self).model_fields
+            idle = [n for n in ("tokenizer", "vocab_size", "seed") if getattr(self, n) != fields[n].default]
+            if idle:
+                raise ValueError(f"`{idle[0]}` is for a new model; an existing one brings its own: remove it")
+        elif self.revision:
+            raise ValueError(f"`revision: {self.revision}` pins a model of the hub; a new one has none: remove it")
         return self
 
 

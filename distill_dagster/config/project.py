@@ -55,6 +55,13 @@ class ComputeConfig(Section):
     train: Need = Need()  # pyright: ignore[reportCallIssue]
     benchmark: Need = Need()  # pyright: ignore[reportCallIssue]
 
+    @field_validator("fit", "generate", "train", "benchmark")
+    @classmethod
+    def _one_device(cls, value: Need) -> Need:
+        if value.gpus > 1:
+            raise ValueError(f"{value.gpus} GPUs are asked for, one step uses one so far: set `gpus: 1`")
+        return value
+
 
 class AutomationConfig(Section):
     """What Dagster does by itself."""

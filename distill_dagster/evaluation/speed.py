@@ -33,6 +33,7 @@ from distill_dagster.errors import ComputeError, ModelError, UserError
 from distill_dagster.evaluation.memory import watch_memory
 from distill_dagster.processes import end_with_parent
 from distill_dagster.requests import ModelRef
+from distill_dagster.versions import library_versions
 
 WARM_UPS = 3
 STDERR_LINES = 15
@@ -139,7 +140,7 @@ def run(request: SpeedRequest) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in loaded.model.parameters()),
         "dtype": loaded.dtype,
         "hardware": _hardware(request.device),
-        "versions": {"python": sys.version.split()[0], "torch": torch.__version__, "transformers": _transformers()},
+        "versions": library_versions(),
     }
 
 
@@ -242,12 +243,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _transformers() -> str:
-    import transformers
-
-    return transformers.__version__
 
 
 def main() -> int:

@@ -131,5 +131,11 @@ def stored_dtype(folder: Path) -> Any:
     return dtype if dtype is not None else torch.float32
 
 
+def stored_dtype_name(folder: Path) -> str:
+    """The same by name, without importing torch; float32 where the config names none, as transformers has it."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+
+
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -30,6 +30,8 @@ class CardFacts:
     base: ModelRef
     training: TrainingConfig
     counts: Mapping[str, int]
+    kept: str  # weights: best | last
+    versions: Mapping[str, str]
 
 
 def model_card(facts: CardFacts) -> str:
@@ -41,7 +43,8 @@ def model_card(facts: CardFacts) -> str:
         f"answers of a teacher of {facts.teacher.parameters:,} parameters.",
         _table("Lineage", {"teacher": _pinned(facts.teacher), "base": _pinned(facts.base)}),
         _table("Data", {name: f"{count:,}" for name, count in facts.counts.items()}),
-        _table("Training", {name: str(value) for name, value in facts.training.model_dump().items()}),
+        _table("Training", {**{n: str(v) for n, v in facts.training.model_dump().items()}, "kept weights": facts.kept}),
+        _table("Made with", facts.versions),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 

@@ -17,7 +17,7 @@ from distill_dagster import records
 from distill_dagster.config import ModelConfig, TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer
-from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
+from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype, stored_dtype_name
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.quality.prompt_keys import contamination_key
@@ -68,7 +68,7 @@ def _pin_sources(request: PrepareRequest) -> Produced:
 
 
 def _pinned(ref: ModelRef, origin: str) -> dict[str, Any]:
-    return {"name": ref.name, "origin": origin, "dtype": ref.dtype}
+    return {"name": ref.name, "origin": origin, "dtype": stored_dtype_name(Path(ref.path)) if ref.path else "not known"}
 
 
 def _size(model: Any, tokenizer: Any) -> dict[str, int]:

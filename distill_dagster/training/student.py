@@ -17,6 +17,7 @@ from distill_dagster.training.card import CardFacts, model_card
 from distill_dagster.training.examples import read_examples, tokenize
 from distill_dagster.training.output import training_facts, write_history, write_model
 from distill_dagster.training.training import train
+from distill_dagster.versions import library_versions
 
 
 def train_student(request: TrainRequest, device: str) -> Produced:
@@ -41,7 +42,11 @@ def train_student(request: TrainRequest, device: str) -> Produced:
         "steps": outcome.steps,
         "parameters": parameter_count(model),
     }
-    card = CardFacts(request.name, request.task, request.teacher, request.base, config, counts)
+    card = CardFacts(
+        *(request.name, request.task, request.teacher, request.base, config, counts),
+        kept=outcome.kept,
+        versions=library_versions(),
+    )
     (out / files.WEIGHTS_FOLDER / "README.md").write_text(model_card(card), encoding="utf-8")
     return Produced(
         ref.revision, counts, {"base": request.base.name, "device": device, **training_facts(outcome, config, device)}
