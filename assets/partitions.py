@@ -7,8 +7,9 @@ the partition of a removed one, and reports what moved:
     shard_list          which shards there are: what reads all of them follows when one is removed
     test_files          the bytes of the held-out files
 
-A touched file has the version that it had, and nothing is reported. The artefacts of a removed shard are deleted once
-no published set is made from them; what the teacher said of its rows stays among the responses.
+A touched file has the version that it had, and nothing is reported; nor of a file that cannot be read, which has its
+partition, keeps the version that was last seen, and is named in a warning. The artefacts of a removed shard are deleted
+once no published set is made from them; what the teacher said of its rows stays among the responses.
 
 Dagster cannot forget what was made of one partition. Where a file comes back whose artefacts are deleted, the version
 of each is reported as `gone`, and that of the file with the time of its return, so that both count as changed:
@@ -17,7 +18,8 @@ of each is reported as `gone`, and that of the file with the time of its return,
     raw_dataset[shard]  91ab…   gone   91ab…                            made again, equal to what was deleted
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -31,6 +33,7 @@ SHARDS_NAME = "shards"
 VERSION_TAG = "dagster/data_version"
 SCHEMA = "dagster/column_schema"
 GONE = "gone"
+LOG = logging.getLogger("dagster.observe_sources")  # below the logger that Dagster's processes print
 shards = dg.DynamicPartitionsDefinition(name=SHARDS_NAME)
 
 raw_shards = dg.AssetSpec(
@@ -55,15 +58,19 @@ test_files = dg.AssetSpec(
 OBSERVED = [raw_shards, shard_list, test_files]
 
 
-def observe(instance: dg.DagsterInstance, project: Project) -> list[str]:
+def observe(instance: dg.DagsterInstance, project: Project, warn: Callable[[str], object] = LOG.warning) -> list[str]:
     """Bring partitions and data versions up to date with the files; returns what changed: shards, and names of assets.
+
+    A file that cannot be read is passed over, and `warn` is told.
 
     Raises:
         DataError: a pattern of the config matches no file.
     """
     sources = project.sources()
-    versions = project.source_versions(list(sources.values()))
-    held_out = project.source_versions(project.test_sources())
+    versions, unreadable = project.readable_versions(list(sources.values()))
+    held_out, unreadable_test = project.readable_versions(project.test_sources())
+    for error in [*unreadable.values(), *unreadable_test.values()]:
+        warn(f"a source file is passed over: {error}")
     known = set(instance.get_dynamic_partitions(SHARDS_NAME))
     if new := sorted(sources.keys() - known):
         _report_gone(instance, project, new)  # first: of a partition that is not there, no tick takes notice
@@ -72,7 +79,8 @@ def observe(instance: dg.DagsterInstance, project: Project) -> list[str]:
         instance.delete_dynamic_partition(SHARDS_NAME, gone)
     sweep_removed(project)
     changed = _report_shards(instance, sources, versions)
-    whole = [(shard_list, sorted((key, source.split) for key, source in sources.items())), (test_files, held_out)]
+    listed = sorted((key, source.split) for key, source in sources.items())
+    whole = [(shard_list, listed), *([] if unreadable_test else [(test_files, held_out)])]
     moved = [spec for spec, content in whole if _report(instance, spec, sha256(canonical_json(content)))]
     return changed + [spec.key.to_user_string() for spec in moved]
 
@@ -110,7 +118,7 @@ def _report_shards(
 ) -> list[str]:
     """Report the shards whose version moved; returns their keys."""
     reported = _reported(instance, raw_shards.key)
-    changed = [key for key in sorted(sources) if reported.get(key, "").partition("+")[0] != versions[key]]
+    changed = [key for key in sorted(versions) if reported.get(key, "").partition("+")[0] != versions[key]]
     for key in changed:
         source = sources[key]
         returned = f"+{datetime.now(UTC).isoformat()}" if reported.get(key) == GONE else ""

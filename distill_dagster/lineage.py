@@ -23,7 +23,7 @@ from distill_dagster.quality import labels
 from distill_dagster.records import canonical_json, read_table, sha256
 from distill_dagster.requests import ROLES
 from distill_dagster.sources.discovery import SourceFile, discover, discover_test
-from distill_dagster.sources.versions import SourceVersions
+from distill_dagster.sources.versions import SourceVersions, UnreadableError
 from distill_dagster.storage import Store
 
 Inputs = dict[str, Any]
@@ -65,7 +65,15 @@ class Project:
 
     def source_versions(self, sources: list[SourceFile]) -> dict[str, str]:
         """Key -> content hash of source files, read only where they changed since they were last looked at."""
-        return SourceVersions(Path(self.config.store) / "source_versions.json").of(sources)
+        return self._source_versions.of(sources)
+
+    def readable_versions(self, sources: list[SourceFile]) -> tuple[dict[str, str], dict[str, UnreadableError]]:
+        """The same of those that can be read, and by key what is wrong with the others."""
+        return self._source_versions.readable(sources)
+
+    @property
+    def _source_versions(self) -> SourceVersions:
+        return SourceVersions(Path(self.config.store) / "source_versions.json")
 
     @property
     def responses(self) -> Path:
@@ -203,7 +211,7 @@ def inputs_of(project: Project, name: str, shard: str | None = None) -> Inputs:
 
     Raises:
         NotPublishedError: an artefact that it reads has not been made.
-        DataError: its source file is not there.
+        DataError: its source file is not there, or cannot be read (UnreadableError).
     """
     stage = STAGES[name]
     own = {"stage": name, "code_version": stage.code_version}
@@ -238,6 +246,12 @@ def fingerprint(inputs: Inputs) -> str:
 
 
 def is_fresh(project: Project, name: str, shard: str | None = None) -> bool:
-    """Whether the published artefact was made from exactly the inputs that are there now."""
+    """Whether the published artefact was made from exactly the inputs that are there now.
+
+    Nobody knows that of a source file that cannot be read; making it says why.
+    """
     manifest = project.store.find(name, shard)
-    return manifest is not None and manifest.is_made_from(fingerprint(inputs_of(project, name, shard)))
+    try:
+        return manifest is not None and manifest.is_made_from(fingerprint(inputs_of(project, name, shard)))
+    except UnreadableError:
+        return False

@@ -5,6 +5,7 @@ import json
 import dagster as dg
 import pytest
 
+from assets.partitions import observe
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
@@ -35,6 +36,53 @@ def test_a_shard_without_one_valid_row_fails_alone(tmp_path, instance):
     )
     assert project.store.find("raw_dataset", "train-part-01") is None
     assert project.store.find("validated_synthetic_set") is None
+
+
+def unlink_target(path):
+    """Let a file be a link to what is not there, such as one that DVC has not pulled."""
+    path.unlink()
+    path.symlink_to("not-pulled")
+
+
+def test_a_file_that_cannot_be_read_fails_alone(tmp_path, instance):
+    project, outcome = broken(tmp_path, instance, lambda data: unlink_target(data / "train" / "part-01.jsonl"))
+    assert list(outcome.failed) == ["raw_dataset[train-part-01]"]
+    assert "part-01.jsonl is a link to not-pulled, which is not there" in outcome.failed["raw_dataset[train-part-01]"]
+    assert set(outcome.materialized) == {
+        *(f"raw_dataset[{shard}]" for shard in ("train-part-00", "train-part-02", "validation")),
+        "eval_dataset",
+    }
+    assert {"teacher_model", "teacher_outputs[train-part-01]", "validated_synthetic_set"} <= set(outcome.held)
+    assert project.store.find("raw_dataset", "train-part-01") is None
+
+
+@pytest.mark.parametrize(
+    ("file", "asset"), [("train/part-01.jsonl", "raw_dataset[train-part-01]"), ("test.jsonl", "eval_dataset")]
+)
+def test_a_file_that_cannot_be_read_any_more_fails_alone(tmp_path, instance, file, asset):
+    config = load_config(write_project(tmp_path))
+    made = run_project(config, instance, "eval_dataset").materialized
+    unlink_target(tmp_path / "data" / file)
+    outcome = run_project(config, instance, "eval_dataset")
+    assert list(outcome.failed) == [asset]
+    assert f"{file} is a link to not-pulled" in outcome.failed[asset]
+    assert outcome.skipped == [name for name in made if name != asset]
+
+
+def test_the_sensor_passes_over_a_file_that_cannot_be_read(tmp_path, instance):
+    config = load_config(write_project(tmp_path))
+    project, definitions, warnings = Project(config), build_definitions(config), []
+    cursor = dg.evaluate_automation_conditions(definitions, instance=instance).cursor
+    unlink_target(tmp_path / "data/train/part-01.jsonl")
+    unlink_target(tmp_path / "data/test.jsonl")
+    others = ["train-part-00", "train-part-02", "validation"]
+    assert observe(instance, project, warnings.append) == [*others, "shard_list"]
+    assert len(warnings) == 2
+    assert "part-01.jsonl is a link to not-pulled" in warnings[0]
+    assert "test.jsonl is a link to not-pulled" in warnings[1]
+    tick = dg.evaluate_automation_conditions(definitions, instance=instance, cursor=cursor)
+    assert tick.get_requested_partitions(dg.AssetKey("raw_dataset")) == set(others)
+    assert not tick.get_num_requested(dg.AssetKey("eval_dataset"))
 
 
 def test_what_does_not_read_a_bad_shard_is_made(tmp_path, server, instance):

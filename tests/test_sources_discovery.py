@@ -2,6 +2,7 @@
 
 import fsspec
 import pytest
+from datasets import Dataset
 
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError, UserError
@@ -91,3 +92,69 @@ def test_content_hash_follows_the_bytes(files):
     (files / "validation.jsonl").unlink()
     with pytest.raises(DataError, match="is not there"):
         content_hash(source)
+
+
+def linked(link, target):
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(target)
+    return link
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """Files in a cache, as DVC and the Hugging Face hub keep them: their names there say nothing."""
+    for name in ("cache/5f1c", "cache/060d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def test_a_link_is_what_it_points_to_under_its_own_name(cached):
+    linked(cached / "train" / "a.jsonl", "../cache/5f1c")
+    linked(cached / "train" / "b.jsonl", cached / "train" / "a.jsonl")  # a link to a link
+    linked(cached / "train" / "folder", cached / "cache")
+    (cached / "train" / "c.jsonl").write_text("")
+    linked(cached / "test.jsonl", "cache/060d")
+    data = config(cached, train="train/*", test="test.jsonl")
+    keys = ["train-a", "train-b", "train-c"]  # neither a nor b is there by a name of its own
+    assert [source.key for source in discover(data)] == keys
+    assert discover(config(cached, train="train/a.jsonl"))[0].url == f"{cached}/train/a.jsonl"
+    assert len({content_hash(source) for source in discover(data)}) == 2
+    assert [source.key for source in discover_test(data)] == ["test"]
+
+
+def test_a_link_to_a_saved_dataset_is_one(cached):
+    Dataset.from_list([{"text": "a"}]).save_to_disk(cached / "cache" / "dataset")
+    linked(cached / "train" / "saved", cached / "cache" / "dataset")
+    (source,) = discover(config(cached, train="train/*"))
+    assert (source.key, source.url) == ("train-saved", f"{cached}/train/saved")
+    assert content_hash(source)
+
+
+def test_a_link_to_a_file_that_is_matched_too_is_no_other_file(files):
+    linked(files / "train" / "latest.jsonl", "part-01.jsonl")
+    assert [source.key for source in discover(config(files, train="train/*"))] == ["train-part-00", "train-part-01"]
+    assert [source.key for source in discover(config(files, train="train/l*"))] == ["train-latest"]
+
+
+def test_a_link_does_not_carry_a_file_into_a_second_split(files):
+    linked(files / "held-out.jsonl", "train/part-01.jsonl")
+    with pytest.raises(DataError, match=r"held-out\.jsonl \(the same file as .*part-01\.jsonl\) .* data\.test and"):
+        discover_test(config(files, train="train/*", test="held-out.jsonl"))
+    with pytest.raises(DataError, match=r"the same file as .*data\.train and by data\.validation"):
+        discover(config(files, train="train/*", validation="held-out.jsonl"))
+
+
+@pytest.mark.parametrize("pattern", ["*.jsonl", "a.jsonl"])
+def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path, pattern):
+    linked(tmp_path / "a.jsonl", "cache/5f1c")
+    linked(tmp_path / ".#b.jsonl", "somebody@host.17:1700000000")  # Emacs' lock of a file that is being edited
+    (source,) = discover(config(tmp_path, train=pattern))
+    with pytest.raises(DataError, match=r"a\.jsonl is a link to cache/5f1c, which is not there .*, or remove"):
+        content_hash(source)
+
+
+def test_a_link_to_nothing_whose_name_says_nothing_is_not_passed_over(files):
+    linked(files / "train" / "more", "gone")
+    with pytest.raises(DataError, match=r"train/more is a link to gone, which is not there"):
+        discover(config(files, train="train/*"))

@@ -8,7 +8,7 @@ import pytest
 from distill_dagster.errors import DataError
 from distill_dagster.sources import versions as versions_module
 from distill_dagster.sources.discovery import SourceFile, content_hash
-from distill_dagster.sources.versions import SourceVersions
+from distill_dagster.sources.versions import SourceVersions, UnreadableError
 
 
 @pytest.fixture
@@ -73,3 +73,28 @@ def test_a_file_that_is_gone_is_named(source, tmp_path):
     os.unlink(source.url)
     with pytest.raises(DataError, match=r"part\.jsonl"):
         SourceVersions(tmp_path / "versions.json").of([source])
+
+
+def test_a_file_that_cannot_be_read_is_its_own_failure(source, reads, tmp_path):
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "link.jsonl").symlink_to("gone.jsonl")
+    names = ("folder", "part", "link")
+    sources = [SourceFile(f"train-{name}", "train", f"{tmp_path}/{name}.jsonl") for name in names]
+    memory = SourceVersions(tmp_path / "versions.json")
+    for _ in range(2):
+        versions, unreadable = memory.readable(sources)
+        assert versions == {"train-part": content_hash(source)}
+        assert list(unreadable) == ["train-folder", "train-link"]
+        assert "folder.jsonl" in str(unreadable["train-folder"])
+        assert "link.jsonl is a link to gone.jsonl, which is not there" in str(unreadable["train-link"])
+    assert reads.count(source.url) == 1, "what can be read is remembered"
+    with pytest.raises(UnreadableError, match=r"folder\.jsonl"):
+        memory.of(sources)
+
+
+def test_a_saved_dataset_that_lacks_a_file_names_it(tmp_path):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "state.json").write_text("{}")
+    (tmp_path / "saved" / "data.arrow").symlink_to("../cache/5f1c")
+    with pytest.raises(UnreadableError, match=r"saved/data\.arrow is a link to \.\./cache/5f1c"):
+        SourceVersions(tmp_path / "versions.json").of([SourceFile("train-saved", "train", str(tmp_path / "saved"))])

@@ -32,7 +32,7 @@ from distill_dagster.evaluation.statistics import Interval, item_scores, mean_in
 from distill_dagster.generation.table import may_heal
 from distill_dagster.models.decoding import Completion, complete
 from distill_dagster.models.loading import forget, load
-from distill_dagster.models.pinning import READ_FILES
+from distill_dagster.models.pinning import model_files
 from distill_dagster.progress import track
 from distill_dagster.requests import BenchmarkRequest
 from distill_dagster.storage import Produced
@@ -186,6 +186,4 @@ def _interval(scores: Sequence[float], evaluation: EvaluationConfig) -> Interval
 
 def bytes_on_disk(folder: Path) -> int:
     """Bytes of the files that the model is read from: weights, config, tokenizer, chat template."""
-    return sum(
-        path.stat().st_size for path in {p for pattern in READ_FILES for p in folder.glob(pattern) if p.is_file()}
-    )
+    return sum(path.stat().st_size for path in model_files(folder))

@@ -6,11 +6,17 @@ commit that `main` (or the `revision` that was asked for) points to:
     name: /models/llama-3.2-1b    -> path /models/llama-3.2-1b, revision 5f1c… (sha256 over names and contents)
     name: Qwen/Qwen2.5-0.5B       -> path ~/.cache/huggingface/…/snapshots/060db64…, revision 060db64…
 
-Weights are read as safetensors only: a pickled `pytorch_model.bin` runs code when it is opened.
+Weights are read as safetensors only: a pickled `pytorch_model.bin` runs code when it is opened. Of several sets in one
+folder only the one that is loaded counts, is hashed, and is fetched:
+
+    model.safetensors.index.json          {"weight_map": {"lm_head.weight": "model-00002-of-00002.safetensors", …}}
+    model-0000{1,2}-of-00002.safetensors  the weights
+    consolidated.safetensors              the same weights once more, for another program: left alone
 """
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +27,8 @@ from distill_dagster.records import sha256
 from distill_dagster.requests import ModelRef
 from distill_dagster.storage import file_sha256
 
-READ_FILES = [  # what a revision covers, and all that is fetched from the hub
-    "*.safetensors",
+WEIGHTS, INDEX, ANY_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "*.safetensors"
+BESIDE_WEIGHTS = [  # with the weights: what a revision covers, and all that is fetched from the hub
     "*.safetensors.index.json",
     "config.json",
     "generation_config.json",
@@ -74,17 +80,65 @@ def pin_folder(folder: Path, *, name: str, dtype: str = "auto", revision: str | 
 
 def folder_revision(folder: Path) -> str:
     """Hex SHA-256 over the names and hashes of the files that a model is read from."""
-    files = sorted({p for pattern in READ_FILES for p in folder.glob(pattern) if p.is_file()})
-    return sha256("".join(f"{p.name} {file_sha256(p)}\n" for p in files))
+    return sha256("".join(f"{os.path.relpath(p, folder)} {file_sha256(p)}\n" for p in model_files(folder)))
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that a model is read from, sorted: weights, config, tokenizer, chat template.
+
+    Raises:
+        ModelError: some of the weights are missing.
+    """
+    beside = {p for pattern in BESIDE_WEIGHTS for p in folder.glob(pattern) if p.is_file()}
+    return sorted(beside.union(_weight_files(folder)))
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that a model is loaded from; none where there are none."""
+    names = _weight_names(folder)
+    if names == [ANY_WEIGHTS]:
+        return sorted(p for p in folder.glob(ANY_WEIGHTS) if p.is_file())
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} lacks {len(missing)} of {len(names)} files of weights, such as {missing[0]}; fetch or save the "
+            "model again"
+        )
+    return [folder / name for name in names]
+
+
+def _weight_names(folder: Path) -> list[str]:
+    """Names of the files that hold the weights, chosen as transformers does; a pattern where nothing says.
+
+    In `transformers.modeling_utils._get_resolved_checkpoint_files`: what the config names, one file, an index.
+    """
+    chosen = _entry(folder / "config.json", "transformers_weights")
+    name = chosen or next((name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), ANY_WEIGHTS)
+    if not name.endswith(".index.json"):
+        return [name]
+    weight_map = _entry(folder / name, "weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+        raise ModelError(f"{folder / name} does not say which file each weight is in; fetch or save the model again")
+    return sorted(set(weight_map.values()))
+
+
+def _entry(path: Path, key: str) -> Any:
+    """One entry of a JSON file; None where the file or the entry is not there."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get(key)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as e:
+        raise ModelError(f"{path} cannot be read ({type(e).__name__}: {e}); fetch or save the model again") from e
 
 
 def count_parameters(folder: Path) -> int:
     """Number of weights in a folder's safetensors files, from their headers alone; tied ones are stored once.
 
     Raises:
-        ModelError: there are none, or one is torn.
+        ModelError: there are none, or one is missing or torn.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = _weight_files(folder)
     if not files:
         pickled = next((p.name for pattern in PICKLED for p in folder.glob(pattern)), None)
         found = f"only pickled weights ({pickled}), which run code when opened" if pickled else "no weights"
@@ -115,8 +169,8 @@ def _header_parameters(path: Path) -> int:
 
 
 def _fetch(name: str, revision: str | None) -> Path:
-    """The snapshot folder of a hub model, whose name is the commit."""
-    import httpx
+    """The snapshot folder of a hub model, whose name is the commit; which weights it needs says what comes first."""
+    import httpx2
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -125,10 +179,14 @@ def _fetch(name: str, revision: str | None) -> Path:
     )
     try:
         with quietly():
-            return Path(snapshot_download(name, revision=revision, allow_patterns=READ_FILES))
+            path = Path(snapshot_download(name, revision=revision, allow_patterns=[*BESIDE_WEIGHTS, WEIGHTS]))
+            weights = _weight_names(path)
+            if weights != [WEIGHTS]:
+                snapshot_download(name, revision=path.name, allow_patterns=weights)
+            return path
     except HFValidationError as e:
         raise ModelError(f"model {name!r} is neither a folder nor a name on the hub ({e}); correct `model.name`") from e
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as e:
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise ModelError(
             f"model {name!r} (revision {revision or 'newest'}) is no local folder and cannot be had from the hub: "

@@ -4,11 +4,13 @@
     SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
     SourceFile(key="validation",    split="validation", url="s3://bucket/validation.parquet")
 
-A folder that `datasets.save_to_disk` wrote counts as one file.
+A folder that `datasets.save_to_disk` wrote counts as one file. A link is what it points to, under its own name, but for
+one to a file that its split has anyhow: that comes once. A link to nothing is a file that cannot be read.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,23 +40,19 @@ def discover(data: DataConfig) -> list[SourceFile]:
         DataError: a pattern matches no file, a file cannot be read as rows, or two files get the same key.
     """
     files = [*_files("train", data.train), *_files("validation", data.validation)]
-    splits: dict[str, str] = {}
-    for file in files:
-        if splits.setdefault(file.url, file.split) != file.split:
-            raise DataError(f"{file.url} is matched by data.train and by data.validation; a file has one split")
+    for what, _ in _in_two_splits(files):
+        raise DataError(f"{what} is matched by data.train and by data.validation; a file has one split")
     return _by_key(files)
 
 
 def discover_test(data: DataConfig) -> list[SourceFile]:
     """Held-out files, sorted by key. Raises as `discover` does, and for a file that is for training too."""
     files = list(_files("test", data.test))
-    trained = {file.url: file.split for file in discover(data)}
-    for file in files:
-        if file.url in trained:
-            raise DataError(
-                f"{file.url} is matched by data.test and by data.{trained[file.url]}; a held-out file must not be "
-                "trained on: narrow one of the patterns"
-            )
+    for what, split in _in_two_splits([*discover(data), *files]):
+        raise DataError(
+            f"{what} is matched by data.test and by data.{split}; a held-out file must not be trained on: narrow one "
+            "of the patterns"
+        )
     return _by_key(files)
 
 
@@ -74,6 +72,7 @@ def content_hash(source: SourceFile) -> str:
     Raises:
         DataError: the file cannot be read.
     """
+    refuse_dangling(source.url)
     digest = hashlib.sha256()
     for url in [source.url] if ENDING.search(source.url) else data_files(source.url):
         for chunk in read_chunks(url, unpack=False):
@@ -81,12 +80,45 @@ def content_hash(source: SourceFile) -> str:
     return digest.hexdigest()
 
 
+def refuse_dangling(path: str) -> None:
+    """Name a link that leads nowhere, which the error of a missing file would not.
+
+    Raises:
+        DataError: it is a link to what is not there, or in a folder that this user may not enter.
+    """
+    if os.path.islink(path) and not os.path.exists(path):
+        raise DataError(
+            f"{path} is a link to {os.readlink(path)}, which is not there for this user: fetch what it points to (for "
+            "files under DVC, `dvc pull`), or remove the link"
+        )
+
+
 def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
-    """The files of a split; one that several patterns match comes once."""
-    urls = dict.fromkeys(url for pattern in patterns for url in _expand(f"data.{split}", pattern))
+    """The files of a split; one that several patterns match, or a pattern and a link, comes once."""
+    urls = list(dict.fromkeys(url for pattern in patterns for url in _expand(f"data.{split}", pattern)))
+    real = _real(urls)
+    own = {real[url] for url in urls if not os.path.islink(url)}
     for url in urls:
+        if os.path.islink(url) and real[url] in own:
+            continue
         stem = _stem(url)
         yield SourceFile(check_key(stem if stem == split else f"{split}-{stem}"), split, url)
+
+
+def _real(urls: Sequence[str]) -> dict[str, str]:
+    """URL -> the path that it leads to; itself where none of them is a link, since to follow a path takes its time."""
+    if not any(map(os.path.islink, urls)):
+        return {url: url for url in urls}
+    return {url: url if "://" in url else os.path.realpath(url) for url in urls}
+
+
+def _in_two_splits(files: Sequence[SourceFile]) -> Iterator[tuple[str, str]]:
+    """Each file that an earlier one of another split is too, by name or by a link; and that other split."""
+    real, first = _real([file.url for file in files]), dict[str, SourceFile]()
+    for file in files:
+        other = first.setdefault(real[file.url], file)
+        if other.split != file.split:
+            yield file.url if file.url == other.url else f"{file.url} (the same file as {other.url})", other.split
 
 
 def _stem(url: str) -> str:
@@ -112,6 +144,7 @@ def _expand(asked: str, pattern: str) -> list[str]:
         raise DataError(f"{asked}: {pattern!r} matches no file; check the path and the * in it{folder}")
     for url, is_file in urls.items():
         if is_file and not ENDING.search(url):
+            refuse_dangling(url)
             raise DataError(f"{asked}: {url} does not end in {ENDINGS}; convert it, or narrow the pattern")
     return list(urls)
 
@@ -121,8 +154,19 @@ def _matches(filesystem: Any, path: str) -> dict[str, bool]:
     if filesystem.isfile(path):
         return {_url(filesystem, path): True}
     found = {path: {"type": "directory"}} if filesystem.isdir(path) else filesystem.glob(path, detail=True)
-    files = {name: info["type"] == "file" for name, info in sorted(found.items())}
+    if not found and filesystem.lexists(path):  # a link to nothing
+        found = {path: {"type": "link"}}
+    files = {name: _is_file(filesystem, name, info) for name, info in sorted(found.items())}
     return {_url(filesystem, name): f for name, f in files.items() if f or is_saved_dataset(filesystem, name)}
+
+
+def _is_file(filesystem: Any, path: str, listed: dict[str, Any]) -> bool:
+    """Whether it is a file, or a link to one or to nothing; a listing does not say what a link points to."""
+    if listed["type"] in ("file", "directory"):
+        return listed["type"] == "file"
+    is_link = listed["type"] == "link" or listed.get("islink", False)
+    is_lock = path.rpartition("/")[2].startswith(".#")  # Emacs': a link to nothing, beside a file that is being edited
+    return filesystem.isfile(path) or (is_link and not is_lock and not filesystem.exists(path))
 
 
 def _url(filesystem: Any, path: str) -> str:

@@ -6,6 +6,8 @@
 So a file that was touched and not changed is read once more and has the version that it had. A local file that was
 written less than `SETTLED_S` ago is not remembered: within one tick of the clock it could change without a new mtime,
 as git's "racy" index entries do.
+
+A file that cannot be read is that file's failure alone: the others have their versions.
 """
 
 import json
@@ -18,12 +20,16 @@ from typing import Any
 import fsspec
 
 from distill_dagster.errors import DataError
-from distill_dagster.sources.discovery import SourceFile, content_hash
+from distill_dagster.sources.discovery import SourceFile, content_hash, refuse_dangling
 from distill_dagster.sources.opening import said
 from distill_dagster.storage import write_text
 
 SETTLED_S = 2.0
 _lock = threading.Lock()
+
+
+class UnreadableError(DataError):
+    """A source file cannot be read, so that nobody knows its version."""
 
 
 class SourceVersions:
@@ -36,15 +42,27 @@ class SourceVersions:
         """Key -> version of each file.
 
         Raises:
-            DataError: a file cannot be read.
+            UnreadableError: a file cannot be read.
         """
+        versions, unreadable = self.readable(sources)
+        for error in unreadable.values():
+            raise error
+        return versions
+
+    def readable(self, sources: list[SourceFile]) -> tuple[dict[str, str], dict[str, UnreadableError]]:
+        """Key -> version of each file that can be read; key -> what is wrong with each other."""
+        now, unreadable = dict[str, dict[str, Any]](), dict[str, UnreadableError]()
         with _lock:
             known = self._read()
-            now = {source.url: self._version(source, known.get(source.url)) for source in sources}
+            for source in sources:
+                try:
+                    now[source.url] = self._version(source, known.get(source.url))
+                except DataError as e:
+                    unreadable[source.key] = UnreadableError(str(e))
             remembered = {url: entry for url, entry in now.items() if entry["stamp"] is not None}
             if any(known.get(url) != entry for url, entry in remembered.items()):
                 self._write(known | remembered)
-        return {source.key: now[source.url]["version"] for source in sources}
+        return {source.key: now[source.url]["version"] for source in sources if source.url in now}, unreadable
 
     def _version(self, source: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]:
         stamp = _stamp(source.url)
@@ -86,7 +104,8 @@ def _local_stamp(path: Path) -> list[Any] | None:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         stats = [os.stat(file) for file in files]
     except OSError as e:
-        raise DataError(f"{path} cannot be looked at ({e.strerror}); is it still there?") from e
+        refuse_dangling(str(e.filename))
+        raise DataError(f"{e.filename} cannot be looked at ({e.strerror}); is it still there?") from e
     if any(time.time() - stat.st_mtime < SETTLED_S for stat in stats):
         return None
     return [value for stat in stats for value in (stat.st_size, stat.st_mtime_ns, stat.st_ino)]
