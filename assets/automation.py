@@ -123,7 +123,7 @@ def automation_sensors(config: AutomationConfig) -> list[dg.SensorDefinition]:
         try:
             for run_id in end_orphans(context.instance):
                 context.log.warning(f"run {run_id} is ended: its process is gone")
-            changed = observe(context.instance, project.value)
+            changed = observe(context.instance, project.value, context.log.warning)
         except UserError as e:
             return dg.SkipReason(str(e))
         return dg.SkipReason(f"changed: {', '.join(changed)}" if changed else "no source file changed")

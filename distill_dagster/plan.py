@@ -26,6 +26,7 @@ from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.lineage import STAGES, Project, fingerprint, inputs_of, is_fresh, labels_of, stages_of
 from distill_dagster.requests import Faculty, ModelRef
 from distill_dagster.settings import answer_tokens
+from distill_dagster.sources.versions import UnreadableError
 from distill_dagster.steps import make_eval_dataset, make_raw_dataset
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
@@ -123,6 +124,8 @@ def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> S
     except NotPublishedError as e:
         state = "missing" if manifest is None else "stale"
         return Step(name, shard, state, [str(e).split(" is not in ")[0]], waits=True)
+    except UnreadableError as e:
+        return Step(name, shard, "missing" if manifest is None else "stale", [str(e)])
     upstream = sorted(behind & inputs.keys())
     waits = _reads(project, upstream, shard)
     if manifest is None:

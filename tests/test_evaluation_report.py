@@ -14,7 +14,7 @@ from distill_dagster.evaluation.report import build_report, summary_rows, write_
 from distill_dagster.evaluation.wording import flat_rows, headline, percent, ratio_label, size, verdict_text
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}{% raw %}\"'><img src=x onerror=alert(1)> | [x](javascript:alert(1))"
-CONFIG = EvaluationConfig(resamples=1000)
+CONFIG = EvaluationConfig(resamples=1000, retention_target=0.9)
 SIZES = {"teacher": 11_000_000, "student": 1_000_000, "baseline": 1_000_000}
 LATENCIES = {"teacher": 42.0, "student": 10.0, "baseline": 12.0}
 
@@ -36,7 +36,7 @@ def benchmark(role: str, rows: list[dict], name: str | None = None) -> dict:
         "role": role,
         "model": {"name": name or role, "revision": "0", "dtype": "auto", "parameters": SIZES[role]},
         **score_predictions(rows, CONFIG),
-        **{"unparsable": 0, "truncated": 0, "failed": 0, "unscored": 0, "max_new_tokens": 8},
+        **{"unparsable": 0, "truncated": 0, "failed": 0, "unscored": 0, "max_new_tokens": 8, "prompting": "plain"},
         "speed": {
             "requests": 32, "skipped": 0, "max_new_tokens": 8, "latencies_ms": times, "first_token_ms": {"p50": 2.0},
             "latency_ms": {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)}, "tokens_per_second": 100.0,
@@ -113,6 +113,14 @@ def test_speeds_of_different_machines_are_not_compared():
     assert document["ratios"]["parameters"] == 11
     assert "latency" not in document["headline"]
     assert any("hardware differs: teacher a GPU, student a processor" in note for note in document["notes"])
+
+
+def test_another_prompting_of_the_teacher_is_noted(document):
+    assert not any("prompting" in note for note in document["notes"])
+    given = parts()
+    given["benchmarks"]["teacher"]["prompting"] = "chain_of_thought"
+    (note,) = [note for note in build_report(**given)["notes"] if "prompting" in note]
+    assert "the prompting differs: teacher chain_of_thought, student plain, baseline plain" in note
 
 
 def test_examples_show_losses_and_gains(document):

@@ -70,6 +70,16 @@ def test_a_failing_shard_is_still_known_after_many_words_of_the_others(tmp_path,
     assert read_status(project, instance)["failing_checks"] == []
 
 
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, instance):
+    project = Project(load_config(write_project(tmp_path)))
+    part = tmp_path / "data/train/part-01.jsonl"
+    part.unlink()
+    part.symlink_to(tmp_path / "not-fetched")
+    found = read_status(project, instance)
+    assert "not-fetched, which is not there" in why(found, BAD)[0]
+    assert {"raw_dataset[train-part-00]", "raw_dataset[train-part-02]"} <= set(found["next"])
+
+
 def test_a_removed_shard_counts_no_more(tmp_path, instance):
     project = Project(load_config(write_project(tmp_path)))
     say(instance, passed=False, shard="train-part-09")

@@ -12,8 +12,13 @@ import pytest
 from distill_dagster import records
 from distill_dagster.config import TrainingConfig
 from distill_dagster.errors import TrainingError
+from distill_dagster.models.loading import open_model, open_tokenizer
+from distill_dagster.models.rendering import end_ids
 from distill_dagster.progress import listen
 from distill_dagster.requests import TrainRequest, read_ref
+from distill_dagster.training.batches import collate
+from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.loss import weighted_loss
 from distill_dagster.training.student import train_student
 from tests.models_tiny import rows, write_model
 
@@ -158,11 +163,27 @@ def test_early_stopping_keeps_the_best_weights(request_of, tmp_path):
     hurried = TRAINING.model_copy(
         update={"learning_rate": 3e-2, "epochs": 40, "evaluations": 40, "early_stopping_patience": 2}
     )
-    produced = train_student(request_of("out", hurried), "cpu")
+    request = request_of("out", hurried)
+    produced = train_student(request, "cpu")
     losses = [p["validation_loss"] for p in produced.facts["history"] if "validation_loss" in p]
     assert produced.counts["steps"] < 320
     assert losses.index(min(losses)) == len(losses) - 3
+    assert produced.facts["best_validation_loss"] == min(losses)
+    assert validation_loss(request) == pytest.approx(min(losses), rel=1e-5)
+    assert losses[-1] > 1.001 * min(losses)  # so that the last weights would not do
     assert produced.facts["kept"] == "best"
+
+
+def validation_loss(request) -> float:
+    """The mean loss of the validation answers' tokens under the weights that were published."""
+    import torch
+
+    model, tokenizer = (load(Path(request.out) / "model") for load in (open_model, open_tokenizer))
+    examples = read_examples(Path(request.examples), Path(request.work) / "datasets")
+    data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), request.training.max_length)
+    batch = collate(list(data.validation), pad=tokenizer.pad_token_id, prompt_weight=0.0)
+    with torch.no_grad():
+        return float(weighted_loss(model.eval(), batch) / batch["weights"].sum())
 
 
 def test_without_validation_rows_the_last_weights_are_kept_and_it_says_so(request_of, tmp_path):
