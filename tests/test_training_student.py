@@ -178,7 +178,8 @@ def validation_loss(request) -> float:
     """The mean loss of the validation answers' tokens under the weights that were published."""
     import torch
 
-    model, tokenizer = (load(Path(request.out) / "model") for load in (open_model, open_tokenizer))
+    folder = Path(request.out) / "model"
+    model, tokenizer = open_model(folder, "float32"), open_tokenizer(folder)
     examples = read_examples(Path(request.examples), Path(request.work) / "datasets")
     data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), request.training.max_length)
     batch = collate(list(data.validation), pad=tokenizer.pad_token_id, prompt_weight=0.0)

@@ -220,6 +220,7 @@ def _differences(benchmarks: Benchmarks) -> dict[str, str]:
         "hardware": {role: benchmarks[role]["hardware"]["name"] for role in ROLES},
         "the number of threads": {role: benchmarks[role]["hardware"]["threads"] for role in ROLES},
         "dtype": {role: benchmarks[role]["dtype"] for role in ROLES},
+        "the prompting": {role: benchmarks[role]["prompting"] for role in ROLES},
         "the limit of new tokens": {role: benchmarks[role]["max_new_tokens"] for role in ROLES},
         **{
             f"the version of {name}": {role: benchmarks[role]["versions"].get(name) for role in ROLES}
