@@ -160,7 +160,7 @@ def labels_of(project: Project) -> list[str] | None:
 
 
 def _benchmark(name: str, shaping: Callable[[DistillConfig], Inputs], model: str) -> Stage:
-    return Stage(name, shaping, _reads("eval_dataset", model), _labels, _labels_are_in, code_version="2")
+    return Stage(name, shaping, _reads("eval_dataset", model), _labels, _labels_are_in, code_version="3")
 
 
 STAGES: dict[str, Stage] = {
@@ -195,7 +195,10 @@ STAGES: dict[str, Stage] = {
         _benchmark("baseline_benchmark", settings.student_benchmark, "student_base"),
         _benchmark("student_benchmark", settings.student_benchmark, "student_checkpoint"),
         Stage(
-            "eval_report", settings.eval_report, _reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint")
+            "eval_report",
+            settings.eval_report,
+            _reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint"),
+            code_version="2",
         ),
     )
 }
