@@ -50,6 +50,5 @@ def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
         "seconds": float(usage["seconds"]),
         "gpu_seconds": float(usage["gpu_seconds"]),
         "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),
-        "versions": ", ".join(f"{name} {number}" for name, number in usage.get("versions", {}).items())
-        or "not known",
+        "versions": ", ".join(f"{name} {number}" for name, number in usage.get("versions", {}).items()) or "not known",
     }

@@ -21,12 +21,7 @@ from typing import Any
 
 import pytest
 
-# in a job that a shell started in the background, Ctrl-C is ignored unless it is asked for again
-COMMAND = [
-    *(sys.executable, "-c"),
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from distill_dagster.cli import app; app()",
-]
+COMMAND = [sys.executable, "-c", "from distill_dagster.cli import app; app()"]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:

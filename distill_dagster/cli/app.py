@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -51,7 +52,7 @@ def init(
     from distill_dagster.cli.scaffold import write_project
 
     config = write_project(folder, task)
-    out.print(f"{config} is ready. Next: distill-dagster run --config {config}", soft_wrap=True)
+    out.print(f"{config} is ready. Next, in {folder}: {sys.argv[0]} validate, then run", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -182,13 +183,15 @@ def failed_by_verdict(project: Any, outcome: Any) -> bool:
 
 def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
     """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
-    from distill_dagster.cli.execution import closing_document
+    from distill_dagster.cli.execution import closing_document, refused_rows
     from distill_dagster.steps import read_report, report_page
 
     err.print(
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
         f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
     )
+    if refused := refused_rows(runner.project):
+        say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
     for name, message in outcome.warnings.items():
         say_warning(f"{name}: {message}")
     for name, message in outcome.failed.items():
@@ -282,5 +285,7 @@ def dev(
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(load_config(config)))
     os.environ[CONFIG_VARIABLE] = str(config.resolve())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job that a shell began in the background ignores it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])

@@ -17,7 +17,7 @@ task: {task} # of every row that does not name its own: nli, conversation, qa, m
 store: store # every artefact is published here
 
 data: # one file is one shard; .jsonl, .jsonl.gz, .jsonl.zst; local paths or fsspec URLs
-  train: data/train/*.jsonl # sample rows: put your own here
+  train: data/train/*.jsonl # sample rows: put your own in their place
   validation: data/validation.jsonl
   test: data/test.jsonl # held out: nothing is trained on it
 
@@ -38,6 +38,9 @@ student:
       {{hidden_size: 48, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 4}}
     tokenizer: teacher
   training: {{learning_rate: 4.0e-3, epochs: 20, batch_size: 32}} # a pretrained student: learning_rate 2.0e-5, epochs 3
+
+quality:
+  contamination: exact # for these rows, whose words are mostly their template's; your own: remove this line
 
 evaluation:
   retention_target: 0.92 # PASS needs the whole 95 % interval of student/teacher above it

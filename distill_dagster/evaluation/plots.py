@@ -128,7 +128,9 @@ def _draw_tasks(axes: Any, document: Document) -> None:
         ]
         axes.bar(x, heights, width * 0.9, color=ROLE_COLOURS[role], label=role.capitalize())
         axes.errorbar(x, heights, yerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    axes.set_xticks(range(len(tasks)), tasks)
+    counts = [document["benchmarks"]["teacher"]["by_task"][task]["items"] for task in tasks]
+    crowded = {"fontsize": "small"} if len(tasks) > 4 else {}
+    axes.set_xticks(range(len(tasks)), [f"{t}\n{n:,} items" for t, n in zip(tasks, counts, strict=True)], **crowded)
     axes.tick_params(axis="x", length=0, labelcolor=INK)
     axes.set_ylim(0, 105)
     axes.set_ylabel("score in %")
