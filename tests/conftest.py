@@ -28,13 +28,14 @@ TINY_LLAMA = {
 
 
 def pytest_collection_modifyitems(items):
-    """Files that may take longest go first, so that no process waits for one that was begun last."""
+    """A file's tests stay in one process; those that wait for a daemon are two groups, and go first.
 
-    def limit(item) -> float:
-        mark = item.get_closest_marker("timeout")
-        return mark.args[0] if mark else 0
-
-    items.sort(key=limit, reverse=True)
+    More than two daemons at a time slow each other down; one that is begun last is waited for.
+    """
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: not item.get_closest_marker("xdist_group").args[0].startswith("daemon"))
 
 
 def tiny_settings(**changes) -> dict:

@@ -1,12 +1,16 @@
 """The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see tests/browser.py)."""
 
+import shutil
+
 import pytest
 
+from distill_dagster.config_file import load_config
+from distill_dagster.lineage import Project
 from tests.browser import click, keep_picture, needs_browser, open_browser, see
 from tests.conftest import write_project
-from tests.dev_server import DevServer, run_command, wait_for
+from tests.dev_server import DevServer, wait_for
 
-pytestmark = [needs_browser, pytest.mark.timeout(420)]
+pytestmark = [needs_browser, pytest.mark.timeout(420), pytest.mark.xdist_group("daemon-2")]
 EXPANDED = ",".join(f"global%40global%3A{group}" for group in ("source", "teacher", "dataset", "student", "evaluation"))
 BACKFILL = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { status numPartitions } } } }"
 CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on AssetNode {
@@ -14,9 +18,13 @@ CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on A
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    config = write_project(tmp_path_factory.mktemp("ui"), **{"automation.observe_seconds": 5})
-    assert run_command("run", "--config", config, "--until", "teacher_model").exit_code == 0
+def server(made, tmp_path_factory):
+    """The project that was made, without its teacher's answers and what it has said before."""
+    folder = tmp_path_factory.mktemp("ui")
+    config = write_project(folder, **{"automation.observe_seconds": 5})
+    shutil.copytree(made[0].config.store, folder / "store")
+    for answers in ("teacher_outputs", "responses"):
+        shutil.rmtree(folder / "store" / answers)
     with DevServer(config) as running:
         yield running
 
@@ -52,6 +60,8 @@ def test_a_backfill_over_all_shards_is_launched_from_the_ui_and_finishes(server,
     )
     stats = server.ask(CHECKS)["assetNodeOrError"]["partitionStats"]
     assert stats == {"numPartitions": 4, "numMaterialized": 4, "numFailed": 0}
+    project = Project(load_config(server.config))
+    assert project.store.shards("teacher_outputs") == sorted(project.sources())
 
 
 def test_the_shards_metadata_and_checks_are_shown(server, browser):
