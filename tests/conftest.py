@@ -18,6 +18,10 @@ from distill_dagster.lineage import Project
 from tests.dev_server import Said, run_command
 from tests.fault_server import FaultServer
 
+DAEMONS = {  # file -> process
+    **{"test_automation_daemon": "daemon-1", "test_ui_checks": "daemon-1"},
+    **{"test_poisoned_shard": "daemon-2", "test_ui": "daemon-2"},
+}
 TINY_LLAMA = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -28,14 +32,23 @@ TINY_LLAMA = {
 
 
 def pytest_collection_modifyitems(items):
-    """A file's tests stay in one process; those that wait for a daemon are two groups, and go first.
+    """Files that wait for a daemon go first: one that is begun last is waited for."""
+    items.sort(key=lambda item: item.path.stem not in DAEMONS)
 
-    More than two daemons at a time slow each other down; one that is begun last is waited for.
+
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests stay in one process, and so do those of two files that wait for a daemon.
+
+    More than two daemons at a time slow each other down.
     """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: not item.get_closest_marker("xdist_group").args[0].startswith("daemon"))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            stem = Path(nodeid.split("::")[0]).stem
+            return DAEMONS.get(stem, stem)
+
+    return ByFile(config, log)
 
 
 def tiny_settings(**changes) -> dict:

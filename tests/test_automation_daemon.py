@@ -28,7 +28,7 @@ from tests.automation_project import (
 from tests.conftest import run_project
 from tests.dev_server import DevServer
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("daemon-1")]
+pytestmark = pytest.mark.timeout(900)
 ADDED = "train-part-08"
 DOWNSTREAM = ("validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report")
 

@@ -20,7 +20,7 @@ from tests.conftest import run_project
 from tests.dev_server import DevServer, run_command, wait_for
 from tests.poisoned_project import CUT_OFF, POISONED, REFUSED, REPEATED, ROWS, SHARDS, poison, write_poisoned_project
 
-pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("daemon-2")]
+pytestmark = pytest.mark.timeout(420)
 FOLLOWS = ["validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report"]
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 PLACE = f"teacher_outputs[{POISONED}]"

@@ -10,7 +10,7 @@ from tests.browser import click, keep_picture, needs_browser, open_browser, see
 from tests.conftest import write_project
 from tests.dev_server import DevServer, wait_for
 
-pytestmark = [needs_browser, pytest.mark.timeout(420), pytest.mark.xdist_group("daemon-2")]
+pytestmark = [needs_browser, pytest.mark.timeout(420)]
 EXPANDED = ",".join(f"global%40global%3A{group}" for group in ("source", "teacher", "dataset", "student", "evaluation"))
 BACKFILL = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { status numPartitions } } } }"
 CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on AssetNode {

@@ -15,7 +15,7 @@ from tests.browser import click, keep_picture, needs_browser, open_browser, see
 from tests.conftest import run_project, write_project
 from tests.dev_server import DevServer, wait_for
 
-pytestmark = [needs_browser, pytest.mark.timeout(420), pytest.mark.xdist_group("daemon-1")]
+pytestmark = [needs_browser, pytest.mark.timeout(420)]
 PARTS, ROWS = 4, 60
 POISONED = "train-part-02"
 FOLLOWS = ["validated_synthetic_set", "student_checkpoint"]
