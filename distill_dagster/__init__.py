@@ -9,6 +9,6 @@ import os
 
 # Set before anything loads torch: threads that wait for each other give their core away soon, see docs/adr/0009.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 __version__ = "0.1.0"
