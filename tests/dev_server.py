@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 
 COMMAND = [sys.executable, "-c", "from distill_dagster.cli import app; app()"]
+RELOAD = """mutation { reloadRepositoryLocation(repositoryLocationName: "distill_dagster.definitions") {
+  __typename } }"""
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -100,6 +102,11 @@ class DevServer:
     def log(self) -> str:
         """What all its processes have written so far."""
         return self.log_path.read_text()
+
+    def reload(self) -> None:
+        """Let it read the config again, as the UI's button for that does."""
+        answer = self.ask(RELOAD)["reloadRepositoryLocation"]
+        assert answer == {"__typename": "WorkspaceLocationEntry"}, answer
 
     def ask(self, query: str) -> dict[str, Any]:
         """The answer of the GraphQL interface that the UI itself uses."""

@@ -59,16 +59,23 @@ def failing(project, instance):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_of_bad_answer_fails_its_check_with_its_count(tmp_path, server, instance, kind):
-    check, says = KINDS[kind]
-    project, outcome = poisoned(tmp_path, server, instance, lambda n: says)
+def test_each_kind_of_bad_answer_fails_its_check_with_its_count(tmp_path, server, instance):
+    """A good shard, and one for each kind."""
+    path = write_api_project(tmp_path, server, shards=1 + len(KINDS), **LIMITS)
+    rules, expected = [], {}
+    for shard in range(1 + len(KINDS)):
+        write_shard(path, shard)
+    for shard, (check, says) in enumerate(KINDS.values(), 1):
+        rules += [{"match": f"<{ROWS * shard + n}>", "fault": "say", **says} for n in range(BAD)]
+        expected[check, f"teacher_outputs[train-part-{shard:02}]"] = f"{BAD} of {ROWS} answers "
+    server.script(rules=rules)
+    project = Project(load_config(path))
+    outcome = run_project(project.config, instance, "validated_synthetic_set")
     found = failing(project, instance)
-    assert list(found) == [(check, "teacher_outputs[train-part-01]")]
-    assert found.popitem()[1].startswith(f"{BAD} of {ROWS} answers ")
-    is_error = getattr(project.config.checks.severity, check) == "error"
-    assert bool(outcome.failed) == is_error
-    assert (project.store.find("validated_synthetic_set") is None) == is_error
+    assert {key: said[: len(expected.get(key, ""))] for key, said in found.items()} == expected
+    severity = project.config.checks.severity
+    assert list(outcome.failed) == [artefact for check, artefact in expected if getattr(severity, check) == "error"]
+    assert project.store.find("validated_synthetic_set") is None
 
 
 def test_an_echo_of_each_prompt_is_counted(tmp_path, server, instance):

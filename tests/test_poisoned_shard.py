@@ -132,22 +132,20 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_
     assert_told(hook.posts[0]["message"], failed.run_id)
     runs, killed = instance.get_run_ids(), time.time()
 
-    with DevServer(path):
+    with DevServer(path) as daemon:
         for sensor in ("alert", "redistill"):
             wait_for(lambda name=sensor: ticks_after(instance, name, killed) >= 2, 100, f"two ticks of {sensor}")
-    assert (len(hook.posts), len(box.mails), instance.get_run_ids()) == (1, 1, runs)
-    title = f"[distillation] ERROR: few_refusals on {PLACE}, and 1 more"
-    assert hook.posts[0]["title"] == box.mails[0]["Subject"] == title
-    assert hook.posts[0]["message"].splitlines() == box.mails[0].get_content().splitlines()
-    assert_stopped(path)
+        assert (len(hook.posts), len(box.mails), instance.get_run_ids()) == (1, 1, runs)
+        title = f"[distillation] ERROR: few_refusals on {PLACE}, and 1 more"
+        assert hook.posts[0]["title"] == box.mails[0]["Subject"] == title
+        assert hook.posts[0]["message"].splitlines() == box.mails[0].get_content().splitlines()
+        assert_stopped(path)
 
-    settings = yaml.safe_load(path.read_text())
-    settings["checks"]["severity"] = {
-        "few_refusals": "warn",
-        "few_truncated": "warn",
-    }  # the bad rows are refused anyway
-    path.write_text(yaml.safe_dump(settings))
-    with DevServer(path):
+        settings = yaml.safe_load(path.read_text())
+        allowed = dict.fromkeys(("few_refusals", "few_truncated"), "warn")  # the bad rows are refused anyway
+        settings["checks"]["severity"] = allowed
+        path.write_text(yaml.safe_dump(settings))
+        daemon.reload()
         wait_for(lambda: trained(instance), 300, "the student")
     store = Project(load_config(path)).store
     examples, student = store.get("validated_synthetic_set"), store.get("student_checkpoint")
@@ -158,9 +156,10 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_
     assert [post["title"] for post in hook.posts if "few_" in post["message"]] == [title]
 
 
-def test_a_mended_teacher_is_asked_anew_when_it_has_a_new_revision(path, instance, server):
+def test_a_mended_teacher_is_asked_anew_when_it_has_a_new_revision(path, server):
     def failed() -> list[str]:
-        return list(run_project(load_config(path), instance, "teacher_outputs").failed)
+        with dg.DagsterInstance.ephemeral() as instance:
+            return list(run_project(load_config(path), instance, "teacher_outputs").failed)
 
     assert failed() == [PLACE]
     server.script()

@@ -1,13 +1,13 @@
 """The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see tests/browser.py)."""
 
-import shutil
-
+import dagster as dg
 import pytest
 
+from distill_dagster.cli.execution import dagster_home
 from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
 from tests.browser import click, keep_picture, needs_browser, open_browser, see
-from tests.conftest import write_project
+from tests.conftest import run_project, write_project
 from tests.dev_server import DevServer, wait_for
 
 pytestmark = [needs_browser, pytest.mark.timeout(420)]
@@ -18,14 +18,22 @@ CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on A
 
 
 @pytest.fixture(scope="module")
-def server(made, tmp_path_factory):
-    """The project that was made, without its teacher's answers and what it has said before."""
-    folder = tmp_path_factory.mktemp("ui")
-    config = write_project(folder, **{"automation.observe_seconds": 5})
-    shutil.copytree(made[0].config.store, folder / "store")
-    for answers in ("teacher_outputs", "responses"):
-        shutil.rmtree(folder / "store" / answers)
-    with DevServer(config) as running:
+def server(tmp_path_factory, fault_server):
+    """A project of which the rows are made, and the teacher, which has answered nothing yet."""
+    fault_server.script()
+    endpoint = {"url": fault_server.url, "model": "made", "concurrency": 8, "attempts": 1}
+    changes = {
+        "teacher": {"endpoint": endpoint, "generation": {"max_new_tokens": 12}, "smoke": {"rows": 0}},
+        "student.model.tokenizer": "train",
+        "automation.observe_seconds": 5,
+    }
+    path = write_project(tmp_path_factory.mktemp("ui"), **changes)
+    config = load_config(path)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DAGSTER_HOME", raising=False)
+        with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
+            assert not run_project(config, instance, "teacher_model").failed
+    with DevServer(path) as running:
         yield running
 
 
