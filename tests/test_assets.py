@@ -156,7 +156,7 @@ def settled(copy_of_made, instance):
     config = load_config(copy_of_made())
     assert not run_project(config, instance, "validated_synthetic_set").failed
     asked, cursor = requested(config, instance, None)
-    assert asked == {"student_base": True}, "what follows it"
+    assert asked == {"student_base": True, "teacher_benchmark": True}, "what follows, and needs nothing else"
     return config, cursor
 
 
