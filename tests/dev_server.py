@@ -23,7 +23,7 @@ import pytest
 
 COMMAND = [sys.executable, "-c", "from distill_dagster.cli import app; app()"]
 RELOAD = """mutation { reloadRepositoryLocation(repositoryLocationName: "distill_dagster.definitions") {
-  __typename } }"""
+  ... on WorkspaceLocationEntry { locationOrLoadError { __typename } } } }"""
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -106,7 +106,7 @@ class DevServer:
     def reload(self) -> None:
         """Let it read the config again, as the UI's button for that does."""
         answer = self.ask(RELOAD)["reloadRepositoryLocation"]
-        assert answer == {"__typename": "WorkspaceLocationEntry"}, answer
+        assert answer == {"locationOrLoadError": {"__typename": "RepositoryLocation"}}, answer
 
     def ask(self, query: str) -> dict[str, Any]:
         """The answer of the GraphQL interface that the UI itself uses."""

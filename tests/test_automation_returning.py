@@ -26,7 +26,7 @@ class Followed:
         self.definitions = build_definitions(self.config)
 
     def tick(self) -> list[tuple[str, str | None]]:
-        """What is asked for: (asset, shard)."""
+        """What is asked for of what is followed: (asset, shard)."""
         tick = dg.evaluate_automation_conditions(
             self.definitions, self.instance, dg.AssetSelection.assets(*FOLLOWED), cursor=self.cursor
         )

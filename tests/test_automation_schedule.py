@@ -22,11 +22,13 @@ def tick(config, instance):
 def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(copy_of_made, tmp_path):
     config = load_config(copy_of_made())
     project = Project(config)
-    unpublish(project, "eval_report")
+    for asset in ("validated_synthetic_set", "eval_report"):
+        unpublish(project, asset)
     with dg.instance_for_test() as instance:
         assert len(tick(config, instance)) == 1
         job = build_definitions(config).resolve_job_def("redistill_job")
         assert job.execute_in_process(instance=instance).success
+        assert project.store.find("validated_synthetic_set")
         assert project.store.find("eval_report")
         assert tick(config, instance) == "nothing is stale"
         (tmp_path / "data" / "train" / "part-02.jsonl").unlink()

@@ -1,17 +1,21 @@
 """Dagster's own commands on this code location, each as its own process from the repository's root."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from assets.partitions import SHARDS_NAME
 from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
 from tests.conftest import write_project
 
 ROOT = Path(__file__).parent.parent
+SHARD = "train-part-00"
 
 
 @pytest.fixture
@@ -44,6 +48,13 @@ def test_the_workspace_file_is_valid(dagster_command):
     assert "Validation successful for code location distill_dagster" in said
 
 
-def test_dg_launches_an_asset(dagster_command):
-    _, project = dagster_command("dg", "launch", "--assets", "eval_dataset")
-    assert project.store.get("eval_dataset").counts["rows"] == 12
+def test_dg_launches_a_shard_that_a_local_teacher_answers(dagster_command, made, tmp_path):
+    shutil.copytree(made[0].config.store, tmp_path / "store", ignore=shutil.ignore_patterns(".dagster"))
+    for answers in ("teacher_outputs", "responses"):
+        shutil.rmtree(tmp_path / "store" / answers)
+    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
+        instance.add_dynamic_partitions(SHARDS_NAME, [SHARD])
+    _, project = dagster_command("dg", "launch", "--assets", "teacher_outputs", "--partition", SHARD)
+    assert project.store.shards("teacher_outputs") == [SHARD]
+    counts = project.store.get("teacher_outputs", SHARD).counts
+    assert counts["rows"] == project.store.get("raw_dataset", SHARD).counts["rows"] == counts["ok"] > 0

@@ -157,14 +157,15 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_
 
 
 def test_a_mended_teacher_is_asked_anew_when_it_has_a_new_revision(path, server):
-    def failed() -> list[str]:
-        with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def failed() -> list[str]:
             return list(run_project(load_config(path), instance, "teacher_outputs").failed)
 
-    assert failed() == [PLACE]
-    server.script()
-    assert failed() == [PLACE], "what it said before is kept"
-    assert server.counts()["total"] == 0
-    path.write_text(path.read_text().replace("of May", "of June"))
-    assert not failed()
-    assert server.counts()["total"] == SHARDS * ROWS
+        assert failed() == [PLACE]
+        server.script()
+        assert failed() == [PLACE], "what it said before is kept"
+        assert server.counts()["total"] == 0
+        path.write_text(path.read_text().replace("of May", "of June"))
+        assert not failed()
+        assert server.counts()["total"] == SHARDS * ROWS

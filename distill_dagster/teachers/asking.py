@@ -52,7 +52,7 @@ def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenA
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The certificates that the client trusts by default; reading them takes 20 ms, which each shard would pay."""
+    """The certificates that the client trusts by default; to read them takes 20 ms, for each shard of a `run`."""
     import httpx2
 
     return httpx2.create_ssl_context()
