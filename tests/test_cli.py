@@ -1,6 +1,8 @@
 """The command line: what it prints, and the exit codes that scripts rely on."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +82,15 @@ def test_init_gives_a_project_that_is_valid(tmp_path):
     again = run_command("init", folder)
     assert again.exit_code == 2
     assert "is there already" in again.output
+
+
+def test_init_names_the_command_as_it_works_from_the_new_folder(tmp_path):
+    installed = Path(sys.executable).with_name("distill-dagster")
+    relative = os.path.relpath(installed, tmp_path)
+    done = subprocess.run([relative, "init", "mine"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (command,) = re.findall(r": (\S+) validate, then run", done.stdout)
+    assert Path(command).is_absolute()
+    assert Path(command).samefile(installed)
 
 
 def test_init_replaces_nothing(tmp_path):

@@ -52,7 +52,9 @@ def init(
     from distill_dagster.cli.scaffold import write_project
 
     config = write_project(folder, task)
-    out.print(f"{config} is ready. Next, in {folder}: {sys.argv[0]} validate, then run", soft_wrap=True, markup=False)
+    called = sys.argv[0]
+    command = Path(called).absolute() if os.sep in called else called  # a relative path is none from within the folder
+    out.print(f"{config} is ready. Next, in {folder}: {command} validate, then run", soft_wrap=True, markup=False)
 
 
 @app.command()
