@@ -1,7 +1,9 @@
 """What many tests stand on: a small project on the demo's world, and one that was run end to end, once."""
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from distill_dagster.cli.execution import Outcome, Runner
+from distill_dagster.cli.execution import Outcome, Runner, dagster_home
 from distill_dagster.config import DistillConfig
 from distill_dagster.config_file import load_config
 from distill_dagster.demo.world import write_dataset
@@ -19,8 +21,10 @@ from tests.dev_server import Said, run_command
 from tests.fault_server import FaultServer
 
 DAEMONS = {  # file -> process
-    **{"test_automation_daemon": "daemon-1", "test_ui_checks": "daemon-1"},
-    **{"test_poisoned_shard": "daemon-2", "test_ui": "daemon-2"},
+    "test_automation_daemon": "daemon-1",
+    "test_ui_checks": "daemon-1",
+    "test_poisoned_shard": "daemon-2",
+    "test_ui": "daemon-2",
 }
 TINY_LLAMA = {
     "hidden_size": 32,
@@ -100,6 +104,15 @@ def write_project(folder: Path, **changes) -> Path:
 def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str | None = None) -> Outcome:
     """Bring a project up to date, quietly, or its first stages."""
     return Runner(config, instance, lambda title, state: None).run(until)
+
+
+@contextlib.contextmanager
+def own_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance in the project's store, which `distill-dagster` opens where DAGSTER_HOME names no other."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DAGSTER_HOME", raising=False)
+        with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
+            yield instance
 
 
 @pytest.fixture

@@ -7,12 +7,10 @@ read what it is made from by then, as an hour of training would have.
 import contextlib
 from collections import Counter
 
-import dagster as dg
 import pytest
 from filelock import FileLock
 
 from assets.partitions import SHARDS_NAME
-from distill_dagster.cli.execution import dagster_home
 from distill_dagster.config_file import load_config
 from tests.automation_project import (
     BIG,
@@ -25,7 +23,7 @@ from tests.automation_project import (
     write_automated_project,
     write_part,
 )
-from tests.conftest import run_project
+from tests.conftest import own_instance, run_project
 from tests.dev_server import DevServer
 
 pytestmark = pytest.mark.timeout(900)
@@ -43,13 +41,11 @@ def config_path(tmp_path_factory, fault_server):
 def watched(config_path, fault_server):
     """The project, made up to the student's training by a person's run, with a daemon that was started just now."""
     config = load_config(config_path)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("DAGSTER_HOME", raising=False)
-        with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
-            assert not run_project(config, instance, "student_base").failed
-            assert fault_server.counts()["total"] == 7 * SMALL_ROWS + BIG_ROWS
-            with DevServer(config_path) as server:
-                yield Watched(server, instance)
+    with own_instance(config) as instance:
+        assert not run_project(config, instance, "student_base").failed
+        assert fault_server.counts()["total"] == 7 * SMALL_ROWS + BIG_ROWS
+        with DevServer(config_path) as server:
+            yield Watched(server, instance)
 
 
 @contextlib.contextmanager

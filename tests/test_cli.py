@@ -69,6 +69,8 @@ def test_a_verdict_of_fail_ends_with_the_whole_closing_and_exits_with_three(copy
     assert closing.keys() == KEYS
     assert (closing["verdict"], closing["skipped"]) == ("FAIL", 16)
     assert "verdict: FAIL." in ended.stdout
+    again = run_command("run", "--config", config)
+    assert (again.exit_code, last_line(again)["verdict"]) == (3, "FAIL")
 
 
 def test_init_gives_a_project_that_is_valid(tmp_path):

@@ -48,8 +48,8 @@ def test_the_workspace_file_is_valid(dagster_command):
     assert "Validation successful for code location distill_dagster" in said
 
 
-def test_dg_launches_a_shard_that_a_local_teacher_answers(dagster_command, made, tmp_path):
-    shutil.copytree(made[0].config.store, tmp_path / "store", ignore=shutil.ignore_patterns(".dagster"))
+def test_dg_launches_a_shard_that_a_local_teacher_answers(dagster_command, copy_of_made, tmp_path):
+    copy_of_made()
     for answers in ("teacher_outputs", "responses"):
         shutil.rmtree(tmp_path / "store" / answers)
     with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:

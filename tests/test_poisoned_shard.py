@@ -11,12 +11,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from distill_dagster.cli.execution import dagster_home
 from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
 from distill_dagster.plan import list_steps
 from tests.alert_servers import mailbox, webhook
-from tests.conftest import run_project
+from tests.conftest import own_instance, run_project
 from tests.dev_server import DevServer, run_command, wait_for
 from tests.poisoned_project import CUT_OFF, POISONED, REFUSED, REPEATED, ROWS, SHARDS, poison, write_poisoned_project
 
@@ -33,9 +32,8 @@ def path(tmp_path, server) -> Path:
 
 
 @pytest.fixture
-def instance(path, monkeypatch):
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with dg.DagsterInstance.from_config(str(dagster_home(load_config(path)))) as value:
+def instance(path):
+    with own_instance(load_config(path)) as value:
         yield value
 
 

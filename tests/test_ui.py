@@ -1,13 +1,11 @@
 """The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see tests/browser.py)."""
 
-import dagster as dg
 import pytest
 
-from distill_dagster.cli.execution import dagster_home
 from distill_dagster.config_file import load_config
 from distill_dagster.lineage import Project
 from tests.browser import click, keep_picture, needs_browser, open_browser, see
-from tests.conftest import run_project, write_project
+from tests.conftest import own_instance, run_project, write_project
 from tests.dev_server import DevServer, wait_for
 
 pytestmark = [needs_browser, pytest.mark.timeout(420)]
@@ -29,10 +27,8 @@ def server(tmp_path_factory, fault_server):
     }
     path = write_project(tmp_path_factory.mktemp("ui"), **changes)
     config = load_config(path)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("DAGSTER_HOME", raising=False)
-        with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
-            assert not run_project(config, instance, "teacher_model").failed
+    with own_instance(config) as instance:
+        assert not run_project(config, instance, "teacher_model").failed
     with DevServer(path) as running:
         yield running
 

@@ -8,11 +8,11 @@ import json
 import dagster as dg
 import pytest
 
-from distill_dagster.cli.execution import QUIET, dagster_home
+from distill_dagster.cli.execution import QUIET
 from distill_dagster.config_file import load_config
 from distill_dagster.definitions import build_definitions
 from tests.browser import click, keep_picture, needs_browser, open_browser, see
-from tests.conftest import run_project, write_project
+from tests.conftest import own_instance, run_project, write_project
 from tests.dev_server import DevServer, wait_for
 
 pytestmark = [needs_browser, pytest.mark.timeout(420)]
@@ -85,26 +85,24 @@ def failed_run(tmp_path_factory, fault_server):
     (folder / "data/test.jsonl").write_text("".join(json.dumps(request(n)) + "\n" for n in range(900, 904)))
     fault_server.script(rules=rules())
     config = load_config(path)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("DAGSTER_HOME", raising=False)
-        with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
-            outcome = run_project(config, instance, "student_base")
-            assert not outcome.failed, outcome.failed
-            write_part(folder, 2, " again")
-            assert not run_project(config, instance, "raw_dataset").failed
-            result = (
-                build_definitions(config)
-                .resolve_implicit_global_asset_job_def()
-                .execute_in_process(
-                    instance=instance,
-                    asset_selection=[dg.AssetKey(name) for name in ("teacher_outputs", *FOLLOWS)],
-                    partition_key=POISONED,
-                    raise_on_error=False,
-                    run_config=QUIET,
-                )
+    with own_instance(config) as instance:
+        outcome = run_project(config, instance, "student_base")
+        assert not outcome.failed, outcome.failed
+        write_part(folder, 2, " again")
+        assert not run_project(config, instance, "raw_dataset").failed
+        result = (
+            build_definitions(config)
+            .resolve_implicit_global_asset_job_def()
+            .execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(name) for name in ("teacher_outputs", *FOLLOWS)],
+                partition_key=POISONED,
+                raise_on_error=False,
+                run_config=QUIET,
             )
-            assert not result.success
-            yield path, result.run_id
+        )
+        assert not result.success
+        yield path, result.run_id
 
 
 @pytest.fixture(scope="module")
