@@ -20,7 +20,7 @@ dev: .venv/installed ## the Dagster UI on loopback, over the data of CONFIG
 	$(BIN)/distill-dagster dev --config $(CONFIG) --port $(PORT)
 
 test: .venv/installed ## every test; three processes; what shares one is said in tests/conftest.py
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 lint: .venv/installed ## style, types, and that the code location loads
 	$(BIN)/ruff check .

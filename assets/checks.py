@@ -9,19 +9,21 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.dataset import validated_synthetic_set
-from assets.partitions import shards
-from assets.publishing import explained
-from assets.raw_dataset import raw_dataset
-from assets.teacher import teacher_outputs
-from distill_dagster import files, settings
+from distill_dagster.assets.dataset import validated_synthetic_set
+from distill_dagster.assets.partitions import shards
+from distill_dagster.assets.publishing import explained
+from distill_dagster.assets.raw_dataset import raw_dataset
+from distill_dagster.assets.teacher import teacher_outputs
 from distill_dagster.checks import Check, Finding, checks_of
 from distill_dagster.config import DistillConfig, Severity, SeverityConfig
 from distill_dagster.errors import UserError
-from distill_dagster.lineage import STAGES
-from distill_dagster.requests import TrialRequest, read_ref
-from resources.compute import Compute
-from resources.project import ProjectResource
+from distill_dagster.lineage import settings
+from distill_dagster.lineage.stages import STAGES
+from distill_dagster.models.ref import read_ref
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files
+from distill_dagster.training.specs import TrialSpec
 
 LEVELS = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 TRIAL = dg.AssetCheckKey(dg.AssetKey("student_checkpoint"), "loads_and_generates")
@@ -88,7 +90,7 @@ def _trial(severity: Severity) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, project: ProjectResource, benchmark_compute: Compute
     ) -> dg.AssetCheckResult:
         value = project.value
-        request = TrialRequest(
+        request = TrialSpec(
             model=read_ref(value.store.get("student_checkpoint").folder),
             examples=str(value.store.get("validated_synthetic_set").file(files.EXAMPLES_FILE)),
             max_new_tokens=settings.answer_tokens(value.config),

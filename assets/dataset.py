@@ -2,23 +2,24 @@
 
 import dagster as dg
 
-from assets.automation import rerun_when_inputs_change
-from assets.partitions import shard_list
-from assets.previews import preview_rows, schema_of, table_preview
-from assets.publishing import Metadata, publish
-from assets.quality_view import quality_metadata
-from assets.raw_dataset import eval_dataset, raw_dataset
-from assets.teacher import teacher_outputs
-from distill_dagster import files, records, steps
-from distill_dagster.storage import Manifest
-from resources.project import ProjectResource
+from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.partitions import shard_list
+from distill_dagster.assets.publishing import Metadata, publish
+from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
+from distill_dagster.assets.teacher import teacher_outputs
+from distill_dagster.assets.views.quality import quality_metadata
+from distill_dagster.assets.views.tables import preview_rows, schema_of, table_preview
+from distill_dagster.lineage import makers as steps
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files, schemas
+from distill_dagster.store.manifest import Manifest
 
 
 def _describe(manifest: Manifest) -> Metadata:
     rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
     return {
         "dagster/row_count": manifest.counts["examples"],
-        "dagster/column_schema": schema_of(records.EXAMPLE),
+        "dagster/column_schema": schema_of(schemas.EXAMPLE),
         "shards": manifest.facts["shards"],
         "acceptance": float(manifest.facts["acceptance"]),
         **quality_metadata(manifest.facts),

@@ -9,20 +9,23 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.automation import rerun_when_inputs_change
-from assets.partitions import shard_list
-from assets.previews import table_preview, usage_of
-from assets.publishing import Metadata, publish
-from assets.raw_dataset import eval_dataset, raw_dataset
-from assets.student import student_base, student_checkpoint
-from assets.teacher import teacher_model
-from distill_dagster import files, settings, steps
-from distill_dagster.lineage import labels_of
-from distill_dagster.requests import BenchmarkRequest, read_ref
-from distill_dagster.storage import Manifest, Produced
+from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.partitions import shard_list
+from distill_dagster.assets.publishing import Metadata, publish
+from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
+from distill_dagster.assets.student import student_base, student_checkpoint
+from distill_dagster.assets.teacher import teacher_model
+from distill_dagster.assets.views.tables import table_preview, usage_of
+from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.lineage import makers as steps
+from distill_dagster.lineage import settings
+from distill_dagster.lineage.stages import labels_of
+from distill_dagster.models.ref import read_ref
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files
+from distill_dagster.store.manifest import Manifest, Produced
 from distill_dagster.teachers.faculty import current_faculty
-from resources.compute import Compute
-from resources.project import ProjectResource
 
 
 def _describe_benchmark(manifest: Manifest) -> Metadata:
@@ -63,7 +66,7 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
             teacher = value.config.teacher
             folder = value.store.get(model.key.to_user_string()).folder
             ref = current_faculty(folder, teacher).teachers[0][1] if role == "teacher" else read_ref(folder)
-            request = BenchmarkRequest(
+            request = BenchmarkSpec(
                 role=role,
                 model=ref,
                 responses=str(value.responses),
@@ -89,7 +92,7 @@ student_benchmark = _benchmark("student", student_checkpoint, "The distilled stu
 
 
 def _describe_report(manifest: Manifest) -> Metadata:
-    from distill_dagster.evaluation.report import summary_rows
+    from distill_dagster.report.document import summary_rows
 
     document = json.loads(manifest.file(files.REPORT_FILE).read_text(encoding="utf-8"))
     columns = ("measure", "teacher", "baseline", "student")

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.automation import rerun_when_inputs_change
-from assets.partitions import shards
-from assets.previews import preview_rows, schema_of, usage_of
-from assets.publishing import Metadata, publish
-from assets.raw_dataset import raw_dataset
-from assets.teacher import teacher_model, teacher_outputs
-from distill_dagster import files, records
-from distill_dagster.requests import CaptureRequest, read_ref
-from distill_dagster.storage import Manifest, Produced
-from resources.compute import Compute
-from resources.project import ProjectResource
+from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.partitions import shards
+from distill_dagster.assets.publishing import Metadata, publish
+from distill_dagster.assets.raw_dataset import raw_dataset
+from distill_dagster.assets.teacher import teacher_model, teacher_outputs
+from distill_dagster.assets.views.tables import preview_rows, schema_of, usage_of
+from distill_dagster.logits.specs import CaptureSpec
+from distill_dagster.models.ref import read_ref
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files, schemas
+from distill_dagster.store.manifest import Manifest, Produced
 
 
 def _describe(manifest: Manifest) -> Metadata:
@@ -28,7 +29,7 @@ def _describe(manifest: Manifest) -> Metadata:
     rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
     return {
         "dagster/row_count": manifest.counts["captured"],
-        "dagster/column_schema": schema_of(records.LOGITS),
+        "dagster/column_schema": schema_of(schemas.LOGITS),
         "tokens": facts["tokens"],
         "bytes_per_token": float(size["bytes_per_token"]),
         "tokens_per_second": float(facts["tokens_per_second"]),
@@ -58,7 +59,7 @@ def teacher_logits(
 
     def make(out: Path, _: Path) -> Produced:
         assert value.config.teacher.logits is not None, "the asset is there only where teacher.logits is set"
-        request = CaptureRequest(
+        request = CaptureSpec(
             model=read_ref(value.store.get("teacher_model").folder),
             logits=value.config.teacher.logits,
             rows=str(value.store.get("raw_dataset", shard).file(files.RAW_FILE)),

@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 
 from distill_dagster.errors import UserError
-from distill_dagster.lineage import Project, fingerprint, inputs_of
-from distill_dagster.storage import Manifest, Produced
+from distill_dagster.lineage.stages import Project, fingerprint, inputs_of
+from distill_dagster.store.manifest import Manifest, Produced
 
 Metadata = dict[str, Any]
 

@@ -2,13 +2,14 @@
 
 import dagster as dg
 
-from assets.automation import rerun_when_inputs_change
-from assets.partitions import raw_shards, shards, test_files
-from assets.previews import preview_rows, schema_of, table_preview
-from assets.publishing import Metadata, publish
-from distill_dagster import files, records, steps
-from distill_dagster.storage import Manifest
-from resources.project import ProjectResource
+from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.partitions import raw_shards, shards, test_files
+from distill_dagster.assets.publishing import Metadata, publish
+from distill_dagster.assets.views.tables import preview_rows, schema_of, table_preview
+from distill_dagster.lineage import makers as steps
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files, schemas
+from distill_dagster.store.manifest import Manifest
 
 
 def _describe(manifest: Manifest) -> Metadata:
@@ -16,7 +17,7 @@ def _describe(manifest: Manifest) -> Metadata:
     counts = manifest.counts
     return {
         "dagster/row_count": counts["rows"],
-        "dagster/column_schema": schema_of(records.RAW),
+        "dagster/column_schema": schema_of(schemas.RAW),
         "valid_share": counts["rows"] / max(1, counts["lines"]),
         "with_reference": manifest.facts["with_reference"],
         "rows_by_task": dg.MetadataValue.json(manifest.facts["tasks"]),

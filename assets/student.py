@@ -5,17 +5,19 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from assets.automation import rerun_when_inputs_change
-from assets.dataset import validated_synthetic_set
-from assets.partitions import shard_list
-from assets.publishing import Metadata, explained, publish
-from assets.raw_dataset import raw_dataset
-from assets.teacher import describe_model, raw_files, teacher_model
-from distill_dagster import files, steps
-from distill_dagster.requests import PrepareRequest, TrainRequest, read_ref
-from distill_dagster.storage import Manifest, Produced
-from resources.compute import Compute
-from resources.project import ProjectResource
+from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.dataset import validated_synthetic_set
+from distill_dagster.assets.partitions import shard_list
+from distill_dagster.assets.publishing import Metadata, explained, publish
+from distill_dagster.assets.raw_dataset import raw_dataset
+from distill_dagster.assets.teacher import describe_model, raw_files, teacher_model
+from distill_dagster.lineage import makers as steps
+from distill_dagster.models.ref import read_ref
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files
+from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.training.specs import PrepareSpec, TrainSpec
 
 
 class TrainingOverrides(dg.Config):
@@ -46,7 +48,7 @@ def student_base(
 
     def make(out: Path, work: Path) -> Produced:
         from_teacher = bool(model.architecture) and model.tokenizer == "teacher"
-        request = PrepareRequest(
+        request = PrepareSpec(
             role="student",
             model=model,
             rows=raw_files(value) if model.architecture and not from_teacher else [],
@@ -86,7 +88,7 @@ def student_checkpoint(
         steps.require_rows(synthetic_set, value.config.checks)
 
     def make(out: Path, work: Path) -> Produced:
-        request = TrainRequest(
+        request = TrainSpec(
             base=read_ref(value.store.get("student_base").folder),
             teacher=read_ref(value.store.get("teacher_model").folder),
             training=value.config.student.training,

@@ -6,20 +6,22 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from assets.automation import rerun_when_inputs_change
-from assets.partitions import shard_list, shards
-from assets.previews import schema_of, table_preview, usage_of
-from assets.publishing import Metadata, explained, publish
-from assets.raw_dataset import eval_dataset, raw_dataset
-from assets.training_view import training_metadata
-from distill_dagster import files, records
+from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.partitions import shard_list, shards
+from distill_dagster.assets.publishing import Metadata, explained, publish
+from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
+from distill_dagster.assets.views.tables import schema_of, table_preview, usage_of
+from distill_dagster.assets.views.training import training_metadata
 from distill_dagster.config import TeacherConfig, TeacherSource
-from distill_dagster.lineage import Project
-from distill_dagster.requests import GenerateRequest, PrepareRequest, read_ref
-from distill_dagster.storage import Manifest, Produced
+from distill_dagster.generation.specs import GenerateSpec
+from distill_dagster.lineage.stages import Project
+from distill_dagster.models.ref import read_ref
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.project import ProjectResource
+from distill_dagster.store import files, schemas
+from distill_dagster.store.manifest import Manifest, Produced
 from distill_dagster.teachers.faculty import current_faculty
-from resources.compute import Compute
-from resources.project import ProjectResource
+from distill_dagster.training.specs import PrepareSpec
 
 
 class GenerationOverrides(dg.Config):
@@ -70,7 +72,7 @@ def teacher_model(
 
     def make(out: Path, work: Path) -> Produced:
         best_of = config.best_of
-        request = PrepareRequest(
+        request = PrepareSpec(
             role="teacher",
             model=config.model,
             sources=_own_sources(config),
@@ -91,7 +93,7 @@ def _describe_answers(manifest: Manifest) -> Metadata:
     facts, counts = manifest.facts, manifest.counts
     return {
         "dagster/row_count": counts["ok"] + counts["failed"],
-        "dagster/column_schema": schema_of(records.TEACHER),
+        "dagster/column_schema": schema_of(schemas.TEACHER),
         "success_share": counts["ok"] / max(1, counts["ok"] + counts["failed"]),
         "truncated_share": counts["truncated"] / max(1, counts["ok"]),
         "asked": facts["asked"],
@@ -129,7 +131,7 @@ def teacher_outputs(
     def make(out: Path, _: Path) -> Produced:
         teacher = value.config.teacher
         faculty = current_faculty(value.store.get("teacher_model").folder, teacher)
-        request = GenerateRequest(
+        request = GenerateSpec(
             faculty=faculty,
             generation=teacher.generation,
             prompting=teacher.prompting,

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import openai
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.teachers.api import ApiTeacher
-from distill_dagster.teachers.base import Question, Reply
-from tests.fault_server import FaultServer
+from distill_dagster.teachers.endpoint import ApiTeacher
+from distill_dagster.teachers.protocol import Question, Reply
+from testing.fault_server import FaultServer
 
 IN_FLIGHT = 64
 ROUNDS = 5

@@ -22,9 +22,9 @@ from typing import Any
 import dagster as dg
 
 from distill_dagster.config import DistillConfig
-from distill_dagster.config_file import check_config
+from distill_dagster.config.reading import check_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage import Project, stages_of
+from distill_dagster.lineage.stages import Project, stages_of
 
 SHARDS, ROWS, ROUNDS = 1_000, 20, 7
 AN_HOUR = 3_600

@@ -28,7 +28,7 @@ from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings, left_padded
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.requests import ModelRef
+from distill_dagster.models.ref import ModelRef
 
 ROUNDS = 3
 SHARD_ROWS, ROWS, LOOP_ROWS = 512, 160, 16

@@ -34,7 +34,7 @@ from distill_dagster.logits.sequences import Sequence
 from distill_dagster.logits.size import measure_file
 from distill_dagster.logits.table import LogitsWriter
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.requests import ModelRef
+from distill_dagster.models.ref import ModelRef
 
 ROUNDS = 5
 ROWS, PROMPT, ANSWER = 16, 64, 128  # tokens

@@ -26,8 +26,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks._peak import peak_bytes
-from distill_dagster import records
 from distill_dagster.config import QualityConfig
+from distill_dagster.store import hashing, parquet, schemas
 
 SIZES = {"100k": 100_000, "1m": 1_000_000}
 TEST_ROWS = 3_000
@@ -67,10 +67,10 @@ def write(rows: int, folder: Path) -> None:
     rng = np.random.default_rng(0)
     words = [_word(i) for i in range(VOCABULARY)]
     test = [_raw(f"test#{i}", text, "test", i) for i, text in enumerate(_texts(rng, words, TEST_ROWS))]
-    records.write_table(folder / "test.parquet", test, records.RAW)
+    parquet.write_table(folder / "test.parquet", test, schemas.RAW)
     asked = [row["messages"][0]["content"] for row in test]
-    raw = _Parts(folder / "raw.parquet", records.RAW)
-    teacher = _Parts(folder / "teacher.parquet", records.TEACHER)
+    raw = _Parts(folder / "raw.parquet", schemas.RAW)
+    teacher = _Parts(folder / "teacher.parquet", schemas.TEACHER)
     for start in range(0, rows, BLOCK):
         texts = _spoilt(rng, _texts(rng, words, BLOCK), asked)
         ids = [f"train.jsonl#{i}" for i in range(start, start + BLOCK)]
@@ -83,14 +83,14 @@ def write(rows: int, folder: Path) -> None:
 
 def build(folder: Path) -> dict[str, float]:
     """Read the tables and make the set."""
-    from distill_dagster.quality.rows import RAW, TEACHER
+    from distill_dagster.quality.examples.rows import RAW, TEACHER
     from distill_dagster.quality.synthetic_set import build_set
 
     started, cpu = time.perf_counter(), time.process_time()
     built = build_set(
-        raw=records.load_table(folder / "raw.parquet", RAW.names),
-        teacher=records.load_table(folder / "teacher.parquet", TEACHER.names),
-        test=records.load_table(folder / "test.parquet"),
+        raw=parquet.load_table(folder / "raw.parquet", RAW.names),
+        teacher=parquet.load_table(folder / "teacher.parquet", TEACHER.names),
+        test=parquet.load_table(folder / "test.parquet"),
         quality=QualityConfig(labels=[f"label_{i}" for i in range(LABELS)]),  # pyright: ignore[reportCallIssue]
     )
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
@@ -115,7 +115,7 @@ class _Parts:
 
 def hash_of(text: str) -> int:
     """A number for a text, the same in every process."""
-    return int(records.sha256(text)[:8], 16)
+    return int(hashing.sha256(text)[:8], 16)
 
 
 def _word(number: int) -> str:

@@ -49,9 +49,9 @@ def row_text(n: int) -> str:
 def read(path: Path, out: Path) -> dict[str, float]:
     """Read a file in this process: seconds, rows, and peak memory in MB (10^6 bytes), that of the helper added."""
     from distill_dagster.config import DataConfig
-    from distill_dagster.sources.discovery import SourceFile
-    from distill_dagster.sources.raw_tables import RawTables
-    from distill_dagster.sources.verdicts import Reading
+    from distill_dagster.sources.files.discovery import SourceFile
+    from distill_dagster.sources.judging.raw_tables import RawTables
+    from distill_dagster.sources.judging.verdicts import Reading
 
     source = SourceFile("rows", "train", str(path))
     started = time.perf_counter()

@@ -11,12 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from distill_dagster import records
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.generation.shard import generate_shard
-from distill_dagster.requests import Faculty, GenerateRequest
-from distill_dagster.teachers.faculty import endpoint_ref
-from tests.fault_server import FaultServer
+from distill_dagster.generation.specs import GenerateSpec
+from distill_dagster.store import parquet, schemas
+from distill_dagster.teachers.faculty import Faculty, endpoint_ref
+from testing.fault_server import FaultServer
 
 ROWS, LATENCY_S, IN_FLIGHT = 10_000, 0.2, 64
 PROMPT = "Context: shop {n} sold {m} cups on Monday and twice as many on Tuesday. How many did it sell on Tuesday?"
@@ -39,9 +39,9 @@ def raw_row(n: int, extra: str = "") -> dict:
 
 def seconds_to_generate(folder: Path, url: str, table: list[dict]) -> float:
     """Wall time of a shard."""
-    records.write_table(folder / "raw.parquet", table, records.RAW)
+    parquet.write_table(folder / "raw.parquet", table, schemas.RAW)
     endpoint = EndpointConfig(url=url, model="made", concurrency=IN_FLIGHT)  # pyright: ignore[reportCallIssue]
-    request = GenerateRequest(
+    request = GenerateSpec(
         faculty=Faculty(teachers=[(1.0, endpoint_ref(endpoint))]),
         generation=GenerationConfig(max_new_tokens=64),  # pyright: ignore[reportCallIssue]
         rows=str(folder / "raw.parquet"),

@@ -9,26 +9,23 @@ demo's, `examples/demo.yaml`.
 """
 
 import os
-import warnings
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
-warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # asset checks with partitions
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-from assets import dataset, evaluation, logits, raw_dataset, student, teacher  # noqa: E402
-from assets.alerting import alert_sensor  # noqa: E402
-from assets.automation import automation_sensors, redistill_job, redistill_schedule  # noqa: E402
-from assets.checks import build_checks  # noqa: E402
-from assets.partitions import OBSERVED, shard_list  # noqa: E402
-from distill_dagster.config import DistillConfig  # noqa: E402
-from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config  # noqa: E402
-from distill_dagster.lineage import STAGES, code_versions, follows  # noqa: E402
-from resources.compute import Compute  # noqa: E402
-from resources.gpu import GpuPool  # noqa: E402
-from resources.project import ProjectResource  # noqa: E402
+from distill_dagster.assets import dataset, evaluation, logits, raw_dataset, student, teacher
+from distill_dagster.assets.checks import build_checks
+from distill_dagster.assets.partitions import OBSERVED, shard_list
+from distill_dagster.config import DistillConfig
+from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
+from distill_dagster.lineage.stages import STAGES, code_versions, follows
+from distill_dagster.operations.alerting import alert_sensor
+from distill_dagster.operations.schedule import redistill_job, redistill_schedule
+from distill_dagster.operations.sensors import automation_sensors
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.gpu import GpuPool
+from distill_dagster.resources.project import ProjectResource
 
 ASSET_MODULES = [raw_dataset, teacher, dataset, student, evaluation]
 DEMO_CONFIG = Path(__file__).parents[1] / "examples" / "demo.yaml"
@@ -47,13 +44,8 @@ def build_resources(config: DistillConfig) -> dict[str, dg.ConfigurableResource]
     }
 
 
-def build_definitions(config: DistillConfig) -> dg.Definitions:
-    """Everything that Dagster needs to show and run one distillation project.
-
-    Example:
-        >>> defs = build_definitions(load_config("distill.yaml"))
-        >>> dg.Definitions.validate_loadable(defs)
-    """
+def build_lineage(config: DistillConfig) -> dg.Definitions:
+    """The assets, their checks and the resources of one distillation project."""
     modules = [*ASSET_MODULES, logits] if config.teacher.logits else ASSET_MODULES
     made = [asset for asset in dg.load_assets_from_modules(modules) if isinstance(asset, dg.AssetsDefinition)]
     versions, hours = code_versions(config), config.automation.report_hours
@@ -68,16 +60,29 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
             freshness_policy=overdue if name in ("student_checkpoint", "eval_report") else None,
         )
 
-    assets = dg.map_asset_specs(of_this_project, [*OBSERVED, *made])
     return dg.Definitions(
-        assets=assets,
+        assets=dg.map_asset_specs(of_this_project, [*OBSERVED, *made]),
         asset_checks=build_checks(config),
-        jobs=[redistill_job],
-        schedules=[redistill_schedule(config.automation)],
-        sensors=[*automation_sensors(config.automation), alert_sensor(config.alerts)],
         resources=build_resources(config),
         executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again
     )
+
+
+def build_definitions(config: DistillConfig) -> dg.Definitions:
+    """Everything that Dagster needs to show and run one distillation project.
+
+    Example:
+        >>> defs = build_definitions(load_config("distill.yaml"))
+        >>> dg.Definitions.validate_loadable(defs)
+    """
+    lineage = build_lineage(config)
+    job = redistill_job(lineage)
+    operations = dg.Definitions(
+        jobs=[job],
+        schedules=[redistill_schedule(config.automation, job)],
+        sensors=[*automation_sensors(config.automation), alert_sensor(config.alerts)],
+    )
+    return dg.Definitions.merge(lineage, operations)
 
 
 def _deps(spec: dg.AssetSpec, config: DistillConfig) -> list[dg.AssetDep]:

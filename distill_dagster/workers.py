@@ -20,19 +20,13 @@ from typing import Any
 
 from distill_dagster.config import Section
 from distill_dagster.errors import ModelError, UserError
-from distill_dagster.evaluation.memory import watch_memory
-from distill_dagster.processes import end_with_parent
+from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.generation.specs import GenerateSpec
+from distill_dagster.logits.specs import CaptureSpec
+from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
-from distill_dagster.requests import (
-    BenchmarkRequest,
-    CaptureRequest,
-    GenerateRequest,
-    PrepareRequest,
-    TrainRequest,
-    TrialRequest,
-)
-from distill_dagster.storage import Produced
-from distill_dagster.versions import library_versions
+from distill_dagster.store.manifest import Produced
+from distill_dagster.training.specs import PrepareSpec, TrainSpec, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +43,12 @@ class Worker:
 
 
 WORKERS: dict[str, Worker] = {
-    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareRequest),
-    "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateRequest),
-    "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureRequest),
-    "train_student": Worker("distill_dagster.training.student:train_student", TrainRequest),
-    "try_model": Worker("distill_dagster.training.trial:try_model", TrialRequest),
-    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkRequest),
+    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec),
+    "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec),
+    "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec),
+    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec),
+    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec),
+    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec),
 }
 
 

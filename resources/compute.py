@@ -16,9 +16,9 @@ import dagster as dg
 from distill_dagster import errors
 from distill_dagster.config import Need, Section
 from distill_dagster.progress import is_heard, listen, log_listener
-from distill_dagster.storage import Produced
+from distill_dagster.resources.gpu import GpuPool, ordinal
+from distill_dagster.store.manifest import Produced
 from distill_dagster.workers import run_worker
-from resources.gpu import GpuPool, ordinal
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 

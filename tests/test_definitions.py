@@ -5,9 +5,9 @@ import sys
 
 import dagster as dg
 
-from distill_dagster.config_file import load_config
+from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from tests.conftest import write_project
+from testing.projects import write_project
 
 LINEAGE = {
     "raw_shards": set(),

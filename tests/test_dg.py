@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.partitions import SHARDS_NAME
-from distill_dagster.config_file import load_config
-from distill_dagster.lineage import Project
-from tests.conftest import write_project
+from distill_dagster.assets.partitions import SHARDS_NAME
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.stages import Project
+from testing.projects import write_project
 
 ROOT = Path(__file__).parent.parent
 SHARD = "train-part-00"

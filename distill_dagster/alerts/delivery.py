@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
 from distill_dagster.alerts.message import Message
-from distill_dagster.quality.redaction import redact
+from distill_dagster.redaction import redact
 
 SEPARATOR = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 SECRET_CHARACTERS = 4  # parts of a URL that are shorter are no secrets, and words of any sentence

@@ -15,14 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distill_dagster import files
 from distill_dagster.alerts.message import Example
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.errors import DataError
-from distill_dagster.lineage import Project
-from distill_dagster.quality.reasons import SNIPPET
-from distill_dagster.quality.shard_answers import judged_answers
-from distill_dagster.storage import Manifest
+from distill_dagster.lineage.stages import Project
+from distill_dagster.quality.filters.reasons import SNIPPET
+from distill_dagster.quality.filters.shard_answers import judged_answers
+from distill_dagster.store import files
+from distill_dagster.store.manifest import Manifest
 
 EXAMPLES = 3
 ROWS_LOOKED_AT = 200_000  # of a table; keeps a sensor's tick short

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from distill_dagster.alerts.message import Failure, Message, Severity
 from distill_dagster.errors import DataError
-from distill_dagster.storage import write_text
+from distill_dagster.store.disk import write_text
 
 ALERTS_FILE = "alerts.json"
 FIRST_WAIT = 30.0  # seconds until the second attempt; doubled each time

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from distill_dagster.quality.redaction import redact
+from distill_dagster.redaction import redact
 
 Severity = Literal["warn", "error"]
 EXAMPLE = 160  # characters of an example row

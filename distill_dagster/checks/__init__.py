@@ -12,7 +12,7 @@ of them.
 from distill_dagster.checks import answers, models, rows, synthetic_set
 from distill_dagster.checks.base import Check, Finding
 from distill_dagster.config import DistillConfig
-from distill_dagster.lineage import stages_of
+from distill_dagster.lineage.stages import stages_of
 
 __all__ = ["CHECKS", "Check", "Finding", "checks_of"]
 

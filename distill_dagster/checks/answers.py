@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from distill_dagster import files, records
 from distill_dagster.checks.base import Check, Finding, at_least, at_most
-from distill_dagster.generation.responses import Responses
-from distill_dagster.lineage import Project
-from distill_dagster.quality.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
-from distill_dagster.storage import Manifest
+from distill_dagster.lineage.stages import Project
+from distill_dagster.quality.filters.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
+from distill_dagster.store import files, parquet
+from distill_dagster.store.manifest import Manifest
+from distill_dagster.teachers.responses import Responses
 
 FEWEST = 30  # answers, before and now, from which a median says something
 TRUNCATED = ("truncated", "unfinished")
@@ -79,10 +79,10 @@ def _every_answer_is_accounted_for(project: Project, shard: str | None) -> Findi
     from distill_dagster.logits.sequences import COLUMNS, may_be_learned
 
     captured = project.store.get("teacher_logits", shard)
-    answers = records.read_table(_published(project, shard).file(files.TEACHER_FILE), COLUMNS)
+    answers = parquet.read_table(_published(project, shard).file(files.TEACHER_FILE), COLUMNS)
     asked = Counter(row["row_id"] for row in answers if may_be_learned(row))
-    found = Counter(row["row_id"] for row in records.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
-    found.update(row["row_id"] for row in records.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
+    found = Counter(row["row_id"] for row in parquet.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
+    found.update(row["row_id"] for row in parquet.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
     missing, extra = asked - found, found - asked
     return Finding(
         not missing and not extra,

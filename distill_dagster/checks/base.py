@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from distill_dagster.lineage import Project
+from distill_dagster.lineage.stages import Project
 
 Numbers = dict[str, int | float | str]
 

@@ -3,7 +3,7 @@
 import math
 
 from distill_dagster.checks.base import Check, Finding
-from distill_dagster.lineage import Project
+from distill_dagster.lineage.stages import Project
 
 
 def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from distill_dagster import files, records
 from distill_dagster.checks.base import Check, Finding, at_least, at_most
-from distill_dagster.lineage import Project
+from distill_dagster.lineage.stages import Project
+from distill_dagster.quality.duplicates.prompt_keys import digest, duplicate_key
 from distill_dagster.quality.labels import labels_of
-from distill_dagster.quality.prompt_keys import digest, duplicate_key
+from distill_dagster.store import files, parquet
 from distill_dagster.tasks import get_task
 
 
@@ -20,9 +20,9 @@ def _enough_valid(project: Project, shard: str | None) -> Finding:
 def _few_duplicates(project: Project, shard: str | None) -> Finding:
     """Rows with the prompt of an earlier row of the shard, and those that were refused as the same row (E011)."""
     manifest = project.store.get("raw_dataset", shard)
-    rows = records.rows_of(records.load_table(manifest.file(files.RAW_FILE), ["task", "messages"]))
+    rows = parquet.rows_of(parquet.load_table(manifest.file(files.RAW_FILE), ["task", "messages"]))
     asked = {digest(duplicate_key(row)) for row in rows}
-    rejects = records.read_table(manifest.file(files.REJECTS_FILE), ["code"])
+    rejects = parquet.read_table(manifest.file(files.REJECTS_FILE), ["code"])
     again = manifest.counts["rows"] - len(asked) + sum(row["code"] == "E011" for row in rejects)
     lines = manifest.counts["lines"]
     numbers = {"duplicate_share": again / max(1, lines), "duplicates": again}
@@ -34,7 +34,7 @@ def _few_duplicates(project: Project, shard: str | None) -> Finding:
 def _gold_in_form(project: Project, shard: str | None) -> Finding:
     """Rows of whose gold answers the task's parser reads none: whatever a model says of them counts as wrong."""
     manifest = project.store.get("raw_dataset" if shard else "eval_dataset", shard)
-    rows = records.read_table(manifest.file(files.RAW_FILE), ["row_id", "task", "reference"])
+    rows = parquet.read_table(manifest.file(files.RAW_FILE), ["row_id", "task", "reference"])
     labels = {name: labels_of(name, project.config.quality, ()) for name in {row["task"] for row in rows}}
     gold = [row for row in rows if row["reference"]]
 

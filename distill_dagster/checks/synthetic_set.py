@@ -1,10 +1,10 @@
 """The checks of the validated set: there is enough of it, nothing held out is in it, labels and gold are as hoped."""
 
-from distill_dagster import files, records
 from distill_dagster.checks.base import Check, Finding, at_least, at_most
-from distill_dagster.lineage import Project
-from distill_dagster.quality.prompt_keys import contamination_key, digest
-from distill_dagster.quality.rows import pc
+from distill_dagster.lineage.stages import Project
+from distill_dagster.quality.duplicates.prompt_keys import contamination_key, digest
+from distill_dagster.quality.examples.rows import pc
+from distill_dagster.store import files, parquet
 
 SET = "validated_synthetic_set"
 
@@ -35,15 +35,15 @@ def _no_leakage(project: Project, _: str | None) -> Finding:
 
     A dialogue is one question, of all its user turns: its first turn alone may well open a test row's dialogue too.
     """
-    test = records.load_table(project.store.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
-    held_out = {digest(contamination_key(row)) for row in records.rows_of(test)}
-    examples = records.load_table(project.store.get(SET).file(files.EXAMPLES_FILE), ["row_id", "split"])
+    test = parquet.load_table(project.store.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
+    held_out = {digest(contamination_key(row)) for row in parquet.rows_of(test)}
+    examples = parquet.load_table(project.store.get(SET).file(files.EXAMPLES_FILE), ["row_id", "split"])
     trained = {*examples.filter(pc.equal(examples.column("split"), "train")).column("row_id").to_pylist()}
     leaked = sum(
         row["row_id"] in trained and digest(contamination_key(row)) in held_out
         for shard in sorted(project.sources())
-        for row in records.rows_of(
-            records.load_table(
+        for row in parquet.rows_of(
+            parquet.load_table(
                 project.store.get("raw_dataset", shard).file(files.RAW_FILE), ["row_id", "task", "messages"]
             )
         )

@@ -13,7 +13,7 @@ import typer
 
 from distill_dagster.cli.console import bars, err, out, say_error, say_step, say_warning, table
 from distill_dagster.config import DistillConfig, FormatName, TaskName
-from distill_dagster.config_file import CONFIG_NAME, CONFIG_VARIABLE, load_config
+from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
 
 app = typer.Typer(
@@ -89,8 +89,8 @@ def plan(
 ) -> None:
     """Say what a run would make and why, and what the teacher would be asked and cost; asks and makes nothing."""
     from distill_dagster.cli.planning import closing_lines, plan_tables
-    from distill_dagster.lineage import Project
-    from distill_dagster.plan import make_plan
+    from distill_dagster.lineage.stages import Project
+    from distill_dagster.planning.plan import make_plan
 
     planned = make_plan(Project(load_config(config)))
     if as_json:
@@ -109,9 +109,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
     """Say what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
-    from distill_dagster.cli.execution import open_instance
     from distill_dagster.cli.status import is_failing, read_status
-    from distill_dagster.lineage import Project
+    from distill_dagster.lineage.stages import Project
+    from distill_dagster.operations.instance import open_instance
 
     settings = load_config(config)
     with open_instance(settings) as instance:
@@ -157,15 +157,17 @@ def run(
 
 def execute(config: DistillConfig, until: str | None = None) -> None:
     """Run the lineage (or its first part, up to `until`) and print how it ended."""
-    from distill_dagster.cli.execution import Runner, open_instance
-    from distill_dagster.lineage import stages_of
+    from distill_dagster.definitions import build_lineage
+    from distill_dagster.lineage.stages import Project, stages_of
+    from distill_dagster.operations.instance import open_instance
+    from distill_dagster.operations.runner import Runner
 
     names = [stage.name for stage in stages_of(config)]
     if until is not None and until not in names:
         raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
     try:
         with open_instance(config) as instance, bars():
-            runner = Runner(config, instance, say_step)
+            runner = Runner(Project(config), build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:
         say_error("interrupted; what was made and answered is kept, and the next run goes on from there")
@@ -175,8 +177,8 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
 
 def failed_by_verdict(project: Any, outcome: Any) -> bool:
     """Whether everything was made, and the only thing that failed is what the report says of the student."""
-    from distill_dagster.lineage import is_fresh
-    from distill_dagster.steps import read_report
+    from distill_dagster.lineage.makers import read_report
+    from distill_dagster.lineage.stages import is_fresh
 
     if [*outcome.failed] != ["eval_report"] or not is_fresh(project, "eval_report"):
         return False
@@ -185,8 +187,8 @@ def failed_by_verdict(project: Any, outcome: Any) -> bool:
 
 def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
     """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
-    from distill_dagster.cli.execution import closing_document, refused_rows
-    from distill_dagster.steps import read_report, report_page
+    from distill_dagster.cli.outcome import closing_document, refused_rows
+    from distill_dagster.lineage.makers import read_report, report_page
 
     err.print(
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
@@ -220,8 +222,8 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
 ) -> None:
     """Show the last report: its table and where it is."""
-    from distill_dagster.lineage import Project
-    from distill_dagster.steps import read_report, report_page
+    from distill_dagster.lineage.makers import read_report, report_page
+    from distill_dagster.lineage.stages import Project
 
     project = Project(load_config(config))
     document = read_report(project)
@@ -234,7 +236,7 @@ def report(
 
 def print_report(document: dict[str, Any], page: Path) -> None:
     """The report's three columns as a table, the verdict with its reason, and where the page is."""
-    from distill_dagster.evaluation.report import summary_rows
+    from distill_dagster.report.document import summary_rows
 
     rows = [list(row) for row in summary_rows(document)]
     out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
@@ -283,7 +285,7 @@ def dev(
     port: Annotated[int, typer.Option(help="port on the loopback interface")] = 3000,
 ) -> None:
     """Open the Dagster UI on the project's own instance, on loopback only: Dagster has no login."""
-    from distill_dagster.cli.execution import dagster_home
+    from distill_dagster.operations.instance import dagster_home
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(load_config(config)))
     os.environ[CONFIG_VARIABLE] = str(config.resolve())

@@ -3,8 +3,8 @@
 from rich.table import Table
 
 from distill_dagster.cli.console import table
-from distill_dagster.lineage import title_of
-from distill_dagster.plan import Plan, ShardPlan
+from distill_dagster.lineage.stages import title_of
+from distill_dagster.planning.plan import Plan, ShardPlan
 
 
 def plan_tables(plan: Plan) -> list[Table]:

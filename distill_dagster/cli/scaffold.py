@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from distill_dagster.config import TaskName
-from distill_dagster.config_file import CONFIG_NAME
+from distill_dagster.config.reading import CONFIG_NAME
 from distill_dagster.errors import ConfigError
-from distill_dagster.storage import write_text
+from distill_dagster.store.disk import write_text
 
 SAMPLE_ROWS = {"train_rows": 400, "validation_rows": 60, "test_rows": 100, "shards": 4}
 

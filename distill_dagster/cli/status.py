@@ -8,13 +8,13 @@ from typing import Any
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorStatus  # no public name for what the UI switched
 
-from assets.orphans import find_orphans
 from distill_dagster.alerts.memory import Memory
 from distill_dagster.alerts.outbox import state_of
-from distill_dagster.cli.failing import FailingCheck, failing_checks
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage import STAGES, Project, follows, title_of
-from distill_dagster.plan import Step, list_steps
+from distill_dagster.lineage.stages import STAGES, Project, follows, title_of
+from distill_dagster.operations.failing_checks import FailingCheck, failing_checks
+from distill_dagster.operations.orphans import find_orphans
+from distill_dagster.planning.plan import Step, list_steps
 
 
 def read_status(project: Project, instance: dg.DagsterInstance) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from rich.console import Console
 
 from distill_dagster.cli.console import table
 from distill_dagster.config import DataConfig, FormatName, TaskName
-from distill_dagster.config_file import load_config
+from distill_dagster.config.reading import load_config
 from distill_dagster.errors import ConfigError, DataError
-from distill_dagster.sources import azure
-from distill_dagster.sources.decoding import Decoded, decode
-from distill_dagster.sources.discovery import SourceFile, discover, discover_test, named
-from distill_dagster.sources.raw_rows import make_reject, said
-from distill_dagster.sources.rules import Finding
-from distill_dagster.sources.verdicts import Reading
+from distill_dagster.sources.files.discovery import SourceFile, discover, discover_test, named
+from distill_dagster.sources.judging import azure
+from distill_dagster.sources.judging.decoding import Decoded, decode
+from distill_dagster.sources.judging.raw_rows import make_reject, said
+from distill_dagster.sources.judging.rules import Finding
+from distill_dagster.sources.judging.verdicts import Reading
 
 SHOWN = 50  # rows of the printed table; --json has them all
 Verdict = dict[str, Any]

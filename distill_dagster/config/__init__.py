@@ -23,7 +23,7 @@ from distill_dagster.config.project import (
     StudentConfig,
 )
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
-from distill_dagster.config.section import SUMMARY_WORDS, Engine, Learn, Prompting, Section, TaskName
+from distill_dagster.config.section import ROLES, SUMMARY_WORDS, Engine, Learn, Prompting, Role, Section, TaskName
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
@@ -36,6 +36,7 @@ from distill_dagster.config.teacher import (
 )
 
 __all__ = [
+    "ROLES",
     "SUMMARY_WORDS",
     "AlertsConfig",
     "AutomationConfig",
@@ -57,6 +58,7 @@ __all__ = [
     "PriceConfig",
     "Prompting",
     "QualityConfig",
+    "Role",
     "Section",
     "Severity",
     "SeverityConfig",

@@ -8,6 +8,8 @@ TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classi
 Prompting = Literal["plain", "chain_of_thought", "chain_of_density"]  # how the teacher is asked, see docs/prompting.md
 Engine = Literal["auto", "continuous", "batched"]  # how a local teacher answers, see docs/adr/0006-local-engine.md
 Learn = Literal["answer", "reasoning_and_answer"]  # what the student is taught
+Role = Literal["teacher", "baseline", "student"]  # of a model in the evaluation
+ROLES: tuple[Role, ...] = ("teacher", "baseline", "student")
 SUMMARY_WORDS = 80
 
 

@@ -7,6 +7,15 @@ from pydantic import Field, field_validator, model_validator
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Prompting, Section
 
+SHAPING = {
+    "url",
+    "model",
+    "revision",
+    "top_logprobs",
+    "extra_body",
+    "json_mode",
+}  # fields of an endpoint that shape its answers
+
 
 class PriceConfig(Section):
     """What an endpoint charges, in US dollars for a million tokens."""

@@ -24,8 +24,8 @@ from distill_dagster.demo.nli import make_nli
 from distill_dagster.demo.qa import make_qa
 from distill_dagster.demo.summarization import make_summarization
 from distill_dagster.errors import DataError
-from distill_dagster.records import canonical_json, sha256
-from distill_dagster.storage import write_text
+from distill_dagster.store.disk import write_text
+from distill_dagster.store.hashing import canonical_json, sha256
 
 MAKERS: dict[str, Maker] = {
     "nli": make_nli,

@@ -22,20 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from distill_dagster import files, records
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
 from distill_dagster.evaluation.endpoint import ask_endpoint
-from distill_dagster.evaluation.speed import SpeedRequest, measure
+from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.speed import SpeedSpec, measure
 from distill_dagster.evaluation.statistics import Interval, item_scores, mean_interval
 from distill_dagster.generation.table import may_heal
 from distill_dagster.models.decoding import Completion, complete
 from distill_dagster.models.loading import forget, load
 from distill_dagster.models.pinning import model_files
 from distill_dagster.progress import track
-from distill_dagster.requests import BenchmarkRequest
-from distill_dagster.storage import Produced
+from distill_dagster.store import files, hashing, parquet, schemas
+from distill_dagster.store.manifest import Produced
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
@@ -43,7 +43,7 @@ from distill_dagster.tasks.prompts import Prompt, prompts_of
 Row = Mapping[str, Any]
 
 
-def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
+def run_benchmark(request: BenchmarkSpec, device: str) -> Produced:
     """Write predictions.parquet and benchmark.json into `request.out`.
 
     Speed is measured first, while this process holds no model that would compete for the device.
@@ -53,7 +53,7 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
         ModelError: the model cannot be loaded.
         ComputeError: the process that measures speed and memory failed.
     """
-    rows = records.read_table(Path(request.rows))
+    rows = parquet.read_table(Path(request.rows))
     how = Asked(request.prompting, request.summary_words, request.labels)
     asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
     _check(rows, asked, request.rows)
@@ -73,10 +73,10 @@ def run_benchmark(request: BenchmarkRequest, device: str) -> Produced:
         **measured,
     }
     out = Path(request.out)
-    records.write_table(out / files.PREDICTIONS_FILE, predictions, records.PREDICTION)
+    parquet.write_table(out / files.PREDICTIONS_FILE, predictions, schemas.PREDICTION)
     (out / files.BENCHMARK_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     complete = not any(may_heal(completion.error_code) for completion in completions)
-    return Produced(records.sha256(records.canonical_json([facts, predictions])), counts, facts, complete)
+    return Produced(hashing.sha256(hashing.canonical_json([facts, predictions])), counts, facts, complete)
 
 
 def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) -> None:
@@ -99,16 +99,14 @@ def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> lis
     return [prompts[i] for i in drawn]
 
 
-def _answer(
-    request: BenchmarkRequest, device: str, prompts: Sequence[Prompt]
-) -> tuple[list[Completion], dict[str, Any]]:
+def _answer(request: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tuple[list[Completion], dict[str, Any]]:
     """A completion for each prompt, in order, and how fast and how large the model is."""
     timed = draw_prompts(prompts, request.evaluation)
     if request.model.endpoint is not None:
         return ask_endpoint(request, request.model.endpoint, prompts, timed)
     forget()
     asked, alone = [prompt.messages for prompt in prompts], [prompt.messages for prompt in timed]
-    speed = SpeedRequest(model=request.model, device=device, prompts=alone, max_new_tokens=request.max_new_tokens)
+    speed = SpeedSpec(model=request.model, device=device, prompts=alone, max_new_tokens=request.max_new_tokens)
     measured, loaded = measure(speed), load(request.model, device)
     with track(f"benchmark {request.role}", total=len(asked)) as advance:
         completions = complete(
@@ -121,7 +119,7 @@ def _answer(
     return completions, measured
 
 
-def judge(request: BenchmarkRequest, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
+def judge(request: BenchmarkSpec, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
     """The prediction row (`records.PREDICTION`) of one answer; only an answer that ended by itself is parsed."""
     task = get_task(row["task"])
     reading = task.read(completion.text, request.prompting, request.labels)

@@ -14,19 +14,19 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.generation.asking import Asker, Entry, request_hash
-from distill_dagster.generation.budget import Budget, FailureWatch
-from distill_dagster.generation.responses import Responses
+from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.models.decoding import Completion
 from distill_dagster.progress import track
-from distill_dagster.requests import BenchmarkRequest
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.base import Question, Teacher
+from distill_dagster.teachers.asker import Asker, Entry, request_hash
+from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.protocol import Question, Teacher
+from distill_dagster.teachers.responses import Responses
 
 
 def ask_endpoint(
-    request: BenchmarkRequest, endpoint: EndpointConfig, prompts: Sequence[Prompt], timed: Sequence[Prompt]
+    request: BenchmarkSpec, endpoint: EndpointConfig, prompts: Sequence[Prompt], timed: Sequence[Prompt]
 ) -> tuple[list[Completion], dict[str, Any]]:
     """A completion for each prompt, in order, and what `speed.measure` says of a local model, as far as it is known.
 
@@ -70,7 +70,7 @@ def _completion(entry: Entry) -> Completion:
     )
 
 
-def _measured(request: BenchmarkRequest, endpoint: EndpointConfig, alone: Sequence[Entry]) -> dict[str, Any]:
+def _measured(request: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Entry]) -> dict[str, Any]:
     """The same document as a local model's, with None for what only the provider knows."""
     answered = [entry for entry in alone if entry["finish_reason"] != "error"]
     latencies = [entry["latency_ms"] for entry in answered] or [float("nan")]

@@ -30,16 +30,14 @@ import numpy as np
 
 from distill_dagster.config import Section
 from distill_dagster.errors import ComputeError, ModelError, UserError
-from distill_dagster.evaluation.memory import watch_memory
-from distill_dagster.processes import end_with_parent
-from distill_dagster.requests import ModelRef
-from distill_dagster.versions import library_versions
+from distill_dagster.models.ref import ModelRef
+from distill_dagster.process import end_with_parent, library_versions, watch_memory
 
 WARM_UPS = 3
 STDERR_LINES = 15
 
 
-class SpeedRequest(Section):
+class SpeedSpec(Section):
     """Time these prompts on this model and device."""
 
     model: ModelRef
@@ -48,7 +46,7 @@ class SpeedRequest(Section):
     max_new_tokens: int
 
 
-def measure(request: SpeedRequest) -> dict[str, Any]:
+def measure(request: SpeedSpec) -> dict[str, Any]:
     """`speed`, `memory`, `hardware`, `versions`, `dtype` and `parameters`, from a fresh child process.
 
     Raises:
@@ -108,7 +106,7 @@ class Timing:
     tokens: int
 
 
-def run(request: SpeedRequest) -> dict[str, Any]:
+def run(request: SpeedSpec) -> dict[str, Any]:
     """Load the model in this process, time the requests, and say what it took.
 
     Raises:
@@ -158,7 +156,7 @@ def _import_modules_of(folder: Path) -> None:
             AutoModelForCausalLM.from_config(config)
 
 
-def _time_requests(loaded: Any, request: SpeedRequest) -> list[Timing]:
+def _time_requests(loaded: Any, request: SpeedSpec) -> list[Timing]:
     """Timings of the prompts that fit the model's context; the first ones are also run before, untimed."""
     from distill_dagster.models.decoding import fits
     from distill_dagster.models.rendering import RenderError, encode, render_prompt
@@ -200,7 +198,7 @@ def _time(loaded: Any, messages: list[dict[str, str]], max_new_tokens: int) -> T
     return Timing(latency, timer.first_s - start, timer.last_s - timer.first_s, ids.shape[1], timer.tokens)
 
 
-def _summary(timings: list[Timing], request: SpeedRequest) -> dict[str, Any]:
+def _summary(timings: list[Timing], request: SpeedSpec) -> dict[str, Any]:
     """Percentiles over the requests (linear between two), and decoding speed over all of them together."""
     latencies = [t.latency_s * 1000 for t in timings]
     first = [t.first_token_s * 1000 for t in timings]
@@ -250,7 +248,7 @@ def main() -> int:
     end_with_parent()  # which holds the device's lease
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            measured = run(SpeedRequest.model_validate_json(sys.stdin.read()))
+            measured = run(SpeedSpec.model_validate_json(sys.stdin.read()))
     except UserError as e:
         print(e, file=sys.stderr)
         return 1

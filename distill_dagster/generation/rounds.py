@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.generation.asking import Entry, request_hash
 from distill_dagster.generation.smoke import SmokeGate
-from distill_dagster.records import sha256
-from distill_dagster.requests import Faculty
+from distill_dagster.store.hashing import sha256
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.base import Question, Teacher
+from distill_dagster.teachers.asker import Entry, request_hash
+from distill_dagster.teachers.faculty import Faculty
+from distill_dagster.teachers.protocol import Question, Teacher
 
 PREVIOUS_TURN_FAILED = "previous_turn_failed"
 Row = Mapping[str, Any]

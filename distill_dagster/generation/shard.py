@@ -18,28 +18,28 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from distill_dagster import files, records
 from distill_dagster.config import QualityConfig
-from distill_dagster.generation.asking import Asker, Tally, sampling_params
-from distill_dagster.generation.budget import Budget, FailureWatch
-from distill_dagster.generation.responses import Responses
 from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.smoke import SmokeGate
+from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, may_heal, teacher_row
 from distill_dagster.progress import track
-from distill_dagster.quality.filters import Candidate, first_reason
+from distill_dagster.quality.filters.filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
-from distill_dagster.requests import GenerateRequest
-from distill_dagster.storage import Produced
+from distill_dagster.store import files, hashing, parquet, schemas
+from distill_dagster.store.manifest import Produced
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
+from distill_dagster.teachers.asker import Asker, Tally, sampling_params
+from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.responses import Responses
 
 Row = Mapping[str, Any]
 
 
-def generate_shard(request: GenerateRequest, device: str) -> Produced:
+def generate_shard(request: GenerateSpec, device: str) -> Produced:
     """Write `teacher.parquet` into `request.out`; every prompt of the shard has a row, answered or failed.
 
     Raises:
@@ -48,7 +48,7 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
         TeacherError: a teacher cannot be asked, fails too often, or does not pass the smoke gate.
         BudgetError: the budget is spent. In all cases what was answered is kept.
     """
-    rows, started = records.read_table(Path(request.rows)), time.perf_counter()
+    rows, started = parquet.read_table(Path(request.rows)), time.perf_counter()
     panel = open_panel(request.faculty, request.generation, device)
     judge = open_teacher(request.faculty.judge, JUDGE_GENERATION, device) if request.faculty.judge else None
     responses = Responses(Path(request.responses))
@@ -63,13 +63,13 @@ def generate_shard(request: GenerateRequest, device: str) -> Produced:
         unjudged: dict[str, int] = {}
         if request.choose:
             unjudged = choose(rows, table, request.choose, judge, asker)
-        records.write_table(Path(request.out) / files.TEACHER_FILE, table, records.TEACHER)
+        parquet.write_table(Path(request.out) / files.TEACHER_FILE, table, schemas.TEACHER)
     facts = _facts(table, asker.tally, time.perf_counter() - started, panel, device) | {"judge_errors": unjudged}
     complete = not any(map(may_heal, [*(row["error_code"] for row in table), *unjudged]))
-    return Produced(records.rows_hash(table), count(rows, table), facts, complete)
+    return Produced(hashing.rows_hash(table), count(rows, table), facts, complete)
 
 
-def _gate(rows: Sequence[Row], how: Asked, request: GenerateRequest) -> SmokeGate:
+def _gate(rows: Sequence[Row], how: Asked, request: GenerateSpec) -> SmokeGate:
     """The gate for the shard's first turns."""
     tasks = sorted({row["task"] for row in rows})
     return SmokeGate(

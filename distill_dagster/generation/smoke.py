@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distill_dagster import records
 from distill_dagster.config import SmokeConfig
 from distill_dagster.errors import TeacherError
-from distill_dagster.storage import write_text
-from distill_dagster.teachers.base import Teacher
+from distill_dagster.store import hashing
+from distill_dagster.store.disk import write_text
+from distill_dagster.teachers.protocol import Teacher
 
 Row = Mapping[str, Any]
 SHOWN = 5  # failing rows in the message
@@ -60,7 +60,7 @@ class SmokeGate:
         write_text(self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}) + "\n")
 
     def _passed(self, teacher: Teacher) -> Path:
-        key = records.sha256(records.canonical_json([teacher.identity, dict(self.asked_as)]))
+        key = hashing.sha256(hashing.canonical_json([teacher.identity, dict(self.asked_as)]))
         return self.folder / f"{key[:16]}.json"
 
 

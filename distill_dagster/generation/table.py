@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from distill_dagster import records
 from distill_dagster.config import GenerationConfig
-from distill_dagster.generation.asking import Asker, Entry, request_hash, sampling_params
 from distill_dagster.generation.choosing import JUDGE_FORMAT, agreements, judge_messages, read_choice
 from distill_dagster.generation.rounds import PREVIOUS_TURN_FAILED, Call
+from distill_dagster.store import hashing
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
-from distill_dagster.teachers.base import Question, Teacher
+from distill_dagster.teachers.asker import Asker, Entry, request_hash, sampling_params
+from distill_dagster.teachers.protocol import Question, Teacher
 
 Row = Mapping[str, Any]
 JUDGE_GENERATION = GenerationConfig(max_new_tokens=256)  # pyright: ignore[reportCallIssue]
@@ -29,7 +29,7 @@ def teacher_row(row: Row, call: Call, entry: Entry, generation: GenerationConfig
         "request_hash": entry["request_hash"],
         "teacher": entry["teacher"],
         "teacher_revision": entry["teacher_revision"],
-        "params": records.canonical_json({**sampling_params(generation), **how.params}),
+        "params": hashing.canonical_json({**sampling_params(generation), **how.params}),
         "raw_text": entry["text"],
         "reasoning": entry["reasoning"] or reading.reasoning,
         "answer": reading.answer if ok else None,

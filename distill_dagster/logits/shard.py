@@ -20,19 +20,19 @@ from typing import Any
 
 import numpy as np
 
-from distill_dagster import files, records
 from distill_dagster.config import LogitsConfig
 from distill_dagster.errors import DataError
 from distill_dagster.logits.distributions import Distributions, encode
 from distill_dagster.logits.prefill import Reader
 from distill_dagster.logits.sequences import COLUMNS, Refusal, Sequence, may_be_learned, sequences_of
+from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.logits.table import LogitsWriter
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.decoding import cut_batches
 from distill_dagster.models.loading import load
 from distill_dagster.progress import track
-from distill_dagster.requests import CaptureRequest
-from distill_dagster.storage import Produced
+from distill_dagster.store import files, parquet, schemas
+from distill_dagster.store.manifest import Produced
 
 WINDOW_TOKENS = 2**18  # prompts and answers of one row group; at k=64 at most 60 MB of packed columns
 SNIPPET = 200  # characters
@@ -64,15 +64,15 @@ class Tally:
                 self.digest.update(value if isinstance(value, bytes) else f"{value}\n".encode("utf-8", "surrogatepass"))
 
 
-def capture_logits(request: CaptureRequest, device: str) -> Produced:
+def capture_logits(request: CaptureSpec, device: str) -> Produced:
     """Write `logits.parquet` and `rejects.parquet` into `request.out`.
 
     Raises:
         DataError: a table cannot be read, or every answer is another teacher's.
         ModelError: the teacher cannot be loaded, or says NaN, or has fewer tokens than `k`.
     """
-    rows = {row["row_id"]: row for row in records.read_table(Path(request.rows))}
-    answers = records.read_table(Path(request.answers), COLUMNS)
+    rows = {row["row_id"]: row for row in parquet.read_table(Path(request.rows))}
+    answers = parquet.read_table(Path(request.answers), COLUMNS)
     loaded = load(request.model, device)
     reader, tally, refusals = Reader(loaded, request.logits.k), Tally(), list[Refusal]()
     constants, made = _constants(reader, request.logits), sequences_of(answers, rows, loaded)
@@ -88,7 +88,7 @@ def capture_logits(request: CaptureRequest, device: str) -> Produced:
         advance(len(refusals))
     _require_own(refusals, ok)
     rejects = [_reject(refusal, rows.get(refusal.key[0])) for refusal in refusals]
-    records.write_table(Path(request.out) / files.REJECTS_FILE, rejects, records.REJECT)
+    parquet.write_table(Path(request.out) / files.REJECTS_FILE, rejects, schemas.REJECT)
     counts = {"requests": len(answers), "not_learned": len(answers) - ok, "captured": tally.captured}
     counts["rejected"] = len(refusals)
     return Produced(tally.digest.hexdigest(), counts, _facts(tally, refusals, reader, constants))
@@ -113,7 +113,7 @@ def _windows(made: Iterable[Sequence | Refusal], refusals: list[Refusal]) -> Ite
         if isinstance(one, Refusal):
             refusals.append(one)
             continue
-        if window and (tokens + len(one.ids) > WINDOW_TOKENS or len(window) == records.ROWS_PER_GROUP):
+        if window and (tokens + len(one.ids) > WINDOW_TOKENS or len(window) == parquet.ROWS_PER_GROUP):
             yield window
             window, tokens = [], 0
         window.append(one)

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distill_dagster import records
 from distill_dagster.errors import DataError
 from distill_dagster.logits.distributions import decode
+from distill_dagster.store import parquet, schemas
 
 PACKED = ("token_ranks", "topk_ids", "topk_logprobs", "tail_logmass")
 
@@ -54,10 +54,10 @@ class LogitsWriter:
     """Writes rows of `records.LOGITS`; each call of `write` is one row group, and nothing else stays in memory."""
 
     def __init__(self, path: Path) -> None:
-        columns: Any = [name for name in records.LOGITS.names if name not in PACKED]
+        columns: Any = [name for name in schemas.LOGITS.names if name not in PACKED]
         self._writer = pq.ParquetWriter(
             path,
-            records.LOGITS,
+            schemas.LOGITS,
             compression="zstd",  # at its first level: the ninth gains nothing here
             use_dictionary=columns,
             write_statistics=columns,  # the smallest and the largest blob would stand in the footer
@@ -66,8 +66,8 @@ class LogitsWriter:
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append one row group, at most `records.ROWS_PER_GROUP` rows."""
-        assert len(rows) <= records.ROWS_PER_GROUP, f"{len(rows)} rows in one row group"
-        self._writer.write_table(pa.Table.from_pylist(list(rows), records.LOGITS))
+        assert len(rows) <= parquet.ROWS_PER_GROUP, f"{len(rows)} rows in one row group"
+        self._writer.write_table(pa.Table.from_pylist(list(rows), schemas.LOGITS))
 
     def __enter__(self) -> "LogitsWriter":
         return self
@@ -93,7 +93,7 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A `logits.parquet`; whatever shows inside the block that it is torn, or is another table, is a `DataError`."""
     try:
         with pq.ParquetFile(path) as file:
-            if missing := sorted(set(records.LOGITS.names) - set(file.schema_arrow.names)):
+            if missing := sorted(set(schemas.LOGITS.names) - set(file.schema_arrow.names)):
                 raise ValueError(f"it has no column {', '.join(missing)}")
             yield file
     except (OSError, ValueError) as e:  # ArrowInvalid is a ValueError

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from distill_dagster.errors import ModelError
-from distill_dagster.records import canonical_json, sha256
+from distill_dagster.store.hashing import canonical_json, sha256
 
 OF_A_CALL = ("padding", "truncation", "version")  # parts of a tokenizer.json that change no token
 

@@ -14,7 +14,7 @@ from typing import Any
 from distill_dagster.errors import ModelError
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.models.quiet import quietly
-from distill_dagster.requests import ModelRef
+from distill_dagster.models.ref import ModelRef
 
 KEPT = 2
 

@@ -23,9 +23,9 @@ from typing import Any
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.quiet import quietly
-from distill_dagster.records import sha256
-from distill_dagster.requests import ModelRef
-from distill_dagster.storage import file_sha256
+from distill_dagster.models.ref import ModelRef
+from distill_dagster.store.disk import file_sha256
+from distill_dagster.store.hashing import sha256
 
 WEIGHTS, INDEX, ANY_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "*.safetensors"
 BESIDE_WEIGHTS = [  # with the weights: what a revision covers, and all that is fetched from the hub

@@ -32,19 +32,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from distill_dagster import records
-from distill_dagster.collecting import uncollected
 from distill_dagster.config import Learn, QualityConfig
-from distill_dagster.quality.candidate import Candidate, candidate_of
-from distill_dagster.quality.diversity import prompt_diversity
-from distill_dagster.quality.examples import Examples
-from distill_dagster.quality.facts import Tally, facts_of
-from distill_dagster.quality.filters import first_reason
-from distill_dagster.quality.labels import labels_of
-from distill_dagster.quality.near_duplicates import Answered
-from distill_dagster.quality.questions import Questions
-from distill_dagster.quality.reasons import ID_CONFLICT, reject_row
-from distill_dagster.quality.rows import (
+from distill_dagster.process import uncollected
+from distill_dagster.quality.duplicates.near import Answered
+from distill_dagster.quality.duplicates.questions import Questions
+from distill_dagster.quality.examples.diversity import prompt_diversity
+from distill_dagster.quality.examples.examples import Examples
+from distill_dagster.quality.examples.facts import Tally, facts_of
+from distill_dagster.quality.examples.rows import (
     RAW,
     TEACHER,
     TEACHER_ORDER,
@@ -56,6 +51,11 @@ from distill_dagster.quality.rows import (
     value_counts,
     walk,
 )
+from distill_dagster.quality.filters.candidate import Candidate, candidate_of
+from distill_dagster.quality.filters.filters import first_reason
+from distill_dagster.quality.filters.reasons import ID_CONFLICT, reject_row
+from distill_dagster.quality.labels import labels_of
+from distill_dagster.store import schemas
 from distill_dagster.tasks import Task, get_task
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 
@@ -180,7 +180,7 @@ def _build_set(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityCon
     tasks = sorted(raw.column("task").unique().to_pylist())
     labels = {task: labels_of(task, quality, _gold(raw, task)) for task in tasks}
     selection = _Selection(quality, learn, labels, Questions(raw, test, quality))
-    examples, rejects, tally = Examples(quality, learn), Growing(records.REJECT), Tally()
+    examples, rejects, tally = Examples(quality, learn), Growing(schemas.REJECT), Tally()
     for row, asked in _side_by_side(selection.questions, walk(answers, ordered(answers, TEACHER_ORDER))):
         candidate = selection.candidate(row, asked)
         refused = selection.reason(row, asked, candidate)

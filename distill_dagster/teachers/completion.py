@@ -12,8 +12,8 @@ import json
 from typing import Any
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.teachers.base import Question, Reply
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
+from distill_dagster.teachers.protocol import Question, Reply
 from distill_dagster.teachers.retries import AttemptError
 
 FINISH_REASONS = {

@@ -4,16 +4,48 @@
 variable) is taken from the config each time, so that a new price makes nothing stale.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import EndpointConfig, TeacherConfig, TeacherSource
+from distill_dagster.config import EndpointConfig, Section, TeacherConfig, TeacherSource
+from distill_dagster.config.teacher import SHAPING
 from distill_dagster.errors import DataError
 from distill_dagster.models.pinning import pin
-from distill_dagster.records import canonical_json, sha256
-from distill_dagster.requests import Faculty, ModelRef, PrepareRequest, read_faculty
-from distill_dagster.teachers.identity import SHAPING, revision_of
+from distill_dagster.models.ref import ModelRef, relative_to, resolved_in
+from distill_dagster.store import files
+from distill_dagster.store.hashing import canonical_json, sha256
+from distill_dagster.teachers.endpoint_identity import revision_of
+from distill_dagster.training.specs import PrepareSpec
+
+
+class Faculty(Section):
+    """Who answers: each row is asked of one of `teachers` and of the whole `panel`; the judge picks among answers."""
+
+    teachers: list[tuple[float, ModelRef]]  # with weights; the first one is what people call the teacher
+    panel: list[ModelRef] = []
+    judge: ModelRef | None = None
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether any of them runs here."""
+        refs = [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
+        return any(ref.endpoint is None for ref in refs)
+
+
+def write_faculty(folder: Path, faculty: Faculty) -> None:
+    """Record in the folder of `teacher_model` who answers; paths as `write_ref` does."""
+    own = [(weight, relative_to(ref, folder)) for weight, ref in faculty.teachers]
+    faculty = faculty.model_copy(update={"teachers": own})
+    (folder / files.FACULTY_FILE).write_text(faculty.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_faculty(folder: Path) -> Faculty:
+    """Who answers, from the published `teacher_model`; paths as `read_ref` gives them."""
+    faculty = Faculty(**json.loads((folder / files.FACULTY_FILE).read_text(encoding="utf-8")))
+    teachers = [(weight, resolved_in(ref, folder)) for weight, ref in faculty.teachers]
+    return faculty.model_copy(update={"teachers": teachers})
 
 
 def endpoint_ref(endpoint: EndpointConfig) -> ModelRef:
@@ -29,7 +61,7 @@ def pin_source(source: TeacherSource) -> ModelRef:
     return pin(source.model)
 
 
-def pin_faculty(request: PrepareRequest, own: Sequence[tuple[float, ModelRef]]) -> Faculty:
+def pin_faculty(request: PrepareSpec, own: Sequence[tuple[float, ModelRef]]) -> Faculty:
     """The faculty around a project's own teachers."""
     judge = pin_source(request.judge) if request.judge else None
     return Faculty(teachers=list(own), panel=[pin_source(source) for source in request.panel], judge=judge)

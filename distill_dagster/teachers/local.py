@@ -12,9 +12,9 @@ from typing import Any
 from distill_dagster.config import GenerationConfig
 from distill_dagster.models.decoding import Completion, answers
 from distill_dagster.models.loading import LoadedModel, dtype_name, load, open_tokenizer
+from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import RenderError, render_prompt
-from distill_dagster.requests import ModelRef
-from distill_dagster.teachers.base import Question, Reply
+from distill_dagster.teachers.protocol import Question, Reply
 
 
 class LocalTeacher:

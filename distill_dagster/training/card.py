@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from distill_dagster.config import TrainingConfig
-from distill_dagster.requests import ModelRef
+from distill_dagster.models.ref import ModelRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import re
 import shutil
 from pathlib import Path
 
-from distill_dagster.storage import file_sha256, fsync, write_text
+from distill_dagster.store.disk import file_sha256, fsync, write_text
 
 MARKER = "complete.json"
 NAME = re.compile(r"checkpoint-(\d+)")

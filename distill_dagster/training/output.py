@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distill_dagster import files
 from distill_dagster.config import TrainingConfig
 from distill_dagster.models.building import save
 from distill_dagster.models.pinning import pin_folder
-from distill_dagster.requests import ModelRef, write_ref
-from distill_dagster.training.training import Outcome
+from distill_dagster.models.ref import ModelRef, write_ref
+from distill_dagster.store import files
+from distill_dagster.training.loop import Outcome
 
 MOST_POINTS = 100
 

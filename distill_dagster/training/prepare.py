@@ -13,23 +13,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distill_dagster import records
 from distill_dagster.config import ModelConfig, TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype, stored_dtype_name
 from distill_dagster.models.pinning import pin
+from distill_dagster.models.ref import ModelRef, read_ref, write_ref
 from distill_dagster.models.rendering import end_ids
-from distill_dagster.quality.prompt_keys import contamination_key
-from distill_dagster.requests import ModelRef, PrepareRequest, read_ref, write_faculty, write_ref
-from distill_dagster.storage import Produced
-from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source
+from distill_dagster.quality.duplicates.prompt_keys import contamination_key
+from distill_dagster.store import hashing, parquet
+from distill_dagster.store.manifest import Produced
+from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
 from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
+from distill_dagster.training.loop import Outcome, train
 from distill_dagster.training.output import training_facts, write_history, write_model
-from distill_dagster.training.training import Outcome, train
+from distill_dagster.training.specs import PrepareSpec
 
 
-def prepare_model(request: PrepareRequest, device: str) -> Produced:
+def prepare_model(request: PrepareSpec, device: str) -> Produced:
     """Write `model.json` into `request.out`, and `model/` beside it when the model is new or fitted.
 
     Raises:
@@ -45,7 +46,7 @@ def prepare_model(request: PrepareRequest, device: str) -> Produced:
     return replace(produced, data_version=faculty_version(faculty))
 
 
-def _prepare(request: PrepareRequest, config: ModelConfig, device: str) -> Produced:
+def _prepare(request: PrepareSpec, config: ModelConfig, device: str) -> Produced:
     """Pin the model, or make and fit it."""
     if config.name is not None and request.fit is None:
         ref = pin(config)
@@ -58,7 +59,7 @@ def _prepare(request: PrepareRequest, config: ModelConfig, device: str) -> Produ
     return _fit(request, config, model, tokenizer, base, device)
 
 
-def _pin_sources(request: PrepareRequest) -> Produced:
+def _pin_sources(request: PrepareSpec) -> Produced:
     """The first of the teachers that are no `model` of this project's own stands for them all."""
     ref = pin_source(request.sources[0][1])
     write_ref(Path(request.out), ref)
@@ -75,7 +76,7 @@ def _size(model: Any, tokenizer: Any) -> dict[str, int]:
     return {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
 
 
-def _start(request: PrepareRequest, config: ModelConfig) -> tuple[Any, Any, ModelRef]:
+def _start(request: PrepareSpec, config: ModelConfig) -> tuple[Any, Any, ModelRef]:
     """Weights, tokenizer and identity of what is fitted or published: an existing model's, or new ones."""
     if config.name is not None:
         ref = pin(config)
@@ -88,21 +89,21 @@ def _start(request: PrepareRequest, config: ModelConfig) -> tuple[Any, Any, Mode
     model = build(config, tokenizer)
     parameters = parameter_count(model)
     name = short_name(str(config.architecture), parameters)
-    made_of = records.canonical_json([config.model_dump(), records.sha256(tokenizer.backend_tokenizer.to_str())])
-    return model, tokenizer, ModelRef(path="", name=name, revision=records.sha256(made_of), parameters=parameters)
+    made_of = hashing.canonical_json([config.model_dump(), hashing.sha256(tokenizer.backend_tokenizer.to_str())])
+    return model, tokenizer, ModelRef(path="", name=name, revision=hashing.sha256(made_of), parameters=parameters)
 
 
 def _texts(paths: list[str]) -> Iterator[str]:
     """What a tokenizer is trained on: messages and gold answers of the training rows, never of held-out ones."""
     for path in paths:
-        for row in records.read_table(Path(path), columns=["split", "messages", "reference"]):
+        for row in parquet.read_table(Path(path), columns=["split", "messages", "reference"]):
             if row["split"] == "train":
                 yield from (message["content"] for message in row["messages"])
                 yield from row["reference"] or ()
 
 
 def _fit(
-    request: PrepareRequest, config: ModelConfig, model: Any, tokenizer: Any, base: ModelRef, device: str
+    request: PrepareSpec, config: ModelConfig, model: Any, tokenizer: Any, base: ModelRef, device: str
 ) -> Produced:
     fit = request.fit
     assert fit is not None, "called where there is something to fit"
@@ -120,9 +121,7 @@ def _fit(
     )
 
 
-def _gold_set(
-    request: PrepareRequest, model: Any, tokenizer: Any, max_length: int
-) -> tuple[TrainingSet, dict[str, int]]:
+def _gold_set(request: PrepareSpec, model: Any, tokenizer: Any, max_length: int) -> tuple[TrainingSet, dict[str, int]]:
     from datasets import Dataset
 
     rows, contaminated = _clean_rows(request)
@@ -138,12 +137,12 @@ def _gold_set(
     return data, {"no_gold": without_gold, "contaminated": contaminated}
 
 
-def _clean_rows(request: PrepareRequest) -> tuple[list[dict[str, Any]], int]:
+def _clean_rows(request: PrepareSpec) -> tuple[list[dict[str, Any]], int]:
     """The rows to fit to, and how many were left out because a held-out row asks the same."""
-    rows = [row for path in request.rows for row in records.read_table(Path(path))]
+    rows = [row for path in request.rows for row in parquet.read_table(Path(path))]
     if request.held_out is None:
         return rows, 0
-    held_out = {contamination_key(row) for row in records.read_table(Path(request.held_out))}
+    held_out = {contamination_key(row) for row in parquet.read_table(Path(request.held_out))}
     clean = [row for row in rows if contamination_key(row) not in held_out]
     return clean, len(rows) - len(clean)
 

@@ -7,20 +7,20 @@ history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step
 
 from pathlib import Path
 
-from distill_dagster import files
 from distill_dagster.models.building import parameter_count
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.rendering import end_ids
-from distill_dagster.requests import TrainRequest
-from distill_dagster.storage import Produced
+from distill_dagster.process import library_versions
+from distill_dagster.store import files
+from distill_dagster.store.manifest import Produced
 from distill_dagster.training.card import CardFacts, model_card
 from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.loop import train
 from distill_dagster.training.output import training_facts, write_history, write_model
-from distill_dagster.training.training import train
-from distill_dagster.versions import library_versions
+from distill_dagster.training.specs import TrainSpec
 
 
-def train_student(request: TrainRequest, device: str) -> Produced:
+def train_student(request: TrainSpec, device: str) -> Produced:
     """Train `request.base` on the examples and write it into `request.out`.
 
     Raises:

@@ -6,14 +6,14 @@ that writes nothing. The benchmark would find out too, after the report's other 
 
 from pathlib import Path
 
-from distill_dagster import records
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
-from distill_dagster.requests import TrialRequest
-from distill_dagster.storage import Produced
+from distill_dagster.store import parquet
+from distill_dagster.store.manifest import Produced
+from distill_dagster.training.specs import TrialSpec
 
 
-def try_model(request: TrialRequest, device: str) -> Produced:
+def try_model(request: TrialSpec, device: str) -> Produced:
     """Ask the model the first prompts of the validation rows, or of all rows where there is no validation.
 
     The counts are `asked` and `answered`: with something that is no blank, and without an error.
@@ -22,7 +22,7 @@ def try_model(request: TrialRequest, device: str) -> Produced:
         ModelError: it cannot be loaded.
         DataError: the examples cannot be read.
     """
-    rows = records.read_table(Path(request.examples), ["split", "messages"])
+    rows = parquet.read_table(Path(request.examples), ["split", "messages"])
     rows = sorted(rows, key=lambda row: row["split"] != "validation")[: request.prompts]
     prompts = [[dict(message) for message in row["messages"]] for row in rows]
     loaded = load(request.model, device)

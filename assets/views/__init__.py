@@ -1,0 +1,1 @@
+"""What people read about an artefact in the Dagster UI."""

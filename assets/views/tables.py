@@ -1,0 +1,54 @@
+"""What a person reads about an artefact in the Dagster UI: a few rows, the columns, a curve, a scores table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from distill_dagster.store import parquet
+
+CELL = 160  # characters of one cell
+
+
+def _cell(value: Any) -> str | int | float:
+    """One value as short text; messages are shown as the last one's words."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "content" in value[0]:
+        value = value[-1]["content"]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+
+
+def preview_rows(path: Path, columns: Sequence[str], limit: int = 5) -> dg.MetadataValue | None:
+    """The first rows of a parquet file as a metadata table; None where there are none."""
+    rows = parquet.read_table(path, columns, limit)
+    if not rows:
+        return None
+    return dg.MetadataValue.table([dg.TableRecord({c: _cell(row[c]) for c in columns}) for row in rows])
+
+
+def table_preview(path: Path, columns: Sequence[str]) -> dg.MetadataValue:
+    """As `preview_rows`, with a word in place of an empty table."""
+    return preview_rows(path, columns) or dg.MetadataValue.text("no rows")
+
+
+def schema_of(schema: pa.Schema) -> dg.TableSchema:
+    """An Arrow schema as Dagster's column schema."""
+    return dg.TableSchema(columns=[dg.TableColumn(field.name, str(field.type)) for field in schema])
+
+
+def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """Device, time and memory of a worker's run, as metadata that plots over partitions."""
+    usage = facts["usage"]
+    return {
+        "device": f"GPU {', '.join(facts['leased'])}" if facts["leased"] else usage["device"],
+        "dtype": facts["dtype"],
+        "seconds": float(usage["seconds"]),
+        "gpu_seconds": float(usage["gpu_seconds"]),
+        "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),
+        "versions": ", ".join(f"{name} {number}" for name, number in usage.get("versions", {}).items()) or "not known",
+    }

@@ -1,0 +1,31 @@
+"""How a run ended, for people and as JSON."""
+
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import ROLES
+from distill_dagster.lineage.stages import Project
+from distill_dagster.operations.runner import Outcome
+
+
+def refused_rows(project: Project) -> int:
+    """Rows of the source files, the test's included, that no published table has because they are not valid."""
+    tables = [
+        *(project.store.find("raw_dataset", key) for key in project.sources()),
+        project.store.find("eval_dataset"),
+    ]
+    return sum(manifest.counts["rejected"] for manifest in tables if manifest)
+
+
+def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> dict[str, Any]:
+    """The machine-readable end of a run: what was made, and what the report says of the three models."""
+    models = {role: {key: document["benchmarks"][role][key] for key in ("score", "parameters")} for role in ROLES}
+    return {
+        "seconds": outcome.seconds,
+        **models,
+        "retention": document["retention"]["value"],
+        "verdict": document["verdict"]["verdict"],
+        "materialized": len(outcome.materialized),
+        "skipped": len(outcome.skipped),
+        "report": str(page),
+    }

@@ -1,0 +1,1 @@
+"""What each artefact is made of, and whether it still is."""

@@ -1,0 +1,123 @@
+"""Which part of the config shapes which artefact: a change of anything else makes nothing stale.
+
+One function a stage, each from the config to JSON-able values. What an artefact reads of other artefacts is in
+lineage.py; both together are what its fingerprint is made of.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import DistillConfig, ModelConfig, TeacherSource
+from distill_dagster.config.teacher import SHAPING
+
+Settings = dict[str, Any]
+
+
+def reading(config: DistillConfig) -> Settings:
+    """What decides how a source row is judged."""
+    rules = config.data.model_dump(include={"format", "require_system", "max_row_bytes", "validation_share"})
+    return {"reading": {"task": config.task, **rules, "holds_out": not config.data.validation}}
+
+
+def teacher_model(config: DistillConfig) -> Settings:
+    """Who answers, and how it is fitted first."""
+    teacher = config.teacher
+    settings = model(teacher.model) if teacher.model else {}
+    if teacher.sources:
+        settings["sources"] = [_source(source) for source in teacher.sources]
+        settings["weights"] = [source.weight for source in teacher.mix]
+    return settings | ({"fit": teacher.fit.model_dump()} if teacher.fit else {})
+
+
+def _source(source: TeacherSource) -> Settings:
+    """What shapes the answers of one of several teachers, or of one behind an endpoint."""
+    if source.endpoint:
+        return source.endpoint.model_dump(include=SHAPING)
+    assert source.model is not None, "a source is a model or an endpoint"
+    return model(source.model)
+
+
+def model(config: ModelConfig) -> Settings:
+    """Where an existing model stands, with its files; the shape of a new one."""
+    if config.name:
+        return {"model": config.model_dump(include={"name", "revision", "dtype"}), "files": _stamps(config.name)}
+    return {"model": config.model_dump(exclude={"name", "revision"})}
+
+
+def _stamps(name: str) -> list[list[str | int]]:
+    """Name, size and time of a model folder's files, so that an exchanged model is noticed; [] for a hub name."""
+    folder = Path(name)
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()]
+
+
+def teacher_outputs(config: DistillConfig) -> Settings:
+    """How the teacher is asked, and how its replies are read."""
+    teacher = config.teacher
+    return {
+        "dtype": _dtype(teacher.model),
+        "generation": teacher.generation.model_dump(exclude={"engine", "batch_tokens"}),  # which change no answer
+        **asked_with(config),
+        "choose": teacher.best_of.choose if teacher.best_of else None,
+        "labels": config.quality.labels,
+    }
+
+
+def asked_with(config: DistillConfig) -> Settings:
+    """How the teacher is asked, when it teaches and when it is measured."""
+    return {"prompting": config.teacher.prompting, "summary_words": config.teacher.summary_words}
+
+
+def teacher_logits(config: DistillConfig) -> Settings:
+    """What is kept of the teacher's distributions."""
+    logits = config.teacher.logits
+    kept = logits.model_dump(exclude={"batch_tokens"}) if logits else None
+    return {"dtype": _dtype(config.teacher.model), "logits": kept}
+
+
+def validated_synthetic_set(config: DistillConfig) -> Settings:
+    """Which rows may train, and what is taught of them."""
+    return {"quality": config.quality.model_dump(), "learn": config.student.learn}
+
+
+def student_base(config: DistillConfig) -> Settings:
+    """The student before distillation."""
+    return model(config.student.model)
+
+
+def student_checkpoint(config: DistillConfig) -> Settings:
+    """How it is trained."""
+    return {"training": config.student.training.model_dump()}
+
+
+def teacher_benchmark(config: DistillConfig) -> Settings:
+    """How the teacher is measured."""
+    return _benchmark(config, config.teacher.model) | asked_with(config)
+
+
+def student_benchmark(config: DistillConfig) -> Settings:
+    """How the student is measured, before and after distillation."""
+    return _benchmark(config, config.student.model)
+
+
+def _benchmark(config: DistillConfig, measured: ModelConfig | None) -> Settings:
+    return {
+        "dtype": _dtype(measured),
+        "max_new_tokens": answer_tokens(config),
+        "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
+    }
+
+
+def answer_tokens(config: DistillConfig) -> int:
+    """Longest answer, in tokens, that the benchmarks let a model write."""
+    return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
+
+
+def eval_report(config: DistillConfig) -> Settings:
+    """How the three are compared."""
+    compared = config.evaluation.model_dump(include={"resamples", "seed", "retention_target"})
+    return {"evaluation": compared, "name": config.name}
+
+
+def _dtype(config: ModelConfig | None) -> str | None:
+    return config.dtype if config else None

@@ -1,0 +1,264 @@
+"""What a run would make and what it would cost, before anything is spent.
+
+    asset            shard           state     why
+    raw_dataset      train-part-03   stale     source
+    teacher_outputs  train-part-03   stale     raw_dataset will be made again
+    …
+    shard            rows   new  reused   prompt tokens  completion tokens   cost
+    train-part-03   1,250     1   1,249             212                 96   0.0002 USD
+
+Which rows are new is not a guess: the same requests are hashed and looked up as in a run. Tokens, money and time are
+estimates, by rules that the plan states.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import GenerationConfig
+from distill_dagster.errors import NotPublishedError
+from distill_dagster.generation.rounds import Rounds, open_panel
+from distill_dagster.lineage.makers import make_eval_dataset, make_raw_dataset
+from distill_dagster.lineage.settings import answer_tokens
+from distill_dagster.lineage.stages import STAGES, Project, fingerprint, inputs_of, is_fresh, labels_of, stages_of
+from distill_dagster.models.ref import ModelRef
+from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
+from distill_dagster.sources.files.versions import UnreadableError
+from distill_dagster.store import files, parquet
+from distill_dagster.tasks.asked import Asked
+from distill_dagster.tasks.prompts import prompts_of
+from distill_dagster.teachers import open_teacher
+from distill_dagster.teachers.faculty import Faculty, current_faculty, pin_source
+from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.responses import Responses
+
+
+@dataclass(slots=True)
+class Step:
+    """An artefact and what a run would do to it."""
+
+    asset: str
+    shard: str | None
+    state: str  # fresh | stale | missing
+    why: list[str]
+    waits: bool = False  # something that it reads is to be made first
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that a run would do. `seconds` is None where no speed was measured yet."""
+
+    steps: list[Step]
+    shards: list[ShardPlan]
+    benchmark: ShardPlan | None  # measuring a teacher behind an endpoint
+    total: ShardPlan
+    seconds: float | None
+    spent_usd: float
+    budget_usd: float | None
+    rules: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The plan as JSON-able values."""
+        return asdict(self)
+
+
+def make_plan(project: Project) -> Plan:
+    """Look at everything, ask nothing.
+
+    Raises:
+        DataError: the source files cannot be read.
+        ModelError: a local teacher is not there.
+    """
+    steps = list_steps(project)
+    stale = {(step.asset, step.shard) for step in steps if step.state != "fresh"}
+    responses, rules = Responses(project.responses), []
+    asked: set[str] = set()  # by the shards before, so that what two of them ask counts once
+    faculty = _faculty(project, ("teacher_model", None) in stale, rules)
+    shards = [
+        _plan_shard(project, key, faculty, responses, asked, rules)
+        for key in sorted(project.sources())
+        if ("teacher_outputs", key) in stale
+    ]
+    is_measured = ("teacher_benchmark", None) in stale
+    benchmark = _plan_benchmark(project, faculty, responses, asked, rules) if is_measured else None
+    parts = [*shards, *([benchmark] if benchmark else [])]
+    total = ShardPlan("all", *(sum(getattr(part, name) for part in parts) for name in _COUNTED))
+    speed = _requests_per_second(project)
+    if total.new and speed is None:
+        rules.append("time: not known, no shard has asked this teacher yet")
+    return Plan(
+        steps=steps,
+        shards=shards,
+        benchmark=benchmark,
+        total=total,
+        seconds=round(total.new / speed, 1) if speed else None if total.new else 0.0,
+        spent_usd=responses.spent(),
+        budget_usd=project.config.teacher.budget_usd,
+        rules=list(dict.fromkeys(rules)),
+    )
+
+
+_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd")
+
+
+def list_steps(project: Project) -> list[Step]:
+    """Every artefact in the order of the lineage: whether it is made again, and because of what."""
+    steps: list[Step] = []
+    behind: set[str] = set()
+    for stage in stages_of(project.config):
+        for shard in sorted(project.sources()) if stage.sharded else [None]:
+            step = _step(project, stage.name, shard, behind)
+            steps.append(step)
+        if any(step.asset == stage.name and step.state != "fresh" for step in steps):
+            behind.add(stage.name)
+    return steps
+
+
+def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> Step:
+    """Compare what an artefact was made from with what is there now; what is made again before it counts as moved."""
+    manifest = project.store.find(name, shard)
+    try:
+        inputs = inputs_of(project, name, shard)
+    except NotPublishedError as e:
+        state = "missing" if manifest is None else "stale"
+        return Step(name, shard, state, [str(e).split(" is not in ")[0]], waits=True)
+    except UnreadableError as e:
+        return Step(name, shard, "missing" if manifest is None else "stale", [str(e)])
+    upstream = sorted(behind & inputs.keys())
+    waits = _reads(project, upstream, shard)
+    if manifest is None:
+        return Step(name, shard, "missing", ["never made"], waits)
+    changed = [key for key in {**inputs, **manifest.inputs} if inputs.get(key) != manifest.inputs.get(key)]
+    if not manifest.complete:
+        changed.append("requests that failed are asked again")
+    if manifest.is_made_from(fingerprint(inputs)) and not waits:
+        return Step(name, shard, "fresh", [])
+    return Step(name, shard, "stale", changed or [f"{asset} is made again" for asset in upstream], waits)
+
+
+def _reads(project: Project, upstream: Sequence[str], shard: str | None) -> bool:
+    """Whether an artefact that is made again is among the inputs; of a shard, only its own shard counts."""
+    for asset in upstream:
+        if shard is None or not STAGES[asset].sharded:
+            return True
+        if not is_fresh(project, asset, shard):
+            return True
+    return False
+
+
+def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty:
+    """Who would answer; without teachers where the own one is yet to be made, so that every row is new to it."""
+    teacher = project.config.teacher
+    if not is_stale:
+        return current_faculty(project.store.get("teacher_model").folder, teacher)
+    own: list[tuple[float, ModelRef]] = []
+    if teacher.model:
+        rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")
+    else:
+        own = [(source.weight, pin_source(source)) for source in teacher.mix] or [(1.0, pin_source(teacher.sources[0]))]
+    best_of = teacher.best_of
+    panel = [pin_source(source) for source in best_of.teachers] if best_of else []
+    judge = pin_source(best_of.judge) if best_of and best_of.judge else None
+    return Faculty(teachers=own, panel=panel, judge=judge)
+
+
+def _rows_of(project: Project, asset: str, shard: str | None) -> list[dict[str, Any]]:
+    """An artefact's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
+    if is_fresh(project, asset, shard):
+        return parquet.read_table(project.store.get(asset, shard).file(files.RAW_FILE))
+    with tempfile.TemporaryDirectory() as folder:
+        if shard is None:
+            make_eval_dataset(project, Path(folder))
+        else:
+            make_raw_dataset(project, shard, Path(folder))
+        return parquet.read_table(Path(folder) / files.RAW_FILE)
+
+
+def _labels(project: Project) -> list[str] | None:
+    """The labels that the benchmark asks with; those of the config where the source rows are yet to be judged."""
+    try:
+        return labels_of(project)
+    except NotPublishedError:
+        return project.config.quality.labels
+
+
+def _plan_shard(
+    project: Project, shard: str, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
+) -> ShardPlan:
+    rows = _rows_of(project, "raw_dataset", shard)
+    plan = ShardPlan(shard, rows=len(rows))
+    if faculty.judge is not None:
+        rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
+    if not faculty.teachers:
+        _count_by_length(plan, rows, project.config.teacher.generation, rules)
+        if not faculty.panel:
+            return plan
+        first, *others = faculty.panel  # it is asked what it would be asked beside the own teacher
+        faculty = Faculty(teachers=[(1.0, first)], panel=others)
+    _count_rounds(project, plan, rows, faculty, responses, asked, rules)
+    return plan
+
+
+def _count_by_length(
+    plan: ShardPlan, rows: Sequence[dict[str, Any]], generation: GenerationConfig, rules: list[str]
+) -> None:
+    """The calls of a local teacher that is yet to be made: they cost no money, and none is answered before."""
+    calls = [prompt.messages for row in rows for prompt in prompts_of(row)] * generation.samples
+    plan.new += len(calls)
+    plan.prompt_tokens += sum(tokens_by_length(messages) for messages in calls)
+    plan.completion_tokens += len(calls) * generation.max_new_tokens
+    rules.append("completion tokens: the limit, max_new_tokens")
+
+
+def _count_rounds(
+    project: Project,
+    plan: ShardPlan,
+    rows: Sequence[dict[str, Any]],
+    faculty: Faculty,
+    responses: Responses,
+    asked: set[str],
+    rules: list[str],
+) -> None:
+    """The calls of teachers that are known, found among the replies where they were asked before."""
+    teacher = project.config.teacher
+    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
+    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
+    panel = open_panel(faculty, teacher.generation, "cpu")
+    how = Asked(teacher.prompting, teacher.summary_words, project.config.quality.labels)
+    answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
+    for call, _ in answered:
+        if not call.question.messages:  # a later turn of a conversation whose first one is new
+            prompt = prompts_of(rows[call.row])[call.turn]
+            estimate.count(call.teacher, Question("", prompt.messages))
+
+
+def _plan_benchmark(
+    project: Project, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
+) -> ShardPlan | None:
+    """What measuring the teacher on the held-out rows would ask; None where it runs here and costs no money."""
+    from distill_dagster.evaluation.endpoint import benchmark_questions
+
+    ref = faculty.teachers[0][1] if faculty.teachers else None
+    if ref is None or ref.endpoint is None:
+        return None
+    config, most = project.config, answer_tokens(project.config)
+    teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")  # pyright: ignore[reportCallIssue]
+    how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(project))
+    rows = _rows_of(project, "eval_dataset", None)
+    prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
+    plan = ShardPlan("teacher_benchmark", rows=len(rows))
+    questions = benchmark_questions(prompts, teacher, most)
+    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, questions)
+    return plan
+
+
+def _requests_per_second(project: Project) -> float | None:
+    """Measured over the published shards that asked anything."""
+    asked = seconds = 0.0
+    for key in project.sources():
+        manifest = project.store.find("teacher_outputs", key)
+        if manifest and manifest.facts.get("asked"):
+            asked, seconds = asked + manifest.facts["asked"], seconds + manifest.facts["seconds"]
+    return asked / seconds if seconds else None

@@ -1,0 +1,98 @@
+"""What this process owes and what it used: it ends with its parent, knows its libraries, and watches its memory."""
+
+import contextlib
+import gc
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies: the parent's device lease ends then too (Linux only)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def library_versions() -> dict[str, str]:
+    """The versions on which a result depends, without importing what they are of."""
+    return {"python": sys.version.split()[0], **{name: version(name) for name in ("torch", "transformers")}}
+
+
+SAMPLE_EVERY_S = 0.005
+
+
+@dataclass(slots=True)
+class Peak:
+    """The highest resident set of this process inside a `watch_memory` block, over the one at its start."""
+
+    start: int = 0
+    growth: int = 0
+    how: str = ""
+    _highest: int = field(default=0, repr=False)
+
+
+def _resident() -> int:
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+def _reset_high_water() -> bool:
+    """Whether the kernel could be told to forget the process's highest resident set (Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _high_water() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+@contextlib.contextmanager
+def watch_memory() -> Iterator[Peak]:
+    """Measure the growth of the peak resident set in bytes; the `Peak` is complete when the block ends."""
+    peak = Peak(start=_resident())
+    if _reset_high_water():
+        yield peak
+        peak.growth = max(0, _high_water() - peak.start)
+        peak.how = "growth of the peak resident set over the one just before loading (kernel's high-water mark)"
+        return
+    stop = threading.Event()
+
+    def sample() -> None:
+        while not stop.wait(SAMPLE_EVERY_S):
+            peak._highest = max(peak._highest, _resident())
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        sampler.join()
+    peak.growth = max(0, peak._highest - peak.start)
+    peak.how = (
+        f"growth of the resident set over the one just before loading, sampled every {SAMPLE_EVERY_S * 1000:g} ms"
+    )
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the cycle collector; what is no part of a cycle is freed as ever."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

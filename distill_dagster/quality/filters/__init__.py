@@ -1,0 +1,1 @@
+"""Which answers may train: each filter keeps an answer or names its reason."""

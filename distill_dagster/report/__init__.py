@@ -1,0 +1,1 @@
+"""The comparison of teacher, baseline and student: its document, words, plots and pages."""

@@ -1,0 +1,111 @@
+"""The data version of a source file, without reading it each time that somebody asks.
+
+    /data/train/part-00.jsonl    sha256 of its bytes, remembered under size and mtime: 4,096 bytes at 17689…
+    s3://bucket/part-01.jsonl    sha256 of its bytes, remembered under the ETag that the store gives it
+
+So a file that was touched and not changed is read once more and has the version that it had. A local file that was
+written less than `SETTLED_S` ago is not remembered: within one tick of the clock it could change without a new mtime,
+as git's "racy" index entries do.
+
+A file that cannot be read is that file's failure alone: the others have their versions.
+"""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from distill_dagster.errors import DataError
+from distill_dagster.sources.files.discovery import SourceFile, content_hash, refuse_dangling
+from distill_dagster.sources.files.opening import said
+from distill_dagster.store.disk import write_text
+
+SETTLED_S = 2.0
+_lock = threading.Lock()
+
+
+class UnreadableError(DataError):
+    """A source file cannot be read, so that nobody knows its version."""
+
+
+class SourceVersions:
+    """Remembers versions in a file; where that cannot be written, they are computed each time."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+
+    def of(self, sources: list[SourceFile]) -> dict[str, str]:
+        """Key -> version of each file.
+
+        Raises:
+            UnreadableError: a file cannot be read.
+        """
+        versions, unreadable = self.readable(sources)
+        for error in unreadable.values():
+            raise error
+        return versions
+
+    def readable(self, sources: list[SourceFile]) -> tuple[dict[str, str], dict[str, UnreadableError]]:
+        """Key -> version of each file that can be read; key -> what is wrong with each other."""
+        now, unreadable = dict[str, dict[str, Any]](), dict[str, UnreadableError]()
+        with _lock:
+            known = self._read()
+            for source in sources:
+                try:
+                    now[source.url] = self._version(source, known.get(source.url))
+                except DataError as e:
+                    unreadable[source.key] = UnreadableError(str(e))
+            remembered = {url: entry for url, entry in now.items() if entry["stamp"] is not None}
+            if any(known.get(url) != entry for url, entry in remembered.items()):
+                self._write(known | remembered)
+        return {source.key: now[source.url]["version"] for source in sources if source.url in now}, unreadable
+
+    def _version(self, source: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]:
+        stamp = _stamp(source.url)
+        if known is not None and stamp is not None and known["stamp"] == stamp:
+            return known
+        return {"stamp": stamp, "version": content_hash(source)}
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._memory.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def _write(self, entries: dict[str, Any]) -> None:
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._memory, json.dumps(entries) + "\n")
+        except OSError:
+            return  # a store that is read-only: nothing is lost but time
+
+
+def _stamp(url: str) -> list[Any] | None:
+    """What changes when the file does, and costs no reading of it; None where nothing can be relied on."""
+    if "://" not in url:
+        return _local_stamp(Path(url))
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        filesystem.invalidate_cache(filesystem._parent(path))
+        info = filesystem.info(path)
+    except Exception as e:  # a store's own errors
+        raise DataError(f"{url} cannot be looked at ({said(e)}); is it still there, and may this user read it?") from e
+    tag = info.get("ETag") or info.get("etag")
+    return ["etag", tag] if tag else None
+
+
+def _local_stamp(path: Path) -> list[Any] | None:
+    """Sizes and times of the file, or of a saved dataset's files."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [os.stat(file) for file in files]
+    except OSError as e:
+        refuse_dangling(str(e.filename))
+        raise DataError(f"{e.filename} cannot be looked at ({e.strerror}); is it still there?") from e
+    if any(time.time() - stat.st_mtime < SETTLED_S for stat in stats):
+        return None
+    return [value for stat in stats for value in (stat.st_size, stat.st_mtime_ns, stat.st_ino)]

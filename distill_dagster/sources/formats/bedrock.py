@@ -1,0 +1,43 @@
+"""Amazon Bedrock's format, `bedrock-conversation-2024`: content in blocks, the system prompt beside the messages.
+
+    {"schemaVersion": "bedrock-conversation-2024", "system": [{"text": "Be brief."}],
+     "messages": [{"role": "user", "content": [{"text": "2 + 2?"}]}]}
+    Draft(messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}], …)
+
+Several text blocks of one message are its lines. A block that is no text (an image, a tool call) leaves the content a
+list, which is refused as E010.
+"""
+
+from typing import Any
+
+from distill_dagster.sources.formats.chat import COMMON, Draft, make_draft
+
+VERSION = "bedrock-conversation-2024"
+KNOWN = COMMON | {"schemaVersion", "system", "messages"}
+
+
+def fits(row: dict[str, Any]) -> bool:
+    """Whether the object looks like this format."""
+    return row.get("schemaVersion") == VERSION and "messages" in row
+
+
+def draft(row: dict[str, Any]) -> Draft:
+    """The row's fields by name."""
+    system, turns = row.get("system"), row.get("messages")
+    if isinstance(turns, list):
+        turns = [_message(turn) for turn in turns]
+        if system is not None and system != []:
+            turns = [{"role": "system", "content": _text(system)}, *turns]
+    return make_draft(row, turns, "messages", KNOWN)
+
+
+def _message(turn: Any) -> Any:
+    return {**turn, "content": _text(turn["content"])} if isinstance(turn, dict) and "content" in turn else turn
+
+
+def _text(content: Any) -> Any:
+    """The lines of text blocks; anything else as it is, to be judged."""
+    if not isinstance(content, list) or not content:
+        return content
+    texts = [block["text"] for block in content if isinstance(block, dict) and block.keys() == {"text"}]
+    return "\n".join(texts) if len(texts) == len(content) and all(isinstance(t, str) for t in texts) else content

@@ -1,0 +1,22 @@
+"""The input/output format: `{"input": str or messages, "output"?: str or messages, "id"?, …}`.
+
+{"input": "2 + 2?", "output": "4"}
+Draft(messages=[{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}], …)
+"""
+
+from typing import Any
+
+from distill_dagster.sources.formats.chat import COMMON, Draft, make_draft
+from distill_dagster.sources.formats.prompt_completion import exchange
+
+KNOWN = COMMON | {"input", "output"}
+
+
+def fits(row: dict[str, Any]) -> bool:
+    """Whether the object looks like this format. Alpaca's rows have an `input` too, and are asked first."""
+    return "input" in row
+
+
+def draft(row: dict[str, Any]) -> Draft:
+    """The row's fields by name."""
+    return make_draft(row, exchange(row.get("input"), row.get("output")), "input", KNOWN)

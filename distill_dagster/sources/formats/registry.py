@@ -1,0 +1,33 @@
+"""The formats that rows come in, and how one is recognised from a file's first rows."""
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from distill_dagster.sources.formats import alpaca, bedrock, chat, input_output, prompt_completion, sharegpt
+from distill_dagster.sources.formats.chat import Draft
+
+FORMATS: dict[str, ModuleType] = {  # asked in this order: Bedrock's rows look like chat, Alpaca's like input/output
+    bedrock.VERSION: bedrock,
+    "chat": chat,
+    "sharegpt": sharegpt,
+    "prompt_completion": prompt_completion,
+    "alpaca": alpaca,
+    "input_output": input_output,
+}
+FIRST_ROWS = 20  # how many rows are looked at
+
+
+def detect(rows: Iterable[dict[str, Any]]) -> str:
+    """The format that most of `rows` fit; rows that fit none are read as chat, and judged as such."""
+    fitting = dict.fromkeys(["chat", *FORMATS], 0)
+    for row in rows:
+        name = next((name for name, form in FORMATS.items() if form.fits(row)), None)
+        if name is not None:
+            fitting[name] += 1
+    return max(fitting, key=fitting.__getitem__)
+
+
+def reader(name: str) -> Callable[[dict[str, Any]], Draft]:
+    """The function that reads one row of the format `name`."""
+    return FORMATS[name].draft

@@ -1,0 +1,1 @@
+"""Whether a row can be used: the rules, their verdicts, and the tables that are made of both."""

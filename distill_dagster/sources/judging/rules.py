@@ -1,0 +1,156 @@
+"""The rules of one row, E002 to E010: each function looks at one thing and yields what is wrong with it.
+
+    [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+    ("E005", "message 2 is user after user; user and assistant take turns, starting with user")
+    ("E006", "nli asks for one user turn, the row has 2")
+
+The codes are explained in docs/verdicts.md; E001 is judged where lines are decoded, E011 where rows are collected.
+Most rows have nothing wrong with them: `is_flawless` says so for their usual shapes in a tenth of the time, and a row
+of which it does not say so goes through the rules.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from distill_dagster.sources.formats.chat import Draft
+from distill_dagster.tasks import TASKS
+
+ROLES = ("system", "user", "assistant")
+SINGLE_TURNS = (["user"], ["user", "assistant"])
+Finding = tuple[str, str]  # code, message
+
+
+def shown(value: Any) -> str:
+    """`value` as a message names it: short, and on one line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_task(task: Any) -> Iterator[Finding]:
+    """E008: the row's own task is one that there is."""
+    if not isinstance(task, str) or task not in TASKS:
+        yield "E008", f"task {shown(task)} is not known; the tasks are {', '.join(sorted(TASKS))}"
+
+
+def check_list(draft: Draft) -> Iterator[Finding]:
+    """E002: the messages are a non-empty list."""
+    key, messages = draft.key, draft.messages
+    if messages is None:
+        held = ", ".join(shown(k) for k in itertools.islice(draft.keys, 8)) or "none"
+        yield "E002", f"`{key}` is missing or null; the row's keys are {held}"
+    elif not isinstance(messages, list):
+        yield "E002", f"`{key}` is a {type(messages).__name__}, a list is expected: {shown(messages)}"
+    elif not messages:
+        yield "E002", f"`{key}` is an empty list"
+
+
+def check_message(number: int, message: Any) -> Iterator[Finding]:
+    """E004 and E010: an object with a known role and content that is text."""
+    if not isinstance(message, dict):
+        yield "E004", f"message {number} is a {type(message).__name__}, an object is expected: {shown(message)}"
+        return
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        yield "E004", f"message {number} has the role {shown(role)}; the roles are {', '.join(ROLES)}"
+    if "content" not in message:
+        yield "E004", f"message {number} has no `content`; its keys are {', '.join(map(shown, message)) or 'none'}"
+    else:
+        yield from check_text(f"content of message {number}", message["content"])
+
+
+def check_text(name: str, value: Any) -> Iterator[Finding]:
+    """E010: a string with something in it, and no NUL. Other control characters are text."""
+    if not isinstance(value, str):
+        yield "E010", f"{name} is a {type(value).__name__}, text is expected: {shown(value)}"
+    elif not value or value.isspace():
+        yield "E010", f"{name} is blank: {shown(value)}"
+    elif "\0" in value:
+        yield "E010", f"{name} holds a NUL at character {value.index(chr(0)) + 1}"
+
+
+def check_turns(roles: Sequence[str], task: str, require_system: bool) -> Iterator[Finding]:
+    """E003, E005, E006 and E007: the order of the roles, all of which are known."""
+    if require_system and roles[0] != "system":
+        yield "E003", f"the first message is {roles[0]}; data.require_system asks for system"
+    turns = roles[1:] if roles[0] == "system" else roles
+    offset = len(roles) - len(turns)
+    for i, role in enumerate(turns):
+        if role != ("user", "assistant")[i % 2]:
+            before = roles[i + offset - 1] if i + offset else "nothing"
+            yield (
+                "E005",
+                f"message {i + offset + 1} is {role} after {before}; user and assistant take turns, starting with user",
+            )
+            break
+    asked, answered = turns.count("user"), turns.count("assistant")
+    if TASKS[task].single_turn:
+        if asked != 1:
+            yield "E006", f"{task} asks for one user turn, the row has {asked}"
+    elif not turns or asked != answered or turns[-1] != "assistant":
+        yield "E007", f"{task} asks for whole pairs of user and assistant, the row has {asked} and {answered}"
+
+
+def check_reference(reference: Any) -> Iterator[Finding]:
+    """E010: gold answers are text or numbers, one or a list of them."""
+    values = reference if isinstance(reference, list) else [] if reference is None else [reference]
+    for number, value in enumerate(values, 1):
+        name = f"reference {number}" if isinstance(reference, list) else "reference"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield from check_text(name, value)
+
+
+def check_names(draft: Draft) -> Iterator[Finding]:
+    """E010: `id` and `group` are text or whole numbers, where they are given."""
+    for name, value in (("id", draft.identity), ("group", draft.group)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            yield from check_text(name, value)
+
+
+def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
+    """True only of a row in which `findings` finds nothing; False says nothing."""
+    if type(task) is not str or task not in TASKS or type(draft.messages) is not list:
+        return False
+    roles = []
+    for message in draft.messages:
+        if type(message) is not dict or "role" not in message:
+            return False
+        content = message.get("content")
+        if type(content) is not str or not content or content.isspace() or "\0" in content:  # _is_text, without a call
+            return False
+        roles.append(message["role"])
+    return (
+        _take_turns(roles, TASKS[task].single_turn, require_system)
+        and (draft.reference is None or all(map(_is_text, _as_list(draft.reference))))
+        and (draft.identity is None or type(draft.identity) is int or _is_text(draft.identity))
+        and (draft.group is None or type(draft.group) is int or _is_text(draft.group))
+    )
+
+
+def _take_turns(roles: list[Any], single_turn: bool, require_system: bool) -> bool:
+    if roles and roles[0] == "system":
+        roles = roles[1:]
+    elif require_system:
+        return False
+    return roles in SINGLE_TURNS if single_turn else bool(roles) and roles == SINGLE_TURNS[1] * (len(roles) // 2)
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and value != "" and not value.isspace() and "\0" not in value
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def findings(draft: Draft, task: str, require_system: bool) -> list[Finding]:
+    """Everything that is wrong with a row, in the order of the codes' importance; empty for a valid one."""
+    found = [*check_task(task), *check_list(draft)]
+    if not found:
+        messages = draft.messages
+        found = [finding for n, message in enumerate(messages, 1) for finding in check_message(n, message)]
+        if not any(code == "E004" for code, _ in found):
+            found = [*check_turns([m["role"] for m in messages], task, require_system), *found]
+    found += check_reference(draft.reference)
+    found += check_names(draft)
+    return found

@@ -1,0 +1,140 @@
+"""A source file into raw rows and rejects, batch by batch: every row becomes one or the other, and the counts say so.
+
+    line   {"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    row    row_id "a", messages [user "Hi"], reference ["Hello"], source_line 1     (a single-turn task)
+
+A bad row is rejected under its first error's code, with all of its errors in the message, and the rest goes on. What
+is kept of rows that are done with is their digests (duplicates.py) and the counts, so memory does not grow with the
+file beyond 48 bytes a row.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from distill_dagster.config import DataConfig, TaskName
+from distill_dagster.errors import DataError
+from distill_dagster.sources.files.discovery import SourceFile
+from distill_dagster.sources.files.lines import Line
+from distill_dagster.sources.files.rows import read_rows
+from distill_dagster.sources.formats.registry import FIRST_ROWS, detect
+from distill_dagster.sources.judging.decoding import decode
+from distill_dagster.sources.judging.duplicates import Seen
+from distill_dagster.sources.judging.judge import Judge, Judged
+from distill_dagster.sources.judging.raw_rows import make_reject
+from distill_dagster.sources.judging.second_process import judge_all
+
+BATCH_ROWS = 2_000
+BATCH_BYTES = 1 << 22  # of JSON text: long rows make short batches
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a file in their order, each of which is in `rows` or in `rejects`."""
+
+    lines: list[Line]  # the rows as they were read
+    rows: pa.Table  # records.RAW
+    hashed: bytes  # what records.rows_hash hashes of the rows
+    rejects: list[dict[str, Any]]  # records.REJECT
+
+
+class Reading:
+    """One pass over a source file. `task` is that of every row that does not name its own.
+
+    Iterating gives the batches, and raises a DataError where the file cannot be read to its end, is empty, or holds no
+    valid row. `counts` are of what was read so far: lines == rows + rejected, and one entry a code.
+    """
+
+    def __init__(self, source: SourceFile, data: DataConfig, task: TaskName) -> None:
+        self.source, self.data = source, data
+        self.task: TaskName = task
+        self.form = data.format
+        self._seen = Seen()
+        self._rows = 0
+        self._codes: Counter[str] = Counter()
+        self._first_reject: dict[str, Any] | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """lines, rows, rejected, and rejected rows by code."""
+        rejected = self._codes.total()
+        return {
+            "lines": self._rows + rejected,
+            "rows": self._rows,
+            "rejected": rejected,
+            **dict(sorted(self._codes.items())),
+        }
+
+    def __iter__(self) -> Iterator[Batch]:
+        limit = self.data.max_row_bytes
+        lines = read_rows(self.source.url, limit)
+        head = list(itertools.islice(lines, FIRST_ROWS))
+        if self.form == "auto":
+            self.form = detect(row for line in head if (row := decode(line, limit).row) is not None)
+        judge = Judge(self.source, self.data, self.task, self.form)
+        for items, judged in judge_all(judge, _batches(itertools.chain(head, lines))):
+            batch = self._without_duplicates(items, judged)
+            self._rows += batch.rows.num_rows
+            self._codes.update(reject["code"] for reject in batch.rejects)
+            self._first_reject = self._first_reject or next(iter(batch.rejects), None)
+            yield batch
+        if not self._rows:
+            raise DataError(self._nothing_valid())
+
+    def _without_duplicates(self, lines: list[Line], judged: Judged) -> Batch:
+        """E011 on the rows that are otherwise valid."""
+        problems = self._seen.problems(judged)
+        if not problems:
+            return Batch(lines, judged.table, judged.hashed, judged.rejects)
+        runs = list(_runs_without(problems, judged.table.num_rows))
+        ends = [0, *judged.ends]
+        numbers = judged.table["source_line"]
+        found = {numbers[n].as_py(): problem for n, problem in problems.items()}
+        repeated = [
+            make_reject(decode(line, self.data.max_row_bytes), self.source.key, [("E011", found[line.number])])
+            for line in lines
+            if line.number in found
+        ]
+        return Batch(
+            lines,
+            pa.concat_tables([judged.table.slice(start, stop - start) for start, stop in runs]),
+            b"".join(judged.hashed[ends[start] : ends[stop]] for start, stop in runs),
+            sorted([*judged.rejects, *repeated], key=lambda reject: reject["line"]),
+        )
+
+    def _nothing_valid(self) -> str:
+        """What to say of a file without a valid row."""
+        url, first = self.source.url, self._first_reject
+        if first is None:
+            return f"{url} is empty; write rows into it, or leave it out"
+        by_code = ", ".join(f"{code} {count:,}" for code, count in sorted(self._codes.items()))
+        return (
+            f"{url}: none of {self._codes.total():,} rows is valid, read as {self.form} ({by_code}); "
+            f"line {first['line']}: {first['message']}"
+        )
+
+
+def _runs_without(dropped: Iterable[int], rows: int) -> Iterator[tuple[int, int]]:
+    """The stretches of 0 … `rows` - 1 between those that are dropped, as (start, stop); some may be empty."""
+    start = 0
+    for place in sorted(dropped):
+        yield start, place
+        start = place + 1
+    yield start, rows
+
+
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    """At most `BATCH_ROWS` rows at once, and fewer where they are long."""
+    batch, size = [], 0
+    for line in lines:
+        batch.append(line)
+        size += len(line.data or b"")
+        if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""Everything that a project has made, on disk: artefacts and their manifests, tables, hashes, file names."""

@@ -1,0 +1,62 @@
+"""What is known of a published artefact, and what its maker says of it."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distill_dagster.store.result import Result, Usage
+
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is known of a published artefact; `folder` is where its files are."""
+
+    asset: str
+    shard: str | None
+    fingerprint: str  # of everything that went in: equal means there is nothing to do
+    data_version: str  # of what came out: equal means that nothing downstream is stale
+    inputs: dict[str, Any]  # what the fingerprint was made of
+    counts: dict[str, int]
+    facts: dict[str, Any]  # scores, usage, versions: what people read
+    files: dict[str, str]  # path inside the folder -> sha256
+    version: str
+    created_at: str
+    complete: bool = True
+    folder: Path = field(default=Path(), compare=False)
+
+    def is_made_from(self, fingerprint: str) -> bool:
+        """Whether it was made from just these inputs, and there is nothing left to do."""
+        return self.complete and self.fingerprint == fingerprint
+
+    def read(self, kind: type[R]) -> R:
+        """What the worker said of the artefact, as its own result type."""
+        said = {**self.facts, "counts": self.counts, "data_version": self.data_version, "complete": self.complete}
+        return kind.model_validate(said)
+
+    def file(self, name: str) -> Path:
+        """Path of one of the artefact's files."""
+        return self.folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What the maker of an artefact says about it when its files are written."""
+
+    data_version: str
+    counts: dict[str, int]
+    facts: dict[str, Any]
+    complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
+
+    def with_usage(self, usage: Usage) -> "Produced":
+        """The same with what it used."""
+        return replace(self, facts={**self.facts, "usage": usage.model_dump()})
+
+    def with_lease(self, devices: list[str]) -> "Produced":
+        """The same with the devices that were leased for it."""
+        return replace(self, facts={**self.facts, "leased": devices})
+
+    def parts(self) -> tuple[dict[str, int], dict[str, Any]]:
+        """`counts` and `facts` of the manifest."""
+        return self.counts, self.facts

@@ -1,0 +1,124 @@
+"""Reading and writing parquet tables, with errors that name the file and the way out.
+
+Tables are written with zstd and at most `ROWS_PER_GROUP` rows a row group.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distill_dagster.errors import DataError
+
+ROWS_PER_GROUP = 10_000
+BYTES_PER_GROUP = 1 << 26  # in memory; a row group of long rows ends here
+
+
+class TableWriter:
+    """Rows as parquet under a schema, as they come; a context manager. An empty table is a valid file.
+
+    What is held back for a row group is at most `ROWS_PER_GROUP` rows, and fewer where they are long; one more group
+    may be under way, since groups are compressed and written by a thread.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
+        self._held = [schema.empty_table()]
+        self._size = 0  # bytes of what is held
+        self.count = 0  # rows that were given
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._writer, self._thread:
+            if kind is None and (len(self._held) > 1 or self.count == 0):
+                self._write_group()
+            if kind is None and self._under_way:
+                self._under_way.result()
+
+    def write(self, rows: pa.Table) -> None:
+        """Take rows; a row group is written when there are enough for it."""
+        self.count, self._size = self.count + rows.num_rows, self._size + rows.nbytes
+        self._held.append(rows)
+        if sum(table.num_rows for table in self._held) >= ROWS_PER_GROUP or self._size > BYTES_PER_GROUP:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if self._under_way:
+            self._under_way.result()
+        self._under_way = self._thread.submit(self._writer.write_table, pa.concat_tables(self._held), ROWS_PER_GROUP)
+        self._held, self._size = self._held[:1], 0
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
+    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written.
+    """
+    rows = iter(rows)
+    with _writing(path), TableWriter(path, schema) as writer:
+        while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
+            writer.write(pa.Table.from_pylist(batch, schema))
+    return writer.count
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A DataError where the disk is full or the folder closed."""
+    try:
+        yield
+    except OSError as e:
+        raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
+
+
+def save_table(path: Path, table: pa.Table) -> None:
+    """Write an Arrow table as `write_table` writes rows, with the same error."""
+    with _writing(path):
+        pq.write_table(table, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of an Arrow table as dictionaries, of which never more than a row group's worth are there."""
+    for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
+        yield from batch.to_pylist()
+
+
+def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A parquet file as an Arrow table.
+
+    Raises:
+        DataError: the file is torn or is no parquet; the message names it.
+    """
+    try:
+        return pq.read_table(path, columns=list(columns) if columns else None)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _torn(path, e) from e
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    """Rows of a parquet file as dictionaries; the first `limit` of them, for which no more than those are read.
+
+    Raises:
+        DataError: the file is torn or is no parquet; the message names it.
+    """
+    if limit is None:
+        return load_table(path, columns).to_pylist()
+    try:
+        with pq.ParquetFile(path) as table:
+            batches = table.iter_batches(limit, columns=list(columns) if columns else None)
+            return next(batches, pa.RecordBatch.from_pylist([])).to_pylist()
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _torn(path, e) from e
+
+
+def _torn(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as parquet ({error}); delete its folder and materialize that asset again")

@@ -1,0 +1,114 @@
+"""The sensor that tells people what failed.
+
+It looks at every run of the instance that ended, whoever started it: the daemon, the UI, `dg launch` or
+`distill-dagster run`. What one look finds goes out as one message: a run with five failed checks calls people once, and
+so do twenty shards that fail together.
+
+Dagster's run status sensors see the same runs, but pass over one for good when they fail at it, forget where they were
+when they are renamed or reset, take five runs a tick, and have no tick in which to try a delivery again. This one asks
+the run storage, and remembers in the store which runs it looked at.
+"""
+
+import logging
+import os
+import time
+from datetime import UTC, datetime
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from distill_dagster.alerts.delivery import addresses
+from distill_dagster.alerts.memory import ALERTS_FILE, Memory
+from distill_dagster.alerts.message import DETAILED, Failure, by_severity, compose
+from distill_dagster.alerts.outbox import deliver_due, state_of
+from distill_dagster.config import AlertsConfig
+from distill_dagster.errors import UserError
+from distill_dagster.lineage.stages import Project
+from distill_dagster.operations.run_failures import read_run, with_examples
+from distill_dagster.resources.project import ProjectResource
+
+TICK_SECONDS = 15
+LOOK_BACK = 3600.0  # seconds before the last look in which a run may still turn up: clocks differ, commits are late
+RUNS_A_TICK = 100
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+
+def alert_sensor(config: AlertsConfig) -> dg.SensorDefinition:
+    """The sensor; it runs where `alerts.enabled`."""
+
+    @dg.sensor(
+        name="alert",
+        description="Tells people about failed checks and failed runs, once each.",
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if config.enabled else dg.DefaultSensorStatus.STOPPED,
+    )
+    def alert(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SkipReason:
+        try:
+            return dg.SkipReason(tell(context.instance, project.value, time.time(), context.log))
+        except UserError as e:
+            return dg.SkipReason(str(e))
+
+    return alert
+
+
+def tell(instance: dg.DagsterInstance, project: Project, now: float, log: logging.Logger) -> str:
+    """One look at the runs, and at what waits to be delivered; returns what there was, in one line.
+
+    `now` is seconds since 1970. Without an address nothing is looked at, and so nothing is passed over.
+
+    Raises:
+        DataError: the memory in the store is damaged.
+    """
+    variable = project.config.alerts.urls_from
+    urls = addresses(os.environ, variable)
+    if not urls:
+        return f"nobody is told: {variable} holds no address, see docs/alerts.md"
+    project.store.root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(project.store.root / f".{ALERTS_FILE}.lock", timeout=0):
+            memory = Memory.load(project.store.root, now)
+            failures = look(instance, project, memory, now)
+            if failures:
+                told = [with_examples(failure, project) for failure in by_severity(failures)[:DETAILED]]
+                told += by_severity(failures)[DETAILED:]
+                memory.write(compose(project.config.name, told, project.config.alerts.ui_url), list(urls), now)
+            memory.save()
+            arrived = deliver_due(memory, urls, now, log)
+    except Timeout:
+        return "another process is at it"
+    found = f"{len(failures)} new failures, {arrived} deliveries" if failures or arrived else "nothing new"
+    return "; ".join(filter(None, [found, state_of(memory)]))
+
+
+def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: float) -> list[Failure]:
+    """What failed since the last look and is news, in the order in which the runs ended; `memory` follows."""
+    config, news = project.config.alerts, dict[str, Failure]()
+    window = memory.since - LOOK_BACK
+    records, all_seen = _ended_runs(instance, memory, window)
+    for record in records:
+        ended = record.end_time or record.update_timestamp.timestamp()
+        memory.runs[record.dagster_run.run_id] = ended
+        if ended < window:
+            continue  # an old run of which something else was changed
+        findings = read_run(instance, record.dagster_run)
+        for check, place in findings.repaired:
+            memory.repaired(check, place)
+        for key, failure in findings.failures.items():
+            loud = failure.severity == "error" or config.severity == "warn"
+            if loud and memory.is_news(failure, now, config.repeat_hours):
+                memory.told[key] = now
+                news[key] = failure
+    if all_seen:
+        memory.since = now
+    memory.forget(memory.since - LOOK_BACK, now)
+    return list(news.values())
+
+
+def _ended_runs(instance: dg.DagsterInstance, memory: Memory, after: float) -> tuple[list[dg.RunRecord], bool]:
+    """Runs that were not looked at yet, and whether that is all of them."""
+    ids = instance.get_run_ids(dg.RunsFilter(statuses=ENDED, updated_after=datetime.fromtimestamp(after, UTC)))
+    unseen = [run_id for run_id in reversed(ids) if run_id not in memory.runs]
+    if not unseen:
+        return [], True
+    records = instance.get_run_records(dg.RunsFilter(run_ids=unseen[:RUNS_A_TICK]))
+    return sorted(records, key=lambda record: record.end_time or 0), len(unseen) <= RUNS_A_TICK

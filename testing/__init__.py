@@ -1,0 +1,1 @@
+"""Servers and project builders that tests and benchmarks share; no part of the package."""

@@ -1,0 +1,137 @@
+"""distill.yaml: what is read, what is refused, and whether the message shows the way out."""
+
+import pytest
+import yaml
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.errors import ConfigError
+from testing.projects import tiny_settings
+
+
+def write(folder, settings) -> str:
+    path = folder / "distill.yaml"
+    path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
+    return str(path)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path):
+    (tmp_path / "models" / "big").mkdir(parents=True)
+    settings = tiny_settings(**{"teacher.model": {"name": "models/big"}, "data.test": "s3://bucket/test.jsonl"})
+    config = load_config(write(tmp_path, settings))
+    assert config.store == str(tmp_path / "store")
+    assert config.data.train == [str(tmp_path / "data/train/*.jsonl")]
+    assert config.data.test == ["s3://bucket/test.jsonl"]
+    assert config.teacher.model.name == str(tmp_path / "models/big")
+
+
+def test_a_hub_name_is_no_path(tmp_path):
+    settings = tiny_settings(**{"student.model": {"name": "meta-llama/Llama-3.2-1B"}})
+    assert load_config(write(tmp_path, settings)).student.model.name == "meta-llama/Llama-3.2-1B"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"tusk": "nli"}, "tusk", "no such field"),
+        ({"task": "poetry"}, "task", "'poetry'"),
+        ({"student.training.learning_rate": 3}, "student.training.learning_rate", "less than or equal to 0.1"),
+        ({"teacher.generation.samples": 4}, "teacher.generation", "raise `temperature`"),
+        ({"teacher.fit": None}, "teacher", "add `fit`"),
+        ({"student.model": {}}, "student.model", "exactly one of `name`"),
+        ({"student.model": {"name": "a/b", "tokenizer": "teacher"}}, "student.model", "`tokenizer` is for a new model"),
+        ({"student.model.revision": "abc"}, "student.model", "`revision: abc` pins a model of the hub"),
+        ({"compute.train": {"gpus": 2}}, "compute.train", "one step uses one so far"),
+        ({"data.train": []}, "data.train", "at least 1"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_path(tmp_path, changes, field, words):
+    path = write(tmp_path, tiny_settings(**changes))
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert path in str(error.value)
+    assert f"  {field}: " in str(error.value)
+    assert words in str(error.value)
+
+
+def test_every_problem_is_listed_at_once(tmp_path):
+    path = write(tmp_path, tiny_settings(**{"tusk": 1, "data.nope": 2, "student.training.epochs": 0}))
+    with pytest.raises(ConfigError, match=r"3 problem\(s\)"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(("text", "words"), [("a: [1", "not valid YAML"), ("- 1\n", "a mapping"), ("", "a mapping")])
+def test_a_broken_file_is_explained(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(write(tmp_path, text))
+
+
+def test_a_missing_file_names_the_way_out(tmp_path):
+    with pytest.raises(ConfigError, match="distill-dagster init"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_TEST_STORE", "/mnt/fast")
+    path = write(tmp_path, tiny_settings(store="${DISTILL_TEST_STORE}/store"))
+    assert load_config(path).store == "/mnt/fast/store"
+    monkeypatch.delenv("DISTILL_TEST_STORE")
+    with pytest.raises(ConfigError, match="store names the environment variable DISTILL_TEST_STORE, which is not set"):
+        load_config(path)
+
+
+def test_a_store_that_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="store: the store is a local folder"):
+        load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))
+
+
+def options(task, prompting=None, words=None, learn=None):
+    changes = {"task": task, "teacher.prompting": prompting, "teacher.summary_words": words, "student.learn": learn}
+    return tiny_settings(**{field: value for field, value in changes.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (options("conversation", "chain_of_thought"), ["chain_of_thought", "task: conversation", "prompting: plain"]),
+        (options("summarization", "chain_of_thought"), ["chain_of_thought", "task: summarization", "prompting: plain"]),
+        *(
+            (options(task, "chain_of_density"), ["chain_of_density", f"task: {task}", "task: summarization"])
+            for task in ("nli", "qa", "math", "classification", "conversation")
+        ),
+        (options("nli", words=100), ["summary_words: 100", "task: nli", "leave it out (then it is 80)"]),
+        (options("summarization", words=100), ["summary_words: 100", "prompting: plain", "chain_of_density"]),
+        (
+            options("nli", learn="reasoning_and_answer"),
+            ["learn: reasoning_and_answer", "is plain", "prompting: chain_of_thought", "learn: answer"],
+        ),
+        (
+            options("summarization", "chain_of_density", learn="reasoning_and_answer"),
+            ["learn: reasoning_and_answer", "is chain_of_density"],
+        ),
+        (options("nli", "chain_of_density", 50, "reasoning_and_answer"), ["task: nli`", "words: 50", "learn: answer"]),
+    ],
+)
+def test_task_and_options_that_do_not_fit_are_e008_with_the_way_out(tmp_path, settings, words):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, settings))
+    assert "E008: " in str(error.value)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(options(task) for task in ("nli", "qa", "math", "classification", "conversation", "summarization")),
+        *(options(task, "chain_of_thought") for task in ("nli", "qa", "math", "classification")),
+        *(options(task, "chain_of_thought", 80, "reasoning_and_answer") for task in ("nli", "math")),
+        options("summarization", "chain_of_density", 100, "answer"),
+    ],
+)
+def test_task_and_options_that_fit_are_taken(tmp_path, settings):
+    assert load_config(write(tmp_path, settings)).task == settings["task"]
+
+
+@pytest.mark.parametrize("words", [19, 1001])
+def test_a_summary_has_a_length_that_makes_sense(tmp_path, words):
+    with pytest.raises(ConfigError, match=r"teacher\.summary_words"):
+        load_config(write(tmp_path, options("summarization", "chain_of_density", words)))

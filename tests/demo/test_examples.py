@@ -1,0 +1,84 @@
+"""The configs in examples/: all of them load, and the demo's two models are what its comments say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.demo.world import TASKS, write_dataset
+from distill_dagster.models.building import build, parameter_count, train_tokenizer
+from distill_dagster.models.rendering import encode_example, end_ids
+from distill_dagster.sources.files.discovery import discover
+from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.tasks.prompts import prompts_of
+from distill_dagster.training.examples import gold_examples
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_loads(path):
+    assert load_config(path).student.model
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_task_has_an_example_with_models_that_exist_already(task):
+    config = load_config(EXAMPLES / f"{task}.yaml")
+    assert config.task == task
+    assert config.teacher.model.name
+    assert config.student.model.name
+    assert config.teacher.fit is None
+    assert (config.student.training.learning_rate, config.student.training.epochs) == (2e-5, 3)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's config over a copy of its data, its training rows, and its tokenizer."""
+    config = load_config(EXAMPLES / "demo.yaml")
+    folder = tmp_path_factory.mktemp("demo")
+    write_dataset(folder)
+    data = config.data.model_copy(
+        update={"train": [f"{folder}/train/*.jsonl"], "validation": [f"{folder}/validation.jsonl"]}
+    )
+    rows = [
+        row
+        for source in discover(data)
+        for batch in Reading(source, data, config.task)
+        for row in batch.rows.to_pylist()
+    ]
+    texts = [t for row in rows for t in (*(m["content"] for m in row["messages"]), *row["reference"])]
+    return config, rows, train_tokenizer(texts, config.teacher.model.vocab_size)
+
+
+def test_the_demo_reads_and_writes_below_one_folder():
+    config = load_config(EXAMPLES / "demo.yaml")
+    folder = EXAMPLES.parent.resolve() / ".demo"
+    for path in (config.store, *config.data.train, *config.data.validation, *config.data.test):
+        assert Path(path).resolve().is_relative_to(folder)
+
+
+def test_the_student_has_at_most_a_tenth_of_the_teachers_parameters(demo):
+    config, _, tokenizer = demo
+    teacher, student = (parameter_count(build(m, tokenizer)) for m in (config.teacher.model, config.student.model))
+    assert 11 <= teacher / student <= 13
+
+
+def test_every_word_of_the_rows_is_one_token(demo):
+    _, rows, tokenizer = demo
+    texts = [text for row in rows for text in (*(m["content"] for m in row["messages"]), *row["reference"])]
+    words = {word for text in texts for word in re.findall(r" ?[A-Za-z]+| ?[0-9]+", text)}
+    assert len(words) > 200
+    assert [word for word in sorted(words) if len(tokenizer.tokenize(word)) != 1] == []
+
+
+def test_every_row_fits_the_models_and_every_answer_the_generation(demo):
+    config, rows, tokenizer = demo
+    examples, without_gold = gold_examples(rows)
+    encoded = [encode_example(tokenizer, e["messages"], e["answer"], end_ids(tokenizer)) for e in examples]
+    assert without_gold == 0
+    assert len(encoded) == sum(len(prompts_of(row)) for row in rows)
+    longest = max(len(e.ids) for e in encoded)
+    for model in (config.teacher.model, config.student.model):
+        assert longest <= int(model.settings["max_position_embeddings"])
+    assert max(len(e.ids) - e.answer_start for e in encoded) <= config.teacher.generation.max_new_tokens

@@ -1,0 +1,306 @@
+"""The alert sensor over really executed runs: once each, also after a restart, and whatever the servers do."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from distill_dagster.alerts.memory import ALERTS_FILE
+from distill_dagster.config import DistillConfig
+from distill_dagster.config.reading import load_config
+from distill_dagster.definitions import build_definitions
+from distill_dagster.lineage.stages import Project
+from distill_dagster.operations.alerting import LOOK_BACK, RUNS_A_TICK, tell
+from distill_dagster.resources.project import ProjectResource
+from testing.alert_servers import mailbox, webhook
+from testing.projects import run_project, write_project
+
+LOG = logging.getLogger("alerts")
+POISON = '{{"messages": [{{"role": "robot", "content": "mail ana@example.org <script>{0}</script>"}}]}}\n'
+CHECKS_OF_A_RUN = 3
+
+
+def poison(folder: Path, part: int = 1, rows: int = 60) -> None:
+    """Rows with a role that there is not, and an address in each."""
+    path = folder / "data" / "train" / f"part-{part:02}.jsonl"
+    path.write_text(path.read_text() + "".join(POISON.format(number) for number in range(rows)))
+
+
+@pytest.fixture
+def poisoned(tmp_path) -> DistillConfig:
+    """A tiny project of which shard 1 holds too many bad rows."""
+    path = write_project(tmp_path)
+    poison(tmp_path)
+    return load_config(path)
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    with webhook() as value:
+        monkeypatch.setenv("DISTILL_ALERT_URLS", value.url)
+        yield value
+
+
+def look_again(config, instance, later=0.0):
+    return tell(instance, Project(config), time.time() + later, LOG)
+
+
+def run_checks(instance, *, passed, severity=dg.AssetCheckSeverity.WARN, count=1, blocking=False):
+    """Execute a run of an asset with `count` checks that pass or fail."""
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec(f"check_{i}", asset="thing", blocking=blocking) for i in range(count)])
+    def thing():
+        results = [
+            dg.AssetCheckResult(
+                check_name=f"check_{i}", passed=passed, severity=severity, description="3 of 9", metadata={"share": 0.3}
+            )
+            for i in range(count)
+        ]
+        return dg.MaterializeResult(check_results=results)
+
+    return dg.materialize([thing], instance=instance, raise_on_error=False)
+
+
+def run_step(instance, error: str | None):
+    """Execute a run of an asset that raises, or does not."""
+
+    @dg.asset
+    def thing():
+        if error:
+            raise dg.Failure(error, allow_retries=False)
+
+    return dg.materialize([thing], instance=instance, raise_on_error=False)
+
+
+def test_a_bad_shard_is_told_with_numbers_rows_and_link_to_webhook_and_mail(poisoned, instance, monkeypatch):
+    assert list(run_project(poisoned, instance, "raw_dataset").failed) == ["raw_dataset[train-part-01]"]
+    run_id = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))[0].run_id
+    with webhook() as hook, mailbox() as box:
+        monkeypatch.setenv("DISTILL_ALERT_URLS", f"{hook.url}, {box.url}")
+        sensor = build_definitions(poisoned).resolve_sensor_def("alert")
+        for _ in range(3):
+            context = dg.build_sensor_context(instance, resources={"project": ProjectResource.of(poisoned)})
+            tick = sensor.evaluate_tick(context)
+            assert tick.skip_message
+    (post,), (mail,) = hook.posts, box.mails
+    assert post["title"] == mail["Subject"]
+    assert post["title"] == "[distillation] ERROR: enough_valid_rows on raw_dataset[train-part-01]"
+    lines = post["message"].splitlines()
+    assert lines[0] == "ERROR: check enough_valid_rows failed on raw_dataset, shard train-part-01"
+    assert "90.0% are wanted" in lines[1]
+    assert "rejected: 60" in lines[2]
+    assert lines[4] == f"http://127.0.0.1:3000/runs/{run_id}"
+    assert [line[:2] for line in lines[5::2]] == ["1.", "2.", "3."]
+    assert "[email]" in lines[6]
+    assert "ana" not in post["message"]
+    assert "<script" not in post["message"]
+    assert run_id in mail.get_content()
+
+
+TICK = """
+import sys, time, logging
+import dagster as dg
+from assets.alerting import tell
+from distill_dagster.config_file import load_config
+from distill_dagster.lineage import Project
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+    print(tell(instance, Project(load_config(sys.argv[2])), time.time(), logging.getLogger("alerts")))
+"""
+
+
+def test_a_restarted_daemon_repeats_nothing_and_misses_nothing(tmp_path, hook):
+    config_path = write_project(tmp_path)
+    poison(tmp_path, 1)
+    config, home = load_config(config_path), tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+
+    def tick_in_a_new_process() -> str:
+        command = [sys.executable, "-c", TICK, str(home), str(config_path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.strip()
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run_project(config, instance, "raw_dataset")
+        assert tick_in_a_new_process() == "1 new failures, 1 deliveries"
+        assert tick_in_a_new_process() == "nothing new"
+        poison(tmp_path, 2)
+        run_project(config, instance, "raw_dataset")  # shard 1 fails once more, shard 2 for the first time
+        assert tick_in_a_new_process() == "1 new failures, 1 deliveries"
+    assert [post["title"].split()[-1] for post in hook.posts] == [
+        "raw_dataset[train-part-01]",
+        "raw_dataset[train-part-02]",
+    ]
+
+
+def test_a_warning_of_a_run_that_succeeded_is_told(tiny_config, instance, hook):
+    assert run_checks(instance, passed=False).success
+    look_again(tiny_config, instance)
+    assert hook.posts[0]["title"] == "[distillation] WARN: check_0 on thing"
+    assert "share: 0.3" in hook.posts[0]["message"]
+    assert hook.posts[0]["type"] == "warning"
+
+
+def test_a_run_that_died_after_a_warning_is_told_as_dead_too(tiny_config, instance, hook):
+    result = run_checks(instance, passed=False)
+    instance.report_run_failed(result.dagster_run, "its process is gone")
+    assert look_again(tiny_config, instance).startswith("2 new failures")
+    assert "its process is gone" in hook.posts[0]["message"]
+
+
+def test_what_the_schedule_could_not_make_is_told_once(tmp_path, hook):
+    config = load_config(write_project(tmp_path, **{"checks.min_valid_share": 1}))
+    poison(tmp_path, rows=1)
+    with dg.instance_for_test() as instance:
+        job = build_definitions(config).resolve_job_def("redistill_job")
+        assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+        assert look_again(config, instance).startswith("1 new failures")
+    assert hook.posts[0]["title"].endswith("ERROR: enough_valid_rows on raw_dataset[train-part-01]")
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_several_failed_checks_of_a_run_are_one_message(tiny_config, instance, hook, blocking):
+    result = run_checks(
+        instance, passed=False, severity=dg.AssetCheckSeverity.ERROR, count=CHECKS_OF_A_RUN, blocking=blocking
+    )
+    assert result.success is not blocking
+    assert look_again(tiny_config, instance).startswith(f"{CHECKS_OF_A_RUN} new failures")
+    (post,) = hook.posts
+    assert all(f"check check_{i} failed on thing" in post["message"] for i in range(CHECKS_OF_A_RUN))
+    assert "the run failed" not in post["message"], "the check is why it failed"
+    assert ("Nothing that follows" in post["message"]) is blocking
+
+
+def test_below_the_threshold_nothing_is_told(tmp_path, instance, hook):
+    config = load_config(write_project(tmp_path, **{"alerts.severity": "error"}))
+    run_checks(instance, passed=False)
+    assert look_again(config, instance) == "nothing new"
+    run_checks(instance, passed=False, severity=dg.AssetCheckSeverity.ERROR)
+    look_again(config, instance)
+    assert [post["title"] for post in hook.posts] == ["[distillation] ERROR: check_0 on thing"]
+
+
+def test_a_run_that_failed_is_told_with_its_error_redacted(tiny_config, instance, hook):
+    run_step(instance, "no answer for ana@example.org: Authorization: Bearer abc123def456ghi789")
+    look_again(tiny_config, instance)
+    (post,) = hook.posts
+    assert post["title"] == "[distillation] ERROR: run failed at thing"
+    assert "no answer for [email]: Authorization: Bearer [token]" in post["message"]
+
+
+def test_a_run_whose_process_died_is_told(tiny_config, instance, hook):
+    @dg.job
+    def lost():
+        pass
+
+    run = instance.create_run_for_job(lost)
+    instance.report_run_failed(run, "the process was killed")
+    look_again(tiny_config, instance)
+    assert hook.posts[0]["title"] == "[distillation] ERROR: run failed at lost"
+    assert "the process was killed" in hook.posts[0]["message"]
+
+
+def test_a_run_that_a_person_cancelled_is_no_failure(tiny_config, instance, hook):
+    @dg.job
+    def stopped():
+        pass
+
+    instance.report_run_canceled(instance.create_run_for_job(stopped))
+    assert look_again(tiny_config, instance) == "nothing new"
+
+
+def test_the_same_failure_is_quiet_until_the_hours_are_over_or_it_was_repaired(tmp_path, instance, hook):
+    config = load_config(write_project(tmp_path, **{"alerts.repeat_hours": 0.1}))
+
+    def told(passed, later=0.0):
+        before = len(hook.posts)
+        run_checks(instance, passed=passed)
+        look_again(config, instance, later)
+        return len(hook.posts) - before
+
+    assert [told(False), told(False), told(False, later=370)] == [1, 0, 1]
+    assert [told(False), told(True), told(False)] == [0, 0, 1]
+
+
+def test_a_made_asset_ends_the_quiet_of_its_failed_runs(tiny_config, instance, hook):
+    for error in ("out of memory", "out of memory", None, "out of memory"):
+        run_step(instance, error)
+        look_again(tiny_config, instance)
+    assert len(hook.posts) == 2
+
+
+def test_a_delivery_that_fails_is_tried_again_and_told_nowhere_twice(tiny_config, instance, hook, monkeypatch, caplog):
+    with webhook() as broken:
+        monkeypatch.setenv("DISTILL_ALERT_URLS", f"{hook.url} {broken.url}")
+        broken.status = 500
+        run_checks(instance, passed=False)
+        state = look_again(tiny_config, instance)
+        assert "1 deliveries wait, the last one for address 2 json (attempt 1:" in state
+        assert broken.tried == 1
+        look_again(tiny_config, instance, later=20)
+        assert broken.tried == 1, "it is not its turn yet"
+        look_again(tiny_config, instance, later=40)
+        assert (broken.tried, broken.posts) == (2, [])
+        broken.status = 200
+        assert look_again(tiny_config, instance, later=200) == "0 new failures, 1 deliveries"
+        look_again(tiny_config, instance, later=900)
+    assert (len(hook.posts), len(broken.posts)) == (1, 1)
+    assert "did not arrive at address 2 json, attempt 2" in caplog.text
+
+
+def test_an_address_that_stays_away_is_given_up_visibly(tiny_config, instance, monkeypatch, caplog):
+    monkeypatch.setenv("DISTILL_ALERT_URLS", "json://127.0.0.1:9/hook-S3cretPath")
+    run_checks(instance, passed=False)
+    for hours in range(20):
+        look_again(tiny_config, instance, later=hours * 3600)
+    assert "is given up for address 1 json after 10 attempts" in caplog.text
+    remembered = (Path(tiny_config.store) / ALERTS_FILE).read_text()
+    (outgoing,) = json.loads(remembered)["outbox"]
+    assert outgoing["addresses"]["1 json"]["made"] == 10
+    assert "S3cretPath" not in remembered + caplog.text
+
+
+def test_without_an_address_nothing_is_passed_over(tiny_config, instance, monkeypatch):
+    monkeypatch.delenv("DISTILL_ALERT_URLS", raising=False)
+    run_checks(instance, passed=False)
+    assert look_again(tiny_config, instance).startswith("nobody is told: DISTILL_ALERT_URLS holds no address")
+    with webhook() as hook:
+        monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
+        look_again(tiny_config, instance)
+        assert len(hook.posts) == 1
+
+
+def test_a_damaged_memory_is_said_and_not_raised(tiny_config, instance, hook):
+    store = Path(tiny_config.store)
+    store.mkdir()
+    (store / ALERTS_FILE).write_text("{")
+    context = dg.build_sensor_context(instance, resources={"project": ProjectResource.of(tiny_config)})
+    tick = build_definitions(tiny_config).resolve_sensor_def("alert").evaluate_tick(context)
+    assert "alerts.json is damaged" in tick.skip_message
+
+
+def test_runs_of_long_ago_are_not_told(tiny_config, instance, hook):
+    run_checks(instance, passed=False)
+    assert look_again(tiny_config, instance, later=LOOK_BACK + 60) == "nothing new"
+
+
+def test_more_runs_than_a_tick_takes_are_all_told(tiny_config, instance, hook):
+    @dg.job
+    def lost():
+        pass
+
+    for number in range(2 * RUNS_A_TICK + 20):
+        run = instance.create_run_for_job(lost, tags={"dagster/partition": f"part-{number:03}"})
+        instance.report_run_failed(run, "lost")
+    states = [look_again(tiny_config, instance, later=ticks * 2 * LOOK_BACK) for ticks in range(4)]
+    assert [state.split()[0] for state in states] == [str(RUNS_A_TICK), str(RUNS_A_TICK), "20", "nothing"]
+
+
+@pytest.mark.parametrize(("enabled", "status"), [(True, "RUNNING"), (False, "STOPPED")])
+def test_the_sensor_runs_where_the_config_says_so(tmp_path, enabled, status):
+    config = load_config(write_project(tmp_path, **{"alerts.enabled": enabled}))
+    assert build_definitions(config).resolve_sensor_def("alert").default_status == dg.DefaultSensorStatus[status]

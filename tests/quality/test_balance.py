@@ -1,0 +1,74 @@
+"""The label cap: as many rows as the share allows, the same ones each time."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distill_dagster.errors import ConfigError
+from distill_dagster.quality.examples.balance import label_shift, largest_cap, over_cap, rare_labels
+
+
+def examples(split="train", task="nli", **counts):
+    rows = [(label, f"{label}-{i}") for label, n in counts.items() for i in range(n)]
+    return [
+        {"row_id": row_id, "sample": 0, "turn": 0, "split": split, "task": task, "label": label}
+        for label, row_id in rows
+    ]
+
+
+def test_a_label_is_cut_to_its_share():
+    assert largest_cap({"a": 100, "b": 50, "c": 50}, 0.4, "nli") == 66
+    assert len(over_cap(examples(a=100, b=50, c=50), 0.4)) == 34
+
+
+def test_nothing_is_dropped_without_a_cap_or_below_it():
+    assert over_cap(examples(a=9, b=1), None) == set()
+    assert over_cap(examples(a=5, b=5), 0.5) == set()
+
+
+def test_only_training_rows_with_a_label_count():
+    assert over_cap(examples(split="validation", a=9, b=1), 0.5) == set()
+    assert over_cap([{**e, "label": None} for e in examples(a=9)], 0.5) == set()
+
+
+def test_which_rows_stay_does_not_depend_on_their_order():
+    rows = examples(a=60, b=20)
+    kept = {e["row_id"] for i, e in enumerate(rows) if i not in over_cap(rows, 0.6)}
+    random.Random(1).shuffle(rows)
+    assert kept == {e["row_id"] for i, e in enumerate(rows) if i not in over_cap(rows, 0.6)}
+    assert len(kept) == 50
+
+
+def test_a_share_that_no_cap_can_reach_is_an_error():
+    with pytest.raises(ConfigError, match=r"max_label_share is 0\.3, but the nli answers have 2 label"):
+        over_cap(examples(a=5, b=5), 0.3)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.floats(0.05, 1))
+def test_the_cap_is_the_largest_that_holds(counts, share):
+    def holds(cap):
+        kept = [min(n, cap) for n in counts]
+        return max(kept) <= share * sum(kept) + 1e-9
+
+    caps = [cap for cap in range(1, max(counts) + 1) if holds(cap)]
+    named = {str(i): n for i, n in enumerate(counts)}
+    if caps:
+        assert largest_cap(named, share, "nli") == max(caps)
+    else:
+        with pytest.raises(ConfigError):
+            largest_cap(named, share, "nli")
+
+
+def test_labels_below_the_floor_are_named_with_those_that_nobody_answered():
+    assert rare_labels({"a": 100, "b": 4}, ["a", "b", "c"], 10) == {"c": 0, "b": 4}
+    assert rare_labels({"a": 1}, ["a"], 0) == {}
+
+
+def test_the_shift_is_the_share_of_rows_that_would_have_to_change():
+    shift = label_shift({"a": 1, "b": 1}, {"a": 3, "b": 1})
+    assert shift == {"total_variation": 0.25, "jensen_shannon": pytest.approx(0.0488, abs=1e-4)}
+    assert label_shift({"a": 5}, {"b": 5}) == {"total_variation": 1, "jensen_shannon": 1}
+    assert label_shift({"a": 2, "b": 4}, {"a": 1, "b": 2}) == {"total_variation": 0, "jensen_shannon": 0}
+    assert label_shift({}, {"a": 1}) is None

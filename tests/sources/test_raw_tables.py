@@ -1,0 +1,118 @@
+"""The tables that are written while files are read: whole or not at all, with the hash of their rows."""
+
+import json
+import tracemalloc
+
+import pyarrow.parquet as pq
+import pytest
+
+from distill_dagster.config import DataConfig
+from distill_dagster.config.reading import load_config
+from distill_dagster.errors import DataError
+from distill_dagster.lineage.makers import make_eval_dataset, make_raw_dataset
+from distill_dagster.lineage.stages import Project
+from distill_dagster.sources.files.discovery import SourceFile
+from distill_dagster.sources.judging import verdicts
+from distill_dagster.sources.judging.raw_tables import RawTables
+from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.store import files, hashing, parquet
+from testing.projects import write_project
+
+DATA = DataConfig(train="x", test="x")
+
+
+def line(n, **more):
+    return json.dumps({"messages": [{"role": "user", "content": f"question {n}"}], **more}) + "\n"
+
+
+def produce(folder, text, **options):
+    (folder / "rows.jsonl").write_text(text)
+    source = SourceFile("rows", "train", str(folder / "rows.jsonl"))
+    with RawTables(folder) as tables:
+        tables.write(Reading(source, DATA.model_copy(update=options), "qa"))
+    return tables.produced()
+
+
+def tables_of(folder):
+    return [parquet.read_table(folder / name) for name in (files.RAW_FILE, files.REJECTS_FILE)]
+
+
+MIXED = "".join(
+    line(n) if n % 3 else ["{}\n", line(n - 1), line(n + 1, id=f"é {n}", reference=["x", 2.5], lang="en")][n % 9 // 3]
+    for n in range(300)
+)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100, 2_000])
+def test_batches_change_nothing(tmp_path, monkeypatch, batch):
+    whole = produce(tmp_path, MIXED)
+    rows, rejects = tables_of(tmp_path)
+    monkeypatch.setattr(verdicts, "BATCH_ROWS", batch)
+    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 60)
+    assert produce(tmp_path, MIXED) == whole
+    assert tables_of(tmp_path) == [rows, rejects]
+    assert whole.data_version == hashing.rows_hash(rows)
+    assert sorted([r["source_line"] for r in rows] + [r["line"] for r in rejects]) == list(range(1, 301))
+    assert whole.counts["rows"] == len(rows)
+    assert whole.counts["rejected"] == len(rejects) == whole.counts["E002"] + whole.counts["E011"]
+    assert whole.facts == {"tasks": {"qa": len(rows)}, "with_reference": sum(bool(r["reference"]) for r in rows)}
+
+
+def test_row_groups_have_at_most_so_many_rows_and_end_early_where_rows_are_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 60)
+    produce(tmp_path, "".join(line(n) for n in range(200)))
+    groups = pq.ParquetFile(tmp_path / files.RAW_FILE).metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [60, 60, 60, 20]
+    monkeypatch.setattr(parquet, "BYTES_PER_GROUP", 1000)
+    monkeypatch.setattr(verdicts, "BATCH_BYTES", 500)
+    produce(tmp_path, "".join(line(n) for n in range(200)))
+    assert pq.ParquetFile(tmp_path / files.RAW_FILE).metadata.num_row_groups > 10
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    def peak(count):
+        text = "".join(line(n, note="x" * 400) for n in range(count))
+        (tmp_path / "rows.jsonl").write_text(text)
+        source = SourceFile("rows", "train", str(tmp_path / "rows.jsonl"))
+        tracemalloc.start()
+        with RawTables(tmp_path) as tables:
+            tables.write(Reading(source, DATA, "qa"))
+        (_, highest), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
+        return highest, len(text)
+
+    peak(2_000)  # imports, caches
+    (small, _), (large, size) = peak(6_000), peak(24_000)
+    assert size > 10_000_000
+    assert large < small + 48 * 18_000 * 2 + 500_000  # what duplicates.py says of a row, twice while tables are merged
+
+
+def test_a_shard_without_a_valid_row_fails_and_is_not_published(tmp_path):
+    project = Project(load_config(write_project(tmp_path)))
+    part = tmp_path / "data" / "train" / "part-01.jsonl"
+    part.write_text("{}\n" * 5_000)
+    with pytest.raises(DataError, match=r"none of 5,000 rows is valid, read as chat \(E002 5,000\)"):
+        project.store.publish(
+            "raw_dataset",
+            "train-part-01",
+            fingerprint="f",
+            inputs={},
+            make=lambda out, _: make_raw_dataset(project, "train-part-01", out),
+        )
+    assert project.store.find("raw_dataset", "train-part-01") is None
+    assert [p.name for p in project.store.folder("raw_dataset", "train-part-01").iterdir()] == [".lock"]
+
+
+def test_several_test_files_are_one_table_and_their_ids_differ(tmp_path):
+    config = load_config(write_project(tmp_path, **{"data.test": "data/tests/*.jsonl"}))
+    folder = tmp_path / "data" / "tests"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(line(1, id="a") + "{}\n")
+    (folder / "b.jsonl").write_text(line(2, id="b") + line(3))
+    produced = make_eval_dataset(Project(config), tmp_path)
+    assert produced.counts == {"lines": 4, "rows": 3, "rejected": 1, "E002": 1}
+    rows, _ = tables_of(tmp_path)
+    assert [(r["shard"], r["row_id"]) for r in rows][:2] == [("test-a", "a"), ("test-b", "b")]
+    assert produced.data_version == hashing.rows_hash(rows)
+    (folder / "b.jsonl").write_text(line(2, id="a"))
+    with pytest.raises(DataError, match="'a' is in test-a and in test-b"):
+        make_eval_dataset(Project(config), tmp_path)

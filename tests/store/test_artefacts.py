@@ -1,0 +1,143 @@
+"""Publishing: complete or absent, once a fingerprint, readable while it is replaced."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from distill_dagster.errors import DataError, NotPublishedError, UserError
+from distill_dagster.store.artefacts import Store, check_key
+from distill_dagster.store.manifest import Produced
+
+
+def make_text(text):
+    def make(out, work):
+        (out / "rows.txt").write_text(text)
+        return Produced(data_version=text, counts={"rows": len(text)}, facts={})
+
+    return make
+
+
+def publish(store, text, fingerprint, shard="s0"):
+    return store.publish("raw_dataset", shard, fingerprint=fingerprint, inputs={}, make=make_text(text))
+
+
+def test_what_is_published_is_found_again(tmp_path):
+    store = Store(tmp_path)
+    published = publish(store, "abc", "f1")
+    assert store.get("raw_dataset", "s0") == published
+    assert published.file("rows.txt").read_text() == "abc"
+    assert published.counts == {"rows": 3}
+
+
+def test_the_same_fingerprint_is_made_once(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "first", "f1")
+    assert publish(store, "second", "f1").data_version == "first"
+    assert publish(store, "second", "f2").data_version == "second"
+
+
+def test_a_reader_keeps_the_version_it_holds(tmp_path):
+    store = Store(tmp_path)
+    held = publish(store, "old", "f1")
+    publish(store, "new", "f2")
+    assert held.file("rows.txt").read_text() == "old"
+    publish(store, "newest", "f3")
+    assert not held.folder.exists(), "only the version before the current one is kept"
+
+
+def test_a_maker_that_fails_changes_nothing(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "good", "f1")
+
+    def fail(out, work):
+        (out / "rows.txt").write_text("half")
+        raise DataError("no")
+
+    with pytest.raises(DataError):
+        store.publish("raw_dataset", "s0", fingerprint="f2", inputs={}, make=fail)
+    assert store.get("raw_dataset", "s0").file("rows.txt").read_text() == "good"
+    assert not list(tmp_path.glob("*/*/.scratch-*"))
+
+
+def publish_slowly(root, marker):
+    def make(out, work):
+        (out / "rows.txt").write_text("half")
+        marker.write_text("here")
+        time.sleep(60)
+        return Produced(data_version="never", counts={}, facts={})
+
+    Store(root).publish("raw_dataset", "s0", fingerprint="f2", inputs={}, make=make)
+
+
+def test_a_killed_writer_leaves_the_old_version_and_no_lock(tmp_path):
+    store, marker = Store(tmp_path / "store"), tmp_path / "marker"
+    publish(store, "good", "f1")
+    child = multiprocessing.get_context("fork").Process(target=publish_slowly, args=(store.root, marker))
+    child.start()
+    while not marker.exists():
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert store.get("raw_dataset", "s0").data_version == "good"
+    assert publish(store, "next", "f2").data_version == "next"
+    assert not list(store.root.glob("*/*/.scratch-*")), "what the dead writer left is swept"
+
+
+def test_resumable_state_is_kept_for_its_fingerprint_until_published(tmp_path):
+    store, seen = Store(tmp_path), []
+
+    def make(out, work):
+        seen.append((work / "step").exists())
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "step").write_text("1")
+        if len(seen) < 3:
+            raise DataError("interrupted")
+        return Produced("v", {}, {})
+
+    for fingerprint in ("f" * 12, "f" * 12):
+        with pytest.raises(DataError):
+            store.publish("student", None, fingerprint=fingerprint, inputs={}, make=make)
+    store.publish("student", None, fingerprint="e" * 12, inputs={}, make=make)
+    assert seen == [False, True, False]
+    assert not (tmp_path / "student" / "work").exists()
+
+
+def test_an_artefact_with_a_missing_file_does_not_count(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "abc", "f1").file("rows.txt").unlink()
+    assert store.find("raw_dataset", "s0") is None
+    assert publish(store, "abc", "f1").file("rows.txt").exists()
+
+
+def test_what_was_never_made_is_named(tmp_path):
+    with pytest.raises(NotPublishedError, match=r"raw_dataset\[s9\].*materialize it first"):
+        Store(tmp_path).get("raw_dataset", "s9")
+
+
+def test_a_torn_manifest_is_named(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "abc", "f1")
+    (tmp_path / "raw_dataset" / "s0" / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match=r"manifest\.json is no JSON"):
+        store.find("raw_dataset", "s0")
+
+
+def test_files_get_the_mode_of_the_umask(tmp_path):
+    def make(out, work):
+        (out / "model.safetensors").write_bytes(b"x")
+        (out / "model.safetensors").chmod(0o600)
+        return Produced("v", {}, {})
+
+    published = Store(tmp_path).publish("student", None, fingerprint="f", inputs={}, make=make)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert published.file("model.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("key", ["", "../x", "a/b", "a..b", ".hidden", "x" * 101, "a\nb"])
+def test_a_name_that_could_leave_the_store_is_refused(key):
+    with pytest.raises(UserError):
+        check_key(key)

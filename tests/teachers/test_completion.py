@@ -1,0 +1,72 @@
+"""Bodies of responses, as the servers of this world write them."""
+
+import json
+
+import pytest
+
+from distill_dagster.teachers.completion import read_reply
+from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.retries import AttemptError
+
+QUESTION = Question("h", [{"role": "user", "content": "twelve chars"}])
+
+
+def body(message, finish="stop", **fields) -> bytes:
+    return json.dumps({"choices": [{"message": message, "finish_reason": finish}], **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "4"}, "4"),
+        ({"content": ""}, ""),
+        ({"content": None}, ""),
+        ({}, ""),
+        ({"content": None, "refusal": "I will not."}, "I will not."),
+        ({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "4"}]}, "4"),
+        ({"content": None, "tool_calls": [{"function": {"name": "f"}}]}, ""),
+    ],
+)
+def test_the_text_of_a_message(message, text):
+    assert read_reply(body(message), QUESTION).text == text
+
+
+@pytest.mark.parametrize(
+    ("given", "finish"),
+    [("stop", "stop"), ("eos_token", "stop"), ("tool_calls", "stop"), ("max_tokens", "length"), ("length", "length")],
+)
+def test_finish_reasons_have_one_name_each(given, finish):
+    assert read_reply(body({"content": "4"}, given), QUESTION).finish_reason == finish
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"error": {"message": "upstream"}}',
+        b'{"choices": null}',
+        b'{"choices": [null]}',
+        b'{"choices": [{"message": null, "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": {"content": 4}, "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": {"content": [4]}, "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": {"content": "4"}, "finish_reason": null}]}',
+        b'{"choices": [{"message": {"content": "4"}, "finish_reason": "abort"}]}',
+        b'{"choices": [{"message": {"content": "4"}, "finish_reason": ["stop"]}]}',
+        b'{"choices": [], "usage": 7}',
+    ],
+)
+def test_what_is_no_chat_completion_is_asked_again(content):
+    with pytest.raises(AttemptError) as caught:
+        read_reply(content, QUESTION)
+    assert (caught.value.code, caught.value.passing) == ("bad_response", True)
+
+
+def test_tokens_are_those_that_the_server_counted_or_else_estimated():
+    counted = read_reply(body({"content": "4"}, usage={"prompt_tokens": 9, "completion_tokens": 2}), QUESTION)
+    assert (counted.prompt_tokens, counted.completion_tokens) == (9, 2)
+    estimated = read_reply(body({"content": "five."}, usage=None), QUESTION)
+    assert (estimated.prompt_tokens, estimated.completion_tokens) == (3, 2)

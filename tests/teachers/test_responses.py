@@ -1,0 +1,216 @@
+"""Replies that were paid for: found wherever they lie, counted once, whoever was killed or merges meanwhile."""
+
+import contextlib
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distill_dagster.errors import DataError
+from distill_dagster.store import parquet, schemas
+from distill_dagster.teachers import responses as responses_module
+from distill_dagster.teachers.responses import Responses
+
+
+def reply(number, text="fine", **changes):
+    entry = dict.fromkeys(schemas.RESPONSE.names) | {
+        "request_hash": f"h{number}",
+        "teacher": "made",
+        "teacher_revision": "1",
+        "text": text,
+        "finish_reason": "stop",
+        "prompt_tokens": 3,
+        "completion_tokens": 10,
+        "cost_usd": 0.5,
+        "created_at": f"2026-01-01T00:00:00.{number:06}+00:00",
+    }
+    return entry | changes
+
+
+def failure(number, **changes):
+    return reply(number, None, finish_reason="error", error_code="timeout", **changes)
+
+
+def seal(root, name, replies):
+    with Responses(root).journal(name) as journal:
+        for entry in replies:
+            journal.append(entry)
+
+
+def write_journal(root, name, replies):
+    """What a killed process leaves."""
+    with contextlib.suppress(KeyboardInterrupt), Responses(root).journal(name) as journal:
+        for entry in replies:
+            journal.append(entry)
+        raise KeyboardInterrupt
+
+
+def segments(root):
+    return sorted((root / "segments").iterdir())
+
+
+def test_replies_are_found_in_journals_and_in_segments(tmp_path):
+    seal(tmp_path, "one", [reply(n) for n in range(5)])
+    write_journal(tmp_path, "two", [reply(n) for n in range(5, 8)])
+    found = Responses(tmp_path).find([f"h{n}" for n in range(10)])
+    assert sorted(found) == [f"h{n}" for n in range(8)]
+    assert found["h2"] == reply(2)
+    assert found["h6"] == reply(6)
+    assert Responses(tmp_path).find([]) == {}
+    assert Responses(tmp_path / "nothing").find(["h1"]) == {}
+
+
+def test_a_shard_that_is_done_has_a_segment_and_no_journal(tmp_path):
+    seal(tmp_path, "one", [reply(1)])
+    assert [path.suffix for path in segments(tmp_path)] == [".parquet"]
+    assert not list((tmp_path / "journals").glob("*.jsonl"))
+
+
+def test_a_shard_that_asked_nothing_makes_no_segment(tmp_path):
+    seal(tmp_path, "one", [])
+    assert not (tmp_path / "segments").exists()
+
+
+def test_failures_are_no_replies_but_what_they_cost_is_kept(tmp_path):
+    seal(tmp_path, "one", [reply(1), failure(2), failure(3, cost_usd=0.0)])
+    write_journal(tmp_path, "two", [failure(4)])
+    assert sorted(Responses(tmp_path).find(["h1", "h2", "h3", "h4"])) == ["h1"]
+    assert Responses(tmp_path).spent() == 1.5
+    assert len(parquet.read_table(segments(tmp_path)[0])) == 2
+
+
+def test_a_reply_after_a_failure_of_the_same_request_is_found_and_both_are_paid_for(tmp_path):
+    seal(tmp_path, "one", [failure(1), reply(1, created_at="later")])
+    assert Responses(tmp_path).find(["h1"])["h1"]["text"] == "fine"
+    assert Responses(tmp_path).spent() == 1.0
+
+
+def test_killed_between_the_segment_and_the_journals_end_everything_counts_once(tmp_path):
+    write_journal(tmp_path, "one", [reply(1), failure(2)])
+    journal = tmp_path / "journals" / "one.jsonl"
+    shutil.copy(journal, tmp_path / "kept")
+    seal(tmp_path, "one", [])
+    shutil.copy(tmp_path / "kept", journal)
+    responses = Responses(tmp_path)
+    assert responses.spent() == 1.0, "the segment is there, and the journal is not gone yet"
+    seal(tmp_path, "one", [reply(3)])
+    assert responses.spent() == 1.5
+    assert responses.mean_completion_tokens("made", "1") == 10
+    assert sum(len(parquet.read_table(path)) for path in segments(tmp_path)) == 3
+    assert not journal.exists()
+
+
+def test_what_a_writer_that_was_killed_left_is_no_segment(tmp_path):
+    seal(tmp_path, "one", [reply(1)])
+    (tmp_path / "segments" / ".178-half").write_bytes(b"PAR1 half")
+    assert Responses(tmp_path).spent() == 0.5
+
+
+@pytest.fixture
+def merges_early(monkeypatch):
+    """Merge four small segments instead of sixty-four."""
+    monkeypatch.setattr(responses_module, "MOST_SMALL", 4)
+
+
+def test_many_small_segments_become_one(tmp_path, merges_early):
+    for n in range(11):
+        seal(tmp_path, f"shard-{n}", [reply(2 * n), reply(2 * n + 1)])
+        assert len(segments(tmp_path)) <= 4
+    responses = Responses(tmp_path)
+    assert responses.find([f"h{n}" for n in range(30)]) == {f"h{n}": reply(n) for n in range(22)}
+    assert responses.spent() == 11.0
+
+
+def test_a_merge_that_was_killed_counts_nothing_twice_and_is_tidied_up(tmp_path, merges_early):
+    for n in range(4):
+        seal(tmp_path, f"shard-{n}", [reply(n)])
+    before = segments(tmp_path)
+    (tmp_path / "kept").mkdir()
+    for path in before:
+        shutil.copy(path, tmp_path / "kept")
+    seal(tmp_path, "last", [reply(4)])  # merges all five
+    assert len(segments(tmp_path)) == 1
+    for path in before[1:]:  # as if it had been killed after the first one was removed
+        shutil.copy(tmp_path / "kept" / path.name, path)
+    responses = Responses(tmp_path)
+    assert responses.spent() == 2.5
+    assert len(responses.find([f"h{n}" for n in range(9)])) == 5
+    for n in range(5, 9):
+        seal(tmp_path, f"shard-{n}", [reply(n)])
+    assert len(segments(tmp_path)) == 1, "what was left over is gone, and did not count as small"
+    assert responses.spent() == 4.5
+
+
+def read_until(done, root, wrong):
+    """Look again and again at what four shards left, as a process that has nothing cached."""
+    responses = Responses(root)
+    while not done.is_set():
+        responses_module._column.cache_clear()
+        responses_module._replaces.cache_clear()
+        if len(responses.find([f"h{n}" for n in range(4)])) != 4:
+            wrong.append("a reply is missing")
+        if (spent := responses.spent()) % 0.5 or not 2 <= spent <= 32:
+            wrong.append(f"{spent} spent")
+
+
+def test_a_reader_finds_everything_while_others_seal_and_merge(tmp_path, merges_early):
+    for n in range(4):
+        seal(tmp_path, f"first-{n}", [reply(n)])
+    wrong, done = [], threading.Event()
+
+    def write(first):
+        for n in range(first, first + 30):
+            seal(tmp_path, f"shard-{n}", [reply(n)])
+
+    with ThreadPoolExecutor() as pool:
+        readers = [pool.submit(read_until, done, tmp_path, wrong) for _ in range(2)]
+        writers = [pool.submit(write, first) for first in (4, 34)]
+        failed = [error for writer in writers if (error := writer.exception())]
+        done.set()
+    failed += [error for reader in readers if (error := reader.exception())]
+    assert failed + wrong == []
+    assert Responses(tmp_path).spent() == 32.0
+    assert len(Responses(tmp_path).find([f"h{n}" for n in range(64)])) == 64
+    assert len(segments(tmp_path)) <= 5
+
+
+@pytest.mark.parametrize("torn", [b"", b"PAR1", b"PAR1 and no end"])
+def test_a_torn_segment_is_named_and_the_others_are_readable_without_it(tmp_path, torn):
+    seal(tmp_path, "one", [reply(1)])
+    bad = tmp_path / "segments" / "9999-bad.parquet"
+    bad.write_bytes(torn)
+    for ask in (lambda r: r.find(["h1"]), lambda r: r.spent(), lambda r: r.mean_completion_tokens("made", "1")):
+        with pytest.raises(DataError, match=r"9999-bad\.parquet is damaged .* delete it: its replies are asked"):
+            ask(Responses(tmp_path))
+    bad.unlink()
+    assert sorted(Responses(tmp_path).find(["h1"])) == ["h1"]
+
+
+def test_the_mean_length_is_that_of_one_teachers_replies(tmp_path):
+    others = [reply(1, teacher="other", completion_tokens=99), reply(2, teacher_revision="2", completion_tokens=99)]
+    seal(tmp_path, "one", [reply(3, completion_tokens=4), *others])
+    seal(tmp_path, "two", [reply(4, completion_tokens=5)])
+    assert Responses(tmp_path).mean_completion_tokens("made", "1") == 4.5
+    assert Responses(tmp_path).mean_completion_tokens("made", "3") is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_whatever_is_sealed_killed_and_merged_each_reply_is_there_and_paid_for_once(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("responses")
+    number, cost, kept = 0, 0.0, set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(responses_module, "MOST_SMALL", 2)
+        for _ in range(data.draw(st.integers(1, 8))):
+            name, write = data.draw(st.sampled_from(["a", "b"])), data.draw(st.sampled_from([seal, write_journal]))
+            entries = []
+            for failed in data.draw(st.lists(st.booleans(), max_size=4)):
+                entries.append((failure if failed else reply)(number))
+                kept |= set() if failed else {f"h{number}"}
+                number, cost = number + 1, cost + 0.5
+            write(root, name, entries)
+            assert Responses(root).spent() == cost
+            assert Responses(root).find([f"h{n}" for n in range(number)]).keys() == kept

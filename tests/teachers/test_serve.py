@@ -1,0 +1,62 @@
+"""`transformers serve` as a second server that nobody here wrote: it gives the answers that the local engine gives."""
+
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.models.ref import ModelRef
+from distill_dagster.teachers import open_teacher
+from distill_dagster.teachers.protocol import Question
+from testing.dev_server import environment, wait_for
+from testing.models_tiny import rows, write_model
+
+GENERATION = GenerationConfig(max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A tiny model behind `transformers serve`: (its ref, the server's base URL)."""
+    folder = tmp_path_factory.mktemp("serve")
+    ref = write_model(folder / "model")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("transformers"), "serve", ref.path, "--host", "127.0.0.1"]
+    offline = {**environment(), "HF_HUB_OFFLINE": "1"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=offline)
+
+    def is_up() -> bool:
+        assert process.poll() is None, (folder / "log").read_text()
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_for(is_up, 120, "the server's start")
+        yield ref, f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(ref):
+    replies = []
+    asked = [Question(f"h{n}", row["messages"][:1]) for n, row in enumerate(rows(6))]
+    open_teacher(ref, GENERATION, "cpu").answer(asked, replies.append)
+    return {reply.request_hash: (reply.text, reply.error_code) for reply in replies}
+
+
+def test_it_answers_as_the_local_engine_does(served):
+    ref, url = served
+    endpoint = EndpointConfig(url=url, model=ref.path, concurrency=2, json_mode="none")
+    found = answers(ModelRef(name=ref.path, revision="", endpoint=endpoint))
+    assert found == answers(ref)
+    assert len(found) == 6
+    assert not any(code for _, code in found.values())

@@ -1,0 +1,209 @@
+"""A student trains to the end, survives being killed, and publishes nothing when it diverges."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config import TrainingConfig
+from distill_dagster.errors import TrainingError
+from distill_dagster.models.loading import open_model, open_tokenizer
+from distill_dagster.models.ref import read_ref
+from distill_dagster.models.rendering import end_ids
+from distill_dagster.progress import listen
+from distill_dagster.store import parquet, schemas
+from distill_dagster.training.batches import collate
+from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.loss import weighted_loss
+from distill_dagster.training.specs import TrainSpec
+from distill_dagster.training.student import train_student
+from testing.models_tiny import rows, write_model
+
+TRAINING = TrainingConfig(
+    learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
+)
+
+
+def write_examples(path: Path, train: int = 64, validation: int = 16) -> str:
+    def example(row):
+        kept = {key: row[key] for key in ("row_id", "shard", "split", "task", "messages", "reference")}
+        return {**kept, "sample": 0, "turn": 0, "answer": row["reference"][0], "label": None}
+
+    table = [example(row) for row in [*rows(train), *rows(validation, "validation")]]
+    parquet.write_table(path, table, schemas.EXAMPLE)
+    return str(path)
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    """A request to train a tiny model with dropout, so that the random state matters; its `out` exists."""
+    base = write_model(tmp_path / "base", dropping())
+    examples = write_examples(tmp_path / "examples.parquet")
+
+    def request(name, training=TRAINING, **changes):
+        out = tmp_path / name
+        out.mkdir(exist_ok=True)
+        wanted = {
+            "base": base,
+            "teacher": base,
+            "task": "nli",
+            "training": training,
+            "examples": examples,
+            "name": "tiny",
+            "work": str(tmp_path / "work"),
+        }
+        return TrainSpec(**{**wanted, "out": str(out), **changes})
+
+    return request
+
+
+def dropping():
+    from distill_dagster.config import ModelConfig
+
+    settings = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
+    return ModelConfig(architecture="gpt2", settings=settings, vocab_size=400)
+
+
+def test_a_student_is_written_with_its_history_and_counts(request_of):
+    heard = []
+    with listen(lambda label, done, total, ended: heard.append((label, done, total))):
+        produced = train_student(request_of("out"), "cpu")
+    out = Path(request_of("out").out)
+    assert {"model.safetensors", "tokenizer.json", "generation_config.json", "chat_template.jinja"} <= {
+        p.name for p in (out / "model").iterdir()
+    }
+    assert read_ref(out).revision == produced.data_version
+    assert produced.counts["steps"] == 32
+    assert produced.counts["train_rows"] == 64
+    history = json.loads((out / "history.json").read_text())
+    losses = [point["validation_loss"] for point in history if "validation_loss" in point]
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+    assert produced.facts["best_validation_loss"] == min(losses)
+    assert heard[-1] == ("train tiny", 32, 32)
+
+
+def test_nothing_is_printed(request_of, capfd):
+    train_student(request_of("out"), "cpu")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_same_request_gives_the_same_weights(request_of, tmp_path):
+    first = train_student(request_of("one", work=str(tmp_path / "w1")), "cpu")
+    assert train_student(request_of("two", work=str(tmp_path / "w2")), "cpu").data_version == first.data_version
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from distill_dagster.progress import listen
+from distill_dagster.requests import TrainSpec
+from distill_dagster.training.student import train_student
+
+request = TrainSpec.model_validate_json(sys.argv[1])
+
+def listener(label, done, total, ended):
+    if list(Path(request.work).glob("runs/*/checkpoint-*/complete.json")):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with listen(listener):
+    train_student(request, "cpu")
+"""
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(request_of, tmp_path):
+    whole = train_student(request_of("whole", work=str(tmp_path / "whole-work")), "cpu")
+    request = request_of("killed")
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    child = subprocess.run([sys.executable, "-c", KILLED, request.model_dump_json()], env=env, check=False)
+    assert child.returncode == -signal.SIGKILL
+    assert not list(Path(request.out).iterdir())
+    (run,) = Path(request.work, "runs").iterdir()
+    torn = run / "checkpoint-30"
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes(b"half")
+    resumed = train_student(request, "cpu")
+    assert resumed.facts["resumed_from_step"] == 6
+    assert whole.facts["resumed_from_step"] == 0
+    assert resumed.data_version == whole.data_version
+    assert resumed.facts["history"] == whole.facts["history"]
+
+
+def test_a_checkpoint_of_another_config_is_not_taken(request_of, tmp_path):
+    train_student(request_of("one"), "cpu")
+    other = TRAINING.model_copy(update={"learning_rate": 4e-3})
+    assert train_student(request_of("two", other), "cpu").facts["resumed_from_step"] == 0
+
+
+def test_a_diverging_training_is_an_error_and_writes_nothing(request_of):
+    request = request_of(
+        "out", TRAINING.model_copy(update={"learning_rate": 0.1, "max_grad_norm": 1e30}), base=exploding(request_of)
+    )
+    with pytest.raises(TrainingError, match=r"loss is nan at step .* lower `learning_rate`"):
+        train_student(request, "cpu")
+    assert not list(Path(request.out).iterdir())
+
+
+def exploding(request_of):
+    """A base one of whose weights is so large that the loss overflows."""
+    from safetensors.torch import load_file, save_file
+
+    ref = request_of("unused").base
+    path = Path(ref.path) / "model.safetensors"
+    weights = load_file(path)
+    weights["transformer.h.0.mlp.c_fc.weight"] *= 1e38
+    save_file(weights, path, metadata={"format": "pt"})
+    return ref
+
+
+def test_early_stopping_keeps_the_best_weights(request_of, tmp_path):
+    hurried = TRAINING.model_copy(
+        update={"learning_rate": 3e-2, "epochs": 40, "evaluations": 40, "early_stopping_patience": 2}
+    )
+    request = request_of("out", hurried)
+    produced = train_student(request, "cpu")
+    losses = [p["validation_loss"] for p in produced.facts["history"] if "validation_loss" in p]
+    assert produced.counts["steps"] < 320
+    assert losses.index(min(losses)) == len(losses) - 3
+    assert produced.facts["best_validation_loss"] == min(losses)
+    assert validation_loss(request) == pytest.approx(min(losses), rel=1e-5)
+    assert losses[-1] > 1.001 * min(losses)  # so that the last weights would not do
+    assert produced.facts["kept"] == "best"
+
+
+def validation_loss(request) -> float:
+    """The mean loss of the validation answers' tokens under the weights that were published."""
+    import torch
+
+    folder = Path(request.out) / "model"
+    model, tokenizer = open_model(folder, "float32"), open_tokenizer(folder)
+    examples = read_examples(Path(request.examples), Path(request.work) / "datasets")
+    data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), request.training.max_length)
+    batch = collate(list(data.validation), pad=tokenizer.pad_token_id, prompt_weight=0.0)
+    with torch.no_grad():
+        return float(weighted_loss(model.eval(), batch) / batch["weights"].sum())
+
+
+def test_without_validation_rows_the_last_weights_are_kept_and_it_says_so(request_of, tmp_path):
+    examples = write_examples(tmp_path / "no-validation.parquet", validation=0)
+    produced = train_student(request_of("out", examples=examples), "cpu")
+    assert produced.facts["best_validation_loss"] is None
+    assert produced.facts["kept"] == "last"
+
+
+def test_accumulated_batches_give_the_step_of_one_large_batch(request_of, tmp_path):
+    """Without dropout, and with one epoch in one step: two halves are the whole, weighted by their tokens."""
+    base = write_model(tmp_path / "plain")
+    whole = TRAINING.model_copy(update={"epochs": 1, "batch_size": 64, "evaluations": 1})
+    halves = whole.model_copy(update={"batch_size": 32, "gradient_accumulation": 2})
+    seen = []
+    for name, training in (("whole", whole), ("halves", halves)):
+        produced = train_student(request_of(name, training, base=base), "cpu")
+        assert produced.counts["steps"] == 1
+        seen.append([point.get("loss", point.get("validation_loss")) for point in produced.facts["history"]])
+    assert len(seen[0]) == 2
+    assert seen[0] == pytest.approx(seen[1], rel=1e-4)

@@ -1,0 +1,77 @@
+"""The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see tests/browser.py)."""
+
+import pytest
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.stages import Project
+from testing.browser import click, keep_picture, needs_browser, open_browser, see
+from testing.dev_server import DevServer, wait_for
+from testing.projects import own_instance, run_project, write_project
+
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(420)]
+EXPANDED = ",".join(f"global%40global%3A{group}" for group in ("source", "teacher", "dataset", "student", "evaluation"))
+BACKFILL = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { status numPartitions } } } }"
+CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on AssetNode {
+  partitionStats { numPartitions numMaterialized numFailed } } } }"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, fault_server):
+    """A project of which the rows are made, and the teacher, which has answered nothing yet."""
+    fault_server.script()
+    endpoint = {"url": fault_server.url, "model": "made", "concurrency": 8, "attempts": 1}
+    changes = {
+        "teacher": {"endpoint": endpoint, "generation": {"max_new_tokens": 12}, "smoke": {"rows": 0}},
+        "student.model.tokenizer": "train",
+        "automation.observe_seconds": 5,
+    }
+    path = write_project(tmp_path_factory.mktemp("ui"), **changes)
+    config = load_config(path)
+    with own_instance(config) as instance:
+        assert not run_project(config, instance, "teacher_model").failed
+    with DevServer(path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as driver:
+        yield driver
+
+
+def test_the_lineage_shows_every_asset(server, browser):
+    browser.get(f"{server.url}/asset-groups?expanded={EXPANDED}")
+    see(browser, "raw_shards", "raw_dataset", "teacher_outputs", "student_checkpoint", "eval_report")
+    keep_picture(browser, "lineage")
+
+
+def test_a_backfill_over_all_shards_is_launched_from_the_ui_and_finishes(server, browser):
+    browser.get(f"{server.url}/assets/teacher_outputs")
+    click(browser, "Materialize")
+    see(browser, "Partition selection", "Launch backfill")
+    click(browser, "All", exact=True)
+    see(browser, "4 partitions")
+    keep_picture(browser, "backfill")
+    click(browser, "Launch backfill")
+    backfill = wait_for(
+        lambda: next(iter(server.ask(BACKFILL)["partitionBackfillsOrError"]["results"]), None), 60, "the backfill"
+    )
+    assert backfill["numPartitions"] == 4
+    wait_for(
+        lambda: server.ask(BACKFILL)["partitionBackfillsOrError"]["results"][0]["status"] == "COMPLETED_SUCCESS",
+        300,
+        "the backfill's end",
+    )
+    stats = server.ask(CHECKS)["assetNodeOrError"]["partitionStats"]
+    assert stats == {"numPartitions": 4, "numMaterialized": 4, "numFailed": 0}
+    project = Project(load_config(server.config))
+    assert project.store.shards("teacher_outputs") == sorted(project.sources())
+
+
+def test_the_shards_metadata_and_checks_are_shown(server, browser):
+    browser.get(f"{server.url}/assets/teacher_outputs?view=partitions&partition=train-part-00")
+    see(browser, "tokens_per_second", "success_share", "peak_memory_mb", "raw_text", "dagster/uri")
+    keep_picture(browser, "teacher_outputs")
+    browser.get(f"{server.url}/assets/teacher_outputs?view=checks")
+    see(browser, "enough_answers", "Succeeded")
+    keep_picture(browser, "checks")
