@@ -78,6 +78,7 @@ def teacher_model(
             sources=_own_sources(config),
             panel=best_of.teachers if best_of else [],
             judge=best_of.judge if best_of else None,
+            student=value.config.student.model,
             fit=config.fit,
             rows=raw_files(value) if config.fit else [],
             held_out=str(value.store.get("eval_dataset").file(files.RAW_FILE)) if config.fit else None,

@@ -151,9 +151,9 @@ def _import_modules_of(folder: Path) -> None:
 
     with contextlib.suppress(OSError, ValueError):  # a model that cannot be read is named by `load`
         open_tokenizer(folder)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
-            AutoModelForCausalLM.from_config(config)
+            AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 def _time_requests(loaded: Any, request: SpeedSpec) -> list[Timing]:

@@ -74,7 +74,7 @@ def build(model: ModelConfig, tokenizer: Any) -> Any:
     state = torch.random.get_rng_state()
     torch.manual_seed(model.seed)
     try:
-        built = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        built = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     except (ValueError, TypeError, KeyError, RuntimeError, AssertionError, ZeroDivisionError) as e:
         raise ModelError(f"architecture {model.architecture!r} cannot be built from {model.settings}: {e}") from e
     finally:

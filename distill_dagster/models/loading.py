@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.errors import ModelError
+from distill_dagster.models.own_code import is_own_code, own_code_error
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
@@ -77,15 +78,15 @@ def open_tokenizer(folder: Path) -> Any:
     """The tokenizer of a model's folder, with a padding token and a chat template.
 
     Raises:
-        ModelError: it cannot be read, or has no chat template.
+        ModelError: it cannot be read, needs its own code, or has no chat template.
     """
     from transformers import AutoTokenizer
 
     try:
         with quietly():
-            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as e:
-        raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(e)}") from e
+        raise _unreadable(folder, e, f"{folder}: its tokenizer cannot be read") from e
     if not tokenizer.chat_template:
         raise ModelError(
             f"{folder} has no chat template, so nobody knows how messages become its text: use the instruct version of "
@@ -102,7 +103,8 @@ def open_model(folder: Path, dtype: str) -> Any:
     A checkpoint's own sampling defaults, such as a repetition penalty, would otherwise enter every request unseen.
 
     Raises:
-        ModelError: the folder is gone, is no causal language model, or its weights do not fit its config.
+        ModelError: the folder is gone, is no causal language model, needs its own code, or its weights do not fit its
+            config.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
@@ -113,21 +115,32 @@ def open_model(folder: Path, dtype: str) -> Any:
     try:
         with quietly():
             model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+                folder,
+                dtype=getattr(torch, dtype),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
             )
     except (OSError, ValueError, RuntimeError, KeyError, json.JSONDecodeError) as e:
-        raise ModelError(f"{folder} cannot be loaded as a causal language model: {_first_line(e)}") from e
+        raise _unreadable(folder, e, f"{folder} cannot be loaded as a causal language model") from e
     ends, pad = model.generation_config.eos_token_id, model.generation_config.pad_token_id
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=pad)
     return model
 
 
 def stored_dtype(folder: Path) -> Any:
-    """The dtype that a model's weights are stored in, so that training it does not double its size on disk."""
+    """The dtype that a model's weights are stored in, so that training it does not double its size on disk.
+
+    Raises:
+        ModelError: the folder's config cannot be read.
+    """
     import torch
     from transformers import AutoConfig
 
-    dtype: Any = AutoConfig.from_pretrained(folder, local_files_only=True).dtype
+    try:
+        dtype: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).dtype
+    except (OSError, ValueError) as e:
+        raise _unreadable(folder, e, f"{folder}: its config cannot be read") from e
     return dtype if dtype is not None else torch.float32
 
 
@@ -135,6 +148,11 @@ def stored_dtype_name(folder: Path) -> str:
     """The same by name, without importing torch; float32 where the config names none, as transformers has it."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+
+
+def _unreadable(folder: Path, error: BaseException, said: str) -> ModelError:
+    """What transformers could not load, in our words."""
+    return own_code_error(folder) if is_own_code(error) else ModelError(f"{said}: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

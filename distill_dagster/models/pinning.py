@@ -22,6 +22,8 @@ from typing import Any
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
+from distill_dagster.models.entries import entry
+from distill_dagster.models.own_code import refuse_own_code
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.disk import file_sha256
@@ -46,7 +48,8 @@ def pin(model: ModelConfig) -> ModelRef:
     """Resolve an existing model: a folder is hashed, a hub name is fetched (or found in the local cache).
 
     Raises:
-        ModelError: it is nowhere, is not the revision that was asked for, or has no safetensors weights.
+        ModelError: it is nowhere, is not the revision that was asked for, has no safetensors weights, or needs its
+            own code.
     """
     assert model.name is not None, "a model made from an architecture is built, not pinned"
     folder = Path(model.name).expanduser()
@@ -55,6 +58,7 @@ def pin(model: ModelConfig) -> ModelRef:
     if folder.is_absolute() or model.name.startswith("."):
         raise ModelError(f"model folder {folder} is not there; correct `model.name`, or give a model's name on the hub")
     path = _fetch(model.name, model.revision)
+    refuse_own_code(path)
     return ModelRef(
         path=str(path), name=model.name, revision=path.name, dtype=model.dtype, parameters=count_parameters(path)
     )
@@ -64,10 +68,12 @@ def pin_folder(folder: Path, *, name: str, dtype: str = "auto", revision: str | 
     """Pin a model's folder by its contents.
 
     Raises:
-        ModelError: it holds no model, only pickled weights, or other files than `revision` says.
+        ModelError: it holds no model, only pickled weights, or other files than `revision` says, or needs its own
+            code.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no config.json: name the folder that `save_pretrained` wrote")
+    refuse_own_code(folder)
     parameters = count_parameters(folder)
     found = folder_revision(folder)
     if revision is not None and revision != found:
@@ -112,24 +118,14 @@ def _weight_names(folder: Path) -> list[str]:
 
     In `transformers.modeling_utils._get_resolved_checkpoint_files`: what the config names, one file, an index.
     """
-    chosen = _entry(folder / "config.json", "transformers_weights")
+    chosen = entry(folder / "config.json", "transformers_weights")
     name = chosen or next((name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), ANY_WEIGHTS)
     if not name.endswith(".index.json"):
         return [name]
-    weight_map = _entry(folder / name, "weight_map")
+    weight_map = entry(folder / name, "weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise ModelError(f"{folder / name} does not say which file each weight is in; fetch or save the model again")
     return sorted(set(weight_map.values()))
-
-
-def _entry(path: Path, key: str) -> Any:
-    """One entry of a JSON file; None where the file or the entry is not there."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get(key)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError) as e:
-        raise ModelError(f"{path} cannot be read ({type(e).__name__}: {e}); fetch or save the model again") from e
 
 
 def count_parameters(folder: Path) -> int:

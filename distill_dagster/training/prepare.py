@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ModelConfig, TrainingConfig
-from distill_dagster.errors import TrainingError
+from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer
 from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype, stored_dtype_name
+from distill_dagster.models.own_code import refuse_own_code
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef, read_ref, write_ref
 from distill_dagster.models.rendering import end_ids
@@ -34,9 +35,10 @@ def prepare_model(request: PrepareSpec, device: str) -> Produced:
     """Write `model.json` into `request.out`, and `model/` beside it when the model is new or fitted.
 
     Raises:
-        ModelError: the model is not there, or cannot be built as asked.
+        ModelError: the model is not there, or cannot be built as asked; it or the teacher's student needs its own code.
         TrainingError: it is to be fitted and no training row has a gold answer, or the loss is no longer finite.
     """
+    _refuse_student(request.student)
     produced = _pin_sources(request) if request.model is None else _prepare(request, request.model, device)
     if request.role != "teacher":
         return produced
@@ -44,6 +46,16 @@ def prepare_model(request: PrepareSpec, device: str) -> Produced:
     faculty = pin_faculty(request, own or [(1.0, read_ref(Path(request.out)))])
     write_faculty(Path(request.out), faculty)
     return replace(produced, data_version=faculty_version(faculty))
+
+
+def _refuse_student(student: ModelConfig | None) -> None:
+    """Refuse a student's folder before its teacher is paid; a model on the hub is refused when it is pinned."""
+    folder = Path(student.name).expanduser() if student and student.name else None
+    if folder and folder.is_dir():
+        try:
+            refuse_own_code(folder)
+        except ModelError as e:
+            raise ModelError(f"student.model: {e}") from e
 
 
 def _prepare(request: PrepareSpec, config: ModelConfig, device: str) -> Produced:

@@ -20,6 +20,7 @@ class PrepareSpec(Section):
     sources: list[tuple[float, TeacherSource]] = []  # in place of `model`
     panel: list[TeacherSource] = []
     judge: TeacherSource | None = None
+    student: ModelConfig | None = None  # of a teacher: the student that it will be paid for
     fit: TrainingConfig | None = None
     rows: list[str] = []  # raw.parquet files: the tokenizer's text, the fit's gold answers
     held_out: str | None = None  # raw.parquet of the test rows, whose prompts no fit may see

@@ -231,6 +231,17 @@ def fields(plan: dict, *names) -> list[tuple]:
     return [(shard["shard"], *(shard[name] for name in names)) for shard in plan["shards"]]
 
 
+def test_a_student_that_needs_its_own_code_is_refused_before_the_teacher_is_paid(tmp_path, server, instance):
+    student = tmp_path / "student"
+    student.mkdir()
+    (student / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}))
+    path = write_api_project(tmp_path, server, shards=1, **{"student.model": {"name": str(student)}})
+    outcome = run_project(load_config(path), instance)
+    assert "student.model: " in outcome.failed["teacher_model"]
+    assert "wants to run its own code" in outcome.failed["teacher_model"]
+    assert server.counts()["total"] == 0
+
+
 PRICE = {"prompt": 1_000_000, "completion": 2_000_000}
 PANEL = {"priced": {"price": PRICE}, "free": {}}
 
