@@ -15,6 +15,7 @@ from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.protocol import Question, Reply
 from distill_dagster.teachers.retries import AttemptError
+from distill_dagster.teachers.secrets import hide_key
 
 FINISH_REASONS = {
     "stop": "stop",
@@ -57,15 +58,16 @@ def _seed(seed: int, request_hash: str) -> int:
     return int(hashlib.sha256(f"{seed}:{request_hash}".encode()).hexdigest()[:8], 16) >> 1
 
 
-def read_reply(content: bytes, question: Question) -> Reply:
+def read_reply(content: bytes, question: Question, key: str | None = None) -> Reply:
     """A response of status 200 as a reply; cost, attempts and time are the caller's to fill in.
 
-    Tokens that the server did not count are estimated from the texts' lengths, so that no budget is blind.
+    Tokens that the server did not count are estimated from the texts' lengths, so that no budget is blind. The key is
+    hidden in errors only: a teacher may well write `EMPTY` or `ollama`, and what it writes is learned.
 
     Raises:
         AttemptError: the body is no chat completion; its usage is that of the body, where it has one.
     """
-    body = _parse(content)
+    body = _parse(content, key)
     counted = _usage(body.get("usage"))
     try:
         choice = body["choices"][0]
@@ -76,19 +78,19 @@ def read_reply(content: bytes, question: Question) -> Reply:
         text = _text(message.get("content")) or message.get("refusal") or ""
         reasoning = message.get("reasoning_content") or message.get("reasoning") or None
     except (KeyError, IndexError, TypeError, AttributeError) as e:
-        raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content)}", usage=counted) from e
+        raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content, key)}", usage=counted) from e
     if not any(counted):
         counted = estimated_tokens(prompt_characters(question.messages)), estimated_tokens(len(text))
     return Reply(question.request_hash, text, finish, *counted, reasoning=reasoning, logprobs=_logprobs(choice))
 
 
-def _parse(content: bytes) -> dict[str, Any]:
+def _parse(content: bytes, key: str | None) -> dict[str, Any]:
     try:
         body = json.loads(content)
     except ValueError as e:
-        raise AttemptError("bad_response", f"not JSON: {_excerpt(content)}") from e
+        raise AttemptError("bad_response", f"not JSON: {_excerpt(content, key)}") from e
     if not isinstance(body, dict):
-        raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content)}")
+        raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content, key)}")
     return body
 
 
@@ -112,6 +114,6 @@ def _logprobs(choice: dict[str, Any]) -> str | None:
     return json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else None
 
 
-def _excerpt(content: bytes) -> str:
+def _excerpt(content: bytes, key: str | None) -> str:
     """The beginning of a body, for an error's message."""
-    return content[:200].decode("utf-8", "replace")
+    return hide_key(content.decode("utf-8", "replace"), key)[:200]

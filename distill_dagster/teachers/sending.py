@@ -25,12 +25,12 @@ from distill_dagster.teachers.completion import read_reply, request_body
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.protocol import Question, Reply
 from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
+from distill_dagster.teachers.secrets import hide_key
 
 if TYPE_CHECKING:
     import openai
 
 CONNECT_TIMEOUT_S = 20.0
-HIDDEN = "***"
 
 
 class ClosedError(Exception):
@@ -147,7 +147,7 @@ class Asking:
     async def _attempt(self, question: Question, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(await self._post(question), question)
+            reply = read_reply(await self._post(question), question, self._key)
             self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
         except AttemptError as e:
             now = time.monotonic()
@@ -161,7 +161,7 @@ class Asking:
         return reply
 
     async def _post(self, question: Question) -> bytes:
-        """The body of a response of status 200, without the key should the server repeat it."""
+        """The body of a response of status 200, as it came."""
         import httpx2
         import openai
 
@@ -180,16 +180,16 @@ class Asking:
             body = self._without_key(e.body)
             raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
         except openai.APIConnectionError as e:
-            raise AttemptError("connection", f"{self._host}: {e.__cause__ or e}") from e
-        return response.content.replace(self._key.encode(), HIDDEN.encode()) if self._key else response.content
+            raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
+        return response.content
 
     def _without_key(self, body: Any) -> Any:
-        """What a server said without the key, which some repeat in their errors."""
+        """The body of an error without the key, which some servers repeat there."""
         if isinstance(body, dict):
             return {name: self._without_key(value) for name, value in body.items()}
         if isinstance(body, list):
             return [self._without_key(value) for value in body]
-        return body.replace(self._key, HIDDEN) if isinstance(body, str) and self._key else body
+        return hide_key(body, self._key) if isinstance(body, str) else body
 
     def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         price = self._endpoint.price

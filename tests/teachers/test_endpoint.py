@@ -20,6 +20,7 @@ from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import BudgetError, TeacherError
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.secrets import hide_key, is_secret
 from testing.fault_server import FaultServer, answer_to
 
 KEY = "sk-very-secret-0123456789"
@@ -276,6 +277,44 @@ def test_a_key_that_a_broken_body_repeats_is_not_in_the_reply(server, monkeypatc
     assert reply.error_code == "bad_response"
     assert "Bearer ***" in reply.error
     assert KEY not in repr(reply)
+
+
+@pytest.mark.parametrize("key", ["EMPTY", "ollama", KEY])
+@pytest.mark.parametrize("text", ["{}", '{{"label": "{}", "{}": ["a", "{}"]}}', "not {} but {}s"])
+def test_an_answer_that_holds_the_key_is_kept_as_it_is(server, monkeypatch, key, text):
+    answer, reasoning = text.replace("{}", key).replace("{{", "{").replace("}}", "}"), f"It is {key}."
+    message = {"content": answer, "reasoning_content": reasoning}
+    server.script(key=key, rules=[{"fault": "say", "text": answer, "message": message}])
+    monkeypatch.setenv("MADE_KEY", key)
+    reply = ask_one(server, api_key="MADE_KEY", top_logprobs=1)
+    assert (reply.text, reply.reasoning) == (answer, reasoning)
+    assert [token["token"] for token in json.loads(reply.logprobs)["content"]] == answer.split()
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_key_that_an_error_repeats_is_hidden_and_a_placeholder_is_not(server, monkeypatch, status):
+    for key, said in ((KEY, "bad key ***, no model"), ("EMPTY", "bad key EMPTY, no model")):
+        server.script(rules=[{"fault": "status", "status": status, "text": f"bad key {key}, no model"}])
+        monkeypatch.setenv("MADE_KEY", key)
+        reply = ask_one(server, api_key="MADE_KEY", attempts=1)
+        assert reply.error_code == f"http_{status}"
+        assert said in reply.error
+
+
+@pytest.mark.parametrize("fault", ["say", "status"])
+def test_a_key_is_hidden_before_an_error_is_cut(server, monkeypatch, fault):
+    monkeypatch.setenv("MADE_KEY", KEY)
+    for before in range(0, 300, 5):
+        text = "x" * before + KEY + "y" * 400
+        server.script(rules=[{"fault": fault, "status": 400, "text": text, "finish_reason": "abort"}])
+        reply = ask_one(server, api_key="MADE_KEY", attempts=1)
+        assert KEY[:5] not in reply.error
+
+
+@pytest.mark.parametrize("key", ["short-7", "EMPTY", "ollama", "lm-studio", "sk-no-key-required", "NOT-NEEDED", None])
+def test_short_keys_and_placeholders_are_no_secrets(key):
+    assert not is_secret(key)
+    assert hide_key(f"an error about {key}", key) == f"an error about {key}"
 
 
 def test_a_url_with_a_password_in_it_is_refused():

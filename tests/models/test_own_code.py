@@ -15,9 +15,9 @@ from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.pinning import pin
-from distill_dagster.requests import PrepareRequest
 from distill_dagster.training.prepare import prepare_model
-from tests.models_tiny import write_model
+from distill_dagster.training.specs import PrepareSpec
+from testing.models_tiny import write_model
 
 ROOT = Path(distill_dagster.__file__).parent
 CODE = """
@@ -46,7 +46,7 @@ from distill_dagster.errors import ModelError
 from distill_dagster.evaluation.speed import _import_modules_of
 from distill_dagster.models.loading import load, open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.pinning import pin
-from distill_dagster.requests import ModelRef
+from distill_dagster.models.ref import ModelRef
 folder = Path(sys.argv[1])
 ref = ModelRef(path=str(folder), name="a", revision="b", parameters=1)
 for way in (
@@ -137,7 +137,7 @@ def test_a_teacher_and_a_student_are_refused_when_they_are_pinned(tmp_path, kind
     write_own_code(tmp_path / "model", kind)
     folders = {"out": str(tmp_path), "work": str(tmp_path)}
     with pytest.raises(ModelError, match="wants to run its own code"):
-        prepare_model(PrepareRequest(role=role, model=ModelConfig(name=str(tmp_path / "model")), **folders), "cpu")
+        prepare_model(PrepareSpec(role=role, model=ModelConfig(name=str(tmp_path / "model")), **folders), "cpu")
 
 
 LOADS = {"from_pretrained", "from_config", "pipeline"}
