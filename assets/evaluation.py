@@ -4,18 +4,17 @@ The three benchmarks are one function over three models, so that only the studen
 the student changed.
 """
 
-import json
 from pathlib import Path
 
 import dagster as dg
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.partitions import shard_list
-from distill_dagster.assets.publishing import Metadata, publish
+from distill_dagster.assets.publishing import publish
 from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
 from distill_dagster.assets.student import student_base, student_checkpoint
 from distill_dagster.assets.teacher import teacher_model
-from distill_dagster.assets.views.tables import table_preview, usage_of
+from distill_dagster.assets.views.evaluation import benchmark_view, report_view
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import makers as steps
 from distill_dagster.lineage import settings
@@ -24,27 +23,8 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.project import ProjectResource
 from distill_dagster.store import files
-from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.store.manifest import Produced
 from distill_dagster.teachers.faculty import current_faculty
-
-
-def _describe_benchmark(manifest: Manifest) -> Metadata:
-    facts = manifest.facts
-    low, high = facts["interval"]
-    return {
-        "dagster/row_count": manifest.counts["rows"],
-        "score": float(facts["score"]),
-        "score_interval_95": f"{low:.4f} to {high:.4f}",
-        "parameters": facts["parameters"] or "not known",
-        "latency": dg.MetadataValue.json(facts["speed"]),
-        "memory": dg.MetadataValue.json(facts["memory"]),
-        "by_task": dg.MetadataValue.json(facts["by_task"]),
-        "hardware": dg.MetadataValue.json({"hardware": facts["hardware"], "versions": facts["versions"]}),
-        "preview": table_preview(
-            manifest.file(files.PREDICTIONS_FILE), ["row_id", "task", "prediction", "score", "finish_reason"]
-        ),
-        **usage_of(facts),
-    }
 
 
 def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDefinition:
@@ -81,7 +61,7 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
             )
             return benchmark_compute.run(context, "run_benchmark", request, on_cpu=ref.endpoint is not None)
 
-        return publish(context, value, make, _describe_benchmark)
+        return publish(context, value, make, benchmark_view)
 
     return benchmark
 
@@ -89,22 +69,6 @@ def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDef
 teacher_benchmark = _benchmark("teacher", teacher_model, "The teacher")
 baseline_benchmark = _benchmark("baseline", student_base, "The student before distillation")
 student_benchmark = _benchmark("student", student_checkpoint, "The distilled student")
-
-
-def _describe_report(manifest: Manifest) -> Metadata:
-    from distill_dagster.report.document import summary_rows
-
-    document = json.loads(manifest.file(files.REPORT_FILE).read_text(encoding="utf-8"))
-    columns = ("measure", "teacher", "baseline", "student")
-    rows = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in summary_rows(document)]
-    return {
-        "dagster/row_count": document["items"],
-        "verdict": manifest.facts["verdict"],
-        "headline": manifest.facts["headline"],
-        "scores": dg.MetadataValue.table(rows),
-        "report": dg.MetadataValue.path(manifest.file(files.REPORT_PAGE)),
-        "report_markdown": dg.MetadataValue.md(manifest.file(files.REPORT_MARKDOWN).read_text(encoding="utf-8")),
-    }
 
 
 @dg.asset(
@@ -116,4 +80,4 @@ def _describe_report(manifest: Manifest) -> Metadata:
 def eval_report(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
     """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
     value = project.value
-    return publish(context, value, lambda out, _: steps.make_report(value, out), _describe_report)
+    return publish(context, value, lambda out, _: steps.make_report(value, out), report_view)

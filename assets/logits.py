@@ -10,37 +10,16 @@ import dagster as dg
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.partitions import shards
-from distill_dagster.assets.publishing import Metadata, publish
+from distill_dagster.assets.publishing import publish
 from distill_dagster.assets.raw_dataset import raw_dataset
 from distill_dagster.assets.teacher import teacher_model, teacher_outputs
-from distill_dagster.assets.views.tables import preview_rows, schema_of, usage_of
+from distill_dagster.assets.views.logits import logits_view
 from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.project import ProjectResource
-from distill_dagster.store import files, schemas
-from distill_dagster.store.manifest import Manifest, Produced
-
-
-def _describe(manifest: Manifest) -> Metadata:
-    from distill_dagster.logits.size import measure_file
-
-    facts, size = manifest.facts, measure_file(manifest.file(files.LOGITS_FILE))
-    rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
-    return {
-        "dagster/row_count": manifest.counts["captured"],
-        "dagster/column_schema": schema_of(schemas.LOGITS),
-        "tokens": facts["tokens"],
-        "bytes_per_token": float(size["bytes_per_token"]),
-        "tokens_per_second": float(facts["tokens_per_second"]),
-        "kept_mass": float(facts["kept_mass"]),
-        "retokenized": facts["retokenized"],
-        "of": dg.MetadataValue.json({key: facts[key] for key in ("k", "vocab_size", "precision", "tokenizer_hash")}),
-        "size": dg.MetadataValue.json(size["columns"]),
-        "rejected": dg.MetadataValue.json(facts["errors"]),
-        **({"rejected_rows": rejects} if rejects else {}),
-        **usage_of(facts),
-    }
+from distill_dagster.store import files
+from distill_dagster.store.manifest import Produced
 
 
 @dg.asset(
@@ -68,4 +47,4 @@ def teacher_logits(
         )
         return teacher_compute.run(context, "capture_logits", request)
 
-    return publish(context, value, make, _describe)
+    return publish(context, value, make, logits_view)

@@ -8,15 +8,17 @@ from pydantic import Field
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.dataset import validated_synthetic_set
 from distill_dagster.assets.partitions import shard_list
-from distill_dagster.assets.publishing import Metadata, explained, publish
+from distill_dagster.assets.publishing import explained, publish
 from distill_dagster.assets.raw_dataset import raw_dataset
-from distill_dagster.assets.teacher import describe_model, raw_files, teacher_model
+from distill_dagster.assets.teacher import raw_files, teacher_model
+from distill_dagster.assets.views.student import student_view
+from distill_dagster.assets.views.teacher import model_view
 from distill_dagster.lineage import makers as steps
 from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.project import ProjectResource
 from distill_dagster.store import files
-from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.store.manifest import Produced
 from distill_dagster.training.specs import PrepareSpec, TrainSpec
 
 
@@ -58,14 +60,7 @@ def student_base(
         )
         return fit_compute.run(context, "prepare_model", request, on_cpu=True)
 
-    return publish(context, value, make, describe_model)
-
-
-def _describe(manifest: Manifest) -> Metadata:
-    return {
-        **describe_model(manifest),
-        "dagster/row_count": manifest.counts["train_rows"],
-    }
+    return publish(context, value, make, model_view)
 
 
 @dg.asset(
@@ -100,4 +95,4 @@ def student_checkpoint(
         )
         return student_compute.run(context, "train_student", request)
 
-    return publish(context, value, make, _describe)
+    return publish(context, value, make, student_view)

@@ -8,18 +8,16 @@ from pydantic import Field
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.partitions import shard_list, shards
-from distill_dagster.assets.publishing import Metadata, explained, publish
+from distill_dagster.assets.publishing import explained, publish
 from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
-from distill_dagster.assets.views.tables import schema_of, table_preview, usage_of
-from distill_dagster.assets.views.training import training_metadata
+from distill_dagster.assets.views.teacher import answers_view, model_view
 from distill_dagster.config import TeacherConfig, TeacherSource
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.lineage.stages import Project
-from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.project import ProjectResource
-from distill_dagster.store import files, schemas
-from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.store import files
+from distill_dagster.store.manifest import Produced
 from distill_dagster.teachers.faculty import current_faculty
 from distill_dagster.training.specs import PrepareSpec
 
@@ -42,19 +40,6 @@ def _own_sources(config: TeacherConfig) -> list[tuple[float, TeacherSource]]:
     if config.endpoint:
         return [(1.0, TeacherSource(model=None, endpoint=config.endpoint))]
     return [(source.weight, source) for source in config.mix]
-
-
-def describe_model(manifest: Manifest) -> Metadata:
-    """What people read about a model that was pinned or made."""
-    ref = read_ref(manifest.folder)
-    return {
-        "model": ref.name,
-        "revision": ref.revision,
-        "parameters": ref.parameters,
-        "weights": dg.MetadataValue.url(ref.endpoint.url) if ref.endpoint else dg.MetadataValue.path(ref.path),
-        **usage_of(manifest.facts),
-        **training_metadata(manifest.facts),
-    }
 
 
 @dg.asset(
@@ -87,28 +72,7 @@ def teacher_model(
         )
         return fit_compute.run(context, "prepare_model", request, on_cpu=config.fit is None)
 
-    return publish(context, value, make, describe_model)
-
-
-def _describe_answers(manifest: Manifest) -> Metadata:
-    facts, counts = manifest.facts, manifest.counts
-    return {
-        "dagster/row_count": counts["ok"] + counts["failed"],
-        "dagster/column_schema": schema_of(schemas.TEACHER),
-        "success_share": counts["ok"] / max(1, counts["ok"] + counts["failed"]),
-        "truncated_share": counts["truncated"] / max(1, counts["ok"]),
-        "asked": facts["asked"],
-        "reused": facts["reused"],
-        "tokens_per_second": float(facts["tokens_per_second"]),
-        "prompt_tokens": facts["prompt_tokens"],
-        "completion_tokens": facts["completion_tokens"],
-        "cost_usd": float(facts["cost_usd"]),
-        "cost_usd_of_all_rows": float(facts["table_cost_usd"]),
-        "answers_by_teacher": dg.MetadataValue.json(facts["teachers"]),
-        **({"errors": dg.MetadataValue.json(facts["errors"])} if facts["errors"] else {}),
-        "preview": table_preview(manifest.file(files.TEACHER_FILE), ["row_id", "turn", "raw_text", "finish_reason"]),
-        **usage_of(facts),
-    }
+    return publish(context, value, make, model_view)
 
 
 @dg.asset(
@@ -152,4 +116,4 @@ def teacher_outputs(
         length_before = before.facts.get("answer_length") if before else None
         return replace(produced, facts={**produced.facts, "answer_length_before": length_before})
 
-    return publish(context, value, make, _describe_answers)
+    return publish(context, value, make, answers_view)
