@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from distill_dagster.alerts.message import Example
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.errors import DataError
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.quality.filters.reasons import SNIPPET
 from distill_dagster.quality.filters.shard_answers import judged_answers
 from distill_dagster.store import files

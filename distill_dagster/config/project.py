@@ -115,6 +115,11 @@ class DistillConfig(Section):
     owners: list[str] = Field(
         ["team:distillation"], description="who is asked about the assets: team:name or an e-mail"
     )
+    key_prefix: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="prefix of the project's names in Dagster, so that several projects can share one instance",
+    )
     store: str = Field("store", description="folder in which every artefact is published")
     data: DataConfig
     teacher: TeacherConfig

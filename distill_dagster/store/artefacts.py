@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
 from distill_dagster.store.disk import fsync, room_for, settle, write_text
-from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Result
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -101,7 +101,7 @@ class Store:
         *,
         fingerprint: str,
         inputs: dict[str, Any],
-        make: Callable[[Path, Path], Produced | Result],
+        make: Callable[[Path, Path], Result],
     ) -> Manifest:
         """Let `make(out, work)` fill the scratch folder `out`, then publish it as the artefact's current version.
 

@@ -1,10 +1,10 @@
 """What is known of a published artefact, and what its maker says of it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distill_dagster.store.result import Result, Usage
+from distill_dagster.store.result import Result
 
 R = TypeVar("R", bound=Result)
 
@@ -40,23 +40,16 @@ class Manifest:
         return self.folder / name
 
 
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """What the maker of an artefact says about it when its files are written."""
+class Produced(Result):
+    """A result without a type of its own yet."""
 
-    data_version: str
-    counts: dict[str, int]
-    facts: dict[str, Any]
-    complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
+    counts: dict[str, int] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
+    facts: dict[str, Any] = {}
 
-    def with_usage(self, usage: Usage) -> "Produced":
-        """The same with what it used."""
-        return replace(self, facts={**self.facts, "usage": usage.model_dump()})
-
-    def with_lease(self, devices: list[str]) -> "Produced":
-        """The same with the devices that were leased for it."""
-        return replace(self, facts={**self.facts, "leased": devices})
+    def __init__(self, data_version: str, counts: Any = None, facts: Any = None, complete: bool = True, **more: Any):
+        super().__init__(data_version=data_version, counts=counts or {}, facts=facts or {}, complete=complete, **more)
 
     def parts(self) -> tuple[dict[str, int], dict[str, Any]]:
         """`counts` and `facts` of the manifest."""
-        return self.counts, self.facts
+        used = {"usage": self.usage.model_dump() if self.usage else None, "leased": self.leased}
+        return self.counts, {**self.facts, **used}

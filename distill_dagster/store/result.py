@@ -1,4 +1,4 @@
-"""What a worker says of the artefact that it wrote: one frozen `Result` subclass a worker, beside the worker's spec.
+"""What a worker takes and what it says of the artefact that it wrote: a frozen `Spec` and `Result` for each worker.
 
     class TrainResult(Result):
         counts: TrainCounts            # train, validation, steps …
@@ -12,6 +12,17 @@ that no longer exists is ignored.
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
+
+from distill_dagster.config import Section
+
+
+class Spec(Section):
+    """What a worker takes: paths and config, never data or open models, so that it can run in another process."""
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether the work gains from a device; where it does not, none is leased."""
+        return True
 
 
 class Counts(BaseModel):

@@ -5,7 +5,7 @@ import pytest
 from distill_dagster.alerts.examples import example_rows
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import UserError
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.store.manifest import Produced
 from testing.projects import write_project

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.store import files, parquet, schemas
 from testing.dev_server import run_command
 from testing.projects import write_project
