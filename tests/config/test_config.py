@@ -40,7 +40,7 @@ def test_a_hub_name_is_no_path(tmp_path):
         ({"student.model": {}}, "student.model", "exactly one of `name`"),
         ({"student.model": {"name": "a/b", "tokenizer": "teacher"}}, "student.model", "`tokenizer` is for a new model"),
         ({"student.model.revision": "abc"}, "student.model", "`revision: abc` pins a model of the hub"),
-        ({"compute.train": {"gpus": 2}}, "compute.train", "one step uses one so far"),
+        ({"compute.train": {"gpus": 2}}, "compute.train", "at most one GPU"),
         ({"data.train": []}, "data.train", "at least 1"),
     ],
 )
@@ -80,7 +80,7 @@ def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
 
 
 def test_a_store_that_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="store: the store is a local folder"):
+    with pytest.raises(ConfigError, match=r"store: s3://bucket/store is a URL, and the store is a local folder"):
         load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))
 
 
