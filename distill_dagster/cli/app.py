@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,10 @@ from distill_dagster.cli.console import bars, err, out, say_error, say_step, say
 from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from distill_dagster.lineage.stages import Project
+    from distill_dagster.operations.runner import Outcome, Runner
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,6 +59,23 @@ def init(
     called = sys.argv[0]
     command = Path(called).absolute() if os.sep in called else called  # a relative path is none from within the folder
     out.print(f"{config} is ready. Next, in {folder}: {command} validate, then run", soft_wrap=True, markup=False)
+
+
+@app.command()
+@explained
+def schema(
+    output: Annotated[Path | None, typer.Option(help="write a file instead of printing")] = None,
+) -> None:
+    """Write the JSON Schema of distill.yaml, with which editors complete its fields and mark typos."""
+    from distill_dagster.config.schema import schema_text
+
+    if output is None:
+        print(schema_text(), end="")
+        return
+    try:
+        output.write_text(schema_text(), encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"{output} cannot be written ({e.strerror}): choose another --output") from e
 
 
 @app.command()
@@ -175,7 +196,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     print_outcome(runner, outcome, ended=until in (None, "eval_report"))
 
 
-def failed_by_verdict(project: Any, outcome: Any) -> bool:
+def failed_by_verdict(project: "Project", outcome: "Outcome") -> bool:
     """Whether everything was made, and the only thing that failed is what the report says of the student."""
     from distill_dagster.lineage.makers import read_report
     from distill_dagster.lineage.stages import is_fresh
@@ -185,7 +206,7 @@ def failed_by_verdict(project: Any, outcome: Any) -> bool:
     return read_report(project)["verdict"]["verdict"] == "FAIL"
 
 
-def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
+def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
     """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
     from distill_dagster.cli.outcome import closing_document, refused_rows
     from distill_dagster.lineage.makers import read_report, report_page

@@ -12,7 +12,7 @@ from distill_dagster.config.teacher import TeacherConfig
 
 
 class StudentConfig(Section):
-    """The small model that goes to production."""
+    """The small model that goes to production, and how it is trained."""
 
     model: ModelConfig = Field(description="The student: an existing model or a new one.")
     learn: Learn = Field(
@@ -20,7 +20,7 @@ class StudentConfig(Section):
         description="What the student learns to write: the teacher's `answer`, or `reasoning_and_answer`, which is the "
         "chain of thought followed by the answer.",
     )
-    training: TrainingConfig = Field(default=TrainingConfig(), description="How the student is trained.")
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the student is trained.")
 
 
 class EvaluationConfig(Section):
@@ -38,7 +38,10 @@ class EvaluationConfig(Section):
     resamples: int = Field(default=10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
     seed: int = Field(default=0, ge=0, description="Seed of the bootstrap and of the choice of timed requests.")
     retention_target: float = Field(
-        default=0.92, gt=0, le=1.5, description="Share of the teacher's score that the student must keep for PASS."
+        default=0.92,
+        gt=0,
+        le=1.5,
+        description="Least share of the teacher's score. PASS needs the student's whole 95 % interval above it.",
     )
 
 
@@ -63,10 +66,10 @@ class ComputeConfig(Section):
     devices: Literal["auto"] | list[str] = Field(
         default="auto", description="Ids of the CUDA devices that may be leased. `auto` asks nvidia-smi."
     )
-    fit: Need = Field(default=Need(), description="What fitting the teacher needs.")
-    generate: Need = Field(default=Need(), description="What the teacher's answers and logits need.")
-    train: Need = Field(default=Need(), description="What training the student needs.")
-    benchmark: Need = Field(default=Need(), description="What measuring a model needs.")
+    fit: Need = Field(default_factory=Need, description="What fitting the teacher needs.")
+    generate: Need = Field(default_factory=Need, description="What the teacher's answers and logits need.")
+    train: Need = Field(default_factory=Need, description="What training the student needs.")
+    benchmark: Need = Field(default_factory=Need, description="What measuring a model needs.")
 
     @field_validator("fit", "generate", "train", "benchmark")
     @classmethod
@@ -77,12 +80,12 @@ class ComputeConfig(Section):
 
 
 class AutomationConfig(Section):
-    """What Dagster does without a request."""
+    """What Dagster does without a request, and when."""
 
     observe_seconds: int = Field(
         default=30, ge=5, description="Seconds between two looks at the source files, after which changes are acted on."
     )
-    enabled: bool = Field(default=False, description="Make again what a change made stale. If off, only on request.")
+    enabled: bool = Field(default=False, description="Make again what a change made stale. If false, only on request.")
     cron: str | None = Field(
         default=None,
         description="When to make everything stale again, such as `0 3 * * *`. If left out, never on a schedule.",
@@ -156,13 +159,17 @@ class DistillConfig(Section):
     teacher: TeacherConfig = Field(description="The large model whose answers the student learns.")
     student: StudentConfig = Field(description="The small model that goes to production.")
     quality: QualityConfig = Field(
-        default=QualityConfig(), description="Which of the teacher's answers the student learns."
+        default_factory=QualityConfig, description="Which of the teacher's answers the student learns."
     )
-    checks: ChecksConfig = Field(default=ChecksConfig(), description="Limits and severities of the checks.")
-    evaluation: EvaluationConfig = Field(default=EvaluationConfig(), description="How the three models are compared.")
-    compute: ComputeConfig = Field(default=ComputeConfig(), description="Where the work runs.")
-    automation: AutomationConfig = Field(default=AutomationConfig(), description="What Dagster does without a request.")
-    alerts: AlertsConfig = Field(default=AlertsConfig(), description="Who is alerted when a check or run fails.")
+    checks: ChecksConfig = Field(default_factory=ChecksConfig, description="Limits and severities of the checks.")
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="How the three models are compared."
+    )
+    compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where the work runs.")
+    automation: AutomationConfig = Field(
+        default_factory=AutomationConfig, description="What Dagster does without a request."
+    )
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is alerted when a check or run fails.")
 
     @field_validator("store")
     @classmethod

@@ -30,7 +30,7 @@ class QualityConfig(Section):
         default=0.9,
         ge=0.7,
         le=1,
-        description="Jaccard similarity of 5-grams above which two prompts count as one; `null`: only equal ones do.",
+        description="Least Jaccard similarity of 5-grams at which two prompts count as one; `null`: only if equal.",
     )
     contamination: Literal["exact", "near"] = Field(
         default="near",
@@ -132,4 +132,4 @@ class ChecksConfig(Section):
     min_gold_agreement: float = _share(
         0.5, "Least mean score of the teacher's answers against gold, for rows that have gold answers."
     )
-    severity: SeverityConfig = Field(default=SeverityConfig(), description="What a failure does, check by check.")
+    severity: SeverityConfig = Field(default_factory=SeverityConfig, description="What a failure does, check by check.")

@@ -172,7 +172,7 @@ class TeacherConfig(Section):
         default=SUMMARY_WORDS, ge=20, le=1000, description="Approximate length of a `chain_of_density` summary."
     )
     generation: GenerationConfig = Field(
-        default=GenerationConfig(), description="How the teacher generates its answers."
+        default_factory=GenerationConfig, description="How the teacher generates its answers."
     )
     logits: LogitsConfig | None = Field(
         default=None, description="Capture the teacher's token distributions too. If left out, only its text is kept."
@@ -180,7 +180,9 @@ class TeacherConfig(Section):
     fit: TrainingConfig | None = Field(
         default=None, description="Fit the teacher to the gold answers first (teacher correction)."
     )
-    smoke: SmokeConfig = Field(default=SmokeConfig(), description="The trial of a new teacher or prompt on a few rows.")
+    smoke: SmokeConfig = Field(
+        default_factory=SmokeConfig, description="The trial of a new teacher or prompt on a few rows."
+    )
     stop_failed_share: float = Field(
         default=0.5,
         gt=0,

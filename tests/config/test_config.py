@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
-from distill_dagster.config.reading import load_config
+from distill_dagster.config.reading import check_config, load_config
 from distill_dagster.errors import ConfigError
+from distill_dagster.lineage.stages import code_versions, stages_of
 from testing.projects import tiny_settings
 
 
@@ -82,6 +83,20 @@ def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
 def test_a_store_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"store: s3://bucket/store is a URL, and the store is a local folder"):
         load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))
+
+
+@pytest.mark.parametrize("prefix", ["9lives", "a-b", "a/b", "a b", "_\n"])
+def test_a_prefix_that_dagster_cannot_take_is_refused(tmp_path, prefix):
+    with pytest.raises(ConfigError, match="key_prefix: "):
+        load_config(write(tmp_path, tiny_settings(key_prefix=prefix)))
+
+
+def test_the_prefix_makes_nothing_stale():
+    plain, prefixed = (check_config(tiny_settings(key_prefix=prefix), "test") for prefix in ("", "intent_v2"))
+    assert code_versions(plain) == code_versions(prefixed)
+    assert [stage.settings(plain) for stage in stages_of(plain)] == [
+        stage.settings(prefixed) for stage in stages_of(prefixed)
+    ]
 
 
 def options(task, prompting=None, words=None, learn=None):
