@@ -21,8 +21,8 @@ INTRODUCTION = """\
 
 <!-- Written by `python -m distill_dagster.config.reference > docs/config.md` from distill_dagster/config/. -->
 
-Every field of `distill.yaml`. Unknown fields are errors. `distill-dagster schema` writes the same facts as a JSON Schema,
-with which editors complete fields and mark typos; `distill-dagster init` writes it beside the new `distill.yaml`.
+Every field of `distill.yaml`. Unknown fields are errors. `distill-dagster schema` writes the same facts as a JSON
+Schema, with which editors complete fields and mark typos; `distill-dagster init` writes it beside `distill.yaml`.
 """
 
 

@@ -1,4 +1,4 @@
-"""Publishing: complete or absent, once a fingerprint, readable while it is replaced."""
+"""Publishing: an artefact is complete or absent, made once for a fingerprint, and readable while it is replaced."""
 
 import multiprocessing
 import os
@@ -25,7 +25,7 @@ def publish(store, text, fingerprint, shard="s0"):
     return store.publish("raw_dataset", shard, fingerprint=fingerprint, inputs={}, make=make_text(text))
 
 
-def test_what_is_published_is_found_again(tmp_path):
+def test_a_published_artefact_is_found_again(tmp_path):
     store = Store(tmp_path)
     published = publish(store, "abc", "f1")
     assert store.get("raw_dataset", "s0") == published
@@ -143,7 +143,7 @@ def test_a_killed_writer_leaves_the_old_version_and_no_lock(tmp_path):
     child.join()
     assert store.get("raw_dataset", "s0").data_version == "good"
     assert publish(store, "next", "f2").data_version == "next"
-    assert not list(store.root.glob("*/*/.scratch-*")), "what the dead writer left is swept"
+    assert not list(store.root.glob("*/*/.scratch-*")), "the next writer removes what the dead one left"
 
 
 def test_resumable_state_is_kept_for_its_fingerprint_until_published(tmp_path):
@@ -172,7 +172,7 @@ def test_an_artefact_with_a_missing_file_does_not_count(tmp_path):
     assert publish(store, "abc", "f1").file("rows.txt").exists()
 
 
-def test_what_was_never_made_is_named(tmp_path):
+def test_an_artefact_that_was_never_made_is_named(tmp_path):
     with pytest.raises(NotPublishedError, match=r"raw_dataset\[s9\].*materialize it first"):
         Store(tmp_path).get("raw_dataset", "s9")
 
