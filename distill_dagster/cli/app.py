@@ -63,6 +63,23 @@ def init(
 
 @app.command()
 @explained
+def schema(
+    output: Annotated[Path | None, typer.Option(help="write a file instead of printing")] = None,
+) -> None:
+    """Write the JSON Schema of distill.yaml, with which editors complete its fields and mark typos."""
+    from distill_dagster.config.schema import schema_text
+
+    if output is None:
+        print(schema_text(), end="")
+        return
+    try:
+        output.write_text(schema_text(), encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"{output} cannot be written ({e.strerror}): choose another --output") from e
+
+
+@app.command()
+@explained
 def validate(
     files: Annotated[
         list[str] | None, typer.Argument(help="files, folders of saved datasets, URLs, * patterns")

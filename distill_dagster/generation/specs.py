@@ -18,7 +18,7 @@ class GenerateSpec(Spec):
     prompting: Prompting = "plain"
     summary_words: int = SUMMARY_WORDS
     choose: str | None = None  # gold | majority | judge: how one of a row's answers is chosen
-    smoke: SmokeConfig = SmokeConfig()  # pyright: ignore[reportCallIssue]
+    smoke: SmokeConfig = SmokeConfig()
     stop_failed_share: float = 0.5
     budget_usd: float | None = None
     rows: str

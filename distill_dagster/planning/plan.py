@@ -189,7 +189,7 @@ def _plan_benchmark(
     if ref is None or ref.endpoint is None:
         return None
     config, most = look.config, answer_tokens(look.config)
-    teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")  # pyright: ignore[reportCallIssue]
+    teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")
     how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(look))
     rows = _rows_of(look, "eval_dataset", None)
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]

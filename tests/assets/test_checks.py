@@ -285,5 +285,5 @@ def test_the_docs_list_every_check_with_its_defaults():
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
     assert {row[0].strip("`"): row[-1] for row in rows} == SeverityConfig().model_dump()
     limits = dict(row[3].strip("`").split(": ") for row in rows if ": " in row[3])
-    defaults = ChecksConfig().model_dump(exclude={"severity"})  # pyright: ignore[reportCallIssue]
+    defaults = ChecksConfig().model_dump(exclude={"severity"})
     assert {name: float(limit) for name, limit in limits.items()} == defaults
