@@ -8,8 +8,8 @@ from distill_dagster.store import files, parquet
 SET = "validated_synthetic_set"
 
 
-def _enough(have: int, wanted: int, what: str) -> Finding:
-    return Finding(have >= wanted, f"{have:,} {what}; {wanted:,} are wanted", {what.split(" are ")[0]: have})
+def _enough(have: int, wanted: float, what: str) -> Finding:
+    return Finding(have >= wanted, f"{have:,} {what}; {wanted:,g} are wanted", {what.split(" are ")[0]: have})
 
 
 def _enough_teacher_rows(of: Inspection) -> Finding:
@@ -42,7 +42,7 @@ def _no_leakage(of: Inspection) -> Finding:
         row["row_id"] in trained and digest(contamination_key(row)) in held_out
         for shard in of.look.shards
         for row in parquet.rows_of(
-            parquet.load_table(of.beside("raw_dataset").file(files.RAW_FILE), ["row_id", "task", "messages"])
+            parquet.load_table(of.look.get("raw_dataset", shard).file(files.RAW_FILE), ["row_id", "task", "messages"])
         )
     )
     says = f"{leaked:,} of {len(trained):,} training rows ask what a test row asks; none may"
