@@ -26,6 +26,7 @@ from distill_dagster.store import files
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.hashing import canonical_json, sha256
 from distill_dagster.store.parquet import read_table
+from distill_dagster.tasks import get_task
 
 Inputs = dict[str, Any]
 
@@ -147,13 +148,13 @@ def _labels(project: Project, _: str | None) -> Inputs:
 
 def _labels_are_in(config: DistillConfig) -> Sequence[str]:
     """Where the labels are seen that the config does not name."""
-    return ("raw_dataset",) if config.task == "classification" and not config.quality.labels else ()
+    return ("raw_dataset",) if get_task(config.task).labels_from_gold and not config.quality.labels else ()
 
 
 def labels_of(project: Project) -> list[str] | None:
-    """The label set that the benchmarks parse against: the config's, else for classification the gold labels seen."""
+    """The label set that the benchmarks parse against: the config's, or the gold labels seen if the task uses those."""
     task, quality = project.config.task, project.config.quality
-    if quality.labels or task != "classification":
+    if quality.labels or not get_task(task).labels_from_gold:
         return quality.labels  # the other tasks know their own
     paths = [project.store.get("raw_dataset", key).file(files.RAW_FILE) for key in sorted(project.sources())]
     rows = (row for path in paths for row in read_table(path, ["task", "split", "reference"]))
