@@ -16,10 +16,10 @@ def misfits(task: str, prompting: Prompting, summary_words: int) -> list[str]:
     if prompting not in known:
         found.append(
             f"`teacher.prompting: {prompting}` does not fit `task: {task}`: use `prompting: plain`, "
-            f"or {_one_of(_tasks_with(prompting))}"
+            f"or {_one_of(tasks_with(prompting))}"
         )
     if summary_words != SUMMARY_WORDS and (prompting not in known or prompting not in SIZED):
-        sized = " or ".join(f"{name} with {one}" for one in SIZED for name in _tasks_with(one))
+        sized = " or ".join(f"{name} with {one}" for one in SIZED for name in tasks_with(one))
         found.append(
             f"`teacher.summary_words: {summary_words}` has no effect on `task: {task}` with "
             f"`prompting: {prompting}`: leave it out (then it is {SUMMARY_WORDS}), or use {sized}"
@@ -27,7 +27,8 @@ def misfits(task: str, prompting: Prompting, summary_words: int) -> list[str]:
     return found
 
 
-def _tasks_with(prompting: Prompting) -> list[str]:
+def tasks_with(prompting: Prompting) -> list[str]:
+    """The names of the tasks that support a prompting."""
     return [name for name, task in TASKS.items() if prompting in task.promptings]
 
 

@@ -9,7 +9,6 @@ A teacher's folder also holds faculty.json: who answers, with revisions, where t
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def prepare_model(request: PrepareSpec, device: str) -> Produced:
     own = [(weight, pin_source(source)) for weight, source in request.sources]
     faculty = pin_faculty(request, own or [(1.0, read_ref(Path(request.out)))])
     write_faculty(Path(request.out), faculty)
-    return replace(produced, data_version=faculty_version(faculty))
+    return produced.model_copy(update={"data_version": faculty_version(faculty)})
 
 
 def _refuse_student(student: ModelConfig | None) -> None:

@@ -5,14 +5,14 @@ A spec holds paths and config, never data or open models.
 
 from distill_dagster.config import (
     ModelConfig,
-    Section,
     TeacherSource,
     TrainingConfig,
 )
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.store.result import Spec
 
 
-class PrepareSpec(Section):
+class PrepareSpec(Spec):
     """Resolve a model, or make it, and fit it to gold answers if asked: `teacher_model` and `student_base`."""
 
     role: str  # teacher | student
@@ -28,8 +28,13 @@ class PrepareSpec(Section):
     out: str
     work: str
 
+    @property
+    def needs_device(self) -> bool:
+        """Only a fit needs one: a model is pinned, or made, on the CPU."""
+        return self.fit is not None
 
-class TrainSpec(Section):
+
+class TrainSpec(Spec):
     """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
 
     base: ModelRef
@@ -42,7 +47,7 @@ class TrainSpec(Section):
     work: str
 
 
-class TrialSpec(Section):
+class TrialSpec(Spec):
     """Load a model and let it answer a few prompts: nothing is written."""
 
     model: ModelRef

@@ -101,7 +101,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from distill_dagster.progress import listen
-from distill_dagster.requests import TrainSpec
+from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 
 request = TrainSpec.model_validate_json(sys.argv[1])
