@@ -7,8 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.models import ModelConfig, TrainingConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
-from distill_dagster.config.section import SUMMARY_WORDS, Learn, Section, TaskName
+from distill_dagster.config.section import Learn, Section, TaskName
 from distill_dagster.config.teacher import TeacherConfig
+from distill_dagster.tasks.misfits import misfits
 
 
 class StudentConfig(Section):
@@ -186,32 +187,16 @@ class DistillConfig(Section):
 
 
 def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[str]:
-    """The options that the task cannot be asked with, each with both values and the way out."""
-    asked, problems = teacher.prompting, []
-    if asked == "chain_of_thought" and task in ("conversation", "summarization"):
-        problems.append(
-            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
-            "or a task of nli, qa, math and classification"
-        )
-    if asked == "chain_of_density" and task != "summarization":
-        problems.append(
-            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
-            "or `task: summarization`"
-        )
-    if teacher.summary_words != SUMMARY_WORDS and (task, asked) != ("summarization", "chain_of_density"):
-        problems.append(
-            f"`teacher.summary_words: {teacher.summary_words}` has no effect on `task: {task}` with "
-            f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use summarization with "
-            "chain_of_density"
-        )
+    """The options that do not fit the task or each other, each with both values and the way out."""
+    problems = misfits(task, teacher.prompting, teacher.summary_words)
     if student.model.tokenizer == "teacher" and teacher.model is None:
         problems.append(
             "`student.model.tokenizer: teacher` needs a teacher whose tokenizer is here, and `teacher.model` is not "
             "given: use `tokenizer: train`, or an existing student by `name`"
         )
-    if student.learn == "reasoning_and_answer" and asked != "chain_of_thought":
+    if student.learn == "reasoning_and_answer" and teacher.prompting != "chain_of_thought":
         problems.append(
             f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
-            f"{asked}: use `prompting: chain_of_thought`, or `learn: answer`"
+            f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
         )
     return problems

@@ -18,7 +18,7 @@ class QualityConfig(Section):
 
     labels: list[str] | None = Field(
         default=None,
-        description="The label set. If left out, the task's own; for classification, the gold labels in the rows.",
+        description="The label set. If left out, the labels that the task fixes, or else the gold labels in the rows.",
     )
     require_gold_agreement: bool = Field(
         default=False, description="Drop answers that score 0 against the row's gold answer."

@@ -4,16 +4,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-TaskName = Literal["nli", "conversation", "qa", "math", "summarization", "classification"]
-Prompting = Literal["plain", "chain_of_thought", "chain_of_density"]  # how the teacher is prompted: docs/prompting.md
+from distill_dagster.tasks import TaskName
+from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
+
 Engine = Literal["auto", "continuous", "batched"]  # how a local teacher generates: docs/adr/0006-local-engine.md
-Learn = Literal["answer", "reasoning_and_answer"]  # what the student learns to write
 Role = Literal["teacher", "baseline", "student"]  # of a model in the evaluation
 ROLES: tuple[Role, ...] = ("teacher", "baseline", "student")
-SUMMARY_WORDS = 80
 
 
 class Section(BaseModel):
     """A part of the config: immutable, and without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+__all__ = ["ROLES", "SUMMARY_WORDS", "Engine", "Learn", "Prompting", "Role", "Section", "TaskName"]

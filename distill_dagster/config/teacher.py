@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Prompting, Section
+from distill_dagster.tasks.misfits import tasks_with
 
 SHAPING = {
     "url",
@@ -165,8 +166,9 @@ class TeacherConfig(Section):
     )
     prompting: Prompting = Field(
         default="plain",
-        description="`plain`: the row's own messages; `chain_of_thought`: reasoning and answer as JSON (nli, qa, math, "
-        "classification); `chain_of_density`: a summary that grows denser in rounds (summarization).",
+        description="`plain`: the row's own messages; `chain_of_thought`: reasoning and answer as JSON "
+        f"({', '.join(tasks_with('chain_of_thought'))}); `chain_of_density`: a summary that grows denser in rounds "
+        f"({', '.join(tasks_with('chain_of_density'))}).",
     )
     summary_words: int = Field(
         default=SUMMARY_WORDS, ge=20, le=1000, description="Approximate length of a `chain_of_density` summary."
