@@ -101,16 +101,13 @@ def test_as_many_bad_answers_as_are_allowed_pass(tmp_path, server, instance):
     assert failing(project, instance) == {}
 
 
-def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, instance):
-    for severity, checks in (("warn", ["few_refusals"]), ("off", [])):
-        changes = {
-            "checks.severity": {"few_refusals": severity if severity != "off" else False}
-        }  # a bare `off` in YAML
-        folder = tmp_path / severity
-        project, outcome = poisoned(folder, server, instance, lambda n: KINDS["refusal"][1], **changes)
-        assert not outcome.failed
-        assert project.store.find("validated_synthetic_set") is not None
-        assert [check for check, _ in failing(project, instance)] == checks
+@pytest.mark.parametrize(("severity", "checks"), [("warn", ["few_refusals"]), (False, [])])  # a bare `off` in YAML
+def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, instance, severity, checks):
+    changes = {"checks.severity": {"few_refusals": severity}}
+    project, outcome = poisoned(tmp_path, server, instance, lambda n: KINDS["refusal"][1], **changes)
+    assert not outcome.failed
+    assert project.store.find("validated_synthetic_set") is not None
+    assert [check for check, _ in failing(project, instance)] == checks
 
 
 def test_answers_that_are_suddenly_longer_are_told(tmp_path, server, instance):
