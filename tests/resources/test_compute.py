@@ -40,7 +40,7 @@ def run_as_asset(compute: Compute, spec: GenerateSpec) -> tuple[dg.ExecuteInProc
     @dg.asset
     def answers(context: dg.AssetExecutionContext, compute: Compute) -> None:
         try:
-            seen["produced"] = compute.run(context, "generate_shard", request)
+            seen["produced"] = compute.run(context, "generate_shard", spec)
         except (ComputeError, ModelError) as e:
             seen["error"] = e
 
