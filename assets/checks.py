@@ -100,7 +100,7 @@ def _trial(severity: Severity) -> dg.AssetChecksDefinition:
             counts = benchmark_compute.run(context, "try_model", request).counts
         except UserError as e:
             return _result(TRIAL, Finding(False, str(e)), severity)
-        says = f"{counts['answered']} of {counts['asked']} prompts of the validation rows have an answer; all should"
-        return _result(TRIAL, Finding(counts["answered"] == counts["asked"], says, {**counts}), severity)
+        says = f"{counts.answered} of {counts.asked} prompts of the validation rows have an answer; all should"
+        return _result(TRIAL, Finding(counts.answered == counts.asked, says, counts.model_dump()), severity)
 
     return trial

@@ -84,7 +84,7 @@ def student_checkpoint(
 
     def make(out: Path, work: Path) -> Produced:
         request = TrainSpec(
-            base=read_ref(value.store.get("student_base").folder),
+            student_base=read_ref(value.store.get("student_base").folder),
             teacher=read_ref(value.store.get("teacher_model").folder),
             training=value.config.student.training,
             examples=str(synthetic_set.file(files.EXAMPLES_FILE)),

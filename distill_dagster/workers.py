@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill_dagster.config import Section
@@ -26,33 +26,50 @@ from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.store.manifest import Produced
-from distill_dagster.training.specs import PrepareSpec, TrainSpec, TrialSpec
+from distill_dagster.store.result import Result, Usage
+from distill_dagster.training.specs import (
+    PrepareResult,
+    PrepareSpec,
+    TrainResult,
+    TrainSpec,
+    TrialResult,
+    TrialSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Where a worker's function is, and what it takes. The function is imported only when it runs."""
 
-    function: str  # module:name, called as function(request, device) -> Produced
+    function: str  # module:name, called as function(request, device) -> Produced or the result
     request: type[Section]
+    result: type[Result] | None = None
 
-    def load(self) -> Callable[[Any, str], Produced]:
+    def write(self, produced: Produced | Result) -> dict[str, Any]:
+        """What the function returned, as JSON-able values; `read` is the way back."""
+        return produced.model_dump(mode="json") if isinstance(produced, Result) else asdict(produced)
+
+    def read(self, document: dict[str, Any]) -> Produced | Result:
+        """What the function returned in another process."""
+        return self.result.model_validate(document) if self.result else Produced(**document)
+
+    def load(self) -> Callable[[Any, str], Produced | Result]:
         """Import the function; this is where torch comes in."""
         module, name = self.function.split(":")
         return getattr(importlib.import_module(module), name)
 
 
 WORKERS: dict[str, Worker] = {
-    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec),
+    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec, PrepareResult),
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec),
     "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec),
-    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec),
-    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec),
+    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
+    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec),
 }
 
 
-def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
+def run_worker(name: str, request: Section, device: str = "cpu") -> Produced | Result:
     """Run a worker in this process and add what it used to its facts.
 
     `usage` holds device, seconds, gpu_seconds, versions and peak_memory_bytes: on a GPU the most that torch held there,
@@ -67,14 +84,14 @@ def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
     with watch_memory() as peak:
         produced = function(request, device)
     seconds = time.perf_counter() - started
-    usage = {
-        "device": device,
-        "seconds": round(seconds, 3),
-        "gpu_seconds": round(seconds, 3) if device.startswith("cuda") else 0.0,
-        "peak_memory_bytes": _device_peak(device) if device.startswith("cuda") else peak.start + peak.growth,
-        "versions": library_versions(),
-    }
-    return replace(produced, facts={**produced.facts, "usage": usage})
+    usage = Usage(
+        device=device,
+        seconds=round(seconds, 3),
+        gpu_seconds=round(seconds, 3) if device.startswith("cuda") else 0.0,
+        peak_memory_bytes=_device_peak(device) if device.startswith("cuda") else peak.start + peak.growth,
+        versions=library_versions(),
+    )
+    return produced.with_usage(usage)
 
 
 def _device_peak(device: str) -> int:
@@ -108,7 +125,7 @@ def _serve_pipes() -> int:
         except UserError as e:
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
             return 0  # a code other than 0 would make the Pipes client drop the message
-        pipes.report_custom_message({"produced": asdict(produced)})
+        pipes.report_custom_message({"produced": WORKERS[name].write(produced)})
     return 0
 
 
@@ -128,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as e:
         print(f"{type(e).__name__}: {e}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(produced)))
+    print(json.dumps(WORKERS[options.worker].write(produced)))
     return 0
 
 

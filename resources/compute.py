@@ -8,8 +8,7 @@ asks it to run a worker of `distill_dagster.workers`. Where that happens is the 
 """
 
 import sys
-from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -17,8 +16,7 @@ from distill_dagster import errors
 from distill_dagster.config import Need, Section
 from distill_dagster.progress import is_heard, listen, log_listener
 from distill_dagster.resources.gpu import GpuPool, ordinal
-from distill_dagster.store.manifest import Produced
-from distill_dagster.workers import run_worker
+from distill_dagster.workers import WORKERS, run_worker
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
@@ -48,7 +46,7 @@ class Compute(dg.ConfigurableResource):
         """What is leased for each run of a worker."""
         return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
 
-    def run(self, context: Context, worker: str, request: Section, on_cpu: bool = False) -> Produced:
+    def run(self, context: Context, worker: str, request: Section, on_cpu: bool = False) -> Any:
         """Lease what the need declares (`on_cpu`: nothing), run the worker there, give back what it produced.
 
         Raises:
@@ -64,15 +62,15 @@ class Compute(dg.ConfigurableResource):
             else:
                 device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
                 produced = self._run_inline(context, worker, request, device)
-            return replace(produced, facts={**produced.facts, "leased": devices})
+            return produced.with_lease(devices)
 
-    def _run_inline(self, context: Context, worker: str, request: Section, device: str) -> Produced:
+    def _run_inline(self, context: Context, worker: str, request: Section, device: str) -> Any:
         if is_heard():
             return run_worker(worker, request, device)
         with listen(log_listener(context.log.info)):
             return run_worker(worker, request, device)
 
-    def _run_child(self, context: Context, worker: str, request: Section, devices: list[str]) -> Produced:
+    def _run_child(self, context: Context, worker: str, request: Section, devices: list[str]) -> Any:
         client = dg.PipesSubprocessClient()
         invocation = client.run(
             context=context.op_execution_context,
@@ -86,7 +84,7 @@ class Compute(dg.ConfigurableResource):
         )
         for message in invocation.get_custom_messages():
             if "produced" in message:
-                return Produced(**message["produced"])
+                return WORKERS[worker].read(message["produced"])
             if "error" in message:
                 raise getattr(errors, message["error"], errors.UserError)(message["message"])
         raise errors.ComputeError(f"{worker} ended without a result; its log is above")

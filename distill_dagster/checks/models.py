@@ -4,12 +4,13 @@ import math
 
 from distill_dagster.checks.base import Check, Finding
 from distill_dagster.lineage.stages import Project
+from distill_dagster.training.specs import StepLoss, TrainResult
 
 
 def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
     """Means of the first and the last tenth of the recorded losses."""
-    history = project.store.get("student_checkpoint").facts["history"]
-    losses = [point["loss"] for point in history if "loss" in point]
+    history = project.store.get("student_checkpoint").read(TrainResult).history
+    losses = [point.loss for point in history if isinstance(point, StepLoss)]
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return Finding(False, "no loss was recorded, or one of them is not finite")
     tenth = max(1, len(losses) // 10)

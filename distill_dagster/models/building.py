@@ -14,7 +14,10 @@ from typing import Any
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
+from distill_dagster.models.pinning import pin_folder
 from distill_dagster.models.quiet import quietly
+from distill_dagster.models.ref import ModelRef, write_ref
+from distill_dagster.store import files
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 SPECIAL = [PAD, END, SYSTEM, USER, ASSISTANT]
@@ -129,6 +132,15 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     with quietly():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+
+
+def write_model(model: Any, tokenizer: Any, out: Path, *, name: str, dtype: str) -> ModelRef:
+    """Save a model into `out/model` and record it in `out/model.json`; its revision is the hash of its files."""
+    folder = out / files.WEIGHTS_FOLDER
+    save(model, tokenizer, folder)
+    ref = pin_folder(folder, name=name, dtype=dtype).model_copy(update={"path": str(folder)})
+    write_ref(out, ref)
+    return ref
 
 
 def parameter_count(model: Any) -> int:
