@@ -1,4 +1,4 @@
-"""A model is pointed to, made, or made and fitted; all three leave a model.json that loads."""
+"""A model is pinned, built, or fitted; each leaves a model.json that loads."""
 
 import json
 
@@ -19,7 +19,7 @@ FIT = TrainingConfig(learning_rate=1e-2, epochs=12, batch_size=16, evaluations=3
 
 @pytest.fixture
 def prepare(tmp_path):
-    """Prepare a model in a fresh folder from 96 training and 16 validation rows; returns (result, folder)."""
+    """Prepare a model in a new folder from 96 training and 16 validation rows; returns (result, folder)."""
     tables = [write_rows(tmp_path / "t.parquet", rows(96)), write_rows(tmp_path / "v.parquet", rows(16, "validation"))]
 
     def prepared(name, **changes):
@@ -31,7 +31,7 @@ def prepare(tmp_path):
     return prepared
 
 
-def test_an_existing_model_is_only_pointed_to(prepare, tmp_path):
+def test_an_existing_model_is_pinned_where_it_is(prepare, tmp_path):
     ref = write_model(tmp_path / "given")
     result, out = prepare("out", model=ModelConfig(name=str(tmp_path / "given")))
     assert sorted(p.name for p in out.iterdir()) == ["faculty.json", "model.json"]
@@ -40,7 +40,7 @@ def test_an_existing_model_is_only_pointed_to(prepare, tmp_path):
     assert result.counts.model_dump() == {"parameters": ref.parameters}
 
 
-def test_a_new_model_is_the_same_each_time_and_its_tokenizer_knows_the_training_rows_only(prepare):
+def test_a_new_model_is_the_same_each_time(prepare):
     first, out = prepare("one", model=TINY)
     again, _ = prepare("two", model=TINY)
     assert first == again

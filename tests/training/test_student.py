@@ -1,4 +1,4 @@
-"""A student trains to the end, survives being killed, and publishes nothing when it diverges."""
+"""A student trains to the end, resumes after a kill to the same weights, and publishes nothing if it diverges."""
 
 import json
 import os
