@@ -1,4 +1,4 @@
-"""Code in a model's folder never runs, and no prompt asks to run it, even on a terminal; a model that needs it fails."""
+"""Code in a model's folder never runs, and nothing asks to run it, even on a terminal; a model that needs it fails."""
 
 import ast
 import json
