@@ -2,14 +2,13 @@
 
 import math
 
-from distill_dagster.checks.base import Check, Finding
-from distill_dagster.lineage.stages import Project
+from distill_dagster.checks.base import Check, Finding, Inspection
 from distill_dagster.training.specs import StepLoss, TrainResult
 
 
-def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
+def _loss_is_finite_and_fell(of: Inspection) -> Finding:
     """Means of the first and the last tenth of the recorded losses."""
-    history = project.store.get("student_checkpoint").read(TrainResult).history
+    history = of.manifest.read(TrainResult).history
     losses = [point.loss for point in history if isinstance(point, StepLoss)]
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return Finding(False, "no loss was recorded, or one of them is not finite")
@@ -22,8 +21,8 @@ def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
     )
 
 
-def _verdict_is_pass(project: Project, _: str | None) -> Finding:
-    facts = project.store.get("eval_report").facts
+def _verdict_is_pass(of: Inspection) -> Finding:
+    facts = of.manifest.facts
     verdict = facts["verdict"]
     return Finding(verdict == "PASS", f"{verdict}: {facts['headline']}", {"verdict": verdict}, verdict != "FAIL")
 
@@ -34,11 +33,13 @@ CHECKS = (
         "student_checkpoint",
         "The training loss is finite throughout, and its last tenth is on average below its first.",
         _loss_is_finite_and_fell,
+        severity=lambda s: s.loss_is_finite_and_fell,
     ),
     Check(
         "verdict_is_pass",
         "eval_report",
         "The lower end of the retention's 95 % interval reaches `evaluation.retention_target`.",
         _verdict_is_pass,
+        severity=lambda s: s.verdict_is_pass,
     ),
 )

@@ -1,19 +1,29 @@
 """How a run ended, for people and as JSON."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ROLES
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.runner import Outcome
+from distill_dagster.store import files
 
 
-def refused_rows(project: Project) -> int:
+def read_report(project: Project) -> dict[str, Any]:
+    """The last report's JSON document; NotPublishedError where there is none."""
+    return json.loads(project.store.get("eval_report").file(files.REPORT_FILE).read_text(encoding="utf-8"))
+
+
+def report_page(project: Project) -> Path:
+    """The last report for a browser; NotPublishedError where there is none."""
+    return project.store.get("eval_report").file(files.REPORT_PAGE)
+
+
+def refused_rows(look: Snapshot) -> int:
     """Rows of the source files, the test's included, that no published table has because they are not valid."""
-    tables = [
-        *(project.store.find("raw_dataset", key) for key in project.sources()),
-        project.store.find("eval_dataset"),
-    ]
+    tables = [*(look.find("raw_dataset", key) for key in look.shards), look.find("eval_dataset")]
     return sum(manifest.counts["rejected"] for manifest in tables if manifest)
 
 

@@ -4,12 +4,12 @@ from distill_dagster.config import (
     SUMMARY_WORDS,
     EvaluationConfig,
     Prompting,
-    Section,
 )
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.store.result import Spec
 
 
-class BenchmarkSpec(Section):
+class BenchmarkSpec(Spec):
     """Measure one model on the held-out rows: predictions.parquet and benchmark.json out."""
 
     role: str  # teacher | baseline | student
@@ -24,3 +24,8 @@ class BenchmarkSpec(Section):
     stop_failed_share: float = 0.5
     budget_usd: float | None = None
     out: str
+
+    @property
+    def needs_device(self) -> bool:
+        """A model behind an endpoint needs none."""
+        return self.model.endpoint is None

@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from distill_dagster.config import ModelConfig, Section, TeacherSource, TrainingConfig
+from distill_dagster.config import ModelConfig, TeacherSource, TrainingConfig
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Counts, Result
+from distill_dagster.store.result import Counts, Result, Spec
 
 SignalName = Literal["text"]  # what the student learns from, see `signals/`
 
 
-class PrepareSpec(Section):
+class PrepareSpec(Spec):
     """Resolve a model or build it, and fit it to gold answers if asked."""
 
     role: Literal["teacher", "student"]
@@ -34,8 +34,13 @@ class PrepareSpec(Section):
     out: str
     work: str
 
+    @property
+    def needs_device(self) -> bool:
+        """Only a fit needs one; a model is pinned or built on the CPU."""
+        return self.fit is not None
 
-class TrainSpec(Section):
+
+class TrainSpec(Spec):
     """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
 
     student_base: ModelRef  # the weights that training starts from
@@ -49,7 +54,7 @@ class TrainSpec(Section):
     work: str
 
 
-class TrialSpec(Section):
+class TrialSpec(Spec):
     """Load a model and let it answer a few prompts; nothing is written."""
 
     model: ModelRef

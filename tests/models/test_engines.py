@@ -32,7 +32,7 @@ def models(tmp_path_factory):
     """Models with many end tokens, by architecture."""
     folder, made = tmp_path_factory.mktemp("models"), {}
     for name, shape in MODELS.items():
-        config = ModelConfig(architecture=name, settings=shape, vocab_size=400)  # pyright: ignore[reportCallIssue]
+        config = ModelConfig(architecture=name, settings=shape, vocab_size=400)
         made[name] = write_model(folder / name, config)
     return made
 

@@ -14,7 +14,7 @@ from distill_dagster.alerts.memory import ALERTS_FILE
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.operations.alerting import LOOK_BACK, RUNS_A_TICK, tell
 from distill_dagster.resources.project import ProjectResource
 from testing.alert_servers import mailbox, webhook
@@ -106,7 +106,7 @@ TICK = """
 import sys, time, logging
 import dagster as dg
 from assets.alerting import tell
-from distill_dagster.config_file import load_config
+from distill_dagster.config.reading import load_config
 from distill_dagster.lineage import Project
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
     print(tell(instance, Project(load_config(sys.argv[2])), time.time(), logging.getLogger("alerts")))

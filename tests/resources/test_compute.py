@@ -125,7 +125,7 @@ def test_a_worker_is_a_command_too(made, tmp_path):
 
 WAIT_FOR_EVER = """
 import sys
-from distill_dagster.processes import end_with_parent
+from distill_dagster.process import end_with_parent
 end_with_parent()
 print("up", flush=True)
 import time; time.sleep(120)
