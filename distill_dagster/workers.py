@@ -28,7 +28,14 @@ from distill_dagster.report.specs import ReportSpec
 from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store.manifest import Produced
 from distill_dagster.store.result import Result, Spec, Usage
-from distill_dagster.training.specs import PrepareSpec, TrainSpec, TrialSpec
+from distill_dagster.training.specs import (
+    PrepareResult,
+    PrepareSpec,
+    TrainResult,
+    TrainSpec,
+    TrialResult,
+    TrialSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,12 @@ class Worker:
 
 WORKERS: dict[str, Worker] = {
     "read_rows": Worker("distill_dagster.sources.judging.reading:read_rows", ReadSpec),
-    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec),
+    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec, PrepareResult),
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec),
     "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec),
     "build_set": Worker("distill_dagster.quality.building:build_set", SetSpec),
-    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec),
-    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec),
+    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
+    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec),
 }

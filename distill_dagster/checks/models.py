@@ -3,12 +3,13 @@
 import math
 
 from distill_dagster.checks.base import Check, Finding, Inspection
+from distill_dagster.training.specs import StepLoss, TrainResult
 
 
 def _loss_is_finite_and_fell(of: Inspection) -> Finding:
     """Means of the first and the last tenth of the recorded losses."""
-    history = of.manifest.facts["history"]
-    losses = [point["loss"] for point in history if "loss" in point]
+    history = of.manifest.read(TrainResult).history
+    losses = [point.loss for point in history if isinstance(point, StepLoss)]
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return Finding(False, "no loss was recorded, or one of them is not finite")
     tenth = max(1, len(losses) // 10)
