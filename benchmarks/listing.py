@@ -52,7 +52,9 @@ def measure() -> dict[str, float]:
             shutil.copy(INSTANCE_CONFIG, home)
             with dg.DagsterInstance.from_config(str(home)) as instance:
                 found |= _measure(project, instance, shards)
-    return found | {"status_10000_vs_1000_shards": found[f"status_s_{SIZES[1]}_shards"] / found[f"status_s_{SIZES[0]}_shards"]}
+    return found | {
+        "status_10000_vs_1000_shards": found[f"status_s_{SIZES[1]}_shards"] / found[f"status_s_{SIZES[0]}_shards"]
+    }
 
 
 def _measure(project: Project, instance: dg.DagsterInstance, shards: int) -> dict[str, float]:
