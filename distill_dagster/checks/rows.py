@@ -6,15 +6,16 @@ from distill_dagster.checks.base import Check, Finding, at_least, at_most
 from distill_dagster.lineage.stages import Project
 from distill_dagster.quality.duplicates.prompt_keys import digest, duplicate_key
 from distill_dagster.quality.labels import labels_of
+from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files, parquet
 from distill_dagster.tasks import get_task
 
 
 def _enough_valid(project: Project, shard: str | None) -> Finding:
-    counts = project.store.get("raw_dataset" if shard else "eval_dataset", shard).counts
-    share = counts["rows"] / max(1, counts["lines"])
-    numbers = {"valid_share": share, "rejected": counts["rejected"]}
-    return at_least(counts["rows"], counts["lines"], project.config.checks.min_valid_share, "rows are valid", numbers)
+    counts = project.store.get("raw_dataset" if shard else "eval_dataset", shard).read(ReadResult).counts
+    share = counts.rows / max(1, counts.lines)
+    numbers = {"valid_share": share, "rejected": counts.rejected}
+    return at_least(counts.rows, counts.lines, project.config.checks.min_valid_share, "rows are valid", numbers)
 
 
 def _few_duplicates(project: Project, shard: str | None) -> Finding:
@@ -23,8 +24,9 @@ def _few_duplicates(project: Project, shard: str | None) -> Finding:
     rows = parquet.rows_of(parquet.load_table(manifest.file(files.RAW_FILE), ["task", "messages"]))
     asked = {digest(duplicate_key(row)) for row in rows}
     rejects = parquet.read_table(manifest.file(files.REJECTS_FILE), ["code"])
-    again = manifest.counts["rows"] - len(asked) + sum(row["code"] == "E011" for row in rejects)
-    lines = manifest.counts["lines"]
+    counts = manifest.read(ReadResult).counts
+    again = counts.rows - len(asked) + sum(row["code"] == "E011" for row in rejects)
+    lines = counts.lines
     numbers = {"duplicate_share": again / max(1, lines), "duplicates": again}
     return at_most(
         again, lines, project.config.checks.max_duplicate_share, "rows ask what an earlier one asks", numbers

@@ -4,6 +4,7 @@ from distill_dagster.checks.base import Check, Finding, at_least, at_most
 from distill_dagster.lineage.stages import Project
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, digest
 from distill_dagster.quality.examples.rows import pc
+from distill_dagster.quality.specs import SetResult
 from distill_dagster.store import files, parquet
 
 SET = "validated_synthetic_set"
@@ -14,20 +15,20 @@ def _enough(have: int, wanted: int, what: str) -> Finding:
 
 
 def _enough_teacher_rows(project: Project, _: str | None) -> Finding:
-    answers = project.store.get(SET).facts["answers"]
+    answers = project.store.get(SET).read(SetResult).answers
     return _enough(answers, project.config.checks.min_teacher_rows, "answers are there to be filtered")
 
 
 def _enough_training_rows(project: Project, _: str | None) -> Finding:
     wanted = project.config.checks.min_train_rows
-    return _enough(project.store.get(SET).counts["train"], wanted, "training rows are left")
+    return _enough(project.store.get(SET).read(SetResult).counts.train, wanted, "training rows are left")
 
 
 def _enough_accepted(project: Project, _: str | None) -> Finding:
-    counts, wanted = project.store.get(SET).counts, project.config.checks.min_acceptance
-    share = counts["examples"] / max(1, counts["teacher_rows"])
-    numbers = {"acceptance": share, "rejected": counts["rejected"]}
-    return at_least(counts["examples"], counts["teacher_rows"], wanted, "teacher rows are accepted", numbers)
+    counts, wanted = project.store.get(SET).read(SetResult).counts, project.config.checks.min_acceptance
+    share = counts.examples / max(1, counts.teacher_rows)
+    numbers = {"acceptance": share, "rejected": counts.rejected}
+    return at_least(counts.examples, counts.teacher_rows, wanted, "teacher rows are accepted", numbers)
 
 
 def _no_leakage(project: Project, _: str | None) -> Finding:
@@ -53,15 +54,15 @@ def _no_leakage(project: Project, _: str | None) -> Finding:
 
 
 def _little_contamination(project: Project, _: str | None) -> Finding:
-    counts, allowed = project.store.get(SET).counts, project.config.checks.max_contaminated_share
-    found = counts.get("contaminated", 0)
-    numbers = {"contaminated_share": found / max(1, counts["teacher_rows"]), "contaminated": found}
-    return at_most(found, counts["teacher_rows"], allowed, "teacher rows ask what a held-out row asks", numbers)
+    counts, allowed = project.store.get(SET).read(SetResult).counts, project.config.checks.max_contaminated_share
+    found = counts.by_reason.get("contaminated", 0)
+    numbers = {"contaminated_share": found / max(1, counts.teacher_rows), "contaminated": found}
+    return at_most(found, counts.teacher_rows, allowed, "teacher rows ask what a held-out row asks", numbers)
 
 
 def _balanced_labels(project: Project, _: str | None) -> Finding:
     """The worst ratio within one task; a label of the set that no training row has is as rare as can be."""
-    by_task, allowed = project.store.get(SET).facts["label_rows"], project.config.checks.max_label_ratio
+    by_task, allowed = project.store.get(SET).read(SetResult).label_rows, project.config.checks.max_label_ratio
     ratios = {task: max(rows.values()) / (min(rows.values()) or 0.5) for task, rows in by_task.items()}
     if not ratios:
         return Finding(True, "the answers have no labels to compare")
@@ -77,15 +78,15 @@ def _balanced_labels(project: Project, _: str | None) -> Finding:
 
 
 def _teacher_agrees_with_gold(project: Project, _: str | None) -> Finding:
-    facts, wanted = project.store.get(SET).facts, project.config.checks.min_gold_agreement
-    agreement = facts["gold_agreement"]
+    facts, wanted = project.store.get(SET).read(SetResult), project.config.checks.min_gold_agreement
+    agreement = facts.gold_agreement
     if agreement is None:
         return Finding(True, "no training row has a gold answer")
     return Finding(
         agreement >= wanted,
-        f"the teacher scores {agreement:.1%} on {facts['rows_with_gold']:,} training rows with gold answers; "
+        f"the teacher scores {agreement:.1%} on {facts.rows_with_gold:,} training rows with gold answers; "
         f"at least {wanted:.1%} are wanted",
-        {"gold_agreement": agreement, "rows_with_gold": facts["rows_with_gold"]},
+        {"gold_agreement": agreement, "rows_with_gold": facts.rows_with_gold},
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from distill_dagster.config import ROLES
 from distill_dagster.lineage.stages import Project
 from distill_dagster.operations.runner import Outcome
+from distill_dagster.sources.specs import ReadResult
 
 
 def refused_rows(project: Project) -> int:
@@ -14,7 +15,7 @@ def refused_rows(project: Project) -> int:
         *(project.store.find("raw_dataset", key) for key in project.sources()),
         project.store.find("eval_dataset"),
     ]
-    return sum(manifest.counts["rejected"] for manifest in tables if manifest)
+    return sum(manifest.read(ReadResult).counts.rejected for manifest in tables if manifest)
 
 
 def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> dict[str, Any]:

@@ -13,31 +13,29 @@ from distill_dagster.config import ROLES, ChecksConfig
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.stages import STAGES, Project, is_fresh
 from distill_dagster.models.ref import read_ref
-from distill_dagster.quality.examples.rows import RAW, TEACHER
+from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.quality.synthetic_set import build_set
-from distill_dagster.sources.files.discovery import discover_test
-from distill_dagster.sources.judging.duplicates import IdsOfFiles
-from distill_dagster.sources.judging.raw_tables import RawTables
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.files.discovery import SourceFile, discover_test
+from distill_dagster.sources.judging.raw_tables import read_rows
+from distill_dagster.sources.specs import ReadResult, ReadSpec
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.store.manifest import Manifest, Produced
 
 
-def make_raw_dataset(project: Project, shard: str, out: Path) -> Produced:
+def make_raw_dataset(project: Project, shard: str, out: Path) -> ReadResult:
     """Judge every row of one source file: raw.parquet and rejects.parquet."""
-    config = project.config
-    with RawTables(out) as tables:
-        tables.write(Reading(project.sources()[shard], config.data, config.task))
-    return tables.produced()
+    return _read_rows(project, [project.sources()[shard]], out, unique_ids=False)
 
 
-def make_eval_dataset(project: Project, out: Path) -> Produced:
+def make_eval_dataset(project: Project, out: Path) -> ReadResult:
     """Judge the test files as the shards are judged, into one table. A row id in two files is an error."""
-    config, ids = project.config, IdsOfFiles()
-    with RawTables(out) as tables:
-        for source in discover_test(config.data):
-            tables.write(Reading(source, config.data, config.task), ids)
-    return tables.produced()
+    return _read_rows(project, discover_test(project.config.data), out, unique_ids=True)
+
+
+def _read_rows(project: Project, sources: list[SourceFile], out: Path, *, unique_ids: bool) -> ReadResult:
+    config = project.config
+    spec = ReadSpec(files=sources, data=config.data, task=config.task, unique_ids=unique_ids, out=str(out))
+    return read_rows(spec, "cpu")
 
 
 def shard_tables(project: Project, asset: str, file: str, columns: list[str]) -> pa.Table:
@@ -73,21 +71,19 @@ def require_current_answers(project: Project) -> None:
         )
 
 
-def make_synthetic_set(project: Project, out: Path) -> Produced:
+def make_synthetic_set(project: Project, out: Path) -> SetResult:
     """Filter, deduplicate, decontaminate and balance the union of all shards: examples.parquet, rejects.parquet."""
     require_current_answers(project)
-    answers = shard_tables(project, "teacher_outputs", files.TEACHER_FILE, [*TEACHER.names, "chosen"])
-    built = build_set(
-        raw=shard_tables(project, "raw_dataset", files.RAW_FILE, RAW.names),
-        teacher=answers.filter(answers.column("chosen")),
-        test=parquet.read_table(project.store.get("eval_dataset").file(files.RAW_FILE)),
+    shards, store = sorted(project.sources()), project.store
+    spec = SetSpec(
+        raw=[str(store.get("raw_dataset", key).file(files.RAW_FILE)) for key in shards],
+        teacher=[str(store.get("teacher_outputs", key).file(files.TEACHER_FILE)) for key in shards],
+        test=str(store.get("eval_dataset").file(files.RAW_FILE)),
         quality=project.config.quality,
         learn=project.config.student.learn,
+        out=str(out),
     )
-    parquet.save_table(out / files.EXAMPLES_FILE, built.table)
-    parquet.save_table(out / files.REJECTS_FILE, built.rejected)
-    facts = {**built.facts, "shards": len(project.sources())}
-    return Produced(hashing.rows_hash(parquet.rows_of(built.table)), built.counts, facts)
+    return build_set(spec, "cpu")
 
 
 def sweep_removed(project: Project) -> list[str]:
@@ -112,7 +108,7 @@ def require_rows(synthetic_set: Manifest, checks: ChecksConfig) -> None:
     Raises:
         DataError: fewer training rows passed the filters than `checks.min_train_rows`.
     """
-    have = synthetic_set.counts.get("train", 0)
+    have = synthetic_set.read(SetResult).counts.train
     if have < checks.min_train_rows:
         raise DataError(
             f"E009: {have} training rows passed the filters, at least {checks.min_train_rows} are wanted: "

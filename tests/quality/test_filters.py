@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_dagster.quality.filters.filters import Candidate, first_reason
+from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.redaction import find, redact
 from distill_dagster.tasks import get_task
 

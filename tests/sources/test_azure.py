@@ -91,7 +91,7 @@ def test_enough_records(tmp_path, task, least):
     assert validate(tmp_path, good(least), task)[2] is False
     _, file, refused = validate(tmp_path, good(least - 1), task)
     assert refused
-    assert file["azure_message"] == f"E009: Azure asks for at least {least} records, the file has {least - 1}"
+    assert file["azure_message"] == f"E009: Azure requires at least {least} records, the file has {least - 1}"
 
 
 def test_tasks_and_file_names():

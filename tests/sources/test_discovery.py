@@ -52,7 +52,7 @@ def test_a_file_of_another_ending_is_not_passed_over(files):
 
 def test_two_files_cannot_be_one_shard(files):
     (files / "train" / "part-00.jsonl").write_text("")
-    with pytest.raises(DataError, match=r"part-00\.jsonl and .*part-00\.jsonl\.gz would both be the shard"):
+    with pytest.raises(DataError, match=r"part-00\.jsonl and .*part-00\.jsonl\.gz both get the shard key"):
         discover(config(files, train="train/*"))
 
 
@@ -90,7 +90,7 @@ def test_content_hash_follows_the_bytes(files):
     (files / "validation.jsonl").write_text("changed")
     assert content_hash(source) != before
     (files / "validation.jsonl").unlink()
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         content_hash(source)
 
 
@@ -150,11 +150,11 @@ def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path, pattern):
     linked(tmp_path / "a.jsonl", "cache/5f1c")
     linked(tmp_path / ".#b.jsonl", "somebody@host.17:1700000000")  # Emacs' lock of a file that is being edited
     (source,) = discover(config(tmp_path, train=pattern))
-    with pytest.raises(DataError, match=r"a\.jsonl is a link to cache/5f1c, which is not there .*, or remove"):
+    with pytest.raises(DataError, match=r"a\.jsonl is a link to cache/5f1c, which does not exist .*, or remove"):
         content_hash(source)
 
 
 def test_a_link_to_nothing_whose_name_says_nothing_is_not_passed_over(files):
     linked(files / "train" / "more", "gone")
-    with pytest.raises(DataError, match=r"train/more is a link to gone, which is not there"):
+    with pytest.raises(DataError, match=r"train/more is a link to gone, which does not exist"):
         discover(config(files, train="train/*"))

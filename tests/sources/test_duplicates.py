@@ -68,7 +68,7 @@ def oracle(rows, given):
         if content in contents:
             found.append(f"the row is the same as line {contents[content]}")
         elif one["row_id"] in ids:
-            found.append(f"id {one['row_id']!r}" if own else "the messages are those of line")
+            found.append(f"id {one['row_id']!r}" if own else "the messages equal those of line")
         else:
             contents[content] = ids[one["row_id"]] = one["source_line"]
             found.append("")

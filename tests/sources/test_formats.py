@@ -8,7 +8,7 @@ import pytest
 from distill_dagster.config import DataConfig
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.formats.registry import FORMATS, detect
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 VERSION = "bedrock-conversation-2024"
 ROWS = {  # one row of each format that says the same
@@ -44,7 +44,7 @@ SYSTEM, ASKED = {"role": "system", "content": "S"}, {"role": "user", "content": 
 def judge(tmp_path, rows, task="qa", **options):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    reading = Reading(SourceFile("rows", "test", str(path)), DataConfig(train="x", test="x", **options), task)
+    reading = SourceReading(SourceFile("rows", "test", str(path)), DataConfig(train="x", test="x", **options), task)
     batches = list(reading)
     rows = [row for batch in batches for row in batch.rows.to_pylist()]
     return reading, rows, [reject for batch in batches for reject in batch.rejects]

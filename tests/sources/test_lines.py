@@ -71,5 +71,5 @@ def test_a_torn_file_is_an_error(tmp_path):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         list(read_lines(str(tmp_path / "gone.jsonl"), 1000))

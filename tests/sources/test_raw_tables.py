@@ -14,7 +14,7 @@ from distill_dagster.lineage.stages import Project
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.judging import verdicts
 from distill_dagster.sources.judging.raw_tables import RawTables
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.store import files, hashing, parquet
 from testing.projects import write_project
 
@@ -29,8 +29,8 @@ def produce(folder, text, **options):
     (folder / "rows.jsonl").write_text(text)
     source = SourceFile("rows", "train", str(folder / "rows.jsonl"))
     with RawTables(folder) as tables:
-        tables.write(Reading(source, DATA.model_copy(update=options), "qa"))
-    return tables.produced()
+        tables.write(SourceReading(source, DATA.model_copy(update=options), "qa"))
+    return tables.result()
 
 
 def tables_of(folder):
@@ -53,9 +53,10 @@ def test_batches_change_nothing(tmp_path, monkeypatch, batch):
     assert tables_of(tmp_path) == [rows, rejects]
     assert whole.data_version == hashing.rows_hash(rows)
     assert sorted([r["source_line"] for r in rows] + [r["line"] for r in rejects]) == list(range(1, 301))
-    assert whole.counts["rows"] == len(rows)
-    assert whole.counts["rejected"] == len(rejects) == whole.counts["E002"] + whole.counts["E011"]
-    assert whole.facts == {"tasks": {"qa": len(rows)}, "with_reference": sum(bool(r["reference"]) for r in rows)}
+    assert whole.counts.rows == len(rows)
+    assert whole.counts.rejected == len(rejects) == whole.counts.by_code["E002"] + whole.counts.by_code["E011"]
+    facts = {"tasks": {"qa": len(rows)}, "with_reference": sum(bool(r["reference"]) for r in rows)}
+    assert whole.parts()[1] == facts, "and nothing of a device"
 
 
 def test_row_groups_have_at_most_so_many_rows_and_end_early_where_rows_are_long(tmp_path, monkeypatch):
@@ -76,7 +77,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         source = SourceFile("rows", "train", str(tmp_path / "rows.jsonl"))
         tracemalloc.start()
         with RawTables(tmp_path) as tables:
-            tables.write(Reading(source, DATA, "qa"))
+            tables.write(SourceReading(source, DATA, "qa"))
         (_, highest), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
         return highest, len(text)
 
@@ -109,7 +110,7 @@ def test_several_test_files_are_one_table_and_their_ids_differ(tmp_path):
     (folder / "a.jsonl").write_text(line(1, id="a") + "{}\n")
     (folder / "b.jsonl").write_text(line(2, id="b") + line(3))
     produced = make_eval_dataset(Project(config), tmp_path)
-    assert produced.counts == {"lines": 4, "rows": 3, "rejected": 1, "E002": 1}
+    assert produced.counts.model_dump() == {"lines": 4, "rows": 3, "rejected": 1, "E002": 1}
     rows, _ = tables_of(tmp_path)
     assert [(r["shard"], r["row_id"]) for r in rows][:2] == [("test-a", "a"), ("test-b", "b")]
     assert produced.data_version == hashing.rows_hash(rows)

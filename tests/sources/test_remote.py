@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import content_hash, discover, discover_test
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 BUCKET = "rows-of-a-team"
 
@@ -50,7 +50,7 @@ def put(client, key, body):
 
 
 def counts(source, data):
-    reading = Reading(source, data, "qa")
+    reading = SourceReading(source, data, "qa")
     return [row["messages"][0]["content"] for batch in reading for row in batch.rows.to_pylist()], reading.counts
 
 
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_an_error_of_the_data(bucket):
     put(bucket, "gone.jsonl", b"{}")
     (source,) = discover(DataConfig(train=f"s3://{BUCKET}/gone.jsonl", test="x"))
     bucket.delete_object(Bucket=BUCKET, Key="gone.jsonl")
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         content_hash(source)
     with pytest.raises(DataError, match="no-such-bucket"):
         discover(DataConfig(train="s3://no-such-bucket/*.jsonl", test="x"))

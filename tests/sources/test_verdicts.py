@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import SourceFile
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.store import schemas
 
 USER = {"role": "user", "content": "q"}
@@ -30,7 +30,7 @@ class Shard:
     """All batches of a file together."""
 
     def __init__(self, *arguments):
-        reading = Reading(*arguments)
+        reading = SourceReading(*arguments)
         batches = list(reading)
         self.rows = [row for batch in batches for row in batch.rows.to_pylist()]
         self.rejects = [reject for batch in batches for reject in batch.rejects]

@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_read_is_its_own_failure(source, reads, tmp_path):
         assert versions == {"train-part": content_hash(source)}
         assert list(unreadable) == ["train-folder", "train-link"]
         assert "folder.jsonl" in str(unreadable["train-folder"])
-        assert "link.jsonl is a link to gone.jsonl, which is not there" in str(unreadable["train-link"])
+        assert "link.jsonl is a link to gone.jsonl, which does not exist" in str(unreadable["train-link"])
     assert reads.count(source.url) == 1, "what can be read is remembered"
     with pytest.raises(UnreadableError, match=r"folder\.jsonl"):
         memory.of(sources)

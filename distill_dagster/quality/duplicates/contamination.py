@@ -1,16 +1,16 @@
-"""What the held-out rows ask: three rules by which a training row asks it too.
+"""Training rows whose prompt a held-out row has too, by three rules.
 
-    exact       equal after NFKC, case folding and punctuation to blanks          any length
-    n-grams     8-grams of words that both have cover over half of the item       items of 8 words and more
-    shingles    character 5-grams with a Jaccard index of 0.9 or more             items of up to 200 characters
+    exact       equal after NFKC, case folding, and punctuation replaced by spaces    any length
+    n-grams     shared 8-grams of words cover more than half of the item            items of 8 words and more
+    shingles    character 5-grams with a Jaccard index of 0.9 or more               items of up to 200 characters
 
     held out    "What's my PIN?"
-    training    "what’s my pin"                                                   exact
+    training    "what’s my pin"                                                     exact
 
-An *item* is a held-out row. N-grams in more than `COMMON` items, or in more than `COMMON` of the rows, are a template
-that many share, and hold nothing of what one item asks: neither they nor their words are counted (Brown et al. 2020,
-appendix C, ignore n-grams in more than 10 documents of the training data for the same reason). An item without any
-words left cannot be seen by that rule; `unseen` counts them.
+An *item* is a held-out row. N-grams in more than `COMMON` items, or in more than `COMMON` rows, belong to a template
+and say nothing about one item, so neither they nor their words count (for the same reason Brown et al. 2020, appendix
+C, ignore n-grams in more than 10 training documents). The rule cannot see an item that has no other words; `unseen`
+counts such items.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_dagster.quality.duplicates.prompt_keys import bare, contamination_key, question_of
+from distill_dagster.quality.duplicates.prompt_keys import bare, contamination_key, user_text_of
 from distill_dagster.quality.duplicates.shingles import (
     NO_BAND,
     NO_TEMPLATE,
@@ -36,7 +36,7 @@ from distill_dagster.quality.duplicates.shingles import (
 )
 
 WORDS = 8  # of an n-gram
-COVERED = 0.5  # an item is contaminated where more than this share of its words is covered
+COVERED = 0.5  # an item is contaminated if more than this share of its words is covered
 COMMON = 10
 SHORT = 200  # characters
 ALIKE = 0.9
@@ -54,13 +54,13 @@ class Match:
 
 
 @dataclass(slots=True)
-class _Task:
-    """The items of one task, ready to be looked up, and the n-grams of theirs that rows were seen to have."""
+class _TaskItems:
+    """The items of one task, indexed for look-up, and the n-grams that rows share with them."""
 
-    items: list[tuple[str, str]]  # name, text; sorted, so that the first match is always the same one
+    items: list[tuple[str, str]]  # row id, bare text; sorted, so that the first match is always the same
     vocabulary: dict[str, int] = field(default_factory=dict)
     codes: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of all n-grams
-    places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item and word at which it begins
+    places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item, and the word where it begins
     bands: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of short items
     by_band: dict[int, list[int]] = field(default_factory=dict)
     sizes: dict[int, int] = field(default_factory=dict)  # short item -> how many shingles it has
@@ -68,7 +68,7 @@ class _Task:
 
 
 class HeldOut:
-    """The test rows, or for training rows the validation rows: rows are entered, then `matches` says which clash."""
+    """Held-out rows, test or validation (`what`): `enter` the other rows, then `matches` names those that clash."""
 
     def __init__(
         self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str] = NO_TEMPLATE
@@ -79,9 +79,9 @@ class HeldOut:
         for row in rows:
             key = contamination_key(row)
             self.exact[key] = min(self.exact.get(key, row["row_id"]), row["row_id"])
-            texts[row["task"]].append((row["row_id"], bare(question_of(row))))
+            texts[row["task"]].append((row["row_id"], bare(user_text_of(row))))
         self.items = sum(map(len, texts.values()))
-        self.unseen = 0  # items that have no n-gram of their own; known once `matches` was asked
+        self.unseen = 0  # items without an n-gram of their own; `matches` counts them
         self._tasks = {task: _index(sorted(items), template) for task, items in texts.items()} if near else {}
         self._found: dict[int, Match] = {}
 
@@ -93,7 +93,7 @@ class HeldOut:
         texts: Sequence[str],
         bands: Hashes,
     ) -> None:
-        """Some rows: their numbers, tasks, contamination keys, bare questions, and bands (rows, B)."""
+        """Look at some rows: their numbers, tasks, contamination keys, bare user texts, and bands (rows, B)."""
         for name in sorted(set(tasks) & set(self._tasks)):
             own = [i for i, task in enumerate(tasks) if task == name]
             self._look(self._tasks[name], [numbers[i] for i in own], [texts[i] for i in own], bands[own])
@@ -102,7 +102,7 @@ class HeldOut:
                 self._found[number] = Match("exact", f"{self.what} row {self.exact[key]!r} asks the same")
 
     def matches(self) -> dict[int, Match]:
-        """The contaminated rows by their numbers; a row to which several rules apply is named by the first of them."""
+        """Number -> match of each contaminated row; if several rules apply, exact precedes n-grams, then shingles."""
         for task in self._tasks.values():
             seen = np.concatenate([np.empty((0, 2), np.int64), *task.seen])
             common = np.bincount(seen[:, 1], minlength=len(task.places)) > COMMON
@@ -114,7 +114,7 @@ class HeldOut:
                     self._found[number] = match
         return self._found
 
-    def _look(self, task: _Task, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
+    def _look(self, task: _TaskItems, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
         for i in map(int, np.unique(task.bands.find(bands.ravel())[0] // bands.shape[1])):
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
             if match := self._by_shingles(task, texts[i], sorted(others)):
@@ -122,7 +122,7 @@ class HeldOut:
         pairs = _shared_grams(task, texts)
         task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
 
-    def _by_shingles(self, task: _Task, text: str, items: Sequence[int]) -> Match | None:
+    def _by_shingles(self, task: _TaskItems, text: str, items: Sequence[int]) -> Match | None:
         asked = shingles_of(text, self.template)
         for item in items:
             name, other = task.items[item]
@@ -135,8 +135,8 @@ class HeldOut:
                 return Match("shingles", sentence)
         return None
 
-    def _by_grams(self, task: _Task, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
-        """Rows of whose n-grams an item's own words are covered; `seen` holds (row, n-gram), `words` those by item."""
+    def _by_grams(self, task: _TaskItems, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
+        """Rows whose n-grams cover an item's own words; `seen` holds (row, n-gram), `words` each item's own words."""
         found: dict[int, Match] = {}
         order = seen[np.lexsort((seen[:, 1], seen[:, 0]))]
         for number, pairs in groupby(order.tolist(), key=lambda pair: pair[0]):
@@ -155,12 +155,12 @@ class HeldOut:
 
 
 def _grams(words: Sequence[str]) -> list[Gram]:
-    """The word 8-grams of a text, in order; none of a shorter text."""
+    """The word 8-grams of a text, in order; a shorter text has none."""
     return [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
 
 
-def _own_words(task: _Task, common: Sequence[bool]) -> list[set[int]]:
-    """For each item the places of the words that stand in an n-gram and in no common one."""
+def _own_words(task: _TaskItems, common: Sequence[bool]) -> list[set[int]]:
+    """For each item the positions of the words that only uncommon n-grams hold."""
     own: list[set[int]] = [set() for _ in task.items]
     shared: list[set[int]] = [set() for _ in task.items]
     for gram, places in enumerate(task.places):
@@ -169,8 +169,8 @@ def _own_words(task: _Task, common: Sequence[bool]) -> list[set[int]]:
     return [mine - others for mine, others in zip(own, shared, strict=True)]
 
 
-def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
-    task = _Task(items)
+def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _TaskItems:
+    task = _TaskItems(items)
     grams: dict[Gram, list[tuple[int, int]]] = defaultdict(list)
     for item, (_, text) in enumerate(items):
         for place, gram in enumerate(_grams(text.split())):
@@ -194,7 +194,7 @@ def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
 
 
 def _codes(columns: Iterable[NDArray[np.uint64]]) -> Hashes:
-    """A number for each n-gram of word ids; `columns` are the first words of all n-grams, the second words, …"""
+    """A number for each n-gram of word ids; `columns` holds all first words, then all second words, and so on."""
     codes = np.uint64(0)
     for column in columns:
         codes = (codes ^ column) * np.uint64(0x9E3779B97F4A7C15)
@@ -202,8 +202,8 @@ def _codes(columns: Iterable[NDArray[np.uint64]]) -> Hashes:
     return codes  # pyright: ignore[reportReturnType]  # an array, since there are columns
 
 
-def _shared_grams(task: _Task, texts: Sequence[str]) -> NDArray[np.int64]:
-    """(text, n-gram) for every n-gram of an item that stands in a text, once each, (n, 2)."""
+def _shared_grams(task: _TaskItems, texts: Sequence[str]) -> NDArray[np.int64]:
+    """(text, n-gram) for every item's n-gram that a text contains, once each, (n, 2)."""
     words = " ".join(texts).split() if task.places else []
     if len(words) < WORDS:
         return np.empty((0, 2), np.int64)
@@ -218,8 +218,8 @@ def _shared_grams(task: _Task, texts: Sequence[str]) -> NDArray[np.int64]:
 
 
 def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """The shingles that are the template of one task's rows or another's; `rows` is a sample of all of them."""
+    """The template shingles of any task; `rows` is a sample of the rows of all tasks."""
     texts: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        texts[row["task"]].append(bare(question_of(row)))
+        texts[row["task"]].append(bare(user_text_of(row)))
     return frozenset().union(*(template_of(own) for own in texts.values()))
