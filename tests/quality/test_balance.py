@@ -1,4 +1,4 @@
-"""The label cap: as many rows as the share allows, the same ones each time."""
+"""The label cap keeps as many rows as the share allows, the same ones each time."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Questions that are nearly the same: duplicates among the rows, and what the held-out rows ask."""
+"""Nearly equal prompts: duplicates among the rows, and prompts of held-out rows."""
 
 import random
 
@@ -84,7 +84,7 @@ def test_a_near_duplicate_is_refused_and_the_first_by_row_id_stays():
     assert build(raws, answers_to(raws), near_duplicate_similarity=None).counts.rejected == 0
 
 
-def test_other_answers_other_gold_and_other_system_messages_make_other_questions():
+def test_other_answers_other_gold_and_other_system_messages_make_other_prompts():
     typo = LONG.replace("ordered", "orderd")
     gold = [raw("a", LONG, task="qa", reference=["yes"]), raw("b", typo, task="qa", reference=["no"])]
     assert build(gold, answers_to(gold)).counts.examples == 2

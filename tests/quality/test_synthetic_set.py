@@ -1,4 +1,4 @@
-"""The set as a whole: every teacher row is an example or a reject, in whatever order the rows come."""
+"""The set as a whole: every teacher row is an example or a reject, in any order of the rows."""
 
 import json
 import random
@@ -128,8 +128,8 @@ def test_one_reply_that_cannot_be_read_is_one_reject():
     assert codes(built) == {("a", "empty"), ("c", "off_form")}
 
 
-def test_the_same_user_text_with_another_system_message_is_another_question():
-    """Azure joins its answers to its rows by the user's text, and so mixes the two up."""
+def test_the_same_user_text_with_another_system_message_is_another_prompt():
+    """Azure joins answers to rows by the user's text, and so confuses these two rows."""
     raws = [raw("a", "p"), raw("b", "p")]
     raws[1]["messages"][0] = turn("system", "Answer for a lawyer.")
     built = build(raws, [thought("a", "r", "neutral"), thought("b", "r", "entailment")])
@@ -172,7 +172,7 @@ def test_an_id_of_two_rows_in_two_shards_is_refused():
     assert "s0, s1" in built.rejects[0]["message"]
 
 
-def test_what_the_test_set_asks_is_not_trained_or_validated_on():
+def test_a_prompt_of_the_test_set_is_not_trained_or_validated_on():
     raws = [raw("a", "What’s my PIN?"), raw("b", "other", split="validation"), raw("c", "what's my name")]
     test = [raw("t1", "what's my pin"), raw("t2", "Other!")]
     built = build(raws, [answer(i, "neutral") for i in "abc"], test)
@@ -215,7 +215,7 @@ def test_a_refused_turn_takes_the_later_ones_with_it():
     assert "turn 1 of the conversation" in next(r["message"] for r in built.rejects if r["code"] == "earlier_turn")
 
 
-def test_rows_that_nobody_asked_for_are_refused():
+def test_answers_to_unknown_rows_and_turns_are_refused():
     built = build([raw("a", "p")], [answer("x", "neutral"), answer("a", "neutral", number=1)])
     assert codes(built) == {("x", "unknown_row"), ("a", "unknown_row")}
 

@@ -1,4 +1,4 @@
-"""orjson and the fast path of the rules change no verdict: both agree with json and with the rules, on anything."""
+"""orjson and the fast path of the rules change no verdict: on any input they agree with json and with the rules."""
 
 import json
 
@@ -30,7 +30,7 @@ def both(data):
 
 
 def exactly(value):
-    """A form in which 1, 1.0 and True differ."""
+    """A value in which 1, 1.0 and True differ."""
     return repr(value)
 
 
@@ -74,7 +74,7 @@ LIKELY = st.fixed_dictionaries(
 
 @settings(max_examples=400, deadline=None)
 @given(ROW | LIKELY, st.sampled_from(sorted(TASKS)), st.booleans())
-def test_a_flawless_row_has_no_findings(row, task, require_system):
+def test_a_flawless_row_has_no_faults(row, task, require_system):
     made = draft(row)
     if is_flawless(made, made.task if made.task is not None else task, require_system):
         assert faults(made, made.task if made.task is not None else task, require_system) == []

@@ -1,4 +1,4 @@
-"""The tables that are written while files are read: whole or not at all, with the hash of their rows."""
+"""The tables that are written while files are read: complete or not published, with the hash of their rows."""
 
 import json
 import tracemalloc
@@ -13,8 +13,9 @@ from distill_dagster.lineage.makers import make_eval_dataset, make_raw_dataset
 from distill_dagster.lineage.stages import Project
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.judging import verdicts
-from distill_dagster.sources.judging.raw_tables import RawTables
+from distill_dagster.sources.judging.raw_tables import RawTables, read_rows
 from distill_dagster.sources.judging.verdicts import SourceReading
+from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, hashing, parquet
 from testing.projects import write_project
 
@@ -84,7 +85,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     peak(2_000)  # imports, caches
     (small, _), (large, size) = peak(6_000), peak(24_000)
     assert size > 10_000_000
-    assert large < small + 48 * 18_000 * 2 + 500_000  # what duplicates.py says of a row, twice while tables are merged
+    assert (
+        large < small + 48 * 18_000 * 2 + 500_000
+    )  # the bytes of a row in duplicates.py, twice while tables are merged
 
 
 def test_a_shard_without_a_valid_row_fails_and_is_not_published(tmp_path):
@@ -117,3 +120,21 @@ def test_several_test_files_are_one_table_and_their_ids_differ(tmp_path):
     (folder / "b.jsonl").write_text(line(2, id="a"))
     with pytest.raises(DataError, match="'a' is in test-a and in test-b"):
         make_eval_dataset(Project(config), tmp_path)
+
+
+def test_the_worker_reads_a_spec_that_has_travelled_as_json(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text(line(name, id=name) + line(name, id="same"))
+    sources = [SourceFile(name, "train", str(tmp_path / f"{name}.jsonl")) for name in "ab"]
+    (tmp_path / "out").mkdir()
+    spec = ReadSpec(files=sources[:1], data=DATA, task="qa", unique_ids=True, out=str(tmp_path / "out"))
+    sent = ReadSpec.model_validate_json(spec.model_dump_json())
+    assert sent == spec
+    result = read_rows(sent, "cpu")
+    assert (result.counts.rows, result.counts.by_code, result.tasks) == (1, {"E011": 1}, {"qa": 1})
+    (tmp_path / "a.jsonl").write_text(line(1, id="same"))
+    (tmp_path / "b.jsonl").write_text(line(2, id="same"))
+    both = spec.model_copy(update={"files": sources, "unique_ids": False})
+    assert read_rows(both, "cpu").counts.rows == 2
+    with pytest.raises(DataError, match="'same' is in a and in b"):
+        read_rows(both.model_copy(update={"unique_ids": True}), "cpu")

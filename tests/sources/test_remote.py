@@ -22,7 +22,7 @@ BUCKET = "rows-of-a-team"
 
 @pytest.fixture(scope="module")
 def bucket():
-    """The client of an empty bucket; s3fs finds the server as it finds any, by the environment."""
+    """The client of an empty bucket; s3fs finds the server through the environment, as usual."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -80,14 +80,14 @@ def test_an_object_that_was_replaced_is_read_and_hashed_whole(bucket):
     (source,) = discover(data)
     before = content_hash(source)
     longer = jsonl(rows(5000))
-    put(bucket, "replaced/a.jsonl", longer)  # by another client: nobody told s3fs
+    put(bucket, "replaced/a.jsonl", longer)  # by another client, so s3fs does not notice
     assert content_hash(source) == hashlib.sha256(longer).hexdigest() != before
     assert counts(source, data)[1]["lines"] == 5000
     put(bucket, "replaced/a.jsonl", jsonl(rows(7)))
     assert counts(source, data)[1]["lines"] == 7
 
 
-def test_what_is_not_there_is_an_error_of_the_data(bucket):
+def test_a_missing_object_is_an_error_of_the_data(bucket):
     with pytest.raises(DataError, match="matches no file"):
         discover(DataConfig(train=f"s3://{BUCKET}/nothing/*.jsonl", test="x"))
     put(bucket, "gone.jsonl", b"{}")

@@ -1,4 +1,4 @@
-"""Every kind of file gives the same rows; a torn or foreign one is an error and not a shorter file."""
+"""Every kind of file gives the same rows; a torn or foreign file is an error and not a shorter file."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ def jsonl(rows=ROWS, ensure_ascii=False):
 
 
 def write(folder, kind):
-    """The rows as a file of one kind; returns its path."""
+    """Write the rows as a file of one kind; returns its path."""
     path = folder / f"rows.{kind}"
     if kind == "saved":
         datasets.Dataset.from_list(ROWS).save_to_disk(str(path), num_shards=3)
@@ -80,7 +80,7 @@ def test_a_torn_file_is_an_error(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["jsonl.gz", "jsonl.zst", "parquet"])
-def test_a_file_that_is_not_what_its_name_says_is_an_error(tmp_path, kind):
+def test_a_file_without_the_format_of_its_name_is_an_error(tmp_path, kind):
     path = tmp_path / f"rows.{kind}"
     path.write_bytes(b"plain text, no more\n" * 20)
     with pytest.raises(DataError, match="cannot be read to its end"):
@@ -141,7 +141,7 @@ def test_a_comma_without_a_row_is_a_refused_row(tmp_path):
     ]
 
 
-def test_a_long_row_of_a_list_is_passed_over(tmp_path, monkeypatch):
+def test_a_long_row_of_a_list_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setattr(json_list, "CHUNK", 16)
     monkeypatch.setattr(opening, "CHUNK", 16)
     (_, first), (_, second) = listed(tmp_path, b'[{"a": "%s"}, {"b": 2}]' % (b"x" * 5000))
@@ -175,7 +175,7 @@ def table_of(tmp_path, columns, schema=None):
     return [item.row for item in decoded(str(path), 10_000)]
 
 
-def test_what_is_null_in_a_table_is_not_there(tmp_path):
+def test_a_null_in_a_table_is_a_missing_key(tmp_path):
     messages = [[{"role": "user", "content": "q", "name": None}], [{"role": "user", "content": None, "name": "Ann"}]]
     assert table_of(tmp_path, {"messages": messages, "id": ["a", None]}) == [
         {"messages": [{"role": "user", "content": "q"}], "id": "a"},

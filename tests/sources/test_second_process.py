@@ -17,7 +17,7 @@ from distill_dagster.store import files, hashing, parquet
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    """Rows of which some are invalid and some are there twice, in batches of 50."""
+    """Rows in batches of 50; some are invalid and some are repeated."""
     monkeypatch.setattr(verdicts, "BATCH_ROWS", 50)
     texts = [" " if n % 7 == 0 else f"question {n % 1500}" for n in range(3000)]
     rows = [{"messages": [{"role": "user", "content": text}], "reference": str(n % 5)} for n, text in enumerate(texts)]

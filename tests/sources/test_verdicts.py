@@ -1,4 +1,4 @@
-"""Rows and rejects: the code of every rule, and that nothing is lost."""
+"""Rows and rejects: every rule has its code, and no row is lost."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def chat(*roles):
 
 
 class Shard:
-    """All batches of a file together."""
+    """All batches of a file as one."""
 
     def __init__(self, *arguments):
         reading = SourceReading(*arguments)
@@ -45,7 +45,7 @@ def read(tmp_path, rows, task="nli", split="train", **options):
 
 
 def verdict(tmp_path, row, **options):
-    """The reject of `row`, beside a good row that keeps the file valid."""
+    """The reject of `row`, in a file with a good row that keeps it valid."""
     good = GOOD if options.get("task") != "conversation" else chat("user", "assistant")
     shard = read(tmp_path, [good, row], **options)
     assert [r["source_line"] for r in shard.rows] == [1]

@@ -1,4 +1,4 @@
-"""Data versions of source files: by content, and without reading what did not change."""
+"""Data versions of source files follow their content, and unchanged files are not read again."""
 
 import os
 import time
@@ -20,7 +20,7 @@ def source(tmp_path):
 
 
 def age(path, seconds=60):
-    """As if the file had been written so long ago."""
+    """Date the file back, as if it had been written earlier."""
     then = time.time() - seconds
     os.utime(path, (then, then))
 
