@@ -1,6 +1,6 @@
 """Training rows whose prompt a held-out row has too, by three rules.
 
-    exact       equal after NFKC, case folding, and punctuation replaced by spaces    any length
+    exact       equal after NFKC, case folding, and punctuation replaced by spaces  any length
     n-grams     shared 8-grams of words cover more than half of the item            items of 8 words and more
     shingles    character 5-grams with a Jaccard index of 0.9 or more               items of up to 200 characters
 
@@ -15,34 +15,27 @@ counts such items.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby, repeat
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distill_dagster.quality.duplicates.held_out_items import WORDS, TaskItems, index_items, own_words, shared_grams
 from distill_dagster.quality.duplicates.prompt_keys import bare, contamination_key, user_text_of
 from distill_dagster.quality.duplicates.shingles import (
-    NO_BAND,
     NO_TEMPLATE,
     Hashes,
-    Sieve,
-    bands_of,
     jaccard,
     lengths_allow,
     shingles_of,
     template_of,
 )
 
-WORDS = 8  # of an n-gram
 COVERED = 0.5  # an item is contaminated if more than this share of its words is covered
 COMMON = 10
-SHORT = 200  # characters
 ALIKE = 0.9
-
-Gram = tuple[str, ...]
-NOTHING: Hashes = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +44,6 @@ class Match:
 
     rule: str  # exact | n-grams | shingles
     item: str
-
-
-@dataclass(slots=True)
-class _TaskItems:
-    """The items of one task, indexed for look-up, and the n-grams that rows share with them."""
-
-    items: list[tuple[str, str]]  # row id, bare text; sorted, so that the first match is always the same
-    vocabulary: dict[str, int] = field(default_factory=dict)
-    codes: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of all n-grams
-    places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item, and the word where it begins
-    bands: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of short items
-    by_band: dict[int, list[int]] = field(default_factory=dict)
-    sizes: dict[int, int] = field(default_factory=dict)  # short item -> how many shingles it has
-    seen: list[NDArray[np.int64]] = field(default_factory=list)  # (row, n-gram) pairs, (n, 2)
 
 
 class HeldOut:
@@ -82,7 +61,7 @@ class HeldOut:
             texts[row["task"]].append((row["row_id"], bare(user_text_of(row))))
         self.items = sum(map(len, texts.values()))
         self.unseen = 0  # items without an n-gram of their own; `matches` counts them
-        self._tasks = {task: _index(sorted(items), template) for task, items in texts.items()} if near else {}
+        self._tasks = {task: index_items(sorted(items), template) for task, items in texts.items()} if near else {}
         self._found: dict[int, Match] = {}
 
     def enter(
@@ -107,22 +86,22 @@ class HeldOut:
             seen = np.concatenate([np.empty((0, 2), np.int64), *task.seen])
             common = np.bincount(seen[:, 1], minlength=len(task.places)) > COMMON
             common |= np.array([len({item for item, _ in own}) > COMMON for own in task.places], bool)
-            words = _own_words(task, common.tolist())
+            words = own_words(task, common.tolist())
             self.unseen += sum(not own for own in words)
             for number, match in self._by_grams(task, seen[~common[seen[:, 1]]], words).items():
                 if number not in self._found or self._found[number].rule == "shingles":
                     self._found[number] = match
         return self._found
 
-    def _look(self, task: _TaskItems, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
+    def _look(self, task: TaskItems, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
         for i in map(int, np.unique(task.bands.find(bands.ravel())[0] // bands.shape[1])):
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
             if match := self._by_shingles(task, texts[i], sorted(others)):
                 self._found[numbers[i]] = match
-        pairs = _shared_grams(task, texts)
+        pairs = shared_grams(task, texts)
         task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
 
-    def _by_shingles(self, task: _TaskItems, text: str, items: Sequence[int]) -> Match | None:
+    def _by_shingles(self, task: TaskItems, text: str, items: Sequence[int]) -> Match | None:
         asked = shingles_of(text, self.template)
         for item in items:
             name, other = task.items[item]
@@ -135,7 +114,7 @@ class HeldOut:
                 return Match("shingles", sentence)
         return None
 
-    def _by_grams(self, task: _TaskItems, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
+    def _by_grams(self, task: TaskItems, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
         """Rows whose n-grams cover an item's own words; `seen` holds (row, n-gram), `words` each item's own words."""
         found: dict[int, Match] = {}
         order = seen[np.lexsort((seen[:, 1], seen[:, 0]))]
@@ -152,69 +131,6 @@ class HeldOut:
                     found[number] = Match("n-grams", sentence)
                     break
         return found
-
-
-def _grams(words: Sequence[str]) -> list[Gram]:
-    """The word 8-grams of a text, in order; a shorter text has none."""
-    return [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
-
-
-def _own_words(task: _TaskItems, common: Sequence[bool]) -> list[set[int]]:
-    """For each item the positions of the words that only uncommon n-grams hold."""
-    own: list[set[int]] = [set() for _ in task.items]
-    shared: list[set[int]] = [set() for _ in task.items]
-    for gram, places in enumerate(task.places):
-        for item, place in places:
-            (shared if common[gram] else own)[item].update(range(place, place + WORDS))
-    return [mine - others for mine, others in zip(own, shared, strict=True)]
-
-
-def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _TaskItems:
-    task = _TaskItems(items)
-    grams: dict[Gram, list[tuple[int, int]]] = defaultdict(list)
-    for item, (_, text) in enumerate(items):
-        for place, gram in enumerate(_grams(text.split())):
-            grams[gram].append((item, place))
-    for gram in grams:
-        for word in gram:
-            task.vocabulary.setdefault(word, len(task.vocabulary) + 1)
-    ids = np.array([[task.vocabulary[word] for word in gram] for gram in grams], np.uint64).reshape(-1, WORDS)
-    codes = _codes(ids.T)
-    order = np.argsort(codes)
-    found = list(grams.values())
-    task.codes, task.places = Sieve(codes[order]), [found[i] for i in order]
-    short = [i for i, (_, text) in enumerate(items) if len(text) <= SHORT]
-    bands = bands_of([items[i][1] for i in short], template)
-    task.bands = Sieve(np.setdiff1d(bands.ravel(), [NO_BAND]))
-    task.sizes = {i: len(shingles_of(items[i][1], template)) for i in short}
-    for item, own in zip(short, bands.tolist(), strict=True):
-        for band in own if own[0] != NO_BAND else ():
-            task.by_band.setdefault(band, []).append(item)
-    return task
-
-
-def _codes(columns: Iterable[NDArray[np.uint64]]) -> Hashes:
-    """A number for each n-gram of word ids; `columns` holds all first words, then all second words, and so on."""
-    codes = np.uint64(0)
-    for column in columns:
-        codes = (codes ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        codes ^= codes >> np.uint64(31)
-    return codes  # pyright: ignore[reportReturnType]  # an array, since there are columns
-
-
-def _shared_grams(task: _TaskItems, texts: Sequence[str]) -> NDArray[np.int64]:
-    """(text, n-gram) for every item's n-gram that a text contains, once each, (n, 2)."""
-    words = " ".join(texts).split() if task.places else []
-    if len(words) < WORDS:
-        return np.empty((0, 2), np.int64)
-    ids = np.fromiter(map(task.vocabulary.get, words, repeat(0)), np.uint64, len(words))
-    row = np.repeat(np.arange(len(texts)), [text.count(" ") + 1 if text else 0 for text in texts])
-    unknown = np.concatenate([[0], np.cumsum(ids == 0)])
-    last = len(words) - WORDS + 1
-    at = np.flatnonzero((row[:last] == row[WORDS - 1 :]) & (unknown[:last] == unknown[WORDS:]))
-    hits, grams = task.codes.find(_codes(ids[at + place] for place in range(WORDS)))
-    pairs = np.unique(row[at[hits]] * len(task.places) + grams)
-    return np.stack(np.divmod(pairs, len(task.places)), axis=1)
 
 
 def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
