@@ -8,6 +8,7 @@ from distill_dagster.config import ROLES
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.runner import Outcome
+from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files
 
 
@@ -24,7 +25,7 @@ def report_page(project: Project) -> Path:
 def refused_rows(look: Snapshot) -> int:
     """Rows of the source files, the test's included, that no published table has because they are not valid."""
     tables = [*(look.find("raw_dataset", key) for key in look.shards), look.find("eval_dataset")]
-    return sum(manifest.counts["rejected"] for manifest in tables if manifest)
+    return sum(manifest.read(ReadResult).counts.rejected for manifest in tables if manifest)
 
 
 def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> dict[str, Any]:

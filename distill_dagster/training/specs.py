@@ -119,7 +119,7 @@ class TrainCounts(Counts):
 class TrainResult(Result, TrainingRun):
     """The trained student."""
 
-    counts: TrainCounts  # pyright: ignore[reportGeneralTypeIssues]  # pydantic's fields need no default here
+    counts: TrainCounts
     base: str  # name of the model that training started from
 
 
@@ -132,7 +132,7 @@ class PrepareCounts(Counts):
 class PrepareResult(Result):
     """A model that was pinned, built or fitted. On disk the fields of `fit` are on the same level as the others."""
 
-    counts: PrepareCounts  # pyright: ignore[reportGeneralTypeIssues]  # pydantic's fields need no default here
+    counts: PrepareCounts
     name: str
     origin: Literal["existing", "endpoint", "built", "fitted"]
     dtype: str
@@ -165,4 +165,4 @@ class TrialResult(Result):
     """What a trial found; nothing is published."""
 
     data_version: str = ""
-    counts: TrialCounts  # pyright: ignore[reportGeneralTypeIssues]  # pydantic's fields need no default here
+    counts: TrialCounts

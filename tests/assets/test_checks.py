@@ -13,6 +13,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.quality.specs import SetCounts, SetResult
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.manifest import Produced
 from testing.projects import run_project
@@ -151,10 +152,10 @@ def look(name, project, shard=None):
     return check.run(Snapshot(project), shard)
 
 
-def publish(project, asset, name, rows, schema, shard=None, facts=None):
+def publish(project, asset, name, rows, schema, shard=None, result=None):
     def make(out, _):
         parquet.write_table(out / name, rows, schema)
-        return Produced(hashing.rows_hash(rows), {}, facts or {})
+        return result or Produced(hashing.rows_hash(rows), {}, {})
 
     project.store.publish(asset, shard, fingerprint=hashing.rows_hash(rows), inputs={}, make=make)
 
@@ -227,9 +228,16 @@ def test_gold_outside_the_labels_that_the_config_names_is_counted(tiny_config):
 )
 def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
     project = Project(tiny_config)
-    publish(
-        project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, facts={"label_rows": label_rows}
+    result = SetResult(
+        data_version="v",
+        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
+        acceptance=None,
+        gold_agreement=None,
+        rows_with_gold=0,
+        shards=1,
+        label_rows=label_rows,
     )
+    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
     assert look("balanced_labels", project).passed is passed
 
 

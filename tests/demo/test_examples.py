@@ -10,7 +10,7 @@ from distill_dagster.demo.world import TASKS, write_dataset
 from distill_dagster.models.building import build, parameter_count, train_tokenizer
 from distill_dagster.models.rendering import encode_example, end_ids
 from distill_dagster.sources.files.discovery import discover
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.training.examples import gold_examples
 
@@ -44,7 +44,7 @@ def demo(tmp_path_factory):
     rows = [
         row
         for source in discover(data)
-        for batch in Reading(source, data, config.task)
+        for batch in SourceReading(source, data, config.task)
         for row in batch.rows.to_pylist()
     ]
     texts = [t for row in rows for t in (*(m["content"] for m in row["messages"]), *row["reference"])]

@@ -1,11 +1,11 @@
-"""The accepted answers as the rows of the set: what is taught, and what is remarkable of it.
+"""The accepted answers as the rows of the set: what the student learns, and flags on rows that deserve a look.
 
-    gold_score   0 … 1 against the row's gold answers; null where there are none
+    gold_score   0 … 1 against the row's gold answers; null without gold answers
     flags        length         the answer is outside the 0.5 to 99.5 percentiles of its task's answers in this set
-                 personal_data  a secret or personal data was found in what is learned (and is replaced with `redact`)
+                 personal_data  the example holds a secret or personal data (`redact` replaces it)
                  rare_label     the label has fewer training rows than quality.min_label_rows
 
-A flag refuses nothing: an unusually long answer to a long question is a good row, and one to look at.
+A flag refuses nothing: an unusually long answer to a long prompt is a good row that deserves a look.
 """
 
 from array import array
@@ -27,13 +27,16 @@ from distill_dagster.tasks.prompts import Prompt, with_replies
 FLAGS = ("length", "personal_data", "rare_label")
 LENGTH, PERSONAL_DATA, RARE_LABEL = 1, 2, 4  # bits of a row's flags
 OUTER = (0.5, 99.5)  # percentiles
-FEWEST = 200  # answers of a task; of fewer the shortest and the longest would always stand out
+FEWEST = 200  # answers of a task; with fewer, the shortest and the longest would always get the flag
 
 SCHEMA = pa.schema([field for field in schemas.EXAMPLE if field.name != "flags"])
 
 
 class Examples:
-    """The examples so far, and what becomes of them once all are there."""
+    """Collects the examples; once all have been added, `cap` and then `table` finish the set.
+
+    `table` fills `rare_labels` and `label_rows`: task -> label -> training rows, also for labels without an answer.
+    """
 
     def __init__(self, quality: QualityConfig, learn: Learn) -> None:
         self.quality = quality
@@ -41,14 +44,14 @@ class Examples:
         self._rows = Growing(SCHEMA)
         self._lengths, self._flags = array("q"), bytearray()
         self._capped: set[int] = set()
-        self._balanced: list[dict[str, Any]] = []  # with a cap: what it looks at, and the reject that it may make
-        self._rare: dict[str, dict[str, int]] = {}
-        self._label_rows: dict[str, dict[str, int]] = {}
+        self._balanced: list[dict[str, Any]] = []  # filled with a cap: what it compares, and the reject if it drops it
+        self.rare_labels: dict[str, dict[str, int]] = {}  # below quality.min_label_rows
+        self.label_rows: dict[str, dict[str, int]] = {}
 
     def add(self, candidate: Candidate, prompt: Prompt, replies: Sequence[str], score: float | None) -> None:
-        """The example that an accepted answer makes; `replies` are the kept answers to the dialogue's earlier turns."""
+        """Add an accepted answer; `replies` are the kept answers to the dialogue's earlier turns."""
         raw, teacher, answer = candidate.raw, candidate.teacher, candidate.answer
-        assert answer is not None, "the filters refuse what does not parse"
+        assert answer is not None, "the filters refuse a text that does not parse"
         row = {
             "row_id": raw["row_id"],
             "sample": teacher["sample"],
@@ -75,14 +78,14 @@ class Examples:
             self._balanced.append({name: row[name] for name in _BALANCED} | {"reject": reject})
 
     def cap(self) -> list[dict[str, Any]]:
-        """Take out what is over `quality.max_label_share`; returns the rejects."""
+        """Drop the examples over `quality.max_label_share`; returns their rejects."""
         self._capped = over_cap(self._balanced, self.quality.max_label_share)
         rejects = [self._balanced[i]["reject"] for i in sorted(self._capped)]
         self._balanced = []
         return rejects
 
     def table(self, labels: Mapping[str, Sequence[str] | None]) -> pa.Table:
-        """What is left, with its flags; `labels` are the tasks' label sets, of which rare ones are flagged."""
+        """The remaining examples with their flags (schemas.EXAMPLE); `labels` holds each task's label set."""
         table, flags = self._rows.table(), np.frombuffer(bytes(self._flags), np.uint8).copy()
         lengths = np.frombuffer(self._lengths, np.int64) if self._lengths else np.empty(0, np.int64)
         if self._capped:
@@ -99,18 +102,14 @@ class Examples:
         column = pa.array(names, pa.list_(pa.string())).take(pa.array(flags))
         return table.append_column("flags", column).select(schemas.EXAMPLE.names)
 
-    def facts(self) -> dict[str, Any]:
-        """Training rows by task and label, also labels that nobody answered; and the labels below the floor."""
-        return {"rare_labels": self._rare, "label_rows": self._label_rows}
-
     def _rare_of(self, table: pa.Table, task: str, known: Sequence[str]) -> dict[str, int]:
         own = table.filter(pc.and_(pc.equal(table.column("task"), task), pc.equal(table.column("split"), "train")))
         counts = value_counts(own.column("label"))
         rare = rare_labels(counts, known, self.quality.min_label_rows) if counts else {}
         if rare:
-            self._rare[task] = rare
+            self.rare_labels[task] = rare
         if counts:
-            self._label_rows[task] = {label: counts[label] for label in sorted({*known, *counts})}
+            self.label_rows[task] = {label: counts[label] for label in sorted({*known, *counts})}
         return rare
 
 
@@ -118,7 +117,7 @@ _BALANCED = ("row_id", "sample", "turn", "split", "task", "label")
 
 
 def _outliers(lengths: np.ndarray) -> np.ndarray:
-    """Whether each length lies outside `OUTER`."""
+    """Whether each length lies outside the `OUTER` percentiles; (n,) bool."""
     if len(lengths) < FEWEST:
         return np.zeros(len(lengths), bool)
     low, high = np.percentile(lengths, OUTER)
@@ -126,7 +125,7 @@ def _outliers(lengths: np.ndarray) -> np.ndarray:
 
 
 def _redact(row: dict[str, Any], *, whole: bool) -> None:
-    """Replace findings in an example; an answer in a fixed form, a label or a number, stays what was judged."""
+    """Replace secrets and personal data in an example; an answer that is a label or a number stays as it was judged."""
     row["messages"] = [{**message, "content": redact(message["content"])} for message in row["messages"]]
     row["reasoning"] = redact(row["reasoning"]) if row["reasoning"] else row["reasoning"]
     if whole:

@@ -1,13 +1,13 @@
-"""Row filters: each looks at one teacher row and returns the slug of a reason to refuse it, or None to keep it.
+"""Row filters: each looks at one teacher row and returns the reason to refuse it, a slug, or None to keep it.
 
     raw_text "I'm sorry, but I can't help with that."      refusal
     raw_text "entailment", finish_reason "length"          truncated
     raw_text '{"reason": "…", "answer_choice": null}'      empty
 
-Where JSON was asked for, a filter looks at the answer in it and not at the braces around it.
+If the prompt asked for JSON, a filter looks at the answer in it and not at the braces around it.
 
-The filters run in the order of `FILTERS`, and the first reason counts. Which verdict of
-docs/verdicts.md a slug is stands in reasons.py.
+The filters run in the order of `FILTERS`, and the first reason counts. reasons.py maps the slugs to the codes of
+docs/verdicts.md.
 """
 
 import re
@@ -37,7 +37,7 @@ REFUSALS = re.compile(
 
 
 def failed(candidate: Candidate) -> str | None:
-    """The request did not come back with an answer."""
+    """The request returned no answer."""
     return "failed" if candidate.teacher["status"] != "ok" else None
 
 
@@ -47,7 +47,7 @@ def truncated(candidate: Candidate) -> str | None:
 
 
 def unfinished(candidate: Candidate) -> str | None:
-    """The answer ended for another reason than its own end, such as a content filter."""
+    """Something other than the model ended the answer, such as a content filter."""
     return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
 
 
@@ -57,7 +57,7 @@ def empty(candidate: Candidate) -> str | None:
 
 
 def placeholder(candidate: Candidate) -> str | None:
-    """The whole answer is a word that stands for no answer, and is neither a label nor a gold answer."""
+    """The whole answer is a placeholder such as "N/A", and neither a label nor a gold answer."""
     form = normal_label(candidate.text)
     if form not in PLACEHOLDERS:
         return None
@@ -68,32 +68,32 @@ def placeholder(candidate: Candidate) -> str | None:
 def refusal(candidate: Candidate) -> str | None:
     """The answer opens by declining to answer.
 
-    The openings are the kinds of Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language
-    Models", the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good
-    answers of service dialogues ("I'm sorry, the table is taken").
+    The openings follow Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language Models",
+    the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good answers in
+    service dialogues ("I'm sorry, the table is taken").
     """
     return "refusal" if REFUSALS.match(candidate.text.lstrip("*_\"'“ ")) else None
 
 
 def off_form(candidate: Candidate) -> str | None:
-    """The text holds no answer in the task's form: no label of the set, no number."""
+    """The text holds no answer in the task's form, such as a label of the set or a number."""
     return "off_form" if candidate.answer is None else None
 
 
 def no_reasoning(candidate: Candidate) -> str | None:
-    """The student shall learn the reasoning, and the reply to a chain-of-thought prompt has none."""
+    """The student learns the reasoning, and the reply to a chain-of-thought prompt has none."""
     return "no_reasoning" if candidate.reasoning_needed and not candidate.reading.reasoning else None
 
 
 def gold_disagreement(candidate: Candidate) -> str | None:
-    """The row's gold answer says that this one is wrong; only asked where a score of 0 means wrong."""
+    """The answer scores 0 against gold; only with `quality.require_gold_agreement`, in tasks where 0 means wrong."""
     if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
         return None
     return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
 
 
 def personal_data(candidate: Candidate) -> str | None:
-    """A text that would be learned holds a secret or personal data; only asked with `quality.personal_data: reject`."""
+    """A text for the student holds a secret or personal data; only with `quality.personal_data: reject`."""
     if not candidate.refuse_personal_data:
         return None
     return "personal_data" if any(find(text) for text in candidate.learned) else None

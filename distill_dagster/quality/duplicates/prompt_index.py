@@ -1,11 +1,11 @@
-"""What the raw rows ask, before any answer is looked at: which ids clash, which questions are one, which are held out.
+"""The prompts of the raw rows, compared before any answer: equal ones, held-out ones, and ids of two different rows.
 
     raw rows   a "My PIN?"   a "My PIN?" (another shard)   b "my  pin?"   c "Cancel it"   d "x", and d "y" elsewhere
-    questions  a             -                             b              c               d
+    number     0             -                             1              2               3
     same       0             -                             0              1               2
-    conflicts                                                                             {d: both shards}
+    conflicts                                                                             {3: both shards}
 
-A question is a row id; its number is its place in the order of row ids. Of all that is compared, only numbers are kept.
+The index has one entry for each row id, numbered in the order of row ids. It keeps numbers and hashes, not texts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,18 +22,21 @@ from distill_dagster.quality.duplicates.prompt_keys import (
     bare,
     contamination_key,
     duplicate_key,
-    question_of,
     setting_of,
+    user_text_of,
 )
 from distill_dagster.quality.duplicates.shingles import BANDS, NO_TEMPLATE, bands_of
 from distill_dagster.quality.examples.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
 from distill_dagster.store.hashing import canonical_json
 
-SAMPLE = 2_000  # rows of a task in which its template is looked for
+SAMPLE = 2_000  # rows of a task from which its template is taken
 
 
-class Questions:
-    """The questions of a table of raw rows, compared with one another and with the held-out rows."""
+class PromptIndex:
+    """The prompts of a table of raw rows (RAW_USED), compared with one another and with the held-out rows.
+
+    `test` holds the test rows; training rows are also compared with the validation rows of `raw`.
+    """
 
     def __init__(self, raw: pa.Table, test: Rows, quality: QualityConfig) -> None:
         self.raw = raw
@@ -47,22 +50,22 @@ class Questions:
             HeldOut(rows, what, near=quality.contamination == "near", template=self._template)
             for rows, what in ((_dicts(test), "test"), (_dicts(raw.filter(_validation(raw))), "validation"))
         ]
-        self._keys: list[bytes] = []  # 16 bytes a question, a block of them in one piece
-        self.places = self._read(order)  # number -> place in `raw` of the row that stands for it
-        for held_out in reversed(self.held_out):  # the test is named first
+        self._keys: list[bytes] = []  # blocks of 16 bytes for each entry
+        self.places = self._read(order)  # number -> row of `raw`
+        for held_out in reversed(self.held_out):  # a match with a test row wins
             self.contaminated |= {n: match for n, match in held_out.matches().items() if n not in self.conflicts}
         keys, self.same = np.unique(np.frombuffer(b"".join(self._keys), "V16"), return_inverse=True)
-        self.owners = np.full(len(keys), -1, np.int64)  # same -> the question that is in the set
+        self.owners = np.full(len(keys), -1, np.int64)  # same -> number of the row that is in the set, else -1
         del self._keys
         if self.near:
             self.near.close()
 
     def row_id(self, number: int) -> str:
-        """The id that the question is."""
+        """The row id with that number."""
         return self.raw.column("row_id")[self.places[number].as_py()].as_py()
 
     def _read(self, order: pa.Array) -> pa.Array:
-        """Go through all raw rows once, a block of questions at a time."""
+        """Read all raw rows once and compare them a block at a time; returns the first row of each id."""
         places: list[int] = []
         block: list[dict[str, Any]] = []
         last: dict[str, Any] | None = None
@@ -81,13 +84,13 @@ class Questions:
         return pa.array(places, pa.int64())
 
     def _compare(self, rows: Sequence[Mapping[str, Any]], first: int) -> None:
-        """Enter some questions, which are numbered from `first` on."""
+        """Compare a block of rows, whose numbers start at `first`."""
         self._keys.append(b"".join(_digest("\0".join(duplicate_key(row))) for row in rows))
-        asked = [question_of(row) for row in rows] if self._compares else [""] * len(rows)
-        texts = [bare(text) for text in asked]
+        user_texts = [user_text_of(row) for row in rows] if self._compares else [""] * len(rows)
+        texts = [bare(text) for text in user_texts]
         bands = bands_of(texts, self._template) if self._compares else np.empty((len(rows), BANDS), np.uint64)
         if self.near:
-            self.near.add(asked, [setting_of(row) for row in rows], bands)
+            self.near.add(user_texts, [setting_of(row) for row in rows], bands)
         keys = [contamination_key(row, text) for row, text in zip(rows, texts, strict=True)]
         training = np.array([row["split"] != "validation" for row in rows], bool)
         for held_out, chosen in zip(self.held_out, (np.full(len(rows), True), training), strict=True):
@@ -102,7 +105,7 @@ class Questions:
 
 
 def _template(raw: pa.Table, order: pa.Array) -> frozenset[str]:
-    """The template shingles of all tasks, from rows at even distances in the order of row ids."""
+    """The template shingles of all tasks, from rows at even steps in the order of row ids."""
     samples: list[dict[str, Any]] = []
     tasks = raw.column("task").combine_chunks().take(order)
     for task in tasks.unique():
@@ -125,5 +128,5 @@ def _dicts(rows: Rows) -> list[dict[str, Any]]:
 
 
 def _content(row: Mapping[str, Any]) -> str:
-    """What makes two raw rows the same row."""
+    """Equal for copies of one raw row."""
     return canonical_json([row["task"], row["messages"], list(row["reference"] or ())])
