@@ -1,7 +1,7 @@
 """What is learned, as token ids: rows of messages and an answer, tokenized once with `datasets`.
 
     {"row_id": "7", "sample": 0, "turn": 0, "messages": [user "Great film."], "answer": "positive"}
-    ->  row_id "7", sample 0, turn 0                       the keys, by which a signal finds what is stored of the row
+    ->  row_id "7", sample 0, turn 0                       the keys, by which a signal finds what is stored for the row
         input_ids  [3, 812, 95, 14, 1, 4,  640, 1]         prompt, answer, end token
         answer_start                       6               the loss begins here
         length     8

@@ -45,7 +45,7 @@ def train(
     """Train `model` in place; afterwards it holds the kept weights (see `TrainingConfig.keep`).
 
     `start_revision` identifies the weights that training starts from: a run with other weights, data, config or
-    signal does not resume from this one's checkpoints. The validation loss is that of the text, whichever the signal.
+    signal does not resume from this one's checkpoints. The validation loss is that of the text, for every signal.
 
     Raises:
         TrainingError: the loss is no longer finite.
@@ -104,6 +104,7 @@ def _chosen(device: str) -> Iterator[torch.device]:
 def _arguments(
     config: TrainingConfig, data: TrainingSet, plan: Plan, chosen: torch.device, folder: Path
 ) -> OneDeviceArguments:
+    """What the Trainer needs to know; without validation rows it saves checkpoints and compares none."""
     validates = len(data.validation) > 0
     return OneDeviceArguments(
         chosen,
@@ -146,7 +147,7 @@ def _trainer(
     arguments: OneDeviceArguments,
     advance: Callable[[int], None],
 ) -> SignalTrainer:
-    """The Trainer with our parts in it, silent."""
+    """The Trainer with its callbacks; it prints nothing."""
     batches = LengthBatches(data.train["length"], config.batch_size, config.seed)
     callbacks: list[TrainerCallback] = [Watch(plan, batches, advance)]
     if len(data.validation) and config.early_stopping_patience is not None:

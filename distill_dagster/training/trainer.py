@@ -25,7 +25,7 @@ from distill_dagster.training.signals.protocol import Batch, Signal
 
 
 class OneDeviceArguments(TrainingArguments):
-    """Arguments of a training on one device. The parent takes cuda:0, and spreads over every GPU that it sees."""
+    """Arguments of a training on one device. `TrainingArguments` would use every GPU that it sees, from cuda:0 on."""
 
     def __init__(self, chosen: torch.device, **arguments: Any) -> None:
         self.chosen = chosen
@@ -46,7 +46,7 @@ class OneDeviceArguments(TrainingArguments):
 
 
 class SignalTrainer(Trainer):
-    """Trains on a signal, batches of like length together, and validates with another."""
+    """Trains on the loss of `signal` and validates with the loss of `measure`."""
 
     loss_is_scaled_for_ga = True  # `compute_loss` divides by the weights of the whole step
 
@@ -56,13 +56,13 @@ class SignalTrainer(Trainer):
         super().__init__(
             train_dataset=data.train, eval_dataset=data.validation if len(data.validation) else None, **trainer
         )
-        self.model_accepts_loss_kwargs = True  # to older versions of transformers: the loss is scaled already
+        self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
         ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0)
         self.validation_loader = self.loader(data.validation, ordered, measure)
 
     def loader(self, rows: Any, batches: LengthBatches, signal: Signal) -> DataLoader:
-        """Batches of `rows` on the device; of several processes each has its own."""
+        """Batches of `rows` on the device; if there are several processes, each gets a share of them."""
         plain = DataLoader(rows, batch_sampler=batches, collate_fn=signal.collate)  # pyright: ignore[reportArgumentType]
         return self.accelerator.prepare(plain)
 
@@ -73,10 +73,10 @@ class SignalTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], float]:
-        """The batches of one optimizer step, and what their loss is divided by: the step's weight per process."""
+        """The batches of one optimizer step, and the divisor of their loss: the mean weight of all processes."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         (weight,) = self._over_processes(sum(batch["weight"] for batch in batches))
-        return batches, weight / self.accelerator.num_processes  # gradients are averaged over processes
+        return batches, weight / self.accelerator.num_processes  # because gradients are averaged over processes too
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -112,7 +112,7 @@ class SignalTrainer(Trainer):
 
 
 class Watch(TrainerCallback):
-    """What happens around a step: order of rows, progress, a stop when the loss is not finite, checkpoint markers."""
+    """Sets the order of rows, reports progress, stops when the loss is not finite, and marks checkpoints."""
 
     def __init__(self, plan: Plan, batches: LengthBatches, advance: Callable[[int], None]) -> None:
         self.plan, self.batches, self.advance = plan, batches, advance
