@@ -15,6 +15,7 @@ from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
 from distill_dagster.assets.student import student_base, student_checkpoint
 from distill_dagster.assets.teacher import teacher_model
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
+from distill_dagster.config import Role
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import makers as steps
 from distill_dagster.lineage import settings
@@ -27,7 +28,7 @@ from distill_dagster.store.manifest import Produced
 from distill_dagster.teachers.faculty import current_faculty
 
 
-def _benchmark(role: str, model: dg.AssetsDefinition, what: str) -> dg.AssetsDefinition:
+def _benchmark(role: Role, model: dg.AssetsDefinition, what: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{role}_benchmark",
         description=f"{what} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding.",

@@ -15,6 +15,7 @@ import dagster as dg
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.stages import Project, fingerprint, inputs_of
 from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.store.result import Result
 
 Metadata = dict[str, Any]
 
@@ -31,7 +32,7 @@ def explained() -> Iterator[None]:
 def publish(
     context: dg.AssetExecutionContext,
     project: Project,
-    make: Callable[[Path, Path], Produced],
+    make: Callable[[Path, Path], Produced | Result],
     describe: Callable[[Manifest], Metadata],
 ) -> dg.MaterializeResult:
     """Publish the asset that is being materialized; `describe` says what people read about it in the UI.

@@ -4,6 +4,7 @@ import math
 
 from distill_dagster.checks.base import Check, Finding
 from distill_dagster.lineage.stages import Project
+from distill_dagster.report.specs import ReportResult
 
 
 def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
@@ -22,9 +23,9 @@ def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
 
 
 def _verdict_is_pass(project: Project, _: str | None) -> Finding:
-    facts = project.store.get("eval_report").facts
-    verdict = facts["verdict"]
-    return Finding(verdict == "PASS", f"{verdict}: {facts['headline']}", {"verdict": verdict}, verdict != "FAIL")
+    report = project.store.get("eval_report").read(ReportResult)
+    says = f"{report.verdict}: {report.headline}"
+    return Finding(report.verdict == "PASS", says, {"verdict": report.verdict}, report.verdict != "FAIL")
 
 
 CHECKS = (

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ from distill_dagster.cli.console import bars, err, out, say_error, say_step, say
 from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from distill_dagster.report.document import ReportDocument
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -182,7 +185,7 @@ def failed_by_verdict(project: Any, outcome: Any) -> bool:
 
     if [*outcome.failed] != ["eval_report"] or not is_fresh(project, "eval_report"):
         return False
-    return read_report(project)["verdict"]["verdict"] == "FAIL"
+    return read_report(project).verdict.verdict == "FAIL"
 
 
 def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
@@ -228,20 +231,19 @@ def report(
     project = Project(load_config(config))
     document = read_report(project)
     if as_json:
-        print(json.dumps(document, ensure_ascii=False))
+        print(json.dumps(document.as_json(), ensure_ascii=False))
         return
-    out.print(document["headline"], soft_wrap=True, markup=False)
+    out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
 
 
-def print_report(document: dict[str, Any], page: Path) -> None:
+def print_report(document: "ReportDocument", page: Path) -> None:
     """The report's three columns as a table, the verdict with its reason, and where the page is."""
-    from distill_dagster.report.document import summary_rows
+    from distill_dagster.report.tables import summary_rows
 
     rows = [list(row) for row in summary_rows(document)]
     out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
-    verdict = document["verdict"]
-    out.print(f"verdict: {verdict['verdict']}. {verdict['text']}", soft_wrap=True, markup=False)
+    out.print(f"verdict: {document.verdict.verdict}. {document.verdict.text}", soft_wrap=True, markup=False)
     out.print(f"report: {page}", soft_wrap=True)
 
 

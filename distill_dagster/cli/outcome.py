@@ -6,6 +6,7 @@ from typing import Any
 from distill_dagster.config import ROLES
 from distill_dagster.lineage.stages import Project
 from distill_dagster.operations.runner import Outcome
+from distill_dagster.report.document import ReportDocument
 
 
 def refused_rows(project: Project) -> int:
@@ -17,14 +18,14 @@ def refused_rows(project: Project) -> int:
     return sum(manifest.counts["rejected"] for manifest in tables if manifest)
 
 
-def closing_document(document: dict[str, Any], outcome: Outcome, page: Path) -> dict[str, Any]:
+def closing_document(document: ReportDocument, outcome: Outcome, page: Path) -> dict[str, Any]:
     """The machine-readable end of a run: what was made, and what the report says of the three models."""
-    models = {role: {key: document["benchmarks"][role][key] for key in ("score", "parameters")} for role in ROLES}
+    models = {role: document.benchmarks[role].model_dump(include={"score", "parameters"}) for role in ROLES}
     return {
         "seconds": outcome.seconds,
         **models,
-        "retention": document["retention"]["value"],
-        "verdict": document["verdict"]["verdict"],
+        "retention": document.retention.value,
+        "verdict": document.verdict.verdict,
         "materialized": len(outcome.materialized),
         "skipped": len(outcome.skipped),
         "report": str(page),

@@ -10,6 +10,7 @@ Engine = Literal["auto", "continuous", "batched"]  # how a local teacher answers
 Learn = Literal["answer", "reasoning_and_answer"]  # what the student is taught
 Role = Literal["teacher", "baseline", "student"]  # of a model in the evaluation
 ROLES: tuple[Role, ...] = ("teacher", "baseline", "student")
+VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]  # what the report says of the student, see docs/adr/0010
 SUMMARY_WORDS = 80
 
 

@@ -3,7 +3,6 @@
 Each takes what it reads and the folder `out`, writes files there, and returns a `Produced`.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from distill_dagster.lineage.stages import STAGES, Project, is_fresh
 from distill_dagster.models.ref import read_ref
 from distill_dagster.quality.examples.rows import RAW, TEACHER
 from distill_dagster.quality.synthetic_set import build_set
+from distill_dagster.report.document import ReportDocument, read_document
+from distill_dagster.report.specs import Provenance, ReportResult, ReportSpec
 from distill_dagster.sources.files.discovery import discover_test
 from distill_dagster.sources.judging.duplicates import IdsOfFiles
 from distill_dagster.sources.judging.raw_tables import RawTables
@@ -120,26 +121,24 @@ def require_rows(synthetic_set: Manifest, checks: ChecksConfig) -> None:
         )
 
 
-def make_report(project: Project, out: Path) -> Produced:
+def make_report(project: Project, out: Path) -> ReportResult:
     """Compare the three benchmarks: report.html, report.md and report.json."""
-    from distill_dagster.report.document import build_report, write_report
+    from distill_dagster.report.report import write_report
 
     store = project.store
     manifests = {role: store.get(f"{role}_benchmark") for role in ROLES}
     student = store.get("student_checkpoint")
     _require_related(project, manifests, student)
-    document = build_report(
+    spec = ReportSpec(
         project=project.config.name,
-        benchmarks={role: json.loads(m.file(files.BENCHMARK_FILE).read_text()) for role, m in manifests.items()},
-        predictions={role: parquet.read_table(m.file(files.PREDICTIONS_FILE)) for role, m in manifests.items()},
-        config=project.config.evaluation,
-        lineage=_made_from(project),
-        history=json.loads(student.file(files.HISTORY_FILE).read_text()),
-        rows=parquet.read_table(store.get("eval_dataset").file(files.RAW_FILE)),
+        benchmarks={role: str(manifests[role].folder) for role in ROLES},
+        history=str(student.file(files.HISTORY_FILE)),
+        rows=str(store.get("eval_dataset").file(files.RAW_FILE)),
+        evaluation=project.config.evaluation,
+        provenance=_made_from(project),
+        out=str(out),
     )
-    write_report(out, document)
-    facts = {"headline": document["headline"], "verdict": document["verdict"]["verdict"]}
-    return Produced(hashing.sha256(hashing.canonical_json(document)), {"items": document["items"]}, facts)
+    return write_report(spec)
 
 
 def _require_related(project: Project, benchmarks: dict[str, Manifest], student: Manifest) -> None:
@@ -168,9 +167,9 @@ def _answered_by_another(project: Project, teacher: str) -> list[str]:
     ]
 
 
-def read_report(project: Project) -> dict[str, Any]:
-    """The last report's JSON document; NotPublishedError where there is none."""
-    return json.loads(project.store.get("eval_report").file(files.REPORT_FILE).read_text(encoding="utf-8"))
+def read_report(project: Project) -> ReportDocument:
+    """The last report's document; NotPublishedError where there is none."""
+    return read_document(project.store.get("eval_report").file(files.REPORT_FILE))
 
 
 def report_page(project: Project) -> Path:
@@ -178,7 +177,7 @@ def report_page(project: Project) -> Path:
     return project.store.get("eval_report").file(files.REPORT_PAGE)
 
 
-def _made_from(project: Project) -> dict[str, Any]:
+def _made_from(project: Project) -> Provenance:
     """Which data and which models made the student: what a report must be able to say."""
     store = project.store
     lineage: dict[str, Any] = {"name": project.config.name, "shards": len(project.sources())}
@@ -191,4 +190,4 @@ def _made_from(project: Project) -> dict[str, Any]:
         }
         if asset in ("teacher_model", "student_base", "student_checkpoint"):
             lineage[asset]["model"] = read_ref(manifest.folder).name
-    return lineage
+    return Provenance.model_validate(lineage)
