@@ -188,7 +188,7 @@ def test_devices_that_the_machine_does_not_have_are_named(copy_of_made, instance
 )
 def test_what_does_not_belong_together_is_not_compared(copy_of_made, tmp_path, asset, shard, read, named):
     project = Project(load_config(copy_of_made()))
-    assert make_report(project, tmp_path).counts["items"] > 0
+    assert make_report(project, tmp_path).counts.items > 0
     manifest = project.store.folder(asset, shard) / "manifest.json"
     document = json.loads(manifest.read_text())
     document["inputs"][read] = "of-another-version"
