@@ -23,35 +23,9 @@ from distill_dagster.report.specs import Origin, Provenance, ReportSpec
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from tests.evaluation.builders import ROWS
 
 EVALUATION = EvaluationConfig(latency_requests=4, resamples=200, batch_tokens=4096)
-
-
-def raw(row_id: str, task: str, messages: list[tuple[str, str]], reference: list[str]) -> dict:
-    return {
-        "row_id": row_id,
-        "shard": "test",
-        "split": "test",
-        "task": task,
-        "messages": [{"role": role, "content": content} for role, content in messages],
-        "reference": reference,
-        "group": None,
-        "source_line": 1,
-        "meta": "{}",
-    }
-
-
-ROWS = [
-    *(raw(f"n{i}", "nli", [("user", f"Premise: {i} cats. Hypothesis: cats.")], ["entailment"]) for i in range(6)),
-    raw("unscored", "nli", [("user", "Premise: no gold.")], []),
-    raw("long", "math", [("user", "one two three four five six seven eight nine ten " * 30)], ["7"]),
-    raw(
-        "talk",
-        "conversation",
-        [("user", "Hi"), ("assistant", "Hello!"), ("user", "Bye"), ("assistant", "See you.")],
-        [],
-    ),
-]
 
 
 @pytest.fixture(scope="module")
