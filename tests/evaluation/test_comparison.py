@@ -1,4 +1,4 @@
-"""Retention and gap recovered against scipy, by simulation, and where they are undefined; McNemar's test."""
+"""Retention and gap recovered against scipy, by simulation, and with degenerate scores; McNemar's test."""
 
 import math
 
