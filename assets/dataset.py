@@ -1,24 +1,24 @@
-"""What the student learns from: the union of all shards' answers, filtered, deduplicated, decontaminated, balanced."""
+"""All shards become one set: filtered, deduplicated, decontaminated, balanced."""
 
-import dagster as dg
+from pathlib import Path
 
-from distill_dagster.assets.condition import rerun_when_inputs_change
-from distill_dagster.assets.partitions import shard_list
-from distill_dagster.assets.publishing import publish
-from distill_dagster.assets.raw_dataset import eval_dataset, raw_dataset
-from distill_dagster.assets.teacher import teacher_outputs
+from distill_dagster.assets.stage_asset import stage_asset
 from distill_dagster.assets.views.dataset import set_view
-from distill_dagster.lineage import makers as steps
-from distill_dagster.resources.project import ProjectResource
+from distill_dagster.lineage.guards import require_current_answers
+from distill_dagster.lineage.upstream import Upstream
+from distill_dagster.quality.specs import SetSpec
+from distill_dagster.store import files
 
 
-@dg.asset(
-    deps=[shard_list, raw_dataset, teacher_outputs, eval_dataset],
-    group_name="dataset",
-    kinds={"parquet"},
-    automation_condition=rerun_when_inputs_change(),
-)
-def validated_synthetic_set(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
-    """The union over every shard that has a source file; it refuses to be made while a shard is missing."""
-    value = project.value
-    return publish(context, value, lambda out, _: steps.make_synthetic_set(value, out), set_view)
+@stage_asset(view=set_view, kinds={"parquet"})
+def validated_synthetic_set(upstream: Upstream, out: Path, work: Path) -> SetSpec:
+    """The union over every shard that has a source file; it is not made while a shard is missing."""
+    require_current_answers(upstream)
+    return SetSpec(
+        rows=upstream.files("raw_dataset", files.RAW_FILE),
+        answers=upstream.files("teacher_outputs", files.TEACHER_FILE),
+        test=upstream.file("eval_dataset", files.RAW_FILE),
+        quality=upstream.config.quality,
+        learn=upstream.config.student.learn,
+        out=str(out),
+    )

@@ -1,50 +1,28 @@
-"""What the teacher thought of every token that it wrote: a second pass over a shard's answers, where it is asked for.
+"""The teacher's distribution at every token that it wrote: a second pass over a shard's answers.
 
-This module is part of the code location only where `teacher.logits` is set. The teacher has to be open weights:
-an endpoint keeps its distributions to itself.
+The asset is part of a project only where `teacher.logits` is set. It needs open weights: an endpoint does not give its
+distributions.
 """
 
 from pathlib import Path
 
-import dagster as dg
-
-from distill_dagster.assets.condition import rerun_when_inputs_change
-from distill_dagster.assets.partitions import shards
-from distill_dagster.assets.publishing import publish
-from distill_dagster.assets.raw_dataset import raw_dataset
-from distill_dagster.assets.teacher import teacher_model, teacher_outputs
+from distill_dagster.assets.stage_asset import stage_asset
 from distill_dagster.assets.views.logits import logits_view
+from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.models.ref import read_ref
-from distill_dagster.resources.compute import Compute
-from distill_dagster.resources.project import ProjectResource
 from distill_dagster.store import files
-from distill_dagster.store.manifest import Produced
 
 
-@dg.asset(
-    partitions_def=shards,
-    deps=[raw_dataset, teacher_outputs, teacher_model],
-    group_name="teacher",
-    kinds={"huggingface", "parquet"},
-    pool="gpu_teacher",
-    automation_condition=rerun_when_inputs_change(),
-)
-def teacher_logits(
-    context: dg.AssetExecutionContext, project: ProjectResource, teacher_compute: Compute
-) -> dg.MaterializeResult:
+@stage_asset(view=logits_view, kinds={"huggingface", "parquet"})
+def teacher_logits(upstream: Upstream, out: Path, work: Path) -> CaptureSpec:
     """The k likeliest tokens at each token of one shard's answers, packed, beside the text and keyed by row id."""
-    value, shard = project.value, context.partition_key
-
-    def make(out: Path, _: Path) -> Produced:
-        assert value.config.teacher.logits is not None, "the asset is there only where teacher.logits is set"
-        request = CaptureSpec(
-            model=read_ref(value.store.get("teacher_model").folder),
-            logits=value.config.teacher.logits,
-            rows=str(value.store.get("raw_dataset", shard).file(files.RAW_FILE)),
-            answers=str(value.store.get("teacher_outputs", shard).file(files.TEACHER_FILE)),
-            out=str(out),
-        )
-        return teacher_compute.run(context, "capture_logits", request)
-
-    return publish(context, value, make, logits_view)
+    logits = upstream.config.teacher.logits
+    assert logits is not None, "the stage is wanted only where teacher.logits is set"
+    return CaptureSpec(
+        model=read_ref(upstream.artefact("teacher_model").folder),
+        logits=logits,
+        rows=upstream.file("raw_dataset", files.RAW_FILE),
+        answers=upstream.file("teacher_outputs", files.TEACHER_FILE),
+        out=str(out),
+    )

@@ -1,4 +1,4 @@
-"""The shards as Dagster partitions, and the source files as assets that the world outside changes.
+"""The source files as assets that the world outside changes.
 
 One source file is one shard is one partition. operations/observing.py looks at the files and reports what moved:
 
@@ -9,26 +9,22 @@ One source file is one shard is one partition. operations/observing.py looks at 
 
 import dagster as dg
 
-SHARDS_NAME = "shards"
-shards = dg.DynamicPartitionsDefinition(name=SHARDS_NAME)
+from distill_dagster.assets.naming import Names
+from distill_dagster.config import DistillConfig
+from distill_dagster.lineage.stages import OBSERVED
 
-raw_shards = dg.AssetSpec(
-    "raw_shards",
-    description="Source files, training and validation: one file is one shard. Made outside; observed by content hash.",
-    partitions_def=shards,
-    group_name="source",
-    kinds={"file"},
-)
-shard_list = dg.AssetSpec(
-    "shard_list",
-    description="Which shards there are. Changes when a source file is added, renamed or removed.",
-    group_name="source",
-    kinds={"file"},
-)
-test_files = dg.AssetSpec(
-    "test_files",
-    description="Held-out files. Made outside; observed by content hash.",
-    group_name="source",
-    kinds={"file"},
-)
-OBSERVED = [raw_shards, shard_list, test_files]
+
+def observed_assets(config: DistillConfig) -> list[dg.AssetSpec]:
+    """An asset for each thing that the lineage starts from."""
+    names = Names.of(config)
+    return [
+        dg.AssetSpec(
+            names.key(observed.name),
+            description=f"{observed.says} Made outside; observed by content hash.",
+            partitions_def=names.shards if observed.sharded else None,
+            group_name=names.group("source"),
+            kinds={"file"},
+            owners=config.owners,
+        )
+        for observed in OBSERVED
+    ]

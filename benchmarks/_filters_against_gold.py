@@ -72,7 +72,7 @@ def main(folder: Path) -> None:
                 row = _raw(json.loads(line), len(raw) + 1)
                 raw.append(row)
                 teacher += _answers(row)
-    built = build_set(raw, teacher, [], QualityConfig(near_duplicate_similarity=None))  # pyright: ignore[reportCallIssue]
+    built = build_set(raw, teacher, [], QualityConfig(near_duplicate_similarity=None))
     found = built.facts["against_gold"]
     print(f"{len(raw):,} problems, {found['right']:,} right and {found['wrong']:,} wrong answers\n")
     print("| filter | right refused | wrong refused |\n| --- | --- | --- |")

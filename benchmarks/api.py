@@ -25,7 +25,7 @@ IN_FLIGHT = 64
 ROUNDS = 5
 CPU_ROWS, CPU_LATENCY_S = 640, 0.2
 IDEAL_ROWS, IDEAL_LATENCY_S = 1280, 1.0
-GENERATION = GenerationConfig(max_new_tokens=64)  # pyright: ignore[reportCallIssue]
+GENERATION = GenerationConfig(max_new_tokens=64)
 PROMPT = (
     "Premise: the {n} children play in the park. Hypothesis: they are outside. Entailment, neutral or contradiction?"
 )
@@ -39,7 +39,7 @@ def questions(rows: int) -> list[Question]:
 def ask_ours(url: str, asked: list[Question]) -> None:
     """Through the teacher."""
     replies: list[Reply] = []
-    endpoint = EndpointConfig(url=url, model="made", concurrency=IN_FLIGHT)  # pyright: ignore[reportCallIssue]
+    endpoint = EndpointConfig(url=url, model="made", concurrency=IN_FLIGHT)
     ApiTeacher(endpoint, GENERATION).answer(asked, replies.append)
     assert len(replies) == len(asked)
     assert all(reply.ok for reply in replies)

@@ -24,7 +24,8 @@ import dagster as dg
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import check_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.stages import Project, stages_of
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.stages import stages_of
 
 SHARDS, ROWS, ROUNDS = 1_000, 20, 7
 AN_HOUR = 3_600

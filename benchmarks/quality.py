@@ -91,7 +91,7 @@ def build(folder: Path) -> dict[str, float]:
         raw=parquet.load_table(folder / "raw.parquet", RAW.names),
         teacher=parquet.load_table(folder / "teacher.parquet", TEACHER.names),
         test=parquet.load_table(folder / "test.parquet"),
-        quality=QualityConfig(labels=[f"label_{i}" for i in range(LABELS)]),  # pyright: ignore[reportCallIssue]
+        quality=QualityConfig(labels=[f"label_{i}" for i in range(LABELS)]),
     )
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     print(json.dumps(built.counts), file=sys.stderr)

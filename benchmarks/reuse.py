@@ -40,10 +40,10 @@ def raw_row(n: int, extra: str = "") -> dict:
 def seconds_to_generate(folder: Path, url: str, table: list[dict]) -> float:
     """Wall time of a shard."""
     parquet.write_table(folder / "raw.parquet", table, schemas.RAW)
-    endpoint = EndpointConfig(url=url, model="made", concurrency=IN_FLIGHT)  # pyright: ignore[reportCallIssue]
+    endpoint = EndpointConfig(url=url, model="made", concurrency=IN_FLIGHT)
     request = GenerateSpec(
         faculty=Faculty(teachers=[(1.0, endpoint_ref(endpoint))]),
-        generation=GenerationConfig(max_new_tokens=64),  # pyright: ignore[reportCallIssue]
+        generation=GenerationConfig(max_new_tokens=64),
         rows=str(folder / "raw.parquet"),
         responses=str(folder / "responses"),
         journal="train",

@@ -1,32 +1,32 @@
-"""The named errors that a user can cause, each with what is wrong, the two values, and the way out.
+"""The errors that a user can cause. Their messages say what is wrong, name the two values, and show the way out.
 
-All are `ValueError`s: a bug in this package raises something else, so a caller can tell the two apart.
-`distill-dagster` prints them without a traceback, an asset turns them into a `dagster.Failure`.
+All are `ValueError`s. A bug in this package raises something else, so that a caller can tell the two apart.
+`distill-dagster` prints these errors without a traceback; an asset turns them into a `dagster.Failure`.
 """
 
 
 class UserError(ValueError):
-    """Something that a user gave cannot work; the message says what, and what to do."""
+    """The base of all errors that a user can cause and repair."""
 
 
 class ConfigError(UserError):
-    """`distill.yaml` is missing, is no YAML, or has a field that is wrong; the message carries its path."""
+    """`distill.yaml` is missing, is not YAML, or has a wrong field; the message names the file and the field."""
 
 
 class DataError(UserError):
-    """A source file, or every row in it, cannot be used."""
+    """A source file, a table or the store cannot be read, written or used."""
 
 
 class ModelError(UserError):
-    """A model is not there, or cannot do what is asked of it."""
+    """A model cannot be found, or lacks a capability that the config needs."""
 
 
 class NotPublishedError(UserError):
-    """An artefact that this step reads has not been made yet."""
+    """An artefact that a step reads has not been published yet."""
 
 
 class ComputeError(UserError):
-    """The devices that a step declares it needs are not on this machine."""
+    """This machine lacks the devices that a step needs."""
 
 
 class TrainingError(UserError):
@@ -34,8 +34,8 @@ class TrainingError(UserError):
 
 
 class TeacherError(UserError):
-    """A teacher cannot be asked, or fails at too many requests."""
+    """A teacher cannot be reached, or too many of its requests fail."""
 
 
 class BudgetError(UserError):
-    """What may be spent on the teacher is spent; what was answered is kept."""
+    """The teacher's budget is spent; the replies received so far are kept."""

@@ -1,4 +1,4 @@
-"""What this process owes and what it used: it ends with its parent, knows its libraries, and watches its memory."""
+"""Facts and controls of this process: its end with its parent, library versions, peak memory, garbage collection."""
 
 import contextlib
 import gc
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies: the parent's device lease ends then too (Linux only)."""
+    """Have the kernel kill this process when its parent dies, since the parent's device lease ends too (Linux only)."""
     if sys.platform == "linux":
         import ctypes
 
@@ -21,7 +21,7 @@ def end_with_parent() -> None:
 
 
 def library_versions() -> dict[str, str]:
-    """The versions on which a result depends, without importing what they are of."""
+    """The versions of Python and of the libraries that shape a result, read without importing them."""
     return {"python": sys.version.split()[0], **{name: version(name) for name in ("torch", "transformers")}}
 
 
@@ -30,7 +30,7 @@ SAMPLE_EVERY_S = 0.005
 
 @dataclass(slots=True)
 class Peak:
-    """The highest resident set of this process inside a `watch_memory` block, over the one at its start."""
+    """How much the resident set grew inside a `watch_memory` block: its peak minus its value at the start, in bytes."""
 
     start: int = 0
     growth: int = 0
@@ -45,7 +45,7 @@ def _resident() -> int:
 
 
 def _reset_high_water() -> bool:
-    """Whether the kernel could be told to forget the process's highest resident set (Linux)."""
+    """Reset the kernel's record of the highest resident set; False where that is not possible (not Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -60,7 +60,7 @@ def _high_water() -> int:
 
 @contextlib.contextmanager
 def watch_memory() -> Iterator[Peak]:
-    """Measure the growth of the peak resident set in bytes; the `Peak` is complete when the block ends."""
+    """Measure by how many bytes the resident set grows; the `Peak` is filled in when the block ends."""
     peak = Peak(start=_resident())
     if _reset_high_water():
         yield peak
@@ -88,7 +88,7 @@ def watch_memory() -> Iterator[Peak]:
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the cycle collector; what is no part of a cycle is freed as ever."""
+    """Turn the cyclic garbage collector off inside the block; reference counting still frees everything else."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,8 @@
-"""How long work tells whoever is watching how far it is.
+"""How a worker reports its progress.
 
-A worker says `with track("train student", total=800) as advance: …; advance(1)`, and knows nothing of who
-listens: a progress bar on the command line, Dagster's log in an asset, the Pipes log in a child process.
-The listener is a context variable, so that two runs in one process do not hear each other.
+A worker runs `with track("train student", total=800) as advance: …; advance(1)` and does not know who listens: a
+progress bar on the command line, Dagster's log in an asset, or the Pipes log in a child process. The listener is a
+context variable, so that two runs in one process report to their own listeners.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Who is told. `done` and `total` are counts of whatever the worker counts; `ended` comes once."""
+    """Receives progress. `done` and `total` count the worker's units; `ended` is True in the last call only."""
 
     def __call__(self, label: str, done: int, total: int, ended: bool) -> None: ...
 
@@ -23,7 +23,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextlib.contextmanager
 def listen(listener: Listener) -> Iterator[None]:
-    """Send the progress of everything inside the block to `listener`."""
+    """Send the progress of all work inside the block to `listener`."""
     token = _listener.set(listener)
     try:
         yield
@@ -32,13 +32,13 @@ def listen(listener: Listener) -> Iterator[None]:
 
 
 def is_heard() -> bool:
-    """Whether somebody listens in this context already."""
+    """Whether this context already has a listener."""
     return _listener.get() is not None
 
 
 @contextlib.contextmanager
 def track(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Announce a piece of work of `total` units; yields `advance(units)`."""
+    """Report on a piece of work of `total` units; yields `advance(units)`."""
     listener, done = _listener.get(), 0
 
     def advance(units: int) -> None:
@@ -55,7 +55,7 @@ def track(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def log_listener(log: Callable[[str], None], every_s: float = 10.0) -> Listener:
-    """A listener that writes one line at most every `every_s` seconds, and one at the end."""
+    """A listener that logs at most one line every `every_s` seconds, and one at the end."""
     last = time.monotonic()
 
     def listener(label: str, done: int, total: int, ended: bool) -> None:

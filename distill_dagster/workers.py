@@ -1,81 +1,90 @@
-"""The workers: functions that need a device, each with a typed request, run in this process or in their own.
+"""The workers: the functions that make artefacts, each from a typed spec to a typed result, in this process or another.
 
-    python -m distill_dagster.workers generate_shard --device cuda:0 < request.json
+    python -m distill_dagster.workers generate_shard --device cuda:0 < spec.json
 
-prints the result as JSON. Launched by Dagster Pipes (the `subprocess` backend) the same module takes its
-request from the Pipes context and reports result, progress and user errors as Pipes messages; the only package
-of Dagster that a worker's machine needs is `dagster-pipes`.
+prints the result as JSON. Launched by Dagster Pipes (the `subprocess` backend), the same module takes its spec from the
+Pipes context and reports result, progress and user errors as Pipes messages. The only package of Dagster that a
+worker's machine needs is `dagster-pipes`.
 """
 
 import argparse
 import importlib
-import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.config import Section
 from distill_dagster.errors import ModelError, UserError
-from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
+from distill_dagster.quality.specs import SetSpec
+from distill_dagster.report.specs import ReportResult, ReportSpec
+from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store.manifest import Produced
-from distill_dagster.store.result import Usage
-from distill_dagster.training.specs import PrepareSpec, TrainSpec, TrialSpec
+from distill_dagster.store.result import Result, Spec, Usage
+from distill_dagster.training.specs import (
+    PrepareResult,
+    PrepareSpec,
+    TrainResult,
+    TrainSpec,
+    TrialResult,
+    TrialSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Where a worker's function is, and what it takes. The function is imported only when it runs."""
+    """Where a worker's function is, what it takes and what it returns. It is imported only when it runs."""
 
-    function: str  # module:name, called as function(request, device) -> Produced
-    request: type[Section]
+    function: str  # module:name, called as function(spec, device) -> result
+    spec: type[Spec]
+    result: type[Result] = Produced
 
-    def load(self) -> Callable[[Any, str], Produced]:
+    def load(self) -> Callable[[Any, str], Result]:
         """Import the function; this is where torch comes in."""
         module, name = self.function.split(":")
         return getattr(importlib.import_module(module), name)
 
 
 WORKERS: dict[str, Worker] = {
-    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec),
+    "read_rows": Worker("distill_dagster.sources.judging.reading:read_rows", ReadSpec),
+    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec, PrepareResult),
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec),
     "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec),
-    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec),
-    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec),
-    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec),
+    "build_set": Worker("distill_dagster.quality.building:build_set", SetSpec),
+    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
+    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
+    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
+    "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
 }
 
 
-def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
-    """Run a worker in this process and add what it used to its facts.
-
-    `usage` holds device, seconds, gpu_seconds, versions and peak_memory_bytes: on a GPU the most that torch held there,
-    on a CPU the process's highest resident set while the worker ran.
-    """
+def run_worker(name: str, spec: Spec, device: str = "cpu") -> Result:
+    """Run a worker in this process and add what it used to its result."""
     worker = WORKERS[name]
-    if not isinstance(request, worker.request):
-        raise TypeError(f"{name} takes a {worker.request.__name__}, got a {type(request).__name__}")
-    if device.startswith("cuda"):
+    if not isinstance(spec, worker.spec):
+        raise TypeError(f"{name} takes a {worker.spec.__name__}, got a {type(spec).__name__}")
+    is_gpu = device.startswith("cuda")
+    if is_gpu:
         _reset_device(device)
     function, started = worker.load(), time.perf_counter()
     with watch_memory() as peak:
-        produced = function(request, device)
-    seconds = time.perf_counter() - started
-    usage = {
-        "device": device,
-        "seconds": round(seconds, 3),
-        "gpu_seconds": round(seconds, 3) if device.startswith("cuda") else 0.0,
-        "peak_memory_bytes": _device_peak(device) if device.startswith("cuda") else peak.start + peak.growth,
-        "versions": library_versions(),
-    }
-    return produced.with_usage(Usage.model_validate(usage))
+        result = function(spec, device)
+    seconds = round(time.perf_counter() - started, 3)
+    usage = Usage(
+        device=device,
+        seconds=seconds,
+        gpu_seconds=seconds if is_gpu else 0.0,
+        peak_memory_bytes=_device_peak(device) if is_gpu else peak.start + peak.growth,
+        versions=library_versions(),
+    )
+    return result.with_usage(usage)
 
 
 def _device_peak(device: str) -> int:
@@ -96,22 +105,20 @@ def _reset_device(device: str) -> None:
 
 
 def _serve_pipes() -> int:
-    """Take the request from Dagster Pipes; results and errors go back as messages, never as pickles."""
+    """Take the spec from Dagster Pipes; results and errors go back as messages, never as pickles."""
     from dagster_pipes import open_dagster_pipes
 
     end_with_parent()
     with open_dagster_pipes() as pipes:
         name, device = pipes.get_extra("worker"), pipes.get_extra("device")
-        request = WORKERS[name].request.model_validate(pipes.get_extra("request"))
+        spec = WORKERS[name].spec.model_validate(pipes.get_extra("spec"))
         try:
             with listen(log_listener(pipes.log.info)):
-                produced = run_worker(name, request, device)
+                result = run_worker(name, spec, device)
         except UserError as e:
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
             return 0  # a code other than 0 would make the Pipes client drop the message
-        pipes.report_custom_message(
-            {"produced": asdict(Produced(produced.data_version, *produced.parts(), produced.complete))}
-        )
+        pipes.report_custom_message({"result": result.model_dump(mode="json")})
     return 0
 
 
@@ -125,13 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
     options = parser.parse_args(arguments)
     try:
-        request = WORKERS[options.worker].request.model_validate_json(sys.stdin.read())
+        spec = WORKERS[options.worker].spec.model_validate_json(sys.stdin.read())
         with listen(log_listener(lambda line: print(line, file=sys.stderr))):
-            produced = run_worker(options.worker, request, options.device)
+            result = run_worker(options.worker, spec, options.device)
     except UserError as e:
         print(f"{type(e).__name__}: {e}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(Produced(produced.data_version, *produced.parts(), produced.complete))))
+    print(result.model_dump_json())
     return 0
 
 

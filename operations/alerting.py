@@ -21,11 +21,11 @@ from distill_dagster.alerts.delivery import addresses
 from distill_dagster.alerts.memory import ALERTS_FILE, Memory
 from distill_dagster.alerts.message import DETAILED, Failure, by_severity, compose
 from distill_dagster.alerts.outbox import deliver_due, state_of
-from distill_dagster.config import AlertsConfig
+from distill_dagster.assets.naming import Names
+from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.operations.run_failures import read_run, with_examples
-from distill_dagster.resources.project import ProjectResource
 
 TICK_SECONDS = 15
 LOOK_BACK = 3600.0  # seconds before the last look in which a run may still turn up: clocks differ, commits are late
@@ -33,18 +33,22 @@ RUNS_A_TICK = 100
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
-def alert_sensor(config: AlertsConfig) -> dg.SensorDefinition:
+def alert_sensor(config: DistillConfig) -> dg.SensorDefinition:
     """The sensor; it runs where `alerts.enabled`."""
+    names, running, stopped = Names.of(config), dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
+    resource = names.own("project")
 
     @dg.sensor(
-        name="alert",
-        description="Tells people about failed checks and failed runs, once each.",
+        name=names.own("alert"),
+        description="Alerts people when a check or a run of the project fails, once each.",
         minimum_interval_seconds=TICK_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING if config.enabled else dg.DefaultSensorStatus.STOPPED,
+        default_status=running if config.alerts.enabled else stopped,
+        required_resource_keys={resource},
     )
-    def alert(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SkipReason:
+    def alert(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        project: Project = getattr(context.resources, resource).value
         try:
-            return dg.SkipReason(tell(context.instance, project.value, time.time(), context.log))
+            return dg.SkipReason(tell(context.instance, project, time.time(), context.log))
         except UserError as e:
             return dg.SkipReason(str(e))
 
@@ -82,7 +86,7 @@ def tell(instance: dg.DagsterInstance, project: Project, now: float, log: loggin
 
 def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: float) -> list[Failure]:
     """What failed since the last look and is news, in the order in which the runs ended; `memory` follows."""
-    config, news = project.config.alerts, dict[str, Failure]()
+    config, names, news = project.config.alerts, Names.of(project.config), dict[str, Failure]()
     window = memory.since - LOOK_BACK
     records, all_seen = _ended_runs(instance, memory, window)
     for record in records:
@@ -90,7 +94,7 @@ def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: fl
         memory.runs[record.dagster_run.run_id] = ended
         if ended < window:
             continue  # an old run of which something else was changed
-        findings = read_run(instance, record.dagster_run)
+        findings = read_run(instance, record.dagster_run, names)
         for check, place in findings.repaired:
             memory.repaired(check, place)
         for key, failure in findings.failures.items():

@@ -25,10 +25,9 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
 
 def find_orphans(instance: dg.DagsterInstance) -> list[tuple[dg.DagsterRun, int]]:
     """The runs under way whose process is gone, with its number."""
-    # no public name tells where the instance lives; importing this one with the code location takes 0.8 s
-    from dagster._core.storage.runs import SqliteRunStorage
+    from distill_dagster.operations.dagster_internals import is_on_this_machine
 
-    if not isinstance(instance.run_storage, SqliteRunStorage):
+    if not is_on_this_machine(instance):
         return []
     found = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):

@@ -11,9 +11,10 @@ import dagster as dg
 
 from distill_dagster.alerts.examples import example_rows
 from distill_dagster.alerts.message import Example, Failure
+from distill_dagster.assets.naming import Names
 from distill_dagster.checks import CHECKS
 from distill_dagster.errors import UserError
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 
 EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -38,21 +39,24 @@ class Findings:
         self.failures[failure.key] = failure
 
 
-def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Findings:
-    """The findings of a run that ended."""
+def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> Findings:
+    """The findings of a run that ended; none where the run is not the project's."""
     findings, is_explained = Findings(), False
+    if not _is_own(instance, run, names):
+        return findings
     for event in _events(instance, run.run_id):
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            _add_check(findings, event.asset_check_evaluation_data, run)
+            _add_check(findings, event.asset_check_evaluation_data, run, names)
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             made = event.step_materialization_data.materialization
-            findings.repaired.append((None, _place(made.asset_key, made.partition)))
+            if asset := names.asset(made.asset_key):
+                findings.repaired.append((None, place_of(asset, made.partition)))
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             is_explained = True
             if not _is_blocked(event) and not _is_told_elsewhere(event):
                 findings.add(_run_failure(run, event.step_key or run.job_name, explain_step(event)))
         elif not is_explained:  # the run's process died, or never began
-            findings.add(_run_failure(run, _targets(run), event.message or "the run's process ended"))
+            findings.add(_run_failure(run, _targets(run, names), event.message or "the run's process ended"))
     return findings
 
 
@@ -72,10 +76,26 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEve
             yield entry.dagster_event
 
 
-def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.DagsterRun) -> None:
-    asset, shard = evaluation.asset_key.to_user_string(), evaluation.partition
+def _is_own(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> bool:
+    """Whether the run was to make or check an asset of the project, or is its schedule's.
+
+    A project without a `key_prefix` also hears of what other code runs in its instance, except for other projects.
+    """
+    if run.job_name == names.own("redistill_job"):
+        return True
+    keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    if not keys:
+        planned = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+        keys = {entry.dagster_event.asset_key for entry in planned if entry.dagster_event}
+    return any(names.asset(key) for key in keys if key) or (not keys and not names.prefix)
+
+
+def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.DagsterRun, names: Names) -> None:
+    asset, shard = names.asset(evaluation.asset_key), evaluation.partition
+    if asset is None:
+        return
     if evaluation.passed:
-        findings.repaired.append((evaluation.check_name, _place(evaluation.asset_key, shard)))
+        findings.repaired.append((evaluation.check_name, place_of(asset, shard)))
         return
     numbers = {
         name: value.value
@@ -129,10 +149,12 @@ def _is_told_elsewhere(event: dg.DagsterEvent) -> bool:
     return failure is not None and OWN_RUNS in failure.metadata
 
 
-def _targets(run: dg.DagsterRun) -> str:
+def _targets(run: dg.DagsterRun, names: Names) -> str:
     """The assets that the run was to make, or its job."""
-    return ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or run.job_name
+    own = (names.asset(key) or key.to_user_string() for key in run.asset_selection or ())
+    return ", ".join(sorted(own)) or run.job_name
 
 
-def _place(asset: dg.AssetKey, shard: str | None) -> str:
-    return Failure(asset.to_user_string(), shard, None, "error", "", "").place
+def place_of(asset: str, shard: str | None) -> str:
+    """Where a failure is, as alerts remember it."""
+    return Failure(asset, shard, None, "error", "", "").place

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from distill_dagster.lineage.stages import STAGES, Project, Stage, follows, is_fresh, stages_of, title_of
+from distill_dagster.assets.naming import Names
+from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.snapshot import Snapshot, title_of
+from distill_dagster.lineage.stages import STAGES, Stage, follows, stages_of
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.run_failures import explain_step
-from distill_dagster.store.hashing import canonical_json, sha256
+from distill_dagster.operations.settled import GATES_TAG, Settled, gates_of
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-GATES_TAG = "distill/gates"  # a run under other thresholds says nothing about the present ones
 
 
 @dataclass(slots=True)
@@ -39,94 +41,84 @@ class Outcome:
 class Runner:
     """One walk through the lineage of a project, on a Dagster instance.
 
-    `lineage` holds the project's assets and checks, as definitions.py builds them.
+    `lineage` holds the project's assets and checks, as definitions.py builds them. The walk is over the source files of
+    `look`: a file that is added meanwhile belongs to the next run.
     """
 
     def __init__(
-        self, project: Project, lineage: dg.Definitions, instance: dg.DagsterInstance, say: Callable[[str, str], None]
+        self, look: Snapshot, lineage: dg.Definitions, instance: dg.DagsterInstance, say: Callable[[str, str], None]
     ) -> None:
-        self.project, self.instance, self.say = project, instance, say
+        self.look, self.instance, self.say = look, instance, say
+        self.names = Names.of(look.config)
         self.job = lineage.resolve_implicit_global_asset_job_def()
         self.outcome = Outcome()
-        self.gates = sha256(canonical_json(project.config.checks.model_dump()))[:16]
+        self._settled = Settled(instance, look.config)
+        self._not_made: set[tuple[str, str | None]] = set()  # failed or held; with None: any shard of it
 
     def run(self, until: str | None = None) -> Outcome:
-        """Bring every asset up to date, or those up to `until`, but for what is made from something that failed."""
+        """Bring every asset up to date, or those up to `until`, except what is made from something that failed."""
         started = time.perf_counter()
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
-        observe(self.instance, self.project)
-        for stage in stages_of(self.project.config):
-            for shard in sorted(self.project.sources()) if stage.sharded else [None]:
-                if self._is_held(stage, shard):
-                    self.outcome.held.append(title_of(stage.name, shard))
-                    self.say(title_of(stage.name, shard), "held")
-                else:
-                    self._bring_up_to_date(stage.name, shard)
+        observe(self.instance, self.look)
+        for stage in stages_of(self.look.config):
+            for shard in self.look.shards if stage.sharded else [None]:
+                self._visit(stage, shard)
             if stage.name == until:
                 break
         self.outcome.seconds = round(time.perf_counter() - started, 1)
         return self.outcome
 
+    def _visit(self, stage: Stage, shard: str | None) -> None:
+        title = title_of(stage.name, shard)
+        if self._is_held(stage, shard):
+            self.outcome.held.append(title)
+            self._not_made |= {(stage.name, shard), (stage.name, None)}
+            self.say(title, "held")
+        elif is_fresh(self.look, stage.name, shard) and self._settled.knows(self.look.get(stage.name, shard)):
+            self.outcome.skipped.append(title)
+            self.say(title, "fresh")
+        else:
+            self._bring_up_to_date(stage.name, shard)
+
     def _is_held(self, stage: Stage, shard: str | None) -> bool:
-        """Whether something that it is made from failed or was held; of shards its own, or any if it has none.
+        """Whether something that it is made from failed or was held: its own shard's, or any shard's if it has none.
 
-        A teacher behind an endpoint that failed at the rows is not paid for the held-out ones either.
+        Where an endpoint's teacher failed at the rows, it is not paid for the held-out ones either.
         """
-        config, failed = self.project.config, self.outcome.failed
-        is_paid = stage.name == "teacher_benchmark" and config.teacher.model is None
-        unwell = is_paid and any(name in failed for name in self._artefacts("teacher_outputs", None))
-        not_made = {*failed, *self.outcome.held}
-        read = (name for asset in follows(stage, config) for name in self._artefacts(asset, shard))
-        return unwell or any(name in not_made for name in read)
-
-    def _artefacts(self, asset: str, shard: str | None) -> list[str]:
-        """What a reader of a shard (None: of no shard) reads of an asset."""
-        if not STAGES[asset].sharded:
-            return [asset]
-        return [title_of(asset, key) for key in ([shard] if shard else self.project.sources())]
+        read = [*follows(stage, self.look.config)]
+        if stage.name == "teacher_benchmark" and self.look.config.teacher.model is None:
+            read.append("teacher_outputs")
+        own = ((name, shard if name in STAGES and STAGES[name].sharded else None) for name in read)
+        return any(artefact in self._not_made for artefact in own)
 
     def _bring_up_to_date(self, name: str, shard: str | None) -> None:
         title = title_of(name, shard)
-        if is_fresh(self.project, name, shard) and self._is_settled(name, shard):
-            self.outcome.skipped.append(title)
-            self.say(title, "fresh")
-            return
         self.say(title, "started")
         before = self._published(name, shard)
         error = self._materialize(name, shard)
+        self.look.forget(name, shard)
         is_new = self._published(name, shard) != before
         if error:
             self.outcome.failed[title] = error
+            self._not_made |= {(name, shard), (name, None)}
         else:
             (self.outcome.materialized if is_new else self.outcome.skipped).append(title)
         self.say(title, "failed" if error else "made" if is_new else "fresh")
 
     def _published(self, name: str, shard: str | None) -> str | None:
         """The version that is published now; a shard of the same inputs is made again where requests had failed."""
-        manifest = self.project.store.find(name, shard)
+        manifest = self.look.find(name, shard)
         return manifest.version if manifest else None
-
-    def _is_settled(self, name: str, shard: str | None) -> bool:
-        """Whether the instance knows the published artefact from a run whose blocking checks passed, gates as now."""
-        records = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[shard] if shard else None), limit=1
-        ).records
-        if not records or not records[0].asset_materialization:
-            return False
-        version = (records[0].asset_materialization.tags or {}).get("dagster/data_version")
-        run = self.instance.get_run_by_id(records[0].run_id)
-        passed = run is not None and run.is_success and run.tags.get(GATES_TAG) == self.gates
-        return passed and version == self.project.version_of(name, shard)
 
     def _materialize(self, name: str, shard: str | None) -> str | None:
         """Run one asset (one shard of it) with its checks; returns what went wrong, or None."""
         result = self.job.execute_in_process(
             instance=self.instance,
-            asset_selection=[dg.AssetKey(name)],
+            asset_selection=[self.names.key(name)],
             partition_key=shard,
             raise_on_error=False,
             run_config=QUIET,
-            tags={GATES_TAG: self.gates},
+            tags={GATES_TAG: gates_of(self.look.config)},
         )
         if any(event.is_step_failure and _is_interrupt(event) for event in result.all_events):
             raise KeyboardInterrupt

@@ -2,30 +2,42 @@
 
 import dagster as dg
 
-from distill_dagster.config import AutomationConfig
+from distill_dagster.assets.naming import Names
+from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.run_failures import OWN_RUNS
 from distill_dagster.operations.runner import Runner
-from distill_dagster.planning.plan import list_steps
-from distill_dagster.resources.project import ProjectResource
+from distill_dagster.planning.steps import list_steps
 
 
-def redistill_job(lineage: dg.Definitions) -> dg.JobDefinition:
-    """The job that makes everything that is stale; one op, so that a run of it reads as one thing."""
+def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefinition:
+    """The job that makes everything that is stale; one op, so that its run reads as one thing.
+
+    `lineage` holds the project's assets and checks. Each artefact is made in a run of its own.
+    """
+    names = Names.of(config)
+    resource = names.own("project")
 
     @dg.op(
-        description="Makes everything that is stale, in the order of the lineage; each artefact in a run of its own."
+        name=names.own("bring_up_to_date"),
+        description="Makes everything that is stale, in the order of the lineage; each artefact in a run of its own.",
+        required_resource_keys={resource},
     )
-    def bring_up_to_date(context: dg.OpExecutionContext, project: ProjectResource) -> None:
+    def bring_up_to_date(context: dg.OpExecutionContext) -> None:
+        look = Snapshot(getattr(context.resources, resource).value)
         say = {"made": context.log.info, "failed": context.log.error}
-        runner = Runner(project.value, lineage, context.instance, lambda title, state: say.get(state, _nothing)(title))
+        runner = Runner(look, lineage, context.instance, lambda title, state: say.get(state, _nothing)(title))
         outcome = runner.run()
         context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
         if outcome.failed:
             why = "; ".join(f"{title}: {why}" for title, why in outcome.failed.items())
             raise dg.Failure(why, metadata={OWN_RUNS: len(outcome.failed)}, allow_retries=False)
 
-    @dg.job(description="Re-distils what is stale, when `automation.cron` says so or somebody launches it.")
+    @dg.job(
+        name=names.own("redistill_job"),
+        description="Re-distils what is stale, when `automation.cron` says so or somebody launches it.",
+    )
     def redistill_job() -> None:
         bring_up_to_date()
 
@@ -33,25 +45,28 @@ def redistill_job(lineage: dg.Definitions) -> dg.JobDefinition:
 
 
 def _nothing(_: str) -> None:
-    """What is said of an artefact that is up to date."""
+    """What the log gets for an artefact that is up to date."""
 
 
-def redistill_schedule(config: AutomationConfig, job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Launches `redistill_job` where something is stale; where nothing is, the tick says so and launches nothing."""
+def redistill_schedule(config: DistillConfig, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Launches the job where something is stale; where nothing is, the tick says so and launches nothing."""
+    names, automation = Names.of(config), config.automation
+    resource = names.own("project")
 
     @dg.schedule(
-        name="redistill_schedule",
+        name=names.own("redistill_schedule"),
         job=job,
-        cron_schedule=config.cron or "0 3 * * *",
-        execution_timezone=config.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING if config.cron else dg.DefaultScheduleStatus.STOPPED,
+        cron_schedule=automation.cron or "0 3 * * *",
+        execution_timezone=automation.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if automation.cron else dg.DefaultScheduleStatus.STOPPED,
         description="Re-distils what is stale; runs where `automation.cron` is set.",
+        required_resource_keys={resource},
     )
-    def redistill(project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
+    def redistill(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         try:
-            stale = [step for step in list_steps(project.value) if step.state != "fresh"]
+            steps = list_steps(Snapshot(getattr(context.resources, resource).value))
         except UserError as e:
             return dg.SkipReason(str(e))
-        return dg.RunRequest() if stale else dg.SkipReason("nothing is stale")
+        return dg.RunRequest() if any(not step.is_fresh for step in steps) else dg.SkipReason("nothing is stale")
 
     return redistill

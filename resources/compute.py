@@ -1,7 +1,7 @@
-"""The one seam through which an asset gets work done: this worker, this request, on what the need declares.
+"""The one seam through which an asset gets work done: this worker, this spec, on what the need declares.
 
-An asset never loads a model. It holds a `Compute` that was injected for it, with its own need of devices, and
-asks it to run a worker of `distill_dagster.workers`. Where that happens is the backend's business:
+An asset never loads a model. It holds a `Compute` that was injected for it, with its own need of devices, and asks it
+to run a worker of `distill_dagster.workers`. The backend decides where that happens:
 
     inline       in the asset's process; models stay loaded between shards. CPU, tests, `distill-dagster run`.
     subprocess   a Dagster Pipes child that sees only the leased devices and gives their memory back at its end.
@@ -13,13 +13,22 @@ from typing import Literal
 import dagster as dg
 
 from distill_dagster import errors
-from distill_dagster.config import Need, Section
+from distill_dagster.config import Need
 from distill_dagster.progress import is_heard, listen, log_listener
 from distill_dagster.resources.gpu import GpuPool, ordinal
-from distill_dagster.store.manifest import Produced
-from distill_dagster.workers import run_worker
+from distill_dagster.store.result import Result, Spec
+from distill_dagster.workers import WORKERS, run_worker
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+NO_DEVICE = Need(gpus=0, memory_gb=0, cpu=True)
+
+
+def run_here(context: Context, worker: str, spec: Spec, device: str) -> Result:
+    """Run a worker in this process; its progress goes to the run's log, unless somebody listens already."""
+    if is_heard():
+        return run_worker(worker, spec, device)
+    with listen(log_listener(context.log.info)):
+        return run_worker(worker, spec, device)
 
 
 class Compute(dg.ConfigurableResource):
@@ -27,8 +36,8 @@ class Compute(dg.ConfigurableResource):
 
     Example:
         >>> compute = Compute.of(Need(gpus=1, cpu=True), GpuPool(devices=[]), backend="inline")
-        >>> compute.run(context, "generate_shard", request).counts
-        {'rows': 250, 'ok': 250, 'failed': 0}
+        >>> compute.run(context, "generate_shard", spec).counts
+        GenerateCounts(rows=250, ok=250, failed=0)
     """
 
     pool: GpuPool
@@ -47,45 +56,39 @@ class Compute(dg.ConfigurableResource):
         """What is leased for each run of a worker."""
         return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
 
-    def run(self, context: Context, worker: str, request: Section, on_cpu: bool = False) -> Produced:
-        """Lease what the need declares (`on_cpu`: nothing), run the worker there, give back what it produced.
+    def run(self, context: Context, worker: str, spec: Spec) -> Result:
+        """Lease what the need declares, run the worker there, and return its result.
+
+        Nothing is leased for a spec that needs no device.
 
         Raises:
-            UserError: what the worker says is wrong with the request, whichever process it ran in.
+            UserError: what the worker says is wrong with the spec, in whichever process it ran.
             ComputeError: the machine does not have what the need declares.
         """
-        with self.pool.lease(Need(gpus=0, memory_gb=0, cpu=True) if on_cpu else self.need) as devices:
+        with self.pool.lease(self.need if spec.needs_device else NO_DEVICE) as devices:
             if len(devices) > 1:
                 raise errors.ComputeError(f"{len(devices)} GPUs were asked for, {worker} uses one: set its `gpus` to 1")
             context.log.info(f"{worker} runs {self.backend} on {', '.join(f'GPU {d}' for d in devices) or 'the CPU'}")
             if self.backend == "subprocess":
-                produced = self._run_child(context, worker, request, devices)
+                result = self._run_child(context, worker, spec, devices)
             else:
-                device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
-                produced = self._run_inline(context, worker, request, device)
-            return produced.with_lease(devices)
+                result = run_here(context, worker, spec, f"cuda:{ordinal(devices[0])}" if devices else "cpu")
+            return result.with_lease(devices)
 
-    def _run_inline(self, context: Context, worker: str, request: Section, device: str) -> Produced:
-        if is_heard():
-            return run_worker(worker, request, device)
-        with listen(log_listener(context.log.info)):
-            return run_worker(worker, request, device)
-
-    def _run_child(self, context: Context, worker: str, request: Section, devices: list[str]) -> Produced:
-        client = dg.PipesSubprocessClient()
-        invocation = client.run(
+    def _run_child(self, context: Context, worker: str, spec: Spec, devices: list[str]) -> Result:
+        invocation = dg.PipesSubprocessClient().run(
             context=context.op_execution_context,
             command=[sys.executable, "-m", "distill_dagster.workers"],
             env={"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
             extras={
                 "worker": worker,
                 "device": "cuda:0" if devices else "cpu",
-                "request": request.model_dump(mode="json"),
+                "spec": spec.model_dump(mode="json"),
             },
         )
         for message in invocation.get_custom_messages():
-            if "produced" in message:
-                return Produced(**message["produced"])
+            if "result" in message:
+                return WORKERS[worker].result.model_validate(message["result"])
             if "error" in message:
                 raise getattr(errors, message["error"], errors.UserError)(message["message"])
         raise errors.ComputeError(f"{worker} ended without a result; its log is above")

@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from distill_dagster.config import DistillConfig
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 
 
 class ProjectResource(dg.ConfigurableResource):

@@ -18,8 +18,10 @@ import pytest
 import yaml
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project, stages_of
-from distill_dagster.planning.plan import list_steps
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import stages_of
+from distill_dagster.planning.steps import list_steps
 from distill_dagster.store import files, parquet
 from testing.dev_server import DevServer, wait_for
 from testing.fault_server import FaultServer
@@ -98,7 +100,7 @@ class Watched:
 
     def versions(self) -> dict[str, str]:
         """Artefact -> version that is published."""
-        store, shards = self.project.store, sorted(self.project.sources())
+        store, shards = self.project.store, sorted(Snapshot(self.project).sources)
         return {
             f"{stage.name}[{shard}]" if shard else stage.name: manifest.version
             for stage in stages_of(self.project.config)
@@ -116,7 +118,7 @@ class Watched:
 
     def in_files(self) -> set[tuple[str, str]]:
         """The same of the training and validation files."""
-        lines = [line for s in self.project.sources().values() for line in Path(s.url).read_text().splitlines()]
+        lines = [line for s in Snapshot(self.project).sources.values() for line in Path(s.url).read_text().splitlines()]
         return {(row["id"], row["messages"][0]["content"]) for row in map(json.loads, lines)}
 
     def running(self, asset: str, shard: str | None = None) -> bool:
@@ -176,7 +178,9 @@ class Watched:
 
     def _open(self) -> list[str]:
         return [
-            f"{step.asset}[{step.shard}]: {step.state}" for step in list_steps(self.project) if step.state != "fresh"
+            f"{step.asset}[{step.shard}]: {step.state}"
+            for step in list_steps(Snapshot(self.project))
+            if not step.is_fresh
         ]
 
     def _looked(self, since: float) -> bool:

@@ -11,7 +11,8 @@ import yaml
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_lineage
 from distill_dagster.demo.world import write_dataset
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.instance import dagster_home
 from distill_dagster.operations.runner import Outcome, Runner
 
@@ -72,7 +73,7 @@ def write_project(folder: Path, **changes) -> Path:
 
 def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str | None = None) -> Outcome:
     """Bring a project up to date, quietly, or its first stages."""
-    return Runner(Project(config), build_lineage(config), instance, lambda title, state: None).run(until)
+    return Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state: None).run(until)
 
 
 @contextlib.contextmanager

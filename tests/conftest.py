@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from testing.dev_server import Said, run_command
 from testing.fault_server import FaultServer
 from testing.projects import write_project

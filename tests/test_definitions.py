@@ -23,7 +23,13 @@ LINEAGE = {
     "teacher_benchmark": {"eval_dataset", "teacher_model"},
     "baseline_benchmark": {"eval_dataset", "student_base"},
     "student_benchmark": {"eval_dataset", "student_checkpoint"},
-    "eval_report": {"teacher_benchmark", "baseline_benchmark", "student_benchmark", "student_checkpoint"},
+    "eval_report": {
+        "teacher_benchmark",
+        "baseline_benchmark",
+        "student_benchmark",
+        "student_checkpoint",
+        "eval_dataset",
+    },
 }
 
 
@@ -80,7 +86,7 @@ def test_the_location_loads_without_torch(tiny_config):
     code = f"""
 import sys
 import dagster as dg
-from distill_dagster.config_file import load_config
+from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 dg.Definitions.validate_loadable(build_definitions(load_config({config!r})))
 print([name for name in {heavy.split()} if name in sys.modules])

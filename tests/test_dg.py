@@ -9,9 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from distill_dagster.assets.partitions import SHARDS_NAME
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from testing.projects import write_project
 
 ROOT = Path(__file__).parent.parent
@@ -53,7 +52,7 @@ def test_dg_launches_a_shard_that_a_local_teacher_answers(dagster_command, copy_
     for answers in ("teacher_outputs", "responses"):
         shutil.rmtree(tmp_path / "store" / answers)
     with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
-        instance.add_dynamic_partitions(SHARDS_NAME, [SHARD])
+        instance.add_dynamic_partitions("shards", [SHARD])
     _, project = dagster_command("dg", "launch", "--assets", "teacher_outputs", "--partition", SHARD)
     assert project.store.shards("teacher_outputs") == [SHARD]
     counts = project.store.get("teacher_outputs", SHARD).counts

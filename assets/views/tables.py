@@ -54,3 +54,9 @@ def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
         "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),
         "versions": ", ".join(f"{name} {number}" for name, number in usage.get("versions", {}).items()) or "not known",
     }
+
+
+def counts_table(counts: dict[str, int]) -> dg.MetadataValue:
+    """Counts as a small table, which reads better than a JSON blob in the UI."""
+    rows = [dg.TableRecord({"count of": name, "rows": count}) for name, count in counts.items()]
+    return dg.MetadataValue.table(rows or [dg.TableRecord({"count of": "nothing", "rows": 0})])

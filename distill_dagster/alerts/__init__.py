@@ -1,1 +1,1 @@
-"""Telling people what failed: the message, how it is delivered, and the memory of what was told already."""
+"""Alerts about failed checks and runs: the message, its delivery, and the record of what was sent already."""

@@ -1,12 +1,12 @@
-"""Handing a message to Slack, Teams, mail, a webhook and the like, by Apprise URLs.
+"""Deliver a message to Slack, Teams, mail, a webhook or another service, by Apprise URLs.
 
     DISTILL_ALERT_URLS="slack://TokenA/TokenB/TokenC/#ml-ops mailtos://user:password@mail.example.org?to=oncall@example.org"
 
     addresses(os.environ, "DISTILL_ALERT_URLS")       {"1 slack": "slack://…", "2 mailtos": "mailtos://…"}
 
-The URLs hold secrets. An address is therefore known by its place in the variable and its scheme, which is all that is
-stored, logged or shown. Before one is used, the loggers of Apprise and of what it sends with are closed, whose debug
-lines hold whole URLs; what Apprise says of a failure is passed on without any part of the URL.
+The URLs hold secrets. The name of an address is therefore its position in the variable and its scheme; nothing else of
+it is stored, logged or shown. Apprise and the libraries that it sends with log whole URLs at debug level, so their
+loggers are silenced before the first use. The reason of a failure is reported without any part of the URL.
 """
 
 import contextlib
@@ -19,23 +19,23 @@ from distill_dagster.alerts.message import Message
 from distill_dagster.redaction import redact
 
 SEPARATOR = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-SECRET_CHARACTERS = 4  # parts of a URL that are shorter are no secrets, and words of any sentence
-WAIT_SECONDS = 15  # for one address; a sensor's tick has 60
+SECRET_CHARACTERS = 4  # shorter parts of a URL are not secrets, and occur in ordinary text
+WAIT_SECONDS = 15  # for one address; a tick of a sensor may take 60
 LOGGERS = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
-NOT_A_URL = "is no address that Apprise knows; see docs/alerts.md for what one looks like"
+NOT_A_URL = "not an address that Apprise knows; docs/alerts.md shows what addresses look like"
 
 
 def addresses(environment: Mapping[str, str], variable: str) -> dict[str, str]:
-    """Name -> URL of every address in the variable; empty where it is not set."""
+    """Name -> URL of every address in the variable; empty if the variable is not set."""
     urls = SEPARATOR.split(environment.get(variable, "").strip())
     return {f"{place} {url.partition('://')[0].lower()[:20]}": url for place, url in enumerate(filter(None, urls), 1)}
 
 
 def deliver(message: Message, url: str) -> str | None:
-    """Send a message to one address; returns None, or why it did not arrive. Waits `WAIT_SECONDS` at most.
+    """Send a message to one address; returns None, or the reason of the failure. Waits at most `WAIT_SECONDS`.
 
-    The text is declared as plain, so that Apprise escapes it for whatever the service renders. A service that takes
-    less text gets the beginning, unless the URL says otherwise (`overflow=split`).
+    The text is declared as plain, so that Apprise escapes it for the service's markup. A service with a shorter limit
+    gets the beginning of the text, unless the URL sets `overflow`, such as `overflow=split`.
     """
     import apprise
 
@@ -62,7 +62,7 @@ def deliver(message: Message, url: str) -> str | None:
 
 
 def without_secrets(text: str, url: str) -> str:
-    """`text` without any part of the URL, as it stands there or decoded."""
+    """`text` without any part of the URL, encoded or decoded."""
     parts = {part for form in (url, unquote(url)) for part in re.split(r"[/:@?&=#,\s]+", form)}
     scheme = url.partition("://")[0]
     for part in sorted(parts - {scheme}, key=len, reverse=True):
@@ -72,7 +72,7 @@ def without_secrets(text: str, url: str) -> str:
 
 
 class _Collected(logging.Handler):
-    """Warnings, as text."""
+    """Collects the text of warnings."""
 
     def __init__(self, said: list[str]) -> None:
         super().__init__(logging.WARNING)
@@ -84,7 +84,7 @@ class _Collected(logging.Handler):
 
 @contextlib.contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """Close the loggers, for good; yields Apprise's warnings, which come in as they are said."""
+    """Silence the loggers for the rest of the process; yields a list that receives Apprise's warnings."""
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.propagate, logger.handlers = False, [logging.NullHandler()]

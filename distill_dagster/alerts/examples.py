@@ -1,9 +1,9 @@
-"""Three rows that show why a check failed, from the table in which the asset keeps what it refused.
+"""Three rows that show why a check failed, from the table of rows that the asset refused.
 
     example_rows(project, "teacher_outputs", "train-part-03", ["truncated", "refusal"])
         [Example("row train.csv#15", "truncated", "The premise says that the"), …]
 
-The reasons take turns, so that three rows show three of them where there are as many.
+The reasons take turns, so that the three rows show three different reasons if there are as many.
 """
 
 from collections.abc import Collection, Iterator
@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 from distill_dagster.alerts.message import Example
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.errors import DataError
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.quality.filters.reasons import SNIPPET
 from distill_dagster.quality.filters.shard_answers import judged_answers
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 
 EXAMPLES = 3
-ROWS_LOOKED_AT = 200_000  # of a table; keeps a sensor's tick short
+ROWS_LOOKED_AT = 200_000  # of one table; keeps a tick of the sensor short
 BATCH = 10_000
 REJECT_COLUMNS = ["row_id", "line", "code", "message", "snippet"]
 
@@ -35,10 +35,10 @@ def example_rows(
 ) -> list[Example]:
     """At most three rows of a published artefact that were refused for one of `reasons`, by default for any.
 
-    They are those of the artefact as it is now, which a later run may have replaced. None where it keeps no such table.
+    They come from the current version, which may be newer than the failure. An artefact without such a table has none.
 
     Raises:
-        DataError: the table is torn.
+        DataError: the table is incomplete.
     """
     manifest = project.store.find(asset, shard)
     if manifest is None or (reasons is not None and not reasons):
@@ -58,7 +58,7 @@ def _first_of_each(refused: Iterator[tuple[str, Example]]) -> dict[str, list[Exa
 
 
 def _answers(project: Project, manifest: Manifest) -> dict[str, list[Example]]:
-    """Of a shard's answers, as far as they are looked at; by the row filters, as its checks count them."""
+    """Examples by reason from a shard's answers, judged by the row filters that the checks also count with."""
     raw, config = project.store.get("raw_dataset", manifest.shard).file(files.RAW_FILE), project.config
     answers = manifest.file(files.TEACHER_FILE)
     return _judged(raw, answers, config.quality.model_dump_json(), config.student.learn)
@@ -77,7 +77,7 @@ def _judged(raw: Path, answers: Path, quality: str, learn: Learn) -> dict[str, l
 
 
 def _rejects(manifest: Manifest) -> dict[str, list[Example]]:
-    """Of a table of rejects, as far as it is looked at."""
+    """Examples by reason from a table of rejects."""
 
     def refused() -> Iterator[tuple[str, Example]]:
         for row in _rows(manifest.file(files.REJECTS_FILE), REJECT_COLUMNS):
@@ -98,5 +98,5 @@ def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _whole_words(snippet: str) -> str:
-    """A snippet without its last word where it was cut there: half of a key no longer looks like one."""
+    """Drop the last word of a snippet that was cut: redaction does not recognize half of a key."""
     return snippet if len(snippet) < SNIPPET else (snippet.rsplit(None, 1) or [""])[0]

@@ -1,13 +1,13 @@
-"""What was told already, and what still waits to be delivered: `alerts.json` in the store.
+"""The record of alerts that were sent and that wait for delivery: `alerts.json` in the store.
 
-    since    when the last look at the runs was complete
-    runs     run id -> when it ended, of the runs that were looked at
-    told     "enough_answers on teacher_outputs[train-part-03]: error" -> when
-    outbox  the messages, each with the addresses that it waits for, that have it, and that were given up
+    since    time of the last complete look at the runs
+    runs     run id -> end time of each run that was looked at
+    told     "enough_answers on teacher_outputs[train-part-03]: error" -> time of the alert
+    outbox   the messages, each with its state at every address: waiting, delivered or given up
 
-It stands in the store and not in the sensor's cursor, which is gone when the sensor is renamed or its state reset. The
-file is replaced atomically: before anything is sent, and after each delivery. A process that is killed between a
-delivery and its record sends that one message twice; nothing is lost.
+The record lives in the store and not in the sensor's cursor, because Dagster drops a cursor when the sensor is renamed
+or reset. The file is replaced atomically before anything is sent and after each delivery. A process that is killed
+between a delivery and its record sends that one message twice; no message is lost.
 """
 
 import json
@@ -15,20 +15,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from distill_dagster.alerts.message import Failure, Message, Severity
+from distill_dagster.alerts.message import AlertSeverity, Failure, Message
 from distill_dagster.errors import DataError
 from distill_dagster.store.disk import write_text
 
 ALERTS_FILE = "alerts.json"
-FIRST_WAIT = 30.0  # seconds until the second attempt; doubled each time
-ATTEMPTS = 10  # over 30 s · (2⁹ − 1): a little more than four hours
-KEPT_MESSAGES = 100  # of those that are done with, for people to look at
-KEPT_DAYS = 400  # of what was told; longer than the longest `repeat_hours`
+FIRST_WAIT = 30.0  # seconds until the second attempt; doubles each time
+ATTEMPTS = 10  # over 30 s · (2⁹ − 1), a little more than four hours
+KEPT_MESSAGES = 100  # finished ones, for people to read
+KEPT_DAYS = 400  # of `told`; longer than the longest `repeat_hours`
 
 
 @dataclass(slots=True)
 class Attempts:
-    """How one address stands with one message. Times are seconds since 1970."""
+    """The state of one message at one address. Times are seconds since 1970."""
 
     made: int = 0
     next_at: float = 0.0
@@ -37,34 +37,34 @@ class Attempts:
 
     @property
     def waits(self) -> bool:
-        """Whether it is to be tried (again)."""
+        """Whether another attempt is due, now or later."""
         return self.arrived_at is None and self.made < ATTEMPTS
 
 
 @dataclass(slots=True)
 class Outgoing:
-    """A message on its way."""
+    """A message and its state at every address."""
 
     title: str
     body: str
-    severity: Severity
+    severity: AlertSeverity
     written_at: float
     addresses: dict[str, Attempts]
 
     @property
     def message(self) -> Message:
-        """What is delivered."""
+        """The text to deliver."""
         return Message(self.title, self.body, self.severity)
 
     @property
     def waits(self) -> bool:
-        """Whether an address is still to be tried."""
+        """Whether an attempt at any address is still due."""
         return any(attempts.waits for attempts in self.addresses.values())
 
 
 @dataclass(slots=True)
 class Memory:
-    """All of it; `save` makes it durable."""
+    """The whole record; `save` makes it durable."""
 
     path: Path
     since: float
@@ -74,7 +74,7 @@ class Memory:
 
     @classmethod
     def load(cls, store: Path, now: float) -> "Memory":
-        """The store's memory; a new one starts at `now`.
+        """Read the store's record; a new one starts at `now`.
 
         Raises:
             DataError: the file is damaged.
@@ -90,7 +90,7 @@ class Memory:
         except FileNotFoundError:
             return cls(path, now)
         except (ValueError, TypeError, KeyError) as e:
-            raise DataError(f"{path} is damaged ({e}); delete it: what failed of late is then told once more") from e
+            raise DataError(f"{path} is damaged ({e}); delete it: recent failures are then sent once more") from e
 
     def save(self) -> None:
         """Replace the file."""
@@ -100,29 +100,29 @@ class Memory:
         write_text(self.path, json.dumps(raw, ensure_ascii=False, indent=1))
 
     def is_news(self, failure: Failure, now: float, repeat_hours: float) -> bool:
-        """Whether the failure was not told within `repeat_hours`, or was repaired since."""
+        """Whether to send this failure: it was not sent within `repeat_hours`, or was repaired since."""
         told = self.told.get(failure.key)
         return told is None or now - told >= repeat_hours * 3600
 
     def repaired(self, check: str | None, place: str) -> None:
-        """A check passed, or (None) an asset was made: its next failure is news."""
+        """Note that a check passed or, without a check, that an asset was made: the next failure is news."""
         for severity in ("warn", "error"):
             self.told.pop(f"{check or 'run'} on {place}: {severity}", None)
 
     def write(self, message: Message, names: list[str], now: float) -> None:
-        """Put a message on its way to every address."""
+        """Queue a message for every address."""
         outgoing = Outgoing(message.title, message.body, message.severity, now, {name: Attempts() for name in names})
         self.outbox.append(outgoing)
 
     def due(self, now: float) -> Iterator[tuple[Outgoing, str]]:
-        """Every message and address that is to be tried now, oldest first."""
+        """Every message and address whose next attempt is due, oldest first."""
         for outgoing in self.outbox:
             for name, attempts in outgoing.addresses.items():
                 if attempts.waits and attempts.next_at <= now:
                     yield outgoing, name
 
     def record(self, outgoing: Outgoing, name: str, error: str | None, now: float) -> Attempts:
-        """Note how an attempt ended; None: the message arrived."""
+        """Note how an attempt ended; `error` None means that the message arrived."""
         attempts = outgoing.addresses[name]
         attempts.made += 1
         attempts.error = error
@@ -131,7 +131,7 @@ class Memory:
         return attempts
 
     def forget(self, before: float, now: float) -> None:
-        """Drop runs that ended `before` the window that is looked at, and what nobody asks for any more."""
+        """Drop runs that ended `before` the window under review, old alerts, and old finished messages."""
         self.runs = {run: ended for run, ended in self.runs.items() if ended >= before}
         self.told = {key: told for key, told in self.told.items() if now - told < KEPT_DAYS * 86_400}
         done = [outgoing for outgoing in self.outbox if not outgoing.waits][:-KEPT_MESSAGES]

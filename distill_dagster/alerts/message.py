@@ -1,18 +1,18 @@
-"""What people are told: a title and a body in plain text.
+"""The text of an alert: a title and a body in plain text.
 
     [intent] ERROR: enough_answers on teacher_outputs[train-part-03]
 
     ERROR: check enough_answers failed on teacher_outputs, shard train-part-03
-    612 of 1,250 prompts have a whole answer (49.0%); 70.0% are wanted
+    612 of 1,250 prompts have a whole answer (49.0%); at least 70.0% are wanted
     success_share: 0.4896, failed: 12, truncated: 626
     Nothing that follows is made until the check passes.
     http://127.0.0.1:3000/runs/6d3c…
     1. row train.csv#15: truncated
        The premise says that the order
 
-The text is handed on as plain text, which every service shows as it stands: the notifier escapes it for HTML,
-Markdown and Slack alike, so rows of a dataset cannot format, link or run anything. `shown` does the rest: a row is one
-line, redacted and cut, without control characters, and an invisible character breaks its links, tags and @names.
+The notifier sends plain text and escapes it for HTML, Markdown and Slack, so that rows of a dataset cannot format, link
+or run anything. `shown` does the rest: it makes a row one redacted, shortened line without control characters, and
+breaks its links, tags and @names with an invisible character.
 """
 
 import re
@@ -23,21 +23,21 @@ from typing import Literal
 
 from distill_dagster.redaction import redact
 
-Severity = Literal["warn", "error"]
+AlertSeverity = Literal["warn", "error"]
 EXAMPLE = 160  # characters of an example row
 DESCRIPTION = 600  # characters of what a check or an error says
 NUMBERS = 12  # of a check's numbers
-DETAILED = 5  # failures of one message that are told in full
-LISTED = 20  # further ones that are named
-LOOKED_AT = 20  # times as many characters of a text as are shown; what is redacted gets shorter
+DETAILED = 5  # failures that one message describes in full
+LISTED = 20  # further failures that it names
+LOOKED_AT = 20  # characters read for each one shown, because redaction shortens the text
 WORD_JOINER = "\u2060"
 BREAKS = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "", "Co": ""}  # Cf: also bidirectional overrides
-LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)|<(?=\S)")  # what chat services and mail readers turn into calls, links, tags
+LIVE = re.compile(r"@|:(?=//)|\bwww(?=\.)|<(?=\S)")  # services turn these into mentions, links and tags
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row that shows what is wrong; all three as they stand in the table."""
+    """A row that shows what is wrong; its three texts come unchanged from the table."""
 
     row: str  # its id, or its line in the source file
     reason: str
@@ -46,12 +46,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A check that failed, or a run that failed otherwise (then `check` is None)."""
+    """A failed check, or a run that failed for another reason (then `check` is None)."""
 
     asset: str
     shard: str | None
     check: str | None
-    severity: Severity
+    severity: AlertSeverity
     description: str
     run_id: str
     blocking: bool = False
@@ -60,31 +60,31 @@ class Failure:
 
     @property
     def place(self) -> str:
-        """The asset, or the shard of it, as `distill-dagster` names it."""
+        """The asset or its shard, such as `teacher_outputs[train-part-03]`."""
         return f"{self.asset}[{self.shard}]" if self.shard else self.asset
 
     @property
     def key(self) -> str:
-        """What makes two failures the same one for `alerts.repeat_hours`; a rise from warning to error is another."""
+        """Equal keys are the same failure for `alerts.repeat_hours`; another severity makes another failure."""
         return f"{self.check or 'run'} on {self.place}: {self.severity}"
 
     @property
     def title(self) -> str:
-        """One line."""
+        """The failure in one line."""
         return f"{self.severity.upper()}: {f'{self.check} on' if self.check else 'run failed at'} {self.place}"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is delivered."""
+    """The text that is delivered, with the highest severity of its failures."""
 
     title: str
     body: str
-    severity: Severity
+    severity: AlertSeverity
 
 
 def shown(text: str, limit: int) -> str:
-    """Foreign text as at most `limit` harmless characters of one line; see the module's docstring."""
+    """Text from outside as one harmless line of at most `limit` visible characters; see the module's docstring."""
     characters = (BREAKS.get(unicodedata.category(c), c) for c in text[: limit * LOOKED_AT])
     line = redact(" ".join("".join(characters).split()))
     cut = line if len(line) <= limit else line[: limit - 1] + "…"
@@ -92,12 +92,12 @@ def shown(text: str, limit: int) -> str:
 
 
 def by_severity(failures: Sequence[Failure]) -> list[Failure]:
-    """Errors first, otherwise in their order: the first `DETAILED` are told in full."""
+    """Errors first, otherwise in the given order; a message describes the first `DETAILED` in full."""
     return sorted(failures, key=lambda failure: failure.severity != "error")
 
 
 def compose(project: str, failures: Sequence[Failure], ui_url: str) -> Message:
-    """One message on all `failures`, errors first."""
+    """One message about all `failures` (at least one), errors first."""
     ordered = by_severity(failures)
     first, rest = ordered[0], len(ordered) - 1
     blocks = [_block(failure, ui_url) for failure in ordered[:DETAILED]]

@@ -1,7 +1,7 @@
-"""Delivering what waits: each message to each of its addresses, with a record of every attempt.
+"""Deliver each waiting message to each of its addresses, and record every attempt.
 
-An address that fails is tried again with doubled waits, ten times over about four hours, and then given up for that
-message; the others are not held up. What went wrong stays in the memory for people to see, and is logged.
+An address that fails is tried ten times over about four hours, with doubling waits, and then given up for that message.
+Other addresses do not wait for it. The log and the record hold the reason of every failure.
 """
 
 import time
@@ -11,12 +11,12 @@ from logging import Logger
 from distill_dagster.alerts.delivery import deliver
 from distill_dagster.alerts.memory import ATTEMPTS, Memory, Outgoing
 
-BUSY_SECONDS = 25.0  # no further attempt is begun after that; a sensor's tick has 60
+BUSY_SECONDS = 25.0  # no attempt starts after that; a tick of the sensor may take 60
 GONE = "the address is no longer in the variable"
 
 
 def deliver_due(memory: Memory, urls: Mapping[str, str], now: float, log: Logger) -> int:
-    """Try everything that is due; returns how many messages arrived at an address."""
+    """Make every attempt that is due; returns the number of successful deliveries."""
     started, arrived = time.monotonic(), 0
     for outgoing, name in list(memory.due(now)):
         if time.monotonic() - started > BUSY_SECONDS:
@@ -39,9 +39,9 @@ def _record(memory: Memory, outgoing: Outgoing, name: str, error: str | None, no
 
 
 def state_of(memory: Memory) -> str:
-    """How the deliveries stand, in one line; empty where all arrived.
+    """The failed deliveries that wait for another attempt, in one line; empty if there are none.
 
-    Example: "2 messages wait for 2 mailtos (attempt 3: Connection error …)"
+    Example: "2 deliveries wait, the last one for address 2 mailtos (attempt 3: Connection error …)"
     """
     waiting = [(name, a) for outgoing in memory.outbox for name, a in outgoing.addresses.items() if a.waits and a.error]
     if not waiting:

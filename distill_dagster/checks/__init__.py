@@ -4,17 +4,16 @@
     few_refusals           teacher_outputs[train-part-03]   "18 of 150 answers decline (12.0%); at most 5.0% may"
     no_leakage             validated_synthetic_set          "0 of 1,830 training rows ask what a held-out row asks"
 
-A check looks at what is published and at nothing else, so that it says the same wherever and whenever it is asked.
-Which ones hold up what follows is the config's word (`checks.severity`); assets/checks.py makes Dagster's asset checks
-of them.
+A check looks only at what is published, so that it always says the same of the same artefact. The config decides which
+checks hold up what follows (`checks.severity`); assets/checks.py makes Dagster's asset checks of them.
 """
 
 from distill_dagster.checks import answers, models, rows, synthetic_set
-from distill_dagster.checks.base import Check, Finding
+from distill_dagster.checks.base import Check, Finding, Inspection
 from distill_dagster.config import DistillConfig
 from distill_dagster.lineage.stages import stages_of
 
-__all__ = ["CHECKS", "Check", "Finding", "checks_of"]
+__all__ = ["CHECKS", "Check", "Finding", "Inspection", "checks_of"]
 
 CHECKS: tuple[Check, ...] = (*rows.CHECKS, *answers.CHECKS, *synthetic_set.CHECKS, *models.CHECKS)
 
@@ -22,4 +21,4 @@ CHECKS: tuple[Check, ...] = (*rows.CHECKS, *answers.CHECKS, *synthetic_set.CHECK
 def checks_of(config: DistillConfig) -> list[Check]:
     """The checks of the stages that a project of this config has, without those that it switched off."""
     stages = {stage.name for stage in stages_of(config)}
-    return [c for c in CHECKS if c.asset in stages and getattr(config.checks.severity, c.name) != "off"]
+    return [check for check in CHECKS if check.asset in stages and check.severity_in(config) != "off"]

@@ -1,12 +1,12 @@
 """The checks of a shard's answers: are they there, whole, answers at all, as long as before, and within the budget?"""
 
 from collections import Counter
+from collections.abc import Callable
 
-from distill_dagster.checks.base import Check, Finding, at_least, at_most
-from distill_dagster.lineage.stages import Project
+from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
+from distill_dagster.config import ChecksConfig, Severity, SeverityConfig
 from distill_dagster.quality.filters.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
 from distill_dagster.store import files, parquet
-from distill_dagster.store.manifest import Manifest
 from distill_dagster.teachers.responses import Responses
 
 FEWEST = 30  # answers, before and now, from which a median says something
@@ -16,39 +16,42 @@ OFF_FORM = ("off_form", "empty", "placeholder", "no_reasoning")
 DEGENERATE = ("repetition", "echo", "self_reference")
 
 
-def _published(project: Project, shard: str | None) -> Manifest:
-    return project.store.get("teacher_outputs", shard)
-
-
-def _enough_answers(project: Project, shard: str | None) -> Finding:
-    found = _reasons(project, shard)
+def _enough_answers(of: Inspection) -> Finding:
+    found = _reasons(of)
     asked, failed = found.total(), found["failed"]
     numbers = {"success_share": (asked - failed) / max(1, asked), "failed": failed}
-    return at_least(asked - failed, asked, project.config.checks.min_success_share, "prompts have an answer", numbers)
+    return at_least(asked - failed, asked, of.limit, "prompts have an answer", numbers)
 
 
-def _reasons(project: Project, shard: str | None) -> Counter[str | None]:
-    raw = project.store.get("raw_dataset", shard).file(files.RAW_FILE)
-    answers = _published(project, shard).file(files.TEACHER_FILE)
-    return reasons_of(raw, answers, project.config.quality, project.config.student.learn)
+def _reasons(of: Inspection) -> Counter[str | None]:
+    raw = of.beside("raw_dataset").file(files.RAW_FILE)
+    answers = of.manifest.file(files.TEACHER_FILE)
+    return reasons_of(raw, answers, of.config.quality, of.config.student.learn)
 
 
-def _few(name: str, reasons: tuple[str, ...], limit: str, do: str, says: str) -> Check:
-    """A check that at most the share `checks.<limit>` of the answers has one of those reasons."""
+def _few(
+    name: str,
+    reasons: tuple[str, ...],
+    says: str,
+    what: str,
+    share: str,
+    severity: Callable[[SeverityConfig], Severity],
+    limit: Callable[[ChecksConfig], float],
+) -> Check:
+    """A check that at most the share `checks.max_<share>` of the answers has one of those reasons."""
 
-    def look(project: Project, shard: str | None) -> Finding:
-        found = _reasons(project, shard)
+    def inspect(of: Inspection) -> Finding:
+        found = _reasons(of)
         answered, bad = found.total() - found["failed"] - found[UNKNOWN], sum(found[reason] for reason in reasons)
         by_reason = {reason: found[reason] for reason in reasons if found[reason]}
-        numbers = {f"{limit.removeprefix('max_')}": bad / max(1, answered), **by_reason}
-        return at_most(bad, answered, getattr(project.config.checks, limit), do, numbers)
+        return at_most(bad, answered, of.limit, what, {share: bad / max(1, answered), **by_reason})
 
-    return Check(name, "teacher_outputs", f"{says} (at most `checks.{limit}`).", look, shows=reasons)
+    return Check(name, "teacher_outputs", f"{says} (at most `checks.max_{share}`).", inspect, severity, limit, reasons)
 
 
-def _cost_within_budget(project: Project, _: str | None) -> Finding:
-    budget, share = project.config.teacher.budget_usd, project.config.checks.max_budget_share
-    spent = Responses(project.responses).spent()
+def _cost_within_budget(of: Inspection) -> Finding:
+    budget, share = of.config.teacher.budget_usd, of.limit
+    spent = Responses(of.look.project.responses).spent()
     if budget is None:
         return Finding(True, f"{spent:,.4f} USD are spent, teacher.budget_usd is not set", {"spent_usd": spent})
     return Finding(
@@ -58,13 +61,13 @@ def _cost_within_budget(project: Project, _: str | None) -> Finding:
     )
 
 
-def _steady_answer_length(project: Project, shard: str | None) -> Finding:
+def _steady_answer_length(of: Inspection) -> Finding:
     """The median of the answers' characters, against that of the table which this one replaced."""
-    facts = _published(project, shard).facts
-    now, before = facts["answer_length"], facts.get("answer_length_before")
+    previous = of.previous
+    now, before = of.manifest.facts["answer_length"], previous.facts.get("answer_length") if previous else None
     if before is None or min(now["answers"], before["answers"]) < FEWEST:
         return Finding(True, f"there is nothing to compare with: fewer than {FEWEST} answers now or before")
-    old, new, allowed = before["median"], now["median"], project.config.checks.max_length_change
+    old, new, allowed = before["median"], now["median"], of.limit
     change = abs(new - old) / max(1, old)
     return Finding(
         change <= allowed,
@@ -74,12 +77,12 @@ def _steady_answer_length(project: Project, shard: str | None) -> Finding:
     )
 
 
-def _every_answer_is_accounted_for(project: Project, shard: str | None) -> Finding:
+def _every_answer_is_accounted_for(of: Inspection) -> Finding:
     """Answered rows against rows with logits and rejects, as multisets of row ids."""
     from distill_dagster.logits.sequences import COLUMNS, may_be_learned
 
-    captured = project.store.get("teacher_logits", shard)
-    answers = parquet.read_table(_published(project, shard).file(files.TEACHER_FILE), COLUMNS)
+    captured = of.manifest
+    answers = parquet.read_table(of.beside("teacher_outputs").file(files.TEACHER_FILE), COLUMNS)
     asked = Counter(row["row_id"] for row in answers if may_be_learned(row))
     found = Counter(row["row_id"] for row in parquet.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
     found.update(row["row_id"] for row in parquet.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
@@ -98,49 +101,76 @@ CHECKS = (
         "teacher_outputs",
         "The teacher answered at least `checks.min_success_share` of the shard's prompts.",
         _enough_answers,
+        severity=lambda s: s.enough_answers,
+        limit=lambda c: c.min_success_share,
         shows=("failed",),
     ),
     _few(
-        "few_truncated", TRUNCATED, "max_truncated_share", "answers are cut off", "Few answers end at the token limit"
+        "few_truncated",
+        TRUNCATED,
+        says="Few answers end at the token limit",
+        what="answers are cut off",
+        share="truncated_share",
+        severity=lambda s: s.few_truncated,
+        limit=lambda c: c.max_truncated_share,
     ),
-    _few("few_refusals", REFUSALS, "max_refusal_share", "answers decline", "Few answers decline to answer"),
+    _few(
+        "few_refusals",
+        REFUSALS,
+        says="Few answers decline to answer",
+        what="answers decline",
+        share="refusal_share",
+        severity=lambda s: s.few_refusals,
+        limit=lambda c: c.max_refusal_share,
+    ),
     _few(
         "few_off_form",
         OFF_FORM,
-        "max_off_form_share",
-        "answers are not in the task's form",
-        "Few answers are empty, a placeholder or not in the task's form",
+        says="Few answers are empty, a placeholder or not in the task's form",
+        what="answers are not in the task's form",
+        share="off_form_share",
+        severity=lambda s: s.few_off_form,
+        limit=lambda c: c.max_off_form_share,
     ),
     _few(
         "few_degenerate",
         DEGENERATE,
-        "max_degenerate_share",
-        "answers repeat, echo the prompt or speak of a model",
-        "Few answers repeat themselves, echo the prompt, or speak of themselves as a model",
+        says="Few answers repeat themselves, echo the prompt, or speak of themselves as a model",
+        what="answers repeat, echo the prompt or speak of a model",
+        share="degenerate_share",
+        severity=lambda s: s.few_degenerate,
+        limit=lambda c: c.max_degenerate_share,
     ),
     _few(
         "little_personal_data",
         (PERSONAL_DATA,),
-        "max_personal_data_share",
-        "answers hold secrets or personal data, or their prompts do",
-        "Few answers hold secrets or personal data",
+        says="Few answers hold secrets or personal data",
+        what="answers hold secrets or personal data, or their prompts do",
+        share="personal_data_share",
+        severity=lambda s: s.little_personal_data,
+        limit=lambda c: c.max_personal_data_share,
     ),
     Check(
         "cost_within_budget",
         "teacher_outputs",
         "What the project has spent is at most the share `checks.max_budget_share` of `teacher.budget_usd`.",
         _cost_within_budget,
+        severity=lambda s: s.cost_within_budget,
+        limit=lambda c: c.max_budget_share,
     ),
     Check(
         "steady_answer_length",
         "teacher_outputs",
         "The median length of the shard's answers is near that of the answers before (`checks.max_length_change`).",
         _steady_answer_length,
+        severity=lambda s: s.steady_answer_length,
+        limit=lambda c: c.max_length_change,
     ),
     Check(
         "every_answer_is_accounted_for",
         "teacher_logits",
         "Every answered teacher row has its logits, or a reject that says why not.",
         _every_answer_is_accounted_for,
+        severity=lambda s: s.every_answer_is_accounted_for,
     ),
 )

@@ -2,15 +2,15 @@
 
 import math
 
-from distill_dagster.checks.base import Check, Finding
-from distill_dagster.lineage.stages import Project
+from distill_dagster.checks.base import Check, Finding, Inspection
 from distill_dagster.report.specs import ReportResult
+from distill_dagster.training.specs import StepLoss, TrainResult
 
 
-def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
+def _loss_is_finite_and_fell(of: Inspection) -> Finding:
     """Means of the first and the last tenth of the recorded losses."""
-    history = project.store.get("student_checkpoint").facts["history"]
-    losses = [point["loss"] for point in history if "loss" in point]
+    history = of.manifest.read(TrainResult).history
+    losses = [point.loss for point in history if isinstance(point, StepLoss)]
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return Finding(False, "no loss was recorded, or one of them is not finite")
     tenth = max(1, len(losses) // 10)
@@ -22,8 +22,8 @@ def _loss_is_finite_and_fell(project: Project, _: str | None) -> Finding:
     )
 
 
-def _verdict_is_pass(project: Project, _: str | None) -> Finding:
-    report = project.store.get("eval_report").read(ReportResult)
+def _verdict_is_pass(of: Inspection) -> Finding:
+    report = of.manifest.read(ReportResult)
     says = f"{report.verdict}: {report.headline}"
     return Finding(report.verdict == "PASS", says, {"verdict": report.verdict}, report.verdict != "FAIL")
 
@@ -34,11 +34,13 @@ CHECKS = (
         "student_checkpoint",
         "The training loss is finite throughout, and its last tenth is on average below its first.",
         _loss_is_finite_and_fell,
+        severity=lambda s: s.loss_is_finite_and_fell,
     ),
     Check(
         "verdict_is_pass",
         "eval_report",
         "The lower end of the retention's 95 % interval reaches `evaluation.retention_target`.",
         _verdict_is_pass,
+        severity=lambda s: s.verdict_is_pass,
     ),
 )

@@ -2,40 +2,37 @@
 
 from typing import Any
 
-from distill_dagster.checks.base import Check, Finding, at_least, at_most
-from distill_dagster.lineage.stages import Project
+from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.duplicates.prompt_keys import digest, duplicate_key
 from distill_dagster.quality.labels import labels_of
 from distill_dagster.store import files, parquet
 from distill_dagster.tasks import get_task
 
 
-def _enough_valid(project: Project, shard: str | None) -> Finding:
-    counts = project.store.get("raw_dataset" if shard else "eval_dataset", shard).counts
+def _enough_valid(of: Inspection) -> Finding:
+    counts = of.manifest.counts
     share = counts["rows"] / max(1, counts["lines"])
     numbers = {"valid_share": share, "rejected": counts["rejected"]}
-    return at_least(counts["rows"], counts["lines"], project.config.checks.min_valid_share, "rows are valid", numbers)
+    return at_least(counts["rows"], counts["lines"], of.limit, "rows are valid", numbers)
 
 
-def _few_duplicates(project: Project, shard: str | None) -> Finding:
+def _few_duplicates(of: Inspection) -> Finding:
     """Rows with the prompt of an earlier row of the shard, and those that were refused as the same row (E011)."""
-    manifest = project.store.get("raw_dataset", shard)
+    manifest = of.manifest
     rows = parquet.rows_of(parquet.load_table(manifest.file(files.RAW_FILE), ["task", "messages"]))
     asked = {digest(duplicate_key(row)) for row in rows}
     rejects = parquet.read_table(manifest.file(files.REJECTS_FILE), ["code"])
     again = manifest.counts["rows"] - len(asked) + sum(row["code"] == "E011" for row in rejects)
     lines = manifest.counts["lines"]
     numbers = {"duplicate_share": again / max(1, lines), "duplicates": again}
-    return at_most(
-        again, lines, project.config.checks.max_duplicate_share, "rows ask what an earlier one asks", numbers
-    )
+    return at_most(again, lines, of.limit, "rows ask what an earlier one asks", numbers)
 
 
-def _gold_in_form(project: Project, shard: str | None) -> Finding:
+def _gold_in_form(of: Inspection) -> Finding:
     """Rows of whose gold answers the task's parser reads none: whatever a model says of them counts as wrong."""
-    manifest = project.store.get("raw_dataset" if shard else "eval_dataset", shard)
+    manifest = of.manifest
     rows = parquet.read_table(manifest.file(files.RAW_FILE), ["row_id", "task", "reference"])
-    labels = {name: labels_of(name, project.config.quality, ()) for name in {row["task"] for row in rows}}
+    labels = {name: labels_of(name, of.config.quality, ()) for name in {row["task"] for row in rows}}
     gold = [row for row in rows if row["reference"]]
 
     def is_read(row: dict[str, Any]) -> bool:
@@ -53,6 +50,8 @@ CHECKS = (
         "raw_dataset",
         "The share of rows that are valid is at least `checks.min_valid_share`.",
         _enough_valid,
+        severity=lambda s: s.enough_valid_rows,
+        limit=lambda c: c.min_valid_share,
         shows=None,
     ),
     Check(
@@ -60,6 +59,8 @@ CHECKS = (
         "raw_dataset",
         "The share of rows that ask what an earlier row of the shard asks is at most `checks.max_duplicate_share`.",
         _few_duplicates,
+        severity=lambda s: s.few_duplicate_rows,
+        limit=lambda c: c.max_duplicate_share,
         shows=("E011",),
     ),
     Check(
@@ -67,12 +68,15 @@ CHECKS = (
         "raw_dataset",
         "Every gold answer is in its task's form, such as a label of the set, so that it can be learned.",
         _gold_in_form,
+        severity=lambda s: s.gold_in_form,
     ),
     Check(
         "enough_valid_test_rows",
         "eval_dataset",
         "The share of held-out rows that are valid is at least `checks.min_valid_share`.",
         _enough_valid,
+        severity=lambda s: s.enough_valid_test_rows,
+        limit=lambda c: c.min_valid_share,
         shows=None,
     ),
     Check(
@@ -80,5 +84,6 @@ CHECKS = (
         "eval_dataset",
         "Every held-out gold answer is in its task's form, such as a label of the set, so that a model can be right.",
         _gold_in_form,
+        severity=lambda s: s.test_gold_in_form,
     ),
 )

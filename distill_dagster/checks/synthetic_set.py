@@ -1,7 +1,6 @@
 """The checks of the validated set: there is enough of it, nothing held out is in it, labels and gold are as hoped."""
 
-from distill_dagster.checks.base import Check, Finding, at_least, at_most
-from distill_dagster.lineage.stages import Project
+from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, digest
 from distill_dagster.quality.examples.rows import pc
 from distill_dagster.store import files, parquet
@@ -9,59 +8,57 @@ from distill_dagster.store import files, parquet
 SET = "validated_synthetic_set"
 
 
-def _enough(have: int, wanted: int, what: str) -> Finding:
-    return Finding(have >= wanted, f"{have:,} {what}; {wanted:,} are wanted", {what.split(" are ")[0]: have})
+def _enough(have: int, wanted: float, what: str) -> Finding:
+    return Finding(have >= wanted, f"{have:,} {what}; {wanted:,g} are wanted", {what.split(" are ")[0]: have})
 
 
-def _enough_teacher_rows(project: Project, _: str | None) -> Finding:
-    answers = project.store.get(SET).facts["answers"]
-    return _enough(answers, project.config.checks.min_teacher_rows, "answers are there to be filtered")
+def _enough_teacher_rows(of: Inspection) -> Finding:
+    answers = of.manifest.facts["answers"]
+    return _enough(answers, of.limit, "answers are there to be filtered")
 
 
-def _enough_training_rows(project: Project, _: str | None) -> Finding:
-    wanted = project.config.checks.min_train_rows
-    return _enough(project.store.get(SET).counts["train"], wanted, "training rows are left")
+def _enough_training_rows(of: Inspection) -> Finding:
+    wanted = of.limit
+    return _enough(of.manifest.counts["train"], wanted, "training rows are left")
 
 
-def _enough_accepted(project: Project, _: str | None) -> Finding:
-    counts, wanted = project.store.get(SET).counts, project.config.checks.min_acceptance
+def _enough_accepted(of: Inspection) -> Finding:
+    counts, wanted = of.manifest.counts, of.limit
     share = counts["examples"] / max(1, counts["teacher_rows"])
     numbers = {"acceptance": share, "rejected": counts["rejected"]}
     return at_least(counts["examples"], counts["teacher_rows"], wanted, "teacher rows are accepted", numbers)
 
 
-def _no_leakage(project: Project, _: str | None) -> Finding:
+def _no_leakage(of: Inspection) -> Finding:
     """Looks at the rows that are in the set, and not at what the filter says of itself; compared as E012 does, exactly.
 
     A dialogue is one question, of all its user turns: its first turn alone may well open a test row's dialogue too.
     """
-    test = parquet.load_table(project.store.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
+    test = parquet.load_table(of.look.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
     held_out = {digest(contamination_key(row)) for row in parquet.rows_of(test)}
-    examples = parquet.load_table(project.store.get(SET).file(files.EXAMPLES_FILE), ["row_id", "split"])
+    examples = parquet.load_table(of.manifest.file(files.EXAMPLES_FILE), ["row_id", "split"])
     trained = {*examples.filter(pc.equal(examples.column("split"), "train")).column("row_id").to_pylist()}
     leaked = sum(
         row["row_id"] in trained and digest(contamination_key(row)) in held_out
-        for shard in sorted(project.sources())
+        for shard in of.look.shards
         for row in parquet.rows_of(
-            parquet.load_table(
-                project.store.get("raw_dataset", shard).file(files.RAW_FILE), ["row_id", "task", "messages"]
-            )
+            parquet.load_table(of.look.get("raw_dataset", shard).file(files.RAW_FILE), ["row_id", "task", "messages"])
         )
     )
     says = f"{leaked:,} of {len(trained):,} training rows ask what a test row asks; none may"
     return Finding(leaked == 0, says, {"leaked": leaked})
 
 
-def _little_contamination(project: Project, _: str | None) -> Finding:
-    counts, allowed = project.store.get(SET).counts, project.config.checks.max_contaminated_share
+def _little_contamination(of: Inspection) -> Finding:
+    counts, allowed = of.manifest.counts, of.limit
     found = counts.get("contaminated", 0)
     numbers = {"contaminated_share": found / max(1, counts["teacher_rows"]), "contaminated": found}
     return at_most(found, counts["teacher_rows"], allowed, "teacher rows ask what a held-out row asks", numbers)
 
 
-def _balanced_labels(project: Project, _: str | None) -> Finding:
+def _balanced_labels(of: Inspection) -> Finding:
     """The worst ratio within one task; a label of the set that no training row has is as rare as can be."""
-    by_task, allowed = project.store.get(SET).facts["label_rows"], project.config.checks.max_label_ratio
+    by_task, allowed = of.manifest.facts["label_rows"], of.limit
     ratios = {task: max(rows.values()) / (min(rows.values()) or 0.5) for task, rows in by_task.items()}
     if not ratios:
         return Finding(True, "the answers have no labels to compare")
@@ -76,8 +73,8 @@ def _balanced_labels(project: Project, _: str | None) -> Finding:
     )
 
 
-def _teacher_agrees_with_gold(project: Project, _: str | None) -> Finding:
-    facts, wanted = project.store.get(SET).facts, project.config.checks.min_gold_agreement
+def _teacher_agrees_with_gold(of: Inspection) -> Finding:
+    facts, wanted = of.manifest.facts, of.limit
     agreement = facts["gold_agreement"]
     if agreement is None:
         return Finding(True, "no training row has a gold answer")
@@ -95,12 +92,16 @@ CHECKS = (
         SET,
         "At least `checks.min_teacher_rows` answers came from the teacher (E009).",
         _enough_teacher_rows,
+        severity=lambda s: s.enough_teacher_rows,
+        limit=lambda c: c.min_teacher_rows,
     ),
     Check(
         "enough_accepted",
         SET,
         "The filters accept at least `checks.min_acceptance` of the teacher's rows.",
         _enough_accepted,
+        severity=lambda s: s.enough_accepted,
+        limit=lambda c: c.min_acceptance,
         shows=None,
     ),
     Check(
@@ -108,14 +109,24 @@ CHECKS = (
         SET,
         "At least `checks.min_train_rows` rows are left to train on (E009).",
         _enough_training_rows,
+        severity=lambda s: s.enough_training_rows,
+        limit=lambda c: c.min_train_rows,
         shows=None,
     ),
-    Check("no_leakage", SET, "No training row asks what a test row asks (E012).", _no_leakage),
+    Check(
+        "no_leakage",
+        SET,
+        "No training row asks what a test row asks (E012).",
+        _no_leakage,
+        severity=lambda s: s.no_leakage,
+    ),
     Check(
         "little_contamination",
         SET,
         "At most `checks.max_contaminated_share` of the teacher's rows were refused for E012.",
         _little_contamination,
+        severity=lambda s: s.little_contamination,
+        limit=lambda c: c.max_contaminated_share,
         shows=("contaminated",),
     ),
     Check(
@@ -123,12 +134,16 @@ CHECKS = (
         SET,
         "The most frequent label has at most `checks.max_label_ratio` times the rows of the rarest.",
         _balanced_labels,
+        severity=lambda s: s.balanced_labels,
+        limit=lambda c: c.max_label_ratio,
     ),
     Check(
         "teacher_agrees_with_gold",
         SET,
         "The teacher's mean score against gold is at least `checks.min_gold_agreement`.",
         _teacher_agrees_with_gold,
+        severity=lambda s: s.teacher_agrees_with_gold,
+        limit=lambda c: c.min_gold_agreement,
         shows=("gold_disagreement",),
     ),
 )

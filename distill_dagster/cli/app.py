@@ -17,6 +17,8 @@ from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_co
 from distill_dagster.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
+    from distill_dagster.lineage.snapshot import Snapshot
+    from distill_dagster.operations.runner import Outcome, Runner
     from distill_dagster.report.document import ReportDocument
 
 app = typer.Typer(
@@ -62,6 +64,23 @@ def init(
 
 @app.command()
 @explained
+def schema(
+    output: Annotated[Path | None, typer.Option(help="write a file instead of printing")] = None,
+) -> None:
+    """Write the JSON Schema of distill.yaml, with which editors complete its fields and mark typos."""
+    from distill_dagster.config.schema import schema_text
+
+    if output is None:
+        print(schema_text(), end="")
+        return
+    try:
+        output.write_text(schema_text(), encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"{output} cannot be written ({e.strerror}): choose another --output") from e
+
+
+@app.command()
+@explained
 def validate(
     files: Annotated[
         list[str] | None, typer.Argument(help="files, folders of saved datasets, URLs, * patterns")
@@ -92,10 +111,11 @@ def plan(
 ) -> None:
     """Say what a run would make and why, and what the teacher would be asked and cost; asks and makes nothing."""
     from distill_dagster.cli.planning import closing_lines, plan_tables
-    from distill_dagster.lineage.stages import Project
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.planning.plan import make_plan
 
-    planned = make_plan(Project(load_config(config)))
+    planned = make_plan(Snapshot(Project(load_config(config))))
     if as_json:
         print(json.dumps(planned.document(), ensure_ascii=False))
         return
@@ -113,12 +133,13 @@ def status(
 ) -> None:
     """Say what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
     from distill_dagster.cli.status import is_failing, read_status
-    from distill_dagster.lineage.stages import Project
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.instance import open_instance
 
     settings = load_config(config)
     with open_instance(settings) as instance:
-        found = read_status(Project(settings), instance)
+        found = read_status(Snapshot(Project(settings)), instance)
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -161,7 +182,9 @@ def run(
 def execute(config: DistillConfig, until: str | None = None) -> None:
     """Run the lineage (or its first part, up to `until`) and print how it ended."""
     from distill_dagster.definitions import build_lineage
-    from distill_dagster.lineage.stages import Project, stages_of
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
+    from distill_dagster.lineage.stages import stages_of
     from distill_dagster.operations.instance import open_instance
     from distill_dagster.operations.runner import Runner
 
@@ -170,7 +193,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
         raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
     try:
         with open_instance(config) as instance, bars():
-            runner = Runner(Project(config), build_lineage(config), instance, say_step)
+            runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:
         say_error("interrupted; what was made and answered is kept, and the next run goes on from there")
@@ -178,37 +201,36 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     print_outcome(runner, outcome, ended=until in (None, "eval_report"))
 
 
-def failed_by_verdict(project: Any, outcome: Any) -> bool:
+def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
     """Whether everything was made, and the only thing that failed is what the report says of the student."""
-    from distill_dagster.lineage.makers import read_report
-    from distill_dagster.lineage.stages import is_fresh
+    from distill_dagster.cli.outcome import read_report
+    from distill_dagster.lineage.freshness import is_fresh
 
-    if [*outcome.failed] != ["eval_report"] or not is_fresh(project, "eval_report"):
+    if [*outcome.failed] != ["eval_report"] or not is_fresh(look, "eval_report"):
         return False
-    return read_report(project).verdict.verdict == "FAIL"
+    return read_report(look.project).verdict.verdict == "FAIL"
 
 
-def print_outcome(runner: Any, outcome: Any, ended: bool) -> None:
+def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
     """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
-    from distill_dagster.cli.outcome import closing_document, refused_rows
-    from distill_dagster.lineage.makers import read_report, report_page
+    from distill_dagster.cli.outcome import closing_document, read_report, refused_rows, report_page
 
     err.print(
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
         f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
     )
-    if refused := refused_rows(runner.project):
+    if refused := refused_rows(runner.look):
         say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
     for name, message in outcome.warnings.items():
         say_warning(f"{name}: {message}")
     for name, message in outcome.failed.items():
         say_error(f"{name}: {message}")
-    if not ended or (outcome.failed and not failed_by_verdict(runner.project, outcome)):
+    if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
         counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
         what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
         print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
-    document, page = read_report(runner.project), report_page(runner.project)
+    document, page = read_report(runner.look.project), report_page(runner.look.project)
     if not outcome.materialized:
         out.print("Nothing was stale: no asset was materialized.")
     print_report(document, page)
@@ -225,8 +247,8 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
 ) -> None:
     """Show the last report: its table and where it is."""
-    from distill_dagster.lineage.makers import read_report, report_page
-    from distill_dagster.lineage.stages import Project
+    from distill_dagster.cli.outcome import read_report, report_page
+    from distill_dagster.lineage.project import Project
 
     project = Project(load_config(config))
     document = read_report(project)

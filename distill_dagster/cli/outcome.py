@@ -4,17 +4,26 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ROLES
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.runner import Outcome
-from distill_dagster.report.document import ReportDocument
+from distill_dagster.report.document import ReportDocument, read_document
+from distill_dagster.store import files
 
 
-def refused_rows(project: Project) -> int:
+def read_report(project: Project) -> ReportDocument:
+    """The last report's document; NotPublishedError if none is published."""
+    return read_document(project.store.get("eval_report").file(files.REPORT_FILE))
+
+
+def report_page(project: Project) -> Path:
+    """The last report for a browser; NotPublishedError where there is none."""
+    return project.store.get("eval_report").file(files.REPORT_PAGE)
+
+
+def refused_rows(look: Snapshot) -> int:
     """Rows of the source files, the test's included, that no published table has because they are not valid."""
-    tables = [
-        *(project.store.find("raw_dataset", key) for key in project.sources()),
-        project.store.find("eval_dataset"),
-    ]
+    tables = [*(look.find("raw_dataset", key) for key in look.shards), look.find("eval_dataset")]
     return sum(manifest.counts["rejected"] for manifest in tables if manifest)
 
 

@@ -3,17 +3,12 @@
 from rich.table import Table
 
 from distill_dagster.cli.console import table
-from distill_dagster.lineage.stages import title_of
 from distill_dagster.planning.plan import Plan, ShardPlan
 
 
 def plan_tables(plan: Plan) -> list[Table]:
     """What would be made and why, and what each shard would ask."""
-    steps = [
-        [title_of(step.asset, step.shard), step.state, ", ".join(step.why)]
-        for step in plan.steps
-        if step.state != "fresh"
-    ]
+    steps = [[step.title, step.state, ", ".join(step.why)] for step in plan.steps if not step.is_fresh]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
     parts = [*plan.shards, *([plan.benchmark] if plan.benchmark else [])]
     if parts:
@@ -25,7 +20,7 @@ def plan_tables(plan: Plan) -> list[Table]:
 
 def closing_lines(plan: Plan) -> list[str]:
     """Time, money, and the rules behind the estimates."""
-    if all(step.state == "fresh" for step in plan.steps):
+    if all(step.is_fresh for step in plan.steps):
         return ["Nothing is stale: a run would make nothing."]
     lines = [f"time with the teacher: {_duration(plan.seconds)}"]
     if plan.budget_usd is not None:

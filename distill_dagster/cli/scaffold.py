@@ -1,54 +1,56 @@
-"""A new project's folder: a commented distill.yaml that runs at once, on sample rows to replace."""
+"""Write a new project: a commented distill.yaml that runs at once, its JSON Schema, and sample rows to replace."""
 
 import re
 from pathlib import Path
 
 from distill_dagster.config import TaskName
 from distill_dagster.config.reading import CONFIG_NAME
+from distill_dagster.config.schema import SCHEMA_NAME, schema_text
 from distill_dagster.errors import ConfigError
 from distill_dagster.store.disk import write_text
 
 SAMPLE_ROWS = {"train_rows": 400, "validation_rows": 60, "test_rows": 100, "shards": 4}
 
 TEMPLATE = """\
-# A distillation project. Paths are relative to this file; every field is described in distill_dagster/config/.
+# yaml-language-server: $schema={schema}
+# A distillation project. Relative paths start from this file's folder; docs/config.md describes every field.
 name: {name}
-task: {task} # of every row that does not name its own: nli, conversation, qa, math, summarization, classification
+task: {task} # of every row that does not name its own: nli, conversation, qa, math, summarization or classification
 store: store # every artefact is published here
 
-data: # one file is one shard; .jsonl, .jsonl.gz, .jsonl.zst; local paths or fsspec URLs
-  train: data/train/*.jsonl # sample rows: put your own in their place
+data: # each file is one shard: .jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet; a local path or an fsspec URL
+  train: data/train/*.jsonl # sample rows: replace them with your own
   validation: data/validation.jsonl
-  test: data/test.jsonl # held out: nothing is trained on it
+  test: data/test.jsonl # held out: no model is trained on it
 
 teacher:
-  model: # a new, tiny model, so that this runs anywhere. Your own: `name: /models/llama-3.1-8b-instruct`
+  model: # a new, tiny model, so that this runs on any machine; for a real one: `name: /models/llama-3.1-8b-instruct`
     architecture: llama
     settings:
       {{hidden_size: 128, intermediate_size: 256, num_hidden_layers: 3, num_attention_heads: 4}}
     vocab_size: 600
-  # fit it to the gold answers first; a teacher that is good at the task already needs no `fit`
+  # fits the teacher to the gold answers first; a teacher that is already good at the task needs no `fit`
   fit: {{learning_rate: 2.0e-3, epochs: 12, batch_size: 32}}
   generation: {{temperature: 0, max_new_tokens: 64}}
 
 student:
-  model: # at home: `name: /models/llama-3.2-1b`
+  model: # for a real one: `name: /models/llama-3.2-1b`
     architecture: llama
     settings:
       {{hidden_size: 48, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 4}}
     tokenizer: teacher
-  training: {{learning_rate: 4.0e-3, epochs: 20, batch_size: 32}} # a pretrained student: learning_rate 2.0e-5, epochs 3
+  training: {{learning_rate: 4.0e-3, epochs: 20, batch_size: 32}} # for a pretrained student: 2.0e-5 and 3 epochs
 
 quality:
-  contamination: exact # for these rows, whose words are mostly their template's; your own: remove this line
+  contamination: exact # the sample rows share the words of a few templates; remove this line for your own rows
 
 evaluation:
-  retention_target: 0.92 # PASS needs the whole 95 % interval of student/teacher above it
+  retention_target: 0.92 # PASS needs the whole 95 % interval of student's score / teacher's score above it
 """
 
 
 def write_project(folder: Path, task: TaskName) -> Path:
-    """Write distill.yaml and data/ into a new or empty folder; returns the config's path.
+    """Write distill.yaml, distill.schema.json and data/ into a new or empty folder; returns the config's path.
 
     Raises:
         ConfigError: the folder is not empty, or the task has no sample rows.
@@ -57,20 +59,21 @@ def write_project(folder: Path, task: TaskName) -> Path:
 
     config = folder / CONFIG_NAME
     if config.exists():
-        raise ConfigError(f"{config} is there already: choose another folder, or edit that file")
+        raise ConfigError(f"{config} exists already: choose another folder, or edit that file")
     if folder.exists() and (there := sorted(path.name for path in folder.iterdir())):
         raise ConfigError(
-            f"{folder} is not empty (it holds {there[0]}): choose a new or empty folder, nothing is replaced"
+            f"{folder} is not empty (it holds {there[0]}): choose a new or empty folder; no file is replaced"
         )
     if task not in TASKS:
         raise ConfigError(
-            f"there are no sample rows for {task!r}: choose one of {', '.join(TASKS)} and replace rows and task"
+            f"no sample rows exist for {task!r}: choose one of {', '.join(TASKS)}, then replace the rows and the task"
         )
     write_dataset(folder / "data", tasks=(task,), **SAMPLE_ROWS)
-    write_text(config, TEMPLATE.format(name=project_name(folder), task=task))
+    write_text(folder / SCHEMA_NAME, schema_text())
+    write_text(config, TEMPLATE.format(schema=SCHEMA_NAME, name=project_name(folder), task=task))
     return config
 
 
 def project_name(folder: Path) -> str:
-    """A folder's name as a project name: other characters than letters, digits, `_` and `-` become `-`."""
+    """A project name from the folder's: every character but letters, digits, `_` and `-` becomes `-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-_")[:60] or "distillation"

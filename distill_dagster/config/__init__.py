@@ -1,14 +1,14 @@
-"""`distill.yaml`, typed: what a project says about its data, its two models, and what it expects of them.
+"""`distill.yaml` as typed sections: a project's data, its teacher and student, and what it expects of them.
 
-Worked example, the smallest useful file (every field left out has the default that is described below):
+The smallest useful file (docs/config.md lists every field with its default):
 
     task: nli
     data: {train: data/train/*.jsonl, test: data/test.jsonl}
     teacher: {model: {name: /models/llama-3.1-8b-instruct}}
     student: {model: {name: /models/llama-3.2-1b}}
 
-Unknown fields are errors, so that a typo never silently leaves a default in force. Secrets have no field here. How
-the file is read is in config_file.py.
+Unknown fields are errors, so that a typo never silently leaves a default in force. No field holds a secret. reading.py
+reads the file, schema.py writes its JSON Schema, and reference.py writes docs/config.md.
 """
 
 from distill_dagster.config.data import DataConfig, FormatName

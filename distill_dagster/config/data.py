@@ -1,8 +1,8 @@
-"""`data:` - where the rows are, and in which form."""
+"""`data:` - the source files, and the format of their rows."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from distill_dagster.config.section import Section
 
@@ -11,23 +11,35 @@ FormatName = Literal[
 ]
 
 
-class DataConfig(Section):
-    """Where the rows are. One file is one shard; local paths or fsspec URLs, with * patterns.
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
-    Files end in .jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet; a folder that `datasets.save_to_disk` wrote is one.
+
+Files = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+OneFileOrMore = Annotated[
+    list[str],
+    Field(min_length=1),
+    BeforeValidator(_as_list, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)]),
+]
+
+
+class DataConfig(Section):
+    """The source files. Each file is one shard.
+
+    A file is a local path or an fsspec URL, and may hold `*` patterns; one path needs no list. Files end in .jsonl,
+    .jsonl.gz, .jsonl.zst, .json or .parquet. A folder that `datasets.save_to_disk` wrote counts as one file.
     """
 
-    train: list[str] = Field(min_length=1, description="training files; each becomes a shard")
-    validation: list[str] = Field([], description="validation files; each becomes a shard")
-    test: list[str] = Field(min_length=1, description="held-out files, never seen by teacher fit or student")
-    format: FormatName = Field("auto", description="the rows' format; auto looks at the first rows of each file")
-    validation_share: float = Field(
-        0.05, ge=0, lt=0.5, description="share of training groups held out, where no validation files are given"
+    train: OneFileOrMore = Field(description="Training files.")
+    validation: Files = Field(
+        default=[], description="Validation files. Without any, `validation_share` of the training rows is held out."
     )
-    require_system: bool = Field(False, description="refuse rows without a system message (E003)")
-    max_row_bytes: int = Field(1_000_000, ge=1_000, description="longest row that is read (E001)")
-
-    @field_validator("train", "validation", "test", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+    test: OneFileOrMore = Field(description="Held-out files. No model is trained on them.")
+    format: FormatName = Field(
+        default="auto", description="Format of the rows. `auto` detects it from the first rows of each file."
+    )
+    validation_share: float = Field(
+        default=0.05, ge=0, lt=0.5, description="Share of the training groups held out if `validation` is empty."
+    )
+    require_system: bool = Field(default=False, description="Reject rows without a system message (E003).")
+    max_row_bytes: int = Field(default=1_000_000, ge=1_000, description="Longest row in bytes; longer ones are E001.")

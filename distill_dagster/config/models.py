@@ -1,4 +1,4 @@
-"""`model:`, `training:` and `generation:` - a model, how it is trained, and how a teacher answers."""
+"""`model:`, `training:` and `generation:` - a model, its training, and how a teacher generates answers."""
 
 from typing import Literal
 
@@ -10,21 +10,32 @@ from distill_dagster.config.section import Engine, Section
 class ModelConfig(Section):
     """A causal language model: an existing one by `name`, or a new one from `architecture` and `settings`.
 
-    A new model starts from random weights with a byte-level BPE tokenizer trained on the training rows
-    (`tokenizer: train`) or taken from the teacher (`tokenizer: teacher`, students only).
+    A new model starts from random weights. Its tokenizer is a byte-level BPE trained on the training rows
+    (`tokenizer: train`) or the teacher's (`tokenizer: teacher`, for students only).
     """
 
-    name: str | None = Field(None, description="a folder, or a model's name on the Hugging Face hub")
-    revision: str | None = Field(None, description="the hub commit to pin; left out, the newest is pinned and recorded")
-    architecture: str | None = Field(None, description="transformers model type of a new model, such as llama or gpt2")
-    settings: dict[str, int | float | bool | str] = Field(
-        {}, description="the new model's config fields, such as hidden_size"
+    name: str | None = Field(
+        default=None, description="An existing model: its folder, or its name on the Hugging Face hub."
     )
-    tokenizer: Literal["train", "teacher"] = Field("train", description="where a new model's tokenizer comes from")
-    vocab_size: int = Field(2048, ge=300, le=262_144, description="size of a tokenizer that is trained")
-    seed: int = Field(0, ge=0, description="seed of a new model's weights")
+    revision: str | None = Field(
+        default=None, description="Hub commit to load. If left out, the newest commit is pinned and recorded."
+    )
+    architecture: str | None = Field(
+        default=None, description="A new model: its transformers model type, such as `llama` or `gpt2`."
+    )
+    settings: dict[str, int | float | bool | str] = Field(
+        default={}, description="Fields of the new model's transformers config, such as `hidden_size`."
+    )
+    tokenizer: Literal["train", "teacher"] = Field(
+        default="train",
+        description="The new model's tokenizer: one trained on the training rows, or the teacher's.",
+    )
+    vocab_size: int = Field(
+        default=2048, ge=300, le=262_144, description="Vocabulary size of a tokenizer that is trained."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of a new model's weights.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="weights in memory; auto: bfloat16 on a GPU, float32 on a CPU"
+        default="auto", description="Precision of the weights. `auto` is bfloat16 on a GPU and float32 on a CPU."
     )
 
     @model_validator(mode="after")
@@ -32,60 +43,86 @@ class ModelConfig(Section):
         if (self.name is None) == (self.architecture is None):
             raise ValueError("give exactly one of `name` (an existing model) and `architecture` (a new one)")
         if self.name and self.settings:
-            raise ValueError("`settings` describe a new model; an existing one brings its own")
+            raise ValueError("`settings` describe a new model; an existing one has its own: remove them")
         if self.name:
             fields = type(self).model_fields
             idle = [n for n in ("tokenizer", "vocab_size", "seed") if getattr(self, n) != fields[n].default]
             if idle:
-                raise ValueError(f"`{idle[0]}` is for a new model; an existing one brings its own: remove it")
+                raise ValueError(f"`{idle[0]}` is for a new model; an existing one has its own: remove it")
         elif self.revision:
             raise ValueError(f"`revision: {self.revision}` pins a model of the hub; a new one has none: remove it")
         return self
 
 
 class TrainingConfig(Section):
-    """How a model is trained: full fine-tuning with AdamW, linear warm-up and cosine decay.
+    """Full fine-tuning with AdamW, linear warm-up and cosine decay.
 
-    The defaults are the usual ones for distilling into a pretrained student (learning rate 1e-5 to 5e-5,
-    2 to 5 epochs); a model made from scratch wants a rate about a hundred times higher, and more epochs.
+    The defaults suit the distillation into a pretrained student (learning rate 1e-5 to 5e-5, 2 to 5 epochs). A model
+    with random weights needs a learning rate about a hundred times higher, and more epochs.
     """
 
-    learning_rate: float = Field(2e-5, gt=0, le=0.1, description="peak learning rate")
-    epochs: float = Field(3, gt=0, le=1000, description="passes over the training rows")
+    learning_rate: float = Field(default=2e-5, gt=0, le=0.1, description="Peak learning rate.")
+    epochs: float = Field(default=3, gt=0, le=1000, description="Passes over the training rows.")
     batch_size: int = Field(
-        16, ge=1, le=4096, description="rows in one optimizer step on one device, before accumulation"
+        default=16, ge=1, le=4096, description="Rows in one batch on one device, before accumulation."
     )
-    gradient_accumulation: int = Field(1, ge=1, le=1024, description="batches summed into one optimizer step")
-    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the rate rises")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled weight decay")
-    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
-    max_length: int = Field(1024, ge=16, description="longest row in tokens; longer ones are refused, not cut")
-    prompt_loss_weight: float = Field(0.0, ge=0, le=1, description="weight of the prompt's tokens in the loss")
-    evaluations: int = Field(8, ge=1, le=1000, description="validation losses over the whole training")
+    gradient_accumulation: int = Field(
+        default=1, ge=1, le=1024, description="Batches whose gradients are summed into one optimizer step."
+    )
+    warmup_share: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of the steps during which the learning rate rises."
+    )
+    weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW's decoupled weight decay.")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Norm to which gradients are clipped.")
+    max_length: int = Field(
+        default=1024, ge=16, description="Longest row in tokens. Longer rows are rejected, not cut."
+    )
+    prompt_loss_weight: float = Field(
+        default=0.0, ge=0, le=1, description="Weight of the prompt's tokens in the loss; the answer's have weight 1."
+    )
+    evaluations: int = Field(
+        default=8, ge=1, le=1000, description="How many times the validation loss is measured during the training."
+    )
     early_stopping_patience: int | None = Field(
-        3, ge=1, description="stop after so many validation losses without a better one; null: never"
+        default=3, ge=1, description="Stop after this many validation losses without a new minimum; `null`: never."
     )
     keep: Literal["best", "last"] = Field(
-        "best", description="weights that are kept: those of the best validation loss, or those of the last step"
+        default="best", description="Which weights to keep: those with the lowest validation loss, or the last ones."
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target that is spread over all tokens")
-    seed: int = Field(0, ge=0, description="seed of the order of rows and of dropout")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the target probability that is spread over all tokens."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the row order and of dropout.")
 
 
 class GenerationConfig(Section):
-    """How the teacher answers."""
+    """How the teacher generates its answers."""
 
-    temperature: float = Field(0.0, ge=0, le=2, description="0 is greedy decoding")
-    top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling; only with a temperature above 0")
-    max_new_tokens: int = Field(256, ge=1, le=131_072, description="an answer that reaches it counts as cut off")
-    samples: int = Field(1, ge=1, le=64, description="answers for one prompt; more than 1 needs a temperature above 0")
-    engine: Engine = Field(
-        "auto",
-        description="of a local teacher. continuous: a slot is filled again when its answer ends; batched: "
-        "transformers' generate on batches of similar length; auto: continuous where the model can be run so",
+    temperature: float = Field(default=0.0, ge=0, le=2, description="Sampling temperature; 0 decodes greedily.")
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="Nucleus sampling; has an effect only at a temperature above 0."
     )
-    batch_tokens: int = Field(16_384, ge=64, description="padded prompt tokens plus new tokens held at once")
-    seed: int = Field(0, ge=0, description="seed of sampling")
+    max_new_tokens: int = Field(
+        default=256,
+        ge=1,
+        le=131_072,
+        description="Longest answer in tokens. An answer that reaches this limit counts as cut off.",
+    )
+    samples: int = Field(
+        default=1, ge=1, le=64, description="Answers to each prompt. More than 1 needs a temperature above 0."
+    )
+    engine: Engine = Field(
+        default="auto",
+        description="Engine of a local teacher. `continuous` gives a finished answer's slot to the next prompt; "
+        "`batched` calls transformers' generate on batches of similar length; `auto` uses `continuous` if the model "
+        "supports it.",
+    )
+    batch_tokens: int = Field(
+        default=16_384,
+        ge=64,
+        description="Tokens held at once, padded prompts and new tokens together. Lower it if memory runs out.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of sampling.")
 
     @model_validator(mode="after")
     def _samples_differ(self) -> "GenerationConfig":

@@ -1,102 +1,130 @@
 """The whole of `distill.yaml`, and its sections on student, evaluation, compute, automation and alerts."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.models import ModelConfig, TrainingConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
-from distill_dagster.config.section import SUMMARY_WORDS, Learn, Section, TaskName
+from distill_dagster.config.section import Learn, Section, TaskName
 from distill_dagster.config.teacher import TeacherConfig
+from distill_dagster.tasks.misfits import misfits
 
 
 class StudentConfig(Section):
-    """The small model that goes to production."""
+    """The small model that goes to production, and how it is trained."""
 
-    model: ModelConfig
+    model: ModelConfig = Field(description="The student: an existing model or a new one.")
     learn: Learn = Field(
-        "answer",
-        description="answer: the teacher's answer alone; reasoning_and_answer: its chain of thought, then the answer",
+        default="answer",
+        description="What the student learns to write: the teacher's `answer`, or `reasoning_and_answer`, which is the "
+        "chain of thought followed by the answer.",
     )
-    training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the student is trained.")
 
 
 class EvaluationConfig(Section):
-    """How the three models are compared."""
+    """How teacher, baseline and student are compared on the held-out rows."""
 
-    max_new_tokens: int | None = Field(None, ge=1, description="left out: as the teacher generates")
-    batch_tokens: int = Field(16_384, ge=64, description="as in the teacher's generation")
-    latency_requests: int = Field(32, ge=2, le=10_000, description="single requests timed one after another")
-    resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap resamples")
-    seed: int = Field(0, ge=0, description="seed of the bootstrap and of the requests that are timed")
-    retention_target: float = Field(0.92, gt=0, le=1.5, description="share of the teacher's score that PASS asks for")
+    max_new_tokens: int | None = Field(
+        default=None, ge=1, description="Longest answer in tokens. If left out, as in `teacher.generation`."
+    )
+    batch_tokens: int = Field(
+        default=16_384, ge=64, description="Tokens held at once, padded prompts and new tokens together."
+    )
+    latency_requests: int = Field(
+        default=32, ge=2, le=10_000, description="Requests that are sent one after another to measure the latency."
+    )
+    resamples: int = Field(default=10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
+    seed: int = Field(default=0, ge=0, description="Seed of the bootstrap and of the choice of timed requests.")
+    retention_target: float = Field(
+        default=0.92,
+        gt=0,
+        le=1.5,
+        description="Least share of the teacher's score. PASS needs the student's whole 95 % interval above it.",
+    )
 
 
 class Need(Section):
-    """What one step asks of the machine it runs on."""
+    """What one step needs of the machine on which it runs."""
 
-    gpus: int = Field(1, ge=0, le=64, description="whole devices leased while the step runs")
-    memory_gb: float = Field(0, ge=0, description="device memory that each of them must have in total")
-    cpu: bool = Field(True, description="run on the CPU where the machine has no such device")
+    gpus: int = Field(
+        default=1, ge=0, le=64, description="GPUs that the step leases as a whole. So far a step uses at most one."
+    )
+    memory_gb: float = Field(default=0, ge=0, description="Least total memory of each GPU, in GB.")
+    cpu: bool = Field(default=True, description="Run on the CPU if the machine has no such GPU.")
 
 
 class ComputeConfig(Section):
-    """Where work runs, and what each step needs."""
+    """Where the work runs, and what each step needs."""
 
     backend: Literal["inline", "subprocess"] = Field(
-        "inline", description="inline: in the asset's process; subprocess: a Dagster Pipes worker with its own device"
+        default="inline",
+        description="`inline` runs a step in the asset's process; `subprocess` starts a Dagster Pipes worker for it, "
+        "which frees its memory at the end.",
     )
     devices: Literal["auto"] | list[str] = Field(
-        "auto", description="CUDA device ids that may be leased; auto asks nvidia-smi"
+        default="auto", description="Ids of the CUDA devices that may be leased. `auto` asks nvidia-smi."
     )
-    fit: Need = Need()  # pyright: ignore[reportCallIssue]
-    generate: Need = Need()  # pyright: ignore[reportCallIssue]
-    train: Need = Need()  # pyright: ignore[reportCallIssue]
-    benchmark: Need = Need()  # pyright: ignore[reportCallIssue]
+    fit: Need = Field(default_factory=Need, description="What fitting the teacher needs.")
+    generate: Need = Field(default_factory=Need, description="What the teacher's answers and logits need.")
+    train: Need = Field(default_factory=Need, description="What training the student needs.")
+    benchmark: Need = Field(default_factory=Need, description="What measuring a model needs.")
 
     @field_validator("fit", "generate", "train", "benchmark")
     @classmethod
     def _one_device(cls, value: Need) -> Need:
         if value.gpus > 1:
-            raise ValueError(f"{value.gpus} GPUs are asked for, one step uses one so far: set `gpus: 1`")
+            raise ValueError(f"`gpus: {value.gpus}`, but a step uses at most one GPU so far: set `gpus: 1`")
         return value
 
 
 class AutomationConfig(Section):
-    """What Dagster does by itself."""
+    """What Dagster does without a request, and when."""
 
-    observe_seconds: int = Field(30, ge=5, description="how often source files are looked at, and changes are acted on")
-    enabled: bool = Field(False, description="re-make what a change made stale; off: only on request")
+    observe_seconds: int = Field(
+        default=30, ge=5, description="Seconds between two looks at the source files, after which changes are acted on."
+    )
+    enabled: bool = Field(default=False, description="Make again what a change made stale. If false, only on request.")
     cron: str | None = Field(
-        None, description="when everything stale is made again, such as `0 3 * * *`; left out: never by the clock"
+        default=None,
+        description="When to make everything stale again, such as `0 3 * * *`. If left out, never on a schedule.",
     )
     report_hours: float | None = Field(
-        None, gt=0, description="age from which Dagster shows student and report as overdue; left out: never"
+        default=None,
+        gt=0,
+        description="Age in hours after which Dagster shows the student and the report as overdue. If left out, never.",
     )
-    timezone: str = Field("UTC", description="of `cron`, such as Europe/Berlin")
+    timezone: str = Field(default="UTC", description="Time zone of `cron`, such as Europe/Berlin.")
 
 
 class AlertsConfig(Section):
-    """Whom a failed check or run is told to, see docs/alerts.md.
+    """Who is alerted when a check or run fails, see docs/alerts.md.
 
-    The addresses never stand in the file: `urls_from` is the name of the environment variable that holds them.
+    The file never holds an address: `urls_from` is the name of an environment variable that does.
     """
 
-    enabled: bool = Field(True, description="tell, where the variable holds an address")
+    enabled: bool = Field(default=True, description="Send alerts if the variable holds an address.")
     urls_from: str = Field(
-        "DISTILL_ALERT_URLS",
+        default="DISTILL_ALERT_URLS",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="environment variable with Apprise URLs, separated by spaces, commas or line breaks",
+        description="Name of the environment variable with the Apprise URLs, separated by spaces, commas or line "
+        "breaks.",
     )
-    severity: Literal["warn", "error"] = Field("warn", description="least that is told; a failed run is an error")
+    severity: Literal["warn", "error"] = Field(
+        default="warn", description="Least severity that sends an alert. A failed run has severity `error`."
+    )
     repeat_hours: float = Field(
-        24, ge=0, le=8760, description="the same failure of the same check and shard is told again after so long"
+        default=24,
+        ge=0,
+        le=8760,
+        description="Hours after which the same failure of the same check and shard is sent again.",
     )
     ui_url: str = Field(
-        "http://127.0.0.1:3000",
+        default="http://127.0.0.1:3000",
         pattern=r"^https?://[^/@\s]+(/\S*)?$",
-        description="where people reach the Dagster UI, for the link to the run",
+        description="URL at which people reach the Dagster UI, for links to runs.",
     )
 
     @field_validator("ui_url")
@@ -106,31 +134,49 @@ class AlertsConfig(Section):
 
 
 class DistillConfig(Section):
-    """One distillation project."""
+    """One distillation project.
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$")] = Field(
-        "distillation", description="shown in reports"
+    Relative paths start from the folder of the file. `${NAME}` in any text is replaced by the environment variable of
+    that name.
+    """
+
+    name: str = Field(
+        default="distillation",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$",
+        description="The project's name in reports and alerts.",
     )
-    task: TaskName = Field(description="the task of every row that does not name its own")
+    key_prefix: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="Prefix of this project's asset keys, partition set, sensors, schedule, job and pools in Dagster, "
+        "so that several projects can share one Dagster instance. Leave it empty for a single project.",
+    )
+    task: TaskName = Field(description="The task of every row that does not name its own.")
     owners: list[str] = Field(
-        ["team:distillation"], description="who is asked about the assets: team:name or an e-mail"
+        default=["team:distillation"], description="Owners of the assets in Dagster: `team:name` or an e-mail address."
     )
-    store: str = Field("store", description="folder in which every artefact is published")
-    data: DataConfig
-    teacher: TeacherConfig
-    student: StudentConfig
-    quality: QualityConfig = QualityConfig()  # pyright: ignore[reportCallIssue]
-    checks: ChecksConfig = ChecksConfig()  # pyright: ignore[reportCallIssue]
-    evaluation: EvaluationConfig = EvaluationConfig()  # pyright: ignore[reportCallIssue]
-    compute: ComputeConfig = ComputeConfig()  # pyright: ignore[reportCallIssue]
-    automation: AutomationConfig = AutomationConfig()  # pyright: ignore[reportCallIssue]
-    alerts: AlertsConfig = AlertsConfig()  # pyright: ignore[reportCallIssue]
+    store: str = Field(default="store", description="Local folder in which every artefact is published.")
+    data: DataConfig = Field(description="The source files and the format of their rows.")
+    teacher: TeacherConfig = Field(description="The large model whose answers the student learns.")
+    student: StudentConfig = Field(description="The small model that goes to production.")
+    quality: QualityConfig = Field(
+        default_factory=QualityConfig, description="Which of the teacher's answers the student learns."
+    )
+    checks: ChecksConfig = Field(default_factory=ChecksConfig, description="Limits and severities of the checks.")
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="How the three models are compared."
+    )
+    compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where the work runs.")
+    automation: AutomationConfig = Field(
+        default_factory=AutomationConfig, description="What Dagster does without a request."
+    )
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is alerted when a check or run fails.")
 
     @field_validator("store")
     @classmethod
     def _is_local(cls, value: str) -> str:
         if "://" in value:
-            raise ValueError("the store is a local folder; mount the bucket, or give a path")
+            raise ValueError(f"{value} is a URL, and the store is a local folder: mount the bucket, or give a path")
         return value
 
     @model_validator(mode="after")
@@ -141,32 +187,16 @@ class DistillConfig(Section):
 
 
 def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[str]:
-    """The options that the task cannot be asked with, each with both values and the way out."""
-    asked, problems = teacher.prompting, []
-    if asked == "chain_of_thought" and task in ("conversation", "summarization"):
-        problems.append(
-            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
-            "or a task of nli, qa, math and classification"
-        )
-    if asked == "chain_of_density" and task != "summarization":
-        problems.append(
-            f"`teacher.prompting: {asked}` does not fit `task: {task}`: use `prompting: plain`, "
-            "or `task: summarization`"
-        )
-    if teacher.summary_words != SUMMARY_WORDS and (task, asked) != ("summarization", "chain_of_density"):
-        problems.append(
-            f"`teacher.summary_words: {teacher.summary_words}` has no effect on `task: {task}` with "
-            f"`prompting: {asked}`: leave it out (then it is {SUMMARY_WORDS}), or use summarization with "
-            "chain_of_density"
-        )
+    """The options that do not fit the task or each other, each with both values and the way out."""
+    problems = misfits(task, teacher.prompting, teacher.summary_words)
     if student.model.tokenizer == "teacher" and teacher.model is None:
         problems.append(
             "`student.model.tokenizer: teacher` needs a teacher whose tokenizer is here, and `teacher.model` is not "
             "given: use `tokenizer: train`, or an existing student by `name`"
         )
-    if student.learn == "reasoning_and_answer" and asked != "chain_of_thought":
+    if student.learn == "reasoning_and_answer" and teacher.prompting != "chain_of_thought":
         problems.append(
             f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
-            f"{asked}: use `prompting: chain_of_thought`, or `learn: answer`"
+            f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
         )
     return problems

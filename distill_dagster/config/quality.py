@@ -1,94 +1,135 @@
-"""What a row must be to train the student (`quality`), and when a shard, the set or a model is refused (`checks`)."""
+"""`quality:` - which rows may train the student - and `checks:` - which shards, sets and models are accepted."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from distill_dagster.config.section import Section
 
-Severity = Literal["error", "warn", "off"]  # holds up what follows; is told; is not looked at
+Severity = Literal["error", "warn", "off"]  # blocks what follows; alerts people; is not run
+
+
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # YAML reads a bare `off` as false
 
 
 class QualityConfig(Section):
-    """Which teacher rows are in the set that the student learns, see docs/quality.md."""
+    """Which of the teacher's answers the student learns, see docs/quality.md."""
 
     labels: list[str] | None = Field(
-        None, description="the label set; left out: the task's own, or for classification the gold labels seen"
+        default=None,
+        description="The label set. If left out, the labels that the task fixes, or else the gold labels in the rows.",
     )
-    require_gold_agreement: bool = Field(False, description="drop answers that the row's gold answer scores 0")
+    require_gold_agreement: bool = Field(
+        default=False, description="Drop answers that score 0 against the row's gold answer."
+    )
     personal_data: Literal["keep", "flag", "redact", "reject"] = Field(
-        "flag", description="what becomes of rows in which a secret or personal data is found"
+        default="flag", description="What to do with rows that hold secrets or personal data; `keep` does not look."
     )
     near_duplicate_similarity: float | None = Field(
-        0.9, ge=0.7, le=1, description="5-gram Jaccard from which two prompts are one; null: only equal ones are"
+        default=0.9,
+        ge=0.7,
+        le=1,
+        description="Least Jaccard similarity of 5-grams at which two prompts count as one; `null`: only if equal.",
     )
     contamination: Literal["exact", "near"] = Field(
-        "near", description="exact: rows that ask what a held-out row asks; near: also by 8-grams and character 5-grams"
+        default="near",
+        description="Which rows count as copies of held-out rows: `exact` takes equal questions, `near` also similar "
+        "ones, by 8-grams of words and 5-grams of characters.",
     )
-    max_label_share: float | None = Field(None, gt=0, le=1, description="cap on one label's share of the training rows")
-    min_label_rows: int = Field(10, ge=0, description="a label with fewer training rows is named, its rows flagged")
+    max_label_share: float | None = Field(
+        default=None, gt=0, le=1, description="Largest share of the training rows that one label may have."
+    )
+    min_label_rows: int = Field(
+        default=10, ge=0, description="Labels with fewer training rows are reported, and their rows flagged."
+    )
 
 
 def _share(default: float, description: str) -> float:
-    return Field(default, ge=0, le=1, description=description)
+    return Field(default=default, ge=0, le=1, description=description)
+
+
+def _severity(default: Severity, passes_when: str) -> Any:
+    return Field(default=default, description=f"Passes if {passes_when}.")
+
+
+AnySeverity = Annotated[Severity, BeforeValidator(_off, json_schema_input_type=Severity | Literal[False])]
+WarnOrOff = Annotated[
+    Literal["warn", "off"], BeforeValidator(_off, json_schema_input_type=Literal["warn", "off"] | Literal[False])
+]
 
 
 class SeverityConfig(Section):
-    """How much a failed check matters, check by check; what each one looks at is in docs/checks.md."""
+    """What happens if a check fails: `error` blocks what follows, `warn` alerts people, `off` does not run the check.
 
-    enough_valid_rows: Severity = "error"
-    few_duplicate_rows: Severity = "warn"
-    gold_in_form: Severity = "warn"
-    enough_valid_test_rows: Severity = "error"
-    test_gold_in_form: Severity = "warn"
-    enough_answers: Severity = "error"
-    few_truncated: Severity = "error"
-    few_refusals: Severity = "error"
-    few_off_form: Severity = "error"
-    few_degenerate: Severity = "error"
-    little_personal_data: Severity = "warn"
-    cost_within_budget: Severity = "warn"
-    steady_answer_length: Severity = "warn"
-    every_answer_is_accounted_for: Severity = "error"
-    enough_teacher_rows: Severity = "error"
-    enough_accepted: Severity = "error"
-    enough_training_rows: Severity = "error"
-    no_leakage: Severity = "error"
-    little_contamination: Severity = "warn"
-    balanced_labels: Severity = "warn"
-    teacher_agrees_with_gold: Severity = "warn"
-    loss_is_finite_and_fell: Severity = "error"
-    loads_and_generates: Severity = "error"
-    verdict_is_pass: Severity = "error"
-    column_schema_change: Literal["warn", "off"] = "warn"  # Dagster's own check, which never blocks
+    docs/checks.md describes the checks.
+    """
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _bare_off(cls, value: Any) -> Any:
-        return "off" if value is False else value  # how YAML reads a bare `off`
+    enough_valid_rows: AnySeverity = _severity("error", "enough rows of the source file are valid")
+    few_duplicate_rows: AnySeverity = _severity("warn", "few rows of the source file repeat an earlier question")
+    gold_in_form: AnySeverity = _severity("warn", "every gold answer has the form of its task")
+    enough_valid_test_rows: AnySeverity = _severity("error", "enough held-out rows are valid")
+    test_gold_in_form: AnySeverity = _severity("warn", "every held-out gold answer has the form of its task")
+    enough_answers: AnySeverity = _severity("error", "the teacher answered enough of the shard's prompts")
+    few_truncated: AnySeverity = _severity("error", "few answers were cut off")
+    few_refusals: AnySeverity = _severity("error", "few answers refuse")
+    few_off_form: AnySeverity = _severity("error", "few answers are empty or lack the form of the task")
+    few_degenerate: AnySeverity = _severity("error", "few answers repeat themselves or echo the prompt")
+    little_personal_data: AnySeverity = _severity("warn", "few rows hold secrets or personal data")
+    cost_within_budget: AnySeverity = _severity("warn", "the project has spent little enough of its budget")
+    steady_answer_length: AnySeverity = _severity("warn", "answers are about as long as in the version before")
+    every_answer_is_accounted_for: AnySeverity = _severity("error", "every answer has its logits or a reject")
+    enough_teacher_rows: AnySeverity = _severity("error", "the teacher gave enough answers to filter (E009)")
+    enough_accepted: AnySeverity = _severity("error", "the filters accepted enough answers")
+    enough_training_rows: AnySeverity = _severity("error", "enough rows are left to train on (E009)")
+    no_leakage: AnySeverity = _severity("error", "no training row asks what a test row asks")
+    little_contamination: AnySeverity = _severity("warn", "few rows were refused as copies of held-out rows (E012)")
+    balanced_labels: AnySeverity = _severity("warn", "every label has rows, in a tolerable ratio")
+    teacher_agrees_with_gold: AnySeverity = _severity("warn", "the teacher scores well against the gold answers")
+    loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
+    loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
+    verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")
+    column_schema_change: WarnOrOff = Field(
+        default="warn", description="Passes if a table has the columns of the version before. It never blocks."
+    )
 
 
 class ChecksConfig(Section):
-    """The limits of the asset checks, and what a failure of each one does, see docs/checks.md."""
+    """The limits of the checks, and what a failure of each one does, see docs/checks.md."""
 
-    min_valid_share: float = _share(0.9, "share of a source file's rows that must be valid")
-    max_duplicate_share: float = _share(0.1, "share of a source file's rows that may ask what an earlier one asks")
-    min_success_share: float = _share(0.7, "share of a shard's requests that the teacher must answer")
-    max_truncated_share: float = _share(0.1, "share of a shard's answers that may end at the token limit")
-    max_refusal_share: float = _share(0.05, "share of a shard's answers that may decline to answer")
-    max_off_form_share: float = _share(0.2, "share of a shard's answers that may miss the task's form, or be empty")
-    max_degenerate_share: float = _share(0.05, "share of a shard's answers that may repeat, echo, or speak of a model")
-    max_personal_data_share: float = _share(0.02, "share of a shard's answers that may hold secrets or personal data")
-    max_budget_share: float = _share(0.8, "share of teacher.budget_usd that may be spent")
+    min_valid_share: float = _share(0.9, "Least share of a source file's rows that must be valid.")
+    max_duplicate_share: float = _share(
+        0.1, "Largest share of a source file's rows that may repeat an earlier question."
+    )
+    min_success_share: float = _share(0.7, "Least share of a shard's prompts that the teacher must answer.")
+    max_truncated_share: float = _share(0.1, "Largest share of a shard's answers that may be cut off.")
+    max_refusal_share: float = _share(0.05, "Largest share of a shard's answers that may refuse.")
+    max_off_form_share: float = _share(
+        0.2, "Largest share of a shard's answers that may be empty or lack the form of the task."
+    )
+    max_degenerate_share: float = _share(
+        0.05,
+        "Largest share of a shard's answers that may repeat themselves, echo the prompt, or call themselves a model.",
+    )
+    max_personal_data_share: float = _share(
+        0.02, "Largest share of a shard's rows that may hold secrets or personal data."
+    )
+    max_budget_share: float = _share(0.8, "Largest share of `teacher.budget_usd` that may be spent.")
     max_length_change: float = Field(
-        0.5, gt=0, description="how far a shard's median answer length may move, as a share of what it was"
+        default=0.5,
+        gt=0,
+        description="Largest change of a shard's median answer length, as a share of the length before.",
     )
-    min_teacher_rows: int = Field(65, ge=1, description="fewest answers to be filtered (E009)")
-    min_train_rows: int = Field(65, ge=1, description="fewest rows that may train a student (E009)")
-    min_acceptance: float = _share(0.5, "share of the teacher's rows that must pass the filters")
-    max_contaminated_share: float = _share(0.05, "share of the source rows that may ask what a held-out row asks")
+    min_teacher_rows: int = Field(
+        default=65, ge=1, description="Fewest answers that the filters may start from (E009)."
+    )
+    min_train_rows: int = Field(default=65, ge=1, description="Fewest rows that may train a student (E009).")
+    min_acceptance: float = _share(0.5, "Least share of the teacher's answers that must pass the filters.")
+    max_contaminated_share: float = _share(0.05, "Largest share of the source rows that may copy a held-out row.")
     max_label_ratio: float = Field(
-        20, ge=1, description="how many times the rarest label's training rows the most frequent one may have"
+        default=20, ge=1, description="Largest ratio of the most frequent label's rows to the rarest label's."
     )
-    min_gold_agreement: float = _share(0.5, "mean score of the teacher's answers against gold, where there is gold")
-    severity: SeverityConfig = SeverityConfig()
+    min_gold_agreement: float = _share(
+        0.5, "Least mean score of the teacher's answers against gold, for rows that have gold answers."
+    )
+    severity: SeverityConfig = Field(default_factory=SeverityConfig, description="What a failure does, check by check.")

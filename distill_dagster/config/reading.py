@@ -1,7 +1,7 @@
-"""Reading `distill.yaml`: variables expanded, every wrong field named at once, paths made absolute.
+"""Read `distill.yaml`: expand variables, name every wrong field at once, make paths absolute.
 
-Relative paths are relative to the file they stand in. `${NAME}` in any text is the environment variable of that
-name, for what differs from machine to machine:
+Relative paths start from the folder of the file. `${NAME}` in any text is replaced by the environment variable of that
+name, for values that differ from machine to machine:
 
     store: ${SCRATCH}/store     with SCRATCH=/mnt/fast     ->  /mnt/fast/store
 """
@@ -24,12 +24,12 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def _absolute(path: str, base: Path) -> str:
-    """`path` as it is when it is a URL, else absolute, seen from `base`."""
+    """`path` made absolute from `base`; a URL stays as it is."""
     return path if "://" in path else os.path.normpath(base / Path(path).expanduser())
 
 
 def _resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
-    """Every relative path of the file made absolute; a model's name only where such a folder exists."""
+    """Make every relative path absolute; a model's name counts as a path only if such a folder exists."""
 
     def model(section: ModelConfig) -> ModelConfig:
         is_path = section.name is not None and (
@@ -53,7 +53,7 @@ def _resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
 
 
 def _teacher(config: TeacherConfig, absolute: Callable[[ModelConfig], ModelConfig]) -> TeacherConfig:
-    """The teachers with the paths of their models made absolute."""
+    """Make the paths of all teachers' models absolute."""
 
     def source(given: TeacherSource) -> TeacherSource:
         return given.model_copy(update={"model": absolute(given.model)}) if given.model else given
@@ -71,7 +71,7 @@ def _teacher(config: TeacherConfig, absolute: Callable[[ModelConfig], ModelConfi
 
 
 def _explain(error: ValidationError, where: str) -> str:
-    """Pydantic's findings as lines of `field.path: what is wrong (got value)`."""
+    """Pydantic's errors as lines of `field.path: what is wrong (got value)`."""
     lines = []
     for e in error.errors():
         field = ".".join(str(part) for part in e["loc"]) or "(the whole file)"
@@ -86,7 +86,11 @@ def _explain(error: ValidationError, where: str) -> str:
 
 
 def check_config(raw: dict[str, Any], where: str) -> DistillConfig:
-    """A mapping as a config; ConfigError lists every field that is wrong, and names `where` it stands."""
+    """Check a mapping and return it as a config.
+
+    Raises:
+        ConfigError: fields are wrong; the message lists all of them, and `where` the mapping comes from.
+    """
     try:
         return DistillConfig.model_validate(raw)
     except ValidationError as e:
@@ -94,7 +98,7 @@ def check_config(raw: dict[str, Any], where: str) -> DistillConfig:
 
 
 def _expand(value: Any, path: Path, field: str = "") -> Any:
-    """`${NAME}` in any text replaced by the environment variable of that name."""
+    """Replace `${NAME}` in any text by the environment variable of that name."""
     if isinstance(value, dict):
         return {key: _expand(inner, path, f"{field}.{key}".strip(".")) for key, inner in value.items()}
     if isinstance(value, list):
@@ -106,11 +110,15 @@ def _expand(value: Any, path: Path, field: str = "") -> Any:
     return VARIABLE.sub(lambda match: os.environ[match[1]], value)
 
 
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
 def load_config(path: str | os.PathLike[str]) -> DistillConfig:
     """Read and check a `distill.yaml`.
 
     Raises:
-        ConfigError: the file is not there, is no YAML mapping, or a field is wrong (all of them are listed).
+        ConfigError: the file does not exist, is not a YAML mapping, or has wrong fields, which are all listed.
     """
     path = Path(path).expanduser().resolve()
     try:
@@ -123,6 +131,6 @@ def load_config(path: str | os.PathLike[str]) -> DistillConfig:
         raise ConfigError(f"{path}: not valid YAML: {e}") from e
     if not isinstance(raw, dict):
         raise ConfigError(
-            f"{path}: a mapping of fields is expected, the file holds {type(raw).__name__}; see examples/"
+            f"{path}: the file holds {_kind(raw)}, not a mapping of fields: see docs/config.md and examples/"
         )
     return _resolve_paths(check_config(_expand(raw, path), str(path)), path.parent)

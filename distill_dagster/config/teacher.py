@@ -1,4 +1,4 @@
-"""`teacher:` - who answers, how it is asked, what it may cost, and when it is stopped."""
+"""`teacher:` - the model that answers, how it is prompted, what it may cost, and when it is stopped."""
 
 from typing import Any, Literal
 
@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Prompting, Section
+from distill_dagster.tasks.misfits import tasks_with
 
 SHAPING = {
     "url",
@@ -14,48 +15,67 @@ SHAPING = {
     "top_logprobs",
     "extra_body",
     "json_mode",
-}  # fields of an endpoint that shape its answers
+}  # the endpoint's fields that shape its answers
 
 
 class PriceConfig(Section):
     """What an endpoint charges, in US dollars for a million tokens."""
 
-    prompt: float = Field(0.0, ge=0, description="for a million prompt tokens")
-    completion: float = Field(0.0, ge=0, description="for a million completion tokens")
+    prompt: float = Field(default=0.0, ge=0, description="US dollars for a million prompt tokens.")
+    completion: float = Field(default=0.0, ge=0, description="US dollars for a million completion tokens.")
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """US dollars for so many tokens."""
+        """US dollars for this many tokens."""
         return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1_000_000
 
 
 class EndpointConfig(Section):
     """A model behind an HTTP endpoint that speaks OpenAI's chat completions protocol.
 
-    The key never stands in the file: `api_key` is the name of the environment variable that holds it.
+    The file never holds the key: `api_key` is the name of an environment variable that does.
     """
 
     url: str = Field(
-        pattern=r"^https?://[^/@\s]+(/\S*)?$", description="base URL without credentials, such as https://api.x.com/v1"
+        pattern=r"^https?://[^/@\s]+(/\S*)?$",
+        description="Base URL without credentials, such as https://api.example.com/v1.",
     )
-    model: str = Field(min_length=1, description="the model's name at the endpoint")
-    revision: str = Field("", description="what tells two versions of it apart; a change asks everything anew")
+    model: str = Field(min_length=1, description="The model's name at the endpoint.")
+    revision: str = Field(
+        default="", description="Tells two versions of the model apart. A new value repeats every request."
+    )
     api_key: str | None = Field(
-        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="environment variable with the key; left out: no key"
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the environment variable that holds the key. If left out, no key is sent.",
     )
-    concurrency: int = Field(64, ge=1, le=4096, description="most requests in flight; 429s lower it for a while")
-    requests_per_minute: float | None = Field(None, gt=0, description="the account's limit, if it has one")
-    tokens_per_minute: float | None = Field(None, gt=0, description="the account's limit, if it has one")
-    timeout_seconds: float = Field(120, gt=0, description="longest wait for one answer")
-    attempts: int = Field(6, ge=1, le=100, description="most times that one request is sent")
-    top_logprobs: int = Field(0, ge=0, le=20, description="log-probabilities asked for and stored a token")
+    concurrency: int = Field(
+        default=64, ge=1, le=4096, description="Most requests in flight. A 429 lowers the number for a while."
+    )
+    requests_per_minute: float | None = Field(
+        default=None, gt=0, description="The account's limit on requests, if it has one."
+    )
+    tokens_per_minute: float | None = Field(
+        default=None, gt=0, description="The account's limit on tokens, if it has one."
+    )
+    timeout_seconds: float = Field(default=120, gt=0, description="Longest wait for one reply.")
+    attempts: int = Field(default=6, ge=1, le=100, description="Most times that one request is sent.")
+    top_logprobs: int = Field(
+        default=0, ge=0, le=20, description="Log-probabilities to request and store for each token."
+    )
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
-        "max_tokens", description="how the endpoint calls the limit; OpenAI's reasoning models know only the second"
+        default="max_tokens",
+        description="The endpoint's name for the token limit. OpenAI's reasoning models accept only the second.",
     )
     json_mode: Literal["json_schema", "json_object", "none"] = Field(
-        "json_schema", description="what the endpoint understands of response_format, where a task asks for JSON"
+        default="json_schema",
+        description="The kind of response_format that the endpoint supports, for prompts that ask for JSON.",
     )
-    extra_body: dict[str, Any] = Field({}, description="the provider's own fields, sent as they are")
-    price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
+    extra_body: dict[str, Any] = Field(
+        default={}, description="Fields of the provider's own, added to every request unchanged."
+    )
+    price: PriceConfig | None = Field(
+        default=None, description="The endpoint's prices, for the recorded cost, the plan and the budget."
+    )
 
     @field_validator("url")
     @classmethod
@@ -64,95 +84,120 @@ class EndpointConfig(Section):
 
 
 class TeacherSource(Section):
-    """One teacher: a local model, or a model behind an endpoint."""
+    """One teacher: a local model, or a model behind an endpoint. Give exactly one of the two."""
 
-    model: ModelConfig | None = Field(None, description="open weights, run here")
-    endpoint: EndpointConfig | None = Field(None, description="a model that is asked over HTTP")
+    model: ModelConfig | None = Field(default=None, description="A model with open weights, run on this machine.")
+    endpoint: EndpointConfig | None = Field(default=None, description="A model behind an HTTP endpoint.")
 
     @model_validator(mode="after")
     def _one_source(self) -> "TeacherSource":
         if (self.model is None) == (self.endpoint is None):
             raise ValueError("give exactly one of `model` (run here) and `endpoint` (asked over HTTP)")
         if self.model and self.model.architecture:
-            raise ValueError("a model made from an architecture knows nothing yet: give `model.name`")
+            raise ValueError("a model made from an architecture has learned nothing yet: give `model.name`")
         return self
 
 
 class MixedTeacher(TeacherSource):
-    """One of several teachers, each of which answers its share of the rows."""
+    """One of several teachers that share the rows among them."""
 
-    weight: float = Field(1.0, gt=0, description="its share of the rows is its weight over the sum of all weights")
+    weight: float = Field(
+        default=1.0, gt=0, description="This teacher's share of the rows is its weight divided by the sum of all."
+    )
 
 
 class BestOfConfig(Section):
-    """Choose one of a row's several answers; the others are kept beside it and not learned."""
+    """Choose one of a row's several answers. The others are stored but not learned."""
 
     choose: Literal["gold", "majority", "judge"] = Field(
-        "majority",
-        description="gold: agrees most with the gold answers (a row without one: as majority); majority: agrees most "
-        "with the row's other answers; judge: another teacher picks",
+        default="majority",
+        description="`gold`: the answer that agrees best with the gold answers (without any, as `majority`); "
+        "`majority`: the one that agrees best with the row's other answers; `judge`: another teacher picks.",
     )
-    teachers: list[TeacherSource] = Field([], description="further teachers that answer every row too")
-    judge: TeacherSource | None = Field(None, description="who picks, for `choose: judge`")
+    teachers: list[TeacherSource] = Field(default=[], description="Further teachers that also answer every row.")
+    judge: TeacherSource | None = Field(default=None, description="The teacher that picks, for `choose: judge`.")
 
     @model_validator(mode="after")
     def _judge_is_there(self) -> "BestOfConfig":
-        if (self.choose == "judge") != (self.judge is not None):
-            raise ValueError(f"`choose: {self.choose}` and `judge`: name a judge for `choose: judge`, and only for it")
+        if self.choose == "judge" and self.judge is None:
+            raise ValueError("`choose: judge` needs a `judge`: name one, or choose by gold or majority")
+        if self.choose != "judge" and self.judge is not None:
+            raise ValueError(f"`judge` has no effect with `choose: {self.choose}`: remove it, or use `choose: judge`")
         return self
 
 
 class SmokeConfig(Section):
-    """A few rows that go through teacher, parser and filters before a new teacher or prompt gets all of them."""
+    """A trial: a new teacher or prompt gets a few rows first, and the rest only if most of the answers are usable."""
 
-    rows: int = Field(16, ge=0, le=1000, description="how many are tried first; 0: none, every row is asked at once")
-    max_failed_share: float = Field(0.5, ge=0, le=1, description="share of them that may be refused")
+    rows: int = Field(default=16, ge=0, le=1000, description="Rows to try first; 0 skips the trial.")
+    max_failed_share: float = Field(
+        default=0.5, ge=0, le=1, description="Largest share of the tried rows that parser and filters may refuse."
+    )
 
 
 class LogitsConfig(Section):
-    """What is kept of the teacher's next-token distributions, which it is read for in a second pass.
+    """How much to keep of the teacher's next-token distributions, which a second pass reads.
 
-    `lossless` keeps the float16 values; `compact` 8 bits of each, off by at most 1/255 of a token's range.
+    `lossless` keeps float16 values; `compact` keeps 8 bits of each value, off by at most 1/255 of a token's range.
     """
 
-    k: int = Field(64, ge=1, le=1024, description="likeliest tokens kept for each token of an answer")
-    precision: Literal["lossless", "compact"] = Field("lossless", description="how log-probabilities are stored")
-    batch_tokens: int = Field(16_384, ge=64, description="padded tokens of prompts and answers read in one batch")
+    k: int = Field(default=64, ge=1, le=1024, description="Most likely tokens to keep for each token of an answer.")
+    precision: Literal["lossless", "compact"] = Field(
+        default="lossless", description="How log-probabilities are stored: as float16, or in 8 bits."
+    )
+    batch_tokens: int = Field(
+        default=16_384, ge=64, description="Tokens read in one batch, padded prompts and answers together."
+    )
 
 
 class TeacherConfig(Section):
-    """The large model whose answers the student learns; or several of them."""
+    """The large model whose answers the student learns, or several of them.
 
-    model: ModelConfig | None = Field(None, description="open weights, run here")
-    endpoint: EndpointConfig | None = Field(None, description="a model that is asked over HTTP")
-    mix: list[MixedTeacher] = Field([], description="several teachers in place of one, each with a share of the rows")
-    best_of: BestOfConfig | None = Field(None, description="several answers to each row, of which one is chosen")
+    Give exactly one of `model`, `endpoint` and `mix`.
+    """
+
+    model: ModelConfig | None = Field(default=None, description="A model with open weights, run on this machine.")
+    endpoint: EndpointConfig | None = Field(default=None, description="A model behind an HTTP endpoint.")
+    mix: list[MixedTeacher] = Field(
+        default=[], description="Several teachers instead of one; each answers its share of the rows."
+    )
+    best_of: BestOfConfig | None = Field(
+        default=None, description="Collect several answers to each row and choose one of them."
+    )
     prompting: Prompting = Field(
-        "plain",
-        description="plain: the rows' own messages; chain_of_thought: reasoning and answer as JSON (nli, qa, math, "
-        "classification); chain_of_density: a summary made denser in rounds (summarization)",
+        default="plain",
+        description="`plain`: the row's own messages; `chain_of_thought`: reasoning and answer as JSON "
+        f"({', '.join(tasks_with('chain_of_thought'))}); `chain_of_density`: a summary that grows denser in rounds "
+        f"({', '.join(tasks_with('chain_of_density'))}).",
     )
     summary_words: int = Field(
-        SUMMARY_WORDS, ge=20, le=1000, description="about how long chain_of_density's summaries are"
+        default=SUMMARY_WORDS, ge=20, le=1000, description="Approximate length of a `chain_of_density` summary."
     )
-    generation: GenerationConfig = GenerationConfig()  # pyright: ignore[reportCallIssue]
+    generation: GenerationConfig = Field(
+        default_factory=GenerationConfig, description="How the teacher generates its answers."
+    )
     logits: LogitsConfig | None = Field(
-        None, description="capture the teacher's token distributions beside its text; left out: the text alone"
+        default=None, description="Capture the teacher's token distributions too. If left out, only its text is kept."
     )
     fit: TrainingConfig | None = Field(
-        None, description="first fit the teacher to the gold answers (teacher correction)"
+        default=None, description="Fit the teacher to the gold answers first (teacher correction)."
     )
-    smoke: SmokeConfig = SmokeConfig()  # pyright: ignore[reportCallIssue]
+    smoke: SmokeConfig = Field(
+        default_factory=SmokeConfig, description="The trial of a new teacher or prompt on a few rows."
+    )
     stop_failed_share: float = Field(
-        0.5, gt=0, le=1, description="stop a shard where more than this share of its requests failed, after 50 of them"
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Stop a shard if more than this share of its requests failed, counted from 50 requests on.",
     )
     budget_usd: float | None = Field(
-        None, gt=0, description="most that the project's answers may cost, all runs together; needs a `price`"
+        default=None, gt=0, description="Most US dollars for all runs of the project together. It needs a `price`."
     )
 
     @property
     def sources(self) -> list[TeacherSource]:
-        """Every teacher that the config names, the one that counts as *the* teacher first."""
+        """Every teacher that is not a local `model`; the first one represents the teacher in the report."""
         own = [TeacherSource(model=None, endpoint=self.endpoint)] if self.endpoint else []
         best_of = [*self.best_of.teachers, self.best_of.judge] if self.best_of else []
         return [*own, *self.mix, *(source for source in best_of if source is not None)]
@@ -164,7 +209,9 @@ class TeacherConfig(Section):
         if self.fit and self.model is None:
             raise ValueError("`fit` needs open weights: give `model`, or remove `fit`")
         if self.model and self.model.architecture and self.fit is None:
-            raise ValueError("a teacher made from an architecture knows nothing yet: add `fit`, or give `model.name`")
+            raise ValueError(
+                "a teacher made from an architecture has learned nothing yet: add `fit`, or give `model.name`"
+            )
         if self.model and self.model.architecture and self.model.tokenizer == "teacher":
             raise ValueError("the teacher's own tokenizer is `train`; `teacher` is for the student")
         return self
@@ -175,15 +222,17 @@ class TeacherConfig(Section):
             raise ValueError("`logits` are read from one open-weights teacher: give `model`, and no `best_of`")
         if self.logits and self.prompting != "plain":
             raise ValueError(
-                f"`logits` belong to the text that the student learns; with `prompting: {self.prompting}` that is not "
-                "the one that the teacher wrote: use `prompting: plain`, or remove `logits`"
+                f"`logits` describe the text that the teacher wrote; with `prompting: {self.prompting}` the student "
+                "learns another text: use `prompting: plain`, or remove `logits`"
             )
         return self
 
     @model_validator(mode="after")
     def _best_of_has_a_choice(self) -> "TeacherConfig":
         if self.best_of and self.generation.samples * (1 + len(self.best_of.teachers)) < 2:
-            raise ValueError("`best_of` chooses among several answers: raise `generation.samples`, or name `teachers`")
+            raise ValueError(
+                "`best_of` needs several answers to each row: raise `generation.samples`, or name `teachers`"
+            )
         return self
 
     @model_validator(mode="after")

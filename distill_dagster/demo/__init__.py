@@ -1,1 +1,1 @@
-"""The made world behind `make demo`, the tests and the examples: the support desk of an online shop."""
+"""The synthetic data of `make demo` and the tests: the support desk of an invented online shop."""

@@ -1,14 +1,14 @@
-"""The facts of the made world: who buys what, where it goes, and how a row is drawn from them.
+"""The facts of the invented shop: who buys what, where it goes, and how a row is drawn from them.
 
-The world is closed: each slot has a handful of one-word values, so that a tokenizer of a few hundred tokens knows
-every one as a whole, and a model of a million weights learns to look them up within a minute or two of CPU time.
-What makes an item hard is not its words but that its answer depends on several slots of its prompt.
+The vocabulary is closed. Each slot has a few one-word values, so that a tokenizer with a few hundred tokens has one
+token for each, and a model with a million weights learns to look them up within a minute or two of CPU time. An item is
+hard because its answer depends on several slots of its prompt, not because of its words.
 
 A drawn item, as an example:
 
     task       "qa"
-    facts      ("Ana", "red", "kettle", "Lyon", "Monday", "Friday", "due")   what is asked, however it is phrased
-    messages   [system, user], or more turns with the gold replies between
+    facts      ("Ana", "red", "kettle", "Lyon", "Monday", "Friday", "due")   the question, independent of its phrasing
+    messages   [system, user], or more turns with the gold replies in between
     reference  "Friday"
 """
 
@@ -32,7 +32,7 @@ class Item:
     """One question to the support desk, with its gold answer."""
 
     task: str
-    facts: tuple[str, ...]  # equal facts are the same question in other words
+    facts: tuple[str, ...]  # equal facts mean the same question in other words
     messages: tuple[dict[str, str], ...]
     reference: str | None  # None: the gold answers are the assistant turns
 
@@ -41,13 +41,13 @@ Maker = Callable[[Random], Item]
 
 
 def single_turn(task: str, facts: Sequence[object], system: str, user: str, answer: str) -> Item:
-    """An item of one question and one answer."""
+    """An item with one question and one answer."""
     messages = ({"role": "system", "content": system}, {"role": "user", "content": user})
     return Item(task, tuple(str(fact) for fact in facts), messages, answer)
 
 
 def conversation(facts: Sequence[object], system: str, turns: Sequence[tuple[str, str]]) -> Item:
-    """An item of several turns, each a pair of what the customer says and the gold reply."""
+    """An item with several turns, each a pair of the customer's message and the gold reply."""
     messages = [{"role": "system", "content": system}]
     for user, assistant in turns:
         messages += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]

@@ -1,4 +1,4 @@
-"""Chats of two turns, whose second reply needs what the customer said in the first.
+"""Chats of two turns. The second reply depends on what the customer said in the first.
 
 Hi, this is Ana. My kettle is broken.      Sorry about the kettle, Ana. What can we do?
 A refund, please.                          Done, Ana. You get a refund for the broken kettle.
@@ -16,7 +16,7 @@ DAYS = ("On {}, please.", "{} is good.", "Can it be {}?")
 
 
 def make_conversation(draw: Random) -> Item:
-    """One chat: a complaint, or an order that is to go elsewhere."""
+    """One chat: a complaint, or an order to another address."""
     return draw.choice((_complaint, _delivery))(draw)
 
 

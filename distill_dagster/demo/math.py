@@ -1,4 +1,4 @@
-"""Small sums at the till: a total, a price with shipping, what is left after a voucher.
+"""Word problems at the till: a total, a price with shipping, a price after a voucher.
 
 Order of Ana: 3 x lamp, 4 euros each. What is the total?     12
 """
@@ -24,7 +24,7 @@ VOUCHER = (
 
 
 def make_math(draw: Random) -> Item:
-    """One word problem of two numbers."""
+    """One word problem with two numbers."""
     return draw.choice((_total, _shipping, _voucher))(draw)
 
 

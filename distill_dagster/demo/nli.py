@@ -1,14 +1,14 @@
 """Does an order note support a claim? Answers: entailment, neutral, contradiction.
 
-A note says two of three things about an order: its price, its weight, how far it has come. The claim is about one
-of the three. It follows from the note (entailment), cannot be true with it (contradiction), or is about the thing
-on which the note is silent (neutral).
+A note states two of three aspects of an order: its price, its weight, its stage. The claim is about one of the three.
+It follows from the note (entailment), contradicts it (contradiction), or is about the aspect that the note does not
+mention (neutral).
 
     Note: Ana ordered a kettle. It cost 12 euros. It weighs 3 kilos.
     Claim: Ana pays more than 15 euros.                      contradiction
 
-A claim compares and does not repeat: whether two words are equal shows in neither of them alone, and a small model
-sees nothing to learn from until it has seen very many of them; that 18 euros are much shows at once.
+A claim compares and does not repeat. Whether two words are equal shows in neither word alone, and a small model needs
+very many examples to learn it; that 18 euros are a high price it learns at once.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ STAGES, REACHED = ("packed", "shipped", "delivered"), ("left the shop", "reached
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """A thing that a note can say about an order, and what can be claimed of it."""
+    """What a note can state about an order, and the claims about it."""
 
     values: tuple[Any, ...]
     bounds: tuple[Any, ...]

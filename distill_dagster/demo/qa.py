@@ -5,7 +5,7 @@
 
     A lamp can be returned for 20 days. Ben got one 8 days ago. Can Ben return it?     yes
 
-Two days stand in every order, so the question's words and not only the kind of the answer count.
+Every order names two days, so the answer depends on the words of the question and not only on its kind.
 """
 
 from random import Random
@@ -17,7 +17,7 @@ SYSTEM = "Answer from the order."
 POLICY_SYSTEM = "Apply the return policy: yes or no."
 POLICY_SHARE = 0.2
 WINDOWS = (10, 20, 30)
-WAITS = (4, 8, 12, 16, 18, 22, 26, 28, 33, 37)  # days since the thing came
+WAITS = (4, 8, 12, 16, 18, 22, 26, 28, 33, 37)  # days since the purchase
 QUESTIONS = {
     "name": ("Who ordered it?", "Who is it for?"),
     "colour": ("Which colour is it?", "What colour is it?"),
@@ -32,7 +32,7 @@ REQUESTS = ("Can {} return it?", "Can it go back?")
 
 
 def make_qa(draw: Random) -> Item:
-    """One question: a lookup in an order, or now and then a policy to apply."""
+    """One question: mostly a lookup in an order, sometimes the return policy."""
     return _policy(draw) if draw.random() < POLICY_SHARE else _lookup(draw)
 
 

@@ -1,4 +1,4 @@
-"""A customer's letter in one sentence: who wants what for which thing.
+"""A customer's letter and its summary in one sentence: who wants which remedy for which product.
 
 letter   Hello, Ana here. The red kettle that came on Monday is broken. I would like a refund.
 summary  Ana wants a refund for the broken red kettle.
@@ -18,7 +18,7 @@ ARRIVALS = (
 
 
 def make_summarization(draw: Random) -> Item:
-    """One letter; the day and the city in it do not belong into its summary."""
+    """One letter; its summary leaves out the day and the city."""
     name, remedy, problem = draw.choice(catalog.NAMES), draw.choice(catalog.REMEDIES), draw.choice(catalog.PROBLEMS)
     colour, product = draw.choice(catalog.COLOURS), draw.choice(catalog.PRODUCTS)
     day, city = draw.choice(catalog.DAYS), draw.choice(catalog.CITIES)

@@ -1,13 +1,13 @@
-"""Write the demo's data set: `train/part-00.jsonl` …, `validation.jsonl` and `test.jsonl`, all from one seed.
+"""Write the demo's dataset from one seed: `train/part-00.jsonl` …, `validation.jsonl` and `test.jsonl`.
 
 A row, as an example (one line of the file):
 
     {"id": "qa-test-0004", "task": "qa", "messages": [{"role": "system", …}, {"role": "user", …}],
      "reference": "Oslo", "group": "qa-5d0c7be81f02"}
 
-No two rows of the whole set open with the same question, and rows with the same facts (the same question in other
-words, one `group`) never stand on both sides of a split. A conversation has no `reference`: its gold answers are
-its assistant turns. Nothing is downloaded.
+No two rows start with the same question. Rows with the same facts (the same question in other words, one `group`) are
+always in the same split. A conversation has no `reference`: its gold answers are its assistant turns. Nothing is
+downloaded.
 """
 
 import json
@@ -37,7 +37,7 @@ MAKERS: dict[str, Maker] = {
 TASKS = tuple(MAKERS)
 MIX = ("nli", "qa", "math", "nli", "qa", "math", "nli", "qa", "summarization", "conversation")
 PART = re.compile(r"part-(\d{2,})\.jsonl")
-REDRAWS = 1000  # draws for one row before the world counts as used up
+REDRAWS = 1000  # draws for one row before the facts count as used up
 
 
 def write_dataset(
@@ -50,14 +50,14 @@ def write_dataset(
     validation_rows: int = 200,
     test_rows: int = 400,
 ) -> None:
-    """Write the data set into `folder`, each file atomically.
+    """Write the dataset into `folder`, each file atomically.
 
-    A file that is already right is left untouched, so a second call changes nothing. Parts that an earlier
-    call with more shards left in `train/` are removed; files with other names are none of its business. The test
-    rows depend on `seed`, `tasks` and `test_rows` alone, so that more training data keeps the same test.
+    A file that already has the right content is not touched, so that a second call changes nothing. Parts that an
+    earlier call with more shards wrote into `train/` are removed; files with other names stay. The test rows depend
+    only on `seed`, `tasks` and `test_rows`, so that more training rows leave them unchanged.
 
     Raises:
-        DataError: a task is unknown, a count is below one, or the world has not that many different rows.
+        DataError: a task is unknown, a count is below one, or there are not enough different rows.
     """
     _check(tasks, train_rows=train_rows, shards=shards, validation_rows=validation_rows, test_rows=test_rows)
     world = _World(seed, [task for task in TASKS if task in tasks])
@@ -81,7 +81,7 @@ def _check(tasks: Sequence[str], **counts: int) -> None:
         raise DataError(f"the demo has no rows for {', '.join(unknown) or 'no task at all'}; it has {', '.join(TASKS)}")
     for name, count in counts.items():
         if count < 1:
-            raise DataError(f"{name}={count}: at least one is needed")
+            raise DataError(f"{name}={count}, but at least 1 is needed")
     if counts["shards"] > counts["train_rows"]:
         raise DataError(
             f"{counts['train_rows']} training rows cannot fill {counts['shards']} shards; ask for fewer shards"
@@ -89,7 +89,7 @@ def _check(tasks: Sequence[str], **counts: int) -> None:
 
 
 class _World:
-    """Draws rows split by split, and remembers what it has given away."""
+    """Draws rows split by split, and remembers the questions and facts that are taken."""
 
     def __init__(self, seed: int, tasks: Sequence[str]) -> None:
         self.seed, self.tasks = seed, tasks
@@ -97,7 +97,7 @@ class _World:
         self.split_of: dict[tuple[str, ...], str] = {}  # facts -> the split that owns them
 
     def rows(self, split: str, count: int) -> list[dict[str, Any]]:
-        """`count` rows of a split, the tasks in turn as `MIX` has them."""
+        """`count` rows of a split, with the tasks in the order of `MIX`."""
         draw = Random(f"{self.seed}/{split}/{'+'.join(self.tasks)}")
         mix = [task for task in MIX if task in self.tasks]
         return [self._row(f"{split}-{number:04d}", mix[number % len(mix)], split, draw) for number in range(count)]
@@ -123,7 +123,7 @@ class _World:
 
 
 def _words(text: str) -> str:
-    """What a question is compared by: its words, without case and punctuation."""
+    """The words of a question without case and punctuation, by which questions are compared."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 

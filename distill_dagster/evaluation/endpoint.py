@@ -41,7 +41,7 @@ def ask_endpoint(
         TeacherError: the endpoint cannot be asked, or fails too often.
         BudgetError: the budget is spent.
     """
-    generation = GenerationConfig(max_new_tokens=request.max_new_tokens)  # pyright: ignore[reportCallIssue]
+    generation = GenerationConfig(max_new_tokens=request.max_new_tokens)
     one_by_one = request.model.model_copy(update={"endpoint": endpoint.model_copy(update={"concurrency": 1})})
 
     responses = Responses(Path(request.responses))
@@ -61,7 +61,7 @@ def ask_endpoint(
 
 def benchmark_questions(prompts: Sequence[Prompt], teacher: Teacher, max_new_tokens: int) -> list[Question]:
     """What is asked to measure a model: each prompt once, greedily."""
-    generation = GenerationConfig(max_new_tokens=max_new_tokens)  # pyright: ignore[reportCallIssue]
+    generation = GenerationConfig(max_new_tokens=max_new_tokens)
     forms = [(prompt.messages, prompt.response_format) for prompt in prompts]
     return [Question(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
 

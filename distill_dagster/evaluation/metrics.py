@@ -1,119 +1,31 @@
-"""Scores of a set of answers, as `evaluate.Metric` classes that need no network.
+"""The metrics that a task declares, as `evaluate.Metric` classes that need no network.
 
-    task                         headline (mean of task.score)   also
-    nli, classification          accuracy                        macro_f1
-    math                         accuracy of the number
-    qa                           exact_match                     token_f1
-    summarization                rouge_l, stems compared         rouge_1, rouge_2
-    conversation                 rouge_l                         distinct_2
+    compute("qa", [{"parsed": "a red car", "reference": ["red truck"], …}])      {"exact_match": 0, "token_f1": 0.5}
 
-The headline is the mean of what `tasks` says one answer scores, so an item's score and a set's cannot disagree.
-An answer that could not be parsed is None, and wrong in every metric. `evaluate.load` would fetch a script from
-the hub; a class with typed features works offline and still composes with `evaluate.combine`.
+The headline is the mean of the scores that the task gives to single answers, so the score of an item and that of a set
+cannot disagree. An answer that could not be parsed is None, and counts as wrong in every metric. `evaluate.load` would
+fetch a script from the hub; a class with typed features works offline and still composes with `evaluate.combine`.
 """
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from distill_dagster.tasks import get_task
-from distill_dagster.tasks.labels import normal_label
-from distill_dagster.tasks.qa import normal_answer
-from distill_dagster.tasks.rouge import Kind, rouge
+from distill_dagster.tasks.measures import Measure
 
 if TYPE_CHECKING:
     import evaluate
 
-Measure = Callable[[Sequence[str | None], Sequence[Sequence[str]]], float]  # answers, their references
-UNPARSABLE = "\0"  # stands for None in what `evaluate` is given, which refuses a batch of nothing but None
-
-
-def macro_f1(answers: Sequence[str | None], references: Sequence[Sequence[str]]) -> float:
-    """Mean over the gold classes of F1 = 2TP / (2TP + FP + FN), 0 … 1.
-
-    An unparsable answer is a miss of its gold class; a class that is never gold counts only through the misses that
-    it causes. Where a row has several references, its gold class is the one that was given, else the first.
-    """
-    hits: Counter[str] = Counter()
-    gold: Counter[str] = Counter()
-    given: Counter[str] = Counter()
-    for answer, labels in zip(answers, references, strict=True):
-        classes = [normal_label(label) for label in labels]
-        found = None if answer is None else normal_label(answer)
-        label = found if found in classes else classes[0]
-        gold[label] += 1
-        if found is not None:
-            given[found] += 1
-            hits[label] += found == label
-    return math.fsum(2 * hits[label] / (gold[label] + given[label]) for label in gold) / len(gold)
-
-
-def token_f1(answer: str | None, references: Sequence[str]) -> float:
-    """Best F1 of word overlap with a reference, after SQuAD's normalisation (Rajpurkar et al., EMNLP 2016)."""
-    if answer is None:
-        return 0.0
-    return max((_overlap(_words(answer), _words(reference)) for reference in references), default=0.0)
-
-
-def _words(text: str) -> list[str]:
-    return normal_answer(text).split()
-
-
-def _overlap(answer: list[str], reference: list[str]) -> float:
-    if not answer or not reference:
-        return float(answer == reference)
-    shared = sum((Counter(answer) & Counter(reference)).values())
-    return 2 * shared / (len(answer) + len(reference))
-
-
-def stemmed_rouge(kind: Kind, answer: str | None, references: Sequence[str]) -> float:
-    """Best ROUGE F1 with a reference, word stems compared, as summaries are scored."""
-    return max((rouge(answer or "", reference, kind, stem=True) for reference in references), default=0.0)
-
-
-def distinct_2(answers: Sequence[str | None]) -> float:
-    """Different pairs of words by all pairs of words, over all answers, 0 … 1 (Li et al. 2016, distinct-2).
-
-    A model that gives everyone the same polite reply has nearly 0; it depends on how many answers there are, so
-    compare models over the same rows only. Without any pair it is 0.
-    """
-    words = [(answer or "").casefold().split() for answer in answers]
-    pairs = [pair for answer in words for pair in pairwise(answer)]
-    return len(set(pairs)) / len(pairs) if pairs else 0.0
-
-
-def _mean(score: Callable[[str | None, Sequence[str]], float]) -> Measure:
-    """The mean of a score of one answer."""
-
-    def measure(answers: Sequence[str | None], references: Sequence[Sequence[str]]) -> float:
-        return math.fsum(map(score, answers, references)) / len(answers)
-
-    return measure
-
-
-def measures(task: str) -> dict[str, Measure]:
-    """What is measured of a set of answers to a task, by name, the headline first."""
-    also: dict[str, dict[str, Measure]] = {
-        "nli": {"macro_f1": macro_f1},
-        "classification": {"macro_f1": macro_f1},
-        "qa": {"token_f1": _mean(token_f1)},
-        "summarization": {
-            "rouge_1": _mean(partial(stemmed_rouge, "rouge1")),
-            "rouge_2": _mean(partial(stemmed_rouge, "rouge2")),
-        },
-        "conversation": {"distinct_2": lambda answers, _: distinct_2(answers)},
-    }
-    return {get_task(task).metric: _mean(get_task(task).score), **also.get(task, {})}
+UNPARSABLE = "\0"  # replaces None, since `evaluate` refuses a batch that holds nothing else
 
 
 @cache
 def load_metric(task: str) -> "dict[str, evaluate.Metric]":
     """A task's metrics by name, the headline first.
 
-    Each takes `predictions` (parsed answers, UNPARSABLE for none) and `references` (a list of gold answers each):
+    Each takes `predictions` (parsed answers, UNPARSABLE for None) and `references` (a list of gold answers for each):
 
         load_metric("qa")["token_f1"].compute(predictions=["the red car"], references=[["red car"]])
     """
@@ -123,7 +35,7 @@ def load_metric(task: str) -> "dict[str, evaluate.Metric]":
     features = {"predictions": datasets.Value("string"), "references": datasets.Sequence(datasets.Value("string"))}
 
     class TaskMetric(evaluate.Metric):
-        """A measure with typed features, of which nothing is written to disk."""
+        """A measure with typed features that writes nothing to disk."""
 
         def __init__(self, title: str, measure: Measure) -> None:
             self.title, self.measure = title, measure
@@ -131,9 +43,9 @@ def load_metric(task: str) -> "dict[str, evaluate.Metric]":
 
         def _info(self) -> evaluate.MetricInfo:
             return evaluate.MetricInfo(
-                description=f"{self.title} of answers to {task}, unparsable ones counted as wrong",
+                description=f"{self.title} of {task} answers; those that could not be parsed count as wrong",
                 citation="",
-                inputs_description="predictions: parsed answers; references: the gold answers of each",
+                inputs_description="predictions: parsed answers; references: a list of gold answers for each",
                 features=datasets.Features(features),
             )
 
@@ -141,16 +53,16 @@ def load_metric(task: str) -> "dict[str, evaluate.Metric]":
             answers = [None if answer == UNPARSABLE else answer for answer in predictions]
             return {self.title: self.measure(answers, references)}
 
-    return {name: TaskMetric(name, measure) for name, measure in measures(task).items()}
+    return {name: TaskMetric(name, measure) for name, measure in get_task(task).metrics.items()}
 
 
 def compute(task: str, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The task's metrics over prediction rows (`records.PREDICTION`) that have a reference, the headline first.
+    """The task's metrics over prediction rows (`schemas.PREDICTION`) that have a reference, the headline first.
 
-    Turns of a conversation count one by one here; `statistics.item_scores` makes them one item.
+    Every turn of a conversation counts here; `comparison.item_scores` makes one item of them.
 
     Raises:
-        ValueError: there are no rows, or one has no reference.
+        ValueError: there is no row, or a row has no reference.
     """
     if not predictions or not all(row["reference"] for row in predictions):
         raise ValueError(f"{task}: metrics need rows, each with a reference; leave unscored rows out")

@@ -21,12 +21,12 @@ from pydantic import BaseModel, ConfigDict
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role, Section
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Counts, Result
+from distill_dagster.store.result import Counts, Result, Spec
 
 Ends = tuple[float, float]  # low and high end of an interval
 
 
-class BenchmarkSpec(Section):
+class BenchmarkSpec(Spec):
     """Measure one model on the held-out rows; the worker writes predictions.parquet and benchmark.json into `out`."""
 
     role: Role
@@ -41,6 +41,11 @@ class BenchmarkSpec(Section):
     stop_failed_share: float = 0.5
     budget_usd: float | None = None
     out: str
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether the model runs on this machine; one behind an endpoint needs no device."""
+        return self.model.endpoint is None
 
 
 class SpeedSpec(Section):

@@ -82,7 +82,7 @@ def _gate(rows: Sequence[Row], how: Asked, request: GenerateSpec) -> SmokeGate:
 
 def _judge_as_quality_does(rows: Sequence[Row], how: Asked) -> Callable[[Row, Row], str | None]:
     """Why the row filters would refuse a reply to a row's first turn; as far as this shard alone can tell."""
-    quality = QualityConfig(labels=list(how.labels) if how.labels else None)  # pyright: ignore[reportCallIssue]
+    quality = QualityConfig(labels=list(how.labels) if how.labels else None)
     known = {task: labels_of(task, quality, ()) for task in {row["task"] for row in rows}}  # one shard shows too few
 
     def reason(row: Row, reply: Row) -> str | None:

@@ -15,7 +15,7 @@ from distill_dagster.teachers.asker import Asker, Entry, request_hash, sampling_
 from distill_dagster.teachers.protocol import Question, Teacher
 
 Row = Mapping[str, Any]
-JUDGE_GENERATION = GenerationConfig(max_new_tokens=256)  # pyright: ignore[reportCallIssue]
+JUDGE_GENERATION = GenerationConfig(max_new_tokens=256)
 
 
 def teacher_row(row: Row, call: Call, entry: Entry, generation: GenerationConfig, how: Asked) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Which part of the config shapes which artefact: a change of anything else makes nothing stale.
+"""Which part of the config shapes which artefact: a change of any other setting makes nothing stale.
 
-One function a stage, each from the config to JSON-able values. What an artefact reads of other artefacts is in
-lineage.py; both together are what its fingerprint is made of.
+One function for each stage, from the config to JSON-able values. A fingerprint is made of these and of the versions of
+what the stage reads (stages.py).
 """
 
 from pathlib import Path

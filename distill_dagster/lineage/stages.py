@@ -1,93 +1,57 @@
-"""What each asset is made of: the inputs whose fingerprint decides whether there is anything to do.
+"""The lineage: every stage, what it reads, what shapes it, and which worker makes it. It is declared only here.
 
-An artefact's fingerprint is the hash of its stage's code version, the data versions of the artefacts it reads,
-and the part of the config that shapes it. The published manifest carries the fingerprint it was made from, so
+    source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
+    test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
 
-    fingerprint(inputs_of(project, "teacher_outputs", "train-part-03")) == store.find(…).fingerprint
+Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
+lets a maker read what its stage declares and nothing else. To add a stage:
 
-means that the shard is up to date, whatever was rerun, renamed or touched meanwhile. `STAGES` lists the
-lineage in the order in which it can be made, `stages_of` the part of it that a config asks for; `assets/` gives each
-stage its Dagster asset.
+1. a `Stage` here, in the order in which it can be made, and the part of the config that shapes it in settings.py;
+2. a spec and a result in the `specs.py` of its room, and the worker that takes one and returns the other;
+3. a line in workers.py;
+4. an asset of a few lines in assets/, which builds the spec from what it may read.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distill_dagster.config import ROLES, DistillConfig, ModelConfig
-from distill_dagster.config.reading import check_config
-from distill_dagster.errors import DataError
 from distill_dagster.lineage import settings
-from distill_dagster.quality import labels
-from distill_dagster.sources.files.discovery import SourceFile, discover, discover_test
-from distill_dagster.sources.files.versions import SourceVersions, UnreadableError
-from distill_dagster.store import files
-from distill_dagster.store.artefacts import Store
-from distill_dagster.store.hashing import canonical_json, sha256
-from distill_dagster.store.parquet import read_table
+from distill_dagster.lineage.labels import labels_come_from, labels_of
+from distill_dagster.lineage.snapshot import Snapshot
 
 Inputs = dict[str, Any]
+RAW_SHARDS, SHARD_LIST, TEST_FILES = "raw_shards", "shard_list", "test_files"
+Kind = Literal["fit", "generate", "train", "benchmark"]
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
-    """A config and the store that belongs to it."""
+class Observed:
+    """Something outside that the lineage starts from. `sharded`: it has a version for each shard."""
 
-    config: DistillConfig
+    name: str
+    says: str
+    sharded: bool = False
 
-    @property
-    def store(self) -> Store:
-        """Where the project's artefacts are."""
-        return Store(Path(self.config.store))
 
-    def with_training(self, changes: dict[str, Any]) -> "Project":
-        """The same project with other training settings, checked as those of distill.yaml are."""
-        return self._changed(("student", "training"), changes)
+OBSERVED: tuple[Observed, ...] = (
+    Observed(RAW_SHARDS, "Source files for training and validation; one file is one shard.", sharded=True),
+    Observed(SHARD_LIST, "Which shards there are. Changes when a source file is added, renamed or removed."),
+    Observed(TEST_FILES, "Held-out files."),
+)
 
-    def with_generation(self, changes: dict[str, Any]) -> "Project":
-        """The same project with other generation settings, checked as those of distill.yaml are."""
-        return self._changed(("teacher", "generation"), changes)
 
-    def _changed(self, path: tuple[str, str], changes: dict[str, Any]) -> "Project":
-        if not changes:
-            return self
-        settings = self.config.model_dump()
-        settings[path[0]][path[1]].update(changes)
-        return Project(check_config(settings, f"the run's config ({'.'.join(path)})"))
+def _none(_: DistillConfig) -> Sequence[str]:
+    return ()
 
-    def sources(self) -> dict[str, SourceFile]:
-        """Shard key -> source file, of every training and validation file that is there now."""
-        return {source.key: source for source in discover(self.config.data)}
 
-    def test_sources(self) -> list[SourceFile]:
-        """Every held-out file that is there now."""
-        return discover_test(self.config.data)
+def _no_inputs(_: Snapshot, __: str | None) -> Inputs:
+    return {}
 
-    def source_versions(self, sources: list[SourceFile]) -> dict[str, str]:
-        """Key -> content hash of source files, read only where they changed since they were last looked at."""
-        return self._source_versions.of(sources)
 
-    def readable_versions(self, sources: list[SourceFile]) -> tuple[dict[str, str], dict[str, UnreadableError]]:
-        """The same of those that can be read, and by key what is wrong with the others."""
-        return self._source_versions.readable(sources)
-
-    @property
-    def _source_versions(self) -> SourceVersions:
-        return SourceVersions(Path(self.config.store) / "source_versions.json")
-
-    @property
-    def responses(self) -> Path:
-        """Where every reply is kept that the project has paid for."""
-        return Path(self.config.store) / "responses"
-
-    def version_of(self, asset: str, shard: str | None = None) -> str:
-        """Data version of a published artefact; NotPublishedError where there is none."""
-        return self.store.get(asset, shard).data_version
-
-    def versions_of(self, asset: str) -> dict[str, str]:
-        """Data versions of all shards of an asset."""
-        return {key: self.version_of(asset, key) for key in sorted(self.sources())}
+def _always(_: DistillConfig) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,110 +59,139 @@ class Stage:
     """One asset of the lineage. `code_version` rises when the same inputs would give another result."""
 
     name: str
-    settings: Callable[[DistillConfig], Inputs]  # the part of the config that shapes it
-    reads: Callable[[DistillConfig], Sequence[str]]  # the artefacts that it is made from
-    also: Callable[["Project", str | None], Inputs] = lambda *_: {}  # what else it is made from
-    consults: Callable[[DistillConfig], Sequence[str]] = lambda _: ()  # artefacts of which a part is among `also`
-    sharded: bool = False
+    group: str  # source | teacher | dataset | student | evaluation
+    worker: str  # its key in workers.WORKERS
+    shaped_by: Callable[[DistillConfig], Inputs]  # the part of the config that shapes it
+    reads: Callable[[DistillConfig], Sequence[str]]  # the artefacts and observed files that it is made from
+    also: Callable[[Snapshot, str | None], Inputs] = _no_inputs  # a part of other artefacts that shapes it too
+    consults: Callable[[DistillConfig], Sequence[str]] = _none  # the artefacts that `also` looks into
+    sharded: bool = False  # it has one artefact for each shard
     code_version: str = "1"
-    wanted: Callable[[DistillConfig], bool] = lambda _: True  # whether a project of this config has the stage
+    compute: Kind | None = None  # the entry of the config's `compute` that says what it needs; None: no device
+    pool: str | None = None  # the Dagster pool that bounds how many of its runs are admitted
+    wanted: Callable[[DistillConfig], bool] = _always  # whether a project of this config has the stage
 
 
 def _reads(*assets: str) -> Callable[[DistillConfig], Sequence[str]]:
     return lambda _: assets
 
 
-def _version(project: Project, asset: str, shard: str | None) -> str | dict[str, str]:
-    """The version of an artefact; of a sharded one its own shard's, or all shards' where the reader has none itself."""
-    if not STAGES[asset].sharded:
-        return project.version_of(asset)
-    return project.versions_of(asset) if shard is None else project.version_of(asset, shard)
-
-
-def _source(project: Project, shard: str | None) -> Inputs:
-    source = project.sources().get(shard or "")
-    if source is None:
-        raise DataError(
-            f"shard {shard!r} has no source file any more: it was removed or renamed; nothing is to be made"
-        )
-    return {"source": project.source_versions([source])[source.key], "split": source.split}
-
-
-def _test_files(project: Project, _: str | None) -> Inputs:
-    return {"sources": project.source_versions(project.test_sources())}
-
-
 def _teacher_reads(config: DistillConfig) -> Sequence[str]:
-    model = config.teacher.model
-    reads = set(_tokenizer_reads(model)) if model else set()
-    return sorted(reads | ({"raw_dataset", "eval_dataset"} if config.teacher.fit else set()))  # kept out of the fit
+    """A fit keeps the held-out rows out, so it reads them."""
+    reads = {*_tokenizer_reads(config.teacher.model)} if config.teacher.model else set()
+    return sorted(reads | ({"raw_dataset", "eval_dataset"} if config.teacher.fit else set()))
 
 
 def _tokenizer_reads(model: ModelConfig) -> Sequence[str]:
-    """Where a new model's tokenizer comes from; an existing one brings its own."""
+    """Where the tokenizer of a new model comes from; an existing model brings its own."""
     if model.name:
         return ()
     return ("teacher_model",) if model.tokenizer == "teacher" else ("raw_dataset",)
 
 
-def _labels(project: Project, _: str | None) -> Inputs:
-    return {"labels": labels_of(project)}
+def _labels(look: Snapshot, _: str | None) -> Inputs:
+    return {"labels": labels_of(look)}
 
 
-def _labels_are_in(config: DistillConfig) -> Sequence[str]:
-    """Where the labels are seen that the config does not name."""
-    return ("raw_dataset",) if config.task == "classification" and not config.quality.labels else ()
-
-
-def labels_of(project: Project) -> list[str] | None:
-    """The label set that the benchmarks parse against: the config's, else for classification the gold labels seen."""
-    task, quality = project.config.task, project.config.quality
-    if quality.labels or task != "classification":
-        return quality.labels  # the other tasks know their own
-    paths = [project.store.get("raw_dataset", key).file(files.RAW_FILE) for key in sorted(project.sources())]
-    rows = (row for path in paths for row in read_table(path, ["task", "split", "reference"]))
-    return labels.labels_of(task, quality, rows)
-
-
-def _benchmark(name: str, shaping: Callable[[DistillConfig], Inputs], model: str) -> Stage:
-    return Stage(name, shaping, _reads("eval_dataset", model), _labels, _labels_are_in, code_version="3")
+def _benchmark(role: str, shaped_by: Callable[[DistillConfig], Inputs], model: str) -> Stage:
+    return Stage(
+        f"{role}_benchmark",
+        group="evaluation",
+        worker="run_benchmark",
+        shaped_by=shaped_by,
+        reads=_reads("eval_dataset", model),
+        also=_labels,
+        consults=labels_come_from,
+        code_version="3",
+        compute="benchmark",
+        pool="gpu_student",
+    )
 
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (  # in the order in which they can be made
-        Stage("raw_dataset", settings.reading, _reads(), _source, sharded=True),
-        Stage("eval_dataset", settings.reading, _reads(), _test_files),
-        Stage("teacher_model", settings.teacher_model, _teacher_reads, code_version="2"),
+        Stage(
+            "raw_dataset",
+            group="source",
+            worker="read_rows",
+            shaped_by=settings.reading,
+            reads=_reads(RAW_SHARDS),
+            sharded=True,
+        ),
+        Stage(
+            "eval_dataset",
+            group="source",
+            worker="read_rows",
+            shaped_by=settings.reading,
+            reads=_reads(TEST_FILES),
+        ),
+        Stage(
+            "teacher_model",
+            group="teacher",
+            worker="prepare_model",
+            shaped_by=settings.teacher_model,
+            reads=_teacher_reads,
+            code_version="2",
+            compute="fit",
+            pool="gpu_teacher",
+        ),
         Stage(
             "teacher_outputs",
-            settings.teacher_outputs,
-            _reads("raw_dataset", "teacher_model"),
+            group="teacher",
+            worker="generate_shard",
+            shaped_by=settings.teacher_outputs,
+            reads=_reads("raw_dataset", "teacher_model"),
             sharded=True,
             code_version="4",
+            compute="generate",
+            pool="gpu_teacher",
         ),
         Stage(
             "teacher_logits",
-            settings.teacher_logits,
-            _reads("raw_dataset", "teacher_outputs", "teacher_model"),
+            group="teacher",
+            worker="capture_logits",
+            shaped_by=settings.teacher_logits,
+            reads=_reads("raw_dataset", "teacher_outputs", "teacher_model"),
             sharded=True,
+            compute="generate",
+            pool="gpu_teacher",
             wanted=lambda config: config.teacher.logits is not None,
         ),
         Stage(
             "validated_synthetic_set",
-            settings.validated_synthetic_set,
-            _reads("raw_dataset", "teacher_outputs", "eval_dataset"),
+            group="dataset",
+            worker="build_set",
+            shaped_by=settings.validated_synthetic_set,
+            reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
             code_version="4",
         ),
-        Stage("student_base", settings.student_base, lambda config: _tokenizer_reads(config.student.model)),
-        Stage("student_checkpoint", settings.student_checkpoint, _reads("validated_synthetic_set", "student_base")),
-        _benchmark("teacher_benchmark", settings.teacher_benchmark, "teacher_model"),
-        _benchmark("baseline_benchmark", settings.student_benchmark, "student_base"),
-        _benchmark("student_benchmark", settings.student_benchmark, "student_checkpoint"),
+        Stage(
+            "student_base",
+            group="student",
+            worker="prepare_model",
+            shaped_by=settings.student_base,
+            reads=lambda config: _tokenizer_reads(config.student.model),
+            compute="fit",
+        ),
+        Stage(
+            "student_checkpoint",
+            group="student",
+            worker="train_student",
+            shaped_by=settings.student_checkpoint,
+            reads=_reads("validated_synthetic_set", "student_base"),
+            compute="train",
+            pool="gpu_student",
+        ),
+        _benchmark("teacher", settings.teacher_benchmark, "teacher_model"),
+        _benchmark("baseline", settings.student_benchmark, "student_base"),
+        _benchmark("student", settings.student_benchmark, "student_checkpoint"),
         Stage(
             "eval_report",
-            settings.eval_report,
-            _reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint"),
+            group="evaluation",
+            worker="write_report",
+            shaped_by=settings.eval_report,
+            reads=_reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset"),
             code_version="2",
         ),
     )
@@ -210,52 +203,24 @@ def stages_of(config: DistillConfig) -> list[Stage]:
     return [stage for stage in STAGES.values() if stage.wanted(config)]
 
 
-def inputs_of(project: Project, name: str, shard: str | None = None) -> Inputs:
-    """Everything that shapes an artefact, upstream data versions included.
-
-    Raises:
-        NotPublishedError: an artefact that it reads has not been made.
-        DataError: its source file is not there, or cannot be read (UnreadableError).
-    """
-    stage = STAGES[name]
-    own = {"stage": name, "code_version": stage.code_version}
-    versions = {asset: _version(project, asset, shard) for asset in stage.reads(project.config)}
-    return {**own, **stage.settings(project.config), **versions, **stage.also(project, shard)}
+def sharded_names() -> list[str]:
+    """The names of the stages that have one artefact for each shard, in order."""
+    return [stage.name for stage in STAGES.values() if stage.sharded]
 
 
-def follows(stage: Stage, config: DistillConfig) -> set[str]:
-    """Artefacts whose change may make it stale, in a project of this config."""
-    return {*stage.reads(config), *stage.consults(config)}
+def follows(stage: Stage, config: DistillConfig) -> list[str]:
+    """The artefacts and observed files whose change may make the stage stale, each once."""
+    return list(dict.fromkeys((*stage.reads(config), *stage.consults(config))))
 
 
-def title_of(asset: str, shard: str | None) -> str:
-    """An artefact's name for people, such as `teacher_outputs[train-part-03]`."""
-    return f"{asset}[{shard}]" if shard else asset
+def deps_of(stage: Stage, config: DistillConfig) -> list[str]:
+    """What the stage depends on in Dagster: what it follows, and the list of shards where it reads all of them."""
+    followed = follows(stage, config)
+    reads_all = not stage.sharded and any(name in STAGES and STAGES[name].sharded for name in followed)
+    return [*([SHARD_LIST] if reads_all else []), *followed]
 
 
-def code_versions(config: DistillConfig) -> dict[str, str]:
-    """Dagster's code version of each stage: changes with its own, with the part of the config that shapes it, and with
-    the code version of what it follows, so that a whole chain knows of a change before its first link is made again.
-    """
-    versions: dict[str, str] = {}
-    for stage in stages_of(config):
-        shaped_by = [stage.settings(config), sorted(versions[asset] for asset in follows(stage, config))]
-        versions[stage.name] = f"{stage.code_version}.{sha256(canonical_json(shaped_by))[:12]}"
-    return versions
-
-
-def fingerprint(inputs: Inputs) -> str:
-    """Hex SHA-256 of an artefact's inputs."""
-    return sha256(canonical_json(inputs))
-
-
-def is_fresh(project: Project, name: str, shard: str | None = None) -> bool:
-    """Whether the published artefact was made from exactly the inputs that are there now.
-
-    Nobody knows that of a source file that cannot be read; making it says why.
-    """
-    manifest = project.store.find(name, shard)
-    try:
-        return manifest is not None and manifest.is_made_from(fingerprint(inputs_of(project, name, shard)))
-    except UnreadableError:
-        return False
+def ancestors(stage: Stage, config: DistillConfig) -> set[str]:
+    """Every stage that the stage is made from, directly or through others."""
+    direct = {name for name in follows(stage, config) if name in STAGES}
+    return direct.union(*(ancestors(STAGES[name], config) for name in direct))

@@ -2,12 +2,12 @@
 
 from distill_dagster.config import (
     LogitsConfig,
-    Section,
 )
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.store.result import Spec
 
 
-class CaptureSpec(Section):
+class CaptureSpec(Spec):
     """Read one shard's answers for their distributions: raw.parquet and teacher.parquet in, logits.parquet out."""
 
     model: ModelRef

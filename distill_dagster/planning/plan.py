@@ -20,12 +20,15 @@ from typing import Any
 from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.generation.rounds import Rounds, open_panel
-from distill_dagster.lineage.makers import make_eval_dataset, make_raw_dataset
+from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.labels import labels_of
 from distill_dagster.lineage.settings import answer_tokens
-from distill_dagster.lineage.stages import STAGES, Project, fingerprint, inputs_of, is_fresh, labels_of, stages_of
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
-from distill_dagster.sources.files.versions import UnreadableError
+from distill_dagster.planning.steps import Step, list_steps
+from distill_dagster.sources.judging.reading import read_rows
+from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, parquet
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
@@ -33,17 +36,6 @@ from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.faculty import Faculty, current_faculty, pin_source
 from distill_dagster.teachers.protocol import Question
 from distill_dagster.teachers.responses import Responses
-
-
-@dataclass(slots=True)
-class Step:
-    """An artefact and what a run would do to it."""
-
-    asset: str
-    shard: str | None
-    state: str  # fresh | stale | missing
-    why: list[str]
-    waits: bool = False  # something that it reads is to be made first
 
 
 @dataclass(slots=True)
@@ -64,28 +56,28 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(project: Project) -> Plan:
+def make_plan(look: Snapshot) -> Plan:
     """Look at everything, ask nothing.
 
     Raises:
         DataError: the source files cannot be read.
         ModelError: a local teacher is not there.
     """
-    steps = list_steps(project)
-    stale = {(step.asset, step.shard) for step in steps if step.state != "fresh"}
-    responses, rules = Responses(project.responses), []
+    steps = list_steps(look)
+    stale = {(step.asset, step.shard) for step in steps if not step.is_fresh}
+    responses, rules = Responses(look.project.responses), []
     asked: set[str] = set()  # by the shards before, so that what two of them ask counts once
-    faculty = _faculty(project, ("teacher_model", None) in stale, rules)
+    faculty = _faculty(look, ("teacher_model", None) in stale, rules)
     shards = [
-        _plan_shard(project, key, faculty, responses, asked, rules)
-        for key in sorted(project.sources())
+        _plan_shard(look, key, faculty, responses, asked, rules)
+        for key in look.shards
         if ("teacher_outputs", key) in stale
     ]
     is_measured = ("teacher_benchmark", None) in stale
-    benchmark = _plan_benchmark(project, faculty, responses, asked, rules) if is_measured else None
+    benchmark = _plan_benchmark(look, faculty, responses, asked, rules) if is_measured else None
     parts = [*shards, *([benchmark] if benchmark else [])]
     total = ShardPlan("all", *(sum(getattr(part, name) for part in parts) for name in _COUNTED))
-    speed = _requests_per_second(project)
+    speed = _requests_per_second(look)
     if total.new and speed is None:
         rules.append("time: not known, no shard has asked this teacher yet")
     return Plan(
@@ -95,7 +87,7 @@ def make_plan(project: Project) -> Plan:
         total=total,
         seconds=round(total.new / speed, 1) if speed else None if total.new else 0.0,
         spent_usd=responses.spent(),
-        budget_usd=project.config.teacher.budget_usd,
+        budget_usd=look.config.teacher.budget_usd,
         rules=list(dict.fromkeys(rules)),
     )
 
@@ -103,56 +95,11 @@ def make_plan(project: Project) -> Plan:
 _COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
-def list_steps(project: Project) -> list[Step]:
-    """Every artefact in the order of the lineage: whether it is made again, and because of what."""
-    steps: list[Step] = []
-    behind: set[str] = set()
-    for stage in stages_of(project.config):
-        for shard in sorted(project.sources()) if stage.sharded else [None]:
-            step = _step(project, stage.name, shard, behind)
-            steps.append(step)
-        if any(step.asset == stage.name and step.state != "fresh" for step in steps):
-            behind.add(stage.name)
-    return steps
-
-
-def _step(project: Project, name: str, shard: str | None, behind: set[str]) -> Step:
-    """Compare what an artefact was made from with what is there now; what is made again before it counts as moved."""
-    manifest = project.store.find(name, shard)
-    try:
-        inputs = inputs_of(project, name, shard)
-    except NotPublishedError as e:
-        state = "missing" if manifest is None else "stale"
-        return Step(name, shard, state, [str(e).split(" is not in ")[0]], waits=True)
-    except UnreadableError as e:
-        return Step(name, shard, "missing" if manifest is None else "stale", [str(e)])
-    upstream = sorted(behind & inputs.keys())
-    waits = _reads(project, upstream, shard)
-    if manifest is None:
-        return Step(name, shard, "missing", ["never made"], waits)
-    changed = [key for key in {**inputs, **manifest.inputs} if inputs.get(key) != manifest.inputs.get(key)]
-    if not manifest.complete:
-        changed.append("requests that failed are asked again")
-    if manifest.is_made_from(fingerprint(inputs)) and not waits:
-        return Step(name, shard, "fresh", [])
-    return Step(name, shard, "stale", changed or [f"{asset} is made again" for asset in upstream], waits)
-
-
-def _reads(project: Project, upstream: Sequence[str], shard: str | None) -> bool:
-    """Whether an artefact that is made again is among the inputs; of a shard, only its own shard counts."""
-    for asset in upstream:
-        if shard is None or not STAGES[asset].sharded:
-            return True
-        if not is_fresh(project, asset, shard):
-            return True
-    return False
-
-
-def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty:
+def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
     """Who would answer; without teachers where the own one is yet to be made, so that every row is new to it."""
-    teacher = project.config.teacher
+    teacher = look.config.teacher
     if not is_stale:
-        return current_faculty(project.store.get("teacher_model").folder, teacher)
+        return current_faculty(look.get("teacher_model").folder, teacher)
     own: list[tuple[float, ModelRef]] = []
     if teacher.model:
         rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")
@@ -164,40 +111,38 @@ def _faculty(project: Project, is_stale: bool, rules: list[str]) -> Faculty:
     return Faculty(teachers=own, panel=panel, judge=judge)
 
 
-def _rows_of(project: Project, asset: str, shard: str | None) -> list[dict[str, Any]]:
+def _rows_of(look: Snapshot, asset: str, shard: str | None) -> list[dict[str, Any]]:
     """An artefact's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
-    if is_fresh(project, asset, shard):
-        return parquet.read_table(project.store.get(asset, shard).file(files.RAW_FILE))
+    if is_fresh(look, asset, shard):
+        return parquet.read_table(look.get(asset, shard).file(files.RAW_FILE))
+    sources = look.test_sources if shard is None else [look.source(shard)]
     with tempfile.TemporaryDirectory() as folder:
-        if shard is None:
-            make_eval_dataset(project, Path(folder))
-        else:
-            make_raw_dataset(project, shard, Path(folder))
+        read_rows(ReadSpec(sources=sources, data=look.config.data, task=look.config.task, out=folder), "cpu")
         return parquet.read_table(Path(folder) / files.RAW_FILE)
 
 
-def _labels(project: Project) -> list[str] | None:
+def _labels(look: Snapshot) -> list[str] | None:
     """The labels that the benchmark asks with; those of the config where the source rows are yet to be judged."""
     try:
-        return labels_of(project)
+        return labels_of(look)
     except NotPublishedError:
-        return project.config.quality.labels
+        return look.config.quality.labels
 
 
 def _plan_shard(
-    project: Project, shard: str, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
+    look: Snapshot, shard: str, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan:
-    rows = _rows_of(project, "raw_dataset", shard)
+    rows = _rows_of(look, "raw_dataset", shard)
     plan = ShardPlan(shard, rows=len(rows))
     if faculty.judge is not None:
         rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
     if not faculty.teachers:
-        _count_by_length(plan, rows, project.config.teacher.generation, rules)
+        _count_by_length(plan, rows, look.config.teacher.generation, rules)
         if not faculty.panel:
             return plan
         first, *others = faculty.panel  # it is asked what it would be asked beside the own teacher
         faculty = Faculty(teachers=[(1.0, first)], panel=others)
-    _count_rounds(project, plan, rows, faculty, responses, asked, rules)
+    _count_rounds(look, plan, rows, faculty, responses, asked, rules)
     return plan
 
 
@@ -213,7 +158,7 @@ def _count_by_length(
 
 
 def _count_rounds(
-    project: Project,
+    look: Snapshot,
     plan: ShardPlan,
     rows: Sequence[dict[str, Any]],
     faculty: Faculty,
@@ -222,11 +167,11 @@ def _count_rounds(
     rules: list[str],
 ) -> None:
     """The calls of teachers that are known, found among the replies where they were asked before."""
-    teacher = project.config.teacher
+    teacher = look.config.teacher
     refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
     estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
     panel = open_panel(faculty, teacher.generation, "cpu")
-    how = Asked(teacher.prompting, teacher.summary_words, project.config.quality.labels)
+    how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
     for call, _ in answered:
         if not call.question.messages:  # a later turn of a conversation whose first one is new
@@ -235,7 +180,7 @@ def _count_rounds(
 
 
 def _plan_benchmark(
-    project: Project, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
+    look: Snapshot, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan | None:
     """What measuring the teacher on the held-out rows would ask; None where it runs here and costs no money."""
     from distill_dagster.evaluation.endpoint import benchmark_questions
@@ -243,10 +188,10 @@ def _plan_benchmark(
     ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
         return None
-    config, most = project.config, answer_tokens(project.config)
-    teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")  # pyright: ignore[reportCallIssue]
-    how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(project))
-    rows = _rows_of(project, "eval_dataset", None)
+    config, most = look.config, answer_tokens(look.config)
+    teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")
+    how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(look))
+    rows = _rows_of(look, "eval_dataset", None)
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
     questions = benchmark_questions(prompts, teacher, most)
@@ -254,11 +199,11 @@ def _plan_benchmark(
     return plan
 
 
-def _requests_per_second(project: Project) -> float | None:
+def _requests_per_second(look: Snapshot) -> float | None:
     """Measured over the published shards that asked anything."""
     asked = seconds = 0.0
-    for key in project.sources():
-        manifest = project.store.find("teacher_outputs", key)
+    for key in look.shards:
+        manifest = look.find("teacher_outputs", key)
         if manifest and manifest.facts.get("asked"):
             asked, seconds = asked + manifest.facts["asked"], seconds + manifest.facts["seconds"]
     return asked / seconds if seconds else None

@@ -1,4 +1,4 @@
-"""The label set of a task in a project: what the config names, what the task fixes, or what the gold answers are."""
+"""The label set of a task in a project: the config's, the task's own, or the gold answers of the training rows."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,13 +8,15 @@ from distill_dagster.tasks import get_task
 
 
 def labels_of(task: str, quality: QualityConfig, raw: Iterable[Mapping[str, Any]]) -> list[str] | None:
-    """`quality.labels`, else the task's own, else for classification the gold answers of training rows, else None."""
-    own = get_task(task).labels
+    """`quality.labels`, else the labels that the task fixes, else the gold answers of training rows, sorted.
+
+    None where the task takes no labels from gold answers (`Task.labels_from_gold`), or `raw` holds none.
+    """
     if quality.labels is not None:
         return list(quality.labels)
-    if own is not None:
+    if (own := get_task(task).labels) is not None:
         return list(own)
-    if task != "classification":
+    if not get_task(task).labels_from_gold:
         return None
     gold = {text for row in raw if row["split"] == "train" and row["task"] == task for text in row["reference"] or ()}
     return sorted(gold) or None

@@ -224,7 +224,7 @@ def _score(candidate: Candidate | None) -> float | None:
 
 def _gold(raw: pa.Table, task: str) -> Iterator[dict[str, Any]]:
     """What decides a task's label set."""
-    if get_task(task).labels is None and task == "classification":
+    if get_task(task).labels_from_gold:
         columns = raw.select(["split", "task", "reference"])
         yield from walk(columns, pc.indices_nonzero(pc.equal(columns.column("task"), task)))
 

@@ -1,6 +1,6 @@
 """The report that compares teacher, baseline and student.
 
-report.py      the worker: reads three benchmarks, builds the document, writes the pages
+writing.py     the worker: reads three benchmarks, builds the document, writes the pages
 document.py    the document, typed: report.json
 ratios.py      how many times smaller and faster the student is
 notes.py       what a reader must know before trusting a number

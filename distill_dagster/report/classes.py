@@ -6,7 +6,7 @@
 
 For a label with TP correct answers, `given` answers that name it and `support` answers whose gold label it is:
 precision = TP / given, recall = TP / support, F1 = 2 TP / (given + support). Labels are compared as
-`metrics.macro_f1` compares them, so the mean of the F1 column is the task's macro F1.
+`tasks.labelled.macro_f1` compares them, so the mean of the F1 column is the task's macro F1.
 """
 
 from collections.abc import Mapping, Sequence

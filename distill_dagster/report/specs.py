@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 
-from distill_dagster.config import EvaluationConfig, Role, Section, VerdictWord
-from distill_dagster.store.result import Counts, Result
+from distill_dagster.config import EvaluationConfig, Role, VerdictWord
+from distill_dagster.store.result import Counts, Result, Spec
 
 
 class Origin(BaseModel, frozen=True, extra="allow"):
@@ -32,7 +32,7 @@ class Provenance(BaseModel, frozen=True):
     eval_dataset: Origin
 
 
-class ReportSpec(Section):
+class ReportSpec(Spec):
     """Compare three benchmarks; the worker writes report.html, report.md and report.json into `out`."""
 
     project: str

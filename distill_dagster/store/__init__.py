@@ -1,1 +1,1 @@
-"""Everything that a project has made, on disk: artefacts and their manifests, tables, hashes, file names."""
+"""The artefacts of a project: how they are published, their manifests, tables, hashes and file names."""

@@ -1,42 +1,42 @@
-"""Where artefacts live, and how one is published: complete or not at all.
+"""How an artefact is published and found again: complete or not at all.
 
     store/
       teacher_outputs/
         train-part-00/                    one artefact: an asset, or one shard of it
-          manifest.json                   names the version that counts; replaced last, atomically
-          versions/3f2a…-9c01/            the files, never changed once they are here
-          versions/77b0…-1d44/            the one before, kept for readers that still hold it
+          manifest.json                   names the current version; replaced last, atomically
+          previous.json                   the manifest that this one replaced
+          versions/3f2a…-9c01/            the current version's files, which never change
+          versions/77b0…-1d44/            the version before, for readers that still hold it and for comparisons
           work/                           resumable state of an unfinished run (training checkpoints)
 
-A publication writes into a scratch folder, fsyncs every file, renames the folder into `versions/`, and then
-replaces the manifest. A reader that starts from the manifest therefore never sees half an artefact, and a
-killed writer leaves only scratch that the next publication sweeps.
+A publication writes into a scratch folder, makes every file durable, adds the folder to `versions/`, copies the old
+manifest to `previous.json`, and then replaces the manifest. A reader that starts from the manifest therefore never sees
+half an artefact, and a killed writer leaves only files that the next publication removes.
 """
 
-import contextlib
 import json
 import re
-import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from distill_dagster.errors import DataError, NotPublishedError, UserError
-from distill_dagster.store.disk import fsync, room_for, settle, write_text
-from distill_dagster.store.manifest import Manifest, Produced
+from distill_dagster.store.backend import Backend, LocalBackend
+from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Result
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MANIFEST = "manifest.json"
+PREVIOUS = "previous.json"
+
+Make = Callable[[Path, Path], Result]  # fills the scratch folder; may keep resumable state in the second
 
 
 def check_key(key: str) -> str:
-    """`key` if it may name a folder.
+    """Return `key` if it may name a folder.
 
     Raises:
         UserError: it is empty, too long, or holds anything but letters, digits, `_`, `.` and `-`.
@@ -48,45 +48,52 @@ def check_key(key: str) -> str:
     return key
 
 
-@dataclass(frozen=True, slots=True)
 class Store:
-    """The folder of all artefacts of a project.
+    """All artefacts of a project: the rules by which they are published, over a `Backend` that keeps them.
 
     Example:
         >>> store = Store(Path("store"))
-        >>> def make(out: Path, work: Path) -> Produced:
+        >>> def make(out: Path, work: Path) -> Result:
         ...     (out / "rows.txt").write_text("a")
-        ...     return Produced(data_version="v1", counts={"rows": 1}, facts={})
+        ...     return Result(data_version="v1", counts=Counts(rows=1))
         >>> store.publish("raw_dataset", "train-part-00", fingerprint="f1", inputs={}, make=make).counts
         {'rows': 1}
     """
 
-    root: Path
+    __slots__ = ("backend", "root")
+
+    def __init__(self, root: Path, backend: Backend | None = None) -> None:
+        self.root = root  # the project's local folder
+        self.backend: Backend = backend or LocalBackend(root)
 
     def folder(self, asset: str, shard: str | None = None) -> Path:
         """The folder of an artefact, existing or not."""
-        base = self.root / check_key(asset)
-        return base / check_key(shard) if shard is not None else base
+        return self.backend.folder(_key(asset, shard))
 
     def find(self, asset: str, shard: str | None = None) -> Manifest | None:
-        """The manifest of a published artefact, or None. An artefact with a missing file does not count."""
-        folder = self.folder(asset, shard)
-        try:
-            raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as e:
-            raise DataError(
-                f"{folder / MANIFEST} is no JSON ({e}); delete {folder} and materialize {asset} again"
-            ) from e
-        manifest = Manifest(**raw, folder=folder / "versions" / raw["version"])
-        return manifest if all(manifest.file(name).is_file() for name in manifest.files) else None
+        """The manifest of a published artefact, or None. An artefact with a missing file does not count.
+
+        Raises:
+            DataError: the manifest is not JSON.
+        """
+        return self._read(_key(asset, shard), MANIFEST)
+
+    def previous(self, asset: str, shard: str | None = None) -> Manifest | None:
+        """The manifest of the version before the current one, to compare with; None where that is not there.
+
+        A writer that was killed just before it replaced the manifest leaves the current version's manifest in
+        `previous.json`: then there is none.
+        """
+        key = _key(asset, shard)
+        previous, current = self._read(key, PREVIOUS), self._read(key, MANIFEST)
+        return None if previous is None or (current and current.version == previous.version) else previous
 
     def get(self, asset: str, shard: str | None = None) -> Manifest:
         """The manifest of a published artefact.
 
         Raises:
-            NotPublishedError: there is none.
+            NotPublishedError: the artefact has not been published.
+            DataError: the manifest is not JSON.
         """
         manifest = self.find(asset, shard)
         if manifest is None:
@@ -95,85 +102,81 @@ class Store:
         return manifest
 
     def publish(
-        self,
-        asset: str,
-        shard: str | None,
-        *,
-        fingerprint: str,
-        inputs: dict[str, Any],
-        make: Callable[[Path, Path], Produced | Result],
+        self, asset: str, shard: str | None, *, fingerprint: str, inputs: dict[str, Any], make: Make
     ) -> Manifest:
         """Let `make(out, work)` fill the scratch folder `out`, then publish it as the artefact's current version.
 
-        `work` may hold what lets a killed `make` resume; it is kept for this fingerprint alone, until published.
-        One writer an artefact at a time; a second one waits, and finds the first one's work done.
-        What is there already of this fingerprint is made again where it is not complete.
+        `work` may hold what lets a killed `make` resume; it is kept for this fingerprint alone, until the publication.
+        An artefact has one writer at a time; a second one waits, and finds the first one's work done. An artefact of
+        this fingerprint that is not complete is made again.
 
         Raises:
-            DataError: the disk is full, or the store cannot be written; what was published before still is.
+            DataError: the disk is full, or the store cannot be written; what was published before remains.
         """
-        with room_for(self.root), self._writing(asset, shard) as folder:
-            done = self.find(asset, shard)
-            if done is not None and done.is_made_from(fingerprint):
-                return done
-            scratch = folder / f".scratch-{uuid.uuid4().hex[:8]}"
-            scratch.mkdir()
-            produced = make(scratch, folder / "work" / fingerprint[:12])
-            counts, facts = produced.parts()
-            files = settle(scratch)
+        key = _key(asset, shard)
+        with self.backend.writing(key):
+            current = self.find(asset, shard)
+            if current is not None and current.is_made_from(fingerprint):
+                return current
+            scratch = self.backend.scratch(key)
+            result = make(scratch, self.backend.work(key, fingerprint[:12]))
+            counts, facts = result.parts()
             version = f"{fingerprint[:12]}-{uuid.uuid4().hex[:4]}"
-            (folder / "versions").mkdir(exist_ok=True)
-            scratch.rename(folder / "versions" / version)
-            fsync(folder / "versions")
             manifest = Manifest(
                 asset=asset,
                 shard=shard,
                 fingerprint=fingerprint,
                 inputs=inputs,
-                files=files,
+                files=self.backend.add_version(key, version, scratch),
                 version=version,
                 created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                folder=folder / "versions" / version,
-                data_version=produced.data_version,
+                folder=self.backend.folder(key, version),
+                data_version=result.data_version,
                 counts=counts,
                 facts=facts,
-                complete=produced.complete,
+                complete=result.complete,
             )
-            body = {k: v for k, v in asdict(manifest).items() if k != "folder"}
-            write_text(folder / MANIFEST, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
-            self._sweep(folder, keep={version, done.version if done else version})
+            self._make_current(key, manifest, current)
             return manifest
 
     def shards(self, asset: str) -> list[str]:
         """Keys of the shards that have a folder, published or not."""
-        folder = self.folder(asset)
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return self.backend.shards(check_key(asset))
 
     def remove(self, asset: str, shard: str) -> bool:
-        """Delete a shard's folder with all its versions; False where somebody is writing it just now."""
-        folder = self.folder(asset, shard)
+        """Delete a shard with all its versions; False, and nothing deleted, while somebody writes it."""
+        return self.backend.remove(_key(asset, shard))
+
+    def _read(self, key: str, name: str) -> Manifest | None:
+        """A manifest whose files all exist, or None."""
+        text = self.backend.read(key, name)
+        if text is None:
+            return None
         try:
-            with FileLock(folder / ".lock", timeout=0):
-                shutil.rmtree(folder)
-        except Timeout:
-            return False
-        return True
+            raw = json.loads(text)
+        except ValueError as e:
+            folder = self.backend.folder(key)
+            raise DataError(
+                f"{folder / name} is not JSON ({e}); delete {folder} and materialize {key.partition('/')[0]} again"
+            ) from e
+        version = raw["version"]
+        if not self.backend.holds(key, version, raw["files"]):
+            return None
+        return Manifest(**raw, folder=self.backend.folder(key, version))
 
-    @contextlib.contextmanager
-    def _writing(self, asset: str, shard: str | None) -> Iterator[Path]:
-        """Hold the artefact's lock; scratch of writers that died is swept on entry, one's own on exit."""
-        folder = self.folder(asset, shard)
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            try:
-                yield folder
-            finally:
-                for scratch in folder.glob(".scratch-*"):
-                    shutil.rmtree(scratch, ignore_errors=True)
+    def _make_current(self, key: str, manifest: Manifest, replaced: Manifest | None) -> None:
+        """Keep the manifest that is replaced, replace it, and remove the versions that no reader can reach any more."""
+        if replaced is not None:
+            self.backend.replace(key, PREVIOUS, _document(replaced))
+        self.backend.replace(key, MANIFEST, _document(manifest))
+        self.backend.sweep(key, keep={manifest.version, replaced.version if replaced else manifest.version})
 
-    def _sweep(self, folder: Path, keep: set[str]) -> None:
-        """Remove versions that nobody can reach any more, and the finished run's resumable state."""
-        for old in (folder / "versions").iterdir():
-            if old.name not in keep:
-                shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(folder / "work", ignore_errors=True)
+
+def _key(asset: str, shard: str | None) -> str:
+    return check_key(asset) if shard is None else f"{check_key(asset)}/{check_key(shard)}"
+
+
+def _document(manifest: Manifest) -> str:
+    """The manifest as the text of its file."""
+    body = {name: value for name, value in asdict(manifest).items() if name != "folder"}
+    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Writing files so that they survive a crash, and naming the store where the disk is full or closed."""
+"""Write files so that they survive a crash, and turn a full or read-only disk into an error that names the store."""
 
 import contextlib
 import errno
@@ -43,13 +43,13 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def room_for(root: Path) -> Iterator[None]:
-    """Name the store where it is full or cannot be written; every other error passes."""
+    """Turn the `OSError` of a store that is full or cannot be written into a `DataError`; every other error passes."""
     try:
         yield
     except OSError as e:
         if e.errno in FULL:
             raise DataError(
-                f"the store {root} is full ({e}): make room and run again; nothing is half published"
+                f"the store {root} is full ({e}): make room and run again; no artefact is half published"
             ) from e
         if e.errno in CLOSED and (e.filename is None or Path(os.fsdecode(e.filename)).is_relative_to(root)):
             raise DataError(f"the store {root} cannot be written ({e}): choose another `store:`") from e
@@ -57,7 +57,7 @@ def room_for(root: Path) -> Iterator[None]:
 
 
 def settle(folder: Path) -> dict[str, str]:
-    """Give every file of `folder` the umask's mode, fsync it, and return path -> sha256."""
+    """Give every file of `folder` the umask's mode, fsync it, and return path inside the folder -> SHA-256."""
     umask = os.umask(0)
     os.umask(umask)
     files = sorted(p for p in folder.rglob("*") if p.is_file())

@@ -1,4 +1,4 @@
-"""What the files in an artefact's folder are called: whoever writes one and whoever reads it ask here.
+"""The names of the files in an artefact's folder, for the code that writes them and the code that reads them.
 
 raw_dataset, eval_dataset    raw.parquet, rejects.parquet
 teacher_outputs              teacher.parquet

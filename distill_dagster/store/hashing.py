@@ -1,4 +1,4 @@
-"""Hashes: of texts, of rows, and the canonical JSON that they are taken of."""
+"""Hashes of texts and rows, and the canonical JSON that is hashed."""
 
 import hashlib
 import json
@@ -11,12 +11,12 @@ VOLATILE = frozenset({"latency_ms", "cost_usd", "attempts", "created_at"})
 
 
 def canonical_json(value: Any) -> str:
-    """`value` as JSON with sorted keys and no spaces: the text that is hashed."""
+    """`value` as JSON with sorted keys and no spaces, which is the text that is hashed."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def storable(text: str) -> str:
-    """`text` with U+FFFD for each half of a surrogate pair, which a model can write and no table can hold."""
+    """`text` with U+FFFD in place of each lone surrogate: a model can write one, and no table can hold it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -26,17 +26,17 @@ def sha256(text: str | bytes) -> str:
 
 
 def row_id_of(messages: Sequence[Mapping[str, str]]) -> str:
-    """The id of a row whose user gave none: 16 hex digits of the hash of its canonical messages.
+    """The id of a row that has none of its own: the first 16 hex digits of the hash of its canonical messages.
 
-    Each holds `role` and `content` alone. Of text, orjson writes what `canonical_json` writes.
+    Each message holds only `role` and `content`. For text, orjson writes the same bytes as `canonical_json`.
     """
     return sha256(orjson.dumps(list(messages), option=orjson.OPT_SORT_KEYS))[:16]
 
 
 def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Content hash of rows in their order, without what differs between two equal runs (times, cost).
+    """Hash of the rows' content in their order, without the fields that differ between two equal runs (times, cost).
 
-    It is taken over the rows and not over the parquet file, in which a new pyarrow would look like new data.
+    It hashes the rows and not the parquet file, since another version of pyarrow writes other bytes for the same rows.
     """
     digest = hashlib.sha256()
     for row in rows:

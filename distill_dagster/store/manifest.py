@@ -1,25 +1,25 @@
-"""What is known of a published artefact, and what its maker says of it."""
+"""The manifest of a published artefact: what it was made from, what it holds, and what its maker reports."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distill_dagster.store.result import Result, Usage
+from distill_dagster.store.result import Result
 
 R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is known of a published artefact; `folder` is where its files are."""
+    """The manifest of a published artefact; `folder` holds its files."""
 
     asset: str
     shard: str | None
-    fingerprint: str  # of everything that went in: equal means there is nothing to do
-    data_version: str  # of what came out: equal means that nothing downstream is stale
-    inputs: dict[str, Any]  # what the fingerprint was made of
+    fingerprint: str  # hash of everything that went in: equal means there is nothing to do
+    data_version: str  # hash of the content: equal means that nothing downstream is stale
+    inputs: dict[str, Any]  # the values that the fingerprint hashes
     counts: dict[str, int]
-    facts: dict[str, Any]  # scores, usage, versions: what people read
+    facts: dict[str, Any]  # scores, usage, versions: what the maker reports
     files: dict[str, str]  # path inside the folder -> sha256
     version: str
     created_at: str
@@ -27,11 +27,11 @@ class Manifest:
     folder: Path = field(default=Path(), compare=False)
 
     def is_made_from(self, fingerprint: str) -> bool:
-        """Whether it was made from just these inputs, and there is nothing left to do."""
+        """Whether the artefact is complete and was made from exactly these inputs."""
         return self.complete and self.fingerprint == fingerprint
 
     def read(self, kind: type[R]) -> R:
-        """What the worker said of the artefact, as its own result type."""
+        """The worker's typed result."""
         said = {**self.facts, "counts": self.counts, "data_version": self.data_version, "complete": self.complete}
         return kind.model_validate(said)
 
@@ -40,23 +40,16 @@ class Manifest:
         return self.folder / name
 
 
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """What the maker of an artefact says about it when its files are written."""
+class Produced(Result):
+    """A result without a type of its own yet."""
 
-    data_version: str
-    counts: dict[str, int]
-    facts: dict[str, Any]
-    complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
+    counts: dict[str, int] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
+    facts: dict[str, Any] = {}
 
-    def with_usage(self, usage: Usage) -> "Produced":
-        """The same with what it used."""
-        return replace(self, facts={**self.facts, "usage": usage.model_dump()})
-
-    def with_lease(self, devices: list[str]) -> "Produced":
-        """The same with the devices that were leased for it."""
-        return replace(self, facts={**self.facts, "leased": devices})
+    def __init__(self, data_version: str, counts: Any = None, facts: Any = None, complete: bool = True, **more: Any):
+        super().__init__(data_version=data_version, counts=counts or {}, facts=facts or {}, complete=complete, **more)
 
     def parts(self) -> tuple[dict[str, int], dict[str, Any]]:
         """`counts` and `facts` of the manifest."""
-        return self.counts, self.facts
+        used = {"usage": self.usage.model_dump() if self.usage else None, "leased": self.leased}
+        return self.counts, {**self.facts, **used}

@@ -1,4 +1,4 @@
-"""Reading and writing parquet tables, with errors that name the file and the way out.
+"""Read and write parquet tables, with errors that name the file and the way out.
 
 Tables are written with zstd and at most `ROWS_PER_GROUP` rows a row group.
 """
@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 from distill_dagster.errors import DataError
 
 ROWS_PER_GROUP = 10_000
-BYTES_PER_GROUP = 1 << 26  # in memory; a row group of long rows ends here
+BYTES_PER_GROUP = 1 << 26  # in memory; ends a row group of long rows early
 
 
 class TableWriter:
-    """Rows as parquet under a schema, as they come; a context manager. An empty table is a valid file.
+    """A context manager that writes rows as parquet while they arrive. A table without rows is a valid file.
 
-    What is held back for a row group is at most `ROWS_PER_GROUP` rows, and fewer where they are long; one more group
-    may be under way, since groups are compressed and written by a thread.
+    It holds at most `ROWS_PER_GROUP` rows in memory, fewer if they are long, and one more row group that a thread
+    compresses and writes.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -31,8 +31,8 @@ class TableWriter:
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[None] | None = None
         self._held = [schema.empty_table()]
-        self._size = 0  # bytes of what is held
-        self.count = 0  # rows that were given
+        self._size = 0  # bytes of the rows that are held
+        self.count = 0  # rows written so far, held ones included
 
     def __enter__(self) -> "TableWriter":
         return self
@@ -45,7 +45,7 @@ class TableWriter:
                 self._under_way.result()
 
     def write(self, rows: pa.Table) -> None:
-        """Take rows; a row group is written when there are enough for it."""
+        """Add rows; writes a row group as soon as there are enough of them."""
         self.count, self._size = self.count + rows.num_rows, self._size + rows.nbytes
         self._held.append(rows)
         if sum(table.num_rows for table in self._held) >= ROWS_PER_GROUP or self._size > BYTES_PER_GROUP:
@@ -59,7 +59,7 @@ class TableWriter:
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
-    """Write rows as parquet under `schema`; returns how many. An empty table is a valid file.
+    """Write rows as parquet under `schema`; returns how many. A table without rows is a valid file.
 
     Raises:
         DataError: the disk is full, or the folder cannot be written.
@@ -73,7 +73,7 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """A DataError where the disk is full or the folder closed."""
+    """Turn the `OSError` of a full disk or a read-only folder into a `DataError`."""
     try:
         yield
     except OSError as e:
@@ -81,13 +81,13 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def save_table(path: Path, table: pa.Table) -> None:
-    """Write an Arrow table as `write_table` writes rows, with the same error."""
+    """Write an Arrow table in the way that `write_table` writes rows; raises the same error."""
     with _writing(path):
         pq.write_table(table, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """The rows of an Arrow table as dictionaries, of which never more than a row group's worth are there."""
+    """The rows of an Arrow table as dictionaries, at most one row group of them in memory at a time."""
     for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
         yield from batch.to_pylist()
 
@@ -96,7 +96,7 @@ def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A parquet file as an Arrow table.
 
     Raises:
-        DataError: the file is torn or is no parquet; the message names it.
+        DataError: the file is incomplete or not parquet; the message names it.
     """
     try:
         return pq.read_table(path, columns=list(columns) if columns else None)
@@ -105,10 +105,10 @@ def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> list[dict[str, Any]]:
-    """Rows of a parquet file as dictionaries; the first `limit` of them, for which no more than those are read.
+    """Rows of a parquet file as dictionaries; with `limit`, only the first ones are read.
 
     Raises:
-        DataError: the file is torn or is no parquet; the message names it.
+        DataError: the file is incomplete or not parquet; the message names it.
     """
     if limit is None:
         return load_table(path, columns).to_pylist()

@@ -1,35 +1,46 @@
-"""What a worker says of the artefact that it wrote: one frozen `Result` subclass a worker, beside the worker's spec.
+"""What a worker takes and what it says of the artefact that it wrote: a frozen `Spec` and `Result` for each worker.
 
     class TrainResult(Result):
         counts: TrainCounts            # train, validation, steps …
         kept: str                      # which weights were kept
 
 On disk a result is part of the manifest: its counts under `counts`, everything else under `facts`. `Manifest.read`
-gives the typed result back, whichever version of the package wrote it: a field that is new has its default, and one
-that no longer exists is ignored.
+returns the typed result, also from a manifest that an older version of the package wrote: a new field takes its
+default, and a field that no longer exists is ignored.
 """
 
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from distill_dagster.config import Section
+
+
+class Spec(Section):
+    """What a worker takes: paths and config, never data or open models, so that it can run in another process."""
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether the work gains from a device; where it does not, none is leased."""
+        return True
+
 
 class Counts(BaseModel):
-    """Numbers of rows and the like, flat. A subclass names those that code reads; others, such as one for each reject
-    code, stand beside them."""
+    """Flat counts, such as numbers of rows. A subclass names the ones that code reads; any others, such as one for each
+    reject code, are kept as extra fields."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Usage(BaseModel):
-    """What a worker's run used."""
+    """The time, memory and library versions of a worker's run."""
 
     model_config = ConfigDict(frozen=True)
 
     device: str
     seconds: float
     gpu_seconds: float
-    peak_memory_bytes: int  # of a GPU the most that torch held there; of a CPU the process's highest resident set
+    peak_memory_bytes: int  # on a GPU the most that torch allocated; on a CPU the process's highest resident set
     versions: dict[str, str] = {}
 
 
@@ -41,15 +52,15 @@ class Result(BaseModel):
     data_version: str  # hash of the content: equal means that nothing downstream is stale
     counts: Counts = Counts()
     complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
-    usage: Usage | None = None  # `workers.run_worker` fills it in
+    usage: Usage | None = None  # set by `workers.run_worker`
     leased: list[str] = []  # the devices that `Compute` leased
 
     def with_usage(self, usage: Usage) -> Self:
-        """The same result with what it used."""
+        """The same result with the usage of its run."""
         return self.model_copy(update={"usage": usage})
 
     def with_lease(self, devices: list[str]) -> Self:
-        """The same result with the devices that were leased for it."""
+        """The same result with the devices that its run leased."""
         return self.model_copy(update={"leased": devices})
 
     def parts(self) -> tuple[dict[str, int], dict[str, Any]]:

@@ -1,16 +1,16 @@
 """The Arrow schema of every table that crosses an asset boundary.
 
-One module, so that "what is a teacher row" has one answer. A raw row, as an example:
+A teacher row, for instance, has one definition: `TEACHER`. A raw row, as an example:
 
     row_id      "train.csv#15"            the user's id, else a hash of the messages
     shard       "train-part-00"           the file it came from
     split       "train"                   train | validation | test
     task        "nli"
-    messages    [{"role": "user", "content": "Premise: …"}]      what is asked, gold answer removed
+    messages    [{"role": "user", "content": "Premise: …"}]      the prompt, without the gold answer
     reference   ["entailment"]            gold answers, may be empty
-    group       "doc-7"                   rows that stay on one side of a split
+    group       "doc-7"                   rows of one group stay in one split
     source_line 15                        1-based line (or row) in the file
-    meta        '{"lang": "en"}'          every key the format does not know, as JSON
+    meta        '{"lang": "en"}'          keys that the format does not define, as JSON
 """
 
 import pyarrow as pa
@@ -47,16 +47,16 @@ TEACHER = pa.schema(
     [
         ("row_id", pa.string()),
         ("sample", pa.int32()),
-        ("turn", pa.int32()),  # 0 but for conversations: the index of the user turn that is answered
+        ("turn", pa.int32()),  # index of the user turn that is answered; 0 except in conversations
         ("request_hash", pa.string()),
         ("teacher", pa.string()),
         ("teacher_revision", pa.string()),
         ("params", pa.string()),  # JSON
         ("raw_text", pa.string()),
         ("reasoning", pa.string()),
-        ("answer", pa.string()),  # null: the text is not in the task's form
-        ("agreement", pa.float64()),  # 0 … 1, where one of several answers was chosen: what the chooser says of it
-        ("chosen", pa.bool_()),  # the one of the row's answers that may be learned
+        ("answer", pa.string()),  # null: the text does not have the task's form
+        ("agreement", pa.float64()),  # 0 … 1, the chooser's rating; null unless one of several answers was chosen
+        ("chosen", pa.bool_()),  # whether the student may learn this one of the row's answers
         ("finish_reason", pa.string()),  # stop | length | content_filter | error
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
@@ -65,18 +65,18 @@ TEACHER = pa.schema(
         ("attempts", pa.int32()),
         ("status", pa.string()),  # ok | failed
         ("error_code", pa.string()),
-        ("logprobs", pa.string()),  # JSON, where an endpoint gave them
+        ("logprobs", pa.string()),  # JSON; null unless an endpoint returned them
         ("created_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 
-RESPONSE = pa.schema(  # a reply as it came, before anything parses it
+RESPONSE = pa.schema(  # a teacher's reply before it is parsed
     [
         ("request_hash", pa.string()),
         ("teacher", pa.string()),
         ("teacher_revision", pa.string()),
         ("text", pa.string()),
-        ("reasoning", pa.string()),  # what a reasoning model returns apart from the text
+        ("reasoning", pa.string()),  # returned by a reasoning model beside the text
         ("finish_reason", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
@@ -90,12 +90,12 @@ RESPONSE = pa.schema(  # a reply as it came, before anything parses it
     ]
 )
 
-LOGITS = pa.schema(  # what the teacher thought of every token of an answer; logits/distributions.py unpacks it
+LOGITS = pa.schema(  # the teacher's distribution over each token of an answer; logits/distributions.py unpacks it
     [
         ("row_id", pa.string()),
         ("sample", pa.int32()),
         ("turn", pa.int32()),
-        ("tokens", pa.int32()),  # T, the end token included
+        ("tokens", pa.int32()),  # T, including the end token
         ("token_ranks", pa.binary()),  # the answer's token ids, as ranks among topk_ids
         ("topk_ids", pa.binary()),
         ("topk_logprobs", pa.binary()),
@@ -109,7 +109,7 @@ LOGITS = pa.schema(  # what the teacher thought of every token of an answer; log
     ]
 )
 
-EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `messages`
+EXAMPLE = pa.schema(  # what the student learns: to reply `answer` to `messages`
     [
         ("row_id", pa.string()),
         ("sample", pa.int32()),
@@ -117,13 +117,13 @@ EXAMPLE = pa.schema(  # one thing the student learns: to answer `answer` after `
         ("shard", pa.string()),
         ("split", pa.string()),
         ("task", pa.string()),
-        ("messages", MESSAGES),  # with the teacher's own earlier replies in a conversation
-        ("answer", pa.string()),  # the target text, which opens with the reasoning where the student learns it
-        ("reasoning", pa.string()),  # the teacher's, learned or not; null: none was given
+        ("messages", MESSAGES),  # in a conversation, with the teacher's earlier answers
+        ("answer", pa.string()),  # the target text; starts with the reasoning if the student learns that
+        ("reasoning", pa.string()),  # the teacher's, learned or not; null: it gave none
         ("reference", pa.list_(pa.string())),
-        ("label", pa.string()),  # the class that is balanced; null where the task has none
-        ("gold_score", pa.float64()),  # 0 … 1 against the gold answers; null where there are none
-        ("flags", pa.list_(pa.string())),  # what is remarkable of a row that is kept: length, personal_data, rare_label
+        ("label", pa.string()),  # the class by which rows are balanced; null: the task has no classes
+        ("gold_score", pa.float64()),  # 0 … 1 against the gold answers; null: the row has none
+        ("flags", pa.list_(pa.string())),  # warnings about a row that is kept: length, personal_data, rare_label
     ]
 )
 
@@ -134,9 +134,9 @@ PREDICTION = pa.schema(
         ("task", pa.string()),
         ("model", pa.string()),  # teacher | baseline | student
         ("prediction", pa.string()),
-        ("parsed", pa.string()),  # null: unparsable, which scores 0
-        ("reference", pa.list_(pa.string())),  # gold answers, kept so that any statistic can be redone
-        ("score", pa.float64()),  # 0 … 1; null: no reference, so not scored
+        ("parsed", pa.string()),  # null: cannot be parsed, and scores 0
+        ("reference", pa.list_(pa.string())),  # gold answers, from which every statistic can be recomputed
+        ("score", pa.float64()),  # 0 … 1; null: no reference, not scored
         ("finish_reason", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),

@@ -1,56 +1,65 @@
 """What every task can do: ask for an answer, find it in a model's text, score it, name its class, teach it.
 
-The same functions judge the teacher's rows, the student's predictions and the gold answers themselves, so that
-"right" means one thing in the whole lineage. A worked example, for `math`:
+The same functions judge the teacher's answers, the student's predictions and the gold answers, so that "right" means
+one thing in the whole lineage. A worked example, for `math`:
 
     ask         [system "Solve …\n\nReply with one JSON object …", user "Ana buys 12 …"]     with chain_of_thought
     read        '{"reason": "12 * 1.5 = 18", "answer": "18"}' -> answer "18", reasoning "12 * 1.5 = 18"
     teach       "18", or "12 * 1.5 = 18\n\n#### 18" where the student learns the reasoning too
-    parse       "18" from either                None where the text holds no answer in the task's form
+    parse       "18" from either form           None where the text holds no answer in the task's form
     score       score("18", ["18.0"]) = 1.0
-    label       None                            a class to balance; only nli and classification have one
+    label       None                            the class to balance by, for tasks with labels
+    metrics     {"accuracy": the mean of score}
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from distill_dagster.config import SUMMARY_WORDS, Learn, Prompting
 from distill_dagster.tasks import chain_of_thought
 from distill_dagster.tasks.final_line import ANSWER
 from distill_dagster.tasks.json_text import objects_in
+from distill_dagster.tasks.measures import Measure, mean_of
+from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
 from distill_dagster.tasks.reading import Reading, part_thoughts
 
 
 class Task(ABC):
-    """One kind of answer. Tasks hold no state; `tasks.get_task` gives the one of a name."""
+    """One kind of answer. Tasks hold no state; `tasks.get_task` finds one by its name."""
 
-    name: ClassVar[str]
-    metric: ClassVar[str]  # the headline metric: the mean of `score` under the field's name for it
-    single_turn: ClassVar[bool] = True  # one user turn a row
+    name: ClassVar[str]  # as in the config and in rows
+    single_turn: ClassVar[bool] = True  # a row has one user turn
+
+    metric: ClassVar[str]  # the name of the headline metric, which is the mean of `score`
+    more_metrics: ClassVar[Mapping[str, Measure]] = {}  # measured beside it
     exact: ClassVar[bool] = True  # a score is 0 or 1, so 0 means wrong
-    labelled: ClassVar[bool] = False  # answers are labels of a set
-    labels: ClassVar[tuple[str, ...] | None] = None  # the set, where the task itself fixes it
 
-    promptings: ClassVar[tuple[Prompting, ...]] = ("plain",)  # what a teacher can be asked with
-    guide: ClassVar[str] = ""  # what to think about before answering, in a chain of thought
-    answer_key: ClassVar[str] = "answer"  # the answer's key in the JSON of a chain of thought
-    answer_form: ClassVar[str] = "the answer alone, without the reasons for it"  # what stands there
-    final_mark: ClassVar[str] = ANSWER  # opens the answer behind a reasoning that is taught
+    labelled: ClassVar[bool] = False  # answers are labels of a set
+    labels: ClassVar[tuple[str, ...] | None] = None  # the set, where the task fixes it
+    labels_from_gold: ClassVar[bool] = False  # else the set is the gold answers of the training rows
+
+    promptings: ClassVar[tuple[Prompting, ...]] = ("plain",)  # the values of teacher.prompting that the task supports
+    guide: ClassVar[str] = ""  # in a chain of thought, what to think about before answering
+    answer_key: ClassVar[str] = "answer"  # in its JSON, the key of the answer
+    answer_form: ClassVar[str] = "the answer alone, without the reasons for it"  # and the form of its value
+    final_mark: ClassVar[str] = ANSWER  # marks the answer after a reasoning that the student learns
+
+    azure_name: ClassVar[str | None] = None  # the task's name in Azure's distillation, where Azure has the task
+    azure_least_records: ClassVar[int] = 65  # the fewest records that Azure takes in a file
 
     @abstractmethod
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The answer that `text` gives, in the task's one form, or None. `labels` matter to nli and classification."""
+        """The answer in `text`, in the task's one form, or None. Only tasks with labels look at `labels`."""
 
     @abstractmethod
     def agreement(self, answer: str, reference: str) -> float:
         """How well a parsed answer agrees with one gold answer, 0 … 1."""
 
     def prompting_for(self, prompting: Prompting) -> Prompting:
-        """`prompting` if the task knows it, else `plain`.
+        """`prompting` if the task supports it, else `plain`.
 
-        A config whose own task does not know its prompting is refused (E008). What is left are rows that name another
-        task than the config's: beside problems that are asked with chain_of_thought, a conversation is asked plainly.
+        A config is refused (E008) if its task does not support its prompting. A row may still name another task: a
+        conversation among math problems with chain_of_thought gets a plain prompt.
         """
         return prompting if prompting in self.promptings else "plain"
 
@@ -62,31 +71,32 @@ class Task(ABC):
         labels: Sequence[str] | None = None,
         summary_words: int = SUMMARY_WORDS,
     ) -> list[dict[str, str]]:
-        """What the teacher is sent for a prompt's messages: those themselves, or with the system message swapped.
+        """The messages that go to the teacher: the prompt's own, or those with another system message.
 
-        The message that takes its place quotes the row's own one. Azure's distillation drops it, and with it what only
-        stands there: what the labels mean, the text that a question is about, what the answer must not say. Two rows
-        with the same user text and different system messages would be one request then.
+        The new system message quotes the row's own one. Azure's distillation drops the row's own message, and loses
+        what only that message says: what the labels mean, the text that a question is about, what the answer must not
+        say. Two rows with the same user text and different system messages would then be the same request.
         """
         own = [{"role": message["role"], "content": message["content"]} for message in messages]
         named = labels or self.labels if self.labelled else None
-        request = self._request(self.prompting_for(prompting), named, summary_words)
-        if request is None:
+        instructions = self._instructions(self.prompting_for(prompting), named, summary_words)
+        if instructions is None:
             return own
         system = own.pop(0)["content"] if own and own[0]["role"] == "system" else None
-        return [{"role": "system", "content": chain_of_thought.around(system, request)}, *own]
+        return [{"role": "system", "content": chain_of_thought.around(system, instructions)}, *own]
 
     def response_format(self, prompting: Prompting) -> dict[str, Any] | None:
-        """OpenAI's field of that name, with a strict schema, where JSON is asked for; else None."""
+        """OpenAI's `response_format` with a strict schema, where the prompt asks for JSON; else None."""
         if self.prompting_for(prompting) == "plain":
             return None
         return {"type": "json_schema", "json_schema": {"name": self.name, "strict": True, "schema": self._schema()}}
 
     def read(self, text: str, prompting: Prompting, labels: Sequence[str] | None) -> Reading:
-        """The parts of the reply to `ask` with the same prompting; nothing that a model can write raises.
+        """The parts of the reply to `ask` with the same prompting; no text of a model makes this raise.
 
-        Thoughts before the answer, between <think> tags, are reasoning with every prompting. Where JSON was asked for,
-        the last object that holds an answer counts; an object cut off is no answer, nor is a text without any.
+        Thoughts before the answer, between <think> tags, are reasoning with every prompting. Where the prompt asked
+        for JSON, the last object that holds an answer counts. An object that is cut off is no answer, and neither is a
+        text without any object.
         """
         thoughts, rest = part_thoughts(text)
         if self.prompting_for(prompting) == "plain":
@@ -99,10 +109,10 @@ class Task(ABC):
         return Reading(None, thoughts, rest)
 
     def teach(self, answer: str, reasoning: str | None, learn: Learn) -> str:
-        """The student's target: a parsed answer alone, or the reasoning, a blank line and the answer behind a mark.
+        """The text that the student learns: the parsed answer alone, or the reasoning, a blank line and the answer.
 
-        `parse` finds the same answer in either. Where the task knows no chain of thought, or there is no reasoning,
-        it is the answer alone.
+        A mark precedes the answer after a reasoning; `parse` finds the same answer in both forms. Without a reasoning,
+        or where the task does not support chain_of_thought, the text is the answer alone.
         """
         reason = (reasoning or "").strip()
         if learn == "answer" or not reason or "chain_of_thought" not in self.promptings:
@@ -113,30 +123,33 @@ class Task(ABC):
         """The best agreement with any of the gold answers, 0 … 1; an answer that could not be parsed scores 0.
 
         Raises:
-            ValueError: there is no gold answer, so there is nothing to score against.
+            ValueError: `references` is empty.
         """
         if not references:
-            raise ValueError(
-                f"a {self.name} answer can be scored only against at least one reference; the row has none"
-            )
+            raise ValueError(f"a {self.name} answer needs at least one reference to be scored; the row has none")
         if answer is None:
             return 0.0
         return max(self.agreement(answer, reference) for reference in references)
+
+    @property
+    def metrics(self) -> dict[str, Measure]:
+        """What is measured of a set of answers, by name; the headline metric, the mean of `score`, comes first."""
+        return {self.metric: mean_of(self.score), **self.more_metrics}
 
     def label(self, answer: str) -> str | None:
         """The class of a parsed answer, for balancing; None where the task has no classes."""
         return None
 
-    def _request(self, prompting: Prompting, labels: Sequence[str] | None, summary_words: int) -> str | None:
-        """What is asked for beyond the row's own messages; None for nothing."""
+    def _instructions(self, prompting: Prompting, labels: Sequence[str] | None, summary_words: int) -> str | None:
+        """What the prompt says beyond the row's own messages; None where it adds nothing."""
         if prompting != "chain_of_thought":
             return None
-        return chain_of_thought.request(self.guide, self.answer_key, self.answer_form, labels)
+        return chain_of_thought.instructions(self.guide, self.answer_key, self.answer_form, labels)
 
     def _schema(self) -> dict[str, Any]:
         """The JSON schema of the reply."""
         return chain_of_thought.schema(self.answer_key)
 
     def _unpack(self, value: Any) -> tuple[str, str | None] | None:
-        """The text of the answer and the reasoning in a JSON value; None where it holds no answer's key."""
+        """The text of the answer and the reasoning in a JSON value; None where it has no key of an answer."""
         return chain_of_thought.unpack(value, self.answer_key)

@@ -1,12 +1,11 @@
 """Chain of thought: the teacher reasons first and answers last, both in one JSON object (Wei et al. 2022).
 
-    system   Decide whether …
-             Your task: Label the claim: entailment, neutral or contradiction.
-             Think step by step … {"reason": "…", "answer_choice": "…"}
+    system   The instructions of the task: <instructions>Label the claim: …</instructions>
+             Decide how the hypothesis … Think step by step … {"reason": "...", "answer_choice": "..."}
     reply    {"reason": "The note says 12 euros, the claim more than 15.", "answer_choice": "contradiction"}
 
-The reason stands before the answer, so that it is written first: an explanation of an answer already given does not
-make it any better.
+The reason comes before the answer, so that the model writes it first: explaining an answer that is already written
+cannot improve it.
 """
 
 import json
@@ -16,21 +15,21 @@ from typing import Any
 from distill_dagster.tasks.reading import field_of, text_of
 
 REASON = "reason"
-SYNONYMS = ("answer_choice", "answer")  # models mix the two up
+SYNONYMS = ("answer_choice", "answer")  # models confuse the two
 
 
-def around(system: str | None, request: str) -> str:
-    """A system message that makes `request`, and quotes the row's own one where it has one."""
+def around(system: str | None, instructions: str) -> str:
+    """A system message with `instructions`, which quotes the row's own system message if there is one."""
     if not system or not system.strip():
-        return request
+        return instructions
     return (
-        f"The instructions of the task:\n<instructions>\n{system.strip()}\n</instructions>\n\n{request}\n\n"
+        f"The instructions of the task:\n<instructions>\n{system.strip()}\n</instructions>\n\n{instructions}\n\n"
         "Where the instructions ask for another form of the reply, what they ask for goes into the JSON object."
     )
 
 
-def request(guide: str, key: str, form: str, labels: Sequence[str] | None) -> str:
-    """What is asked for in words; `labels` are named as JSON strings, since one may hold any character."""
+def instructions(guide: str, key: str, form: str, labels: Sequence[str] | None) -> str:
+    """What the reply must be, in words; `labels` appear as JSON strings, since they may hold any character."""
     if labels:
         form = f"exactly one of these labels, spelled as here: {', '.join(_quoted(label) for label in labels)}"
     return (
@@ -46,7 +45,7 @@ def _quoted(label: str) -> str:
 
 
 def schema(key: str) -> dict[str, Any]:
-    """The JSON schema of the reply; answers are text, as a number need not be a decimal one (1/3)."""
+    """The JSON schema of the reply; every answer is text, since not every number is a decimal (1/3)."""
     return {
         "type": "object",
         "properties": {REASON: {"type": "string"}, key: {"type": "string"}},
@@ -56,7 +55,7 @@ def schema(key: str) -> dict[str, Any]:
 
 
 def unpack(value: Any, key: str) -> tuple[str, str | None] | None:
-    """Answer and reason of a JSON value; None where it holds no answer, or one that is itself an object or a list."""
+    """Answer and reason in a JSON value; None where it has no answer, or the answer is an object or a list."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     try:

@@ -6,26 +6,23 @@
     "So: it.\n\nAnswer: card_arrival"   card_arrival
     "my card"                   None
 
-Without a label set every single line is an answer.
+Where the config names no labels, the gold answers of the training rows are the set. Without any set, every single
+line is an answer.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from distill_dagster.config import Prompting
-from distill_dagster.tasks.base import Task
 from distill_dagster.tasks.final_line import after_answer
-from distill_dagster.tasks.labels import drop_lead, match_label, normal_label
+from distill_dagster.tasks.labelled import LabelTask
+from distill_dagster.tasks.labels import drop_lead, match_label
 
 
-class Classification(Task):
-    """A text; the answer is one label of a set."""
+class Classification(LabelTask):
+    """A text; the answer is the label that fits it."""
 
     name: ClassVar[str] = "classification"
-    metric: ClassVar[str] = "accuracy"
-    labelled: ClassVar[bool] = True
-    promptings: ClassVar[tuple[Prompting, ...]] = ("plain", "chain_of_thought")
-    answer_key: ClassVar[str] = "answer_choice"
+    labels_from_gold: ClassVar[bool] = True
     answer_form: ClassVar[str] = "the label alone, on one line"
     guide: ClassVar[str] = (
         "Classify the user's text. Say what in the text speaks for each label that comes into question, and what sets "
@@ -33,17 +30,9 @@ class Classification(Task):
     )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The label that the text or its last "Answer:" is; without a label set, the only line there."""
+        """The label that makes up the text or its last "Answer:"; without a label set, the only line there."""
         stated = after_answer(text)
         if labels:
             return match_label(text, labels) or match_label(stated, labels)
         line = drop_lead(stated)
         return line if line and len(line.splitlines()) == 1 else None
-
-    def agreement(self, answer: str, reference: str) -> float:
-        """1 if both are the same label."""
-        return float(normal_label(answer) == normal_label(reference))
-
-    def label(self, answer: str) -> str | None:
-        """The answer itself."""
-        return answer

@@ -1,10 +1,10 @@
-"""The answer behind its reasoning: what stands after the last line that opens with "Answer:".
+"""The answer after its reasoning: the text that follows the last "Answer:" at the start of a line.
 
     "The note is silent on it.\n\nAnswer: neutral"      "neutral"
-    "Paris"                                             "Paris": no such line, so all of it
+    "Paris"                                             "Paris": the whole text, since no line opens so
     "So it is\nAnswer:"                                 "": the answer was cut off
 
-A student that learns reasoning and answer writes this form, as do many models by themselves.
+A student that learns reasoning and answer writes this form, and so do many models without being trained to.
 """
 
 import re
@@ -21,5 +21,5 @@ def after_answer(text: str) -> str:
 
 
 def bare_answer(text: str) -> str:
-    """The same without a mark that is said twice ("Answer: Answer: Paris"), so that it has no such line itself."""
+    """The stated answer without a repeated mark ("Answer: Answer: Paris"), so that parsing it again changes nothing."""
     return OPENINGS.sub("", after_answer(text))

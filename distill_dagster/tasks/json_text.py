@@ -1,13 +1,13 @@
-"""JSON objects in a model's text, as models write them: tolerant of their slips, and never of a missing end.
+"""JSON objects in a model's text: common slips are mended, a missing end is not.
 
     'Sure!\\n```json\\n{"reason": "so", "answer": "A",}\\n```'      [{"reason": "so", "answer": "A"}]
     "{'reason': 'it's so', 'answer': None}"                      [{"reason": "it's so", "answer": None}]
-    '{"answer": 0.10}'                                           [{"answer": "0.10"}]    numbers as they were written
-    '{"reason": "\\\\frac{1}{2}", "answer": "A"}'                  the LaTeX stays: \\f is no form feed here
+    '{"answer": 0.10}'                                           [{"answer": "0.10"}]    numbers keep their digits
+    '{"reason": "\\\\frac{1}{2}", "answer": "A"}'                  LaTeX is kept: \\f is no form feed here
     '{"answer": "A", "reason": "becau'                           None: cut off
 
-What closes an object is found here and not by the library that mends it (json_repair): that one closes whatever is
-open at the end of the text, and would so make an answer out of half of one.
+This module finds where an object ends, and leaves only the mending to json_repair. That library closes everything that
+is still open at the end of the text, so it would turn half an answer into a whole one.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 
 import json_repair
 
-START = re.compile(r"""\{\s*["'“]|\[\s*\{\s*["'“]""")  # braces of sets and of LaTeX open no object
-LATEX = (  # commands that begin like one of JSON's escapes; no text has a form feed or a backspace before a letter
+START = re.compile(r"""\{\s*["'“]|\[\s*\{\s*["'“]""")  # a brace in a set or in LaTeX opens no object
+LATEX = (  # commands that begin like an escape of JSON; no real text has a form feed or a backspace before a letter
     "[bf][a-z]|(?:times|theta|text(?:bf|it|rm)?|tfrac|tan|tau|to|triangle|not|notin|nabla|neg|neq|right|rightarrow|rho"
     "|rangle|rfloor|rceil)(?![a-z])"
 )
@@ -27,7 +27,7 @@ DECODER = json.JSONDecoder(strict=False, parse_float=str, parse_int=str, parse_c
 
 
 def objects_in(text: str) -> list[Any] | None:
-    """The objects and lists of objects of `text`, in order; None where the last of them does not end."""
+    """The objects and lists of objects in `text`, in order; None where the last of them does not end."""
     text, found, at = ESCAPE.sub(_escape, text), [], 0
     while start := START.search(text, at):
         try:
@@ -42,16 +42,16 @@ def objects_in(text: str) -> list[Any] | None:
 
 
 def _escape(found: re.Match[str]) -> str:
-    """A backslash that JSON knows stays; any other is the text's own, and is doubled."""
+    """An escape that JSON knows stays; any other backslash belongs to the text and is doubled."""
     if found["quote"]:
         return "'"
     return found[0] if found["valid"] else "\\" + found[0]
 
 
 def _end(text: str, start: int) -> int | None:
-    """The position behind the brace or bracket that closes the one at `start`.
+    """The position after the brace or bracket that closes the one at `start`; None where nothing closes it.
 
-    A quote opens a string only behind `{ [ , :` and closes it only before `} ] , :`, so that `"said "no" to"` and
+    A quote opens a string only after `{ [ , :` and closes it only before `} ] , :`, so that `"said "no" to"` and
     `'it's'` are strings.
     """
     depth, quote, before, at = 0, None, "", start
@@ -73,16 +73,16 @@ def _end(text: str, start: int) -> int | None:
 
 
 def _followed_by(text: str, at: int, marks: str) -> bool:
-    """Whether the next character that is no blank is one of `marks`."""
+    """Whether the next character other than a blank is one of `marks`."""
     while at < len(text) and text[at].isspace():
         at += 1
     return at < len(text) and text[at] in marks
 
 
 def _mended(span: str) -> Any:
-    """The value of a closed object that is not JSON; None where nothing can be made of it.
+    """The value of a closed object that is not valid JSON; None where the library cannot mend it.
 
-    The library guesses at any text, and a text on which its guessing breaks is one row's fault.
+    The library guesses, and some texts make it raise: that must fail one row, not the shard.
     """
     try:
         return json_repair.loads(span)

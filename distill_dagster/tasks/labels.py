@@ -1,8 +1,8 @@
-"""Labels in a model's text: the forms in which a class name comes back, and the one it stands for.
+"""Labels in a model's text: the forms in which models write a label, and the label that each form means.
 
-A model asked for `card_arrival` writes "Card_arrival.", "Label: card_arrival" or "**card_arrival**". All are that
-label. A label may itself end in punctuation (Banking77 has `reverted_card_payment?`), so both sides lose it, and a
-form that two labels of the set share is no answer.
+For the label `card_arrival` a model writes "Card_arrival.", "Label: card_arrival" or "**card_arrival**", and all of
+these count. A label may end in punctuation (Banking77 has `reverted_card_payment?`), so the comparison strips it from
+both sides. A form that two labels of the set share is no answer.
 """
 
 import re
@@ -22,7 +22,7 @@ def drop_lead(text: str) -> str:
 
 
 def normal_label(text: str) -> str:
-    """The form in which labels are compared: case folded, blanks collapsed, quotes and final punctuation gone."""
+    """The form in which labels are compared: case folded, blanks collapsed, without quotes and final punctuation."""
     bare = " ".join(text.split()).lstrip(WRAPPING).rstrip(CLOSING).casefold()
     return bare or text.strip().casefold()
 
@@ -38,7 +38,7 @@ def _forms(labels: tuple[str, ...]) -> dict[str, str | None]:
 
 
 def match_label(text: str, labels: Sequence[str]) -> str | None:
-    """The label that the whole of `text` is, as it is spelled in `labels`, or None."""
+    """The label that makes up the whole `text`, as `labels` spell it, or None."""
     for candidate in (text.strip(), drop_lead(text)):
         if candidate in labels:
             return candidate

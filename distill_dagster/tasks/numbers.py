@@ -1,7 +1,7 @@
 """Numbers in running text, as exact fractions: "$1,200.50", "-3", "1 1/2", "\\frac{3}{4}", "40%".
 
-A percent sign and a currency sign are units, as in GSM8K, whose answer to "what percent" is 40 and not 0.4.
-What looks like a number and is not one ("1,20", "3/4/2021", "1.2.3") is None, never a part of it.
+Percent and currency signs are units, as in GSM8K, where the answer to "what percent" is 40 and not 0.4. A text that
+only looks like a number ("1,20", "3/4/2021", "1.2.3") is None; no part of it counts as a number.
 """
 
 import re
@@ -11,23 +11,23 @@ from fractions import Fraction
 FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}")
 DIGITS = r"(?:[0-9]+(?:,[0-9]+)*(?:\.[0-9]+)*|\.[0-9]+)"
 NUMBER = re.compile(
-    r"(?P<minus>(?<![0-9A-Za-z)\]])[-−–])?(?:[$€£¥]\s?(?P<inner>[-−])?)?"  # 5-3 holds no minus three
+    r"(?P<minus>(?<![0-9A-Za-z)\]])[-−–])?(?:[$€£¥]\s?(?P<inner>[-−])?)?"  # 5-3 does not contain minus three
     r"(?:(?P<whole>[0-9]+)\s+(?=[0-9]+/))?"
     rf"(?P<top>{DIGITS}(?:[eE][-+]?[0-9]+)?)(?P<bottom>(?:\s?/\s?[0-9]+)*)"
 )
 PLAIN = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,2})?")
-LONGEST = 60  # characters; a longer run of digits is noise, and costs quadratic time to convert
+LONGEST = 60  # characters; a longer run of digits is noise and takes quadratic time to convert
 
 
 def plain_math(text: str) -> str:
-    """`text` with the LaTeX that stands around numbers written out: \\frac{3}{4} as 3/4, 1{,}200 as 1,200."""
+    """`text` with the LaTeX in and around numbers as plain text: \\frac{3}{4} as 3/4, 1{,}200 as 1,200."""
     for latex, plain in (("{,}", ","), ("\\!", ""), ("\\,", " "), ("\\$", "$"), ("\\%", "%")):
         text = text.replace(latex, plain)
     return FRACTION.sub(r"\1/\2", text)
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
-    """The number that a match is, or None for one that only looks like a number."""
+    """The value of a match, or None where it only looks like a number."""
     top, bottom, whole = found["top"], found["bottom"].replace(" ", ""), found["whole"] or "0"
     if len(found[0]) > LONGEST or not PLAIN.fullmatch(top) or bottom.count("/") > 1:
         return None
@@ -42,12 +42,12 @@ def _value(found: re.Match[str]) -> Fraction | None:
 
 
 def numbers_in(text: str) -> Iterator[Fraction | None]:
-    """Every number of `text` in order; None stands for one that is malformed."""
+    """The numbers in `text`, in order, with None for each malformed one."""
     return (_value(found) for found in NUMBER.finditer(plain_math(text)))
 
 
 def decimal_form(value: Fraction) -> str:
-    """The shortest exact way to write `value`: "18", "-0.5", and "1/3" where no decimal ends."""
+    """The shortest exact form of `value`: "18", "-0.5", and "1/3" where the decimals do not end."""
     rest, places = value.denominator, 0
     while rest % 2 == 0 or rest % 5 == 0:
         rest //= 10 if rest % 10 == 0 else 2 if rest % 2 == 0 else 5

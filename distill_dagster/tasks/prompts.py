@@ -1,11 +1,11 @@
-"""What is asked of a model for one raw row: one prompt, or one for each user turn of a conversation.
+"""The prompts of one raw row: one, or one for each user turn of a conversation.
 
     row      system S, user "Hi", assistant "Hello!", user "Bye", assistant "See you."
     turn 0   [S, user "Hi"]                                             reference ["Hello!"]
     turn 1   [S, user "Hi", assistant "Hello!", user "Bye"]             reference ["See you."]
 
-In a benchmark all models see the row's own earlier turns, as here, so that they answer the same prompts. When the
-teacher makes training data it sees its own earlier replies: `with_replies` puts them in.
+In a benchmark all models see the row's own earlier turns, as here, so that they answer the same prompts. A teacher that
+makes training data sees its own earlier replies, which `with_replies` puts in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from distill_dagster.tasks import get_task
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request to a model; `reference` holds the gold answers to it, perhaps none."""
+    """What a model is asked for a row or one of its turns; `reference` holds the gold answers and may be empty."""
 
     turn: int
     messages: list[dict[str, str]]
     reference: list[str]
-    response_format: dict[str, Any] | None = None  # OpenAI's field, where JSON is asked for
+    response_format: dict[str, Any] | None = None  # OpenAI's field, where the prompt asks for JSON
 
 
 def prompts_of(row: Mapping[str, Any]) -> list[Prompt]:
@@ -35,7 +35,7 @@ def prompts_of(row: Mapping[str, Any]) -> list[Prompt]:
 
 
 def _gold_reply(messages: Sequence[Mapping[str, str]], asked: int) -> list[str]:
-    """The assistant turn right after the user turn at `asked`, if it says anything."""
+    """The assistant turn right after the user turn at `asked`, unless it is blank."""
     reply = messages[asked + 1] if asked + 1 < len(messages) else None
     return [reply["content"]] if reply and reply["role"] == "assistant" and reply["content"].strip() else []
 

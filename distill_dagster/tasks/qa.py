@@ -1,19 +1,23 @@
 """Question answering with short free-text answers.
 
-    answer "The Eiffel Tower."      reference ["Eiffel tower", "the tower"]      score 1
+    answer "The Eiffel Tower."      reference ["Eiffel tower", "the tower"]      exact match 1, token F1 1
+    answer "a red car"              reference ["red truck"]                      exact match 0, token F1 1/2
 
-The score is SQuAD's exact match: lower case, without punctuation, articles and extra blanks, best over the
-references (Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", section 6.1).
+Both scores compare answers as SQuAD does: in lower case, without punctuation, articles and extra blanks, and against
+the best of the references (Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
+section 6.1).
 """
 
 import re
 import string
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from distill_dagster.config import Prompting
 from distill_dagster.tasks.base import Task
 from distill_dagster.tasks.final_line import bare_answer
+from distill_dagster.tasks.measures import Measure, mean_of
+from distill_dagster.tasks.options import Prompting
 
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -25,11 +29,31 @@ def normal_answer(text: str) -> str:
     return " ".join(bare.split()) or text.strip()
 
 
+def token_f1(answer: str | None, references: Sequence[str]) -> float:
+    """The best F1 of word overlap with a reference, after SQuAD's normalisation, 0 … 1."""
+    if answer is None:
+        return 0.0
+    return max((_overlap(_words(answer), _words(reference)) for reference in references), default=0.0)
+
+
+def _words(text: str) -> list[str]:
+    return normal_answer(text).split()
+
+
+def _overlap(answer: list[str], reference: list[str]) -> float:
+    if not answer or not reference:
+        return float(answer == reference)
+    shared = sum((Counter(answer) & Counter(reference)).values())
+    return 2 * shared / (len(answer) + len(reference))
+
+
 class QA(Task):
     """A question; the answer is a short text."""
 
     name: ClassVar[str] = "qa"
     metric: ClassVar[str] = "exact_match"
+    more_metrics: ClassVar[Mapping[str, Measure]] = {"token_f1": mean_of(token_f1)}
+    azure_name: ClassVar[str | None] = "NLU_QA"
     promptings: ClassVar[tuple[Prompting, ...]] = ("plain", "chain_of_thought")
     guide: ClassVar[str] = (
         "Answer the question. Where a text is given, say which of its words bear on the question and what follows from "
@@ -41,5 +65,5 @@ class QA(Task):
         return bare_answer(text) or None
 
     def agreement(self, answer: str, reference: str) -> float:
-        """SQuAD's exact match."""
+        """SQuAD's exact match: 1 or 0."""
         return float(normal_answer(answer) == normal_answer(reference))

@@ -1,10 +1,10 @@
-"""What is read out of a teacher's text, and the parts that every task reads in the same way.
+"""The parts of a model's text: the thoughts before the answer, the fields of a JSON object, and the answer.
 
     text      "<think>It sleeps.</think>Answer: neutral"
     Reading   answer "neutral", reasoning "It sleeps.", said "Answer: neutral"
 
-A reasoning model thinks aloud before it answers. Where its server leaves the thoughts in the text, they stand between
-tags, of which the first may be missing, because the chat template has put it into the prompt.
+A reasoning model thinks aloud before it answers. If its server leaves the thoughts in the text, tags enclose them. The
+opening tag may be missing, because the chat template has put it into the prompt.
 """
 
 import re
@@ -24,17 +24,17 @@ OPENED = re.compile(r"\s*<(?:think|thinking)>", re.IGNORECASE)
 class Reading:
     """The parts of one text.
 
-    `said` is what stands in the answer's place before the task's parser looks at it, which tells a refusal from a
-    label that is misspelled; it follows from the text, and two readings are compared without it.
+    `said` is the text in the answer's place before the task parses it: it tells a refusal from a misspelled label.
+    Comparisons ignore it, since it follows from the text.
     """
 
-    answer: str | None  # in the task's form; None: there is none
+    answer: str | None  # in the task's form; None where the text has none
     reasoning: str | None = None
     said: str = field(default="", compare=False)
 
 
 def part_thoughts(text: str) -> tuple[str | None, str]:
-    """The thoughts of `text` and what comes after them; thoughts that do not end leave nothing after them."""
+    """The thoughts in `text` and the text after them, which is empty where the thoughts do not end."""
     if found := THOUGHT.match(text):
         return (found["own"] or found["opened_before"] or "").strip() or None, text[found.end() :].strip()
     if opened := OPENED.match(text):
@@ -43,10 +43,10 @@ def part_thoughts(text: str) -> tuple[str | None, str]:
 
 
 def field_of(value: Any, names: Sequence[str]) -> Any:
-    """The value of the first of `names` that `value` has, whatever the case and punctuation of its keys.
+    """The value of the first of `names` that is a key of `value`; case and punctuation do not matter.
 
     Raises:
-        KeyError: it is no object, or has none of them.
+        KeyError: `value` is no object, or none of the names is a key of it.
     """
     own = {_bare(str(key)): inner for key, inner in value.items()} if isinstance(value, Mapping) else {}
     return own[next((name for name in map(_bare, names) if name in own), names[0])]
@@ -57,7 +57,7 @@ def _bare(key: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A JSON value as the text that it stands for: null is no text (and never "None"), a list is its lines."""
+    """A JSON value as text: null is the empty text (never "None"), and a list has one line for each item."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Delivery to a real webhook and a real mail server: what arrives, what a service renders, and what is never said."""
+"""Delivery to a real webhook and mail server: what arrives, what a service renders, and which secrets stay out."""
 
 import logging
 import re
@@ -28,7 +28,7 @@ def test_addresses_are_named_by_place_and_scheme():
     assert addresses({}, "URLS") == addresses({"URLS": "  "}, "URLS") == {}
 
 
-def test_a_webhook_gets_the_text_as_it_stands():
+def test_a_webhook_gets_the_text_unchanged():
     with webhook() as hook:
         assert deliver(MESSAGE, hook.url) is None
     (post,) = hook.posts
@@ -85,7 +85,7 @@ def test_a_server_that_refuses_is_a_reason_without_secrets(caplog):
     "url",
     ["json://127.0.0.1:9/hook-S3cretPath", "mailto://bob:S3cretPath@127.0.0.1:9?from=a@example.org&to=b@example.org"],
 )
-def test_a_server_that_is_not_there_is_a_reason_without_secrets(url, caplog):
+def test_an_unreachable_server_is_a_reason_without_secrets(url, caplog):
     caplog.set_level(logging.DEBUG)
     reason = deliver(MESSAGE, url)
     assert reason
@@ -93,20 +93,20 @@ def test_a_server_that_is_not_there_is_a_reason_without_secrets(url, caplog):
 
 
 @pytest.mark.parametrize("url", ["nonsense://S3cretPath", "S3cretPath", "slack://S3cretPath"])
-def test_what_is_no_address_is_said_without_showing_it(url, caplog, capfd):
+def test_a_malformed_address_is_reported_without_showing_it(url, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     reason = deliver(MESSAGE, url)
-    assert "no address that Apprise knows" in reason
+    assert "not an address that Apprise knows" in reason
     assert "S3cretPath" not in reason + caplog.text + "".join(capfd.readouterr())
 
 
-def test_parts_of_a_url_are_taken_out_of_a_text_also_decoded():
+def test_parts_of_a_url_are_removed_from_a_text_also_decoded():
     url = "https://user:p%40ssword@hooks.example/T000/abc?token=qwerty"
     text = without_secrets("no p@ssword nor p%40ssword for user at hooks.example/T000/abc with qwerty", url)
     assert not any(part in text for part in ("p@ssword", "ssword", "hooks", "T000", "qwerty"))
 
 
-def test_the_documented_addresses_are_ones():
+def test_the_documented_addresses_are_valid():
     guide = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
     urls = re.findall(r"^\| [A-Za-z]+ \| `([a-z]+://[^`]+)`", guide, re.MULTILINE)
     assert len(urls) == 5

@@ -1,20 +1,20 @@
-"""Three rows for a check, from real tables of a real store."""
+"""The three example rows of a failed check, from real tables in a real store."""
 
 import pytest
 
 from distill_dagster.alerts.examples import example_rows
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import UserError
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.store import files, parquet, schemas
-from distill_dagster.store.manifest import Produced
+from distill_dagster.store.result import Result
 from testing.projects import write_project
 
 
 def publish(project, asset, shard, name, rows, schema):
     def make(out, _):
         parquet.write_table(out / name, rows, schema)
-        return Produced("v1", {}, {})
+        return Result(data_version="v1")
 
     return project.store.publish(asset, shard, fingerprint="f", inputs={}, make=make)
 
@@ -56,12 +56,12 @@ def test_reasons_take_turns(project):
     ]
 
 
-def test_the_check_says_which_reasons_are_shown(project):
+def test_the_check_chooses_the_reasons_that_are_shown(project):
     rows = [reject("refusal", 1), *(reject("contaminated", number) for number in range(2, 9))]
     publish(project, "validated_synthetic_set", None, files.REJECTS_FILE, rows, schemas.REJECT)
     found = example_rows(project, "validated_synthetic_set", None, ["contaminated"])
     assert [example.row for example in found] == ["line 2", "line 3", "line 4"]
-    assert example_rows(project, "validated_synthetic_set", None, []) == [], "a check that no row shows"
+    assert example_rows(project, "validated_synthetic_set", None, []) == [], "a check without example rows"
 
 
 def test_unusable_answers_are_shown_and_usable_ones_never(project):
@@ -91,13 +91,13 @@ def test_half_of_a_key_at_the_end_of_a_snippet_is_left_out(project):
     assert "sk-ant" not in example.text
 
 
-def test_what_keeps_no_such_table_has_no_examples(project):
+def test_an_artefact_without_such_a_table_has_no_examples(project):
     publish(project, "student_checkpoint", None, files.EXAMPLES_FILE, [], schemas.EXAMPLE)
     assert example_rows(project, "student_checkpoint", None) == []
     assert example_rows(project, "never_made", "part-0") == []
 
 
-def test_a_torn_table_is_named(project):
+def test_an_incomplete_table_is_named(project):
     manifest = publish(project, "raw_dataset", "part-0", files.REJECTS_FILE, [reject("E004", 1)], schemas.REJECT)
     manifest.file(files.REJECTS_FILE).write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"rejects\.parquet"):

@@ -1,4 +1,4 @@
-"""What is remembered of alerts: it survives the process, retries end, and the file stays small."""
+"""The record of alerts survives the process, retries end, and the file stays small."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The message: who, what, the numbers, rows that cannot do anything, and the link."""
+"""The message: what failed, the numbers, harmless example rows, and the link."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ FAILURE = Failure(
 UI = "http://127.0.0.1:3000"
 
 
-def test_a_failed_check_is_told_whole():
+def test_a_failed_check_is_described_in_full():
     message = compose("intent", [FAILURE], UI)
     assert message.title == "[intent] ERROR: enough_answers on teacher_outputs[train-part-03]"
     assert message.severity == "error"
@@ -53,7 +53,7 @@ def test_errors_come_before_warnings():
 
 
 @pytest.mark.parametrize("count", [1, DETAILED, DETAILED + 1, DETAILED + LISTED, DETAILED + LISTED + 7])
-def test_of_many_failures_each_is_told_listed_or_counted(count):
+def test_each_of_many_failures_is_described_listed_or_counted(count):
     failures = [dataclasses.replace(FAILURE, shard=f"part-{i:03}", run_id=f"run-{i:03}") for i in range(count)]
     body = compose("intent", failures, UI).body
     named = sum(f"/runs/run-{i:03}" in body for i in range(count))
@@ -68,7 +68,7 @@ def test_of_many_failures_each_is_told_listed_or_counted(count):
     [
         ("a\nb\r\n\tc\x00\x1b[31m d", "a b c [31m d"),
         ("\u202egnp.exe\u202c", "gnp.exe"),
-        ("ana\u200b@example.org", "[email]"),  # what is invisible does not hide an address
+        ("ana\u200b@example.org", "[email]"),  # an invisible character does not hide an address
         ("@everyone @here", "@\u2060everyone @\u2060here"),
         ("see https://evil.example www.evil.example", "see https:\u2060//evil.example www\u2060.evil.example"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\ndef", "[private_key]"),

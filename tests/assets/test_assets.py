@@ -4,10 +4,10 @@ import dagster as dg
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from distill_dagster.assets.partitions import SHARDS_NAME
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.runner import QUIET
 from testing.projects import run_project, write_project
@@ -83,7 +83,7 @@ def test_the_baseline_is_the_weights_that_training_starts_from(made):
 def test_counts_add_up_through_the_lineage(made):
     project, _, _ = made
     answers = 0
-    for shard in project.sources():
+    for shard in Snapshot(project).sources:
         raw, teacher = (
             project.store.get("raw_dataset", shard).counts,
             project.store.get("teacher_outputs", shard).counts,
@@ -125,14 +125,14 @@ def test_partitions_follow_the_source_files(tmp_path, instance):
     config = load_config(write_project(tmp_path))
     train, project = tmp_path / "data" / "train", Project(config)
     shards = ["train-part-00", "train-part-01", "train-part-02", "validation"]
-    assert observe(instance, project) == [*shards, "shard_list", "test_files"]
-    assert observe(instance, project) == []
+    assert observe(instance, Snapshot(project)) == [*shards, "shard_list", "test_files"]
+    assert observe(instance, Snapshot(project)) == []
     (train / "part-00.jsonl").touch()
-    assert observe(instance, project) == [], "a touched file is no change"
+    assert observe(instance, Snapshot(project)) == [], "a touched file is no change"
     (train / "part-01.jsonl").rename(train / "part-07.jsonl")
     (train / "part-02.jsonl").write_text((train / "part-02.jsonl").read_text() + "\n")
-    assert observe(instance, project) == ["train-part-02", "train-part-07", "shard_list"]
-    assert set(instance.get_dynamic_partitions(SHARDS_NAME)) == {
+    assert observe(instance, Snapshot(project)) == ["train-part-02", "train-part-07", "shard_list"]
+    assert set(instance.get_dynamic_partitions("shards")) == {
         "train-part-00",
         "train-part-02",
         "train-part-07",
@@ -165,7 +165,7 @@ def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, i
     config, cursor = settled
     part = tmp_path / "data" / "train" / "part-01.jsonl"
     part.write_text("".join(part.read_text().splitlines(keepends=True)[1:]))
-    observe(instance, Project(config))
+    observe(instance, Snapshot(Project(config)))
     asked, cursor = requested(config, instance, cursor)
     assert asked == {"raw_dataset": ["train-part-01"]}
     assert execute(config, instance, "raw_dataset", partition_key="train-part-01", run_config=QUIET).success
@@ -185,12 +185,12 @@ def test_a_changed_setting_asks_for_what_it_shapes(settled, instance):
 def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(settled, instance, tmp_path):
     config, cursor = settled
     (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
-    assert observe(instance, Project(config)) == ["shard_list"]
+    assert observe(instance, Snapshot(Project(config))) == ["shard_list"]
     asked, cursor = requested(config, instance, cursor)
     assert asked == {"teacher_model": True, "validated_synthetic_set": True}
     test = tmp_path / "data" / "test.jsonl"
     test.write_text("".join(test.read_text().splitlines(keepends=True)[1:]))
-    assert observe(instance, Project(config)) == ["test_files"]
+    assert observe(instance, Snapshot(Project(config))) == ["test_files"]
     asked, _ = requested(config, instance, cursor)
     assert asked["eval_dataset"] is True
 

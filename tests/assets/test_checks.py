@@ -11,7 +11,8 @@ from distill_dagster.cli.status import read_status
 from distill_dagster.config import ChecksConfig, SeverityConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.manifest import Produced
 from testing.projects import run_project
@@ -55,7 +56,7 @@ def failing(project, instance):
     """(check, artefact) -> the number that the check counted and what it said."""
     return {
         (found["check"], found["artefact"]): found["description"]
-        for found in read_status(project, instance)["failing_checks"]
+        for found in read_status(Snapshot(project), instance)["failing_checks"]
     }
 
 
@@ -100,21 +101,18 @@ def test_as_many_bad_answers_as_are_allowed_pass(tmp_path, server, instance):
     assert failing(project, instance) == {}
 
 
-def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, instance):
-    for severity, checks in (("warn", ["few_refusals"]), ("off", [])):
-        changes = {
-            "checks.severity": {"few_refusals": severity if severity != "off" else False}
-        }  # a bare `off` in YAML
-        folder = tmp_path / severity
-        project, outcome = poisoned(folder, server, instance, lambda n: KINDS["refusal"][1], **changes)
-        assert not outcome.failed
-        assert project.store.find("validated_synthetic_set") is not None
-        assert [check for check, _ in failing(project, instance)] == checks
+@pytest.mark.parametrize(("severity", "checks"), [("warn", ["few_refusals"]), (False, [])])  # a bare `off` in YAML
+def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, instance, severity, checks):
+    changes = {"checks.severity": {"few_refusals": severity}}
+    project, outcome = poisoned(tmp_path, server, instance, lambda n: KINDS["refusal"][1], **changes)
+    assert not outcome.failed
+    assert project.store.find("validated_synthetic_set") is not None
+    assert [check for check, _ in failing(project, instance)] == checks
 
 
 def test_answers_that_are_suddenly_longer_are_told(tmp_path, server, instance):
     project, _ = poisoned(tmp_path, server, instance, lambda n: {})
-    project = project.with_generation({"max_new_tokens": 20})
+    project = project.with_overrides(("teacher", "generation"), {"max_new_tokens": 20})
     server.script(choices=["an answer that goes on and on for much longer than those before it did"])
     assert not run_project(project.config, instance, "teacher_outputs").failed
     found = failing(project, instance)
@@ -150,7 +148,7 @@ def row(text, split="train", *more, task="qa"):
 
 def look(name, project, shard=None):
     (check,) = [check for check in CHECKS if check.name == name]
-    return check.look(project, shard)
+    return check.run(Snapshot(project), shard)
 
 
 def publish(project, asset, name, rows, schema, shard=None, facts=None):
@@ -163,7 +161,7 @@ def publish(project, asset, name, rows, schema, shard=None, facts=None):
 
 def publish_set(project, rows, test):
     """A set that these rows are in, and the test rows."""
-    for shard in project.sources():
+    for shard in Snapshot(project).sources:
         publish(project, "raw_dataset", files.RAW_FILE, rows if shard == "train-part-00" else [], schemas.RAW, shard)
     publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, rows, schemas.EXAMPLE)
     publish(project, "eval_dataset", files.RAW_FILE, test, schemas.RAW)
@@ -284,5 +282,5 @@ def test_the_docs_list_every_check_with_its_defaults():
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
     assert {row[0].strip("`"): row[-1] for row in rows} == SeverityConfig().model_dump()
     limits = dict(row[3].strip("`").split(": ") for row in rows if ": " in row[3])
-    defaults = ChecksConfig().model_dump(exclude={"severity"})  # pyright: ignore[reportCallIssue]
+    defaults = ChecksConfig().model_dump(exclude={"severity"})
     assert {name: float(limit) for name, limit in limits.items()} == defaults

@@ -8,7 +8,8 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.evaluation.specs import BenchmarkResult
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.store import files, parquet
 from testing.fault_server import FaultServer
@@ -58,7 +59,7 @@ def ran(server, config_path):
     """The project, planned before and run once: (project, instance, plan, outcome, server counts)."""
     drop_math(config_path)
     config = load_config(config_path)
-    planned, before = make_plan(Project(config)), server.counts()["total"]
+    planned, before = make_plan(Snapshot(Project(config))), server.counts()["total"]
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = run_project(config, instance)
         yield Project(config), instance, (planned, before), outcome, server.counts()
@@ -68,7 +69,7 @@ def test_planning_asks_nothing_and_tells_what_the_run_asks(ran):
     project, _, (planned, before), _, counts = ran
     assert before == 0
     assert planned.total.reused == 0
-    asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in project.sources())
+    asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in Snapshot(project).sources)
     assert sum(shard.new for shard in planned.shards) == asked > 0
     assert planned.total.new == counts["total"]
     assert planned.total.cost_usd > 0
@@ -83,7 +84,7 @@ def test_the_whole_lineage_runs_over_an_endpoint(ran):
     benchmark = project.store.get("teacher_benchmark").read(BenchmarkResult)
     assert benchmark.parameters is None
     assert benchmark.hardware.name == "127.0.0.1"
-    asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in project.sources())
+    asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in Snapshot(project).sources)
     assert counts["total"] == asked + benchmark.counts.predictions
     report = project.store.get("eval_report").file(files.REPORT_MARKDOWN).read_text()
     assert "different hardware" in report
@@ -91,7 +92,7 @@ def test_the_whole_lineage_runs_over_an_endpoint(ran):
 
 def test_every_row_carries_what_it_cost_and_never_the_key(ran):
     project, _, _, _, _ = ran
-    for key in project.sources():
+    for key in Snapshot(project).sources:
         manifest = project.store.get("teacher_outputs", key)
         rows = parquet.read_table(manifest.file(files.TEACHER_FILE))
         for row in rows:
@@ -111,7 +112,7 @@ def test_one_changed_row_is_one_call_and_a_new_price_is_none(ran, server, config
     file.write_text("\n".join([json.dumps(row), *rest]) + "\n")
     config_path.write_text(config_path.read_text().replace("completion: 2.0", "completion: 3.0"))
     again = load_config(config_path)
-    assert make_plan(Project(again)).total.new == 1
+    assert make_plan(Snapshot(Project(again))).total.new == 1
     outcome = run_project(again, instance, "teacher_outputs")
     assert outcome.materialized == ["raw_dataset[train-part-00]", "teacher_outputs[train-part-00]"]
     assert server.counts()["total"] == before + 1

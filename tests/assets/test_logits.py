@@ -7,7 +7,10 @@ from distill_dagster.config import DistillConfig, LogitsConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import ConfigError
-from distill_dagster.lineage.stages import Project, is_fresh, stages_of
+from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import stages_of
 from distill_dagster.logits.table import LogitsWriter, read_logits
 from distill_dagster.operations.runner import QUIET
 from distill_dagster.store import files, parquet
@@ -55,7 +58,7 @@ def test_every_shard_has_logits_of_its_answers(captured):
     project, _, outcome = captured
     assert outcome.failed == {}
     assert f"teacher_logits[{SHARD}]" in outcome.materialized
-    for shard in project.sources():
+    for shard in Snapshot(project).sources:
         answers = project.store.get("teacher_outputs", shard)
         manifest = project.store.get("teacher_logits", shard)
         table = parquet.read_table(answers.file(files.TEACHER_FILE))
@@ -65,7 +68,7 @@ def test_every_shard_has_logits_of_its_answers(captured):
         assert {row.key for row in rows} <= texts.keys()
         assert len(rows) + len(rejects) == len(texts) == manifest.counts["requests"]
         assert all(row.ids.shape == row.logprobs.shape == (len(row.token_ids), 16) for row in rows)
-        assert {row.teacher_revision for row in rows} == {project.version_of("teacher_model")}
+        assert {row.teacher_revision for row in rows} == {project.store.get("teacher_model").data_version}
 
 
 def test_its_metadata_says_what_it_costs(captured):
@@ -95,8 +98,8 @@ def test_only_what_shapes_the_file_makes_it_stale(captured, changes, fresh):
     config = captured[0].config
     logits = config.teacher.logits.model_copy(update=changes)
     changed = config.model_copy(update={"teacher": config.teacher.model_copy(update={"logits": logits})})
-    assert is_fresh(Project(changed), "teacher_logits", SHARD) is fresh
-    assert is_fresh(Project(changed), "teacher_outputs", SHARD)
+    assert is_fresh(Snapshot(Project(changed)), "teacher_logits", SHARD) is fresh
+    assert is_fresh(Snapshot(Project(changed)), "teacher_outputs", SHARD)
 
 
 def test_the_check_fails_where_an_answer_has_neither_logits_nor_a_reject(tmp_path, instance):

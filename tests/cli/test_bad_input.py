@@ -8,8 +8,11 @@ import pytest
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import DataError
-from distill_dagster.lineage.makers import make_report
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.guards import require_related
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import STAGES
+from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.operations.observing import observe
 from testing.projects import run_project, unpublish, write_project
 from tests.generation.test_project import write_api_project
@@ -76,7 +79,7 @@ def test_the_sensor_passes_over_a_file_that_cannot_be_read(tmp_path, instance):
     unlink_target(tmp_path / "data/train/part-01.jsonl")
     unlink_target(tmp_path / "data/test.jsonl")
     others = ["train-part-00", "train-part-02", "validation"]
-    assert observe(instance, project, warnings.append) == [*others, "shard_list"]
+    assert observe(instance, Snapshot(project), warnings.append) == [*others, "shard_list"]
     assert len(warnings) == 2
     assert "part-01.jsonl is a link to not-pulled" in warnings[0]
     assert "test.jsonl is a link to not-pulled" in warnings[1]
@@ -188,13 +191,13 @@ def test_devices_that_the_machine_does_not_have_are_named(copy_of_made, instance
 )
 def test_what_does_not_belong_together_is_not_compared(copy_of_made, tmp_path, asset, shard, read, named):
     project = Project(load_config(copy_of_made()))
-    assert make_report(project, tmp_path).counts.items > 0
+    require_related(Upstream(Snapshot(project), STAGES["eval_report"], None))
     manifest = project.store.folder(asset, shard) / "manifest.json"
     document = json.loads(manifest.read_text())
     document["inputs"][read] = "of-another-version"
     manifest.write_text(json.dumps(document))
     with pytest.raises(DataError, match=f"^{named}: made from other inputs than the present ones"):
-        make_report(project, tmp_path)
+        require_related(Upstream(Snapshot(project), STAGES["eval_report"], None))
 
 
 def test_a_torn_parquet_is_named(copy_of_made, instance):

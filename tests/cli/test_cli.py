@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.store import files, parquet, schemas
 from testing.dev_server import run_command
 from testing.projects import write_project
@@ -83,7 +85,25 @@ def test_init_gives_a_project_that_is_valid(tmp_path):
     assert sum(f["rows"] for f in files) == 560
     again = run_command("init", folder)
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "exists already" in again.output
+
+
+def test_init_writes_the_schema_that_its_config_names(tmp_path):
+    assert run_command("init", tmp_path / "mine").exit_code == 0
+    text = (tmp_path / "mine" / "distill.yaml").read_text()
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=distill.schema.json"
+    schema = json.loads((tmp_path / "mine" / "distill.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(text))
+
+
+def test_schema_prints_or_writes_the_same_document(tmp_path):
+    printed, file = run_command("schema"), tmp_path / "s.json"
+    assert run_command("schema", "--output", file).exit_code == 0
+    assert json.loads(printed.stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert file.read_text() == printed.stdout
+    refused = run_command("schema", "--output", tmp_path / "missing" / "s.json")
+    assert refused.exit_code == 2
+    assert "choose another --output" in " ".join(refused.output.split())
 
 
 def test_init_names_the_command_as_it_works_from_the_new_folder(tmp_path):
@@ -141,5 +161,5 @@ def test_the_installed_command_answers():
         [Path(sys.executable).with_name("distill-dagster"), "--help"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0
-    for verb in ("init", "validate", "run", "report", "demo", "dev"):
+    for verb in ("init", "schema", "validate", "run", "report", "demo", "dev"):
         assert verb in done.stdout

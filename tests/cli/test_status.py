@@ -7,10 +7,12 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from distill_dagster.assets.naming import Names
 from distill_dagster.cli import app
 from distill_dagster.cli.status import read_status
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.failing_checks import failing_checks
 from distill_dagster.operations.instance import open_instance
 from testing.projects import run_project, write_project
@@ -47,7 +49,7 @@ def test_what_a_failing_check_holds_is_not_next(tmp_path, server, instance):
     spoil(path)
     project = Project(load_config(path))
     run_project(project.config, instance, "teacher_model")
-    found = read_status(project, instance)
+    found = read_status(Snapshot(project), instance)
     held = "held by enough_valid_rows of raw_dataset[train-part-01]"
     assert [(check["check"], check["artefact"]) for check in found["failing_checks"]] == [("enough_valid_rows", BAD)]
     assert {"teacher_outputs[train-part-00]", "teacher_outputs[validation]"} <= set(found["next"])
@@ -65,9 +67,9 @@ def test_a_failing_shard_is_still_known_after_many_words_of_the_others(tmp_path,
     run_project(project.config, instance, "raw_dataset")
     for _ in range(60):
         say(instance, passed=True)
-    assert [check["artefact"] for check in read_status(project, instance)["failing_checks"]] == [BAD]
+    assert [check["artefact"] for check in read_status(Snapshot(project), instance)["failing_checks"]] == [BAD]
     say(instance, passed=True, shard="train-part-01")
-    assert read_status(project, instance)["failing_checks"] == []
+    assert read_status(Snapshot(project), instance)["failing_checks"] == []
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, instance):
@@ -75,7 +77,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, i
     part = tmp_path / "data/train/part-01.jsonl"
     part.unlink()
     part.symlink_to(tmp_path / "not-fetched")
-    found = read_status(project, instance)
+    found = read_status(Snapshot(project), instance)
     assert "not-fetched, which is not there" in why(found, BAD)[0]
     assert {"raw_dataset[train-part-00]", "raw_dataset[train-part-02]"} <= set(found["next"])
 
@@ -83,7 +85,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, i
 def test_a_removed_shard_counts_no_more(tmp_path, instance):
     project = Project(load_config(write_project(tmp_path)))
     say(instance, passed=False, shard="train-part-09")
-    assert read_status(project, instance)["failing_checks"] == []
+    assert read_status(Snapshot(project), instance)["failing_checks"] == []
 
 
 def test_a_check_that_breaks_after_its_artefact_was_made_is_listed(instance):
@@ -97,7 +99,7 @@ def test_a_check_that_breaks_after_its_artefact_was_made_is_listed(instance):
 
     dg.materialize([table, broken], instance=instance, raise_on_error=False)
     graph = dg.Definitions(assets=[table], asset_checks=[broken]).resolve_asset_graph()
-    (found,) = failing_checks(instance, graph, set())
+    (found,) = failing_checks(instance, graph, Names(""), set())
     assert (found.check, found.asset, found.severity, found.holds) == ("broken", "table", "ERROR", True)
     assert "failed before it had spoken" in (found.description or "")
 
@@ -106,7 +108,7 @@ def test_checks_of_what_could_not_be_made_had_nothing_to_look_at(tmp_path, serve
     path = write_api_project(tmp_path, server, shards=1)
     server.script(rules=[{"match": "<", "fault": "status", "status": 401}])
     assert "teacher_outputs[train-part-00]" in run_until_answers(path, instance).failed
-    assert read_status(Project(load_config(path)), instance)["failing_checks"] == []
+    assert read_status(Snapshot(Project(load_config(path))), instance)["failing_checks"] == []
 
 
 def status(path) -> tuple[int, dict]:
@@ -139,7 +141,7 @@ def test_a_warning_does_not_fail_the_command_and_an_error_does(tmp_path, monkeyp
 )
 def test_it_says_whether_anything_is_made_by_itself(tmp_path, instance, changes, expected):
     project = Project(load_config(write_project(tmp_path, **changes)))
-    assert read_status(project, instance)["automation"] == expected
+    assert read_status(Snapshot(project), instance)["automation"] == expected
 
 
 def test_what_was_switched_in_the_ui_goes_before_the_config(tmp_path):
@@ -150,7 +152,7 @@ def test_what_was_switched_in_the_ui_goes_before_the_config(tmp_path):
         sensor = build_definitions(project.config).get_repository_def().get_sensor_def("redistill")
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
         switch_off(instance, sensor.name)
-        assert read_status(project, instance)["automation"]["on_change"] is False
+        assert read_status(Snapshot(project), instance)["automation"]["on_change"] is False
 
 
 def switch_off(instance: dg.DagsterInstance, sensor: str) -> None:

@@ -1,10 +1,11 @@
-"""distill.yaml: what is read, what is refused, and whether the message shows the way out."""
+"""distill.yaml: which files are accepted, which are refused, and whether the message shows the way out."""
 
 import pytest
 import yaml
 
-from distill_dagster.config.reading import load_config
+from distill_dagster.config.reading import check_config, load_config
 from distill_dagster.errors import ConfigError
+from distill_dagster.lineage.freshness import code_versions, stages_of
 from testing.projects import tiny_settings
 
 
@@ -24,7 +25,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path):
     assert config.teacher.model.name == str(tmp_path / "models/big")
 
 
-def test_a_hub_name_is_no_path(tmp_path):
+def test_a_hub_name_is_not_a_path(tmp_path):
     settings = tiny_settings(**{"student.model": {"name": "meta-llama/Llama-3.2-1B"}})
     assert load_config(write(tmp_path, settings)).student.model.name == "meta-llama/Llama-3.2-1B"
 
@@ -40,7 +41,7 @@ def test_a_hub_name_is_no_path(tmp_path):
         ({"student.model": {}}, "student.model", "exactly one of `name`"),
         ({"student.model": {"name": "a/b", "tokenizer": "teacher"}}, "student.model", "`tokenizer` is for a new model"),
         ({"student.model.revision": "abc"}, "student.model", "`revision: abc` pins a model of the hub"),
-        ({"compute.train": {"gpus": 2}}, "compute.train", "one step uses one so far"),
+        ({"compute.train": {"gpus": 2}}, "compute.train", "at most one GPU"),
         ({"data.train": []}, "data.train", "at least 1"),
     ],
 )
@@ -70,7 +71,7 @@ def test_a_missing_file_names_the_way_out(tmp_path):
         load_config(tmp_path / "nothing.yaml")
 
 
-def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
+def test_environment_variables_are_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("DISTILL_TEST_STORE", "/mnt/fast")
     path = write(tmp_path, tiny_settings(store="${DISTILL_TEST_STORE}/store"))
     assert load_config(path).store == "/mnt/fast/store"
@@ -79,9 +80,23 @@ def test_environment_variables_are_filled_in_by_name(tmp_path, monkeypatch):
         load_config(path)
 
 
-def test_a_store_that_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="store: the store is a local folder"):
+def test_a_store_that_is_a_url_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"store: s3://bucket/store is a URL, and the store is a local folder"):
         load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))
+
+
+@pytest.mark.parametrize("prefix", ["9lives", "a-b", "a/b", "a b", "_\n"])
+def test_a_prefix_that_dagster_cannot_take_is_refused(tmp_path, prefix):
+    with pytest.raises(ConfigError, match="key_prefix: "):
+        load_config(write(tmp_path, tiny_settings(key_prefix=prefix)))
+
+
+def test_the_prefix_makes_nothing_stale():
+    plain, prefixed = (check_config(tiny_settings(key_prefix=prefix), "test") for prefix in ("", "intent_v2"))
+    assert code_versions(plain) == code_versions(prefixed)
+    assert [stage.settings(plain) for stage in stages_of(plain)] == [
+        stage.settings(prefixed) for stage in stages_of(prefixed)
+    ]
 
 
 def options(task, prompting=None, words=None, learn=None):
@@ -127,11 +142,11 @@ def test_task_and_options_that_do_not_fit_are_e008_with_the_way_out(tmp_path, se
         options("summarization", "chain_of_density", 100, "answer"),
     ],
 )
-def test_task_and_options_that_fit_are_taken(tmp_path, settings):
+def test_task_and_options_that_fit_are_accepted(tmp_path, settings):
     assert load_config(write(tmp_path, settings)).task == settings["task"]
 
 
 @pytest.mark.parametrize("words", [19, 1001])
-def test_a_summary_has_a_length_that_makes_sense(tmp_path, words):
+def test_a_summary_length_outside_the_bounds_is_refused(tmp_path, words):
     with pytest.raises(ConfigError, match=r"teacher\.summary_words"):
         load_config(write(tmp_path, options("summarization", "chain_of_density", words)))

@@ -1,4 +1,4 @@
-"""The configs in examples/: all of them load, and the demo's two models are what its comments say."""
+"""The configs in examples/: all of them load, and the comments on the demo's two models are true."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_every_example_loads(path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_each_task_has_an_example_with_models_that_exist_already(task):
+def test_each_task_has_an_example_with_existing_models(task):
     config = load_config(EXAMPLES / f"{task}.yaml")
     assert config.task == task
     assert config.teacher.model.name

@@ -1,4 +1,4 @@
-"""The files of the demo: how many rows, where, the same every time, and nothing on both sides of a split."""
+"""The files of the demo: their row counts, the same bytes every time, and no question in two splits."""
 
 import json
 from collections import Counter
@@ -61,7 +61,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
     assert files(tmp_path / "a")["test.jsonl"] != files(tmp_path / "c")["test.jsonl"]
 
 
-def test_a_second_call_mends_what_is_wrong_and_leaves_the_rest_alone(tmp_path):
+def test_a_second_call_repairs_wrong_files_and_leaves_the_rest_alone(tmp_path):
     write_dataset(tmp_path, **SMALL)
     before = files(tmp_path)
     stamps = {name: (tmp_path / name).stat().st_mtime_ns for name in before}
@@ -73,7 +73,7 @@ def test_a_second_call_mends_what_is_wrong_and_leaves_the_rest_alone(tmp_path):
     assert changed == {"test.jsonl", "train/part-01.jsonl"}
 
 
-def test_parts_of_an_earlier_call_go_and_other_files_stay(tmp_path):
+def test_parts_of_an_earlier_call_are_removed_and_other_files_stay(tmp_path):
     write_dataset(tmp_path, **SMALL)
     (tmp_path / "train/new-orders.jsonl").write_text("mine")
     write_dataset(tmp_path, **{**SMALL, "shards": 2})
@@ -112,7 +112,7 @@ def test_the_order_of_tasks_does_not_matter(tmp_path):
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
-def test_no_question_and_no_group_stands_in_two_splits(full):
+def test_no_question_and_no_group_is_in_two_splits(full):
     everything = [row for part in full.values() for row in part]
     assert len({row["id"] for row in everything}) == len(everything)
     assert len({duplicate_key(row) for row in everything}) == len(everything)
@@ -121,7 +121,7 @@ def test_no_question_and_no_group_stands_in_two_splits(full):
         assert not {row["group"] for row in one} & {row["group"] for row in other}
 
 
-def test_no_opening_of_a_conversation_stands_twice(full):
+def test_no_opening_of_a_conversation_occurs_twice(full):
     openings = [
         row["messages"][1]["content"] for part in full.values() for row in part if row["task"] == "conversation"
     ]
@@ -139,7 +139,7 @@ def test_no_opening_of_a_conversation_stands_twice(full):
         ({"tasks": ("math",), "train_rows": 20_000}, "math: 1000 draws gave no question for train"),
     ],
 )
-def test_what_cannot_be_written_is_said_and_nothing_is_written(tmp_path, arguments, says):
+def test_impossible_arguments_are_refused_and_nothing_is_written(tmp_path, arguments, says):
     with pytest.raises(DataError, match=says):
         write_dataset(tmp_path / "data", **{**SMALL, **arguments})
     assert not (tmp_path / "data").exists()

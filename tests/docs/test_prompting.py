@@ -1,11 +1,11 @@
-"""docs/prompting.md shows what is sent and read: its examples are those that the code makes."""
+"""docs/prompting.md shows the prompts and replies that the code makes, for every task and prompting."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from distill_dagster.tasks import get_task
+from distill_dagster.tasks import TASKS, get_task
 
 PAGE = Path(__file__).parents[2] / "docs" / "prompting.md"
 INTENTS = ["card_arrival", "lost_card"]
@@ -74,11 +74,23 @@ def example(name: str, prompting: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "prompting"), CASES)
-def test_the_page_shows_what_is_sent_and_read(name, prompting):
+def test_the_page_shows_prompt_reply_and_lesson(name, prompting):
     assert example(name, prompting) in PAGE.read_text(encoding="utf-8")
 
 
-def test_the_page_shows_nothing_else_as_an_example():
+def test_the_page_has_an_example_of_every_task():
+    assert set(ROWS) == set(TASKS)
+
+
+@pytest.mark.parametrize("prompting", ["chain_of_thought", "chain_of_density"])
+def test_the_table_names_the_tasks_that_support_a_prompting(prompting):
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{prompting}` |"))
+    supported = {name for name, task in TASKS.items() if prompting in task.promptings}
+    assert set(row.split("|")[2].strip().split(", ")) == supported
+
+
+def test_the_page_has_no_other_example():
     headings = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("### ")]
     assert headings == [f"### {name}, {prompting}" for name, prompting in CASES]
 

@@ -18,8 +18,8 @@ from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.decoding import Completion
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.report.report import write_report
 from distill_dagster.report.specs import Origin, Provenance, ReportSpec
+from distill_dagster.report.writing import write_report
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.tasks.prompts import Prompt, prompts_of

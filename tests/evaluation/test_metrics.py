@@ -1,4 +1,4 @@
-"""Metrics: known values, agreement with the tasks' own scores, unparsable answers."""
+"""Metrics: known values, agreement with the tasks' own scores, and answers that could not be parsed."""
 
 import math
 
@@ -65,12 +65,12 @@ def test_known_values(task, name, value):
     assert compute(task, predictions(task))[name] == pytest.approx(value)
 
 
-def test_rouge_n_counts_words_and_pairs_whatever_their_order():
+def test_rouge_n_counts_words_and_pairs_in_any_order():
     rows = [{"parsed": "b a c", "reference": ["a b c", "z"]}, {"parsed": None, "reference": ["a b c"]}]
     assert compute("summarization", rows) == pytest.approx({"rouge_l": 1 / 3, "rouge_1": 1 / 2, "rouge_2": 0})
 
 
-def test_distinct_2_is_low_for_a_model_that_says_the_same_to_everyone():
+def test_distinct_2_is_low_for_a_model_that_gives_everyone_the_same_reply():
     rows = [{"parsed": "how can I help", "reference": ["x"]} for _ in range(4)]
     assert compute("conversation", rows)["distinct_2"] == 3 / 12
     rows += [{"parsed": "No", "reference": ["x"]}, {"parsed": None, "reference": ["x"]}]

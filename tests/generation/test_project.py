@@ -18,13 +18,16 @@ from distill_dagster.cli.status import read_status
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_lineage
 from distill_dagster.errors import DataError
-from distill_dagster.lineage.makers import make_synthetic_set, shard_tables
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.guards import require_current_answers
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import STAGES
+from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.orphans import end_orphans
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.plan import make_plan
-from distill_dagster.store import files, parquet, schemas
+from distill_dagster.store import files, parquet
 from testing.fault_server import answer_to
 from testing.generation_contract import lasting, small_disk
 from testing.projects import TINY_LLAMA, run_project, write_project
@@ -71,7 +74,8 @@ HELD_OUT = 4  # rows that measure it
 
 
 def answers(project: Project) -> list[dict]:
-    return shard_tables(project, "teacher_outputs", files.TEACHER_FILE, schemas.TEACHER.names).to_pylist()
+    shards = Snapshot(project).get_all("teacher_outputs").values()
+    return [row for shard in shards for row in parquet.read_table(shard.file(files.TEACHER_FILE))]
 
 
 def run_until_answers(path: Path, instance: dg.DagsterInstance):
@@ -105,7 +109,7 @@ def test_a_dagster_run_that_is_killed_goes_on_from_its_journal(tmp_path, server,
         assert end_orphans(dagster) == [], "the run is on"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        (killed,) = read_status(Project(load_config(path)), dagster)["lost_runs"]
+        (killed,) = read_status(Snapshot(Project(load_config(path))), dagster)["lost_runs"]
         assert end_orphans(dagster) == [killed]
         assert dagster.get_run_by_id(killed).status == dg.DagsterRunStatus.FAILURE
         assert end_orphans(dagster) == []
@@ -116,7 +120,7 @@ def test_a_dagster_run_that_is_killed_goes_on_from_its_journal(tmp_path, server,
     assert ALL <= server.counts()["total"] <= ALL + CONCURRENCY
     project = Project(load_config(path))
     assert lasting(answers(project)) == lasting(answers(answered[1]))
-    for key in project.sources():
+    for key in Snapshot(project).sources:
         manifests = [p.store.get("teacher_outputs", key) for p in (project, answered[1])]
         assert manifests[0].data_version == manifests[1].data_version
 
@@ -158,7 +162,8 @@ def test_a_shard_that_is_renamed_split_or_grown_asks_for_its_new_rows_only(answe
     assert not run_until_answers(path, instance).failed
     assert sorted(server.counts()["by_prompt"]) == ["question <100>", "question <101>"]
     project = Project(load_config(path))
-    raw = shard_tables(project, "raw_dataset", files.RAW_FILE, schemas.RAW.names).to_pylist()
+    shards = Snapshot(project).get_all("raw_dataset").values()
+    raw = [row for shard in shards for row in parquet.read_table(shard.file(files.RAW_FILE))]
     assert [(row["row_id"], row["raw_text"]) for row in answers(project)] == [
         (row["row_id"], answer_to(row["messages"])) for row in raw
     ]
@@ -172,7 +177,7 @@ def test_until_all_shards_have_the_new_teachers_answers_no_set_is_made(answered,
     assert list(outcome.failed) == ["teacher_outputs[train-part-01]"]
     changed = Project(load_config(path))
     with pytest.raises(DataError, match=r"teacher_outputs of 1 of 4 shards \(train-part-01\) were made from other"):
-        make_synthetic_set(changed, tmp_path)
+        require_current_answers(Upstream(Snapshot(changed), STAGES["validated_synthetic_set"], None))
     server.script(choices=["new"])
     assert not run_until_answers(path, instance).failed
     assert {(row["teacher"], row["raw_text"]) for row in answers(changed)} == {("other", "new")}
@@ -200,8 +205,8 @@ def test_a_torn_table_is_named_and_made_again_without_a_call(answered, server, i
 def materialize(config, shard: str) -> str | None:
     """One shard's asset in a Dagster instance of its own; what went wrong, or None."""
     with dg.DagsterInstance.ephemeral() as instance:
-        runner = Runner(Project(config), build_lineage(config), instance, lambda title, state: None)
-        observe(instance, runner.project)
+        runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state: None)
+        observe(instance, runner.look)
         return runner._materialize("teacher_outputs", shard)
 
 
@@ -342,7 +347,7 @@ def test_the_plan_of_a_conversation_counts_every_turn(tmp_path, server, instance
     row = {"id": "talk", "task": "conversation", "messages": turns}
     with (path.parent / "data/train/part-00.jsonl").open("a") as rows:
         rows.write(json.dumps(row) + "\n")
-    assert make_plan(Project(load_config(path))).total.new == SHARD_ROWS + 4 + 2 + HELD_OUT
+    assert make_plan(Snapshot(Project(load_config(path)))).total.new == SHARD_ROWS + 4 + 2 + HELD_OUT
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == SHARD_ROWS + 4 + 2
 

@@ -4,7 +4,10 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import ConfigError, DataError, NotPublishedError
-from distill_dagster.lineage.stages import Project, inputs_of, is_fresh, stages_of
+from distill_dagster.lineage.freshness import inputs_of, is_fresh
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import stages_of
 from testing.projects import run_project, write_project
 
 
@@ -19,7 +22,11 @@ def stale_after(project: Project, **changes) -> set[str]:
         section[last] = value
     changed = Project(type(project.config).model_validate(settings))
     shard = "validation"
-    return {s.name for s in stages_of(changed.config) if not is_fresh(changed, s.name, shard if s.sharded else None)}
+    return {
+        s.name
+        for s in stages_of(changed.config)
+        if not is_fresh(Snapshot(changed), s.name, shard if s.sharded else None)
+    }
 
 
 def test_nothing_is_stale_after_a_run(made):
@@ -52,23 +59,23 @@ def test_a_setting_makes_stale_exactly_what_it_shapes(made, changes, stale):
 
 def test_an_artefact_without_its_inputs_says_what_to_make_first(tiny_config):
     with pytest.raises(NotPublishedError, match=r"raw_dataset\[.*materialize it first"):
-        inputs_of(Project(tiny_config), "teacher_outputs", "train-part-00")
+        inputs_of(Snapshot(Project(tiny_config)), "teacher_outputs", "train-part-00")
 
 
 def test_a_shard_that_is_gone_is_named(tiny_config):
     with pytest.raises(DataError, match="'train-part-99' has no source file any more"):
-        inputs_of(Project(tiny_config), "raw_dataset", "train-part-99")
+        inputs_of(Snapshot(Project(tiny_config)), "raw_dataset", "train-part-99")
 
 
 def test_a_missing_source_is_named(tmp_path):
     project = Project(load_config(write_project(tmp_path, **{"data.train": "data/nothing/*.jsonl"})))
     with pytest.raises(DataError, match="nothing"):
-        project.sources()
+        _ = Snapshot(project).sources
 
 
 def test_a_runs_own_settings_are_checked_like_the_files(tiny_config):
     with pytest.raises(ConfigError, match=r"student\.training\.epochs"):
-        Project(tiny_config).with_training({"epochs": -1})
+        Project(tiny_config).with_overrides(("student", "training"), {"epochs": -1})
 
 
 def test_one_changed_row_makes_one_shard_and_its_downstream_again(copy_of_made, tmp_path, instance):

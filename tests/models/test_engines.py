@@ -1,4 +1,4 @@
-"""Every engine gives `generate`'s greedy answers, whatever stands beside a row; samples follow the distribution."""
+"""Every engine gives `generate`'s greedy answers, whichever rows share a batch; samples follow the distribution."""
 
 from collections import Counter
 
@@ -32,7 +32,7 @@ def models(tmp_path_factory):
     """Models with many end tokens, by architecture."""
     folder, made = tmp_path_factory.mktemp("models"), {}
     for name, shape in MODELS.items():
-        config = ModelConfig(architecture=name, settings=shape, vocab_size=400)  # pyright: ignore[reportCallIssue]
+        config = ModelConfig(architecture=name, settings=shape, vocab_size=400)
         made[name] = write_model(folder / name, config)
     return made
 

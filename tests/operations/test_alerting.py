@@ -14,7 +14,7 @@ from distill_dagster.alerts.memory import ALERTS_FILE
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
 from distill_dagster.operations.alerting import LOOK_BACK, RUNS_A_TICK, tell
 from distill_dagster.resources.project import ProjectResource
 from testing.alert_servers import mailbox, webhook
@@ -105,9 +105,9 @@ def test_a_bad_shard_is_told_with_numbers_rows_and_link_to_webhook_and_mail(pois
 TICK = """
 import sys, time, logging
 import dagster as dg
-from assets.alerting import tell
-from distill_dagster.config_file import load_config
-from distill_dagster.lineage import Project
+from distill_dagster.operations.alerting import tell
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
     print(tell(instance, Project(load_config(sys.argv[2])), time.time(), logging.getLogger("alerts")))
 """

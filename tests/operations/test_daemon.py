@@ -10,8 +10,8 @@ from collections import Counter
 import pytest
 from filelock import FileLock
 
-from distill_dagster.assets.partitions import SHARDS_NAME
 from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.snapshot import Snapshot
 from testing.automation_project import (
     BIG,
     BIG_ROWS,
@@ -124,8 +124,8 @@ def test_nothing_is_left_of_the_shards_that_are_gone(watched, changed):
     _, _, kept = changed
     assert set(kept) - set(watched.versions()) == set(shard_of("part-05", "part-06"))
     for asset in ("raw_dataset", "teacher_outputs"):
-        assert watched.project.store.shards(asset) == sorted(watched.project.sources())
-    assert set(watched.instance.get_dynamic_partitions(SHARDS_NAME)) == watched.project.sources().keys()
+        assert watched.project.store.shards(asset) == sorted(Snapshot(watched.project).sources)
+    assert set(watched.instance.get_dynamic_partitions("shards")) == Snapshot(watched.project).sources.keys()
 
 
 def test_a_touched_file_triggers_nothing(watched, changed, config_path):

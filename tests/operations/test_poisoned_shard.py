@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
-from distill_dagster.planning.plan import list_steps
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.steps import list_steps
 from testing.alert_servers import mailbox, webhook
 from testing.dev_server import DevServer, run_command, wait_for
 from testing.poisoned_project import (
@@ -55,7 +56,7 @@ def told(monkeypatch):
 
 
 def open_steps(path: Path) -> list[str]:
-    return [step.asset for step in list_steps(Project(load_config(path))) if step.state != "fresh"]
+    return [step.asset for step in list_steps(Snapshot(Project(load_config(path)))) if not step.is_fresh]
 
 
 def is_idle(instance: dg.DagsterInstance) -> bool:

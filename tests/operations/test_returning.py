@@ -6,7 +6,8 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.runner import QUIET
 from testing.projects import run_project, write_project
@@ -38,7 +39,7 @@ class Followed:
         """Look at the files and run what the ticks ask for, until two ask for nothing; returns what they asked for."""
         everything, quiet = set(), 0
         while quiet < 2:
-            observe(self.instance, self.project)
+            observe(self.instance, Snapshot(self.project))
             asked = self.tick()
             quiet = 0 if asked else quiet + 1
             for asset, shard in asked:
@@ -82,7 +83,7 @@ def test_a_file_that_comes_back_as_it_was_is_made_again_and_costs_no_call(follow
         assert (LAST, None) in followed.follow()
     else:
         assert not run_project(followed.config, followed.instance, LAST).failed  # by a person, while nobody looks
-        observe(followed.instance, followed.project)
+        observe(followed.instance, Snapshot(followed.project))
     assert not followed.project.store.find("teacher_outputs", SHARD), "swept"
     followed.file.write_bytes(rows)
     assert whole(SHARD) <= followed.follow()
@@ -97,7 +98,7 @@ def test_a_file_that_takes_a_name_that_was_there_before_is_made_under_it(followe
     assert whole("train-part-07") <= followed.follow()
     other.rename(followed.file)
     assert whole(SHARD) <= followed.follow()
-    assert followed.taught() == followed.project.sources().keys()
+    assert followed.taught() == Snapshot(followed.project).sources.keys()
     assert server.counts()["total"] == calls
 
 
@@ -111,7 +112,7 @@ def test_a_file_that_is_back_before_anybody_looked_is_nothing(followed):
 def test_a_file_that_is_back_before_its_artefacts_were_deleted_is_not_made_again(followed):
     rows = followed.file.read_bytes()
     followed.file.unlink()
-    observe(followed.instance, followed.project)
+    observe(followed.instance, Snapshot(followed.project))
     assert followed.project.store.find("teacher_outputs", SHARD), "the published set is still made from it"
     followed.file.write_bytes(rows)
     assert SHARD not in {shard for _, shard in followed.follow()}

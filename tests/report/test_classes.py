@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from distill_dagster.evaluation.metrics import macro_f1
 from distill_dagster.report.classes import class_tables
-from distill_dagster.report.report import build_report, write_pages
+from distill_dagster.report.writing import build_report, write_pages
+from distill_dagster.tasks.labelled import macro_f1
 from tests.report.test_document import HOSTILE, ROLES, benchmark, parts, read_page
 
 GOLD = ["a", "a", "a", "b", "b", "c"]

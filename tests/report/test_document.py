@@ -15,10 +15,10 @@ from distill_dagster.evaluation.specs import Benchmark, Hardware
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios, ReportDocument, read_document
 from distill_dagster.report.numbers import percent, ratio_label, size
-from distill_dagster.report.report import build_report, write_pages
 from distill_dagster.report.specs import Provenance
 from distill_dagster.report.tables import flat_rows, summary_rows
 from distill_dagster.report.wording import headline, verdict_text
+from distill_dagster.report.writing import build_report, write_pages
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}{% raw %}\"'><img src=x onerror=alert(1)> | [x](javascript:alert(1))"
 CONFIG = EvaluationConfig(resamples=1000, retention_target=0.9)

@@ -9,8 +9,9 @@ from distill_dagster.cli.validation import Validation
 from distill_dagster.config import DataConfig
 from distill_dagster.sources.files.discovery import named
 from distill_dagster.sources.files.lines import Line
-from distill_dagster.sources.judging.azure import TASK_NAMES, judge_file, judge_record
+from distill_dagster.sources.judging.azure import judge_file, judge_record
 from distill_dagster.sources.judging.decoding import Decoded
+from distill_dagster.tasks import TASKS
 
 AZURE_FILES = Path("/work/shared/data/azure_nli")
 S, U, A = ({"role": role, "content": f"a text of the {role}"} for role in ("system", "user", "assistant"))
@@ -95,8 +96,17 @@ def test_enough_records(tmp_path, task, least):
 
 
 def test_tasks_and_file_names():
-    assert set(TASK_NAMES.values()) == {"NLI", "CONVERSATION", "NLU_QA", "MATH", "SUMMARIZATION"}
-    assert [code for code, _ in judge_file("a.jsonl.gz", "classification", 100)] == ["E008", "E001"]
+    names = {name: task.azure_name for name, task in TASKS.items() if task.azure_name}
+    assert names == {
+        "nli": "NLI",
+        "conversation": "CONVERSATION",
+        "qa": "NLU_QA",
+        "math": "MATH",
+        "summarization": "SUMMARIZATION",
+    }
+    found = judge_file("a.jsonl.gz", "classification", 100)
+    assert [code for code, _ in found] == ["E008", "E001"]
+    assert found[0][1] == "Azure has no task 'classification'; it has NLI, CONVERSATION, NLU_QA, MATH, SUMMARIZATION"
     assert judge_file("a.jsonl", "conversation", 65) == []
 
 

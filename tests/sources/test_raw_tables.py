@@ -9,12 +9,14 @@ import pytest
 from distill_dagster.config import DataConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import DataError
-from distill_dagster.lineage.makers import make_eval_dataset, make_raw_dataset
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.judging import verdicts
 from distill_dagster.sources.judging.raw_tables import RawTables
+from distill_dagster.sources.judging.reading import read_rows
 from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, hashing, parquet
 from testing.projects import write_project
 
@@ -86,6 +88,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     assert large < small + 48 * 18_000 * 2 + 500_000  # what duplicates.py says of a row, twice while tables are merged
 
 
+def spec_of(project, sources, out):
+    config = project.config
+    return ReadSpec(sources=sources, data=config.data, task=config.task, out=str(out))
+
+
 def test_a_shard_without_a_valid_row_fails_and_is_not_published(tmp_path):
     project = Project(load_config(write_project(tmp_path)))
     part = tmp_path / "data" / "train" / "part-01.jsonl"
@@ -96,7 +103,7 @@ def test_a_shard_without_a_valid_row_fails_and_is_not_published(tmp_path):
             "train-part-01",
             fingerprint="f",
             inputs={},
-            make=lambda out, _: make_raw_dataset(project, "train-part-01", out),
+            make=lambda out, _: read_rows(spec_of(project, [Snapshot(project).source("train-part-01")], out), "cpu"),
         )
     assert project.store.find("raw_dataset", "train-part-01") is None
     assert [p.name for p in project.store.folder("raw_dataset", "train-part-01").iterdir()] == [".lock"]
@@ -108,11 +115,13 @@ def test_several_test_files_are_one_table_and_their_ids_differ(tmp_path):
     folder.mkdir()
     (folder / "a.jsonl").write_text(line(1, id="a") + "{}\n")
     (folder / "b.jsonl").write_text(line(2, id="b") + line(3))
-    produced = make_eval_dataset(Project(config), tmp_path)
+    project = Project(config)
+    spec = spec_of(project, Snapshot(project).test_sources, tmp_path)
+    produced = read_rows(spec, "cpu")
     assert produced.counts == {"lines": 4, "rows": 3, "rejected": 1, "E002": 1}
     rows, _ = tables_of(tmp_path)
     assert [(r["shard"], r["row_id"]) for r in rows][:2] == [("test-a", "a"), ("test-b", "b")]
     assert produced.data_version == hashing.rows_hash(rows)
     (folder / "b.jsonl").write_text(line(2, id="a"))
     with pytest.raises(DataError, match="'a' is in test-a and in test-b"):
-        make_eval_dataset(Project(config), tmp_path)
+        read_rows(spec, "cpu")

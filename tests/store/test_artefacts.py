@@ -1,4 +1,4 @@
-"""Publishing: complete or absent, once a fingerprint, readable while it is replaced."""
+"""Publishing: an artefact is complete or absent, made once for a fingerprint, and readable while it is replaced."""
 
 import multiprocessing
 import os
@@ -8,14 +8,15 @@ import time
 import pytest
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
-from distill_dagster.store.artefacts import Store, check_key
-from distill_dagster.store.manifest import Produced
+from distill_dagster.store.artefacts import MANIFEST, Store, check_key
+from distill_dagster.store.backend import LocalBackend
+from distill_dagster.store.result import Counts, Result
 
 
 def make_text(text):
     def make(out, work):
         (out / "rows.txt").write_text(text)
-        return Produced(data_version=text, counts={"rows": len(text)}, facts={})
+        return Result(data_version=text, counts=Counts(rows=len(text)))
 
     return make
 
@@ -24,7 +25,7 @@ def publish(store, text, fingerprint, shard="s0"):
     return store.publish("raw_dataset", shard, fingerprint=fingerprint, inputs={}, make=make_text(text))
 
 
-def test_what_is_published_is_found_again(tmp_path):
+def test_a_published_artefact_is_found_again(tmp_path):
     store = Store(tmp_path)
     published = publish(store, "abc", "f1")
     assert store.get("raw_dataset", "s0") == published
@@ -48,6 +49,65 @@ def test_a_reader_keeps_the_version_it_holds(tmp_path):
     assert not held.folder.exists(), "only the version before the current one is kept"
 
 
+def test_the_version_before_is_kept_with_its_manifest(tmp_path):
+    store = Store(tmp_path)
+    first = publish(store, "old", "f1")
+    assert store.previous("raw_dataset", "s0") is None, "nothing came before the first version"
+    second = publish(store, "new", "f2")
+    assert store.previous("raw_dataset", "s0") == first
+    assert store.previous("raw_dataset", "s0").file("rows.txt").read_text() == "old"
+    publish(store, "newest", "f3")
+    assert store.previous("raw_dataset", "s0") == second
+
+
+def test_a_version_before_whose_files_are_gone_does_not_count(tmp_path):
+    store = Store(tmp_path)
+    first = publish(store, "old", "f1")
+    publish(store, "new", "f2")
+    first.file("rows.txt").unlink()
+    assert store.previous("raw_dataset", "s0") is None
+    publish(store, "newer", "f3").file("rows.txt").unlink()
+    publish(store, "newest", "f4")
+    assert store.previous("raw_dataset", "s0") is None, "f3 was not whole, so it was not kept"
+
+
+class DyingBackend(LocalBackend):
+    """A writer that is killed just before it replaces the manifest."""
+
+    def replace(self, key, name, text):
+        if name == MANIFEST:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().replace(key, name, text)
+
+
+def test_a_writer_killed_between_the_two_manifests_leaves_the_old_version_current(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "oldest", "f0")
+    old = publish(store, "old", "f1")
+    killed = Store(tmp_path, DyingBackend(tmp_path))
+    child = multiprocessing.get_context("fork").Process(target=publish, args=(killed, "new", "f2"))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert (tmp_path / "raw_dataset" / "s0" / "previous.json").read_text().count(old.version) == 1
+    assert store.get("raw_dataset", "s0") == old
+    assert store.previous("raw_dataset", "s0") is None, "the current version is not its own predecessor"
+    new = publish(store, "new", "f2")
+    assert (store.get("raw_dataset", "s0"), store.previous("raw_dataset", "s0")) == (new, old)
+    kept = {path.name for path in (tmp_path / "raw_dataset" / "s0" / "versions").iterdir()}
+    assert kept == {new.version, old.version}, "the version that the killed writer left is removed"
+
+
+def test_a_shard_that_is_being_written_is_not_removed(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "abc", "f1")
+    with store.backend.writing("raw_dataset/s0"):
+        assert not store.remove("raw_dataset", "s0")
+    assert store.shards("raw_dataset") == ["s0"]
+    assert store.remove("raw_dataset", "s0")
+    assert store.shards("raw_dataset") == []
+
+
 def test_a_maker_that_fails_changes_nothing(tmp_path):
     store = Store(tmp_path)
     publish(store, "good", "f1")
@@ -67,7 +127,7 @@ def publish_slowly(root, marker):
         (out / "rows.txt").write_text("half")
         marker.write_text("here")
         time.sleep(60)
-        return Produced(data_version="never", counts={}, facts={})
+        return Result(data_version="never")
 
     Store(root).publish("raw_dataset", "s0", fingerprint="f2", inputs={}, make=make)
 
@@ -83,7 +143,7 @@ def test_a_killed_writer_leaves_the_old_version_and_no_lock(tmp_path):
     child.join()
     assert store.get("raw_dataset", "s0").data_version == "good"
     assert publish(store, "next", "f2").data_version == "next"
-    assert not list(store.root.glob("*/*/.scratch-*")), "what the dead writer left is swept"
+    assert not list(store.root.glob("*/*/.scratch-*")), "the next writer removes what the dead one left"
 
 
 def test_resumable_state_is_kept_for_its_fingerprint_until_published(tmp_path):
@@ -95,7 +155,7 @@ def test_resumable_state_is_kept_for_its_fingerprint_until_published(tmp_path):
         (work / "step").write_text("1")
         if len(seen) < 3:
             raise DataError("interrupted")
-        return Produced("v", {}, {})
+        return Result(data_version="v")
 
     for fingerprint in ("f" * 12, "f" * 12):
         with pytest.raises(DataError):
@@ -112,7 +172,7 @@ def test_an_artefact_with_a_missing_file_does_not_count(tmp_path):
     assert publish(store, "abc", "f1").file("rows.txt").exists()
 
 
-def test_what_was_never_made_is_named(tmp_path):
+def test_an_artefact_that_was_never_made_is_named(tmp_path):
     with pytest.raises(NotPublishedError, match=r"raw_dataset\[s9\].*materialize it first"):
         Store(tmp_path).get("raw_dataset", "s9")
 
@@ -121,7 +181,7 @@ def test_a_torn_manifest_is_named(tmp_path):
     store = Store(tmp_path)
     publish(store, "abc", "f1")
     (tmp_path / "raw_dataset" / "s0" / "manifest.json").write_text("{")
-    with pytest.raises(DataError, match=r"manifest\.json is no JSON"):
+    with pytest.raises(DataError, match=r"manifest\.json is not JSON"):
         store.find("raw_dataset", "s0")
 
 
@@ -129,7 +189,7 @@ def test_files_get_the_mode_of_the_umask(tmp_path):
     def make(out, work):
         (out / "model.safetensors").write_bytes(b"x")
         (out / "model.safetensors").chmod(0o600)
-        return Produced("v", {}, {})
+        return Result(data_version="v")
 
     published = Store(tmp_path).publish("student", None, fingerprint="f", inputs={}, make=make)
     umask = os.umask(0)

@@ -1,4 +1,4 @@
-"""JSON as models write it: what is read, and that nothing cut off is."""
+"""JSON as models write it: slips are mended, and an object that is cut off is never read."""
 
 import json
 
@@ -46,11 +46,11 @@ def test_slips_that_are_forgiven(text):
         ('{"a": NaN, "b": true}', {"a": None, "b": True}),
     ],
 )
-def test_what_a_value_holds_is_kept(text, value):
+def test_values_are_kept(text, value):
     assert objects_in(text) == [value]
 
 
-def test_every_object_is_found_in_order_and_braces_of_mathematics_are_none():
+def test_objects_come_in_order_and_braces_of_formulas_are_no_objects():
     assert objects_in('Let S = {1, 2} and \\frac{1}{2}. {"a": 1} {"a": 2}') == [{"a": "1"}, {"a": "2"}]
     assert objects_in('[{"a": "x"}, {"a": "y"}]') == [[{"a": "x"}, {"a": "y"}]]
     assert objects_in("no object {at all}") == []
@@ -80,13 +80,13 @@ VALUES = st.dictionaries(TEXT, TEXT | st.none() | st.booleans() | st.lists(TEXT,
 
 
 @given(VALUES, st.booleans(), st.sampled_from([None, 1]))
-def test_json_is_read_as_it_is(value, ascii_only, indent):
+def test_valid_json_is_read_as_it_is(value, ascii_only, indent):
     assert objects_in("So: " + json.dumps(value, ensure_ascii=ascii_only, indent=indent)) == [value]
 
 
 @given(VALUES, st.data())
 @example({"a": '{"b": "y"}'}, None)
-def test_no_beginning_of_json_is_read(value, data):
+def test_no_prefix_of_json_is_read(value, data):
     text = json.dumps(value)
     ends = [data.draw(st.integers(0, len(text) - 1))] if data else range(len(text))
     assert not any(objects_in(text[:end]) for end in ends)
@@ -96,6 +96,6 @@ def test_no_beginning_of_json_is_read(value, data):
 @example('{"a":' * 3000 + "1" + "}" * 3000)
 @example('{"a":' + "[" * 50_000 + "]" * 50_000 + "}")
 @example('{"a" b c }' * 20)
-def test_nothing_that_a_model_writes_raises(text):
+def test_no_text_raises(text):
     found = objects_in(text)
     assert found is None or isinstance(found, list)

@@ -1,4 +1,4 @@
-"""What a teacher is sent, what is read out of its replies, and what the student is taught of them."""
+"""The prompts that a teacher gets, the parts of its replies, and the texts that the student learns."""
 
 import json
 
@@ -15,7 +15,7 @@ THOUGHTFUL = {"nli": "answer_choice", "classification": "answer_choice", "qa": "
 PROMPTINGS = ("plain", "chain_of_thought", "chain_of_density")
 
 
-def test_which_task_knows_which_prompting():
+def test_which_task_supports_which_prompting():
     known = {name: set(task.promptings) - {"plain"} for name, task in TASKS.items()}
     assert known == {
         **{name: {"chain_of_thought"} for name in THOUGHTFUL},
@@ -27,7 +27,7 @@ def test_which_task_knows_which_prompting():
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 @pytest.mark.parametrize("prompting", PROMPTINGS)
-def test_what_a_task_does_not_know_is_asked_and_read_plainly(name, prompting):
+def test_a_prompting_that_the_task_does_not_support_is_plain(name, prompting):
     task = get_task(name)
     if prompting != "plain" and prompting in task.promptings:
         assert task.prompting_for(prompting) == prompting
@@ -58,22 +58,22 @@ def test_a_row_without_a_system_message_gets_one(name, key):
     assert f'"{key}"' in system["content"]
 
 
-def test_labels_are_named_where_there_are_any_and_only_where_answers_are_labels():
-    def asked(name, labels):
+def test_a_prompt_names_the_labels_of_tasks_with_labels_only():
+    def prompt(name, labels):
         return get_task(name).ask([USER], "chain_of_thought", labels=labels)[0]["content"]
 
     for label in INTENTS:
-        assert json.dumps(label, ensure_ascii=False) in asked("classification", INTENTS)
-        assert json.dumps(label, ensure_ascii=False) not in asked("qa", INTENTS)
-        assert json.dumps(label, ensure_ascii=False) not in asked("math", INTENTS)
-    assert all(f'"{label}"' in asked("nli", None) for label in ("entailment", "neutral", "contradiction"))
-    assert '"entailment"' not in asked("nli", ["yes", "no"])
-    assert "the label alone" in asked("classification", None)
-    assert "a plain number" in asked("math", None)
+        assert json.dumps(label, ensure_ascii=False) in prompt("classification", INTENTS)
+        assert json.dumps(label, ensure_ascii=False) not in prompt("qa", INTENTS)
+        assert json.dumps(label, ensure_ascii=False) not in prompt("math", INTENTS)
+    assert all(f'"{label}"' in prompt("nli", None) for label in ("entailment", "neutral", "contradiction"))
+    assert '"entailment"' not in prompt("nli", ["yes", "no"])
+    assert "the label alone" in prompt("classification", None)
+    assert "a plain number" in prompt("math", None)
 
 
 def test_the_same_user_text_with_different_system_messages_is_asked_differently():
-    """Azure swaps the system message away, so that both rows are the same request."""
+    """Azure drops the row's system message, which makes both rows the same request."""
     other = {"role": "system", "content": "Answer for a child."}
     for name in THOUGHTFUL:
         task = get_task(name)
@@ -203,7 +203,7 @@ def test_reading_a_chain_of_density_keeps_the_last_round(value, answer):
     assert get_task("summarization").read(text[:-1], "chain_of_density", None).answer is None
 
 
-def test_rounds_that_follow_one_another_line_by_line():
+def test_rounds_may_come_one_object_a_line():
     text = "\n".join(map(json.dumps, rounds("one", "two")))
     assert get_task("summarization").read(text, "chain_of_density", None).answer == "two"
 
@@ -226,7 +226,7 @@ def test_thoughts_before_a_plain_answer_are_its_reasoning(text, answer, reasonin
     assert get_task("conversation").read(text, "plain", None) == Reading(answer, reasoning)
 
 
-def test_one_reply_that_cannot_be_read_is_one_reply():
+def test_no_reply_makes_reading_raise():
     deep = '{"answer":' * 5000
     for name in TASKS:
         for prompting in PROMPTINGS:
@@ -249,12 +249,12 @@ def test_one_reply_that_cannot_be_read_is_one_reply():
         ("math", "5 + 3\n\n#### 8", "8"),
     ],
 )
-def test_parsers_know_the_answer_behind_its_reasoning(name, text, answer):
+def test_parsers_find_the_answer_after_its_reasoning(name, text, answer):
     labels = INTENTS if name == "classification" else None
     assert get_task(name).parse(text, labels) == answer
 
 
-def test_what_is_taught():
+def test_what_the_student_learns():
     nli, math, talk = get_task("nli"), get_task("math"), get_task("conversation")
     assert nli.teach("neutral", "It is silent.\n", "reasoning_and_answer") == "It is silent.\n\nAnswer: neutral"
     assert nli.teach("neutral", "It is silent.", "answer") == "neutral"
@@ -296,7 +296,7 @@ PROSE = st.lists(st.sampled_from(MARKS + VALUES) | st.text(max_size=8), max_size
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 @given(text=PROSE, reasoning=PROSE | st.none(), labelled=st.booleans())
-def test_the_answer_is_read_back_out_of_what_is_taught(name, text, reasoning, labelled):
+def test_the_parser_finds_the_answer_in_what_the_student_learns(name, text, reasoning, labelled):
     task = get_task(name)
     labels = {"classification": INTENTS, "nli": ["neutral", "card_arrival", "12"]}.get(name) if labelled else None
     plain = {"nli": "neutral", "classification": "card_arrival", "math": "-0.5"}.get(name, "some words")
@@ -307,7 +307,7 @@ def test_the_answer_is_read_back_out_of_what_is_taught(name, text, reasoning, la
 
 @pytest.mark.parametrize("label", INTENTS)
 @given(reasoning=PROSE)
-def test_every_label_is_read_back(label, reasoning):
+def test_the_parser_finds_every_label_in_what_the_student_learns(label, reasoning):
     for name in ("classification", "nli"):
         task = get_task(name)
         assert task.parse(task.teach(label, reasoning, "reasoning_and_answer"), INTENTS) == label

@@ -1,4 +1,4 @@
-"""What is asked for a row: gold answers stay out of the prompts that they answer."""
+"""The prompts of a row: a gold answer is never part of the prompt that it answers."""
 
 import pytest
 
@@ -18,13 +18,13 @@ DIALOGUE = {
 }
 
 
-def test_single_turn_rows_ask_once():
+def test_a_single_turn_row_has_one_prompt():
     row = {"task": "qa", "messages": [SYSTEM, turn("user", "q")], "reference": ["x", "y"]}
     (prompt,) = prompts_of(row)
     assert (prompt.turn, prompt.messages, prompt.reference) == (0, row["messages"], ["x", "y"])
 
 
-def test_a_conversation_asks_once_a_user_turn_with_the_gold_history():
+def test_a_conversation_has_a_prompt_for_each_user_turn_with_the_gold_history():
     first, second = prompts_of(DIALOGUE)
     assert (first.messages, first.reference) == (DIALOGUE["messages"][:2], ["a1"])
     assert (second.turn, second.messages, second.reference) == (1, DIALOGUE["messages"][:4], ["a2"])
@@ -35,7 +35,7 @@ def test_a_blank_gold_turn_is_no_reference():
     assert prompts_of(row)[0].reference == []
 
 
-def test_replies_take_the_place_of_the_gold_turns_and_leave_the_prompt_alone():
+def test_replies_replace_the_gold_turns_and_leave_the_prompt_unchanged():
     second = prompts_of(DIALOGUE)[1]
     assert [m["content"] for m in with_replies(second, ["t1"])] == ["S", "u1", "t1", "u2"]
     assert second.messages[2]["content"] == "a1"

@@ -1,4 +1,4 @@
-"""Parsers and scores: what counts as an answer, and as the same answer."""
+"""Parsers and scores: which texts are an answer, and which are the same answer."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ def test_nli_parse(text, answer):
     assert get_task("nli").parse(text, None) == answer
 
 
-def test_nli_takes_the_projects_labels():
+def test_nli_accepts_a_projects_own_labels():
     assert get_task("nli").parse("Yes.", ["yes", "no"]) == "yes"
     assert get_task("nli").parse("entailment", ["yes", "no"]) is None
 
@@ -128,7 +128,7 @@ def test_rouge_takes_the_best_reference_and_stems_only_summaries():
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_every_task_scores_nothing_and_its_own_answer(name):
+def test_every_task_scores_its_own_answer_1_and_none_0(name):
     task = get_task(name)
     text = {"nli": "neutral", "math": "12"}.get(name, "some words")
     assert task.score(task.parse(text, None), ["other", text]) == 1
@@ -139,7 +139,7 @@ def test_every_task_scores_nothing_and_its_own_answer(name):
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 @given(text=st.text(max_size=60))
-def test_every_parser_takes_any_text_and_is_stable(name, text):
+def test_every_parser_accepts_any_text_and_its_own_answers(name, text):
     task = get_task(name)
     answer = task.parse(text, None)
     if answer is not None and name != "classification":
@@ -147,12 +147,12 @@ def test_every_parser_takes_any_text_and_is_stable(name, text):
     assert answer is None or answer.strip()
 
 
-def test_labels_are_for_balancing():
+def test_only_tasks_with_labels_have_classes_to_balance():
     assert get_task("nli").label("neutral") == "neutral"
     assert get_task("classification").label("refund") == "refund"
     assert get_task("math").label("3") is None
 
 
-def test_an_unknown_task_is_named_with_those_there_are():
+def test_an_unknown_task_is_refused_with_the_names_that_exist():
     with pytest.raises(ConfigError, match=r"'translation'.*classification"):
         get_task("translation")

@@ -407,8 +407,8 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
 import sys
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.teachers.api import ApiTeacher
-from distill_dagster.teachers.base import Question
+from distill_dagster.teachers.endpoint import ApiTeacher
+from distill_dagster.teachers.protocol import Question
 asked = [Question(str(n), [{"role": "user", "content": str(n)}]) for n in range(100)]
 try:
     ApiTeacher(EndpointConfig(url=sys.argv[1], model="made", concurrency=4), GenerationConfig()).answer(asked, print)

@@ -3,7 +3,8 @@
 import pytest
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.stages import Project
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from testing.browser import click, keep_picture, needs_browser, open_browser, see
 from testing.dev_server import DevServer, wait_for
 from testing.projects import own_instance, run_project, write_project
@@ -65,7 +66,7 @@ def test_a_backfill_over_all_shards_is_launched_from_the_ui_and_finishes(server,
     stats = server.ask(CHECKS)["assetNodeOrError"]["partitionStats"]
     assert stats == {"numPartitions": 4, "numMaterialized": 4, "numFailed": 0}
     project = Project(load_config(server.config))
-    assert project.store.shards("teacher_outputs") == sorted(project.sources())
+    assert project.store.shards("teacher_outputs") == sorted(Snapshot(project).sources)
 
 
 def test_the_shards_metadata_and_checks_are_shown(server, browser):

@@ -23,27 +23,18 @@ from distill_dagster.sources.judging.decoding import Decoded
 from distill_dagster.sources.judging.rules import Finding, shown
 from distill_dagster.tasks import TASKS
 
-TASK_NAMES = {
-    "nli": "NLI",
-    "conversation": "CONVERSATION",
-    "qa": "NLU_QA",
-    "math": "MATH",
-    "summarization": "SUMMARIZATION",
-}
-LEAST_RECORDS = {"math": 40}
-LEAST_RECORDS_DEFAULT = 65
 MOST_SINGLE_TURN = 2
 LEAST_CONVERSATION = 3
 
 
 def judge_file(url: str, task: str, records: int) -> list[Finding]:
     """What Azure refuses a file for as a whole; empty where it takes it."""
-    found = []
-    if task not in TASK_NAMES:
-        found.append(("E008", f"Azure has no task {task!r}; it has {', '.join(TASK_NAMES.values())}"))
+    found, least = [], TASKS[task].azure_least_records
+    if TASKS[task].azure_name is None:
+        names = ", ".join(filter(None, (known.azure_name for known in TASKS.values())))
+        found.append(("E008", f"Azure has no task {task!r}; it has {names}"))
     if not url.endswith(".jsonl"):
         found.append(("E001", "Azure takes files that end in .jsonl alone"))
-    least = LEAST_RECORDS.get(task, LEAST_RECORDS_DEFAULT)
     if records < least:
         found.append(("E009", f"Azure asks for at least {least} records, the file has {records}"))
     return found

@@ -1,0 +1,84 @@
+"""What must hold before an artefact is made, beyond its inputs being there: nothing mixes data of different origins."""
+
+from typing import Any
+
+from distill_dagster.config import ROLES
+from distill_dagster.errors import DataError
+from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.upstream import Upstream
+from distill_dagster.store.hashing import canonical_json
+
+NAMED = 5  # shards that a message names
+
+
+def require_current_answers(upstream: Upstream) -> None:
+    """Every shard's answers are of its present rows, of the present teacher, and of the same settings.
+
+    Raises:
+        DataError: some shards were answered before their rows or the teacher changed, or with other settings.
+    """
+    rows, answers = upstream.shards("raw_dataset"), upstream.shards("teacher_outputs")
+    teacher = upstream.provenance("teacher_model").data_version
+    behind = [
+        key
+        for key, manifest in answers.items()
+        if manifest.inputs["raw_dataset"] != rows[key].data_version or manifest.inputs["teacher_model"] != teacher
+    ]
+    if behind:
+        raise DataError(
+            f"teacher_outputs of {len(behind)} of {len(answers)} shards ({', '.join(behind[:NAMED])}) were made from "
+            "other rows or another teacher than the present ones; materialize them again"
+        )
+    settings = {canonical_json(manifest.inputs["generation"]): key for key, manifest in answers.items()}
+    if len(settings) > 1:
+        raise DataError(
+            f"the shards were answered with {len(settings)} different generation settings, such as those of "
+            f"{' and '.join(sorted(settings.values())[:2])}; materialize them again with the same"
+        )
+
+
+def require_rows(upstream: Upstream) -> None:
+    """There are enough rows to train on (E009).
+
+    Raises:
+        DataError: fewer training rows passed the filters than `checks.min_train_rows`.
+    """
+    have = upstream.artefact("validated_synthetic_set").counts.get("train", 0)
+    wanted = upstream.config.checks.min_train_rows
+    if have < wanted:
+        raise DataError(
+            f"E009: {have} training rows passed the filters, and at least {wanted} are wanted: "
+            "look at the rejects of validated_synthetic_set, add data, or lower checks.min_train_rows"
+        )
+
+
+def require_related(upstream: Upstream) -> None:
+    """The report compares what belongs together.
+
+    The benchmarks are those of the present models, the baseline is the model that the student was trained from, and the
+    teacher is the one whose answers the student learned.
+
+    Raises:
+        DataError: something was made from other inputs than the present ones.
+    """
+    look, student = upstream.look, upstream.artefact("student_checkpoint")
+    behind = [f"{role}_benchmark" for role in ROLES if not is_fresh(look, f"{role}_benchmark")]
+    learned = ("validated_synthetic_set", "student_base")
+    if any(student.inputs[name] != upstream.provenance(name).data_version for name in learned):
+        behind.append("student_checkpoint")
+    if shards := _answered_by_another(upstream):
+        behind.append(f"teacher_outputs of {', '.join(shards[:NAMED])}")
+    if behind:
+        raise DataError(f"{', '.join(behind)}: made from other inputs than the present ones; materialize again first")
+
+
+def _answered_by_another(upstream: Upstream) -> list[str]:
+    """The shards whose answers are in the set and were given by another version of the teacher."""
+    teacher = upstream.artefact("teacher_benchmark").inputs["teacher_model"]
+    learned: dict[str, Any] = upstream.provenance("validated_synthetic_set").inputs["teacher_outputs"]
+    answers = {shard: upstream.look.find("teacher_outputs", shard) for shard in sorted(learned)}
+    return [
+        shard
+        for shard, manifest in answers.items()
+        if manifest and manifest.data_version == learned[shard] and manifest.inputs["teacher_model"] != teacher
+    ]

@@ -1,0 +1,38 @@
+"""A project: one config, and the store that belongs to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import DistillConfig
+from distill_dagster.config.reading import check_config
+from distill_dagster.store.artefacts import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A config and its store."""
+
+    config: DistillConfig
+
+    @property
+    def store(self) -> Store:
+        """Where the project's artefacts are."""
+        return Store(Path(self.config.store))
+
+    @property
+    def responses(self) -> Path:
+        """The folder of every reply that the project has paid for."""
+        return self.store.root / "responses"
+
+    def with_overrides(self, section: tuple[str, str], changes: dict[str, Any]) -> "Project":
+        """The same project with other settings in a section, such as ("student", "training").
+
+        Raises:
+            ConfigError: a value is wrong; it is checked as distill.yaml is.
+        """
+        if not changes:
+            return self
+        settings = self.config.model_dump()
+        settings[section[0]][section[1]].update(changes)
+        return Project(check_config(settings, f"the run's config ({'.'.join(section)})"))

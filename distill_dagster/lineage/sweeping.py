@@ -1,0 +1,20 @@
+"""Deleting the artefacts of shards whose source file is gone."""
+
+from distill_dagster.lineage.snapshot import Snapshot, title_of
+from distill_dagster.lineage.stages import sharded_names
+
+
+def sweep_removed(look: Snapshot) -> list[str]:
+    """Delete the artefacts of shards without a source file, once no published set is made from them.
+
+    The teacher's replies to their rows stay among the responses, so a file that comes back costs no call.
+    """
+    store, published = look.project.store, look.find("validated_synthetic_set")
+    wanted = {*look.sources, *(published.inputs["raw_dataset"] if published else ())}
+    swept = []
+    for name in sharded_names():
+        for shard in store.shards(name):
+            if shard not in wanted and store.remove(name, shard):
+                look.forget(name, shard)
+                swept.append(title_of(name, shard))
+    return swept

@@ -1,0 +1,60 @@
+"""Dagster's private parts: the only module that touches them, each with the reason why no public name does.
+
+Everything else in this repository uses what Dagster exports.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus, AssetCheckPartitionInfo
+
+__all__ = ["AssetCheckPartitionInfo", "AssetGraph", "is_on_this_machine", "last_checks", "said_last", "switched"]
+
+
+def is_on_this_machine(instance: dg.DagsterInstance) -> bool:
+    """Whether the instance's database is a file here. No public name tells where an instance lives.
+
+    The import takes 0.8 s where it comes with the code location, so it waits for the call.
+    """
+    from dagster._core.storage.runs import SqliteRunStorage
+
+    return isinstance(instance.run_storage, SqliteRunStorage)
+
+
+def last_checks(instance: dg.DagsterInstance, graph: AssetGraph) -> Iterator[tuple[AssetCheckPartitionInfo, str]]:
+    """The last execution of each check on each partition, with "failed" or "planned"; those that passed are left out.
+
+    No public call gives the last execution by partition; this one returns a row a partition, not its history.
+    """
+    keys = sorted(graph.asset_check_keys, key=lambda key: key.to_user_string())
+    found = instance.event_log_storage.get_asset_check_partition_info(keys)
+    words = {
+        AssetCheckExecutionRecordStatus.FAILED: "failed",
+        AssetCheckExecutionRecordStatus.PLANNED: "planned",
+    }
+    for info in sorted(found, key=lambda info: (info.check_key.to_user_string(), info.partition_key or "")):
+        if info.latest_execution_status in words:
+            yield info, words[info.latest_execution_status]
+
+
+def said_last(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> dg.AssetCheckEvaluation | None:
+    """What a check last said of a partition. The filter that names one partition has no public name."""
+    only = PartitionKeyFilter(key=info.partition_key)
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key([info.check_key], only)
+    record = found.get(info.check_key)
+    return record.evaluation if record else None
+
+
+def switched(instance: dg.DagsterInstance) -> dict[str, bool]:
+    """The sensors and schedules that somebody switched in the UI, and whether on. The status has no public name.
+
+    An instance without a schedule storage, such as an ephemeral one, has no switches.
+    """
+    return {
+        state.instigator_name: state.status == InstigatorStatus.RUNNING
+        for state in (instance.all_instigator_state() if instance.schedule_storage else [])
+        if state.status in (InstigatorStatus.RUNNING, InstigatorStatus.STOPPED)
+    }
