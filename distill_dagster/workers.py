@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.errors import ModelError, UserError
-from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
-from distill_dagster.report.specs import ReportSpec
+from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
 from distill_dagster.store.manifest import Produced
 from distill_dagster.store.result import Result, Spec, Usage
@@ -60,8 +60,8 @@ WORKERS: dict[str, Worker] = {
     "build_set": Worker("distill_dagster.quality.synthetic_set:build_set", SetSpec, SetResult),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
     "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
-    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec),
-    "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec),
+    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
+    "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
 }
 
 

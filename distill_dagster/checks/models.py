@@ -3,6 +3,7 @@
 import math
 
 from distill_dagster.checks.base import Check, Finding, Inspection
+from distill_dagster.report.specs import ReportResult
 from distill_dagster.training.specs import StepLoss, TrainResult
 
 
@@ -22,9 +23,9 @@ def _loss_is_finite_and_fell(of: Inspection) -> Finding:
 
 
 def _verdict_is_pass(of: Inspection) -> Finding:
-    facts = of.manifest.facts
-    verdict = facts["verdict"]
-    return Finding(verdict == "PASS", f"{verdict}: {facts['headline']}", {"verdict": verdict}, verdict != "FAIL")
+    report = of.manifest.read(ReportResult)
+    says = f"{report.verdict}: {report.headline}"
+    return Finding(report.verdict == "PASS", says, {"verdict": report.verdict}, report.verdict != "FAIL")
 
 
 CHECKS = (
