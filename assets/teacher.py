@@ -1,6 +1,5 @@
 """The teacher: resolved and pinned (fitted to gold answers if the config asks), then its answers, shard by shard."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -114,6 +113,8 @@ def teacher_outputs(
         before = value.store.find("teacher_outputs", context.partition_key)
         produced = teacher_compute.run(context, "generate_shard", request, on_cpu=not faculty.needs_device)
         length_before = before.facts.get("answer_length") if before else None
-        return replace(produced, facts={**produced.facts, "answer_length_before": length_before})
+        counts, facts = produced.parts()
+        facts = {**facts, "answer_length_before": length_before}
+        return Produced(produced.data_version, counts, facts, produced.complete)
 
     return publish(context, value, make, answers_view)

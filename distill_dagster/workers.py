@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.config import Section
@@ -26,6 +26,7 @@ from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.store.manifest import Produced
+from distill_dagster.store.result import Usage
 from distill_dagster.training.specs import PrepareSpec, TrainSpec, TrialSpec
 
 
@@ -74,7 +75,17 @@ def run_worker(name: str, request: Section, device: str = "cpu") -> Produced:
         "peak_memory_bytes": _device_peak(device) if device.startswith("cuda") else peak.start + peak.growth,
         "versions": library_versions(),
     }
-    return replace(produced, facts={**produced.facts, "usage": usage})
+    return produced.with_usage(Usage.model_validate(usage))
+
+
+def _document(produced: Produced) -> dict[str, Any]:
+    counts, facts = produced.parts()
+    return {
+        "data_version": produced.data_version,
+        "counts": counts,
+        "facts": facts,
+        "complete": produced.complete,
+    }
 
 
 def _device_peak(device: str) -> int:
@@ -108,7 +119,7 @@ def _serve_pipes() -> int:
         except UserError as e:
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
             return 0  # a code other than 0 would make the Pipes client drop the message
-        pipes.report_custom_message({"produced": asdict(produced)})
+        pipes.report_custom_message({"produced": _document(produced)})
     return 0
 
 
@@ -128,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as e:
         print(f"{type(e).__name__}: {e}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(produced)))
+    print(json.dumps(_document(produced)))
     return 0
 
 

@@ -8,7 +8,6 @@ asks it to run a worker of `distill_dagster.workers`. Where that happens is the 
 """
 
 import sys
-from dataclasses import replace
 from typing import Literal
 
 import dagster as dg
@@ -64,7 +63,7 @@ class Compute(dg.ConfigurableResource):
             else:
                 device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
                 produced = self._run_inline(context, worker, request, device)
-            return replace(produced, facts={**produced.facts, "leased": devices})
+            return produced.with_lease(devices)
 
     def _run_inline(self, context: Context, worker: str, request: Section, device: str) -> Produced:
         if is_heard():

@@ -3,7 +3,9 @@
 from collections import Counter
 
 from distill_dagster.checks.base import Check, Finding, at_least, at_most
+from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.stages import Project
+from distill_dagster.logits.specs import CaptureResult
 from distill_dagster.quality.filters.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
 from distill_dagster.store import files, parquet
 from distill_dagster.store.manifest import Manifest
@@ -60,11 +62,11 @@ def _cost_within_budget(project: Project, _: str | None) -> Finding:
 
 def _steady_answer_length(project: Project, shard: str | None) -> Finding:
     """The median of the answers' characters, against that of the table which this one replaced."""
-    facts = _published(project, shard).facts
-    now, before = facts["answer_length"], facts.get("answer_length_before")
-    if before is None or min(now["answers"], before["answers"]) < FEWEST:
+    result = _published(project, shard).read(GenerateResult)
+    now, before = result.answer_length, result.answer_length_before
+    if before is None or min(now.answers, before.answers) < FEWEST:
         return Finding(True, f"there is nothing to compare with: fewer than {FEWEST} answers now or before")
-    old, new, allowed = before["median"], now["median"], project.config.checks.max_length_change
+    old, new, allowed = before.median, now.median, project.config.checks.max_length_change
     change = abs(new - old) / max(1, old)
     return Finding(
         change <= allowed,
@@ -83,10 +85,10 @@ def _every_answer_is_accounted_for(project: Project, shard: str | None) -> Findi
     asked = Counter(row["row_id"] for row in answers if may_be_learned(row))
     found = Counter(row["row_id"] for row in parquet.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
     found.update(row["row_id"] for row in parquet.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
-    missing, extra = asked - found, found - asked
+    missing, extra, counts = asked - found, found - asked, captured.read(CaptureResult).counts
     return Finding(
         not missing and not extra,
-        f"{captured.counts['captured']:,} of {asked.total():,} answers have logits, {captured.counts['rejected']:,} a "
+        f"{counts.captured:,} of {asked.total():,} answers have logits, {counts.rejected:,} a "
         f"reject, {missing.total():,} neither, {extra.total():,} were not asked for",
         {"missing": missing.total(), "extra": extra.total()},
     )

@@ -57,6 +57,11 @@ class EndpointConfig(Section):
     extra_body: dict[str, Any] = Field({}, description="the provider's own fields, sent as they are")
     price: PriceConfig | None = Field(None, description="for the cost ledger, the plan and the budget")
 
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """The fields that shape the answers: what would answer differently is another teacher."""
+        return self.model_dump(include=SHAPING)
+
     @field_validator("url")
     @classmethod
     def _without_slash(cls, value: str) -> str:

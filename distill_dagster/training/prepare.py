@@ -43,7 +43,7 @@ def prepare_model(request: PrepareSpec, device: str) -> Produced:
     if request.role != "teacher":
         return produced
     own = [(weight, pin_source(source)) for weight, source in request.sources]
-    faculty = pin_faculty(request, own or [(1.0, read_ref(Path(request.out)))])
+    faculty = pin_faculty(own or [(1.0, read_ref(Path(request.out)))], request.panel, request.judge)
     write_faculty(Path(request.out), faculty)
     return replace(produced, data_version=faculty_version(faculty))
 

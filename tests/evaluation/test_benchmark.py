@@ -6,20 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from distill_dagster import process
 from distill_dagster.config import EvaluationConfig, ModelConfig
 from distill_dagster.errors import ComputeError, DataError
-from distill_dagster.evaluation import benchmark, memory
+from distill_dagster.evaluation import benchmark
+from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.benchmark import draw_prompts, judge, run_benchmark, score_predictions
 from distill_dagster.evaluation.metrics import compute
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.evaluation.speed import SpeedSpec, measure
 from distill_dagster.models.building import build, save, train_tokenizer
-from distill_dagster.models.decoding import Completion
+from distill_dagster.models.decoding import complete
+from distill_dagster.models.loading import load
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.report.document import build_report, write_report
 from distill_dagster.store import parquet, schemas
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.teachers.protocol import Reply
 
 EVALUATION = EvaluationConfig(latency_requests=4, resamples=200, batch_tokens=4096)
 
@@ -100,6 +104,23 @@ def test_counts_add_up_and_every_prompt_has_a_prediction(produced):
     assert [r["score"] for r in rows if r["row_id"] in ("unscored", "long")] == [None, 0.0]
 
 
+def test_a_local_model_gives_its_greedy_answers_row_by_row_and_nothing_is_stored(model, tmp_path):
+    twin = {**ROWS[0], "row_id": "twin"}  # shares its prompt, and so its request, with the first row
+    spec = request(model, tmp_path, [*ROWS, twin])
+    heard = []
+    prompts = [prompt for row in [*ROWS, twin] for prompt in prompts_of(row)]
+    replies = ask_local(spec, "cpu", prompts, heard.append)
+    expected = complete(
+        load(model, "cpu"), [prompt.messages for prompt in prompts], max_new_tokens=8, batch_tokens=4096
+    )
+    assert [(r.text or "", r.finish_reason, r.prompt_tokens, r.completion_tokens, r.error_code) for r in replies] == [
+        (c.text, c.finish_reason, c.prompt_tokens, c.completion_tokens, c.error_code) for c in expected
+    ]
+    assert replies[0].request_hash == replies[-1].request_hash
+    assert sum(heard) == len(prompts)
+    assert not Path(spec.responses).exists()
+
+
 def test_the_document_is_what_the_files_say(produced):
     made, out = produced
     document = json.loads((out / "benchmark.json").read_text())
@@ -150,19 +171,19 @@ def test_a_child_that_fails_says_why(tmp_path):
 
 def test_memory_is_sampled_where_the_kernel_keeps_no_high_water_mark(monkeypatch):
     def touch() -> int:
-        with memory.watch_memory() as peak:
+        with process.watch_memory() as peak:
             block = bytearray(b"x" * 200_000_000)
             time.sleep(0.05)
             del block
-        assert ("sampled" in peak.how) == (memory._reset_high_water is refuse)
+        assert ("sampled" in peak.how) == (process._reset_high_water is refuse)
         return peak.growth
 
     def refuse() -> bool:
         return False
 
-    if memory._reset_high_water():
+    if process._reset_high_water():
         assert 150_000_000 < touch() < 600_000_000
-    monkeypatch.setattr(memory, "_reset_high_water", refuse)
+    monkeypatch.setattr(process, "_reset_high_water", refuse)
     assert 150_000_000 < touch() < 600_000_000
 
 
@@ -173,12 +194,12 @@ def test_memory_is_sampled_where_the_kernel_keeps_no_high_water_mark(monkeypatch
         ("neutral", "stop", "neutral", 0.0),
         ("no idea", "stop", None, 0.0),
         ("entailment", "length", None, 0.0),  # cut off: wrong, whatever stands there
-        ("", "error", None, 0.0),
+        (None, "error", None, 0.0),
     ],
 )
 def test_only_an_answer_that_ended_by_itself_can_be_right(model, tmp_path, text, finish_reason, parsed, score):
     row = ROWS[0]
-    answer = Completion(text, finish_reason, 10, 2, 1.0, "E010" if finish_reason == "error" else None)
+    answer = Reply("h", text, finish_reason, 10, 2, 1.0)
     judged = judge(request(model, tmp_path), row, prompts_of(row)[0], answer)
     assert (judged["parsed"], judged["score"]) == (parsed, score)
     assert judged.keys() == set(schemas.PREDICTION.names)
