@@ -100,6 +100,7 @@ def _reset_device(device: str) -> None:
             f"{device} was leased, but this torch ({torch.__version__}) finds no CUDA; "
             "install a CUDA build or set compute.devices: []"
         )
+    torch.cuda.init()  # before it, the allocator knows no device, and the next line raises
     torch.cuda.reset_peak_memory_stats(device)
 
 
