@@ -1,4 +1,4 @@
-"""What Dagster materializes: one file an asset or a family of them, the checks beside what they check."""
+"""What Dagster materializes: one file for each asset or family of assets, and the asset checks."""
 
 import warnings
 

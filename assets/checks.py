@@ -1,8 +1,8 @@
-"""The checks of distill_dagster/checks as Dagster's asset checks, with the severity that the config gives each.
+"""Turns the checks of distill_dagster/checks into asset checks with the severities of the config.
 
-A check of severity `error` blocks: the run that made a bad shard fails, and nothing that follows is made, by hand in
-the same run, by `distill-dagster run` or by the automation, until the check passes. Which ones block is fixed when the
-code location loads: a blocking check of severity WARN would still hold up the automation.
+A check of severity `error` blocks: the run that made a bad shard fails, and nothing that follows is made until the
+check passes, neither in the same run nor by `distill-dagster run` or the automation. Whether a check blocks is fixed
+when the code location loads, because a blocking check of severity WARN would still hold up the automation.
 """
 
 from collections.abc import Iterator
@@ -24,18 +24,18 @@ from distill_dagster.store import files
 from distill_dagster.training.specs import TrialResult, TrialSpec
 
 LEVELS = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
-TABLES = ("raw_dataset", "teacher_outputs", "validated_synthetic_set")  # whose columns are compared with those before
+TABLES = ("raw_dataset", "teacher_outputs", "validated_synthetic_set")  # the column schema check covers these
 
 
 def build_checks(config: DistillConfig) -> list[dg.AssetChecksDefinition]:
-    """Every check that the project has and has not switched off."""
+    """Every check of the project that is not switched off."""
     names, severity, own = Names.of(config), config.checks.severity, checks_of(config)
     assets = dict.fromkeys(check.asset for check in own)
     checks = [_checks_of(asset, [check for check in own if check.asset == asset], config) for asset in assets]
     if severity.loads_and_generates != "off":
         checks.append(_trial(names, severity.loads_and_generates))
     if severity.column_schema_change != "off":
-        for table in TABLES:  # a step each: none waits for another's
+        for table in TABLES:  # one step each, so that none waits for another
             checks += dg.build_column_schema_change_checks(
                 assets=[names.key(table)], severity=LEVELS[severity.column_schema_change]
             )
@@ -43,7 +43,7 @@ def build_checks(config: DistillConfig) -> list[dg.AssetChecksDefinition]:
 
 
 def _checks_of(asset: str, checks: list[Check], config: DistillConfig) -> dg.AssetChecksDefinition:
-    """All checks of an asset as one step, since a step of its own for each takes longer than most of them."""
+    """All checks of an asset as one step, because a step for each would take longer than most checks do."""
     names, sharded, own = Names.of(config), STAGES[asset].sharded, {check.name: check for check in checks}
     resource = names.own("project")
     specs = [

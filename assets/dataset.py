@@ -1,4 +1,4 @@
-"""All shards become one set: filtered, deduplicated, decontaminated, balanced."""
+"""Joins all shards into one set: filtered, deduplicated, decontaminated, balanced."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from distill_dagster.store import files
 
 @stage_asset(view=set_view, kinds={"parquet"})
 def validated_synthetic_set(upstream: Upstream, out: Path, work: Path) -> SetSpec:
-    """The union over every shard that has a source file; it is not made while a shard is missing."""
+    """The answers of all shards that may train, without duplicates and held-out rows. Waits for every shard."""
     require_current_answers(upstream)
     return SetSpec(
         raw=upstream.files("raw_dataset", files.RAW_FILE),

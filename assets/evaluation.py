@@ -1,7 +1,6 @@
-"""What is known of the three models: teacher, student before and after distillation, and the report on them.
+"""The benchmarks of the three models (teacher, student before and after distillation) and their comparison.
 
-The three benchmarks are one function over three models, so that only the student's is measured again when only the
-student changed.
+Each model has a benchmark of its own, so that only the student is measured again when only the student changed.
 """
 
 from pathlib import Path
@@ -72,7 +71,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
 
 
 def _made_from(upstream: Upstream) -> Provenance:
-    """Which data and which models made the student: what a report must be able to say."""
+    """The data and the models that the student was made from, for the report."""
     lineage: dict[str, Any] = {"name": upstream.config.name, "shards": len(upstream.look.shards)}
     for asset in ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset"):
         manifest = upstream.provenance(asset)

@@ -1,4 +1,4 @@
-"""What a project's things are called in Dagster, where several projects may share one instance.
+"""The names of a project in Dagster, where several projects may share one instance.
 
 Names("").key("raw_dataset")        raw_dataset          Names("").own("redistill")        redistill
 Names("nli").key("raw_dataset")     nli/raw_dataset      Names("nli").own("redistill")     nli_redistill
@@ -23,11 +23,11 @@ class Names:
         return cls(config.key_prefix)
 
     def key(self, asset: str) -> dg.AssetKey:
-        """The asset key of a stage, or of something observed."""
+        """The asset key of a stage or of an observed asset."""
         return dg.AssetKey([self.prefix, asset] if self.prefix else [asset])
 
     def asset(self, key: dg.AssetKey) -> str | None:
-        """The stage that an asset key names; None where the asset is not the project's."""
+        """The stage that an asset key names; None if the asset is not the project's."""
         *prefix, name = key.path
         return name if prefix == ([self.prefix] if self.prefix else []) else None
 

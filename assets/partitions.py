@@ -1,9 +1,10 @@
-"""The source files as assets that the world outside changes.
+"""The source files as external assets, which change outside of Dagster.
 
-One source file is one shard is one partition. operations/observing.py looks at the files and reports what moved:
+Each source file is one shard, and each shard one partition. operations/observing.py hashes the files and reports
+changes:
 
     raw_shards[shard]   the bytes of a training or validation file: the content hash is the data version
-    shard_list          which shards there are: what reads all of them follows when one is removed
+    shard_list          the list of shards: an asset that reads all of them is made again when one is removed
     test_files          the bytes of the held-out files
 """
 
@@ -15,12 +16,12 @@ from distill_dagster.lineage.stages import OBSERVED
 
 
 def observed_assets(config: DistillConfig) -> list[dg.AssetSpec]:
-    """An asset for each thing that the lineage starts from."""
+    """An external asset for everything from which the lineage starts."""
     names = Names.of(config)
     return [
         dg.AssetSpec(
             names.key(observed.name),
-            description=f"{observed.says} Made outside; observed by content hash.",
+            description=f"{observed.says} Changes outside of Dagster; observed by content hash.",
             partitions_def=names.shards if observed.sharded else None,
             group_name=names.group("source"),
             kinds={"file"},

@@ -1,4 +1,4 @@
-"""Rows in: each shard judged row by row, and the held-out rows that nothing trains on."""
+"""The source rows: each shard, judged row by row, and the held-out rows, on which no model is trained."""
 
 from pathlib import Path
 

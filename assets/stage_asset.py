@@ -1,4 +1,4 @@
-"""From a stage to its Dagster asset: an asset says which spec its worker gets, and everything else follows.
+"""Makes the Dagster asset of a stage: the asset says which spec its worker gets, and everything else follows.
 
     @stage_asset(view=answers_view, kinds={"huggingface", "parquet"})
     def teacher_outputs(upstream: Upstream, out: Path, work: Path) -> GenerateSpec:
@@ -35,7 +35,7 @@ from distill_dagster.store.result import Result, Spec
 
 SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
-OVERDUE = ("student_checkpoint", "eval_report")  # what `automation.report_hours` is about
+OVERDUE = ("student_checkpoint", "eval_report")  # the assets to which `automation.report_hours` applies
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class StageAsset:
     overrides: Overrides | None
 
     def build(self, config: DistillConfig) -> dg.AssetsDefinition:
-        """The asset in a project of this config."""
+        """The asset in a project with this config."""
         names, stage, hours = Names.of(config), self.stage, config.automation.report_hours
         overdue = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None
         compute = {names.own(f"{stage.compute}_compute")} if stage.compute else set()
@@ -86,7 +86,7 @@ class StageAsset:
         return asset
 
     def _materialize(self, context: dg.AssetExecutionContext, names: Names) -> dg.MaterializeResult:
-        """Publish the artefact, unless the store holds one of these inputs that is complete."""
+        """Publish the artefact, unless the store holds a complete one that was made from the same inputs."""
         shard = context.partition_key if self.stage.sharded else None
         look = Snapshot(self._project(context, names))
         upstream = Upstream(look, self.stage, shard)
@@ -139,10 +139,10 @@ def stage_asset(
     guard: Callable[[Upstream], None] | None = None,
     overrides: Overrides | None = None,
 ) -> Callable[[SpecOf], StageAsset]:
-    """Make a function that builds the spec of a stage's worker the asset of that stage.
+    """Turn a function that builds the spec of a stage's worker into the asset of that stage.
 
-    The stage is that of the function's name, or `name`; the function's docstring is the asset's description. `view`
-    says what people read about the artefact in the UI. `guard` raises where the artefact must not be made, or used.
+    The function's name, or `name`, is the stage's; its docstring is the asset's description. `view` returns the
+    metadata that the UI shows of the artefact. `guard` raises if the artefact must not be made or used.
     """
 
     def decorate(spec_of: SpecOf) -> StageAsset:

@@ -1,4 +1,4 @@
-"""The student: the model before distillation, pinned, and the one that was trained on the teacher's answers."""
+"""The student: the pinned model before distillation, and the one trained on the teacher's answers."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from distill_dagster.training.specs import PrepareSpec, TrainSpec
 
 
 class TrainingOverrides(dg.Config):
-    """For this run only: what to train with instead of the values of distill.yaml (empty: those values)."""
+    """Training settings for this run only. A field that is left empty keeps the value of distill.yaml."""
 
     learning_rate: float | None = Field(default=None, description="peak learning rate")
     epochs: float | None = Field(default=None, description="passes over the training rows")

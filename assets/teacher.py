@@ -16,7 +16,7 @@ from distill_dagster.training.specs import PrepareSpec
 
 
 class GenerationOverrides(dg.Config):
-    """For this run only: what to generate with instead of the values of distill.yaml (empty: those values)."""
+    """Generation settings for this run only. A field that is left empty keeps the value of distill.yaml."""
 
     temperature: float | None = Field(default=None, description="0 is greedy decoding")
     top_p: float | None = Field(default=None, description="nucleus sampling")
@@ -43,7 +43,7 @@ def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
 
 
 def _own_sources(config: TeacherConfig) -> list[tuple[float, TeacherSource]]:
-    """The teachers that answer in place of a `model` of the project's own, with weights."""
+    """The teachers, with weights, of a project that has no `teacher.model`."""
     if config.endpoint:
         return [(1.0, TeacherSource(model=None, endpoint=config.endpoint))]
     return [(source.weight, source) for source in config.mix]

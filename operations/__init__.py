@@ -1,1 +1,1 @@
-"""What Dagster does by itself, and what runs it: observing, sensors, schedule, runner, instance, alerting."""
+"""What Dagster does unattended, and what runs it: observing, sensors, schedule, runner, instance, alerting."""

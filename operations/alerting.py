@@ -1,12 +1,12 @@
-"""The sensor that tells people what failed.
+"""The sensor that alerts people when something failed.
 
-It looks at every run of the instance that ended, whoever started it: the daemon, the UI, `dg launch` or
-`distill-dagster run`. What one look finds goes out as one message: a run with five failed checks calls people once, and
-so do twenty shards that fail together.
+It reads every run of the instance that ended, no matter what started it: the daemon, the UI, `dg launch` or
+`distill-dagster run`. The failures of one look go out as one message, so that a run with five failed checks alerts
+people once, and twenty shards that fail together do too.
 
-Dagster's run status sensors see the same runs, but pass over one for good when they fail at it, forget where they were
-when they are renamed or reset, take five runs a tick, and have no tick in which to try a delivery again. This one asks
-the run storage, and remembers in the store which runs it looked at.
+Dagster's run status sensors see the same runs. But they skip a run for good if they fail on it, lose their place when
+they are renamed or reset, read five runs a tick, and have no tick in which to repeat a delivery. This sensor queries
+the run storage, and records in the store which runs it has read.
 """
 
 import logging
@@ -28,7 +28,7 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.operations.run_failures import read_run, with_examples
 
 TICK_SECONDS = 15
-LOOK_BACK = 3600.0  # seconds before the last look in which a run may still turn up: clocks differ, commits are late
+LOOK_BACK = 3600.0  # seconds before the last look from which a run may still appear: clocks differ, commits are late
 RUNS_A_TICK = 100
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -56,9 +56,9 @@ def alert_sensor(config: DistillConfig) -> dg.SensorDefinition:
 
 
 def tell(instance: dg.DagsterInstance, project: Project, now: float, log: logging.Logger) -> str:
-    """One look at the runs, and at what waits to be delivered; returns what there was, in one line.
+    """Look at the runs once, and deliver what waits; returns what was found, in one line.
 
-    `now` is seconds since 1970. Without an address nothing is looked at, and so nothing is passed over.
+    `now` is seconds since 1970. Without an address no run is read, so that none is missed later.
 
     Raises:
         DataError: the memory in the store is damaged.
@@ -66,7 +66,7 @@ def tell(instance: dg.DagsterInstance, project: Project, now: float, log: loggin
     variable = project.config.alerts.urls_from
     urls = addresses(os.environ, variable)
     if not urls:
-        return f"nobody is told: {variable} holds no address, see docs/alerts.md"
+        return f"nobody is alerted: {variable} holds no address, see docs/alerts.md"
     project.store.root.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(project.store.root / f".{ALERTS_FILE}.lock", timeout=0):
@@ -79,13 +79,13 @@ def tell(instance: dg.DagsterInstance, project: Project, now: float, log: loggin
             memory.save()
             arrived = deliver_due(memory, urls, now, log)
     except Timeout:
-        return "another process is at it"
+        return "another process is sending alerts"
     found = f"{len(failures)} new failures, {arrived} deliveries" if failures or arrived else "nothing new"
     return "; ".join(filter(None, [found, state_of(memory)]))
 
 
 def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: float) -> list[Failure]:
-    """What failed since the last look and is news, in the order in which the runs ended; `memory` follows."""
+    """New failures since the last look, in the order in which their runs ended; records them in `memory`."""
     config, names, news = project.config.alerts, Names.of(project.config), dict[str, Failure]()
     window = memory.since - LOOK_BACK
     records, all_seen = _ended_runs(instance, memory, window)
@@ -93,7 +93,7 @@ def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: fl
         ended = record.end_time or record.update_timestamp.timestamp()
         memory.runs[record.dagster_run.run_id] = ended
         if ended < window:
-            continue  # an old run of which something else was changed
+            continue  # an old run whose record changed for another reason
         findings = read_run(instance, record.dagster_run, names)
         for check, place in findings.repaired:
             memory.repaired(check, place)
@@ -109,7 +109,7 @@ def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: fl
 
 
 def _ended_runs(instance: dg.DagsterInstance, memory: Memory, after: float) -> tuple[list[dg.RunRecord], bool]:
-    """Runs that were not looked at yet, and whether that is all of them."""
+    """Runs that were not read yet, and whether these are all of them."""
     ids = instance.get_run_ids(dg.RunsFilter(statuses=ENDED, updated_after=datetime.fromtimestamp(after, UTC)))
     unseen = [run_id for run_id in reversed(ids) if run_id not in memory.runs]
     if not unseen:

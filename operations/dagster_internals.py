@@ -1,4 +1,4 @@
-"""Dagster's private parts: the only module that touches them, each with the reason why no public name does.
+"""The only module that uses private parts of Dagster, each with the reason why no public one will do.
 
 Everything else in this repository uses what Dagster exports.
 """
@@ -15,9 +15,9 @@ __all__ = ["AssetCheckPartitionInfo", "AssetGraph", "is_on_this_machine", "last_
 
 
 def is_on_this_machine(instance: dg.DagsterInstance) -> bool:
-    """Whether the instance's database is a file here. No public name tells where an instance lives.
+    """Whether the instance's database is a file on this machine. No public name says where it is.
 
-    The import takes 0.8 s where it comes with the code location, so it waits for the call.
+    The import is inside, because it would add 0.8 s to the loading of the code location.
     """
     from dagster._core.storage.runs import SqliteRunStorage
 
@@ -41,7 +41,7 @@ def last_checks(instance: dg.DagsterInstance, graph: AssetGraph) -> Iterator[tup
 
 
 def said_last(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> dg.AssetCheckEvaluation | None:
-    """What a check last said of a partition. The filter that names one partition has no public name."""
+    """The last evaluation of a check on a partition. The filter for one partition has no public name."""
     only = PartitionKeyFilter(key=info.partition_key)
     found = instance.event_log_storage.get_latest_asset_check_execution_by_key([info.check_key], only)
     record = found.get(info.check_key)
@@ -49,7 +49,7 @@ def said_last(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> dg
 
 
 def switched(instance: dg.DagsterInstance) -> dict[str, bool]:
-    """The sensors and schedules that somebody switched in the UI, and whether on. The status has no public name.
+    """The sensors and schedules that somebody switched in the UI -> whether they are on. The status has no public name.
 
     An instance without a schedule storage, such as an ephemeral one, has no switches.
     """

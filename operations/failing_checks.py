@@ -1,9 +1,9 @@
-"""Which checks fail now: what each check last said of each shard.
+"""Which checks fail now, from the last evaluation of each check on each shard.
 
     FailingCheck("enough_valid_rows", "raw_dataset", "train-part-03", "ERROR", holds=True, "30 of 50 rows …")
 
-A check that never spoke, in a run that failed after it had published the artefact, fails too: nobody knows what it
-would have said. Where the artefact itself was not made, its checks had nothing to look at.
+A check that was never evaluated, in a run that failed after it had published the artefact, also counts as failing,
+because its result is unknown. If the artefact itself was not made, its checks had nothing to look at.
 """
 
 from collections.abc import Collection, Iterator
@@ -17,20 +17,20 @@ from distill_dagster.operations.dagster_internals import AssetCheckPartitionInfo
 
 @dataclass(frozen=True, slots=True)
 class FailingCheck:
-    """A check that did not pass when it was last made."""
+    """A check that did not pass when it last ran."""
 
     check: str
     asset: str
     shard: str | None
     severity: str  # ERROR | WARN
-    holds: bool  # whether nothing that reads the artefact is made
+    holds: bool  # whether it blocks all that reads the artefact
     description: str | None
 
 
 def failing_checks(
     instance: dg.DagsterInstance, graph: AssetGraph, names: Names, shards: Collection[str]
 ) -> list[FailingCheck]:
-    """By artefact and check. What was said of a shard counts no more once the shard is gone."""
+    """The failing checks, by artefact and check; those of shards that are gone do not count."""
     failing = []
     for info, status in last_checks(instance, graph):
         if info.partition_key is None or info.partition_key in shards:
@@ -41,7 +41,7 @@ def failing_checks(
 
 def _that_spoke(instance: dg.DagsterInstance, info: AssetCheckPartitionInfo) -> Iterator[tuple[str, bool, str | None]]:
     said = said_last(instance, info)
-    if said is not None and not said.passed:  # None: it is being made again by now
+    if said is not None and not said.passed:  # None: it is running again by now
         holds = said.severity == dg.AssetCheckSeverity.ERROR and bool(said.blocking)
         yield said.severity.value, holds, said.description
 
@@ -57,7 +57,7 @@ def _that_was_silent(
     if (info.check_key.asset_key, info.partition_key) not in made:
         return
     holds = graph.get(info.check_key).blocking
-    yield "ERROR" if holds else "WARN", holds, f"it was cut off: run {run.run_id} failed before it had spoken"
+    yield "ERROR" if holds else "WARN", holds, f"it did not run: run {run.run_id} failed before it"
 
 
 def _failing(

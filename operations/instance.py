@@ -1,4 +1,4 @@
-"""The Dagster instance of a project, and where it lives."""
+"""The Dagster instance of a project, and its folder."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def open_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
     """The project's Dagster instance.
 
     Raises:
-        DataError: its database cannot be used, such as on a full disk.
+        DataError: its database cannot be used, for example because the disk is full.
     """
     from sqlalchemy.exc import OperationalError
 

@@ -1,11 +1,11 @@
-"""Looking at the source files: partitions for new ones, and what moved, reported to Dagster.
+"""Observes the source files: adds partitions for new ones, and reports changed ones to Dagster.
 
 A touched file keeps its version, and nothing is reported. A file that cannot be read has a partition and keeps the
 version that was last seen; a warning names it. The artefacts of a removed shard are deleted once no published set is
 made from them; the teacher's replies to its rows stay among the responses.
 
-Dagster cannot forget that a partition was made. Where a file comes back whose artefacts are deleted, the version of
-each is reported as `gone`, and that of the file with the time of its return, so that both count as changed:
+Dagster cannot forget that a partition was made. If a file comes back after its artefacts were deleted, their versions
+are reported as `gone`, and that of the file with the time of its return, so that both count as changed:
 
     raw_shards[shard]   5b3c…   gone   5b3c…+2026-03-01T08:00:00+00:00
     raw_dataset[shard]  91ab…   gone   91ab…                            made again, equal to what was deleted
@@ -93,13 +93,13 @@ class _Observation:
         name = self.names.own("shards")
         known, present = set(self.instance.get_dynamic_partitions(name)), self.look.sources.keys()
         if new := sorted(present - known):
-            self._report_gone(new)  # first: no tick takes notice of a partition that is not there
+            self._report_gone(new)  # first: ticks ignore partitions that do not exist
             self.instance.add_dynamic_partitions(name, new)
         for removed in sorted(known - present):
             self.instance.delete_dynamic_partition(name, removed)
 
     def _report_gone(self, shards: Sequence[str]) -> None:
-        """Report as gone what Dagster remembers of those shards whose artefacts are deleted in part or in whole."""
+        """Report as gone what Dagster remembers of those shards whose artefacts are deleted, all or some of them."""
         made = sharded_names()
         remembered = {name: self._reported(name) for name in [RAW_SHARDS, *made]}
         for shard in shards:
@@ -110,7 +110,7 @@ class _Observation:
                     self.instance.report_runless_asset_event(event)
 
     def _schema(self, key: dg.AssetKey, shard: str) -> dict[str, dg.MetadataValue]:
-        """The columns that were made last, for the check that compares them with those before."""
+        """The columns of the last materialization, for the check that compares the next ones with them."""
         last = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[shard])
         (record,) = self.instance.fetch_materializations(last, limit=1).records
         metadata = record.asset_materialization.metadata if record.asset_materialization else {}
@@ -120,11 +120,11 @@ class _Observation:
         """Shard -> the version of an asset that was last reported."""
         tags = self.instance.event_log_storage.get_latest_tags_by_partition(
             self.names.key(name), dg.DagsterEventType.ASSET_MATERIALIZATION, [VERSION_TAG]
-        )  # one query, where asking shard by shard takes seconds for a thousand
+        )  # one query: shard by shard, a thousand shards take seconds
         return {shard: values[VERSION_TAG] for shard, values in tags.items() if VERSION_TAG in values}
 
     def _report_shards(self, shards: Sequence[str]) -> list[str]:
-        """Report the shards whose version moved; returns their keys."""
+        """Report the shards whose version changed; returns their keys."""
         reported, changed = self._reported(RAW_SHARDS), []
         for shard in shards:
             version, before = self.look.source_version(shard), reported.get(shard, "")
@@ -144,7 +144,7 @@ class _Observation:
         return changed
 
     def _report(self, name: str, version: str, metadata: Mapping[str, str] | None = None) -> bool:
-        """Report the version of an asset without partitions; False where Dagster knows it already."""
+        """Report the version of an asset without partitions; False if Dagster knows it already."""
         key = self.names.key(name)
         last = self.instance.get_latest_materialization_event(key)
         event = last.asset_materialization if last else None

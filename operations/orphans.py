@@ -1,21 +1,22 @@
-"""Runs whose process is gone: after a crash or a power cut they would stand as started for ever.
+"""Ends runs whose process is gone. After a crash or a power cut, they would count as started for ever.
 
 Dagster's launcher for one machine does not watch the processes that it starts. A run that was killed keeps its place in
-its pool, and what it was to make counts as being made, so that nothing of it is asked for again. The sensor of source
-files ends such runs; `run_retries` in dagster.yaml then starts them once more.
+its pool, and its assets count as being made, so that nobody requests them again. The sensor of source files ends such
+runs; `run_retries` in dagster.yaml then starts them again.
 
-Only for an instance whose database is a file on this machine: a process that is not seen here may run elsewhere.
+This is limited to instances whose database is a file on this machine: elsewhere, the process may run on another
+machine.
 """
 
 import dagster as dg
 import psutil
 
 UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-EARLIEST = 1.0  # seconds by which a process may seem younger than its own first event: clocks are read apart
+EARLIEST = 1.0  # seconds by which a process may seem younger than its first event: their clocks are read separately
 
 
 def end_orphans(instance: dg.DagsterInstance) -> list[str]:
-    """Report the runs as failed whose process is gone; returns their ids."""
+    """Report runs whose process is gone as failed; returns their ids."""
     ended = []
     for run, pid in find_orphans(instance):
         instance.report_run_failed(run, f"its process (pid {pid}) is gone: killed, or the machine went down")
@@ -38,7 +39,7 @@ def find_orphans(instance: dg.DagsterInstance) -> list[tuple[dg.DagsterRun, int]
 
 
 def _process_of(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] | None:
-    """Process id, and when it said that it was at work (seconds since 1970); None before that."""
+    """The process id, and the time of the event that reports it (seconds since 1970); None before that event."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         pid = entry.dagster_event.engine_event_data.metadata.get("pid") if entry.dagster_event else None
         if pid is not None:
@@ -47,7 +48,7 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] 
 
 
 def _is_alive(pid: int, at_work: float) -> bool:
-    """Whether the process is there, and is not another one that was given the same number later."""
+    """Whether the process exists, and is not a later one with the same id."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= at_work + EARLIEST

@@ -1,7 +1,7 @@
 """What failed in a run, read from that run's own log: its checks, and the steps that raised.
 
-A blocking check that fails also fails its step and the run: that is one failure, the check's. A check that fails
-without blocking stands in the log of a run that succeeded.
+A blocking check that fails also fails its step and the run; this counts as one failure, that of the check. The run of a
+check that fails without blocking succeeds.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ LONGEST_NUMBER = 60  # characters of a text among a check's metadata that counts
 
 @dataclass(slots=True)
 class Findings:
-    """What one run says: its failures by key, and what it made or found in order, as (check or None, place)."""
+    """The findings of one run: its failures by key, and what it made or passed, in order, as (check or None, place)."""
 
     failures: dict[str, Failure] = field(default_factory=dict)
     repaired: list[tuple[str | None, str]] = field(default_factory=list)
@@ -53,7 +53,7 @@ def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> 
                 findings.repaired.append((None, place_of(asset, made.partition)))
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             is_explained = True
-            if not _is_blocked(event) and not _is_told_elsewhere(event):
+            if not _is_blocked(event) and not _is_reported_elsewhere(event):
                 findings.add(_run_failure(run, event.step_key or run.job_name, explain_step(event)))
         elif not is_explained:  # the run's process died, or never began
             findings.add(_run_failure(run, _targets(run, names), event.message or "the run's process ended"))
@@ -77,9 +77,9 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEve
 
 
 def _is_own(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> bool:
-    """Whether the run was to make or check an asset of the project, or is its schedule's.
+    """Whether the run was meant to make or check an asset of the project, or belongs to its schedule.
 
-    A project without a `key_prefix` also hears of what other code runs in its instance, except for other projects.
+    A project without a `key_prefix` also reports runs of other code in its instance, except those of other projects.
     """
     if run.job_name == names.own("redistill_job"):
         return True
@@ -118,7 +118,7 @@ def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.
 
 
 def with_examples(failure: Failure, project: Project) -> Failure:
-    """The same failure with up to three rows that show it, where its check has such."""
+    """The same failure with up to three rows that show it, if its check has any."""
     shows = {check.name: check.shows for check in CHECKS}.get(failure.check or "", ())
     try:
         examples = example_rows(project, failure.asset, failure.shard, shows)
@@ -143,8 +143,8 @@ def _is_blocked(event: dg.DagsterEvent) -> bool:
     return error is not None and BLOCKED in (error.cls_name, error.cause.cls_name if error.cause else None)
 
 
-def _is_told_elsewhere(event: dg.DagsterEvent) -> bool:
-    """The schedule's job makes each artefact in a run of its own, and those that failed are told themselves."""
+def _is_reported_elsewhere(event: dg.DagsterEvent) -> bool:
+    """The schedule's job makes each artefact in a run of its own, and those runs report their own failures."""
     failure = event.step_failure_data.user_failure_data
     return failure is not None and OWN_RUNS in failure.metadata
 

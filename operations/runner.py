@@ -1,7 +1,7 @@
-"""Materialize what is stale, through Dagster, in this process: what `distill-dagster run` does.
+"""Materializes what is stale, through Dagster, in this process, for `distill-dagster run`.
 
-The same assets, checks and instance as in the UI, without a daemon. Stages go in the order of the lineage. What
-fails holds back what is made from it, and nothing else:
+It uses the same assets, checks and instance as the UI, without a daemon, and takes the stages in the order of the
+lineage. A failure holds back what is made from the failed artefact, and nothing else:
 
     raw_dataset[a]       failed     raw_dataset[b]       made
     teacher_outputs[a]   held       teacher_outputs[b]   made
@@ -41,8 +41,8 @@ class Outcome:
 class Runner:
     """One walk through the lineage of a project, on a Dagster instance.
 
-    `lineage` holds the project's assets and checks, as definitions.py builds them. The walk is over the source files of
-    `look`: a file that is added meanwhile belongs to the next run.
+    `lineage` holds the project's assets and checks, as definitions.py builds them. The walk covers the source files of
+    `look`; a file that is added later belongs to the next run.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Runner:
             self._bring_up_to_date(stage.name, shard)
 
     def _is_held(self, stage: Stage, shard: str | None) -> bool:
-        """Whether something that it is made from failed or was held: its own shard's, or any shard's if it has none.
+        """Whether something that it is made from failed or was held: of its own shard, or of any shard if it has none.
 
-        Where an endpoint's teacher failed at the rows, it is not paid for the held-out ones either.
+        If a teacher behind an endpoint failed on the training rows, it is not paid for the held-out rows either.
         """
         read = [*follows(stage, self.look.config)]
         if stage.name == "teacher_benchmark" and self.look.config.teacher.model is None:
@@ -106,7 +106,7 @@ class Runner:
         self.say(title, "failed" if error else "made" if is_new else "fresh")
 
     def _published(self, name: str, shard: str | None) -> str | None:
-        """The version that is published now; a shard of the same inputs is made again where requests had failed."""
+        """The version that is published now. A shard with failed requests gets a new one from the same inputs."""
         manifest = self.look.find(name, shard)
         return manifest.version if manifest else None
 

@@ -1,4 +1,4 @@
-"""Re-distilling by the clock: a job that makes everything that is stale, and the schedule that launches it."""
+"""Re-distillation on a schedule: a job that makes everything that is stale, and the schedule that launches it."""
 
 import dagster as dg
 
@@ -45,11 +45,11 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
 
 
 def _nothing(_: str) -> None:
-    """What the log gets for an artefact that is up to date."""
+    """Log nothing for an artefact that is up to date."""
 
 
 def redistill_schedule(config: DistillConfig, job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Launches the job where something is stale; where nothing is, the tick says so and launches nothing."""
+    """The schedule. It launches the job if something is stale; if not, the tick says so."""
     names, automation = Names.of(config), config.automation
     resource = names.own("project")
 

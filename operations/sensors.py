@@ -1,4 +1,4 @@
-"""The sensor that looks at the source files, and the one that evaluates the conditions of all assets."""
+"""The sensor that observes the source files, and the one that evaluates the conditions of all assets."""
 
 import dagster as dg
 

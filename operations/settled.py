@@ -1,7 +1,7 @@
-"""Which published artefacts an instance knows from a run whose blocking checks passed.
+"""Which published artefacts are settled: the instance knows them from a run whose blocking checks passed.
 
 An artefact can be fresh in the store and still not be settled: another instance made it, its checks failed, or they ran
-under other limits. `distill-dagster run` then materializes it again, which costs a look and the checks.
+under other limits. `distill-dagster run` then materializes it again, which only costs the time of its checks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 
 def gates_of(config: DistillConfig) -> str:
-    """What the limits and severities of all checks hash to."""
+    """A hash of the limits and severities of all checks."""
     return sha256(canonical_json(config.checks.model_dump()))[:16]
 
 
 class Settled:
-    """What an instance knows of a project's artefacts: a few queries for each asset, however many shards it has."""
+    """What an instance knows of a project's artefacts, from a few queries for each asset, not for each shard."""
 
     def __init__(self, instance: dg.DagsterInstance, config: DistillConfig) -> None:
         self._instance, self._names, self._gates = instance, Names.of(config), gates_of(config)
@@ -74,6 +74,6 @@ def _version(record: dg.EventLogRecord) -> str:
 
 
 def batched(values: Sequence[T]) -> Iterator[list[T]]:
-    """The values in lists of at most `A_QUERY`: what one query may ask for."""
+    """The values in lists of at most `A_QUERY`, the most that one query may name."""
     for start in range(0, len(values), A_QUERY):
         yield list(values[start : start + A_QUERY])

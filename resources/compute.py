@@ -1,7 +1,7 @@
-"""The one seam through which an asset gets work done: this worker, this spec, on what the need declares.
+"""Runs an asset's worker on the devices that its need declares. All work of assets goes through here.
 
-An asset never loads a model. It holds a `Compute` that was injected for it, with its own need of devices, and asks it
-to run a worker of `distill_dagster.workers`. The backend decides where that happens:
+An asset never loads a model. Dagster injects a `Compute` for its kind of work, with that kind's need of devices, and
+the asset asks it to run a worker of `distill_dagster.workers`. The backend decides where that happens:
 
     inline       in the asset's process; models stay loaded between shards. CPU, tests, `distill-dagster run`.
     subprocess   a Dagster Pipes child that sees only the leased devices and gives their memory back at its end.
@@ -53,7 +53,7 @@ class Compute(dg.ConfigurableResource):
 
     @property
     def need(self) -> Need:
-        """What is leased for each run of a worker."""
+        """The devices and memory that are leased for each run of a worker."""
         return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
 
     def run(self, context: Context, worker: str, spec: Spec) -> Result:
@@ -62,8 +62,8 @@ class Compute(dg.ConfigurableResource):
         Nothing is leased for a spec that needs no device.
 
         Raises:
-            UserError: what the worker says is wrong with the spec, in whichever process it ran.
-            ComputeError: the machine does not have what the need declares.
+            UserError: the worker refused the spec, in this process or in a child.
+            ComputeError: the machine lacks what the need declares.
         """
         with self.pool.lease(self.need if spec.needs_device else NO_DEVICE) as devices:
             if len(devices) > 1:

@@ -1,8 +1,8 @@
 """Which devices a run may use: whole GPUs of one machine, leased by file locks.
 
-A Dagster pool bounds how many runs are admitted; it neither chooses devices nor weighs ("this training takes
-all eight"). The lease does both. The locks are the operating system's, so a process that dies gives its
-devices back at once, and a lease takes all that it asks for or none, so two asks never deadlock.
+A Dagster pool limits how many runs are admitted. It neither chooses devices nor counts how many a run takes; the lease
+does both. The operating system holds the locks, so a process that dies frees its devices at once. A lease takes all of
+its devices or none, so two leases never deadlock.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ POLL_SECONDS = 0.5
 
 @cache
 def machine_devices() -> dict[str, float]:
-    """CUDA device id -> memory in GB, as nvidia-smi lists them; empty where there is no NVIDIA driver at all.
+    """CUDA device id -> memory in GB, as nvidia-smi lists them; empty without an NVIDIA driver.
 
-    CUDA_VISIBLE_DEVICES, where set, narrows the list: a device that was hidden is not ours to lease.
+    If CUDA_VISIBLE_DEVICES is set, only the devices that it names are listed, because the others are hidden from us.
 
     Raises:
-        ComputeError: the driver is there and does not answer, or a visible device is none of its.
+        ComputeError: nvidia-smi fails, or does not list a device of CUDA_VISIBLE_DEVICES.
     """
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
@@ -37,7 +37,7 @@ def machine_devices() -> dict[str, float]:
     except FileNotFoundError:
         return {}
     except (OSError, subprocess.SubprocessError) as e:
-        raise ComputeError(f"nvidia-smi fails ({e}): mend the driver, or set compute.devices: [] for the CPU") from e
+        raise ComputeError(f"nvidia-smi fails ({e}): repair the driver, or set compute.devices: [] for the CPU") from e
     cells = [[cell.strip() for cell in line.split(",")] for line in listing.splitlines()]
     memory = {name: float(mib) / 1024 for index, uuid, mib in cells for name in (index, uuid)}
     visible = visible_devices()
@@ -51,7 +51,7 @@ def machine_devices() -> dict[str, float]:
 
 
 def visible_devices() -> list[str] | None:
-    """What CUDA_VISIBLE_DEVICES names, in its order; None where it is not set."""
+    """The devices of CUDA_VISIBLE_DEVICES, in its order; None if it is not set."""
     value = os.environ.get("CUDA_VISIBLE_DEVICES")
     return None if value is None else [device.strip() for device in value.split(",") if device.strip()]
 
@@ -60,15 +60,15 @@ def ordinal(device: str) -> int:
     """The number by which this process's CUDA knows a leased device: its place among the visible ones.
 
     Raises:
-        ComputeError: it is named by its UUID, and CUDA_VISIBLE_DEVICES does not say where it stands.
+        ComputeError: it is named by its UUID, and CUDA_VISIBLE_DEVICES does not list it.
     """
     visible = visible_devices()
     if visible and device in visible:
         return visible.index(device)
     if not device.isdecimal():
         raise ComputeError(
-            f"compute.devices names {device}, which is no number, and CUDA_VISIBLE_DEVICES does not list it: give its "
-            "index as nvidia-smi does, or set compute.backend: subprocess"
+            f"compute.devices names {device}, which is not a number, and CUDA_VISIBLE_DEVICES does not list it: give "
+            "its index as nvidia-smi does, or set compute.backend: subprocess"
         )
     return int(device)
 
@@ -84,7 +84,7 @@ class GpuPool(dg.ConfigurableResource):
     """
 
     devices: list[str] | None = None  # None: as nvidia-smi lists them; []: a CPU-only machine
-    lock_folder: str = f"/tmp/distill-dagster-gpus-{os.getuid()}"  # whatever TMPDIR is: a batch job has its own
+    lock_folder: str = f"/tmp/distill-dagster-gpus-{os.getuid()}"  # not in TMPDIR, of which each batch job has its own
 
     def usable(self, need: Need) -> list[str]:
         """Devices that meet a need's memory; devices listed by hand have no known memory and all count."""
@@ -94,10 +94,10 @@ class GpuPool(dg.ConfigurableResource):
 
     @contextlib.contextmanager
     def lease(self, need: Need) -> Iterator[list[str]]:
-        """Hold `need.gpus` devices while the block runs, waiting for them if others have them; [] means CPU.
+        """Hold `need.gpus` devices while the block runs, waiting while others hold them; [] means CPU.
 
         Raises:
-            ComputeError: the machine has too few such devices, and the need does not accept a CPU.
+            ComputeError: the machine has too few such devices, unless it has none and the need accepts a CPU.
         """
         usable = self.usable(need)
         if need.gpus == 0 or (not usable and need.cpu):

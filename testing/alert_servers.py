@@ -1,4 +1,4 @@
-"""Where alerts arrive in the tests: a webhook and a mail server on loopback, both of which can be told to refuse."""
+"""Servers on loopback to which the tests send alerts: a webhook, which can refuse them, and a mail server."""
 
 import contextlib
 import email

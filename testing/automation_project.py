@@ -1,11 +1,11 @@
-"""A project whose teacher counts what it is asked, and a daemon that keeps it up to date: how both are watched.
+"""A project whose teacher counts its requests, and the daemon that keeps it up to date, as tests watch them.
 
     train-part-00 … train-part-06   six rows each, row ids <0> … <41>
     train-part-07                   1,250 rows, row ids <1000> … <2249>
     test                            six rows, with gold answers; the validation rows are taken from the training shards
 
-The student is an existing tiny model, so a changed shard moves nothing but the shard, the set, the student and what
-is measured of it.
+The student is an existing tiny model, so a changed shard changes only the shard, the set, the student and its
+benchmark.
 """
 
 import json
@@ -82,7 +82,7 @@ def write_automated_project(folder: Path, server: FaultServer) -> Path:
 
 
 class Watched:
-    """The project while a daemon serves it: what was made of it, and whether there is anything left to do."""
+    """The project while a daemon serves it: what was made, and whether anything is left to do."""
 
     def __init__(self, server: DevServer, instance: dg.DagsterInstance) -> None:
         self.server, self.instance = server, instance
@@ -141,7 +141,7 @@ class Watched:
     def settle(self) -> None:
         """Wait until all is fresh and nothing runs, and then for a look at the files and two ticks that want nothing.
 
-        One tick sees everything that happened before it; the second one whatever the first one only remembered.
+        One tick sees everything that happened before it; the second one sees what the first one only remembered.
         """
         deadline = time.monotonic() + 400
         quiet_since = None

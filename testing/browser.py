@@ -1,7 +1,7 @@
-"""The Dagster UI as a person uses it: a headless Chromium, and what can be said to it.
+"""The Dagster UI as a person uses it: a headless Chromium, and functions that read and click.
 
-Skipped only where there is no Chromium with its driver. Screenshots go to the folder that DISTILL_SCREENSHOTS
-names, so that the pictures in the documentation can be made again.
+Tests that use it are skipped if Chromium or its driver is missing. Screenshots go to the folder that
+DISTILL_SCREENSHOTS names, so that the pictures in the documentation can be made again.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ FLAGS = (
 
 @contextlib.contextmanager
 def open_browser() -> Iterator[Any]:
-    """A browser that is closed again."""
+    """A browser that is closed when the block ends."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

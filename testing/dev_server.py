@@ -37,7 +37,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 def environment() -> dict[str, str]:
-    """That of this process, without another project's config and instance."""
+    """The environment of this process, without another project's config and instance."""
     return {key: value for key, value in os.environ.items() if key not in ("DAGSTER_HOME", "DISTILL_CONFIG")}
 
 
@@ -116,7 +116,7 @@ class DevServer:
         return self.log_path.read_text()
 
     def reload(self) -> None:
-        """Let it read the config again, as the UI's button for that does."""
+        """Make it read the config again, as the UI's reload button does."""
         answer = self.ask(RELOAD)["reloadRepositoryLocation"]
         assert answer == {"locationOrLoadError": {"__typename": "RepositoryLocation"}}, answer
 

@@ -73,7 +73,7 @@ class State:
         return {key: value for key, value in vars(self).items() if key not in ("script", "matched")}
 
     def rule_for(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        """The first rule that applies to these messages, {} if there is none."""
+        """The first rule that applies to these messages, or {}."""
         asked = "\n".join(message["content"] for message in messages)
         for i, rule in enumerate(self.script["rules"]):
             if rule.get("match", "") in asked:

@@ -1,4 +1,4 @@
-"""Teacher rows as they stand in teacher.parquet, written by hand, and a capture of them."""
+"""Hand-written teacher rows, as in teacher.parquet, and a capture of them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,18 +41,18 @@ def teacher_row(ref: ModelRef, row_id: str, text: str | None, **changes) -> dict
 
 
 def capture(folder: Path, ref: ModelRef, raw: list[dict], answers: list[dict] | Path, **settings):
-    """Capture answers to raw rows; returns (produced, logits rows by key, rejects)."""
+    """Capture answers to raw rows; returns (result, logits rows by key, rejects)."""
     if isinstance(answers, list):
         path = folder / files.TEACHER_FILE
         parquet.write_table(path, answers, schemas.TEACHER)
         answers = path
-    request = CaptureSpec(
+    spec = CaptureSpec(
         model=ref,
         logits=LogitsConfig(**{"k": 8, "batch_tokens": 256, **settings}),
         rows=write_rows(folder / files.RAW_FILE, raw),
         answers=str(answers),
         out=str(folder),
     )
-    produced = capture_logits(request, "cpu")
+    result = capture_logits(spec, "cpu")
     rows = list(read_logits(folder / files.LOGITS_FILE))
-    return produced, {row.key: row for row in rows}, parquet.read_table(folder / files.REJECTS_FILE)
+    return result, {row.key: row for row in rows}, parquet.read_table(folder / files.REJECTS_FILE)

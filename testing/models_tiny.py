@@ -1,4 +1,4 @@
-"""A model that builds in milliseconds, and rows that it can learn: what the tests of models and training stand on."""
+"""A model that builds in milliseconds, and rows that it can learn, for the tests of models and training."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ THINGS = ("door", "cup", "car", "hat", "wall", "lamp", "shoe", "box")
 
 
 def rows(count: int, split: str = "train", task: str = "qa") -> list[dict]:
-    """Raw rows that ask for the colour that they name."""
+    """Raw rows that name a colour and ask for it."""
     made = []
     for i in range(count):
         colour, thing = COLOURS[i % 4], THINGS[(i // 4) % 8]

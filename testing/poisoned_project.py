@@ -1,4 +1,4 @@
-"""A project of which the teacher answers one shard badly, each kind of bad answer at a known rate.
+"""A project whose teacher answers one shard badly, with each kind of bad answer at a known rate.
 
     train-part-00, -02   40 questions each, answered
     train-part-01        40 questions: 12 are declined, 9 end at the token limit, 2 repeat themselves, 17 are answered
@@ -25,7 +25,7 @@ STUDENT = {"learning_rate": 1e-2, "epochs": 1, "batch_size": 64, "max_length": 1
 
 
 def poison() -> list[dict]:
-    """The rules of the server that answers so."""
+    """The rules that make the server answer like this."""
     says = {
         **{n: {"text": f"I'm sorry, but I can't help with that. ({n})"} for n in REFUSED},
         **{n: {"text": LIVE_TEXT, "finish_reason": "length"} for n in CUT_OFF},

@@ -1,4 +1,4 @@
-"""Small projects on the demo's world, and what brings them up to date."""
+"""Small projects with the demo's data, and functions that bring them up to date."""
 
 import contextlib
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def tiny_settings(**changes) -> dict:
             },
             "training": {"learning_rate": 1e-2, "epochs": 6, "batch_size": 16, "evaluations": 2},
         },
-        # models of this size write nonsense: the gates are wide, the numbers are not the point
+        # models of this size write nonsense, so the limits are wide
         "quality": {"contamination": "exact"},
         "checks": {
             **{"min_teacher_rows": 5, "min_train_rows": 5, "min_acceptance": 0, "min_success_share": 0},
@@ -72,7 +72,7 @@ def write_project(folder: Path, **changes) -> Path:
 
 
 def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str | None = None) -> Outcome:
-    """Bring a project up to date, quietly, or its first stages."""
+    """Bring a project, or its first stages, up to date without output."""
     return Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state: None).run(until)
 
 
@@ -86,5 +86,5 @@ def own_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
 
 
 def unpublish(project: Project, asset: str) -> None:
-    """Let an artefact be missing again."""
+    """Make an artefact missing again."""
     (project.store.folder(asset) / "manifest.json").unlink()

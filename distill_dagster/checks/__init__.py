@@ -1,11 +1,11 @@
-"""The checks of what was made: of each shard, the validated set, the student and the report.
+"""The checks of the artefacts: of each shard, the validated set, the student and the report.
 
     enough_valid_rows      raw_dataset[train-part-01]       "31 of 91 rows are valid (34.1%); at least 90.0% are wanted"
-    few_refusals           teacher_outputs[train-part-03]   "18 of 150 answers decline (12.0%); at most 5.0% may"
+    few_refusals           teacher_outputs[train-part-03]   "9 of 90 answers decline (10.0%); at most 5.0% are allowed"
     no_leakage             validated_synthetic_set          "0 of 1,830 training rows ask what a held-out row asks"
 
-A check looks only at what is published, so that it always says the same of the same artefact. The config decides which
-checks hold up what follows (`checks.severity`); assets/checks.py makes Dagster's asset checks of them.
+A check reads only what is published, so that it finds the same in the same artefact every time. The config decides
+which checks block what follows (`checks.severity`). assets/checks.py turns them into Dagster's asset checks.
 """
 
 from distill_dagster.checks import answers, models, rows, synthetic_set
@@ -19,6 +19,6 @@ CHECKS: tuple[Check, ...] = (*rows.CHECKS, *answers.CHECKS, *synthetic_set.CHECK
 
 
 def checks_of(config: DistillConfig) -> list[Check]:
-    """The checks of the stages that a project of this config has, without those that it switched off."""
+    """The checks of the stages that a project with this config has, without those that it switches off."""
     stages = {stage.name for stage in stages_of(config)}
     return [check for check in CHECKS if check.asset in stages and check.severity_in(config) != "off"]

@@ -1,4 +1,4 @@
-"""The checks of a shard's answers: are they there, whole, answers at all, as long as before, and within the budget?"""
+"""The checks of a shard's answers: their number, form and length, and what they cost."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from distill_dagster.quality.filters.shard_answers import PERSONAL_DATA, UNKNOWN
 from distill_dagster.store import files, parquet
 from distill_dagster.teachers.responses import Responses
 
-FEWEST = 30  # answers, before and now, from which a median says something
+FEWEST = 30  # answers, now and before, below which medians are not compared
 TRUNCATED = ("truncated", "unfinished")
 REFUSALS = ("refusal",)
 OFF_FORM = ("off_form", "empty", "placeholder", "no_reasoning")
@@ -64,11 +64,11 @@ def _cost_within_budget(of: Inspection) -> Finding:
 
 
 def _steady_answer_length(of: Inspection) -> Finding:
-    """The median of the answers' characters, against that of the table which this one replaced."""
+    """Compare the median length of the answers, in characters, with that of the version before."""
     result, previous = of.manifest.read(GenerateResult), of.previous
     now, before = result.answer_length, previous.read(GenerateResult).answer_length if previous else None
     if before is None or min(now.answers, before.answers) < FEWEST:
-        return Finding(True, f"there is nothing to compare with: fewer than {FEWEST} answers now or before")
+        return Finding(True, f"not compared: there are fewer than {FEWEST} answers, or were before")
     old, new, allowed = before.median, now.median, of.limit
     change = abs(new - old) / max(1, old)
     return Finding(
@@ -80,7 +80,7 @@ def _steady_answer_length(of: Inspection) -> Finding:
 
 
 def _every_answer_is_accounted_for(of: Inspection) -> Finding:
-    """Answered rows against rows with logits and rejects, as multisets of row ids."""
+    """Compare answered rows with rows that have logits or a reject, as multisets of row ids."""
     from distill_dagster.logits.sequences import COLUMNS, may_be_learned
 
     captured = of.manifest

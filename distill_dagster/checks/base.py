@@ -1,4 +1,4 @@
-"""What a check is, what it looks at, and what it says."""
+"""What a check is, what it looks at, and what it finds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,17 +13,17 @@ Numbers = dict[str, int | float | str]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found; `numbers` plot over shards and stand in alerts."""
+    """What a check found; `numbers` are plotted over shards and shown in alerts."""
 
     passed: bool
     description: str
     numbers: Numbers = field(default_factory=dict)
-    undecided: bool = False  # it failed for want of evidence, which is a warning whatever the config says
+    undecided: bool = False  # failed for lack of evidence, which is never more than a warning
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One published artefact that is looked at; `shard` is None for an asset without shards."""
+    """A published artefact under inspection; `shard` is None for an asset without shards."""
 
     look: Snapshot
     asset: str
@@ -37,12 +37,12 @@ class Inspection:
 
     @property
     def manifest(self) -> Manifest:
-        """The artefact's manifest; NotPublishedError where there is none."""
+        """The artefact's manifest; NotPublishedError if it is not published."""
         return self.look.get(self.asset, self.shard)
 
     @property
     def previous(self) -> Manifest | None:
-        """The manifest of the version before; None where there is none any more."""
+        """The manifest of the version before; None if there is none, or its files are gone."""
         return self.look.project.store.previous(self.asset, self.shard)
 
     def file(self, name: str) -> Path:
@@ -68,12 +68,12 @@ class Check:
 
     @property
     def default_severity(self) -> Severity:
-        """What a failure does where the config does not say."""
+        """What a failure does if the config does not say."""
         return self.severity(SeverityConfig())
 
     @property
     def default_limit(self) -> float | None:
-        """The limit where the config does not say; None for a check without one."""
+        """The limit if the config does not say; None for a check without one."""
         return self.limit(ChecksConfig()) if self.limit else None
 
     def run(self, look: Snapshot, shard: str | None) -> Finding:
@@ -82,12 +82,12 @@ class Check:
         return self.inspect(Inspection(look, self.asset, shard, limit))
 
     def severity_in(self, config: DistillConfig) -> Severity:
-        """What a failure does in a project of this config."""
+        """What a failure does in a project with this config."""
         return self.severity(config.checks.severity)
 
 
 def at_least(have: float, of: float, wanted: float, what: str, numbers: Numbers) -> Finding:
-    """Whether `have` of `of` is a share of at least `wanted`; a share of nothing is large enough."""
+    """Whether `have` of `of` is a share of at least `wanted`; 0 of 0 passes."""
     share = have / of if of else 1.0
     return Finding(
         share >= wanted, f"{have:,} of {of:,} {what} ({share:.1%}); at least {wanted:.1%} are wanted", numbers
@@ -97,4 +97,6 @@ def at_least(have: float, of: float, wanted: float, what: str, numbers: Numbers)
 def at_most(have: float, of: float, allowed: float, what: str, numbers: Numbers) -> Finding:
     """Whether `have` of `of` is a share of at most `allowed`."""
     share = have / of if of else 0.0
-    return Finding(share <= allowed, f"{have:,} of {of:,} {what} ({share:.1%}); at most {allowed:.1%} may", numbers)
+    return Finding(
+        share <= allowed, f"{have:,} of {of:,} {what} ({share:.1%}); at most {allowed:.1%} are allowed", numbers
+    )

@@ -1,4 +1,4 @@
-"""The checks of the student and of the report: did it learn, and is it as good as was asked?"""
+"""The checks of the student and the report: did the student learn, and does it keep enough of the teacher?"""
 
 import math
 
@@ -8,7 +8,7 @@ from distill_dagster.training.specs import StepLoss, TrainResult
 
 
 def _loss_is_finite_and_fell(of: Inspection) -> Finding:
-    """Means of the first and the last tenth of the recorded losses."""
+    """Compare the means of the first and the last tenth of the recorded losses."""
     history = of.manifest.read(TrainResult).history
     losses = [point.loss for point in history if isinstance(point, StepLoss)]
     if not losses or not all(math.isfinite(loss) for loss in losses):

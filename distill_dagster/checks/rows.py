@@ -1,4 +1,4 @@
-"""The checks of source rows: are they valid, do they ask different things, and can their gold answers be given?"""
+"""The checks of source rows: are they valid, do they differ, and can a model give their gold answers?"""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _few_duplicates(of: Inspection) -> Finding:
 
 
 def _gold_in_form(of: Inspection) -> Finding:
-    """Rows of whose gold answers the task's parser reads none: whatever a model says of them counts as wrong."""
+    """Rows whose gold answers the task's parser cannot read, so that every answer to them counts as wrong."""
     manifest = of.manifest
     rows = parquet.read_table(manifest.file(files.RAW_FILE), ["row_id", "task", "reference"])
     labels = {name: labels_of(name, of.config.quality, ()) for name in {row["task"] for row in rows}}

@@ -1,4 +1,4 @@
-"""The checks of the validated set: there is enough of it, nothing held out is in it, labels and gold are as hoped."""
+"""The checks of the validated set: its size, the absence of held-out rows, its labels, its agreement with gold."""
 
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.columns import pc
@@ -31,9 +31,9 @@ def _enough_accepted(of: Inspection) -> Finding:
 
 
 def _no_leakage(of: Inspection) -> Finding:
-    """Looks at the rows that are in the set, and not at what the filter says of itself; compared as E012 does, exactly.
+    """Look at the rows in the set, not at the filter's own counts, and compare them exactly.
 
-    A dialogue is one question, of all its user turns: its first turn alone may well open a test row's dialogue too.
+    A dialogue is compared by all its user turns together, because its first turn may also open a test row's dialogue.
     """
     test = parquet.load_table(of.look.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
     held_out = {digest(contamination_key(row)) for row in parquet.rows_of(test)}
@@ -58,7 +58,7 @@ def _little_contamination(of: Inspection) -> Finding:
 
 
 def _balanced_labels(of: Inspection) -> Finding:
-    """The worst ratio within one task; a label of the set that no training row has is as rare as can be."""
+    """Find the worst ratio within one task; a label without training rows counts as half a row."""
     by_task, allowed = of.manifest.read(SetResult).label_rows, of.limit
     ratios = {task: max(rows.values()) / (min(rows.values()) or 0.5) for task, rows in by_task.items()}
     if not ratios:

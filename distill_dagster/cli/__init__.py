@@ -1,12 +1,12 @@
-"""The command line: `distill-dagster init | validate | plan | status | run | report | logits | demo | dev`.
+"""The command line: `distill-dagster init | schema | validate | plan | status | run | report | logits | demo | dev`.
 
-Progress and words go to standard error, results to standard output. Exit codes:
+Progress, warnings and errors go to standard error, results to standard output. Exit codes (docs/cli.md):
 
     0  done
-    1  a step or a blocking check failed; the rest is published and the next run goes on from there
-    2  what was given cannot work: config, data or model, with the way out in the message
+    1  a step or a blocking check failed, or rows are refused; the next run continues from there
+    2  the config, the data, a model or the command line is wrong; the message says how to fix it
     3  done, and the verdict is FAIL
-    130  interrupted; the next run goes on from there
+    130  interrupted; the next run continues from there
 """
 
 from distill_dagster.cli.app import app

@@ -1,4 +1,4 @@
-"""The commands, each a few lines over the library: see `distill-dagster --help`."""
+"""The commands. Each is a few lines over the library; see `distill-dagster --help`."""
 
 import json
 import os
@@ -53,12 +53,12 @@ def init(
     folder: Annotated[Path, typer.Argument(help="a new or empty folder")],
     task: Annotated[TaskName, typer.Option(help="the task of the sample rows")] = "qa",
 ) -> None:
-    """Start a project: a commented distill.yaml and a small sample of rows to replace with your own."""
+    """Write a new project: a commented distill.yaml and a few sample rows to replace with your own."""
     from distill_dagster.cli.scaffold import write_project
 
     config = write_project(folder, task)
     called = sys.argv[0]
-    command = Path(called).absolute() if os.sep in called else called  # a relative path is none from within the folder
+    command = Path(called).absolute() if os.sep in called else called  # a relative path is wrong inside the folder
     out.print(f"{config} is ready. Next, in {folder}: {command} validate, then run", soft_wrap=True, markup=False)
 
 
@@ -87,7 +87,7 @@ def validate(
     ] = None,
     task: Annotated[TaskName | None, typer.Option(help="with FILES: the task of rows that name none")] = None,
     format: Annotated[FormatName, typer.Option(help="with FILES: the rows' format")] = "auto",
-    compat: Annotated[Compat | None, typer.Option(help="give another system's verdicts beside ours")] = None,
+    compat: Annotated[Compat | None, typer.Option(help="show another system's verdicts beside ours")] = None,
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
@@ -109,7 +109,7 @@ def plan(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Say what a run would make and why, and what the teacher would be asked and cost; asks and makes nothing."""
+    """Show what a run would make and why, and what its requests would cost; sends and makes nothing."""
     from distill_dagster.cli.planning import closing_lines, plan_tables
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -131,7 +131,7 @@ def status(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Say what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
+    """Show what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
     from distill_dagster.cli.status import is_failing, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -149,7 +149,7 @@ def status(
 
 
 def print_status(found: dict[str, Any]) -> None:
-    """The status as tables."""
+    """Print the status as tables."""
     out.print(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
     if found["open"]:
         rows = [
@@ -163,10 +163,10 @@ def print_status(found: dict[str, Any]) -> None:
     if found["alerts"]:
         out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
     for run_id in found["lost_runs"]:
-        out.print(f"run {run_id} is under way, and its process is gone", soft_wrap=True, markup=False)
+        out.print(f"run {run_id} is under way, but its process is gone", soft_wrap=True, markup=False)
     kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
-    by_itself = [words for kind, words in kinds.items() if found["automation"][kind]]
-    out.print(f"automation: {' and '.join(by_itself) or 'off, so only `distill-dagster run` or the UI makes anything'}")
+    unasked = [words for kind, words in kinds.items() if found["automation"][kind]]
+    out.print(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")
 
 
 @app.command()
@@ -175,7 +175,7 @@ def run(
     config: ConfigOption = Path(CONFIG_NAME),
     until: Annotated[str | None, typer.Option(help="stop after this asset")] = None,
 ) -> None:
-    """Materialize what is stale and say what was skipped; ends with a table, the report, and a line of JSON."""
+    """Make what is stale; ends with a table, the report's path, and one line of JSON."""
     execute(load_config(config), until)
 
 
@@ -202,7 +202,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
 
 
 def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
-    """Whether everything was made, and the only thing that failed is what the report says of the student."""
+    """Whether everything was made, and only the report's verdict failed."""
     from distill_dagster.cli.outcome import read_report
     from distill_dagster.lineage.freshness import is_fresh
 
@@ -212,7 +212,10 @@ def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
 
 
 def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
-    """The closing table, the report's path, and one line of JSON; exits with 1 or 3 where that is due."""
+    """Print the closing table, the report's path and one line of JSON.
+
+    Exits with 1 if a step or a blocking check failed, and with 3 if only the verdict is FAIL.
+    """
     from distill_dagster.cli.outcome import closing_document, read_report, refused_rows, report_page
 
     err.print(
@@ -246,7 +249,7 @@ def report(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
 ) -> None:
-    """Show the last report: its table and where it is."""
+    """Show the last report as a table, and its path."""
     from distill_dagster.cli.outcome import read_report, report_page
     from distill_dagster.lineage.project import Project
 
@@ -260,7 +263,7 @@ def report(
 
 
 def print_report(document: "ReportDocument", page: Path) -> None:
-    """The report's three columns as a table, the verdict with its reason, and where the page is."""
+    """Print the report's three columns as a table, the verdict with its reason, and the page's path."""
     from distill_dagster.report.tables import summary_rows
 
     rows = [list(row) for row in summary_rows(document)]
@@ -275,7 +278,7 @@ def logits(
     file: Annotated[Path, typer.Argument(help="a logits.parquet, as teacher_logits publishes it")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
-    """Show what a logits file holds and costs: rows, tokens, vocabulary, and bytes a token, column by column."""
+    """Show what a logits file holds: rows, tokens, vocabulary, and the bytes per token of each column."""
     from distill_dagster.logits.size import measure_file
 
     measured = measure_file(file)
@@ -285,7 +288,7 @@ def logits(
     sizes = {**measured["columns"], "total": measured}
     rows = [[name, f"{size['bytes']:,}", f"{size['bytes_per_token']:,.2f}"] for name, size in sizes.items()]
     title = f"{measured['rows']:,} rows, {measured['tokens']:,} tokens"
-    out.print(table(title, ["column", "bytes", "bytes a token"], rows))
+    out.print(table(title, ["column", "bytes", "bytes per token"], rows))
     words = [f"{name} {measured[name]}" for name in ("k", "vocab_size", "precision", "temperature")]
     out.print(", ".join(words), soft_wrap=True)
 
@@ -313,7 +316,7 @@ def dev(
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(load_config(config)))
     os.environ[CONFIG_VARIABLE] = str(config.resolve())
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job that a shell began in the background ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])

@@ -1,4 +1,4 @@
-"""What the command line shows: a bar for long work, a line a step, tables at the end."""
+"""What the command line shows: a bar for long work, a line for each step, tables at the end."""
 
 import contextlib
 import re
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from distill_dagster.progress import listen, log_listener
 
-out = Console(width=None if sys.stdout.isatty() else 120)  # a log or a pipe is no narrow terminal
+out = Console(width=None if sys.stdout.isatty() else 120)  # in a log or a pipe, tables are 120 columns wide
 err = Console(stderr=True)
 
 QUIET_SECONDS = 20.0
@@ -25,7 +25,7 @@ STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow
 def bars() -> Iterator[None]:
     """Show a bar on standard error for each piece of work inside the block, while it lasts.
 
-    Where that is no terminal, such as the log of a CI job, a line every `QUIET_SECONDS` says how far the work is.
+    If it is no terminal but, for example, the log of a CI job, print a line every `QUIET_SECONDS` instead.
     """
     if not err.is_terminal:
         tell = log_listener(lambda line: err.print(Text(f"         {line}")), QUIET_SECONDS)
@@ -48,7 +48,7 @@ def bars() -> Iterator[None]:
 
 
 def say_step(title: str, state: str) -> None:
-    """One line on standard error when a step ends; its start is told by the bar."""
+    """Print one line to standard error when a step ends; on a terminal, a bar shows that it has started."""
     if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
         err.print(Text(f" making  {title}"))
     if state in STATES:
@@ -56,17 +56,17 @@ def say_step(title: str, state: str) -> None:
 
 
 def say_error(message: str) -> None:
-    """An error on standard error, its text as it is: data may look like markup."""
+    """Print an error to standard error, without markup, because data may look like markup."""
     err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
 
 
 def say_warning(message: str) -> None:
-    """A warning, likewise."""
+    """Print a warning in the same way."""
     err.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
 
 
 def table(title: str | None, columns: list[str], rows: list[list[str]], whole_labels: bool = False) -> Table:
-    """A table whose columns of numbers stand on the right; `whole_labels`: the first column is never wrapped."""
+    """A table with numbers aligned to the right. With `whole_labels`, the first column is never wrapped."""
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
         of_numbers = i > 0 and all(NUMBER.match(row[i]) for row in rows if row[i])

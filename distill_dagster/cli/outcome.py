@@ -18,18 +18,18 @@ def read_report(project: Project) -> ReportDocument:
 
 
 def report_page(project: Project) -> Path:
-    """The last report for a browser; NotPublishedError where there is none."""
+    """The path of the last report's HTML page; NotPublishedError if none is published."""
     return project.store.get("eval_report").file(files.REPORT_PAGE)
 
 
 def refused_rows(look: Snapshot) -> int:
-    """Rows of the source files, the test's included, that no published table has because they are not valid."""
+    """How many rows of the source files, test files included, the published tables leave out as invalid."""
     tables = [*(look.find("raw_dataset", key) for key in look.shards), look.find("eval_dataset")]
     return sum(manifest.read(ReadResult).counts.rejected for manifest in tables if manifest)
 
 
 def closing_document(document: ReportDocument, outcome: Outcome, page: Path) -> dict[str, Any]:
-    """The machine-readable end of a run: what was made, and what the report says of the three models."""
+    """The last line of a run, for machines: what was made, and the scores and sizes of the three models."""
     models = {role: document.benchmarks[role].model_dump(include={"score", "parameters"}) for role in ROLES}
     return {
         "seconds": outcome.seconds,

@@ -7,7 +7,7 @@ from distill_dagster.planning.plan import Plan, ShardPlan
 
 
 def plan_tables(plan: Plan) -> list[Table]:
-    """What would be made and why, and what each shard would ask."""
+    """A table of what would be made and why, and one of the requests of each shard."""
     steps = [[step.title, step.state, ", ".join(step.why)] for step in plan.steps if not step.is_fresh]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
     parts = [*plan.shards, *([plan.benchmark] if plan.benchmark else [])]
@@ -24,7 +24,7 @@ def closing_lines(plan: Plan) -> list[str]:
         return ["Nothing is stale: a run would make nothing."]
     lines = [f"time with the teacher: {_duration(plan.seconds)}"]
     if plan.budget_usd is not None:
-        lines.append(f"budget: {plan.budget_usd:.4f} USD, of which {plan.spent_usd:.4f} are spent")
+        lines.append(f"budget: {plan.budget_usd:.4f} USD, {plan.spent_usd:.4f} spent so far")
     return [*lines, *plan.rules]
 
 

@@ -21,11 +21,11 @@ from distill_dagster.planning.steps import Step, list_steps
 
 
 def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """JSON-able: artefacts by state, those that are not fresh with the reason, and checks whose last run failed.
+    """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, failing checks.
 
-    `next` names what can be made now: nothing that it reads is made first, and no check of that holds it.
-    `automation` says whether Dagster makes it unasked, `lost_runs` which runs are under way without a process, `alerts`
-    what waits to be delivered.
+    `next` names what can be made now, because all that it reads is fresh and no failing check holds it back.
+    `automation` says whether Dagster makes it without a request, `lost_runs` which runs have lost their process, and
+    `alerts` what waits for delivery.
     """
     steps, names = list_steps(look), Names.of(look.config)
     graph = build_lineage(look.config).resolve_asset_graph()
@@ -44,12 +44,12 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
 
 
 def is_failing(found: dict[str, Any]) -> bool:
-    """Whether a check of severity error fails; a warning holds up nothing."""
+    """Whether a check of severity error fails; a warning holds nothing back."""
     return any(check["severity"] == "ERROR" for check in found["failing_checks"])
 
 
 def _held_by(config: DistillConfig, step: Step, holding: list[FailingCheck]) -> list[str]:
-    """The checks of what a step reads, in words; of shards its own shard's, or any's where it has none."""
+    """The failing checks that hold a step back: those of what it reads, in its own shard or, without one, in any."""
     read = follows(STAGES[step.asset], config)
     return [
         f"held by {check.check} of {title_of(check.asset, check.shard)}"
@@ -65,9 +65,9 @@ def _document(check: FailingCheck) -> dict[str, Any]:
 
 
 def _automation(config: DistillConfig, names: Names, instance: dg.DagsterInstance) -> dict[str, bool]:
-    """Whether Dagster's daemon would make what is next at its next look, and at the times of the schedule.
+    """Whether Dagster's daemon makes what is next when an input changes, and at the times of the schedule.
 
-    A switch in the UI goes before the config, as it does in Dagster.
+    A switch in the UI overrides the config, as it does in Dagster.
     """
     by_hand, automation = switched(instance), config.automation
     return {

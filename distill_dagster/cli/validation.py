@@ -1,10 +1,10 @@
-"""Judging source files without making anything: verdicts as they are found, so that no file is too large.
+"""Judges source files without making anything. Verdicts come as they are found, so that files of any size fit.
 
     {"file": "a.jsonl", "line": 7, "code": "E005", "message": "E005: message 3 is …", "snippet": "{\\"messages\\"…",
      "shard": "a", "row_id": null, "stage": "raw_dataset",
      "ours": "refuses", "azure": "accepts", "azure_message": ""}        the last three with --compat azure
 
-With `azure`, rows that only Azure refuses are verdicts too, under the code of Azure's rule.
+With `azure`, there is also a verdict on each row that only Azure refuses, under the code of Azure's rule.
 """
 
 import json
@@ -41,7 +41,7 @@ class Validation:
     files: list[Verdict] = field(default_factory=list)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Every refused row of every file, in order; a file that cannot be used at all carries its `error`."""
+        """Yield every refused row of every file, in order. A file that cannot be used has an `error` in `files`."""
         for source in self.sources:
             reading = SourceReading(source, self.data, self.task)
             verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
@@ -67,14 +67,14 @@ class Validation:
 
     @property
     def refused(self) -> bool:
-        """Whether anything was refused, by us or, where it was asked, by Azure."""
+        """Whether anything was refused, by us or, with `compat`, by Azure."""
         return any(
             f["error"] or f["rejected"] or f.get("refused_by_azure") or f.get("azure_message") for f in self.files
         )
 
 
 def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[Fault]) -> Verdict:
-    """The verdict on a row that one of the two refuses, or both do."""
+    """The verdict on a row that we refuse, or Azure, or both."""
     return {
         "file": source.url,
         **(ours or make_reject(item, source.key, found)),
@@ -85,7 +85,7 @@ def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[F
 
 
 def write_json(validation: Validation, stream: TextIO) -> None:
-    """One JSON document, {"rejects": […], "files": […]}, written as the verdicts are found."""
+    """Write one JSON document, {"rejects": […], "files": […]}, as the verdicts are found."""
     stream.write('{"rejects": [')
     for n, verdict in enumerate(validation.verdicts()):
         stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False))
@@ -95,7 +95,7 @@ def write_json(validation: Validation, stream: TextIO) -> None:
 def validation_of(
     files: list[str], task: TaskName | None, form: FormatName, compat: str | None, config: Path
 ) -> Validation:
-    """What the command line asks to be judged: the files that it names, else those of the config.
+    """The validation of the files that the command line names, or else of the config's files.
 
     Raises:
         ConfigError: files without a task, a task or format without files, or a config that is wrong.
@@ -114,7 +114,7 @@ def validation_of(
 
 
 def print_tables(validation: Validation, out: Console) -> None:
-    """The refused rows (the first `SHOWN`; the others are counted) and the files, as two tables."""
+    """Print the refused rows (the first `SHOWN`; the others are counted) and the files, as two tables."""
     shown, count = [], 0
     for verdict in validation.verdicts():
         count += 1
@@ -142,7 +142,7 @@ def _codes(file: Verdict) -> str:
 
 
 def _azure(file: Verdict) -> list[str]:
-    """Azure's refusals of a file in a cell: how many records, and what is wrong with the file as a whole."""
+    """A cell with Azure's refusals: the number of records, and what is wrong with the file as a whole."""
     if "refused_by_azure" not in file:
         return []
     return ["; ".join(filter(None, [f"{file['refused_by_azure']:,} records", file["azure_message"]]))]

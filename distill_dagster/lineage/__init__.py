@@ -1,1 +1,1 @@
-"""What each artefact is made of, and whether it still is."""
+"""What each artefact is made from, and whether it is up to date."""

@@ -20,7 +20,7 @@ def inputs_of(look: Snapshot, name: str, shard: str | None = None) -> Inputs:
 
     Raises:
         NotPublishedError: an artefact that it reads has not been made.
-        DataError: its source file is not there, or cannot be read (UnreadableError).
+        DataError: its source file is missing, or cannot be read (UnreadableError).
     """
     stage = STAGES[name]
     inputs: Inputs = {"stage": name, "code_version": stage.code_version, **stage.shaped_by(look.config)}
@@ -30,7 +30,7 @@ def inputs_of(look: Snapshot, name: str, shard: str | None = None) -> Inputs:
 
 
 def _version_of(look: Snapshot, read: str, shard: str | None) -> Inputs:
-    """The version of what is read: of a sharded artefact the reader's own shard, or all where the reader has none."""
+    """The version of what is read. Of a sharded artefact, that is the reader's own shard, or all if it has none."""
     if read == RAW_SHARDS:
         source = look.source(shard)
         return {"source": look.source_version(source.key), "split": source.split}
@@ -51,7 +51,7 @@ def fingerprint(inputs: Inputs) -> str:
 def is_fresh(look: Snapshot, name: str, shard: str | None = None) -> bool:
     """Whether the published artefact was made from exactly the present inputs.
 
-    False where its source file cannot be read: to make it tells why.
+    False if its source file cannot be read; making the artefact then says why.
     """
     manifest = look.find(name, shard)
     try:
@@ -63,8 +63,8 @@ def is_fresh(look: Snapshot, name: str, shard: str | None = None) -> bool:
 def code_versions(config: DistillConfig) -> dict[str, str]:
     """Dagster's code version of each stage.
 
-    It changes with the stage's own code version, with the part of the config that shapes it, and with the code version
-    of what it follows. So a whole chain shows a change before its first link is made again.
+    It changes with the stage's own code version, with the part of the config that shapes it, and with the code
+    versions of the stages that it follows. So all of a chain shows a change before its first link is made again.
     """
     versions: dict[str, str] = {}
     for stage in stages_of(config):

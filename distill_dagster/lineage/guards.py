@@ -1,4 +1,4 @@
-"""What must hold before an artefact is made, beyond its inputs being there: nothing mixes data of different origins."""
+"""What must hold before an artefact is made, besides the existence of its inputs: their origins must agree."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NAMED = 5  # shards that a message names
 
 
 def require_current_answers(upstream: Upstream) -> None:
-    """Every shard's answers are of its present rows, of the present teacher, and of the same settings.
+    """Every shard's answers come from its present rows, from the present teacher, and from the same settings.
 
     Raises:
         DataError: some shards were answered before their rows or the teacher changed, or with other settings.
@@ -34,7 +34,7 @@ def require_current_answers(upstream: Upstream) -> None:
     if len(settings) > 1:
         raise DataError(
             f"the shards were answered with {len(settings)} different generation settings, such as those of "
-            f"{' and '.join(sorted(settings.values())[:2])}; materialize them again with the same"
+            f"{' and '.join(sorted(settings.values())[:2])}; materialize them again with the same settings"
         )
 
 
@@ -54,13 +54,13 @@ def require_rows(upstream: Upstream) -> None:
 
 
 def require_related(upstream: Upstream) -> None:
-    """The report compares what belongs together.
+    """The report compares only what belongs together.
 
     The benchmarks are those of the present models, the baseline is the model that the student was trained from, and the
     teacher is the one whose answers the student learned.
 
     Raises:
-        DataError: something was made from other inputs than the present ones.
+        DataError: one of them was made from other inputs than the present ones.
     """
     look, student = upstream.look, upstream.artefact("student_checkpoint")
     behind = [f"{role}_benchmark" for role in ROLES if not is_fresh(look, f"{role}_benchmark")]
@@ -74,7 +74,7 @@ def require_related(upstream: Upstream) -> None:
 
 
 def _answered_by_another(upstream: Upstream) -> list[str]:
-    """The shards whose answers are in the set and were given by another version of the teacher."""
+    """The shards whose answers are in the set but come from another version of the teacher."""
     teacher = upstream.artefact("teacher_benchmark").inputs["teacher_model"]
     learned: dict[str, Any] = upstream.provenance("validated_synthetic_set").inputs["teacher_outputs"]
     answers = {shard: upstream.look.find("teacher_outputs", shard) for shard in sorted(learned)}

@@ -10,7 +10,7 @@ from distill_dagster.tasks import get_task
 
 
 def labels_come_from(config: DistillConfig) -> Sequence[str]:
-    """The artefact whose gold answers are the labels, where the config names none."""
+    """The artefact whose gold answers are the labels, if the task has such labels and the config names none."""
     return ("raw_dataset",) if get_task(config.task).labels_from_gold and not config.quality.labels else ()
 
 

@@ -1,4 +1,4 @@
-"""A project: one config, and the store that belongs to it."""
+"""A project: one config and its store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,10 @@ class Project:
         return self.store.root / "responses"
 
     def with_overrides(self, section: tuple[str, str], changes: dict[str, Any]) -> "Project":
-        """The same project with other settings in a section, such as ("student", "training").
+        """The same project with `changes` in a section, such as ("student", "training").
 
         Raises:
-            ConfigError: a value is wrong; it is checked as distill.yaml is.
+            ConfigError: a value is wrong; the checks are those of distill.yaml.
         """
         if not changes:
             return self

@@ -14,13 +14,13 @@ Settings = dict[str, Any]
 
 
 def reading(config: DistillConfig) -> Settings:
-    """What decides how a source row is judged."""
+    """The settings that decide how a source row is judged."""
     rules = config.data.model_dump(include={"format", "require_system", "max_row_bytes", "validation_share"})
     return {"reading": {"task": config.task, **rules, "holds_out": not config.data.validation}}
 
 
 def teacher_model(config: DistillConfig) -> Settings:
-    """Who answers, and how it is fitted first."""
+    """The teachers, and how the project's own one is fitted."""
     teacher = config.teacher
     settings = model(teacher.model) if teacher.model else {}
     if teacher.sources:
@@ -38,25 +38,25 @@ def _source(source: TeacherSource) -> Settings:
 
 
 def model(config: ModelConfig) -> Settings:
-    """Where an existing model stands, with its files; the shape of a new one."""
+    """The name and files of an existing model, or the shape of a new one."""
     if config.name:
         return {"model": config.model_dump(include={"name", "revision", "dtype"}), "files": _stamps(config.name)}
     return {"model": config.model_dump(exclude={"name", "revision"})}
 
 
 def _stamps(name: str) -> list[list[str | int]]:
-    """Name, size and time of a model folder's files, so that an exchanged model is noticed; [] for a hub name."""
+    """Name, size and time of a model folder's files, so that a replaced model is noticed; [] for a hub name."""
     folder = Path(name)
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()]
 
 
 def teacher_outputs(config: DistillConfig) -> Settings:
-    """How the teacher is asked, and how its replies are read."""
+    """How the teacher is prompted, and how its replies are read."""
     teacher = config.teacher
     return {
         "dtype": _dtype(teacher.model),
-        "generation": teacher.generation.model_dump(exclude={"engine", "batch_tokens"}),  # which change no answer
+        "generation": teacher.generation.model_dump(exclude={"engine", "batch_tokens"}),  # neither changes an answer
         **asked_with(config),
         "choose": teacher.best_of.choose if teacher.best_of else None,
         "labels": config.quality.labels,
@@ -64,7 +64,7 @@ def teacher_outputs(config: DistillConfig) -> Settings:
 
 
 def asked_with(config: DistillConfig) -> Settings:
-    """How the teacher is asked, when it teaches and when it is measured."""
+    """How the teacher is prompted, both to teach and to be measured."""
     return {"prompting": config.teacher.prompting, "summary_words": config.teacher.summary_words}
 
 
@@ -86,7 +86,7 @@ def student_base(config: DistillConfig) -> Settings:
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:
-    """How it is trained."""
+    """How the student is trained."""
     return {"training": config.student.training.model_dump()}
 
 
@@ -109,12 +109,12 @@ def _benchmark(config: DistillConfig, measured: ModelConfig | None) -> Settings:
 
 
 def answer_tokens(config: DistillConfig) -> int:
-    """Longest answer, in tokens, that the benchmarks let a model write."""
+    """The longest answer in the benchmarks, in tokens."""
     return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
 
 
 def eval_report(config: DistillConfig) -> Settings:
-    """How the three are compared."""
+    """How the three models are compared."""
     compared = config.evaluation.model_dump(include={"resamples", "seed", "retention_target"})
     return {"evaluation": compared, "name": config.name}
 

@@ -1,12 +1,12 @@
-"""One look at a project: which source files it has, and what of it is published.
+"""A snapshot of a project: its source files, and the artefacts that it has published.
 
     look = Snapshot(project)
     look.shards                                     ["train-part-00", "train-part-01", "validation"]
     look.source_version("train-part-00")            "5b3c…", the hash of the file's bytes
     look.find("teacher_outputs", "train-part-00")   its manifest, or None
 
-Everything is read when it is first needed, and once: a file that changes afterwards belongs to the next snapshot. So an
-operation that looks at each shard in turn lists the files once, and two of its steps never disagree about them.
+Everything is read once, when it is first needed; a file that changes later belongs to the next snapshot. So an
+operation over all shards lists the files once, and two of its steps never disagree about them.
 """
 
 from functools import cached_property
@@ -41,7 +41,7 @@ class Snapshot:
 
     @cached_property
     def sources(self) -> dict[str, SourceFile]:
-        """Shard -> source file, of every training and validation file; DataError where a pattern matches none."""
+        """Shard -> source file, of every training and validation file; DataError if a pattern matches none."""
         return {source.key: source for source in discover(self.config.data)}
 
     @cached_property
@@ -51,30 +51,30 @@ class Snapshot:
 
     @cached_property
     def test_sources(self) -> list[SourceFile]:
-        """Every held-out file; DataError where a pattern matches none."""
+        """Every held-out file; DataError if a pattern matches none."""
         return discover_test(self.config.data)
 
     def source(self, shard: str | None) -> SourceFile:
         """A shard's source file.
 
         Raises:
-            DataError: the shard has none any more.
+            DataError: the shard no longer has one.
         """
         if shard not in self.sources:
-            raise DataError(f"shard {shard!r} has no source file any more: it was removed or renamed")
+            raise DataError(f"shard {shard!r} no longer has a source file: it was removed or renamed")
         return self.sources[shard]
 
     def read_sources(self) -> dict[str, UnreadableError]:
-        """Learn the version of every source file in one pass; returns what is wrong with those that are unreadable."""
+        """Read the version of every source file in one pass; returns key -> error of those that cannot be read."""
         self._learn([*self.sources.values(), *self.test_sources])
         return dict(self._unreadable)
 
     def source_version(self, shard: str) -> str:
-        """The content hash of a shard's file; UnreadableError where the file cannot be read."""
+        """The content hash of a shard's file; UnreadableError if the file cannot be read."""
         return self._version_of(self.source(shard))
 
     def test_versions(self) -> dict[str, str]:
-        """Key -> content hash of the held-out files; UnreadableError where one cannot be read."""
+        """Key -> content hash of the held-out files; UnreadableError if one cannot be read."""
         return {source.key: self._version_of(source) for source in self.test_sources}
 
     def find(self, asset: str, shard: str | None = None) -> Manifest | None:
@@ -85,7 +85,7 @@ class Snapshot:
         return self._manifests[key]
 
     def get(self, asset: str, shard: str | None = None) -> Manifest:
-        """The manifest of a published artefact; NotPublishedError where there is none."""
+        """The manifest of a published artefact; NotPublishedError if it is not published."""
         manifest = self.find(asset, shard)
         if manifest is None:
             raise NotPublishedError(
@@ -98,7 +98,7 @@ class Snapshot:
         return {shard: self.get(asset, shard) for shard in self.shards}
 
     def forget(self, asset: str, shard: str | None = None) -> None:
-        """Read this artefact's manifest again when it is next needed: it was made since."""
+        """Drop the manifest of an artefact that was made since; it is read again when it is needed."""
         self._manifests.pop((asset, shard), None)
 
     def _version_of(self, source: SourceFile) -> str:

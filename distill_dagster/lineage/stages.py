@@ -28,7 +28,7 @@ Kind = Literal["fit", "generate", "train", "benchmark"]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Something outside that the lineage starts from. `sharded`: it has a version for each shard."""
+    """Something outside of Dagster from which the lineage starts. `sharded`: each shard has a version of its own."""
 
     name: str
     says: str
@@ -37,7 +37,7 @@ class Observed:
 
 OBSERVED: tuple[Observed, ...] = (
     Observed(RAW_SHARDS, "Source files for training and validation; one file is one shard.", sharded=True),
-    Observed(SHARD_LIST, "Which shards there are. Changes when a source file is added, renamed or removed."),
+    Observed(SHARD_LIST, "The list of shards. It changes when a source file is added, renamed or removed."),
     Observed(TEST_FILES, "Held-out files."),
 )
 
@@ -56,7 +56,7 @@ def _always(_: DistillConfig) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One asset of the lineage. `code_version` rises when the same inputs would give another result."""
+    """One asset of the lineage. Raise `code_version` when the same inputs would give another result."""
 
     name: str
     group: str  # source | teacher | dataset | student | evaluation
@@ -69,7 +69,7 @@ class Stage:
     code_version: str = "1"
     compute: Kind | None = None  # the entry of the config's `compute` that says what it needs; None: no device
     pool: str | None = None  # the Dagster pool that bounds how many of its runs are admitted
-    wanted: Callable[[DistillConfig], bool] = _always  # whether a project of this config has the stage
+    wanted: Callable[[DistillConfig], bool] = _always  # whether a project with this config has the stage
 
 
 def _reads(*assets: str) -> Callable[[DistillConfig], Sequence[str]]:
@@ -77,7 +77,7 @@ def _reads(*assets: str) -> Callable[[DistillConfig], Sequence[str]]:
 
 
 def _teacher_reads(config: DistillConfig) -> Sequence[str]:
-    """A fit keeps the held-out rows out, so it reads them."""
+    """A fit reads the held-out rows too, so that it can leave out rows like them."""
     reads = {*_tokenizer_reads(config.teacher.model)} if config.teacher.model else set()
     return sorted(reads | ({"raw_dataset", "eval_dataset"} if config.teacher.fit else set()))
 
@@ -214,7 +214,7 @@ def follows(stage: Stage, config: DistillConfig) -> list[str]:
 
 
 def deps_of(stage: Stage, config: DistillConfig) -> list[str]:
-    """What the stage depends on in Dagster: what it follows, and the list of shards where it reads all of them."""
+    """What the stage depends on in Dagster: what it follows, and the list of shards if it reads all of them."""
     followed = follows(stage, config)
     reads_all = not stage.sharded and any(name in STAGES and STAGES[name].sharded for name in followed)
     return [*([SHARD_LIST] if reads_all else []), *followed]

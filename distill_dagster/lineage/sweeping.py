@@ -5,9 +5,9 @@ from distill_dagster.lineage.stages import sharded_names
 
 
 def sweep_removed(look: Snapshot) -> list[str]:
-    """Delete the artefacts of shards without a source file, once no published set is made from them.
+    """Delete the artefacts of shards without a source file, unless the published set is made from them.
 
-    The teacher's replies to their rows stay among the responses, so a file that comes back costs no call.
+    Returns their titles. The teacher's replies to their rows are kept, so a file that comes back costs no request.
     """
     store, published = look.project.store, look.find("validated_synthetic_set")
     wanted = {*look.sources, *(published.inputs["raw_dataset"] if published else ())}

@@ -1,10 +1,10 @@
-"""What the maker of an artefact may read: what its stage declares, and nothing else.
+"""What the maker of an artefact may read: what its stage declares and nothing else.
 
     upstream = Upstream(look, STAGES["teacher_outputs"], "train-part-03")
     upstream.file("raw_dataset", files.RAW_FILE)      the shard's rows: declared in `reads`
     upstream.file("eval_dataset", files.RAW_FILE)     AssertionError: teacher_outputs does not declare it
 
-So a read that Dagster does not see as a dependency cannot be written.
+So no artefact can be made from something that Dagster does not know as its dependency.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class Upstream:
         return labels_of(self.look)
 
     def provenance(self, name: str) -> Manifest:
-        """The manifest of a stage further up: for what a guard or a report says of it, not for data."""
+        """The manifest of a stage further up, for guards and reports. Its data must not be read."""
         assert name in ancestors(self.stage, self.config), f"{self.stage.name} is not made from {name}"
         return self.look.get(name)
 

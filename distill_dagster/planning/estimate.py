@@ -1,4 +1,4 @@
-"""What some requests would cost, without asking any: the replies that are there are found, the rest is counted.
+"""Estimates what requests would cost without sending any: finds the stored replies, and counts the rest.
 
 plan = ShardPlan("train-part-03")
 Estimate(plan, [ref], responses, set(), most_tokens=64, rules=[]).ask(teacher, requests)
@@ -19,7 +19,7 @@ TOKENS_A_MESSAGE = 4  # role and separators
 
 @dataclass(slots=True)
 class ShardPlan:
-    """What a shard, or the benchmark, would ask its teachers."""
+    """The requests of a shard, or of the benchmark, to its teachers."""
 
     shard: str
     rows: int = 0
@@ -31,7 +31,7 @@ class ShardPlan:
 
 
 class Estimate:
-    """Stands where a run has its `Asker`: finds what is there, and counts what is not instead of asking it."""
+    """Takes the place of a run's `Asker`: finds stored replies, and counts the requests that remain."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Estimate:
         self._refs: dict[str, ModelRef] = {ref.name: ref for ref in refs}
 
     def advance(self, units: int) -> None:
-        """Nothing is done, so nothing advances."""
+        """Do nothing, because an estimate makes no progress."""
 
     def ask(self, teacher: Teacher, requests: Sequence[Request], gate: Any = None) -> dict[str, Reply]:
-        """The replies that are there."""
+        """The stored replies. The other requests are counted."""
         distinct = {request.request_hash: request for request in requests}
         found = self._responses.find(distinct)
         new = distinct.keys() - found.keys() - self._asked
@@ -62,7 +62,7 @@ class Estimate:
         return found
 
     def count(self, teacher: Teacher, request: Request) -> None:
-        """One request that would be sent."""
+        """Count one request that would be sent."""
         plan, ref = self._plan, self._refs[teacher.name]
         prompt_tokens = self._prompt_tokens(teacher, request)
         mean = self._mean_tokens(teacher)
@@ -81,7 +81,7 @@ class Estimate:
             self._rules.append(f"{ref.name} has no `price`: its requests count as 0 USD")
 
     def _mean_tokens(self, teacher: Teacher) -> float | None:
-        """Looked up once for each teacher: it reads a column of every segment."""
+        """The mean length of the teacher's replies. Looked up once, because that reads a column of every segment."""
         who = teacher.name, teacher.revision
         if who not in self._means:
             self._means[who] = self._responses.mean_completion_tokens(*who)
@@ -97,5 +97,5 @@ class Estimate:
 
 
 def tokens_by_length(messages: Sequence[dict[str, str]]) -> int:
-    """About how many tokens the messages are, where there is no tokenizer to ask."""
+    """About how many tokens the messages have, for a teacher without a local tokenizer."""
     return prompt_characters(messages) // CHARACTERS_PER_TOKEN + TOKENS_A_MESSAGE * len(messages)

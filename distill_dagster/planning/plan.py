@@ -7,8 +7,8 @@
     shard            rows   new  reused   prompt tokens  completion tokens   cost
     train-part-03   1,250     1   1,249             212                 96   0.0002 USD
 
-Which rows are new is not a guess: the same requests are hashed and looked up as in a run. Tokens, money and time are
-estimates, by rules that the plan states.
+The number of new requests is exact, because the same requests are hashed and looked up as in a run. Tokens, money and
+time are estimates, and the plan states their rules.
 """
 
 import tempfile
@@ -41,7 +41,7 @@ from distill_dagster.teachers.responses import Responses
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that a run would do. `seconds` is None where no speed was measured yet."""
+    """Everything that a run would do. `seconds` is None if no speed was measured yet."""
 
     steps: list[Step]
     shards: list[ShardPlan]
@@ -58,16 +58,16 @@ class Plan:
 
 
 def make_plan(look: Snapshot) -> Plan:
-    """Look at everything, ask nothing.
+    """Plan a run without sending a request.
 
     Raises:
         DataError: the source files cannot be read.
-        ModelError: a local teacher is not there.
+        ModelError: a local teacher does not exist.
     """
     steps = list_steps(look)
     stale = {(step.asset, step.shard) for step in steps if not step.is_fresh}
     responses, rules = Responses(look.project.responses), []
-    asked: set[str] = set()  # by the shards before, so that what two of them ask counts once
+    asked: set[str] = set()  # by earlier shards, so that a request of two shards counts once
     faculty = _faculty(look, ("teacher_model", None) in stale, rules)
     shards = [
         _plan_shard(look, key, faculty, responses, asked, rules)
@@ -97,7 +97,7 @@ _COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost
 
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
-    """Who would answer; without teachers where the own one is yet to be made, so that every row is new to it."""
+    """The teachers that would answer; none if the project's own one is made first, since every row is then new."""
     teacher = look.config.teacher
     if not is_stale:
         return current_faculty(look.get("teacher_model").folder, teacher)
@@ -113,7 +113,7 @@ def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
 
 
 def _rows_of(look: Snapshot, asset: str, shard: str | None) -> list[dict[str, Any]]:
-    """An artefact's rows as a run would have them: published, or judged anew into a folder that is thrown away."""
+    """The rows that a run would use: the published ones or, if those are stale, rows judged in a temporary folder."""
     if is_fresh(look, asset, shard):
         return parquet.read_table(look.get(asset, shard).file(files.RAW_FILE))
     sources = look.test_sources if shard is None else [look.source(shard)]
@@ -124,7 +124,7 @@ def _rows_of(look: Snapshot, asset: str, shard: str | None) -> list[dict[str, An
 
 
 def _labels(look: Snapshot) -> list[str] | None:
-    """The labels that the benchmark asks with; those of the config where the source rows are yet to be judged."""
+    """The labels in the benchmark's prompts; only the config's if the source rows are not judged yet."""
     try:
         return labels_of(look)
     except NotPublishedError:
@@ -142,7 +142,7 @@ def _plan_shard(
         _count_by_length(plan, rows, look.config.teacher.generation, rules)
         if not faculty.panel:
             return plan
-        first, *others = faculty.panel  # it is asked what it would be asked beside the own teacher
+        first, *others = faculty.panel  # its requests do not depend on the own teacher
         faculty = Faculty(teachers=[(1.0, first)], panel=others)
     _count_rounds(look, plan, rows, faculty, responses, asked, rules)
     return plan
@@ -151,7 +151,7 @@ def _plan_shard(
 def _count_by_length(
     plan: ShardPlan, rows: Sequence[dict[str, Any]], generation: GenerationConfig, rules: list[str]
 ) -> None:
-    """The calls of a local teacher that is yet to be made: they cost no money, and none is answered before."""
+    """Count the requests of a local teacher that is not made yet: they cost nothing, and none is stored."""
     calls = [prompt.messages for row in rows for prompt in prompts_of(row)] * generation.samples
     plan.new += len(calls)
     plan.prompt_tokens += sum(tokens_by_length(messages) for messages in calls)
@@ -168,7 +168,7 @@ def _count_rounds(
     asked: set[str],
     rules: list[str],
 ) -> None:
-    """The calls of teachers that are known, found among the replies where they were asked before."""
+    """Count the requests of known teachers; earlier ones are found among the stored replies."""
     teacher = look.config.teacher
     refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
     estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
@@ -184,7 +184,7 @@ def _count_rounds(
 def _plan_benchmark(
     look: Snapshot, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan | None:
-    """What measuring the teacher on the held-out rows would ask; None where it runs here and costs no money."""
+    """The requests that measure the teacher on the held-out rows; None for one that runs here and costs nothing."""
     from distill_dagster.evaluation.asking import benchmark_requests
 
     ref = faculty.teachers[0][1] if faculty.teachers else None
@@ -202,7 +202,7 @@ def _plan_benchmark(
 
 
 def _requests_per_second(look: Snapshot) -> float | None:
-    """Measured over the published shards that asked anything."""
+    """The speed over the published shards that sent any requests; None if none did."""
     asked = seconds = 0.0
     for key in look.shards:
         manifest = look.find("teacher_outputs", key)

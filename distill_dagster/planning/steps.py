@@ -1,4 +1,4 @@
-"""What a run would make, and why: every artefact in the order of the lineage.
+"""Lists what a run would make, and why: every artefact in the order of the lineage.
 
 raw_dataset[train-part-03]       stale    source
 teacher_outputs[train-part-03]   stale    raw_dataset is made again
@@ -37,7 +37,7 @@ class Step:
 
 
 def list_steps(look: Snapshot) -> list[Step]:
-    """Every artefact in the order of the lineage: whether it is made again, and because of what.
+    """Every artefact in the order of the lineage, with its state and the reason for it.
 
     Raises:
         DataError: a pattern of the config matches no file.
@@ -52,7 +52,7 @@ def list_steps(look: Snapshot) -> list[Step]:
 
 
 def _step(look: Snapshot, name: str, shard: str | None, behind: set[tuple[str, str | None]]) -> Step:
-    """Compare what an artefact was made from with the present inputs; one that is made again before it has moved."""
+    """Compare the inputs of an artefact with the present ones. An input that is made again first counts as changed."""
     manifest = look.find(name, shard)
     state = "missing" if manifest is None else "stale"
     try:
@@ -70,5 +70,5 @@ def _step(look: Snapshot, name: str, shard: str | None, behind: set[tuple[str, s
         return Step(name, shard, "fresh")
     changed = [key for key in {**inputs, **manifest.inputs} if inputs.get(key) != manifest.inputs.get(key)]
     if not manifest.complete:
-        changed.append("requests that failed are asked again")
+        changed.append("requests that failed are sent again")
     return Step(name, shard, state, tuple(changed or [f"{read} is made again" for read in upstream]), bool(upstream))

@@ -63,7 +63,7 @@ def test_an_artefact_without_its_inputs_says_what_to_make_first(tiny_config):
 
 
 def test_a_shard_that_is_gone_is_named(tiny_config):
-    with pytest.raises(DataError, match="'train-part-99' has no source file any more"):
+    with pytest.raises(DataError, match="'train-part-99' no longer has a source file"):
         inputs_of(Snapshot(Project(tiny_config)), "raw_dataset", "train-part-99")
 
 

@@ -267,7 +267,7 @@ def test_an_address_that_stays_away_is_given_up_visibly(tiny_config, instance, m
 def test_without_an_address_nothing_is_passed_over(tiny_config, instance, monkeypatch):
     monkeypatch.delenv("DISTILL_ALERT_URLS", raising=False)
     run_checks(instance, passed=False)
-    assert look_again(tiny_config, instance).startswith("nobody is told: DISTILL_ALERT_URLS holds no address")
+    assert look_again(tiny_config, instance).startswith("nobody is alerted: DISTILL_ALERT_URLS holds no address")
     with webhook() as hook:
         monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
         look_again(tiny_config, instance)

@@ -81,7 +81,7 @@ def assert_told(message: str, run_id: str) -> None:
     refused, cut_off = (block.splitlines() for block in message.split("\n\n"))
     assert refused[:5] == [
         f"ERROR: check few_refusals failed on teacher_outputs, shard {POISONED}",
-        "12 of 40 answers decline (30.0%); at most 5.0% may",
+        "12 of 40 answers decline (30.0%); at most 5.0% are allowed",
         "refusal: 12, refusal_share: 0.3",
         "Nothing that follows is made until the check passes.",
         f"http://127.0.0.1:3000/runs/{run_id}",
@@ -92,7 +92,7 @@ def assert_told(message: str, run_id: str) -> None:
         for line in (f"{row}. row row-{n}: refusal", f"   I'm sorry, but I can't help with that. ({n})")
     ]
     assert cut_off[1:3] == [
-        "9 of 40 answers are cut off (22.5%); at most 10.0% may",
+        "9 of 40 answers are cut off (22.5%); at most 10.0% are allowed",
         "truncated: 9, truncated_share: 0.225",
     ]
     assert cut_off[5::2] == [f"{row}. row row-{n}: truncated" for row, n in enumerate(CUT_OFF[:3], 1)]

@@ -106,5 +106,5 @@ def test_a_device_that_is_named_by_its_uuid_has_no_number_unless_cuda_lists_it(m
     assert ordinal("GPU-b") == 1
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert ordinal("3") == 3
-    with pytest.raises(ComputeError, match="GPU-b, which is no number"):
+    with pytest.raises(ComputeError, match="GPU-b, which is not a number"):
         ordinal("GPU-b")

@@ -119,7 +119,12 @@ def browser():
 
 def test_the_check_that_failed_names_the_shard_and_the_numbers_and_plots_them(server, browser):
     browser.get(f"{server.url}/assets/teacher_outputs?view=checks&checkDetail=few_refusals")
-    see(browser, "This is a blocking asset check", "14 of 60 answers decline (23.3%); at most 5.0% may", POISONED)
+    see(
+        browser,
+        "This is a blocking asset check",
+        "14 of 60 answers decline (23.3%); at most 5.0% are allowed",
+        POISONED,
+    )
     see(browser, "Plots", "refusal_share")
     assert browser.execute_script("return document.querySelectorAll('canvas').length") == NUMBERS
     keep_picture(browser, "check-failed")
