@@ -1,6 +1,6 @@
 """The teacher's distribution at every token that it wrote: a second pass over a shard's answers.
 
-The asset is part of a project only where `teacher.logits` is set. It needs open weights: an endpoint does not give its
+The asset is part of a project only if `teacher.logits` is set. It needs open weights: an endpoint does not give its
 distributions.
 """
 
@@ -18,7 +18,7 @@ from distill_dagster.store import files
 def teacher_logits(upstream: Upstream, out: Path, work: Path) -> CaptureSpec:
     """The k likeliest tokens at each token of one shard's answers, packed, beside the text and keyed by row id."""
     logits = upstream.config.teacher.logits
-    assert logits is not None, "the stage is wanted only where teacher.logits is set"
+    assert logits is not None, "the stage is wanted only if teacher.logits is set"
     return CaptureSpec(
         model=read_ref(upstream.artefact("teacher_model").folder),
         logits=logits,

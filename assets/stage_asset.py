@@ -6,7 +6,7 @@
         return GenerateSpec(rows=upstream.file("raw_dataset", files.RAW_FILE), …)
 
 The stage of that name declares deps, partitions, pool, code version and worker; the config gives owners and the key's
-prefix. The asset does nothing where the store already holds an artefact of the same fingerprint. A user's mistake
+prefix. The asset does nothing if the store already holds an artefact of the same fingerprint. A user's mistake
 becomes a `dagster.Failure` with the same words and no retry.
 """
 
@@ -124,7 +124,7 @@ class StageAsset:
         return project.with_overrides(self.overrides.section, given)
 
     def _run(self, context: dg.AssetExecutionContext, names: Names, spec: Spec) -> Result:
-        """Run the stage's worker where the stage's `compute` says, or here where it needs no device."""
+        """Run the stage's worker where the stage's `compute` says, or here if it needs no device."""
         if self.stage.compute is None:
             return run_here(context, self.stage.worker, spec, "cpu")
         compute: Compute = getattr(context.resources, names.own(f"{self.stage.compute}_compute"))

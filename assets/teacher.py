@@ -25,7 +25,7 @@ class GenerationOverrides(dg.Config):
 
 @stage_asset(view=model_view, kinds={"huggingface", "pytorch"})
 def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
-    """The teacher, pinned to a revision; fitted to the gold answers first where `teacher.fit` is given."""
+    """The teacher, pinned to a revision; fitted to the gold answers first if `teacher.fit` is given."""
     teacher = upstream.config.teacher
     return PrepareSpec(
         role="teacher",

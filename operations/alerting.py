@@ -34,7 +34,7 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 
 def alert_sensor(config: DistillConfig) -> dg.SensorDefinition:
-    """The sensor; it runs where `alerts.enabled`."""
+    """The sensor; it runs if `alerts.enabled` is set."""
     names, running, stopped = Names.of(config), dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
     resource = names.own("project")
 

@@ -22,7 +22,7 @@ EVENTS = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
 }
-BLOCKED = "DagsterAssetCheckFailedError"  # what Dagster raises where a blocking check failed
+BLOCKED = "DagsterAssetCheckFailedError"  # what Dagster raises if a blocking check failed
 OWN_RUNS = "failed_in_runs_of_their_own"  # marks a step whose artefacts each failed in a run of its own
 LONGEST_NUMBER = 60  # characters of a text among a check's metadata that counts as one
 
@@ -40,7 +40,7 @@ class Findings:
 
 
 def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> Findings:
-    """The findings of a run that ended; none where the run is not the project's."""
+    """The findings of a run that ended; none if the run is not the project's."""
     findings, is_explained = Findings(), False
     if not _is_own(instance, run, names):
         return findings

@@ -59,7 +59,7 @@ def redistill_schedule(config: DistillConfig, job: dg.JobDefinition) -> dg.Sched
         cron_schedule=automation.cron or "0 3 * * *",
         execution_timezone=automation.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if automation.cron else dg.DefaultScheduleStatus.STOPPED,
-        description="Re-distils what is stale; runs where `automation.cron` is set.",
+        description="Re-distils what is stale; runs if `automation.cron` is set.",
         required_resource_keys={resource},
     )
     def redistill(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

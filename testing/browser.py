@@ -69,7 +69,7 @@ def click(browser, words, exact=False, seconds=30, kind="button"):
 
 
 def keep_picture(browser, name):
-    """Save what the window shows, where pictures are asked for."""
+    """Save what the window shows, if DISTILL_SCREENSHOTS is set."""
     if folder := os.environ.get("DISTILL_SCREENSHOTS"):
         time.sleep(3)  # the layout of the graph is animated
         browser.save_screenshot(str(Path(folder) / f"{name}.png"))

@@ -18,7 +18,7 @@ byte. The script is one JSON object with these fields and defaults:
 A rule applies to chat requests whose messages contain `match` (default: all). It skips the first `skip` of them and
 then applies `times` times (default: always). Its `fault` is one of
 
-    status           an error of `status`, with `headers` and JSON `body` where they are given
+    status           an error of `status`, with `headers` and JSON `body` if they are given
     hang             no answer for `seconds`
     drop             the connection is closed before any answer
     cut              the connection is closed in the middle of the body

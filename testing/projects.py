@@ -78,7 +78,7 @@ def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str 
 
 @contextlib.contextmanager
 def own_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance in the project's store, which `distill-dagster` opens where DAGSTER_HOME names no other."""
+    """The Dagster instance in the project's store, which `distill-dagster` opens unless DAGSTER_HOME names another."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("DAGSTER_HOME", raising=False)
         with dg.DagsterInstance.from_config(str(dagster_home(config))) as instance:
