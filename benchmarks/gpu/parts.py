@@ -21,6 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from distill_dagster.requests import (
+    BenchmarkRequest,
+    CaptureRequest,
+    Faculty,
+    GenerateRequest,
+    ModelRef,
+    PrepareRequest,
+    TrainRequest,
+    TrialRequest,
+    read_ref,
+)
+from distill_dagster.storage import Produced
 
 from benchmarks.gpu.cards import mfu
 from benchmarks.gpu.rows import write_tables
@@ -35,18 +47,6 @@ from distill_dagster.config import (
     TrainingConfig,
 )
 from distill_dagster.progress import listen
-from distill_dagster.requests import (
-    BenchmarkRequest,
-    CaptureRequest,
-    Faculty,
-    GenerateRequest,
-    ModelRef,
-    PrepareRequest,
-    TrainRequest,
-    TrialRequest,
-    read_ref,
-)
-from distill_dagster.storage import Produced
 from distill_dagster.workers import run_worker
 
 ENDS_EVERY = 48

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from distill_dagster.requests import ModelRef
 
 from benchmarks.gpu.sizes import Size
 from distill_dagster import records
-from distill_dagster.requests import ModelRef
 
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 SPREAD = 0.5  # sigma of the log of the lengths
