@@ -20,14 +20,28 @@ DG = ("-W", "ignore", "-m", "dagster_dg_cli.cli")
 HIDDEN = ("PYTHONPATH", "DAGSTER_HOME", "DISTILL_CONFIG")  # variables of this process that would lead elsewhere
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel from a copy of the sources, which the build would litter."""
+def copy_sources(folder: Path) -> Path:
+    """Copy the checkout, which a build would litter; returns the copy's folder."""
     sources = folder / "sources"
     for name in SOURCES:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, sources / name, symlinks=True, ignore=ignored)
     for name in FILES:
         shutil.copy(ROOT / name, sources)
+    return sources
+
+
+def build_sdist(sources: Path, folder: Path) -> Path:
+    """Build the source distribution; returns its archive."""
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=sources, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    (archive,) = folder.glob("*.tar.gz")
+    return archive
+
+
+def build_wheel(sources: Path, folder: Path) -> Path:
+    """Build the wheel from a folder or an archive of sources."""
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, sources)
     (wheel,) = folder.glob("*.whl")
     return wheel

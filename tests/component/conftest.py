@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.installed import DG, Installed, build_wheel
+from testing.installed import DG, Installed, build_wheel, copy_sources
 
 PYPROJECT = """\
 [project]
@@ -32,7 +32,8 @@ def defs():
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory) -> Path:
     """The wheel of this checkout."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+    folder = tmp_path_factory.mktemp("wheel")
+    return build_wheel(copy_sources(folder), folder)
 
 
 @pytest.fixture(scope="session")

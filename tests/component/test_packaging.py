@@ -1,8 +1,11 @@
 """The wheel beside a team's own packages: it takes no name but its own, and works without the checkout."""
 
 import zipfile
+from pathlib import Path
 
 import pytest
+
+from testing.installed import build_sdist, build_wheel, copy_sources
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("installed")]
 
@@ -27,13 +30,22 @@ print(defs().executor.name)
 """
 
 
-def test_the_wheel_holds_one_package_and_its_data(wheel):
+def names_in(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+        return sorted(archive.namelist())
+
+
+def test_the_wheel_holds_one_package_and_its_data(wheel):
+    names = names_in(wheel)
     assert {name.split("/")[0].removesuffix(".dist-info").partition("-")[0] for name in names} == {"distill_dagster"}
     expected = ("assets/stage_asset.py", "resources/compute.py", "operations/runner.py", "assets/views/tables.py")
     data = ("operations/dagster.yaml", "demo/demo.yaml", "report/report.html.jinja", "report/report.md.jinja")
     assert {f"distill_dagster/{name}" for name in (*expected, *data)} <= set(names)
+
+
+def test_an_sdist_gives_the_same_wheel(wheel, tmp_path):
+    archive = build_sdist(copy_sources(tmp_path), tmp_path)
+    assert names_in(build_wheel(archive, tmp_path)) == names_in(wheel)
 
 
 def test_a_package_called_assets_stays_the_teams_own(installed, tmp_path):
