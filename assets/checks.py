@@ -21,7 +21,7 @@ from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.store import files
-from distill_dagster.training.specs import TrialSpec
+from distill_dagster.training.specs import TrialResult, TrialSpec
 
 LEVELS = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 TABLES = ("raw_dataset", "teacher_outputs", "validated_synthetic_set")  # whose columns are compared with those before
@@ -103,10 +103,12 @@ def _trial(names: Names, severity: Severity) -> dg.AssetChecksDefinition:
             batch_tokens=project.config.evaluation.batch_tokens,
         )
         try:
-            counts = compute.run(context, "try_model", spec).parts()[0]
+            result = compute.run(context, "try_model", spec)
         except UserError as e:
             return _result(key, Finding(False, str(e)), severity)
-        says = f"{counts['answered']} of {counts['asked']} prompts of the validation rows have an answer; all should"
-        return _result(key, Finding(counts["answered"] == counts["asked"], says, {**counts}), severity)
+        assert isinstance(result, TrialResult)
+        counts = result.counts
+        says = f"{counts.answered} of {counts.asked} prompts of the validation rows have an answer; all should"
+        return _result(key, Finding(counts.answered == counts.asked, says, counts.model_dump()), severity)
 
     return trial

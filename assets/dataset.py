@@ -15,8 +15,8 @@ def validated_synthetic_set(upstream: Upstream, out: Path, work: Path) -> SetSpe
     """The union over every shard that has a source file; it is not made while a shard is missing."""
     require_current_answers(upstream)
     return SetSpec(
-        rows=upstream.files("raw_dataset", files.RAW_FILE),
-        answers=upstream.files("teacher_outputs", files.TEACHER_FILE),
+        raw=upstream.files("raw_dataset", files.RAW_FILE),
+        teacher=upstream.files("teacher_outputs", files.TEACHER_FILE),
         test=upstream.file("eval_dataset", files.RAW_FILE),
         quality=upstream.config.quality,
         learn=upstream.config.student.learn,

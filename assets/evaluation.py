@@ -15,7 +15,7 @@ from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
-from distill_dagster.report.specs import ReportSpec
+from distill_dagster.report.specs import Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
 
@@ -65,13 +65,13 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         rows=upstream.file("eval_dataset", files.RAW_FILE),
-        config=upstream.config.evaluation,
-        lineage=_made_from(upstream),
+        evaluation=upstream.config.evaluation,
+        provenance=_made_from(upstream),
         out=str(out),
     )
 
 
-def _made_from(upstream: Upstream) -> dict[str, Any]:
+def _made_from(upstream: Upstream) -> Provenance:
     """Which data and which models made the student: what a report must be able to say."""
     lineage: dict[str, Any] = {"name": upstream.config.name, "shards": len(upstream.look.shards)}
     for asset in ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset"):
@@ -80,4 +80,4 @@ def _made_from(upstream: Upstream) -> dict[str, Any]:
         if asset in MODELS.values():
             about["model"] = read_ref(manifest.folder).name
         lineage[asset] = about
-    return lineage
+    return Provenance.model_validate(lineage)

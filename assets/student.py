@@ -54,7 +54,7 @@ def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
     config = upstream.config
     return TrainSpec(
-        base=read_ref(upstream.artefact("student_base").folder),
+        student_base=read_ref(upstream.artefact("student_base").folder),
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=config.student.training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),

@@ -17,7 +17,7 @@ from typing import Any
 
 from distill_dagster.config import QualityConfig
 from distill_dagster.quality.plots import gold_shares
-from distill_dagster.quality.synthetic_set import build_set
+from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.tasks.math import final_number
 
 Way = Callable[[str, str], str]  # problem, number -> answer
@@ -72,14 +72,14 @@ def main(folder: Path) -> None:
                 row = _raw(json.loads(line), len(raw) + 1)
                 raw.append(row)
                 teacher += _answers(row)
-    built = build_set(raw, teacher, [], QualityConfig(near_duplicate_similarity=None))
-    found = built.facts["against_gold"]
-    print(f"{len(raw):,} problems, {found['right']:,} right and {found['wrong']:,} wrong answers\n")
+    built = select_examples(raw, teacher, [], QualityConfig(near_duplicate_similarity=None))
+    found = built.facts.against_gold
+    print(f"{len(raw):,} problems, {found.right:,} right and {found.wrong:,} wrong answers\n")
     print("| filter | right refused | wrong refused |\n| --- | --- | --- |")
     for name, right, wrong in gold_shares(found):
-        counts = found["filters"][name]
-        print(f"| `{name}` | {counts['right']:,} ({right:.2%}) | {counts['wrong']:,} ({wrong:.2%}) |")
-    print(f"\nflags: {found['flags']}")
+        counts = found.filters[name]
+        print(f"| `{name}` | {counts.right:,} ({right:.2%}) | {counts.wrong:,} ({wrong:.2%}) |")
+    print(f"\nflags: {found.flags}")
 
 
 def _raw(row: dict[str, Any], line: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The set from a million short rows: rows a second, whether that holds, and memory.
 
-What is timed is `build_set`: filters, exact and near duplicates, contamination with 3,000 test rows and the rows held
-out for validation, labels, facts. Each size runs in a process of its own, so that the peak is that size's alone; the
-tables are made and written there before, and read again inside the measured time as the asset does.
+What is timed is `select_examples`: filters, exact and near duplicates, contamination with 3,000 test rows and the rows
+held out for validation, labels, facts. Each size runs in a process of its own, so that the peak is that size's alone;
+the tables are made and written before, and read inside the measured time as the asset does.
 
     quality_rows_per_s_100k, quality_rows_per_s_1m       teacher rows by wall time
     quality_cpu_s_per_100k_rows_1m                       CPU time, which a busy machine does not change
@@ -83,18 +83,18 @@ def write(rows: int, folder: Path) -> None:
 
 def build(folder: Path) -> dict[str, float]:
     """Read the tables and make the set."""
-    from distill_dagster.quality.examples.rows import RAW, TEACHER
-    from distill_dagster.quality.synthetic_set import build_set
+    from distill_dagster.quality.examples.rows import RAW_USED, TEACHER_USED
+    from distill_dagster.quality.synthetic_set import select_examples
 
     started, cpu = time.perf_counter(), time.process_time()
-    built = build_set(
-        raw=parquet.load_table(folder / "raw.parquet", RAW.names),
-        teacher=parquet.load_table(folder / "teacher.parquet", TEACHER.names),
+    built = select_examples(
+        raw=parquet.load_table(folder / "raw.parquet", RAW_USED.names),
+        teacher=parquet.load_table(folder / "teacher.parquet", TEACHER_USED.names),
         test=parquet.load_table(folder / "test.parquet"),
         quality=QualityConfig(labels=[f"label_{i}" for i in range(LABELS)]),
     )
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-    print(json.dumps(built.counts), file=sys.stderr)
+    print(built.counts.model_dump_json(), file=sys.stderr)
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_bytes() / 2**20}
 
 

@@ -2,9 +2,9 @@
 
 The file is made on the fly: chat rows of an NLI task of about 700 bytes, as Azure's example file has them, half of them
 with an id and a gold answer, one in a thousand invalid, one in a thousand a duplicate. Each reading runs in a fresh
-process; the peaks are of that process and of the one that helps it from the 50,000th row on, added up, and hold about
-130 MB each for Python, pyarrow and numpy. The time is that of reading, judging (E001 to E011), hashing and writing,
-without the interpreter's start.
+process; the peaks are of that process and of the second one that it starts at the 50,000th row, added up, and hold
+about 130 MB each for Python, pyarrow and numpy. The time is that of reading, judging (E001 to E011), hashing and
+writing, without the interpreter's start.
 
     python -m benchmarks.reading FILE FOLDER     one such process; prints one JSON document
 """
@@ -47,24 +47,24 @@ def row_text(n: int) -> str:
 
 
 def read(path: Path, out: Path) -> dict[str, float]:
-    """Read a file in this process: seconds, rows, and peak memory in MB (10^6 bytes), that of the helper added."""
+    """Read a file in this process: seconds, rows, and peak memory in MB (10^6 bytes), the second process included."""
     from distill_dagster.config import DataConfig
     from distill_dagster.sources.files.discovery import SourceFile
     from distill_dagster.sources.judging.raw_tables import RawTables
-    from distill_dagster.sources.judging.verdicts import Reading
+    from distill_dagster.sources.judging.verdicts import SourceReading
 
     source = SourceFile("rows", "train", str(path))
     started = time.perf_counter()
     with RawTables(out) as tables:
-        tables.write(Reading(source, DataConfig(train=[source.url], test=[source.url]), "nli"))
+        tables.write(SourceReading(source, DataConfig(train=[source.url], test=[source.url]), "nli"))
     seconds = time.perf_counter() - started
-    helper = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    second = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     cpu_seconds = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
-        "lines": tables.produced().counts["lines"],
-        "peak_mb": (peak_bytes() + helper) / 1e6,
+        "lines": tables.result().counts.lines,
+        "peak_mb": (peak_bytes() + second) / 1e6,
     }
 
 

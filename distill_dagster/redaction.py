@@ -1,20 +1,20 @@
-"""Secrets and personal data in a text, found by their shape.
+"""Finds secrets and personal data in a text by their shape.
 
     find("ask ana@example.org, key AKIAIOSFODNN7EXAMPLE")
         [("email", 4, 19), ("api_key", 25, 45)]
     redact("ask ana@example.org, key AKIAIOSFODNN7EXAMPLE")
         "ask [email], key [api_key]"
 
-A shape is no proof: names, addresses and passwords in plain prose are not seen, and a made-up number can look real.
-Kinds, and where each shape comes from:
+A shape proves nothing: names, addresses and passwords in plain prose go unseen, and a made-up number can look real.
+The kinds, and the source of each shape:
 
 email        local part and labels as in the WHATWG HTML standard's "valid e-mail address", with a top-level domain
 phone        ITU-T E.164 (`+`, 8 to 15 digits, separators between them) and the North American form 555-123-4567,
-             whose area code and exchange open with 2 to 9 (NANPA)
+             with an area code and an exchange that start with 2 to 9 (NANPA)
 card         ISO/IEC 7812-1: 13 to 19 digits in one piece or in groups, first digit 2 to 6 (the payment networks'),
-             with a correct Luhn digit; one in ten random numbers has that by chance
+             with a correct Luhn digit, which one in ten random numbers has by chance
 iban         ISO 13616: country, two check digits, 11 to 30 characters, remainder 1 modulo 97
-private_key  the PEM armour of RFC 7468, up to its end or the text's
+private_key  the PEM armour of RFC 7468, up to its end or the end of the text
 token        `Bearer …` and `Basic …` of RFC 6750 and 7617, JSON web tokens (RFC 7519: base64url of `{"` is `eyJ`)
 api_key      the prefixes that providers document so that scanners find leaked keys: AWS, GitHub, GitLab, Slack, Google,
              Stripe, OpenAI, Anthropic, Hugging Face, SendGrid, npm
@@ -29,10 +29,10 @@ Found = tuple[str, int, int]  # kind, start, end
 
 
 class Shape(NamedTuple):
-    """What one kind looks like. A group named `it` is the part that counts, where the rest only leads to it."""
+    """What one kind looks like. If the pattern has named groups, only the group that matched counts as the find."""
 
     kind: str
-    hints: tuple[str, ...]  # in lower case, cheap to look for: a text without any of them holds none; (): see _DIGITS
+    hints: tuple[str, ...]  # in lower case; a text without any of them is not searched; (): see _DIGITS
     pattern: re.Pattern[str]
     holds: Callable[[str], bool] = lambda _: True  # the check digits
 
@@ -78,7 +78,9 @@ _KEY_HINTS = (
     *("akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "xapp-"),
     *("aiza", "k_live_", "k_test_", "sk-", "hf_", "sg.", "npm_"),
 )
-_DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # seven digits close together: the fewest of a phone number, card or IBAN
+_DIGITS = re.compile(
+    r"\d(?:\D{0,3}\d){6}"
+)  # seven digits close together, the fewest that a phone number, card or IBAN has
 _SHAPES = (
     Shape(
         "private_key",
@@ -133,7 +135,7 @@ _SHAPES = (
 def find(text: str) -> list[Found]:
     """Every secret and every piece of personal data, as (kind, start, end), in order and without overlap.
 
-    Where two overlap, the one that starts first counts, and of two with one start the longer.
+    Of two that overlap, the one that starts first counts; of two with the same start, the longer one.
     """
     lower, digits = text.lower(), _DIGITS.search(text) is not None
     shapes = (s for s in _SHAPES if (any(hint in lower for hint in s.hints) if s.hints else digits))
@@ -146,7 +148,7 @@ def find(text: str) -> list[Found]:
 
 
 def redact(text: str) -> str:
-    """`text` with each find replaced by its kind in brackets."""
+    """`text` with each secret or piece of personal data replaced by its kind in brackets."""
     pieces, end = [], 0
     for kind, start, stop in find(text):
         pieces += [text[end:start], f"[{kind}]"]

@@ -18,17 +18,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.errors import ModelError, UserError
-from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
-from distill_dagster.quality.specs import SetSpec
-from distill_dagster.report.specs import ReportSpec
-from distill_dagster.sources.specs import ReadSpec
+from distill_dagster.quality.specs import SetResult, SetSpec
+from distill_dagster.report.specs import ReportResult, ReportSpec
+from distill_dagster.sources.specs import ReadResult, ReadSpec
 from distill_dagster.store.manifest import Produced
 from distill_dagster.store.result import Result, Spec, Usage
-from distill_dagster.training.specs import PrepareSpec, TrainSpec, TrialSpec
+from distill_dagster.training.specs import (
+    PrepareResult,
+    PrepareSpec,
+    TrainResult,
+    TrainSpec,
+    TrialResult,
+    TrialSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +53,15 @@ class Worker:
 
 
 WORKERS: dict[str, Worker] = {
-    "read_rows": Worker("distill_dagster.sources.judging.reading:read_rows", ReadSpec),
-    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec),
+    "read_rows": Worker("distill_dagster.sources.judging.raw_tables:read_rows", ReadSpec, ReadResult),
+    "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec, PrepareResult),
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec),
     "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec),
-    "build_set": Worker("distill_dagster.quality.building:build_set", SetSpec),
-    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec),
-    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec),
-    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec),
-    "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec),
+    "build_set": Worker("distill_dagster.quality.synthetic_set:build_set", SetSpec, SetResult),
+    "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
+    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
+    "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
+    "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
 }
 
 

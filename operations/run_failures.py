@@ -15,7 +15,6 @@ from distill_dagster.assets.naming import Names
 from distill_dagster.checks import CHECKS
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.project import Project
-from distill_dagster.lineage.stages import STAGES
 
 EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -78,14 +77,17 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEve
 
 
 def _is_own(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> bool:
-    """Whether the run was to make or check an asset of the project, or is its schedule's."""
+    """Whether the run was to make or check an asset of the project, or is its schedule's.
+
+    A project without a `key_prefix` also hears of what other code runs in its instance, except for other projects.
+    """
     if run.job_name == names.own("redistill_job"):
         return True
     keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
     if not keys:
         planned = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
         keys = {entry.dagster_event.asset_key for entry in planned if entry.dagster_event}
-    return any(key is not None and names.asset(key) in STAGES for key in keys)
+    return any(names.asset(key) for key in keys if key) or (not keys and not names.prefix)
 
 
 def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.DagsterRun, names: Names) -> None:

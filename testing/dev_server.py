@@ -58,19 +58,31 @@ def run_command(*arguments: object) -> Said:
 
 
 class DevServer:
-    """A running `distill-dagster dev`."""
+    """A running `distill-dagster dev`; with `location`, a Python file of definitions, a running `dagster dev` of that.
 
-    def __init__(self, config: Path) -> None:
+    `home` is the Dagster instance of a location.
+    """
+
+    def __init__(self, config: Path, location: Path | None = None, home: Path | None = None) -> None:
         self.config, self.log_path = config, config.parent / "dev.log"
+        self.location, self.home = location, home
+
+    def _command(self, port: int) -> list[str]:
+        if self.location is None:
+            return [*COMMAND, "dev", "--config", str(self.config), "--port", str(port)]
+        dagster = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-f", str(self.location)]
+        return [*dagster, "--host", "127.0.0.1", "--port", str(port)]
 
     def __enter__(self) -> "DevServer":
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [*COMMAND, "dev", "--config", str(self.config), "--port", str(port)]
+        own = environment() | ({"DAGSTER_HOME": str(self.home)} if self.home else {})
         with self.log_path.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), start_new_session=True)
+            self.process = subprocess.Popen(
+                self._command(port), stdout=log, stderr=log, env=own, start_new_session=True
+            )
         try:
             wait_for(self._is_up, 120, "the web server's start")
         except BaseException:

@@ -1,4 +1,4 @@
-"""Secrets and personal data by shape: what is found, where, and what is left alone."""
+"""Secrets and personal data are found by shape, with their place, and nothing else is."""
 
 import pytest
 from hypothesis import given

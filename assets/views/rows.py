@@ -1,23 +1,25 @@
-"""What people read about source rows: how many, which tasks, and a few of them."""
+"""What people read about source rows: how many there are, their tasks, and a few of them."""
 
 from typing import Any
 
 import dagster as dg
 
 from distill_dagster.assets.views.tables import preview_rows, schema_of, table_preview
+from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files, schemas
 from distill_dagster.store.manifest import Manifest
 
 
 def rows_view(manifest: Manifest) -> dict[str, Any]:
+    """Metadata of `raw_dataset` and `eval_dataset`."""
     rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["line", "code", "message", "snippet"], limit=5)
-    counts = manifest.counts
+    result = manifest.read(ReadResult)
     return {
-        "dagster/row_count": counts["rows"],
+        "dagster/row_count": result.counts.rows,
         "dagster/column_schema": schema_of(schemas.RAW),
-        "valid_share": counts["rows"] / max(1, counts["lines"]),
-        "with_reference": manifest.facts["with_reference"],
-        "rows_by_task": dg.MetadataValue.json(manifest.facts["tasks"]),
+        "valid_share": result.counts.rows / max(1, result.counts.lines),
+        "with_reference": result.with_reference,
+        "rows_by_task": dg.MetadataValue.json(result.tasks),
         "preview": table_preview(manifest.file(files.RAW_FILE), ["row_id", "task", "messages", "reference"]),
         **({"rejected_rows": rejects} if rejects else {}),
     }

@@ -1,13 +1,18 @@
-"""What people read about the distilled student."""
+"""What people read in the UI about the distilled student."""
 
 from typing import Any
 
-from distill_dagster.assets.views.teacher import model_view
+from distill_dagster.assets.views.teacher import weights_view
+from distill_dagster.assets.views.training import training_metadata
 from distill_dagster.store.manifest import Manifest
+from distill_dagster.training.specs import TrainResult
 
 
 def student_view(manifest: Manifest) -> dict[str, Any]:
+    """Metadata of the student: its weights, its training, and the rows that it learned from."""
+    result = manifest.read(TrainResult)
     return {
-        **model_view(manifest),
-        "dagster/row_count": manifest.counts["train_rows"],
+        **weights_view(manifest),
+        **training_metadata(result),
+        "dagster/row_count": result.counts.train_rows,
     }

@@ -14,7 +14,7 @@ CELL = 160  # characters of one cell
 
 
 def _cell(value: Any) -> str | int | float:
-    """One value as short text; messages are shown as the last one's words."""
+    """One value as short text; of a list of messages only the last one's content."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if isinstance(value, list) and value and isinstance(value[0], dict) and "content" in value[0]:
@@ -24,15 +24,17 @@ def _cell(value: Any) -> str | int | float:
 
 
 def preview_rows(path: Path, columns: Sequence[str], limit: int = 5) -> dg.MetadataValue | None:
-    """The first rows of a parquet file as a metadata table; None where there are none."""
-    rows = parquet.read_table(path, columns, limit)
-    if not rows:
+    """The first rows of a parquet file as a metadata table; None if it has no rows."""
+    import pandas as pd
+
+    rows = pd.DataFrame(parquet.read_table(path, columns, limit), columns=list(columns), dtype=object)
+    if rows.empty:
         return None
-    return dg.MetadataValue.table([dg.TableRecord({c: _cell(row[c]) for c in columns}) for row in rows])
+    return dg.MetadataValue.table([dg.TableRecord(cells) for cells in rows.map(_cell).to_dict("records")])
 
 
 def table_preview(path: Path, columns: Sequence[str]) -> dg.MetadataValue:
-    """As `preview_rows`, with a word in place of an empty table."""
+    """The same, with the words "no rows" instead of an empty table."""
     return preview_rows(path, columns) or dg.MetadataValue.text("no rows")
 
 

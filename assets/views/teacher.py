@@ -1,4 +1,4 @@
-"""What people read about a model that was pinned or made, and about a shard's answers."""
+"""What people read in the UI about a model, and about a shard's answers."""
 
 from typing import Any
 
@@ -9,10 +9,16 @@ from distill_dagster.assets.views.training import training_metadata
 from distill_dagster.models.ref import read_ref
 from distill_dagster.store import files, schemas
 from distill_dagster.store.manifest import Manifest
+from distill_dagster.training.specs import PrepareResult
 
 
 def model_view(manifest: Manifest) -> dict[str, Any]:
-    """What people read about a model that was pinned or made."""
+    """Metadata of a model that was pinned, built or fitted."""
+    return {**weights_view(manifest), **training_metadata(manifest.read(PrepareResult).fit)}
+
+
+def weights_view(manifest: Manifest) -> dict[str, Any]:
+    """Metadata of the model that an artefact holds, however it was made."""
     ref = read_ref(manifest.folder)
     return {
         "model": ref.name,
@@ -20,7 +26,6 @@ def model_view(manifest: Manifest) -> dict[str, Any]:
         "parameters": ref.parameters,
         "weights": dg.MetadataValue.url(ref.endpoint.url) if ref.endpoint else dg.MetadataValue.path(ref.path),
         **usage_of(manifest.facts),
-        **training_metadata(manifest.facts),
     }
 
 

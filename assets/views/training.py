@@ -4,23 +4,25 @@ from typing import Any
 
 import dagster as dg
 
+from distill_dagster.training.specs import StepLoss, TrainingRun, ValidationLoss
 
-def training_metadata(facts: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of a fit or a training; empty where the model was only pinned."""
-    history = facts.get("history")  # there with everything else of `training_facts`, or not at all
-    if not history:
+
+def training_metadata(run: TrainingRun | None) -> dict[str, Any]:
+    """Metadata of a fit or a training; empty for a model that was pinned or built without one."""
+    if run is None:
         return {}
     from distill_dagster.report.sparkline import sparkline
 
-    losses = [point["loss"] for point in history if "loss" in point]
-    validation = [point["validation_loss"] for point in history if "validation_loss" in point]
+    losses = [point.loss for point in run.history if isinstance(point, StepLoss)]
+    validation = [point.validation_loss for point in run.history if isinstance(point, ValidationLoss)]
     curves = {"loss_curve": losses, "validation_loss_curve": validation}
+    best = run.best_validation_loss
     return {
         **{name: dg.MetadataValue.md(sparkline(values)) for name, values in curves.items() if len(values) > 1},
-        **({"final_loss": float(losses[-1])} if losses else {}),
-        **({"best_validation_loss": float(min(validation))} if validation else {}),
-        "training_config": dg.MetadataValue.json(facts.get("training", {})),
-        "kept_weights": facts["kept"],
-        "training_tokens_per_second": float(facts.get("tokens_per_second", 0)),
-        "resumed_from_step": int(facts.get("resumed_from_step") or 0),
+        **({"final_loss": losses[-1]} if losses else {}),
+        **({"best_validation_loss": best} if best is not None else {}),
+        "training_config": dg.MetadataValue.json(run.training),
+        "kept_weights": run.kept,
+        "training_tokens_per_second": run.tokens_per_second,
+        "resumed_from_step": run.resumed_from_step,
     }

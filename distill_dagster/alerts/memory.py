@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from distill_dagster.alerts.message import Failure, Message, Severity
+from distill_dagster.alerts.message import AlertSeverity, Failure, Message
 from distill_dagster.errors import DataError
 from distill_dagster.store.disk import write_text
 
@@ -47,7 +47,7 @@ class Outgoing:
 
     title: str
     body: str
-    severity: Severity
+    severity: AlertSeverity
     written_at: float
     addresses: dict[str, Attempts]
 

@@ -23,7 +23,7 @@ from typing import Literal
 
 from distill_dagster.redaction import redact
 
-Severity = Literal["warn", "error"]
+AlertSeverity = Literal["warn", "error"]
 EXAMPLE = 160  # characters of an example row
 DESCRIPTION = 600  # characters of what a check or an error says
 NUMBERS = 12  # of a check's numbers
@@ -51,7 +51,7 @@ class Failure:
     asset: str
     shard: str | None
     check: str | None
-    severity: Severity
+    severity: AlertSeverity
     description: str
     run_id: str
     blocking: bool = False
@@ -80,7 +80,7 @@ class Message:
 
     title: str
     body: str
-    severity: Severity
+    severity: AlertSeverity
 
 
 def shown(text: str, limit: int) -> str:

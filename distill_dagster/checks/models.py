@@ -3,12 +3,14 @@
 import math
 
 from distill_dagster.checks.base import Check, Finding, Inspection
+from distill_dagster.report.specs import ReportResult
+from distill_dagster.training.specs import StepLoss, TrainResult
 
 
 def _loss_is_finite_and_fell(of: Inspection) -> Finding:
     """Means of the first and the last tenth of the recorded losses."""
-    history = of.manifest.facts["history"]
-    losses = [point["loss"] for point in history if "loss" in point]
+    history = of.manifest.read(TrainResult).history
+    losses = [point.loss for point in history if isinstance(point, StepLoss)]
     if not losses or not all(math.isfinite(loss) for loss in losses):
         return Finding(False, "no loss was recorded, or one of them is not finite")
     tenth = max(1, len(losses) // 10)
@@ -21,9 +23,9 @@ def _loss_is_finite_and_fell(of: Inspection) -> Finding:
 
 
 def _verdict_is_pass(of: Inspection) -> Finding:
-    facts = of.manifest.facts
-    verdict = facts["verdict"]
-    return Finding(verdict == "PASS", f"{verdict}: {facts['headline']}", {"verdict": verdict}, verdict != "FAIL")
+    report = of.manifest.read(ReportResult)
+    says = f"{report.verdict}: {report.headline}"
+    return Finding(report.verdict == "PASS", says, {"verdict": report.verdict}, report.verdict != "FAIL")
 
 
 CHECKS = (

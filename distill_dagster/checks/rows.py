@@ -5,15 +5,16 @@ from typing import Any
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.duplicates.prompt_keys import digest, duplicate_key
 from distill_dagster.quality.labels import labels_of
+from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files, parquet
 from distill_dagster.tasks import get_task
 
 
 def _enough_valid(of: Inspection) -> Finding:
-    counts = of.manifest.counts
-    share = counts["rows"] / max(1, counts["lines"])
-    numbers = {"valid_share": share, "rejected": counts["rejected"]}
-    return at_least(counts["rows"], counts["lines"], of.limit, "rows are valid", numbers)
+    counts = of.manifest.read(ReadResult).counts
+    share = counts.rows / max(1, counts.lines)
+    numbers = {"valid_share": share, "rejected": counts.rejected}
+    return at_least(counts.rows, counts.lines, of.limit, "rows are valid", numbers)
 
 
 def _few_duplicates(of: Inspection) -> Finding:
@@ -22,8 +23,9 @@ def _few_duplicates(of: Inspection) -> Finding:
     rows = parquet.rows_of(parquet.load_table(manifest.file(files.RAW_FILE), ["task", "messages"]))
     asked = {digest(duplicate_key(row)) for row in rows}
     rejects = parquet.read_table(manifest.file(files.REJECTS_FILE), ["code"])
-    again = manifest.counts["rows"] - len(asked) + sum(row["code"] == "E011" for row in rejects)
-    lines = manifest.counts["lines"]
+    counts = manifest.read(ReadResult).counts
+    again = counts.rows - len(asked) + sum(row["code"] == "E011" for row in rejects)
+    lines = counts.lines
     numbers = {"duplicate_share": again / max(1, lines), "duplicates": again}
     return at_most(again, lines, of.limit, "rows ask what an earlier one asks", numbers)
 

@@ -3,6 +3,7 @@
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, digest
 from distill_dagster.quality.examples.rows import pc
+from distill_dagster.quality.specs import SetResult
 from distill_dagster.store import files, parquet
 
 SET = "validated_synthetic_set"
@@ -13,20 +14,20 @@ def _enough(have: int, wanted: float, what: str) -> Finding:
 
 
 def _enough_teacher_rows(of: Inspection) -> Finding:
-    answers = of.manifest.facts["answers"]
+    answers = of.manifest.read(SetResult).answers
     return _enough(answers, of.limit, "answers are there to be filtered")
 
 
 def _enough_training_rows(of: Inspection) -> Finding:
     wanted = of.limit
-    return _enough(of.manifest.counts["train"], wanted, "training rows are left")
+    return _enough(of.manifest.read(SetResult).counts.train, wanted, "training rows are left")
 
 
 def _enough_accepted(of: Inspection) -> Finding:
-    counts, wanted = of.manifest.counts, of.limit
-    share = counts["examples"] / max(1, counts["teacher_rows"])
-    numbers = {"acceptance": share, "rejected": counts["rejected"]}
-    return at_least(counts["examples"], counts["teacher_rows"], wanted, "teacher rows are accepted", numbers)
+    counts, wanted = of.manifest.read(SetResult).counts, of.limit
+    share = counts.examples / max(1, counts.teacher_rows)
+    numbers = {"acceptance": share, "rejected": counts.rejected}
+    return at_least(counts.examples, counts.teacher_rows, wanted, "teacher rows are accepted", numbers)
 
 
 def _no_leakage(of: Inspection) -> Finding:
@@ -50,15 +51,15 @@ def _no_leakage(of: Inspection) -> Finding:
 
 
 def _little_contamination(of: Inspection) -> Finding:
-    counts, allowed = of.manifest.counts, of.limit
-    found = counts.get("contaminated", 0)
-    numbers = {"contaminated_share": found / max(1, counts["teacher_rows"]), "contaminated": found}
-    return at_most(found, counts["teacher_rows"], allowed, "teacher rows ask what a held-out row asks", numbers)
+    counts, allowed = of.manifest.read(SetResult).counts, of.limit
+    found = counts.by_reason.get("contaminated", 0)
+    numbers = {"contaminated_share": found / max(1, counts.teacher_rows), "contaminated": found}
+    return at_most(found, counts.teacher_rows, allowed, "teacher rows ask what a held-out row asks", numbers)
 
 
 def _balanced_labels(of: Inspection) -> Finding:
     """The worst ratio within one task; a label of the set that no training row has is as rare as can be."""
-    by_task, allowed = of.manifest.facts["label_rows"], of.limit
+    by_task, allowed = of.manifest.read(SetResult).label_rows, of.limit
     ratios = {task: max(rows.values()) / (min(rows.values()) or 0.5) for task, rows in by_task.items()}
     if not ratios:
         return Finding(True, "the answers have no labels to compare")
@@ -74,15 +75,15 @@ def _balanced_labels(of: Inspection) -> Finding:
 
 
 def _teacher_agrees_with_gold(of: Inspection) -> Finding:
-    facts, wanted = of.manifest.facts, of.limit
-    agreement = facts["gold_agreement"]
+    facts, wanted = of.manifest.read(SetResult), of.limit
+    agreement = facts.gold_agreement
     if agreement is None:
         return Finding(True, "no training row has a gold answer")
     return Finding(
         agreement >= wanted,
-        f"the teacher scores {agreement:.1%} on {facts['rows_with_gold']:,} training rows with gold answers; "
+        f"the teacher scores {agreement:.1%} on {facts.rows_with_gold:,} training rows with gold answers; "
         f"at least {wanted:.1%} are wanted",
-        {"gold_agreement": agreement, "rows_with_gold": facts["rows_with_gold"]},
+        {"gold_agreement": agreement, "rows_with_gold": facts.rows_with_gold},
     )
 
 

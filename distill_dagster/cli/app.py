@@ -19,6 +19,7 @@ from distill_dagster.errors import ConfigError, UserError
 if TYPE_CHECKING:
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.runner import Outcome, Runner
+    from distill_dagster.report.document import ReportDocument
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -207,7 +208,7 @@ def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
 
     if [*outcome.failed] != ["eval_report"] or not is_fresh(look, "eval_report"):
         return False
-    return read_report(look.project)["verdict"]["verdict"] == "FAIL"
+    return read_report(look.project).verdict.verdict == "FAIL"
 
 
 def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
@@ -252,20 +253,19 @@ def report(
     project = Project(load_config(config))
     document = read_report(project)
     if as_json:
-        print(json.dumps(document, ensure_ascii=False))
+        print(json.dumps(document.as_json(), ensure_ascii=False))
         return
-    out.print(document["headline"], soft_wrap=True, markup=False)
+    out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
 
 
-def print_report(document: dict[str, Any], page: Path) -> None:
+def print_report(document: "ReportDocument", page: Path) -> None:
     """The report's three columns as a table, the verdict with its reason, and where the page is."""
-    from distill_dagster.report.document import summary_rows
+    from distill_dagster.report.tables import summary_rows
 
     rows = [list(row) for row in summary_rows(document)]
     out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
-    verdict = document["verdict"]
-    out.print(f"verdict: {verdict['verdict']}. {verdict['text']}", soft_wrap=True, markup=False)
+    out.print(f"verdict: {document.verdict.verdict}. {document.verdict.text}", soft_wrap=True, markup=False)
     out.print(f"report: {page}", soft_wrap=True)
 
 

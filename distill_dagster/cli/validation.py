@@ -22,9 +22,9 @@ from distill_dagster.errors import ConfigError, DataError
 from distill_dagster.sources.files.discovery import SourceFile, discover, discover_test, named
 from distill_dagster.sources.judging import azure
 from distill_dagster.sources.judging.decoding import Decoded, decode
-from distill_dagster.sources.judging.raw_rows import make_reject, said
-from distill_dagster.sources.judging.rules import Finding
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.raw_rows import fault_text, make_reject
+from distill_dagster.sources.judging.rules import Fault
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 SHOWN = 50  # rows of the printed table; --json has them all
 Verdict = dict[str, Any]
@@ -43,7 +43,7 @@ class Validation:
     def verdicts(self) -> Iterator[Verdict]:
         """Every refused row of every file, in order; a file that cannot be used at all carries its `error`."""
         for source in self.sources:
-            reading = Reading(source, self.data, self.task)
+            reading = SourceReading(source, self.data, self.task)
             verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
             refused_by_azure = 0
             try:
@@ -62,7 +62,7 @@ class Validation:
             verdict |= reading.counts
             if self.compat:
                 whole = azure.judge_file(source.url, self.task, reading.counts["lines"])
-                verdict |= {"refused_by_azure": refused_by_azure, "azure_message": said(whole)}
+                verdict |= {"refused_by_azure": refused_by_azure, "azure_message": fault_text(whole)}
             self.files.append(verdict)
 
     @property
@@ -73,14 +73,14 @@ class Validation:
         )
 
 
-def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[Finding]) -> Verdict:
+def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[Fault]) -> Verdict:
     """The verdict on a row that one of the two refuses, or both do."""
     return {
         "file": source.url,
         **(ours or make_reject(item, source.key, found)),
         "ours": "refuses" if ours else "accepts",
         "azure": "refuses" if found else "accepts",
-        "azure_message": said(found),
+        "azure_message": fault_text(found),
     }
 
 

@@ -23,7 +23,17 @@ from distill_dagster.config.project import (
     StudentConfig,
 )
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
-from distill_dagster.config.section import ROLES, SUMMARY_WORDS, Engine, Learn, Prompting, Role, Section, TaskName
+from distill_dagster.config.section import (
+    ROLES,
+    SUMMARY_WORDS,
+    Engine,
+    Learn,
+    Prompting,
+    Role,
+    Section,
+    TaskName,
+    VerdictWord,
+)
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
@@ -68,4 +78,5 @@ __all__ = [
     "TeacherConfig",
     "TeacherSource",
     "TrainingConfig",
+    "VerdictWord",
 ]

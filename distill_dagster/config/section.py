@@ -10,6 +10,7 @@ from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
 Engine = Literal["auto", "continuous", "batched"]  # how a local teacher generates: docs/adr/0006-local-engine.md
 Role = Literal["teacher", "baseline", "student"]  # of a model in the evaluation
 ROLES: tuple[Role, ...] = ("teacher", "baseline", "student")
+VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]  # what the report says of the student
 
 
 class Section(BaseModel):

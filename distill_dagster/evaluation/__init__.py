@@ -1,11 +1,11 @@
-"""How good, how fast and how large the three models are, and how sure of it one may be.
+"""How good, how fast and how large each model is, and how certain the comparison of the three is.
 
-metrics.py      scores as `evaluate.Metric`
-statistics.py   intervals, retention, gap recovered, McNemar, the verdict
-benchmark.py    one model over the held-out rows: predictions.parquet, benchmark.json
-speed.py        latency and memory, in a fresh process
-memory.py       the highest resident set of a process
-report.py       three benchmarks -> one document; rendering.py writes it as JSON, Markdown and HTML
-wording.py      numbers and verdicts in words
-plots.py        the report's SVGs; sparkline.py the small ones in Dagster's metadata
+benchmark.py    the worker that measures one model on the held-out rows: predictions.parquet, benchmark.json
+endpoint.py     the same for a model behind an endpoint
+metrics.py      scores of a set of answers, as `evaluate.Metric`
+speed.py        latency and memory, in a fresh process; timing.py times single requests
+statistics.py   intervals of means
+comparison.py   retention, gap recovered and McNemar's test, over the same items
+verdict.py      PASS, FAIL or INCONCLUSIVE
+specs.py        what the worker takes and returns
 """

@@ -1,16 +1,10 @@
 """One model on the held-out rows: its answers, how good they are, and what they cost.
 
 The teacher's, the baseline's and the student's benchmark are this one function over three models, so that nothing
-but the model differs: same rows, same prompts, greedy. What it says of one model (shortened):
+but the model differs: same rows, same prompts, greedy decoding. `specs.Benchmark` shows what it says of a model.
 
-    {"role": "student", "score": 0.912, "interval": [0.878, 0.937], "items": 400,
-     "by_task": {"nli": {"headline": "accuracy", "metrics": {"accuracy": 0.912, "macro_f1": 0.909},
-                         "items": 400, "interval": [0.878, 0.937]}},
-     "unparsable": 3, "truncated": 1, "failed": 0, "unscored": 0,
-     "speed": {…}, "memory": {…}, "parameters": 917760, "bytes_on_disk": 3704120, "hardware": {…}, …}
-
-An answer that cannot be parsed, was cut off at the token limit, or could not be given because the prompt does not
-fit the model's context counts as wrong, and is counted. A row without a reference is answered and not scored.
+An answer counts as wrong, and is counted, if it cannot be parsed, if the token limit cut it off, or if the prompt does
+not fit the model's context. A row without a reference is answered but not scored.
 """
 
 import json
@@ -25,17 +19,27 @@ import numpy as np
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
+from distill_dagster.evaluation.comparison import item_scores
 from distill_dagster.evaluation.endpoint import ask_endpoint
-from distill_dagster.evaluation.specs import BenchmarkSpec
-from distill_dagster.evaluation.speed import SpeedSpec, measure
-from distill_dagster.evaluation.statistics import Interval, item_scores, mean_interval
+from distill_dagster.evaluation.specs import (
+    Benchmark,
+    BenchmarkCounts,
+    BenchmarkResult,
+    BenchmarkSpec,
+    Measurement,
+    ModelIdentity,
+    Scores,
+    SpeedSpec,
+    TaskScore,
+)
+from distill_dagster.evaluation.speed import measure
+from distill_dagster.evaluation.statistics import Interval, mean_interval
 from distill_dagster.generation.table import may_heal
 from distill_dagster.models.decoding import Completion, complete
 from distill_dagster.models.loading import forget, load
 from distill_dagster.models.pinning import model_files
 from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet, schemas
-from distill_dagster.store.manifest import Produced
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
@@ -43,47 +47,52 @@ from distill_dagster.tasks.prompts import Prompt, prompts_of
 Row = Mapping[str, Any]
 
 
-def run_benchmark(request: BenchmarkSpec, device: str) -> Produced:
-    """Write predictions.parquet and benchmark.json into `request.out`.
+def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
+    """Write predictions.parquet and benchmark.json into `spec.out`.
 
     Speed is measured first, while this process holds no model that would compete for the device.
 
     Raises:
-        DataError: no held-out row has a reference, or two have the same id.
+        DataError: no held-out row has a reference, or two rows have the same id.
         ModelError: the model cannot be loaded.
         ComputeError: the process that measures speed and memory failed.
     """
-    rows = parquet.read_table(Path(request.rows))
-    how = Asked(request.prompting, request.summary_words, request.labels)
+    rows = parquet.read_table(Path(spec.rows))
+    how = Asked(spec.prompting, spec.summary_words, spec.labels)
     asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
-    _check(rows, asked, request.rows)
-    completions, measured = _answer(request, device, [prompt for _, prompt in asked])
+    _check(rows, asked, spec.rows)
+    completions, measured = _answer(spec, device, [prompt for _, prompt in asked])
     predictions = [
-        judge(request, row, prompt, completion) for (row, prompt), completion in zip(asked, completions, strict=True)
+        judge(spec, row, prompt, completion) for (row, prompt), completion in zip(asked, completions, strict=True)
     ]
-    counts = {"rows": len(rows), "predictions": len(predictions), **_count(predictions)}
-    facts = {
-        "role": request.role,
-        "model": request.model.model_dump(exclude={"path", "endpoint"}),
-        **score_predictions(predictions, request.evaluation),
-        **counts,
-        "max_new_tokens": request.max_new_tokens,
-        "prompting": request.prompting,
-        "bytes_on_disk": bytes_on_disk(Path(request.model.path)) if request.model.path else None,
-        **measured,
-    }
-    out = Path(request.out)
+    counts = BenchmarkCounts(rows=len(rows), predictions=len(predictions), **_count(predictions))
+    benchmark = Benchmark(
+        role=spec.role,
+        model=ModelIdentity.model_validate(spec.model.model_dump()),
+        max_new_tokens=spec.max_new_tokens,
+        prompting=spec.prompting,
+        bytes_on_disk=bytes_on_disk(Path(spec.model.path)) if spec.model.path else None,
+        **dict(score_predictions(predictions, spec.evaluation)),
+        **dict(counts),
+        **dict(measured),
+    )
+    document, out = benchmark.model_dump(mode="json"), Path(spec.out)
     parquet.write_table(out / files.PREDICTIONS_FILE, predictions, schemas.PREDICTION)
-    (out / files.BENCHMARK_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    complete = not any(may_heal(completion.error_code) for completion in completions)
-    return Produced(hashing.sha256(hashing.canonical_json([facts, predictions])), counts, facts, complete)
+    (out / files.BENCHMARK_FILE).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return BenchmarkResult(
+        data_version=hashing.sha256(hashing.canonical_json([document, predictions])),
+        counts=counts,
+        complete=not any(may_heal(completion.error_code) for completion in completions),
+        **dict(benchmark),
+    )
 
 
 def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) -> None:
     twice = [row_id for row_id, times in Counter(row["row_id"] for row in rows).items() if times > 1]
     if twice:
         raise DataError(
-            f"{path}: {len(twice)} row ids stand for several rows (such as {min(twice)!r}); give each row its own id"
+            f"{path}: {len(twice)} row ids belong to more than one row (such as {min(twice)!r}); give each row its "
+            "own id"
         )
     if not any(prompt.reference for _, prompt in asked):
         raise DataError(
@@ -93,13 +102,13 @@ def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) 
 
 
 def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> list[Prompt]:
-    """The prompts that are timed: drawn by seed without replacement, or all where there are too few."""
+    """The prompts to time: drawn by seed without replacement, or all of them if there are too few."""
     count = min(evaluation.latency_requests, len(prompts))
     drawn = np.random.default_rng(evaluation.seed).choice(len(prompts), size=count, replace=False)
     return [prompts[i] for i in drawn]
 
 
-def _answer(request: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tuple[list[Completion], dict[str, Any]]:
+def _answer(request: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tuple[list[Completion], Measurement]:
     """A completion for each prompt, in order, and how fast and how large the model is."""
     timed = draw_prompts(prompts, request.evaluation)
     if request.model.endpoint is not None:
@@ -119,16 +128,16 @@ def _answer(request: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> t
     return completions, measured
 
 
-def judge(request: BenchmarkSpec, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
-    """The prediction row (`records.PREDICTION`) of one answer; only an answer that ended by itself is parsed."""
+def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
+    """The prediction row (`schemas.PREDICTION`) of one answer; only an answer that the model itself ended is parsed."""
     task = get_task(row["task"])
-    reading = task.read(completion.text, request.prompting, request.labels)
+    reading = task.read(completion.text, spec.prompting, spec.labels)
     parsed = reading.answer if completion.finish_reason == "stop" else None
     return {
         "row_id": row["row_id"],
         "turn": prompt.turn,
         "task": row["task"],
-        "model": request.role,
+        "model": spec.role,
         "prediction": completion.text,
         "parsed": parsed,
         "reference": prompt.reference,
@@ -141,7 +150,10 @@ def judge(request: BenchmarkSpec, row: Row, prompt: Prompt, completion: Completi
 
 
 def _count(predictions: Sequence[Row]) -> dict[str, int]:
-    """Predictions that are not a parsed answer, by why; the four do not overlap but for `unscored`."""
+    """Count the predictions that are not a parsed answer, by why, and those without a score.
+
+    The first three groups do not overlap; a prediction of any kind may be unscored.
+    """
     stopped = [row for row in predictions if row["finish_reason"] == "stop"]
     return {
         "unparsable": sum(row["parsed"] is None for row in stopped),
@@ -151,31 +163,32 @@ def _count(predictions: Sequence[Row]) -> dict[str, int]:
     }
 
 
-def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) -> dict[str, Any]:
-    """`score` (mean over items), its `interval`, `items`, and the same with every metric `by_task`.
+def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) -> Scores:
+    """The mean score over items with its interval, and the same with every metric for each task.
 
     A conversation is one item. Its metrics in `by_task` are means over turns, its interval is over conversations.
     """
     scores = list(item_scores(predictions).values())
     interval = _interval(scores, evaluation)
-    by_task = {}
-    for task, rows in metrics.by_task(predictions).items():
-        items = list(item_scores(rows).values())
-        ends = _interval(items, evaluation)
-        by_task[task] = {
-            "headline": get_task(task).metric,
-            "score": math.fsum(items) / len(items),
-            "metrics": metrics.compute(task, rows),
-            "items": len(items),
-            "interval": [ends.low, ends.high],
-        }
-    return {
-        "score": math.fsum(scores) / len(scores),
-        "interval": [interval.low, interval.high],
-        "interval_method": interval.method,
-        "items": len(scores),
-        "by_task": by_task,
-    }
+    return Scores(
+        score=math.fsum(scores) / len(scores),
+        interval=(interval.low, interval.high),
+        interval_method=interval.method,
+        items=len(scores),
+        by_task={task: _score_task(task, rows, evaluation) for task, rows in metrics.by_task(predictions).items()},
+    )
+
+
+def _score_task(task: str, predictions: Sequence[Row], evaluation: EvaluationConfig) -> TaskScore:
+    scores = list(item_scores(predictions).values())
+    interval = _interval(scores, evaluation)
+    return TaskScore(
+        headline=get_task(task).metric,
+        score=math.fsum(scores) / len(scores),
+        metrics=metrics.compute(task, predictions),
+        items=len(scores),
+        interval=(interval.low, interval.high),
+    )
 
 
 def _interval(scores: Sequence[float], evaluation: EvaluationConfig) -> Interval:

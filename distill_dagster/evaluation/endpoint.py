@@ -8,13 +8,20 @@ and its latencies are those of the requests when they were sent. Memory, size an
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.specs import (
+    BenchmarkSpec,
+    FirstToken,
+    Hardware,
+    Latency,
+    Measurement,
+    MemoryUse,
+    Speed,
+)
 from distill_dagster.models.decoding import Completion
 from distill_dagster.progress import track
 from distill_dagster.tasks.prompts import Prompt
@@ -27,7 +34,7 @@ from distill_dagster.teachers.responses import Responses
 
 def ask_endpoint(
     request: BenchmarkSpec, endpoint: EndpointConfig, prompts: Sequence[Prompt], timed: Sequence[Prompt]
-) -> tuple[list[Completion], dict[str, Any]]:
+) -> tuple[list[Completion], Measurement]:
     """A completion for each prompt, in order, and what `speed.measure` says of a local model, as far as it is known.
 
     Raises:
@@ -70,34 +77,35 @@ def _completion(entry: Entry) -> Completion:
     )
 
 
-def _measured(request: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Entry]) -> dict[str, Any]:
-    """The same document as a local model's, with None for what only the provider knows."""
+def _measured(request: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Entry]) -> Measurement:
+    """The same measurement as of a local model, with None for what only the provider knows."""
     answered = [entry for entry in alone if entry["finish_reason"] != "error"]
     latencies = [entry["latency_ms"] for entry in answered] or [float("nan")]
+    p50, p95, p99 = (round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99))
     host = urlsplit(endpoint.url).hostname
-    return {
-        "speed": {
-            "requests": len(answered),
-            "skipped": len(alone) - len(answered),
-            "warm_ups": 0,
-            "batch_size": 1,
-            "concurrency": 1,
-            "max_new_tokens": request.max_new_tokens,
-            "latency_ms": {f"p{p}": round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99)},
-            "first_token_ms": {"p50": None},
-            "tokens_per_second": None,
-            "prompt_tokens_mean": _mean(answered, "prompt_tokens"),
-            "completion_tokens_mean": _mean(answered, "completion_tokens"),
-            "latencies_ms": [round(latency, 3) for latency in latencies],
-            "load_s": None,
-            "threads": None,
-        },
-        "memory": {"weight_bytes": None, "peak_bytes": None, "how": "not known: the model runs behind an endpoint"},
-        "parameters": None,
-        "dtype": "not known",
-        "hardware": {"device": "endpoint", "name": host, "cores": None, "memory_gb": None, "threads": None},
-        "versions": {"python": sys.version.split()[0], "torch": None, "transformers": None},
-    }
+    return Measurement(
+        speed=Speed(
+            requests=len(answered),
+            skipped=len(alone) - len(answered),
+            warm_ups=0,
+            batch_size=1,
+            concurrency=1,
+            max_new_tokens=request.max_new_tokens,
+            latency_ms=Latency(p50=p50, p95=p95, p99=p99),
+            first_token_ms=FirstToken(p50=None),
+            tokens_per_second=None,
+            prompt_tokens_mean=_mean(answered, "prompt_tokens"),
+            completion_tokens_mean=_mean(answered, "completion_tokens"),
+            latencies_ms=[round(latency, 3) for latency in latencies],
+            load_s=None,
+            threads=None,
+        ),
+        memory=MemoryUse(weight_bytes=None, peak_bytes=None, how="not known: the model runs behind an endpoint"),
+        parameters=None,
+        dtype="not known",
+        hardware=Hardware(device="endpoint", name=host, cores=None, memory_gb=None, threads=None),
+        versions={"python": sys.version.split()[0], "torch": None, "transformers": None},
+    )
 
 
 def _mean(entries: Sequence[Entry], field: str) -> float | None:

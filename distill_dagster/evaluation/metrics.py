@@ -59,7 +59,7 @@ def load_metric(task: str) -> "dict[str, evaluate.Metric]":
 def compute(task: str, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The task's metrics over prediction rows (`schemas.PREDICTION`) that have a reference, the headline first.
 
-    Every turn of a conversation counts here; `statistics.item_scores` makes one item of them.
+    Every turn of a conversation counts here; `comparison.item_scores` makes one item of them.
 
     Raises:
         ValueError: there is no row, or a row has no reference.

@@ -24,7 +24,7 @@ from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, may_heal, teacher_row
 from distill_dagster.progress import track
-from distill_dagster.quality.filters.filters import Candidate, first_reason
+from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.manifest import Produced

@@ -6,6 +6,7 @@ from distill_dagster.config import ROLES
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.upstream import Upstream
+from distill_dagster.quality.specs import SetResult
 from distill_dagster.store.hashing import canonical_json
 
 NAMED = 5  # shards that a message names
@@ -43,7 +44,7 @@ def require_rows(upstream: Upstream) -> None:
     Raises:
         DataError: fewer training rows passed the filters than `checks.min_train_rows`.
     """
-    have = upstream.artefact("validated_synthetic_set").counts.get("train", 0)
+    have = upstream.artefact("validated_synthetic_set").read(SetResult).counts.train
     wanted = upstream.config.checks.min_train_rows
     if have < wanted:
         raise DataError(

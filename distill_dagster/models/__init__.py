@@ -1,1 +1,1 @@
-"""Causal language models: pinned, built, loaded, rendered for, and asked."""
+"""Causal language models: pin, build, load, render prompts, and generate answers."""

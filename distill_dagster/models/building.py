@@ -1,11 +1,11 @@
 """A new model from an architecture's name: tokenizer from the data, chat template, random weights.
 
-For a student that is made from scratch, and wherever no pretrained model can be had:
+Use it for a student that is made from scratch, or where no pretrained model is available:
 
     {architecture: llama, settings: {hidden_size: 128, num_hidden_layers: 4}, vocab_size: 2048}
 
-The tokenizer is byte-level BPE, so any text can be written; each role marker is one token. The same rows and the
-same seed give the same files.
+The tokenizer is byte-level BPE, so it can encode any text; each role marker is one token. The same rows and the same
+seed give the same files.
 """
 
 from collections.abc import Iterable
@@ -14,35 +14,38 @@ from typing import Any
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
+from distill_dagster.models.pinning import pin_folder
 from distill_dagster.models.quiet import quietly
+from distill_dagster.models.ref import ModelRef, write_ref
+from distill_dagster.store import files
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 SPECIAL = [PAD, END, SYSTEM, USER, ASSISTANT]
 
-# Role, text, end; then the marker after which the model answers. Content is a value here and is never a template.
+# Role, text, end; then the marker after which the model answers. Content is a value here, never a template.
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' -}}"
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
-OURS = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"}  # follow from the tokenizer
+FROM_TOKENIZER = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"}  # settings that it decides
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
     """A byte-level BPE tokenizer (`PreTrainedTokenizerFast`) with our chat template.
 
-    It holds `vocab_size` tokens, or fewer where the texts have no more pairs to merge.
+    It has `vocab_size` tokens, or fewer if the texts have no more pairs to merge.
 
     Raises:
-        ModelError: there is no text.
+        ModelError: all texts are blank, or none are given.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     texts = list(texts)
     if not any(text.strip() for text in texts):
-        raise ModelError("a tokenizer cannot be trained on 0 texts: give training rows, or take a model that has one")
+        raise ModelError("a tokenizer cannot be trained on 0 texts: add training rows, or use a model that has one")
     tokenizer: Any = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -65,7 +68,7 @@ def build(model: ModelConfig, tokenizer: Any) -> Any:
     """A model of `model.architecture` with random weights under `model.seed`, as wide as the tokenizer.
 
     Raises:
-        ModelError: transformers knows no such architecture or setting, or the values do not go together.
+        ModelError: transformers has no such architecture or setting, or the values contradict each other.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
@@ -84,7 +87,7 @@ def build(model: ModelConfig, tokenizer: Any) -> Any:
 
 
 def _configure(model: ModelConfig, architecture: str, tokenizer: Any) -> Any:
-    """The architecture's config, every setting known to it."""
+    """The architecture's config, with settings that it has."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -100,15 +103,15 @@ def _configure(model: ModelConfig, architecture: str, tokenizer: Any) -> Any:
     try:
         return AutoConfig.for_model(architecture, **{**model.settings, "vocab_size": len(tokenizer), **ids})
     except (StrictDataclassError, ValueError, TypeError, KeyError, ZeroDivisionError) as e:
-        raise ModelError(f"settings of architecture {architecture!r} are refused: {' '.join(str(e).split())}") from e
+        raise ModelError(f"architecture {architecture!r} refuses its settings: {' '.join(str(e).split())}") from e
 
 
 def _check_settings(model: ModelConfig, default: Any) -> None:
-    """Refuse settings that the config class would swallow without effect."""
+    """Refuse settings that the config class would accept and ignore."""
     known = set(default.to_dict()) | set(default.attribute_map)
-    unknown, ours = sorted(set(model.settings) - known), sorted(OURS & set(model.settings))
+    unknown, derived = sorted(set(model.settings) - known), sorted(FROM_TOKENIZER & set(model.settings))
     problems = [f"no setting {name!r}" + _hint(name, known) for name in unknown]
-    problems += [f"{name!r} follows from the tokenizer (see `vocab_size` of the model)" for name in ours]
+    problems += [f"{name!r} follows from the tokenizer (see `vocab_size` of the model)" for name in derived]
     if problems:
         raise ModelError(f"architecture {model.architecture!r}: {'; '.join(problems)}")
 
@@ -131,13 +134,22 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
+def write_model(model: Any, tokenizer: Any, out: Path, *, name: str, dtype: str) -> ModelRef:
+    """Save a model into `out/model` and record it in `out/model.json`; its revision is the hash of its files."""
+    folder = out / files.WEIGHTS_FOLDER
+    save(model, tokenizer, folder)
+    ref = pin_folder(folder, name=name, dtype=dtype).model_copy(update={"path": str(folder)})
+    write_ref(out, ref)
+    return ref
+
+
 def parameter_count(model: Any) -> int:
-    """Number of weights, embeddings included, tied ones counted once."""
+    """Number of weights, including embeddings; tied weights count once."""
     return sum(p.numel() for p in model.parameters())
 
 
 def short_name(architecture: str, parameters: int) -> str:
-    """A new model's name for people: `llama-1.2M`, `gpt2-860K`."""
+    """A readable name for a new model, such as `llama-1.2M` or `gpt2-860K`."""
     for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
         if parameters >= size:
             number = parameters / size

@@ -1,15 +1,15 @@
-"""Prompts in, answers out, by the engine that is fastest.
+"""Answers prompts with a local model, through the fastest engine that can run it.
 
     [{"role": "user", "content": "2 + 2?"}]  ->  Completion("4", "stop", prompt_tokens=12, completion_tokens=2, …)
 
-Prompts are sorted by length and answered together; how is up to the engine: `continuous` fills a slot again as soon as
-its answer has ended, `batched` runs transformers' `generate` on batches of similar length. Both hold `batch_tokens`
-tokens at most and give the same greedy answers; docs/adr/0006-local-engine.md has the measurement.
+The engines sort prompts by length and answer many at a time: `continuous` refills slots whose answers have ended,
+`batched` runs transformers' `generate` on batches of similar length. Both hold at most `batch_tokens` tokens and give
+the same greedy answers; docs/adr/0006-local-engine.md has the measurement.
 
-A prompt must leave room for `max_new_tokens` in the model's context; one that does not is an error (E010), not cut.
+A prompt must leave room for `max_new_tokens` in the model's context. One that does not is an error (E010), not cut.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ __all__ = ["Completion", "Sampling", "answers", "complete", "cut_batches", "fits
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer. `completion_tokens` counts the end token; `latency_ms` is its share of the time: all add up."""
+    """One answer. `completion_tokens` includes the end token; all `latency_ms` add up to the time that was spent."""
 
     text: str
     finish_reason: str  # stop | length | error
@@ -39,9 +39,9 @@ class Completion:
 def complete(loaded: LoadedModel, prompts: Sequence[Sequence[Mapping[str, str]]], **how: Any) -> list[Completion]:
     """Answers to `prompts` (each a list of messages), in their order; `how` and errors are those of `answers`.
 
-    `advance`, if given, hears of each answer.
+    `advance`, if given, is called with 1 after each answer.
     """
-    advance = how.pop("advance", lambda done: None)
+    advance: Callable[[int], None] = how.pop("advance", lambda done: None)
     done: dict[int, Completion] = {}
     for i, completion in answers(loaded, prompts, **how):
         done[i] = completion
@@ -61,9 +61,10 @@ def answers(
     engine: Engine = "auto",
     keys: Sequence[str] | None = None,
 ) -> Iterator[tuple[int, Completion]]:
-    """Each prompt's position and its answer, as soon as the engine has it. One that cannot be asked is an `error`.
+    """Each prompt's position and its answer, as soon as the engine has it.
 
-    `keys` tell the random draws of prompts apart, by something else than their places.
+    The answer to a prompt that cannot be rendered, or does not fit, has the finish reason `error`. `keys` seed the
+    random draws of each prompt; without them its position does.
 
     Raises:
         ModelError: the engine cannot run this model.
@@ -87,22 +88,23 @@ def answers(
 
 
 def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
-    """`auto` resolved: `continuous`, or `batched` for a model that `continuous` cannot run.
+    """The engine that `auto` means: `continuous`, or `batched` for a model that `continuous` cannot run.
 
     Raises:
-        ModelError: `continuous` is asked for by name, and cannot run this model.
+        ModelError: `continuous` is named, and cannot run this model.
     """
     supported = is_supported(loaded.model)
     if engine == "continuous" and not supported:
         raise ModelError(
-            f"{loaded.ref.name} ({type(loaded.model).__name__}) does not keep its whole past as keys and values of "
-            "full attention, which `generation.engine: continuous` needs: use `engine: auto` or `engine: batched`"
+            f"`generation.engine: continuous` needs a model that keeps its whole past as keys and values of full "
+            f"attention, and {loaded.ref.name} ({type(loaded.model).__name__}) does not: use `engine: auto` or "
+            "`engine: batched`"
         )
     return engine if engine != "auto" else "continuous" if supported else "batched"
 
 
 def fits(model: Any, prompt_tokens: int, max_new_tokens: int) -> bool:
-    """Whether a prompt and its answer fit the model's context, where it has one."""
+    """Whether a prompt and its answer fit the model's context; without a limit all but an empty prompt do."""
     context = getattr(model.config, "max_position_embeddings", None)
     return prompt_tokens > 0 and (context is None or prompt_tokens + max_new_tokens <= context)
 

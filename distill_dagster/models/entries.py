@@ -1,4 +1,4 @@
-"""One entry of a JSON file in a model's folder, such as `model_type` of its config.json."""
+"""Reads one entry of a JSON file in a model's folder, such as `model_type` in its config.json."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,10 @@ from distill_dagster.errors import ModelError
 
 
 def entry(path: Path, key: str) -> Any:
-    """One entry of a JSON file; None where the file or the entry is not there.
+    """One entry of a JSON file; None if the file or the entry does not exist.
 
     Raises:
-        ModelError: the file cannot be read, or is no JSON object.
+        ModelError: the file cannot be read, or does not hold a JSON object.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8")).get(key)

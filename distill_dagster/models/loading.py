@@ -1,7 +1,7 @@
-"""A pinned model in memory, ready to answer; the two last ones stay there.
+"""Loads a pinned model, ready to answer, and keeps the last two in memory.
 
-A shard asks for the teacher, the next shard asks for it again: loading an 8-billion-parameter model takes a
-minute, so a process keeps the two models that it used last: two, because a benchmark goes from teacher to student.
+Every shard needs the teacher, and loading a model of 8 billion parameters takes a minute, so a process keeps the
+models that it used last. It keeps two, because a benchmark goes back and forth between teacher and student.
 """
 
 import json
@@ -36,10 +36,10 @@ _lock = threading.Lock()
 
 
 def load(ref: ModelRef, device: str) -> LoadedModel:
-    """The model on `device`, from memory if it was used lately.
+    """The model on `device`, from memory if it is one of the last two that were used.
 
     Raises:
-        ModelError: it is not there, is no causal language model, or has no chat template.
+        ModelError: it does not exist, is not a causal language model, or has no chat template.
     """
     dtype = dtype_name(ref.dtype, device)
     key = (ref.path, ref.revision, dtype, device)
@@ -63,7 +63,7 @@ def forget() -> None:
 
 
 def dtype_name(dtype: str, device: str) -> str:
-    """`auto` resolved: bfloat16 on a GPU, float32 on a CPU, where bfloat16 is slower and coarser."""
+    """What `auto` means: bfloat16 on a GPU, float32 on a CPU, where bfloat16 is slower and less precise."""
     return dtype if dtype != "auto" else "bfloat16" if device.startswith("cuda") else "float32"
 
 
@@ -89,8 +89,8 @@ def open_tokenizer(folder: Path) -> Any:
         raise _unreadable(folder, e, f"{folder}: its tokenizer cannot be read") from e
     if not tokenizer.chat_template:
         raise ModelError(
-            f"{folder} has no chat template, so nobody knows how messages become its text: use the instruct version of "
-            "this model, or save a `chat_template.jinja` beside its tokenizer"
+            f"{folder} has no chat template, so messages cannot become its text: use the instruct version of this "
+            "model, or save a `chat_template.jinja` beside its tokenizer"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked, so any token will do
@@ -98,13 +98,13 @@ def open_tokenizer(folder: Path) -> Any:
 
 
 def open_model(folder: Path, dtype: str) -> Any:
-    """The weights of a model's folder, on the CPU, with a generation config that says only how answers end.
+    """The weights of a model's folder, on the CPU, with a generation config that names end and padding tokens alone.
 
-    A checkpoint's own sampling defaults, such as a repetition penalty, would otherwise enter every request unseen.
+    Otherwise a checkpoint's own sampling defaults, such as a repetition penalty, would silently change every answer.
 
     Raises:
-        ModelError: the folder is gone, is no causal language model, needs its own code, or its weights do not fit its
-            config.
+        ModelError: the folder is gone, does not hold a causal language model, needs its own code, or its weights do
+            not fit its config.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
@@ -129,7 +129,7 @@ def open_model(folder: Path, dtype: str) -> Any:
 
 
 def stored_dtype(folder: Path) -> Any:
-    """The dtype that a model's weights are stored in, so that training it does not double its size on disk.
+    """The dtype of a model's stored weights. A trained model is saved in it, so that it does not double its size.
 
     Raises:
         ModelError: the folder's config cannot be read.
@@ -145,13 +145,13 @@ def stored_dtype(folder: Path) -> Any:
 
 
 def stored_dtype_name(folder: Path) -> str:
-    """The same by name, without importing torch; float32 where the config names none, as transformers has it."""
+    """The name of the stored dtype, without importing torch; float32, as in transformers, if the config names none."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return str(config.get("dtype") or config.get("torch_dtype") or "float32")
 
 
 def _unreadable(folder: Path, error: BaseException, said: str) -> ModelError:
-    """What transformers could not load, in our words."""
+    """Our error for what transformers could not load."""
     return own_code_error(folder) if is_own_code(error) else ModelError(f"{said}: {_first_line(error)}")
 
 

@@ -1,7 +1,7 @@
-"""Refuses a model's folder that needs its own Python code: such code is never run, and nobody is asked.
+"""Refuses a model's folder that needs its own Python code, which this package never runs.
 
-Without `trust_remote_code=False`, transformers asks on the terminal whether to run it. A folder that names code but
-can do without it, because transformers ships the same architecture, is used with what transformers ships:
+Without `trust_remote_code=False`, transformers asks on the terminal whether to run such code. If transformers ships the
+same architecture, the folder's code is ignored and the model is used:
 
     config.json            {"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "modeling.Mine"}}     refused
     config.json            {"model_type": "phi3", "auto_map": {"AutoModelForCausalLM": "modeling.Phi3"}}     used
@@ -17,14 +17,14 @@ from distill_dagster.errors import ModelError
 from distill_dagster.models.entries import entry
 
 CONFIG, TOKENIZER = "config.json", "tokenizer_config.json"
-MODEL_CLASSES = {"AutoConfig", "AutoModelForCausalLM"}  # what is loaded here; other classes of an auto_map are not
+MODEL_CLASSES = {"AutoConfig", "AutoModelForCausalLM"}  # the classes of an auto_map that this package loads
 
 
 def refuse_own_code(folder: Path) -> None:
-    """Find out from the JSON files of a model's folder, without loading it, whether it needs its own code.
+    """Check the JSON files of a model's folder, without loading the model.
 
     Raises:
-        ModelError: it does, or one of the files cannot be read.
+        ModelError: the model needs its own code, or one of the files cannot be read.
     """
     model_type = entry(folder / CONFIG, "model_type")
     model, tokenizer = (entry(folder / name, "auto_map") for name in (CONFIG, TOKENIZER))
@@ -36,12 +36,12 @@ def refuse_own_code(folder: Path) -> None:
 
 
 def is_own_code(error: BaseException) -> bool:
-    """Whether transformers refused to load because of a folder's own code; its error then names the argument."""
+    """Whether transformers refused to load a folder because of its code. Its error then names `trust_remote_code`."""
     return "trust_remote_code" in str(error)
 
 
 def own_code_error(folder: Path, file: str | None = None) -> ModelError:
-    """What a user is told, with the file that names the code where it is known."""
+    """The error that a user sees; `file` names the code, if it is known."""
     where = f" (`auto_map` in {file})" if file else ""
     return ModelError(
         f"{folder} wants to run its own code{where}, and distill-dagster never runs a model's code: convert the model "
@@ -56,7 +56,7 @@ def _ships_model(model_type: Any) -> bool:
 
 
 def _ships_tokenizer(model_type: Any, name: Any) -> bool:
-    """Whether transformers has a tokenizer for this type of model, or one of this name."""
+    """Whether transformers has a tokenizer for this model type, or one of this name."""
     from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 
     if isinstance(model_type, str) and model_type in TOKENIZER_MAPPING_NAMES:

@@ -1,17 +1,17 @@
-"""From a model's name in the config to files that will not change: a folder and a revision.
+"""Pins a model: turns its name in the config into a folder and a revision of the files there.
 
-A local folder is pinned by a hash of the files that are read from it, a model on the Hugging Face hub by the
-commit that `main` (or the `revision` that was asked for) points to:
+The revision of a local folder is a hash of the files that are read from it. That of a model on the Hugging Face hub is
+the commit that `main`, or the configured `revision`, points to:
 
     name: /models/llama-3.2-1b    -> path /models/llama-3.2-1b, revision 5f1c… (sha256 over names and contents)
     name: Qwen/Qwen2.5-0.5B       -> path ~/.cache/huggingface/…/snapshots/060db64…, revision 060db64…
 
-Weights are read as safetensors only: a pickled `pytorch_model.bin` runs code when it is opened. Of several sets in one
-folder only the one that is loaded counts, is hashed, and is fetched:
+Weights are read from safetensors alone, because a pickled `pytorch_model.bin` runs code when it is opened. If a folder
+holds several sets of weights, only the set that transformers loads is counted, hashed and fetched:
 
     model.safetensors.index.json          {"weight_map": {"lm_head.weight": "model-00002-of-00002.safetensors", …}}
     model-0000{1,2}-of-00002.safetensors  the weights
-    consolidated.safetensors              the same weights once more, for another program: left alone
+    consolidated.safetensors              the same weights for another program: ignored
 """
 
 import json
@@ -30,7 +30,7 @@ from distill_dagster.store.disk import file_sha256
 from distill_dagster.store.hashing import sha256
 
 WEIGHTS, INDEX, ANY_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "*.safetensors"
-BESIDE_WEIGHTS = [  # with the weights: what a revision covers, and all that is fetched from the hub
+BESIDE_WEIGHTS = [  # a revision covers these and the weights; nothing else is fetched from the hub
     "*.safetensors.index.json",
     "config.json",
     "generation_config.json",
@@ -45,18 +45,18 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def pin(model: ModelConfig) -> ModelRef:
-    """Resolve an existing model: a folder is hashed, a hub name is fetched (or found in the local cache).
+    """Resolve an existing model: hash a folder, or fetch a hub model (unless the local cache has it).
 
     Raises:
-        ModelError: it is nowhere, is not the revision that was asked for, has no safetensors weights, or needs its
-            own code.
+        ModelError: it does not exist, is not of the configured revision, has no safetensors weights, or needs its own
+            code.
     """
     assert model.name is not None, "a model made from an architecture is built, not pinned"
     folder = Path(model.name).expanduser()
     if folder.is_dir():
         return pin_folder(folder, name=folder.name, dtype=model.dtype, revision=model.revision)
     if folder.is_absolute() or model.name.startswith("."):
-        raise ModelError(f"model folder {folder} is not there; correct `model.name`, or give a model's name on the hub")
+        raise ModelError(f"model folder {folder} does not exist; correct `model.name`, or name a model on the hub")
     path = _fetch(model.name, model.revision)
     refuse_own_code(path)
     return ModelRef(
@@ -68,8 +68,8 @@ def pin_folder(folder: Path, *, name: str, dtype: str = "auto", revision: str | 
     """Pin a model's folder by its contents.
 
     Raises:
-        ModelError: it holds no model, only pickled weights, or other files than `revision` says, or needs its own
-            code.
+        ModelError: it holds no model or only pickled weights, its files are not those of `revision`, or it needs its
+            own code.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no config.json: name the folder that `save_pretrained` wrote")
@@ -78,8 +78,8 @@ def pin_folder(folder: Path, *, name: str, dtype: str = "auto", revision: str | 
     found = folder_revision(folder)
     if revision is not None and revision != found:
         raise ModelError(
-            f"{folder} is pinned to revision {revision} and its files hash to {found}: remove `revision` to take "
-            "the files as they are, or bring back the ones that were pinned"
+            f"{folder} is pinned to revision {revision} and its files hash to {found}: remove `revision` to use "
+            "the files as they are, or restore the pinned ones"
         )
     return ModelRef(path=str(folder.resolve()), name=name, revision=found, dtype=dtype, parameters=parameters)
 
@@ -100,23 +100,24 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that a model is loaded from; none where there are none."""
+    """The safetensors files that a model is loaded from, perhaps none."""
     names = _weight_names(folder)
     if names == [ANY_WEIGHTS]:
         return sorted(p for p in folder.glob(ANY_WEIGHTS) if p.is_file())
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ModelError(
-            f"{folder} lacks {len(missing)} of {len(names)} files of weights, such as {missing[0]}; fetch or save the "
+            f"{folder} lacks {len(missing)} of {len(names)} weight files, such as {missing[0]}; fetch or save the "
             "model again"
         )
     return [folder / name for name in names]
 
 
 def _weight_names(folder: Path) -> list[str]:
-    """Names of the files that hold the weights, chosen as transformers does; a pattern where nothing says.
+    """Names of the files that hold the weights, or one pattern if the folder does not say.
 
-    In `transformers.modeling_utils._get_resolved_checkpoint_files`: what the config names, one file, an index.
+    The order is that of `transformers.modeling_utils._get_resolved_checkpoint_files`: the file that the config names, a
+    single file, an index.
     """
     chosen = entry(folder / "config.json", "transformers_weights")
     name = chosen or next((name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), ANY_WEIGHTS)
@@ -129,10 +130,10 @@ def _weight_names(folder: Path) -> list[str]:
 
 
 def count_parameters(folder: Path) -> int:
-    """Number of weights in a folder's safetensors files, from their headers alone; tied ones are stored once.
+    """Number of weights in a folder's safetensors files, read from their headers; tied weights are stored once.
 
     Raises:
-        ModelError: there are none, or one is missing or torn.
+        ModelError: the folder has no such files, or one is missing or torn.
     """
     files = _weight_files(folder)
     if not files:
@@ -155,7 +156,7 @@ def _header_parameters(path: Path) -> int:
         parameters = sum(math.prod(entry["shape"]) for entry in tensors)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ModelError(
-            f"{path} is no safetensors file ({type(e).__name__}: {e}); fetch or save the model again"
+            f"{path} is not a safetensors file ({type(e).__name__}: {e}); fetch or save the model again"
         ) from e
     if path.stat().st_size != size:
         raise ModelError(
@@ -165,13 +166,13 @@ def _header_parameters(path: Path) -> int:
 
 
 def _fetch(name: str, revision: str | None) -> Path:
-    """The snapshot folder of a hub model, whose name is the commit; which weights it needs says what comes first."""
+    """The snapshot folder of a hub model; its name is the commit. The small files say which weights to fetch next."""
     import httpx2
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     way_out = (
-        "give a folder in `model.name`, put the model into the local Hugging Face cache, or set HF_TOKEN if it is gated"
+        "set `model.name` to a folder, put the model into the local Hugging Face cache, or set HF_TOKEN if it is gated"
     )
     try:
         with quietly():
@@ -185,6 +186,6 @@ def _fetch(name: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise ModelError(
-            f"model {name!r} (revision {revision or 'newest'}) is no local folder and cannot be had from the hub: "
+            f"model {name!r} (revision {revision or 'newest'}) is no local folder and cannot be fetched from the hub: "
             f"{reason}. {way_out[0].upper()}{way_out[1:]}"
         ) from e

@@ -1,7 +1,7 @@
-"""The Hugging Face libraries without their progress bars: work reports through `progress.track` and nothing else.
+"""Silences the progress bars of the Hugging Face libraries, because work reports through `progress.track` alone.
 
-`datasets`, `transformers` and `huggingface_hub` draw bars on stderr, which would tear the command line's own
-bar and fill a Dagster log with carriage returns. What was switched on before is switched on again afterwards.
+`datasets`, `transformers` and `huggingface_hub` draw bars on stderr. They would break the command line's own bar and
+fill a Dagster log with carriage returns.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """No bars and no warnings below error from Hugging Face libraries inside the block."""
+    """Let Hugging Face libraries draw no bars and log only errors inside the block; then restore their settings."""
     import datasets
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging

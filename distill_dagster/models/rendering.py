@@ -1,4 +1,4 @@
-"""Messages to text to token ids, in one place, so that training and decoding see the same tokens.
+"""Turns messages into text and text into token ids, in one place: training and decoding see the same tokens.
 
 A row of a sentiment task under the template of `models/building.py`:
 
@@ -6,8 +6,8 @@ A row of a sentiment task under the template of `models/building.py`:
     prompt    <|user|>Great film.<|end|><|assistant|>
     answer                                           positive<|end|>
 
-The prompt is tokenized on its own, because at inference nothing follows it yet; the answer is tokenized on its
-own too, up to and including the first end-of-sequence token that the template puts behind it.
+Prompt and answer are tokenized separately, because at inference nothing follows the prompt yet. The answer includes
+the first end-of-sequence token that the template puts after it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from typing import Any
 
 from distill_dagster.errors import ModelError
 
-# Templates ignore variables that they do not read; Qwen3's puts an empty thought in place of a long one.
+# Templates ignore variables that they do not read. Qwen3's then writes an empty thought instead of a long one.
 TEMPLATE_OPTIONS = {"enable_thinking": False}
 
 
 class RenderError(ModelError):
-    """A chat template cannot render a row, or renders its answer somewhere else than behind its prompt (E015)."""
+    """A chat template cannot render a row, or does not put the answer right after the prompt (E015)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A row that trains: `ids[:answer_start]` is the prompt, the rest the answer and its end."""
+    """A tokenized example: `ids[:answer_start]` is the prompt, the rest the answer and its end token."""
 
     ids: list[int]
     answer_start: int
@@ -47,18 +47,18 @@ def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
     """The text that the model continues: `messages` and the marker that opens the answer.
 
     Raises:
-        RenderError: the template refuses the messages, such as a system message that it does not know.
+        RenderError: the template refuses the messages, for example a system message that it does not support.
     """
     return _render(tokenizer, messages, generate=True)
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a rendered text; nothing is added, the template has put every marker where it belongs."""
+    """Token ids of a rendered text. No special tokens are added: the template has put in every marker."""
     return tokenizer(text, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
 
 
 def end_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
-    """The tokens that end an answer: the generation config's (a chat model may have several), else the tokenizer's."""
+    """The tokens that end an answer: those of the generation config (perhaps several), else that of the tokenizer."""
     named = generation_config.eos_token_id if generation_config is not None else None
     named = tokenizer.eos_token_id if named is None else named
     return list(named) if isinstance(named, list | tuple) else [named] if named is not None else []
@@ -70,7 +70,7 @@ def encode_example(tokenizer: Any, messages: Sequence[Mapping[str, str]], answer
     Raises:
         RenderError: the template refuses the row, or does not render it as the prompt followed by the answer.
     """
-    answer = answer.strip()  # many templates do; the edges carry no meaning
+    answer = answer.strip()  # as many templates do; the white space carries no meaning
     prompt = render_prompt(tokenizer, messages)
     whole = _render(tokenizer, [*messages, {"role": "assistant", "content": answer}], generate=False)
     if not whole.startswith(prompt + answer):

@@ -27,7 +27,7 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
 from distill_dagster.planning.steps import Step, list_steps
-from distill_dagster.sources.judging.reading import read_rows
+from distill_dagster.sources.judging.raw_tables import read_rows
 from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, parquet
 from distill_dagster.tasks.asked import Asked
@@ -117,7 +117,8 @@ def _rows_of(look: Snapshot, asset: str, shard: str | None) -> list[dict[str, An
         return parquet.read_table(look.get(asset, shard).file(files.RAW_FILE))
     sources = look.test_sources if shard is None else [look.source(shard)]
     with tempfile.TemporaryDirectory() as folder:
-        read_rows(ReadSpec(sources=sources, data=look.config.data, task=look.config.task, out=folder), "cpu")
+        data, task = look.config.data, look.config.task
+        read_rows(ReadSpec(files=sources, data=data, task=task, unique_ids=shard is None, out=folder), "cpu")
         return parquet.read_table(Path(folder) / files.RAW_FILE)
 
 

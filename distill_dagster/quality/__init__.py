@@ -1,1 +1,1 @@
-"""What a teacher's answers must be to train a student: row filters with reasons, and measures over the whole set."""
+"""Which of the teacher's answers the student learns: row filters with reasons, and measures of the whole set."""

@@ -1,9 +1,9 @@
-"""Pictures of a set for Dagster's metadata panel: small PNGs inside Markdown.
+"""Plots of a set for Dagster's metadata panel: small PNGs inside Markdown.
 
     labels_plot({"card": 120, "pin": 40}, {"card": 90, "pin": 38})  ->  ![…](data:image/png;base64,iVBORw0…)
 
-Metadata is stored with every event and sent whole to the browser, so a picture stays under some 15 kB: few labels,
-and a palette of 16 colours.
+Dagster stores metadata with every event and sends all of it to the browser, so a plot stays below about 15 kB: few
+labels, and a palette of 16 colours.
 """
 
 import base64
@@ -11,14 +11,16 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from distill_dagster.quality.specs import AgainstGold
+
 BEFORE, AFTER, INK = "#94a3b8", "#3b82f6", "#64748b"  # legible on white and on Dagster's dark theme
 RIGHT, WRONG = "#16a34a", "#dc2626"
-LABELS = 20  # bars; the others are in the facts
+LABELS = 20  # most labels of a plot; the facts have all of them
 DPI = 80
 
 
 def labels_plot(before: Mapping[str, int], after: Mapping[str, int]) -> str | None:
-    """Training rows of each label before and after the filters, the most frequent first; None without labels."""
+    """Rows by label before and after the filters, the most frequent label first; None without labels."""
     labels = list(before)[:LABELS]
     if not labels:
         return None
@@ -28,8 +30,8 @@ def labels_plot(before: Mapping[str, int], after: Mapping[str, int]) -> str | No
     return _bars(rows, ("before the filters", BEFORE), ("after", AFTER), title)
 
 
-def gold_plot(against_gold: Mapping[str, Any]) -> str | None:
-    """What share of the right and of the wrong answers each filter refuses, in percent; None where none refuses any."""
+def gold_plot(against_gold: AgainstGold) -> str | None:
+    """The share of right and of wrong answers that each filter refuses, in percent; None if no filter refuses any."""
     shares = gold_shares(against_gold)
     rows = [(name, 100 * right, 100 * wrong) for name, right, wrong in shares if right or wrong]
     if not rows:
@@ -37,15 +39,15 @@ def gold_plot(against_gold: Mapping[str, Any]) -> str | None:
     return _bars(rows, ("of the right answers", RIGHT), ("of the wrong", WRONG), "refused, in %")
 
 
-def gold_shares(against_gold: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    """Filter, the share of right answers that it refuses, that of wrong ones; the most of the wrong first."""
-    right, wrong = max(against_gold["right"], 1), max(against_gold["wrong"], 1)
-    shares = [(name, n["right"] / right, n["wrong"] / wrong) for name, n in against_gold["filters"].items()]
+def gold_shares(against_gold: AgainstGold) -> list[tuple[str, float, float]]:
+    """(filter, share of right answers that it refuses, share of wrong ones), by the share of wrong ones, descending."""
+    right, wrong = max(against_gold.right, 1), max(against_gold.wrong, 1)
+    shares = [(name, n.right / right, n.wrong / wrong) for name, n in against_gold.filters.items()]
     return sorted(shares, key=lambda share: (-share[2], -share[1], share[0]))
 
 
 def _bars(rows: Sequence[tuple[str, float, float]], first: tuple[str, str], second: tuple[str, str], title: str) -> str:
-    """Two horizontal bars a row."""
+    """A bar plot with two horizontal bars for each of `rows` (name, first value, second value), as Markdown."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -66,7 +68,7 @@ def _bars(rows: Sequence[tuple[str, float, float]], first: tuple[str, str], seco
 
 
 def _png(figure: Any) -> bytes:
-    """The figure with a clear background, as a PNG of few colours."""
+    """The figure as a PNG with a transparent background and few colours."""
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()

@@ -1,48 +1,36 @@
-"""The set that the student learns: teacher rows that are answers, once each, and not what the test asks.
+"""The set that the student learns: every teacher row that is an answer, once, and not to a prompt of the test set.
 
     raw row      row_id "a", messages [user "Premise: … Hypothesis: …"], reference ["neutral"]
     teacher row  row_id "a", sample 0, turn 0, raw_text "Label: Neutral."
     example      row_id "a", sample 0, turn 0, messages [user …], answer "neutral", label "neutral"
 
-A text is read with the prompting that its teacher row was asked with. The example keeps the row's own messages: the
-student is trained with the user's system prompt, and never sees the one that asked the teacher for JSON. With
-`learn: reasoning_and_answer` its answer is "The premise is silent on it.\\n\\nAnswer: neutral".
+The parser reads each text with the prompting that the teacher row records. The example keeps the row's own messages:
+the student trains with the user's system prompt, and never sees the one that asked the teacher for JSON. With
+`learn: reasoning_and_answer` the example's answer is "The premise is silent on it.\\n\\nAnswer: neutral".
 
-Every teacher row becomes one example or one reject: teacher_rows == examples + rejected. The order of the inputs
-does not matter. A row's first reason counts, in this order:
+Every teacher row becomes one example or one reject, so teacher_rows == examples + rejected. The order of the inputs
+does not matter. A refused row has one reason: the first that applies, in the order of `reasons.REASONS`.
 
-    unknown_row     no raw row has this id and turn
-    E011            the id belongs to two different raw rows, so nobody can say which one was answered
-    contaminated    a held-out row asks it too (E012), see contamination.py
-    earlier_turn    an earlier turn of this conversation was refused, so the teacher built on what is gone
-    …               the row filters, see filters.py
-    repeated_row    the same row, sample and turn is in the set already
-    duplicate_prompt  another row asks the same (E011); the first by row id stays
-    near_duplicate  another row asks nearly the same (E011), see near_duplicates.py; the first by row id stays
-    label_cap       the label has its share (quality.max_label_share)
-
-The raw rows are gone through twice, first to compare their questions (questions.py), then beside the teacher rows, both
-in the order of row ids, so that no more than a block of either is in memory as anything but an Arrow table.
+The raw rows are read twice, first to compare their prompts (prompt_index.py), then side by side with the teacher rows.
+Both passes follow the row ids. Apart from the Arrow tables, no more than a block of each table is in memory.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.process import uncollected
-from distill_dagster.quality.duplicates.near import Answered
-from distill_dagster.quality.duplicates.questions import Questions
-from distill_dagster.quality.examples.diversity import prompt_diversity
-from distill_dagster.quality.examples.examples import Examples
-from distill_dagster.quality.examples.facts import Tally, facts_of
+from distill_dagster.quality.duplicates.prompt_index import PromptIndex
+from distill_dagster.quality.examples.example_table import Examples
+from distill_dagster.quality.examples.facts import SetTally, facts_of
 from distill_dagster.quality.examples.rows import (
-    RAW,
-    TEACHER,
+    RAW_USED,
     TEACHER_ORDER,
+    TEACHER_USED,
     Growing,
     Rows,
     ordered,
@@ -51,23 +39,24 @@ from distill_dagster.quality.examples.rows import (
     value_counts,
     walk,
 )
-from distill_dagster.quality.filters.candidate import Candidate, candidate_of
-from distill_dagster.quality.filters.filters import first_reason
-from distill_dagster.quality.filters.reasons import ID_CONFLICT, reject_row
+from distill_dagster.quality.filters.candidate import Candidate
+from distill_dagster.quality.filters.reasons import reject_row
 from distill_dagster.quality.labels import labels_of
-from distill_dagster.store import schemas
-from distill_dagster.tasks import Task, get_task
-from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.quality.selection import AskedRow, Selection
+from distill_dagster.quality.specs import SetCounts, SetFacts, SetResult, SetSpec
+from distill_dagster.store import files, hashing, parquet, schemas
+from distill_dagster.tasks import get_task
+from distill_dagster.tasks.prompts import prompts_of
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSet:
-    """Tables of examples (records.EXAMPLE) and rejects (records.REJECT); counts add up, facts are for people."""
+    """The set in memory: examples (schemas.EXAMPLE), rejects (schemas.REJECT), and what is known of them."""
 
     table: pa.Table
     rejected: pa.Table
-    counts: dict[str, int]
-    facts: dict[str, Any]
+    counts: SetCounts
+    facts: SetFacts
 
     @property
     def examples(self) -> list[dict[str, Any]]:
@@ -80,108 +69,54 @@ class SyntheticSet:
         return self.rejected.to_pylist()
 
 
-@dataclass(slots=True)
-class _Asked:
-    """The question whose answers are being judged."""
-
-    number: int
-    row: Mapping[str, Any]
-    task: Task
-    prompts: list[Prompt]
-    replies: dict[int, list[str]] = field(default_factory=dict)  # sample -> answers kept, by turn
-
-
-@dataclass(slots=True)
-class _Selection:
-    """What has been kept so far."""
-
-    quality: QualityConfig
-    learn: Learn
-    labels: dict[str, list[str] | None]  # task -> label set
-    questions: Questions
-
-    def candidate(self, teacher: Mapping[str, Any], asked: _Asked | None) -> Candidate | None:
-        """The teacher row beside its raw row, its text parsed anew; None where there is no such row or turn."""
-        if asked is None or not 0 <= teacher["turn"] < len(asked.prompts):
-            return None
-        if asked.number in self.questions.conflicts:
-            return None
-        return candidate_of(
-            asked.row,
-            teacher,
-            asked.task,
-            self.labels[asked.task.name],
-            asked.prompts[teacher["turn"]].reference,
-            self.quality,
-            self.learn,
-        )
-
-    def reason(
-        self, teacher: Mapping[str, Any], asked: _Asked | None, candidate: Candidate | None
-    ) -> tuple[str, str] | None:
-        """Why the row is refused, and what it clashes with; None for one that is kept."""
-        if asked is not None and asked.number in self.questions.conflicts:
-            return ID_CONFLICT, ", ".join(sorted(self.questions.conflicts[asked.number]))
-        if asked is None or candidate is None:
-            return "unknown_row", ""
-        if match := self.questions.contaminated.get(asked.number):
-            return "contaminated", match.item
-        answered = len(asked.replies.get(teacher["sample"], ()))
-        if answered < teacher["turn"]:
-            return "earlier_turn", str(answered)
-        reason = first_reason(candidate)
-        if reason is not None:
-            return reason, repr(list(candidate.reference))
-        return self._repeats(asked, candidate) or (("repeated_row", "") if answered > teacher["turn"] else None)
-
-    def _repeats(self, asked: _Asked, candidate: Candidate) -> tuple[str, str] | None:
-        """Whether another question in the set is this one, or nearly so."""
-        questions = self.questions
-        owner = int(questions.owners[questions.same[asked.number]])
-        if owner not in (-1, asked.number):
-            return "duplicate_prompt", repr(questions.row_id(owner))
-        if owner == -1 and questions.near is not None:
-            alike = questions.near.kept_alike(asked.number, answered(candidate))
-            if alike is not None:
-                return "near_duplicate", repr(questions.row_id(alike))
-        return None
-
-    def keep(self, asked: _Asked, candidate: Candidate) -> list[str]:
-        """Enter an accepted answer; returns the earlier replies of its dialogue. Later turns will see its answer."""
-        questions = self.questions
-        questions.owners[questions.same[asked.number]] = asked.number
-        if questions.near is not None:
-            questions.near.keep(asked.number, answered(candidate))
-        replies = asked.replies.setdefault(candidate.teacher["sample"], [])
-        assert candidate.answer is not None, "the filters refuse what does not parse"
-        replies.append(candidate.answer)
-        return replies[:-1]
-
-
-def answered(candidate: Candidate) -> Answered:
-    """What tells this question from one that reads nearly the same."""
-    if not candidate.task.exact:
-        return Answered()
-    return Answered(candidate.answer, tuple(sorted(candidate.reference)))
-
-
-def build_set(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, learn: Learn = "answer") -> SyntheticSet:
-    """Filter, deduplicate, decontaminate and balance the answers to all shards' rows; `learn` makes the targets.
+def build_set(spec: SetSpec, device: str) -> SetResult:
+    """The worker: make the set from the shards' files. It needs no device and ignores `device`.
 
     Raises:
-        ConfigError: `quality.max_label_share` cannot be met with the labels that were answered.
+        DataError: a table is torn, or the disk is full.
+        ConfigError: as `select_examples`.
+    """
+    built = select_examples(
+        raw=_load(spec.raw, RAW_USED.names),
+        teacher=_chosen(_load(spec.teacher, [*TEACHER_USED.names, "chosen"])),
+        test=parquet.load_table(Path(spec.test)),
+        quality=spec.quality,
+        learn=spec.learn,
+    )
+    parquet.save_table(Path(spec.out) / files.EXAMPLES_FILE, built.table)
+    parquet.save_table(Path(spec.out) / files.REJECTS_FILE, built.rejected)
+    version = hashing.rows_hash(parquet.rows_of(built.table))
+    return SetResult(data_version=version, counts=built.counts, shards=len(spec.raw), **dict(built.facts))
+
+
+def _load(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
+    """Those columns of all files as one table."""
+    return pa.concat_tables(parquet.load_table(Path(path), columns) for path in paths)
+
+
+def _chosen(answers: pa.Table) -> pa.Table:
+    return answers.filter(answers.column("chosen"))
+
+
+def select_examples(
+    raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, learn: Learn = "answer"
+) -> SyntheticSet:
+    """Filter, deduplicate, decontaminate and balance the answers to the rows of all shards; `learn` shapes the targets.
+
+    Raises:
+        ConfigError: `quality.max_label_share` cannot be met with the labels of the answers.
     """
     with uncollected():
-        raw, teacher = table_of(raw, RAW), table_of(teacher, TEACHER)  # what they are made of may go from memory
-        return _build_set(raw, teacher, test, quality, learn)
+        raw, teacher = table_of(raw, RAW_USED), table_of(teacher, TEACHER_USED)  # lets the originals be freed
+        return _select(raw, teacher, test, quality, learn)
 
 
-def _build_set(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityConfig, learn: Learn) -> SyntheticSet:
+def _select(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityConfig, learn: Learn) -> SyntheticSet:
     tasks = sorted(raw.column("task").unique().to_pylist())
     labels = {task: labels_of(task, quality, _gold(raw, task)) for task in tasks}
-    selection = _Selection(quality, learn, labels, Questions(raw, test, quality))
-    examples, rejects, tally = Examples(quality, learn), Growing(schemas.REJECT), Tally()
-    for row, asked in _side_by_side(selection.questions, walk(answers, ordered(answers, TEACHER_ORDER))):
+    selection = Selection(quality, learn, labels, PromptIndex(raw, test, quality))
+    examples, rejects, tally = Examples(quality, learn), Growing(schemas.REJECT), SetTally()
+    for row, asked in _side_by_side(selection.index, walk(answers, ordered(answers, TEACHER_ORDER))):
         candidate = selection.candidate(row, asked)
         refused = selection.reason(row, asked, candidate)
         score = _score(candidate)
@@ -191,19 +126,18 @@ def _build_set(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityCon
         elif candidate is not None and asked is not None:
             examples.add(candidate, asked.prompts[row["turn"]], selection.keep(asked, candidate), score)
     rejects.extend(examples.cap())
-    table = examples.table(labels)
-    facts = {**facts_of(tally, table, {task for task in tasks if get_task(task).exact}), **examples.facts()}
-    facts |= {"contamination": _contamination(selection.questions), "prompts": prompt_diversity(table)}
-    facts["answers"] = pc.sum(pc.equal(answers.column("status"), "ok")).as_py() or 0
-    return SyntheticSet(table, rejects.table(), _counts(len(answers), table, rejects.table()), facts)
+    table, rejected = examples.table(labels), rejects.table()
+    answered = pc.sum(pc.equal(answers.column("status"), "ok")).as_py() or 0
+    facts = facts_of(table, tally, examples, selection.index, answered)
+    return SyntheticSet(table, rejected, _counts(len(answers), table, rejected), facts)
 
 
 def _side_by_side(
-    questions: Questions, teacher: Iterable[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], _Asked | None]]:
-    """Each teacher row with the question of its row id, None where there is none; both come in the order of ids."""
-    raw = enumerate(walk(questions.raw, questions.places))
-    asked: _Asked | None = None
+    index: PromptIndex, teacher: Iterable[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], AskedRow | None]]:
+    """Each teacher row with the raw row of its id, or None without one; both sides come in the order of row ids."""
+    raw = enumerate(walk(index.raw, index.places))
+    asked: AskedRow | None = None
     number, row = next(raw, (-1, None))
     for answer in teacher:
         while row is not None and row["row_id"] < answer["row_id"]:
@@ -211,45 +145,31 @@ def _side_by_side(
         if row is None or row["row_id"] != answer["row_id"]:
             asked = None
         elif asked is None or asked.number != number:
-            asked = _Asked(number, row, get_task(row["task"]), prompts_of(row))
+            asked = AskedRow(number, row, get_task(row["task"]), prompts_of(row))
         yield answer, asked
 
 
 def _score(candidate: Candidate | None) -> float | None:
-    """The task's score against gold, 0 for what cannot be parsed; None where there is no answer or no gold."""
+    """The task's score against gold, 0 for an unparsable text; None without an answer or without gold."""
     if candidate is None or candidate.teacher["status"] != "ok" or not candidate.reference:
         return None
     return candidate.task.score(candidate.answer, candidate.reference)
 
 
 def _gold(raw: pa.Table, task: str) -> Iterator[dict[str, Any]]:
-    """What decides a task's label set."""
+    """The rows that decide a task's label set, where gold answers do."""
     if get_task(task).labels_from_gold:
         columns = raw.select(["split", "task", "reference"])
         yield from walk(columns, pc.indices_nonzero(pc.equal(columns.column("task"), task)))
 
 
-def _contamination(questions: Questions) -> dict[str, Any]:
-    """Contaminated questions by rule, and how many of the held-out items the n-gram rule could not see."""
-    rules = Counter(match.rule for match in questions.contaminated.values())
-    items = sum(held_out.items for held_out in questions.held_out)
-    unseen = sum(held_out.unseen for held_out in questions.held_out)
-    near = any(held_out.near for held_out in questions.held_out)
-    return {
-        "held_out_items": items,
-        "contaminated_questions": dict(sorted(rules.items())),
-        "not_seen_by_ngrams": (unseen / items if items else None) if near else None,
-    }
-
-
-def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> dict[str, int]:
-    """Rows in, rows out, and refused rows by reason."""
-    splits, codes = value_counts(examples.column("split")), value_counts(rejects.column("code"))
-    return {
-        "teacher_rows": teacher_rows,
-        "examples": len(examples),
-        "train": splits["train"],
-        "validation": splits["validation"],
-        "rejected": len(rejects),
-        **dict(sorted(codes.items())),
-    }
+def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> SetCounts:
+    splits, reasons = value_counts(examples.column("split")), value_counts(rejects.column("code"))
+    return SetCounts(
+        teacher_rows=teacher_rows,
+        examples=len(examples),
+        train=splits["train"],
+        validation=splits["validation"],
+        rejected=len(rejects),
+        **dict(sorted(reasons.items())),
+    )

@@ -1,20 +1,21 @@
-"""The report's pictures, as SVG text to stand inside HTML.
+"""The report's pictures, as SVG elements for an HTML page.
 
-matplotlib draws with fixed stand-in colours, which are then replaced by CSS variables (`var(--ink)`), so that one
-picture is legible on a light and on a dark page. Text stays text, in the page's font. Only numbers, roles and task
-names are drawn: nothing that a user wrote enters a picture.
+matplotlib draws with fixed placeholder colours. They are then replaced by CSS variables (`var(--ink)`), so that the
+same picture is legible on a light and on a dark page. Text stays text, in the page's font. The pictures hold only
+numbers, roles and task names; nothing that a user wrote enters them.
 """
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from distill_dagster.report.wording import ROLES
+from distill_dagster.config import ROLES
+from distill_dagster.report.document import ReportDocument
 
-Document = Mapping[str, Any]
+Draw = Callable[[Any, ReportDocument], None]  # on matplotlib's axes
 
-COLOURS = {  # stand-in -> CSS variable; the stand-ins are arbitrary, and occur nowhere else
+COLOURS = {  # placeholder -> CSS variable; the placeholders are arbitrary, and occur nowhere else
     "#01a0f1": "--ink",
     "#02a0f2": "--muted",
     "#03a0f3": "--line",
@@ -49,23 +50,24 @@ STYLE: dict[Any, Any] = {
 WIDTH, HEIGHT = 5.4, 2.9  # inches; at most 390 points wide, so that text stays readable on a phone
 
 
-def plots(document: Document) -> list[dict[str, str]]:
-    """The pictures that the document has data for: name, title, what it shows in words, svg."""
-    drawings = [
+def plots(document: ReportDocument) -> list[dict[str, str]]:
+    """The pictures that the document has data for: name, title, svg."""
+    several_tasks = len(document.benchmarks["teacher"].by_task) > 1
+    drawings: list[tuple[str, str, Draw, bool]] = [
         ("score", "Score with 95 % interval", _draw_scores, True),
-        ("tasks", "Score by task", _draw_tasks, len(document["benchmarks"]["teacher"]["by_task"]) > 1),
+        ("tasks", "Score by task", _draw_tasks, several_tasks),
         ("latency", "Latency of single requests", _draw_latency, True),
-        ("loss", "Loss of the student in training", _draw_loss, any(_loss_series(document["history"]))),
+        ("loss", "Loss of the student in training", _draw_loss, any(_loss_series(document.history))),
     ]
-    made = []
-    for name, title, draw, wanted in drawings:
-        if wanted:
-            made.append({"name": name, "title": title, "svg": _svg(name, title, draw, document)})
-    return made
+    return [
+        {"name": name, "title": title, "svg": _svg(name, title, draw, document)}
+        for name, title, draw, wanted in drawings
+        if wanted
+    ]
 
 
-def _svg(name: str, title: str, draw: Any, document: Document) -> str:
-    """Draw on a new figure and make its SVG fit to stand in a page."""
+def _svg(name: str, title: str, draw: Draw, document: ReportDocument) -> str:
+    """Draw on a new figure, and return its SVG as an element of a page."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -80,7 +82,10 @@ def _svg(name: str, title: str, draw: Any, document: Document) -> str:
 
 
 def _embed(svg: str, name: str, title: str) -> str:
-    """An SVG document as an element of a page: no prolog, no metadata, ids of its own, colours from the page."""
+    """Turn an SVG document into an element of a page.
+
+    The prolog and the metadata go, ids get a prefix of their own, and colours and fonts come from the page.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(
@@ -90,16 +95,16 @@ def _embed(svg: str, name: str, title: str) -> str:
     svg = re.sub(
         r"font-family:[^;\"]*;?|font:\s*([\d.]+px)[^;\"]*", lambda m: f"font-size: {m[1]}" if m[1] else "", svg
     )
-    for stand_in, variable in COLOURS.items():
-        svg = svg.replace(stand_in, f"var({variable})")
+    for placeholder, variable in COLOURS.items():
+        svg = svg.replace(placeholder, f"var({variable})")
     return svg
 
 
-def _draw_scores(axes: Any, document: Document) -> None:
-    """One line a model: score, interval, and the number beside it."""
+def _draw_scores(axes: Any, document: ReportDocument) -> None:
+    """One line a model: its score as a point with the number above it, on its interval."""
     for y, role in enumerate(reversed(ROLES)):
-        benchmark = document["benchmarks"][role]
-        score, (low, high) = benchmark["score"] * 100, (end * 100 for end in benchmark["interval"])
+        benchmark = document.benchmarks[role]
+        score, (low, high) = benchmark.score * 100, (end * 100 for end in benchmark.interval)
         axes.plot([low, high], [y, y], color=ROLE_COLOURS[role], linewidth=3, alpha=0.45, solid_capstyle="round")
         axes.plot([score], [y], "o", color=ROLE_COLOURS[role], markersize=8)
         axes.annotate(
@@ -114,21 +119,21 @@ def _draw_scores(axes: Any, document: Document) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _draw_tasks(axes: Any, document: Document) -> None:
+def _draw_tasks(axes: Any, document: ReportDocument) -> None:
     """Bars grouped by task, with intervals."""
-    tasks = list(document["benchmarks"]["teacher"]["by_task"])
+    tasks = list(document.benchmarks["teacher"].by_task)
     width = 0.26
     for position, role in enumerate(ROLES):
-        found = [document["benchmarks"][role]["by_task"][task] for task in tasks]
+        found = [document.benchmarks[role].by_task[task] for task in tasks]
         x = [i + (position - 1) * width for i in range(len(tasks))]
-        heights = [f["score"] * 100 for f in found]
+        heights = [f.score * 100 for f in found]
         errors = [
-            [max(0.0, h - f["interval"][0] * 100) for h, f in zip(heights, found, strict=True)],
-            [max(0.0, f["interval"][1] * 100 - h) for h, f in zip(heights, found, strict=True)],
+            [max(0.0, h - f.interval[0] * 100) for h, f in zip(heights, found, strict=True)],
+            [max(0.0, f.interval[1] * 100 - h) for h, f in zip(heights, found, strict=True)],
         ]
         axes.bar(x, heights, width * 0.9, color=ROLE_COLOURS[role], label=role.capitalize())
         axes.errorbar(x, heights, yerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    counts = [document["benchmarks"]["teacher"]["by_task"][task]["items"] for task in tasks]
+    counts = [document.benchmarks["teacher"].by_task[task].items for task in tasks]
     crowded = {"fontsize": "small"} if len(tasks) > 4 else {}
     axes.set_xticks(range(len(tasks)), [f"{t}\n{n:,} items" for t, n in zip(tasks, counts, strict=True)], **crowded)
     axes.tick_params(axis="x", length=0, labelcolor=INK)
@@ -138,11 +143,11 @@ def _draw_tasks(axes: Any, document: Document) -> None:
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), columnspacing=1.2, handlelength=1)
 
 
-def _draw_latency(axes: Any, document: Document) -> None:
-    """Share of requests that were answered within a time, one step line a model."""
+def _draw_latency(axes: Any, document: ReportDocument) -> None:
+    """The share of requests that were answered within a time, one step line a model."""
     slowest, quickest = 0.0, float("inf")
     for role in ROLES:
-        times = sorted(document["benchmarks"][role]["speed"]["latencies_ms"])
+        times = sorted(document.benchmarks[role].speed.latencies_ms)
         slowest, quickest = max(slowest, times[-1]), min(quickest, times[0])
         shares = [100 * (i + 1) / len(times) for i in range(len(times))]
         axes.step(
@@ -169,7 +174,7 @@ def _draw_latency(axes: Any, document: Document) -> None:
 
 
 def _loss_series(history: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """(step, loss) in training and in validation; entries without either are other events."""
+    """(step, loss) in training and in validation; entries without a loss are other events."""
     training = [(e["step"], e["loss"]) for e in history if "step" in e and e.get("loss") is not None]
     validation = [
         (e["step"], e["validation_loss"]) for e in history if "step" in e and e.get("validation_loss") is not None
@@ -177,9 +182,9 @@ def _loss_series(history: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[float
     return training, validation
 
 
-def _draw_loss(axes: Any, document: Document) -> None:
-    """Both losses over the optimizer's steps."""
-    training, validation = _loss_series(document["history"])
+def _draw_loss(axes: Any, document: ReportDocument) -> None:
+    """The training and the validation loss over the optimizer's steps."""
+    training, validation = _loss_series(document.history)
     for series, colour, marker, label in ((training, MUTED, "", "Training"), (validation, STUDENT, "o", "Validation")):
         if series:
             axes.plot(*zip(*series, strict=True), color=colour, linewidth=2, marker=marker, markersize=4, label=label)

@@ -3,7 +3,7 @@
     sparkline([2.3, 1.1, 0.6, 0.5])  ->  ![2.3 to 0.5](data:image/svg+xml;base64,PHN2Zy…)
 
 The whole text stays under 1,000 characters, because metadata is stored with every event: a longer series is
-averaged into buckets. Built by hand, as matplotlib's smallest SVG is ten times that.
+averaged into buckets. The SVG is written by hand, because matplotlib's smallest one is ten times as long.
 """
 
 import base64
@@ -16,14 +16,14 @@ COLOUR = "#3b82f6"  # legible on white and on Dagster's dark theme
 
 
 def sparkline(values: Sequence[float], width: int = 160, height: int = 32) -> str:
-    """Markdown image of a series, first value left; values that are not finite are counted in the alt text.
+    """Markdown image of a series, first value left. The alt text counts the values that are not finite.
 
     Raises:
         ValueError: no value is finite.
     """
     finite = [float(v) for v in values if math.isfinite(v)]
     if not finite:
-        raise ValueError(f"a sparkline needs a finite value, of {len(values)} none is")
+        raise ValueError(f"a sparkline needs a finite value; none of the {len(values)} values is finite")
     left_out = len(values) - len(finite)
     alt = f"{finite[0]:.3g} to {finite[-1]:.3g}" + (f" ({left_out} not finite)" if left_out else "")
     svg = (
@@ -34,7 +34,7 @@ def sparkline(values: Sequence[float], width: int = 160, height: int = 32) -> st
 
 
 def _buckets(values: list[float]) -> list[float]:
-    """At most MAX_POINTS means of equally many neighbours; the first and the last value stay as they are."""
+    """Average neighbours so that at most MAX_POINTS values are left; the first and the last value stay as they are."""
     if len(values) <= MAX_POINTS:
         return values
     inner, count = values[1:-1], MAX_POINTS - 2
@@ -47,6 +47,6 @@ def _points(values: list[float], width: int, height: int) -> str:
     low, high = min(values), max(values)
     across, up = (width - 4) / max(len(values) - 1, 1), (height - 4) / ((high - low) or 1)
     xy = [(round(2 + i * across), round(height - 2 - (v - low) * up)) for i, v in enumerate(values)]
-    if len(xy) == 1:  # one value is a level line
+    if len(xy) == 1:  # a single value becomes a level line
         xy.append((width - 2, xy[0][1]))
     return " ".join(f"{x},{y}" for x, y in xy)

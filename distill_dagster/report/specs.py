@@ -1,18 +1,58 @@
-"""What the worker that writes the report takes."""
+"""What the worker that writes the report takes, and what it says of the report."""
 
 from typing import Any
 
-from distill_dagster.config import EvaluationConfig
-from distill_dagster.store.result import Spec
+from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
+
+from distill_dagster.config import EvaluationConfig, Role, VerdictWord
+from distill_dagster.store.result import Counts, Result, Spec
+
+
+class Origin(BaseModel, frozen=True, extra="allow"):
+    """One artefact that the student was made from; the artefact's counts follow as keys of their own."""
+
+    data_version: str
+    created_at: str
+    model: str | None = None  # the model's name; left out of artefacts that hold none
+
+    @model_serializer(mode="wrap")
+    def _without_missing_model(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class Provenance(BaseModel, frozen=True):
+    """Which data and which models made the student."""
+
+    name: str  # of the project
+    shards: int
+    teacher_model: Origin
+    validated_synthetic_set: Origin
+    student_base: Origin
+    student_checkpoint: Origin
+    eval_dataset: Origin
 
 
 class ReportSpec(Spec):
-    """report"""
+    """Compare three benchmarks; the worker writes report.html, report.md and report.json into `out`."""
 
     project: str
-    benchmarks: dict[str, str]
-    history: str
-    rows: str
-    config: EvaluationConfig
-    lineage: dict[str, Any]
+    benchmarks: dict[Role, str]  # folders that hold benchmark.json and predictions.parquet
+    history: str  # the student's history.json
+    rows: str  # the held-out rows, for the prompts of the examples
+    evaluation: EvaluationConfig
+    provenance: Provenance
     out: str
+
+
+class ReportCounts(Counts):
+    """How many items the three models were compared on."""
+
+    items: int
+
+
+class ReportResult(Result):
+    """What the report says of the student."""
+
+    headline: str
+    verdict: VerdictWord
+    counts: ReportCounts  # pyright: ignore[reportGeneralTypeIssues]

@@ -1,28 +1,120 @@
-"""interim"""
+"""The worker that compares three benchmarks and writes the report.
+
+report.json   the document, with the benchmarks in full
+report.md     for a terminal, a pull request, Dagster's metadata
+report.html   one file for a browser, light or dark, wide or narrow; it has no scripts and fetches nothing
+"""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from distill_dagster.report.document import build_report
-from distill_dagster.report.document import write_report as write
-from distill_dagster.report.specs import ReportSpec
+from distill_dagster.config import ROLES, EvaluationConfig, Role
+from distill_dagster.errors import DataError
+from distill_dagster.evaluation.comparison import compare, item_scores, mcnemar
+from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.evaluation.verdict import decide
+from distill_dagster.report.classes import class_tables
+from distill_dagster.report.document import ReportDocument, StatedVerdict
+from distill_dagster.report.examples import example_pairs
+from distill_dagster.report.notes import notes_on
+from distill_dagster.report.ratios import ratios_of
+from distill_dagster.report.rendering import render_html, render_markdown
+from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
+from distill_dagster.report.wording import headline, verdict_text
 from distill_dagster.store import files, hashing, parquet
-from distill_dagster.store.manifest import Produced
+
+Row = Mapping[str, Any]
 
 
-def write_report(spec: ReportSpec, device: str) -> Produced:
-    """Write."""
+def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
+    """Read what `spec` names, and write report.json, report.md and report.html into `spec.out`.
+
+    Raises:
+        DataError: a role is missing, or the three were not scored on the same items.
+    """
+    folders: dict[Role, Path] = {role: Path(folder) for role, folder in spec.benchmarks.items()}
     document = build_report(
         project=spec.project,
-        benchmarks={
-            role: json.loads((Path(m) / files.BENCHMARK_FILE).read_text()) for role, m in spec.benchmarks.items()
-        },
-        predictions={role: parquet.read_table(Path(m) / files.PREDICTIONS_FILE) for role, m in spec.benchmarks.items()},
-        config=spec.config,
-        lineage=spec.lineage,
-        history=json.loads(Path(spec.history).read_text()),
+        benchmarks={role: _read_benchmark(folder / files.BENCHMARK_FILE) for role, folder in folders.items()},
+        predictions={role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()},
+        evaluation=spec.evaluation,
+        provenance=spec.provenance,
+        history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
         rows=parquet.read_table(Path(spec.rows)),
     )
-    write(Path(spec.out), document)
-    facts = {"headline": document["headline"], "verdict": document["verdict"]["verdict"]}
-    return Produced(hashing.sha256(hashing.canonical_json(document)), {"items": document["items"]}, facts)
+    write_pages(Path(spec.out), document)
+    return ReportResult(
+        data_version=hashing.sha256(hashing.canonical_json(document.as_json())),
+        counts=ReportCounts(items=document.items),
+        headline=document.headline,
+        verdict=document.verdict.verdict,
+    )
+
+
+def _read_benchmark(path: Path) -> Benchmark:
+    return Benchmark.model_validate(json.loads(path.read_text(encoding="utf-8")))
+
+
+def build_report(
+    *,
+    project: str,
+    benchmarks: Mapping[Role, Benchmark],
+    predictions: Mapping[Role, Sequence[Row]],
+    evaluation: EvaluationConfig,
+    provenance: Provenance,
+    history: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row] = (),
+) -> ReportDocument:
+    """The document of a report.
+
+    `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
+    examples show the prompts.
+
+    Raises:
+        DataError: a role is missing, or the three were not scored on the same items.
+    """
+    missing = [role for role in ROLES if role not in benchmarks or role not in predictions]
+    if missing:
+        raise DataError(
+            f"the report compares {', '.join(ROLES)}, and has no benchmark of {', '.join(missing)}; "
+            f"materialize {', '.join(f'{role}_benchmark' for role in missing)}"
+        )
+    scores = {role: item_scores(predictions[role]) for role in ROLES}
+    compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
+    retention, target, ratios = compared.retention, evaluation.retention_target, ratios_of(benchmarks)
+    decision = decide(retention, target)
+    by_task = benchmarks["teacher"].by_task
+    return ReportDocument(
+        project=project,
+        headline=headline(retention, ratios),
+        verdict=StatedVerdict(
+            verdict=decision.outcome,
+            target=target,
+            reason=decision.reason,
+            items_needed=decision.items_needed,
+            text=verdict_text(decision, target, retention),
+        ),
+        items=retention.items,
+        retention=retention,
+        gap_recovered=compared.gap_recovered,
+        mcnemar=mcnemar(scores["teacher"], scores["student"]),
+        ratios=ratios,
+        metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
+        benchmarks={role: benchmarks[role] for role in ROLES},
+        classes=class_tables(predictions),
+        examples=example_pairs(predictions, rows),
+        lineage=provenance,
+        history=[dict(entry) for entry in history],
+        evaluation=evaluation,
+        notes=notes_on(benchmarks, compared),
+    )
+
+
+def write_pages(folder: Path, document: ReportDocument) -> None:
+    """Write report.json, report.md and report.html into `folder`."""
+    text = json.dumps(document.as_json(), indent=1, ensure_ascii=False) + "\n"
+    (folder / files.REPORT_FILE).write_text(text, encoding="utf-8")
+    (folder / files.REPORT_MARKDOWN).write_text(render_markdown(document), encoding="utf-8")
+    (folder / files.REPORT_PAGE).write_text(render_html(document), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Source files into raw rows: which files there are, how a line becomes a row, and why a row is refused."""
+"""From source files to raw rows: finding the files, turning a line into a row, and refusing rows with a reason."""

@@ -50,7 +50,7 @@ class Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data_version: str  # hash of the content: equal means that nothing downstream is stale
-    counts: Counts = Counts()
+    counts: Counts
     complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
     usage: Usage | None = None  # set by `workers.run_worker`
     leased: list[str] = []  # the devices that `Compute` leased

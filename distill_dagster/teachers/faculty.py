@@ -13,7 +13,7 @@ from distill_dagster.config import EndpointConfig, Section, TeacherConfig, Teach
 from distill_dagster.config.teacher import SHAPING
 from distill_dagster.errors import DataError
 from distill_dagster.models.pinning import pin
-from distill_dagster.models.ref import ModelRef, relative_to, resolved_in
+from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import files
 from distill_dagster.store.hashing import canonical_json, sha256
 from distill_dagster.teachers.endpoint_identity import revision_of
@@ -36,7 +36,7 @@ class Faculty(Section):
 
 def write_faculty(folder: Path, faculty: Faculty) -> None:
     """Record in the folder of `teacher_model` who answers; paths as `write_ref` does."""
-    own = [(weight, relative_to(ref, folder)) for weight, ref in faculty.teachers]
+    own = [(weight, ref.relative_to(folder)) for weight, ref in faculty.teachers]
     faculty = faculty.model_copy(update={"teachers": own})
     (folder / files.FACULTY_FILE).write_text(faculty.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
@@ -44,7 +44,7 @@ def write_faculty(folder: Path, faculty: Faculty) -> None:
 def read_faculty(folder: Path) -> Faculty:
     """Who answers, from the published `teacher_model`; paths as `read_ref` gives them."""
     faculty = Faculty(**json.loads((folder / files.FACULTY_FILE).read_text(encoding="utf-8")))
-    teachers = [(weight, resolved_in(ref, folder)) for weight, ref in faculty.teachers]
+    teachers = [(weight, ref.resolved_in(folder)) for weight, ref in faculty.teachers]
     return faculty.model_copy(update={"teachers": teachers})
 
 

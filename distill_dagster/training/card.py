@@ -11,49 +11,41 @@ tags: [distillation, distill-dagster, classification]
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from distill_dagster.config import TrainingConfig
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.training.specs import TrainCounts, TrainSpec
 
 
-@dataclass(frozen=True, slots=True)
-class CardFacts:
-    """What a card says; `counts` are those of the training (`train_rows`, `steps`, …)."""
-
-    name: str
-    task: str
-    teacher: ModelRef
-    base: ModelRef
-    training: TrainingConfig
-    counts: Mapping[str, int]
-    kept: str  # weights: best | last
-    versions: Mapping[str, str]
-
-
-def model_card(facts: CardFacts) -> str:
-    """The card as Markdown with YAML front matter."""
-    front = yaml.safe_dump(_front_matter(facts), sort_keys=False, allow_unicode=True)
+def model_card(spec: TrainSpec, counts: TrainCounts, kept: str, versions: Mapping[str, str]) -> str:
+    """The card as Markdown with YAML front matter; `kept` names the weights (best, last)."""
+    front = yaml.safe_dump(_front_matter(spec), sort_keys=False, allow_unicode=True)
+    lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
+    training = {**{name: str(value) for name, value in spec.training.model_dump().items()}, "kept weights": kept}
     sections = [
-        f"# {_plain(facts.name)}",
-        f"A student of {facts.base.parameters:,} parameters that has learned the task `{facts.task}` from the "
-        f"answers of a teacher of {facts.teacher.parameters:,} parameters.",
-        _table("Lineage", {"teacher": _pinned(facts.teacher), "base": _pinned(facts.base)}),
-        _table("Data", {name: f"{count:,}" for name, count in facts.counts.items()}),
-        _table("Training", {**{n: str(v) for n, v in facts.training.model_dump().items()}, "kept weights": facts.kept}),
-        _table("Made with", facts.versions),
+        f"# {_plain(spec.name)}",
+        f"A student of {spec.student_base.parameters:,} parameters that has learned the task `{spec.task}` from the "
+        f"answers of {_teacher(spec.teacher)}.",
+        _table("Lineage", lineage),
+        _table("Data", {name: f"{count:,}" for name, count in counts.model_dump().items()}),
+        _table("Training", training),
+        _table("Made with", versions),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _front_matter(facts: CardFacts) -> dict[str, Any]:
+def _front_matter(spec: TrainSpec) -> dict[str, Any]:
     front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
-    if "/" in facts.base.name:  # the hub links only names of its own
-        front["base_model"] = facts.base.name
-    return {**front, "tags": ["distillation", "distill-dagster", facts.task]}
+    if "/" in spec.student_base.name:  # the hub links only names of its own
+        front["base_model"] = spec.student_base.name
+    return {**front, "tags": ["distillation", "distill-dagster", spec.task]}
+
+
+def _teacher(ref: ModelRef) -> str:
+    """The teacher by its size, which is not known behind an endpoint."""
+    return f"a teacher of {ref.parameters:,} parameters" if ref.parameters else "a teacher of unknown size"
 
 
 def _pinned(ref: ModelRef) -> str:

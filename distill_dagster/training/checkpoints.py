@@ -1,12 +1,13 @@
-"""Which of the Trainer's checkpoints count: those whose success marker is there, with the hash of every file.
+"""Which of the Trainer's checkpoints are complete: those with a marker that holds the hash of every file.
 
-The Trainer writes a checkpoint file by file into its final folder, so a killed process leaves half of one. The
-marker is written behind it, atomically:
+The Trainer writes a checkpoint file by file into its final folder, so a killed process can leave half of one. The
+marker is written afterwards, atomically:
 
-    runs/3f2a9c…/checkpoint-200/model.safetensors, optimizer.pt, …, complete.json     counts
+    runs/3f2a9c…/checkpoint-200/model.safetensors, optimizer.pt, …, complete.json     complete
     runs/3f2a9c…/checkpoint-300/model.safetensors                                     torn: deleted on resume
 
-The folder above is named by a fingerprint of all that the run is made of; checkpoints of another run are deleted.
+The folder above is named after a fingerprint of everything that decides the weights; checkpoints of other runs are
+deleted.
 """
 
 import json
@@ -21,7 +22,7 @@ NAME = re.compile(r"checkpoint-(\d+)")
 
 
 def run_folder(work: Path, fingerprint: str) -> Path:
-    """The folder of this run's checkpoints; what other runs left in `work` is deleted."""
+    """The folder of this run's checkpoints. Those of other runs in `work` are deleted."""
     runs = work / "runs"
     folder = runs / fingerprint[:16]
     for other in runs.iterdir() if runs.is_dir() else ():
@@ -40,7 +41,7 @@ def mark(checkpoint: Path) -> None:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether the marker is there and every file is the one that it names."""
+    """Whether there is a marker and every file has the hash in it."""
     try:
         marked: dict[str, str] = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -50,9 +51,9 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint to resume from; every torn one is deleted.
+    """The newest checkpoint to resume from, or None. Torn ones are deleted.
 
-    A checkpoint whose best predecessor is gone does not count either: the run could no longer return to it.
+    A checkpoint is skipped if its best predecessor is gone, because the run could no longer return to it.
     """
     found = sorted((p for p in folder.iterdir() if NAME.fullmatch(p.name)), key=step_of)
     for checkpoint in [p for p in found if not is_complete(p)]:
@@ -62,7 +63,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def step_of(checkpoint: Path) -> int:
-    """The optimizer step that a checkpoint was written after."""
+    """The number of optimizer steps before a checkpoint."""
     match = NAME.fullmatch(checkpoint.name)
     assert match is not None, checkpoint
     return int(match.group(1))

@@ -1,10 +1,12 @@
 """What is learned, as token ids: rows of messages and an answer, tokenized once with `datasets`.
 
-    {"messages": [user "Great film."], "answer": "positive"}
-    ->  input_ids  [3, 812, 95, 14, 1, 4,  640, 1]        prompt, answer, end token
-        answer_start                       6              the loss begins here
+    {"row_id": "7", "sample": 0, "turn": 0, "messages": [user "Great film."], "answer": "positive"}
+    ->  row_id "7", sample 0, turn 0                       the keys, by which a signal finds what is stored for the row
+        input_ids  [3, 812, 95, 14, 1, 4,  640, 1]         prompt, answer, end token
+        answer_start                       6               the loss begins here
+        length     8
 
-The answer is the whole target text: with `student.learn: reasoning_and_answer` the reasoning stands in it already.
+The answer is the whole target text: with `student.learn: reasoning_and_answer` it opens with the reasoning.
 A row that is too long is refused and not cut, because half an answer teaches to stop in the middle.
 """
 
@@ -13,20 +15,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.rendering import RenderError, encode_example
 from distill_dagster.tasks.prompts import prompts_of
 
 SPLITS = ("train", "validation")
+KEYS = ("row_id", "sample", "turn")  # which example it is
+TOKENS = ("input_ids", "answer_start", "length")
+REFUSALS = ("too_long", "E015")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Tokenized rows (`datasets.Dataset` with `input_ids`, `answer_start`, `length`) and why others were refused."""
+    """Tokenized rows (`KEYS`, `TOKENS` and a signal's own columns), and why others were refused."""
 
-    train: Any
-    validation: Any
+    train: Dataset
+    validation: Dataset
     counts: dict[str, int]
 
     @property
@@ -36,7 +43,7 @@ class TrainingSet:
 
 
 def gold_examples(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """The gold answers of raw rows as examples, and how many prompts have none.
+    """The gold answers of raw rows as examples, and the number of prompts without one.
 
     A single-turn row teaches its first reference, a conversation each of its own assistant turns.
     """
@@ -44,23 +51,22 @@ def gold_examples(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any
     for row in rows:
         for prompt in prompts_of(row):
             if prompt.reference:
-                example = {"split": row["split"], "messages": prompt.messages, "answer": prompt.reference[0]}
-                examples.append(example)
+                keys = {"row_id": row["row_id"], "sample": 0, "turn": prompt.turn, "split": row["split"]}
+                examples.append({**keys, "messages": prompt.messages, "answer": prompt.reference[0]})
             else:
                 without += 1
     return examples, without
 
 
-def read_examples(path: Path, cache: Path) -> Any:
-    """The validated set (`records.EXAMPLE`) as a memory-mapped dataset."""
-    from datasets import Dataset
-
+def read_examples(path: Path, cache: Path, extra: Sequence[str] = ()) -> Dataset:
+    """The validated set (`schemas.EXAMPLE`) as a memory-mapped dataset, with the `extra` columns of a signal."""
+    columns = [*KEYS, "split", "messages", "answer", *extra]
     with quietly():
-        return Dataset.from_parquet(str(path), cache_dir=str(cache), columns=["split", "messages", "answer"])
+        return Dataset.from_parquet(str(path), cache_dir=str(cache), columns=columns)  # pyright: ignore[reportReturnType]
 
 
-def tokenize(examples: Any, tokenizer: Any, ends: Sequence[int], max_length: int) -> TrainingSet:
-    """Tokenize `examples` (a dataset with `split`, `messages`, `answer`) and part them by split.
+def tokenize(examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length: int) -> TrainingSet:
+    """Tokenize `examples` (`KEYS`, `split`, `messages`, `answer`; other columns are kept) and part them by split.
 
     Raises:
         TrainingError: no training row is left.
@@ -83,14 +89,14 @@ def tokenize(examples: Any, tokenizer: Any, ends: Sequence[int], max_length: int
         for split in SPLITS
     }
     counts = {f"{split}_rows": len(kept[split]) for split in SPLITS}
-    counts |= {code: sum(c == code for c in refused) for code in ("too_long", "E015")}
+    counts |= {code: sum(c == code for c in refused) for code in REFUSALS}
     if not kept["train"]:
         raise TrainingError(
             f"0 of {len(splits):,} rows can train: {counts['too_long']:,} are longer than max_length {max_length}, "
             f"{counts['E015']:,} are not rendered as prompt and answer by the chat template (E015), and "
             f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, or add training rows"
         )
-    columns = encoded.select_columns(["input_ids", "answer_start", "length"])
+    rows = encoded.remove_columns(["split", "refused"])
     with quietly():
-        train, validation = (columns.select(kept[s]).flatten_indices(keep_in_memory=True) for s in SPLITS)
+        train, validation = (rows.select(kept[s]).flatten_indices(keep_in_memory=True) for s in SPLITS)
     return TrainingSet(train, validation, counts)

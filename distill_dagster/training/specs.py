@@ -1,26 +1,32 @@
-"""What the workers that prepare, train and try a model take.
+"""What the workers that prepare, train and try a model take, and what they give back.
 
-A spec holds paths and config, never data or open models.
+    PrepareSpec  ->  prepare_model  ->  PrepareResult     teacher_model, student_base
+    TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint
+    TrialSpec    ->  try_model      ->  TrialResult       the check loads_and_generates
+
+A spec holds paths and config, never data or open models. The fields of a result are the keys of the manifest.
 """
 
-from distill_dagster.config import (
-    ModelConfig,
-    TeacherSource,
-    TrainingConfig,
-)
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from distill_dagster.config import ModelConfig, TeacherSource, TrainingConfig
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Spec
+from distill_dagster.store.result import Counts, Result, Spec
+
+SignalName = Literal["text"]  # what the student learns from, see `signals/`
 
 
 class PrepareSpec(Spec):
-    """Resolve a model, or make it, and fit it to gold answers if asked: `teacher_model` and `student_base`."""
+    """Resolve a model or build it, and fit it to gold answers if asked."""
 
-    role: str  # teacher | student
-    model: ModelConfig | None = None  # None: the teacher stands behind an endpoint, or is a mix
-    sources: list[tuple[float, TeacherSource]] = []  # in place of `model`
+    role: Literal["teacher", "student"]
+    model: ModelConfig | None = None  # None: `sources` answer instead
+    sources: list[tuple[float, TeacherSource]] = []  # an endpoint, or the weighted teachers of a mix
     panel: list[TeacherSource] = []
     judge: TeacherSource | None = None
-    student: ModelConfig | None = None  # of a teacher: the student that it will be paid for
+    student: ModelConfig | None = None  # of a teacher: the student that its answers will train
     fit: TrainingConfig | None = None
     rows: list[str] = []  # raw.parquet files: the tokenizer's text, the fit's gold answers
     held_out: str | None = None  # raw.parquet of the test rows, whose prompts no fit may see
@@ -30,16 +36,17 @@ class PrepareSpec(Spec):
 
     @property
     def needs_device(self) -> bool:
-        """Only a fit needs one: a model is pinned, or made, on the CPU."""
+        """Only a fit needs one; a model is pinned or built on the CPU."""
         return self.fit is not None
 
 
 class TrainSpec(Spec):
     """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
 
-    base: ModelRef
+    student_base: ModelRef  # the weights that training starts from
     teacher: ModelRef  # for the model card
     training: TrainingConfig
+    signal: SignalName = "text"
     examples: str
     name: str
     task: str
@@ -48,10 +55,114 @@ class TrainSpec(Spec):
 
 
 class TrialSpec(Spec):
-    """Load a model and let it answer a few prompts: nothing is written."""
+    """Load a model and let it answer a few prompts; nothing is written."""
 
     model: ModelRef
-    examples: str  # examples.parquet, of whose prompts some are asked
+    examples: str  # examples.parquet, which holds the prompts
     prompts: int = 3
     max_new_tokens: int
     batch_tokens: int
+
+
+class Recorded(BaseModel):
+    """A part of a result."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class StepLoss(Recorded):
+    """The mean training loss since the point before it."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class ValidationLoss(Recorded):
+    """The mean loss of the validation answers' tokens."""
+
+    step: int
+    validation_loss: float
+    learning_rate: float
+
+
+LossPoint = StepLoss | ValidationLoss
+
+
+class TrainingRun(Recorded):
+    """What one training did, whether it fitted a teacher or trained the student."""
+
+    device: str = "cpu"
+    dtype: str = "float32"  # of weights and arithmetic
+    steps: int
+    history: list[LossPoint]
+    best_validation_loss: float | None = None  # None: no validation rows
+    kept: Literal["best", "last"]  # which weights were kept
+    resumed_from_step: int = 0
+    tokens_per_second: float = 0.0
+    seconds: float = 0.0
+    training: dict[str, Any] = {}  # the config that made it
+
+
+class TrainCounts(Counts):
+    """Rows that trained and rows that were refused, by reason."""
+
+    train_rows: int
+    validation_rows: int
+    too_long: int = 0
+    E015: int = 0  # not rendered as prompt and answer by the chat template
+    train_tokens: int = 0
+    steps: int = 0
+    parameters: int = 0
+
+
+class TrainResult(Result, TrainingRun):
+    """The trained student."""
+
+    counts: TrainCounts
+    base: str  # name of the model that training started from
+
+
+class PrepareCounts(Counts):
+    """Size of the model; a fit adds those of `TrainCounts`, `no_gold` and `contaminated`."""
+
+    parameters: int
+
+
+class PrepareResult(Result):
+    """A model that was pinned, built or fitted. On disk the fields of `fit` are on the same level as the others."""
+
+    counts: PrepareCounts
+    name: str
+    origin: Literal["existing", "endpoint", "built", "fitted"]
+    dtype: str
+    base_revision: str | None = None  # of a fitted model: the weights that the fit started from
+    fit: TrainingRun | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_fit(cls, said: Any) -> Any:
+        return {**said, "fit": said} if isinstance(said, dict) and "history" in said else said
+
+    @model_serializer(mode="wrap")
+    def _spread_fit(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document = dump(self)
+        fit = document.pop("fit", None)
+        if fit is None:
+            document.pop("base_revision", None)
+            return document
+        return document | fit
+
+
+class TrialCounts(Counts):
+    """Prompts, and how many of them have an answer."""
+
+    asked: int
+    answered: int  # not blank, and without an error
+
+
+class TrialResult(Result):
+    """What a trial found; nothing is published."""
+
+    data_version: str = ""
+    counts: TrialCounts

@@ -1,93 +1,118 @@
-"""Our parts of `transformers.Trainer`: the plan of a training, the order of rows, the loss, validation, and markers.
+"""`transformers.Trainer` with the parts that are ours: a signal's loss, the order of rows, validation, checkpoints.
 
-They are plain classes that are mixed into the Trainer's when it is loaded, so that importing this module costs nothing.
+Each step's loss is divided by the weights of all its tokens, over accumulated batches and processes:
+
+    batches of one step     [B1, B2]                             weights sum to 37 + 12
+    gradient                (loss(B1) + loss(B2)) / 49           loss: the signal's sum over tokens
+
+Only public methods and attributes of the Trainer are used.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import TrainingConfig
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
 from distill_dagster.errors import TrainingError
-from distill_dagster.training.batches import LengthBatches
+from distill_dagster.training.batches import LengthBatches, Plan
 from distill_dagster.training.checkpoints import mark
-from distill_dagster.training.loss import weighted_loss
-
-LOGGED_POINTS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many optimizer steps a training has, and when it is looked at."""
-
-    steps: int
-    steps_per_epoch: int
-    evaluate_every: int
-    log_every: int
-
-    @staticmethod
-    def of(config: TrainingConfig, rows: int) -> "Plan":
-        """The plan of `config` for so many training rows."""
-        per_epoch = math.ceil(math.ceil(rows / config.batch_size) / config.gradient_accumulation)
-        steps = max(1, math.ceil(config.epochs * per_epoch))
-        return Plan(steps, per_epoch, max(1, math.ceil(steps / config.evaluations)), max(1, steps // LOGGED_POINTS))
+from distill_dagster.training.examples import TrainingSet
+from distill_dagster.training.signals.protocol import Batch, Signal
 
 
-class AnswerTraining:
-    """What is ours in the Trainer, mixed into it when it is loaded: batches, loss, validation."""
+class OneDeviceArguments(TrainingArguments):
+    """Arguments of a training on one device. `TrainingArguments` would use every GPU that it sees, from cuda:0 on."""
 
-    model: Any
-    args: Any
-    state: Any
-    callback_handler: Any
-    control: Any
-    log: Callable[..., None]
-    config: TrainingConfig
-    loader: Any
-    validation_loader: Any
-    loss_is_scaled_for_ga = True  # `compute_loss` divides by the weights of the whole optimizer step
+    def __init__(self, chosen: torch.device, **arguments: Any) -> None:
+        self.chosen = chosen
+        super().__init__(**arguments, use_cpu=chosen.type == "cpu")
 
-    def get_train_dataloader(self) -> Any:
-        """Our length-grouped batches, in the order of (seed, epoch)."""
-        return self.loader
+    @property
+    def device(self) -> torch.device:
+        """The chosen device, which also becomes the current one, because Accelerate puts the model there."""
+        _ = super().device  # sets Accelerate up, and makes cuda:0 the current device
+        if self.chosen.type == "cuda":
+            torch.cuda.set_device(self.chosen)
+        return self.chosen
+
+    @property
+    def n_gpu(self) -> int:
+        """1 on a GPU, else 0."""
+        return min(1, super().n_gpu)
+
+
+class SignalTrainer(Trainer):
+    """Trains on the loss of `signal` and validates with the loss of `measure`."""
+
+    loss_is_scaled_for_ga = True  # `compute_loss` divides by the weights of the whole step
+
+    def __init__(
+        self, *, data: TrainingSet, signal: Signal, measure: Signal, batches: LengthBatches, **trainer: Any
+    ) -> None:
+        super().__init__(
+            train_dataset=data.train, eval_dataset=data.validation if len(data.validation) else None, **trainer
+        )
+        self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
+        self.signal, self.measure, self.batches = signal, measure, batches
+        ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0)
+        self.validation_loader = self.loader(data.validation, ordered, measure)
+
+    def loader(self, rows: Any, batches: LengthBatches, signal: Signal) -> DataLoader:
+        """Batches of `rows` on the device; if there are several processes, each gets a share of them."""
+        plain = DataLoader(rows, batch_sampler=batches, collate_fn=signal.collate)  # pyright: ignore[reportArgumentType]
+        return self.accelerator.prepare(plain)
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of like length, in the order of (seed, epoch)."""
+        return self.loader(self.train_dataset, self.batches, self.signal)
 
     def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
-    ) -> tuple[list[Any], float]:
-        """The batches of one optimizer step, and the sum of their loss weights, by which the loss is divided."""
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], float]:
+        """The batches of one optimizer step, and the divisor of their loss: the mean weight of all processes."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
-        return batches, sum(float(batch["weights"].sum()) for batch in batches)
+        (weight,) = self._over_processes(sum(batch["weight"] for batch in batches))
+        return batches, weight / self.accelerator.num_processes  # because gradients are averaged over processes too
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    ) -> torch.Tensor:
         """This batch's share of the step's weighted mean."""
-        return weighted_loss(model, inputs, self.config.label_smoothing) / num_items_in_batch
+        return self.signal.loss(model, inputs) / num_items_in_batch
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the estimate walks over all parameters at every step."""
         return 0
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """The mean loss of the validation answers' tokens, without label smoothing."""
-        import torch
-
-        self.model.eval()
+        """The mean loss of the validation answers' tokens."""
+        model: Any = self.model
+        model.eval()
         total, weight = 0.0, 0.0
-        with torch.no_grad(), self.compute_loss_context_manager():  # type: ignore[attr-defined]
+        with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self.validation_loader:
-                total += float(weighted_loss(self.model, self._prepare_inputs(batch)))  # type: ignore[attr-defined]
-                weight += float(batch["weights"].sum())
+                total += float(self.measure.loss(model, batch))
+                weight += batch["weight"]
+        total, weight = self._over_processes(total, weight)
         metrics = {"eval_loss": total / weight}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _over_processes(self, *numbers: float) -> list[float]:
+        """The sum of each number over all processes."""
+        if self.accelerator.num_processes == 1:
+            return list(numbers)
+        own = torch.tensor(numbers, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(own, reduction="sum").tolist()  # pyright: ignore[reportAttributeAccessIssue]
 
-class Watching:
-    """What happens around a step, mixed into a TrainerCallback: order of rows, progress, finite losses, markers."""
+
+class Watch(TrainerCallback):
+    """Sets the order of rows, reports progress, stops when the loss is not finite, and marks checkpoints."""
 
     def __init__(self, plan: Plan, batches: LengthBatches, advance: Callable[[int], None]) -> None:
         self.plan, self.batches, self.advance = plan, batches, advance
@@ -98,13 +123,14 @@ class Watching:
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.advance(1)
         if control.should_save:
-            control.should_log = True  # so that no checkpoint is written behind a loss that nobody has seen
+            control.should_log = True  # checks the loss first: no checkpoint follows a loss that is not finite
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         for name in ("loss", "eval_loss"):
-            if not math.isfinite(logs.get(name, 0.0)):
+            loss = (logs or {}).get(name, 0.0)
+            if not math.isfinite(loss):
                 raise TrainingError(
-                    f"the {'validation ' if name == 'eval_loss' else ''}loss is {logs[name]} at step "
+                    f"the {'validation ' if name == 'eval_loss' else ''}loss is {loss} at step "
                     f"{state.global_step} of {self.plan.steps}, with a peak learning rate of {args.learning_rate:g}: "
                     "training has diverged and nothing is published; lower `learning_rate`, or raise `warmup_share`"
                 )

@@ -13,6 +13,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.quality.specs import SetCounts, SetResult
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.manifest import Produced
 from testing.projects import run_project
@@ -101,16 +102,13 @@ def test_as_many_bad_answers_as_are_allowed_pass(tmp_path, server, instance):
     assert failing(project, instance) == {}
 
 
-def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, instance):
-    for severity, checks in (("warn", ["few_refusals"]), ("off", [])):
-        changes = {
-            "checks.severity": {"few_refusals": severity if severity != "off" else False}
-        }  # a bare `off` in YAML
-        folder = tmp_path / severity
-        project, outcome = poisoned(folder, server, instance, lambda n: KINDS["refusal"][1], **changes)
-        assert not outcome.failed
-        assert project.store.find("validated_synthetic_set") is not None
-        assert [check for check, _ in failing(project, instance)] == checks
+@pytest.mark.parametrize(("severity", "checks"), [("warn", ["few_refusals"]), (False, [])])  # a bare `off` in YAML
+def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, instance, severity, checks):
+    changes = {"checks.severity": {"few_refusals": severity}}
+    project, outcome = poisoned(tmp_path, server, instance, lambda n: KINDS["refusal"][1], **changes)
+    assert not outcome.failed
+    assert project.store.find("validated_synthetic_set") is not None
+    assert [check for check, _ in failing(project, instance)] == checks
 
 
 def test_answers_that_are_suddenly_longer_are_told(tmp_path, server, instance):
@@ -154,10 +152,10 @@ def look(name, project, shard=None):
     return check.run(Snapshot(project), shard)
 
 
-def publish(project, asset, name, rows, schema, shard=None, facts=None):
+def publish(project, asset, name, rows, schema, shard=None, result=None):
     def make(out, _):
         parquet.write_table(out / name, rows, schema)
-        return Produced(hashing.rows_hash(rows), {}, facts or {})
+        return result or Produced(hashing.rows_hash(rows), {}, {})
 
     project.store.publish(asset, shard, fingerprint=hashing.rows_hash(rows), inputs={}, make=make)
 
@@ -230,9 +228,16 @@ def test_gold_outside_the_labels_that_the_config_names_is_counted(tiny_config):
 )
 def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
     project = Project(tiny_config)
-    publish(
-        project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, facts={"label_rows": label_rows}
+    result = SetResult(
+        data_version="v",
+        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
+        acceptance=None,
+        gold_agreement=None,
+        rows_with_gold=0,
+        shards=1,
+        label_rows=label_rows,
     )
+    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
     assert look("balanced_labels", project).passed is passed
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from distill_dagster.config.reading import load_config
+from distill_dagster.evaluation.specs import BenchmarkResult
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.plan import make_plan
@@ -80,11 +81,11 @@ def test_planning_asks_nothing_and_tells_what_the_run_asks(ran):
 def test_the_whole_lineage_runs_over_an_endpoint(ran):
     project, _, _, outcome, counts = ran
     assert outcome.failed == {}
-    benchmark = project.store.get("teacher_benchmark")
-    assert benchmark.facts["parameters"] is None
-    assert benchmark.facts["hardware"]["name"] == "127.0.0.1"
+    benchmark = project.store.get("teacher_benchmark").read(BenchmarkResult)
+    assert benchmark.parameters is None
+    assert benchmark.hardware.name == "127.0.0.1"
     asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in Snapshot(project).sources)
-    assert counts["total"] == asked + benchmark.counts["predictions"]
+    assert counts["total"] == asked + benchmark.counts.predictions
     report = project.store.get("eval_report").file(files.REPORT_MARKDOWN).read_text()
     assert "different hardware" in report
 

@@ -42,7 +42,7 @@ def test_a_shard_without_one_valid_row_fails_alone(tmp_path, instance):
 
 
 def unlink_target(path):
-    """Let a file be a link to what is not there, such as one that DVC has not pulled."""
+    """Let a file be a broken link, such as one that DVC has not pulled."""
     path.unlink()
     path.symlink_to("not-pulled")
 
@@ -50,7 +50,7 @@ def unlink_target(path):
 def test_a_file_that_cannot_be_read_fails_alone(tmp_path, instance):
     project, outcome = broken(tmp_path, instance, lambda data: unlink_target(data / "train" / "part-01.jsonl"))
     assert list(outcome.failed) == ["raw_dataset[train-part-01]"]
-    assert "part-01.jsonl is a link to not-pulled, which is not there" in outcome.failed["raw_dataset[train-part-01]"]
+    assert "part-01.jsonl is a link to not-pulled, which does not exist" in outcome.failed["raw_dataset[train-part-01]"]
     assert set(outcome.materialized) == {
         *(f"raw_dataset[{shard}]" for shard in ("train-part-00", "train-part-02", "validation")),
         "eval_dataset",

@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, i
     part.unlink()
     part.symlink_to(tmp_path / "not-fetched")
     found = read_status(Snapshot(project), instance)
-    assert "not-fetched, which is not there" in why(found, BAD)[0]
+    assert "not-fetched, which does not exist" in why(found, BAD)[0]
     assert {"raw_dataset[train-part-00]", "raw_dataset[train-part-02]"} <= set(found["next"])
 
 

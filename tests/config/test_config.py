@@ -5,7 +5,7 @@ import yaml
 
 from distill_dagster.config.reading import check_config, load_config
 from distill_dagster.errors import ConfigError
-from distill_dagster.lineage.stages import code_versions, stages_of
+from distill_dagster.lineage.freshness import code_versions, stages_of
 from testing.projects import tiny_settings
 
 

@@ -11,7 +11,7 @@ from distill_dagster.demo.world import TASKS
 from distill_dagster.models.building import build, parameter_count, train_tokenizer
 from distill_dagster.models.rendering import encode_example, end_ids
 from distill_dagster.sources.files.discovery import discover
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.training.examples import gold_examples
 
@@ -40,7 +40,7 @@ def demo(tmp_path_factory):
     rows = [
         row
         for source in discover(config.data)
-        for batch in Reading(source, config.data, config.task)
+        for batch in SourceReading(source, config.data, config.task)
         for row in batch.rows.to_pylist()
     ]
     texts = [t for row in rows for t in (*(m["content"] for m in row["messages"]), *row["reference"])]

@@ -11,7 +11,7 @@ from distill_dagster.demo.world import TASKS, write_dataset
 from distill_dagster.errors import DataError
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, duplicate_key
 from distill_dagster.sources.files.discovery import discover, discover_test
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 SMALL = {"train_rows": 120, "shards": 3, "validation_rows": 20, "test_rows": 40}
 
@@ -99,7 +99,7 @@ def test_one_task_alone_and_a_reader_that_accepts_every_row(tmp_path, task):
         test=[f"{tmp_path}/test.jsonl"],
         require_system=True,
     )
-    readings = [Reading(source, data, "classification") for source in [*discover(data), *discover_test(data)]]
+    readings = [SourceReading(source, data, "classification") for source in [*discover(data), *discover_test(data)]]
     rows = [row for reading in readings for batch in reading for row in batch.rows.to_pylist()]
     assert [reading.counts["rejected"] for reading in readings] == [0, 0, 0, 0]
     assert Counter(row["split"] for row in rows) == {"train": 60, "validation": 8, "test": 12}

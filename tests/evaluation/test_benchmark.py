@@ -6,49 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from distill_dagster import process
 from distill_dagster.config import EvaluationConfig, ModelConfig
 from distill_dagster.errors import ComputeError, DataError
-from distill_dagster.evaluation import benchmark, memory
+from distill_dagster.evaluation import benchmark
 from distill_dagster.evaluation.benchmark import draw_prompts, judge, run_benchmark, score_predictions
 from distill_dagster.evaluation.metrics import compute
-from distill_dagster.evaluation.specs import BenchmarkSpec
-from distill_dagster.evaluation.speed import SpeedSpec, measure
+from distill_dagster.evaluation.specs import Benchmark, BenchmarkResult, BenchmarkSpec, SpeedSpec
+from distill_dagster.evaluation.speed import measure
 from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.decoding import Completion
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.report.document import build_report, write_report
+from distill_dagster.report.specs import Origin, Provenance, ReportSpec
+from distill_dagster.report.writing import write_report
 from distill_dagster.store import parquet, schemas
+from distill_dagster.store.manifest import Manifest
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from tests.evaluation.builders import ROWS
 
 EVALUATION = EvaluationConfig(latency_requests=4, resamples=200, batch_tokens=4096)
-
-
-def raw(row_id: str, task: str, messages: list[tuple[str, str]], reference: list[str]) -> dict:
-    return {
-        "row_id": row_id,
-        "shard": "test",
-        "split": "test",
-        "task": task,
-        "messages": [{"role": role, "content": content} for role, content in messages],
-        "reference": reference,
-        "group": None,
-        "source_line": 1,
-        "meta": "{}",
-    }
-
-
-ROWS = [
-    *(raw(f"n{i}", "nli", [("user", f"Premise: {i} cats. Hypothesis: cats.")], ["entailment"]) for i in range(6)),
-    raw("unscored", "nli", [("user", "Premise: no gold.")], []),
-    raw("long", "math", [("user", "one two three four five six seven eight nine ten " * 30)], ["7"]),
-    raw(
-        "talk",
-        "conversation",
-        [("user", "Hi"), ("assistant", "Hello!"), ("user", "Bye"), ("assistant", "See you.")],
-        [],
-    ),
-]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +43,7 @@ def model(tmp_path_factory) -> ModelRef:
     return pin(ModelConfig(name=str(folder)))
 
 
-def request(model: ModelRef, folder: Path, rows=ROWS, role="student") -> BenchmarkSpec:
+def spec_of(model: ModelRef, folder: Path, rows=ROWS, role="student") -> BenchmarkSpec:
     path = folder / "raw.parquet"
     parquet.write_table(path, rows, schemas.RAW)
     (folder / "out").mkdir()
@@ -84,26 +61,26 @@ def request(model: ModelRef, folder: Path, rows=ROWS, role="student") -> Benchma
 @pytest.fixture(scope="module")
 def produced(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    return run_benchmark(request(model, folder), "cpu"), folder / "out"
+    return run_benchmark(spec_of(model, folder), "cpu"), folder / "out"
 
 
 def test_counts_add_up_and_every_prompt_has_a_prediction(produced):
     made, out = produced
     rows = parquet.read_table(out / "predictions.parquet")
-    assert made.counts["rows"] == 9
-    assert made.counts["predictions"] == len(rows) == 10  # the conversation has two turns
+    assert made.counts.rows == 9
+    assert made.counts.predictions == len(rows) == 10  # the conversation has two turns
     assert [(r["row_id"], r["turn"]) for r in rows][-2:] == [("talk", 0), ("talk", 1)]
-    assert made.counts["unscored"] == 1
-    assert made.counts["failed"] == 1  # the long prompt
+    assert made.counts.unscored == 1
+    assert made.counts.failed == 1  # the long prompt
     parsed = sum(r["parsed"] is not None for r in rows)
-    assert parsed + made.counts["unparsable"] + made.counts["truncated"] + made.counts["failed"] == len(rows)
+    assert parsed + made.counts.unparsable + made.counts.truncated + made.counts.failed == len(rows)
     assert [r["score"] for r in rows if r["row_id"] in ("unscored", "long")] == [None, 0.0]
 
 
 def test_the_document_is_what_the_files_say(produced):
     made, out = produced
     document = json.loads((out / "benchmark.json").read_text())
-    assert document == json.loads(json.dumps(made.facts))
+    assert Benchmark.model_validate(document) == Benchmark.model_validate(made.model_dump())
     assert document["items"] == 8
     assert document["by_task"].keys() == {"nli", "math", "conversation"}
     rows = parquet.read_table(out / "predictions.parquet")
@@ -115,28 +92,47 @@ def test_the_document_is_what_the_files_say(produced):
     assert len(made.data_version) == 64
 
 
+def test_the_document_and_the_facts_of_the_manifest_keep_their_keys(produced):
+    made, out = produced
+    keys = [
+        *("role", "model", "score", "interval", "interval_method", "items", "by_task"),
+        *("rows", "predictions", "unparsable", "truncated", "failed", "unscored"),
+        *("max_new_tokens", "prompting", "bytes_on_disk"),
+        *("speed", "memory", "parameters", "dtype", "hardware", "versions"),
+    ]
+    document = json.loads((out / "benchmark.json").read_text())
+    assert list(document) == keys
+    assert list(document["model"]) == ["name", "revision", "dtype", "parameters"]
+    counts, facts = made.parts()
+    assert {key: facts[key] for key in keys} == document
+    assert counts.keys() == {"rows", "predictions", "unparsable", "truncated", "failed", "unscored"}
+
+
+def test_a_manifest_gives_the_typed_result_back(produced):
+    made = produced[0]
+    counts, facts = made.parts()
+    del facts["usage"], facts["leased"]  # as in a manifest that a worker outside Compute wrote
+    stored = json.loads(json.dumps(facts))
+    assert Manifest("student_benchmark", None, "f", made.data_version, {}, counts, stored, {}, "v", "now").read(
+        BenchmarkResult
+    ) == made.model_copy(update={"complete": True})
+
+
 def test_speed_and_memory_are_those_of_the_model(produced, model):
-    facts = produced[0].facts
-    assert facts["parameters"] == model.parameters > 10_000
-    assert facts["memory"]["weight_bytes"] >= 4 * model.parameters
-    assert facts["memory"]["peak_bytes"] > 0
-    assert facts["bytes_on_disk"] > 4 * model.parameters
-    measured = facts["speed"]
-    assert measured["requests"] + measured["skipped"] == 4
-    assert len(measured["latencies_ms"]) == measured["requests"]
-    latency = measured["latency_ms"]
-    assert (
-        0
-        < measured["first_token_ms"]["p50"]
-        < latency["p50"]
-        <= latency["p95"]
-        <= latency["p99"]
-        <= max(measured["latencies_ms"])
-    )
-    assert measured["tokens_per_second"] > 1
-    assert 1 <= measured["completion_tokens_mean"] <= 8
-    assert facts["hardware"]["device"] == "cpu"
-    assert facts["versions"].keys() == {"python", "torch", "transformers"}
+    result = produced[0]
+    assert result.parameters == model.parameters > 10_000
+    assert result.memory.weight_bytes >= 4 * model.parameters
+    assert result.memory.peak_bytes > 0
+    assert result.bytes_on_disk > 4 * model.parameters
+    measured = result.speed
+    assert measured.requests + measured.skipped == 4
+    assert len(measured.latencies_ms) == measured.requests
+    latency = measured.latency_ms
+    assert 0 < measured.first_token_ms.p50 < latency.p50 <= latency.p95 <= latency.p99 <= max(measured.latencies_ms)
+    assert measured.tokens_per_second > 1
+    assert 1 <= measured.completion_tokens_mean <= 8
+    assert result.hardware.device == "cpu"
+    assert result.versions.keys() == {"python", "torch", "transformers"}
 
 
 def test_a_child_that_fails_says_why(tmp_path):
@@ -150,19 +146,19 @@ def test_a_child_that_fails_says_why(tmp_path):
 
 def test_memory_is_sampled_where_the_kernel_keeps_no_high_water_mark(monkeypatch):
     def touch() -> int:
-        with memory.watch_memory() as peak:
+        with process.watch_memory() as peak:
             block = bytearray(b"x" * 200_000_000)
             time.sleep(0.05)
             del block
-        assert ("sampled" in peak.how) == (memory._reset_high_water is refuse)
+        assert ("sampled" in peak.how) == (process._reset_high_water is refuse)
         return peak.growth
 
     def refuse() -> bool:
         return False
 
-    if memory._reset_high_water():
+    if process._reset_high_water():
         assert 150_000_000 < touch() < 600_000_000
-    monkeypatch.setattr(memory, "_reset_high_water", refuse)
+    monkeypatch.setattr(process, "_reset_high_water", refuse)
     assert 150_000_000 < touch() < 600_000_000
 
 
@@ -172,14 +168,14 @@ def test_memory_is_sampled_where_the_kernel_keeps_no_high_water_mark(monkeypatch
         ("Entailment.", "stop", "entailment", 1.0),
         ("neutral", "stop", "neutral", 0.0),
         ("no idea", "stop", None, 0.0),
-        ("entailment", "length", None, 0.0),  # cut off: wrong, whatever stands there
+        ("entailment", "length", None, 0.0),  # cut off: wrong even if the text is right
         ("", "error", None, 0.0),
     ],
 )
-def test_only_an_answer_that_ended_by_itself_can_be_right(model, tmp_path, text, finish_reason, parsed, score):
+def test_only_an_answer_that_the_model_ended_can_be_right(model, tmp_path, text, finish_reason, parsed, score):
     row = ROWS[0]
     answer = Completion(text, finish_reason, 10, 2, 1.0, "E010" if finish_reason == "error" else None)
-    judged = judge(request(model, tmp_path), row, prompts_of(row)[0], answer)
+    judged = judge(spec_of(model, tmp_path), row, prompts_of(row)[0], answer)
     assert (judged["parsed"], judged["score"]) == (parsed, score)
     assert judged.keys() == set(schemas.PREDICTION.names)
 
@@ -191,19 +187,19 @@ def test_a_conversation_is_one_item_of_its_task():
     ]
     rows += [{"row_id": "b", "turn": 0, "task": "conversation", "parsed": "x y", "reference": ["x y"], "score": 1.0}]
     scored = score_predictions(rows, EVALUATION)
-    assert scored["items"] == 2
-    assert scored["score"] == 0.75
-    assert scored["by_task"]["conversation"]["metrics"]["rouge_l"] == pytest.approx(2 / 3)  # over turns
+    assert scored.items == 2
+    assert scored.score == 0.75
+    assert scored.by_task["conversation"].metrics["rouge_l"] == pytest.approx(2 / 3)  # over turns
 
 
-def test_rows_that_cannot_be_compared_are_refused_before_anything_is_run(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark, "measure", lambda request: pytest.fail("measured"))
+def test_rows_that_cannot_be_compared_are_refused_before_the_model_runs(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "measure", lambda spec: pytest.fail("measured"))
     (tmp_path / "a").mkdir()
     with pytest.raises(DataError, match="none of 1 held-out rows has a reference"):
-        run_benchmark(request(model, tmp_path / "a", ROWS[6:7]), "cpu")
+        run_benchmark(spec_of(model, tmp_path / "a", ROWS[6:7]), "cpu")
     (tmp_path / "b").mkdir()
     with pytest.raises(DataError, match="'n0'"):
-        run_benchmark(request(model, tmp_path / "b", [ROWS[0], ROWS[0]]), "cpu")
+        run_benchmark(spec_of(model, tmp_path / "b", [ROWS[0], ROWS[0]]), "cpu")
 
 
 def test_requests_are_drawn_by_seed():
@@ -216,19 +212,24 @@ def test_requests_are_drawn_by_seed():
 
 
 def test_a_benchmark_is_what_the_report_reads(produced, tmp_path):
-    made, out = produced
-    rows = parquet.read_table(out / "predictions.parquet")
-    roles = ("teacher", "student", "baseline")
-    document = build_report(
+    _, out = produced
+    parquet.write_table(tmp_path / "raw.parquet", ROWS, schemas.RAW)
+    (tmp_path / "history.json").write_text("[]")
+    origin = Origin(data_version="0", created_at="now")
+    assets = ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset")
+    spec = ReportSpec(
         project="demo",
-        benchmarks=dict.fromkeys(roles, made.facts),
-        predictions=dict.fromkeys(roles, rows),
-        config=EVALUATION,
-        lineage={},
-        history=[],
-        rows=ROWS,
+        benchmarks=dict.fromkeys(("teacher", "baseline", "student"), str(out)),
+        history=str(tmp_path / "history.json"),
+        rows=str(tmp_path / "raw.parquet"),
+        evaluation=EVALUATION,
+        provenance=Provenance(name="demo", shards=1, **dict.fromkeys(assets, origin)),
+        out=str(tmp_path),
     )
-    write_report(tmp_path, document)
-    assert document["items"] == 8
-    assert document["verdict"]["verdict"] == "INCONCLUSIVE"  # a model against itself, on eight items
+    result = write_report(spec)
+    assert result.counts.items == 8
+    assert result.verdict == "INCONCLUSIVE"  # a model against itself, on eight items
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["benchmarks"]["baseline"] == json.loads((out / "benchmark.json").read_text())
     assert "1 held-out prompts have no reference" in (tmp_path / "report.md").read_text()
+    assert result.headline in (tmp_path / "report.md").read_text()

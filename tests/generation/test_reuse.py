@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill_dagster.config import GenerationConfig, QualityConfig
-from distill_dagster.quality.synthetic_set import build_set
+from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.store import hashing
 from distill_dagster.tasks.qa import QA
 from distill_dagster.teachers.faculty import Faculty
@@ -131,7 +131,7 @@ def test_how_fast_and_how_dearly_it_is_asked_makes_no_other_teacher(tmp_path, se
 
 
 def validated(raw, table):
-    return build_set(raw=raw, teacher=table, test=[], quality=QualityConfig(), learn="answer")
+    return select_examples(raw=raw, teacher=table, test=[], quality=QualityConfig(), learn="answer")
 
 
 def test_an_answer_that_always_ends_by_length_is_bought_once_and_refused_by_name(tmp_path, server):

@@ -1,4 +1,4 @@
-"""Answers come in the order of the prompts, whatever the batches; the counts and the reason to stop are true."""
+"""Answers come in the order of the prompts, in any batches, with their token counts and the reason why they stopped."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every engine gives `generate`'s greedy answers, whatever stands beside a row; samples follow the distribution."""
+"""Every engine gives `generate`'s greedy answers, whichever rows share a batch; samples follow the distribution."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Two models stay in memory; what cannot answer in a chat is refused with the reason."""
+"""The last two models stay in memory; a model that cannot answer in a chat is refused with the reason."""
 
 import json
 
@@ -52,7 +52,7 @@ def test_a_folder_that_is_gone_is_named(tmp_path):
         load(ref, "cpu")
 
 
-def test_what_is_no_causal_language_model_is_refused(tmp_path):
+def test_a_model_that_is_not_a_causal_language_model_is_refused(tmp_path):
     ref = write_model(tmp_path / "a")
     config = tmp_path / "a" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "model_type": "t5"}))

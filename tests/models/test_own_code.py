@@ -1,4 +1,4 @@
-"""Code in a model's folder is never run and nobody is asked, on a real terminal too; what needs it is refused."""
+"""Code in a model's folder never runs, and nothing asks to run it, even on a terminal; a model that needs it fails."""
 
 import ast
 import json
@@ -71,7 +71,7 @@ def change(path: Path, **entries) -> None:
 
 
 def write_own_code(folder: Path, kind: str) -> Path:
-    """A model whose config or tokenizer names code of its own; returns the file that the code writes when it is run."""
+    """A model whose config or tokenizer names its own code; returns the file that the code writes when it runs."""
     write_model(folder)
     marker = folder.parent / "marker"
     (folder / "mine.py").write_text(CODE.format(marker=str(marker)))
@@ -81,7 +81,7 @@ def write_own_code(folder: Path, kind: str) -> Path:
 
 
 def on_a_terminal(command: list[str], answers: str, env: dict[str, str]) -> str:
-    """What a process prints on a terminal of its own, on which somebody has typed these answers."""
+    """What a process prints on its own terminal, where somebody has typed these answers."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
     os.close(theirs)

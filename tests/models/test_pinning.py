@@ -1,4 +1,4 @@
-"""A revision follows the files, weights are safetensors, and a model that is nowhere says what to do."""
+"""A revision follows the files, weights are safetensors, and the error for a missing model says what to do."""
 
 import json
 import os
@@ -57,12 +57,12 @@ def test_pickled_weights_are_refused(folder):
 def test_torn_weights_are_refused(folder, keep):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:keep])
-    with pytest.raises(ModelError, match=r"torn|no safetensors"):
+    with pytest.raises(ModelError, match=r"torn|not a safetensors file"):
         pin(ModelConfig(name=str(folder)))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ModelError, match="nowhere is not there"):
+    with pytest.raises(ModelError, match="nowhere does not exist"):
         pin(ModelConfig(name=str(tmp_path / "nowhere")))
 
 
@@ -104,7 +104,7 @@ def test_the_weights_that_are_counted_are_those_that_are_loaded(folder):
     weights = shard(folder)
     torn = folder / "model.safetensors"
     torn.write_bytes(b"torn")  # beside an index, transformers still takes it
-    with pytest.raises(ModelError, match=r"/model\.safetensors is no safetensors file"):
+    with pytest.raises(ModelError, match=r"/model\.safetensors is not a safetensors file"):
         open_model(folder, "float32")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "transformers_weights": weights["whole"].name}))
@@ -114,12 +114,12 @@ def test_the_weights_that_are_counted_are_those_that_are_loaded(folder):
 def test_a_missing_part_of_the_weights_is_named(folder):
     part = shard(folder)["part"]
     part.unlink()
-    with pytest.raises(ModelError, match=rf"lacks 1 of 2 files of weights, such as {part.name}"):
+    with pytest.raises(ModelError, match=rf"lacks 1 of 2 weight files, such as {part.name}"):
         pin(ModelConfig(name=str(folder)))
 
 
 @pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": {"a": 1}}'])
-def test_an_index_that_is_none_is_named(folder, index):
+def test_a_broken_index_is_named(folder, index):
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json (cannot be read|does not say)"):
@@ -139,7 +139,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def _pin(cache, **environment) -> str:
-    """What is said of maker/tiny in a process of its own, since the hub's address and cache are read once."""
+    """What pinning maker/tiny prints in another process, because the hub's address and cache are read once."""
     env = {**os.environ, "HF_HUB_CACHE": str(cache), **environment}
     return subprocess.run([sys.executable, "-c", PIN], env=env, capture_output=True, text=True, check=True).stdout
 
@@ -155,7 +155,7 @@ def test_a_hub_name_is_found_in_the_local_cache_or_says_the_way_out(tmp_path):
 
 
 class Hub(ThreadingHTTPServer):
-    """A hub of one model, whose files lie in a folder. `sent` holds the names of those that were asked for."""
+    """A hub with one model, whose files are in a folder. `sent` holds the names of the files that were fetched."""
 
     def __init__(self, folder) -> None:
         self.folder, self.sent = folder, set()
@@ -189,7 +189,7 @@ class HubHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 def test_of_the_weights_on_the_hub_only_those_that_are_loaded_are_fetched(folder, tmp_path):

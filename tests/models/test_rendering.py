@@ -1,4 +1,4 @@
-"""What is trained is what the template renders: prompt, answer, and the token that ends it."""
+"""Training sees what the template renders: prompt, answer, and the token that ends it."""
 
 import pytest
 

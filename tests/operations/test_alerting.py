@@ -105,9 +105,9 @@ def test_a_bad_shard_is_told_with_numbers_rows_and_link_to_webhook_and_mail(pois
 TICK = """
 import sys, time, logging
 import dagster as dg
-from assets.alerting import tell
+from distill_dagster.operations.alerting import tell
 from distill_dagster.config.reading import load_config
-from distill_dagster.lineage import Project
+from distill_dagster.lineage.project import Project
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
     print(tell(instance, Project(load_config(sys.argv[2])), time.time(), logging.getLogger("alerts")))
 """

@@ -1,4 +1,4 @@
-"""The label cap: as many rows as the share allows, the same ones each time."""
+"""The label cap keeps as many rows as the share allows, the same ones each time."""
 
 import random
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from distill_dagster.errors import ConfigError
 from distill_dagster.quality.examples.balance import label_shift, largest_cap, over_cap, rare_labels
+from distill_dagster.quality.specs import LabelShift
 
 
 def examples(split="train", task="nli", **counts):
@@ -68,7 +69,8 @@ def test_labels_below_the_floor_are_named_with_those_that_nobody_answered():
 
 def test_the_shift_is_the_share_of_rows_that_would_have_to_change():
     shift = label_shift({"a": 1, "b": 1}, {"a": 3, "b": 1})
-    assert shift == {"total_variation": 0.25, "jensen_shannon": pytest.approx(0.0488, abs=1e-4)}
-    assert label_shift({"a": 5}, {"b": 5}) == {"total_variation": 1, "jensen_shannon": 1}
-    assert label_shift({"a": 2, "b": 4}, {"a": 1, "b": 2}) == {"total_variation": 0, "jensen_shannon": 0}
+    assert shift is not None
+    assert (shift.total_variation, shift.jensen_shannon) == (0.25, pytest.approx(0.0488, abs=1e-4))
+    assert label_shift({"a": 5}, {"b": 5}) == LabelShift(total_variation=1, jensen_shannon=1)
+    assert label_shift({"a": 2, "b": 4}, {"a": 1, "b": 2}) == LabelShift(total_variation=0, jensen_shannon=0)
     assert label_shift({}, {"a": 1}) is None

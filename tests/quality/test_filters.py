@@ -1,8 +1,8 @@
-"""Row filters: one reason each, and none for good answers."""
+"""Row filters give bad answers their reason, and good answers none."""
 
 import pytest
 
-from distill_dagster.quality.filters.filters import Candidate, first_reason
+from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.redaction import find, redact
 from distill_dagster.tasks import get_task
 
@@ -140,7 +140,7 @@ PERSONAL = {**TALK, "refuse_personal_data": True}
         ("Gladly.", {**PERSONAL, "asked": ["My card is 4111 1111 1111 1111, is it?"]}, "personal_data"),
     ],
 )
-def test_each_reason_of_an_answer_that_is_no_work_on_the_question(text, options, slug):
+def test_each_reason_of_a_degenerate_answer(text, options, slug):
     assert reason(text, **options) == slug
 
 

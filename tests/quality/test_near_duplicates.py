@@ -1,4 +1,4 @@
-"""Questions that are nearly the same: duplicates among the rows, and what the held-out rows ask."""
+"""Nearly equal prompts: duplicates among the rows, and prompts of held-out rows."""
 
 import random
 
@@ -18,7 +18,8 @@ from distill_dagster.quality.duplicates.shingles import (
     template_of,
 )
 from distill_dagster.quality.examples.diversity import distinct, spread
-from distill_dagster.quality.synthetic_set import build_set
+from distill_dagster.quality.specs import RightWrong
+from distill_dagster.quality.synthetic_set import select_examples
 from tests.quality.test_synthetic_set import answer, codes, raw
 
 LONG = (
@@ -30,7 +31,7 @@ INSTRUCTION = "Classify the following message of a customer by what it is that t
 
 
 def build(raws, answers, test=(), **quality):
-    return build_set(raws, answers, list(test), QualityConfig(**quality))
+    return select_examples(raws, answers, list(test), QualityConfig(**quality))
 
 
 def answers_to(raws, text="yes"):
@@ -80,18 +81,18 @@ def test_a_near_duplicate_is_refused_and_the_first_by_row_id_stays():
     built = build(raws, answers_to(raws))
     assert codes(built) == {("b", "near_duplicate")}
     assert "'a' asks nearly the same" in built.rejects[0]["message"]
-    assert build(raws, answers_to(raws), near_duplicate_similarity=None).counts["rejected"] == 0
+    assert build(raws, answers_to(raws), near_duplicate_similarity=None).counts.rejected == 0
 
 
-def test_other_answers_other_gold_and_other_system_messages_make_other_questions():
+def test_other_answers_other_gold_and_other_system_messages_make_other_prompts():
     typo = LONG.replace("ordered", "orderd")
     gold = [raw("a", LONG, task="qa", reference=["yes"]), raw("b", typo, task="qa", reference=["no"])]
-    assert build(gold, answers_to(gold)).counts["examples"] == 2
+    assert build(gold, answers_to(gold)).counts.examples == 2
     plain = [raw("a", LONG, task="nli"), raw("b", typo, task="nli")]
-    assert build(plain, [answer("a", "neutral"), answer("b", "entailment")]).counts["examples"] == 2
+    assert build(plain, [answer("a", "neutral"), answer("b", "entailment")]).counts.examples == 2
     system = [raw("a", LONG, task="qa"), raw("b", typo, task="qa")]
     system[1]["messages"][0]["content"] = "Answer for a lawyer."
-    assert build(system, answers_to(system)).counts["examples"] == 2
+    assert build(system, answers_to(system)).counts.examples == 2
 
 
 def test_a_row_that_was_refused_makes_nothing_a_duplicate():
@@ -111,12 +112,12 @@ def test_a_long_item_is_found_by_its_ngrams_and_a_short_one_by_its_shingles():
     test = [raw("t1", item, task="qa"), raw("t2", "my new bank card is brokn now", task="qa")]
     built = build(raws, answers_to(raws), [*test, raw("t3", "my new bank card is broken now s", task="qa")])
     assert codes(built) == {("a", "contaminated"), ("c", "contaminated")}
-    assert built.facts["contamination"]["contaminated_questions"] == {"n-grams": 1, "shingles": 1}
-    assert built.facts["contamination"]["not_seen_by_ngrams"] == pytest.approx(1 / 3)
+    assert built.facts.contamination.contaminated_questions == {"n-grams": 1, "shingles": 1}
+    assert built.facts.contamination.not_seen_by_ngrams == pytest.approx(1 / 3)
     assert "'t1' shares 8-grams over 72% of its words" in built.rejects[0]["message"]
     exact = build(raws, answers_to(raws), test, contamination="exact")
-    assert exact.counts["rejected"] == 0
-    assert exact.facts["contamination"]["not_seen_by_ngrams"] is None
+    assert exact.counts.rejected == 0
+    assert exact.facts.contamination.not_seen_by_ngrams is None
 
 
 def test_what_a_template_says_is_not_what_a_row_asks():
@@ -134,7 +135,7 @@ def test_ngrams_of_many_rows_are_their_template():
     raws = [raw(f"r{i:02}", frame.format(f"town{i}"), task="qa") for i in range(30)]
     few = build(raws[:10], answers_to(raws[:10]), [raw("t", frame.format("elsewhere"), task="qa")])
     many = build(raws, answers_to(raws), [raw("t", frame.format("elsewhere"), task="qa")])
-    assert few.counts["contaminated"] == 10
+    assert few.counts.by_reason["contaminated"] == 10
     assert "contaminated" not in many.counts
 
 
@@ -150,9 +151,9 @@ def test_a_length_outside_the_percentiles_is_a_flag_and_refuses_nothing():
     texts = ["word " * (20 + i % 10) for i in range(398)] + ["x", "word " * 200]
     built = build(raws, [answer(row["row_id"], text) for row, text in zip(raws, texts, strict=True)])
     assert [e["row_id"] for e in built.examples if "length" in e["flags"]] == ["398", "399"]
-    assert built.facts["flags"] == {"length": 2}
+    assert built.facts.flags == {"length": 2}
     few = build(raws[-100:], [answer(row["row_id"], text) for row, text in zip(raws[-100:], texts[-100:], strict=True)])
-    assert few.facts["flags"] == {}
+    assert few.facts.flags == {}
 
 
 def test_personal_data_is_kept_flagged_redacted_or_rejected():
@@ -171,11 +172,11 @@ def test_a_filter_is_shown_against_gold_by_right_and_by_wrong_answers():
     raws = [raw(str(i), f"p {i}", task="math", reference=["4"]) for i in range(6)]
     texts = ["4", "5", "I cannot assist with that. #### 4", "I cannot assist with that. #### 5", "?", "It is 4."]
     built = build(raws, [answer(str(i), text) for i, text in enumerate(texts)])
-    found = built.facts["against_gold"]
-    assert (found["right"], found["wrong"]) == (3, 3)
-    assert found["filters"]["refusal"] == {"right": 1, "wrong": 1}
-    assert found["filters"]["off_form"] == {"right": 0, "wrong": 1}
-    assert found["filters"]["repetition"] == {"right": 0, "wrong": 0}
+    found = built.facts.against_gold
+    assert (found.right, found.wrong) == (3, 3)
+    assert found.filters["refusal"] == RightWrong(right=1, wrong=1)
+    assert found.filters["off_form"] == RightWrong(wrong=1)
+    assert found.filters["repetition"] == RightWrong()
     assert [e["gold_score"] for e in built.examples] == [1, 0, 1]
 
 
@@ -185,7 +186,7 @@ def test_what_validation_asks_is_not_trained_on_and_stays_in_validation():
     assert codes(built) == {("b", "contaminated")}
     assert "validation row 'v'" in built.rejects[0]["message"]
     copies = [raw("a", "p", task="qa"), raw("a", "p", task="qa", split="validation", shard="s1")]
-    assert build(copies, answers_to(copies[:1])).counts["validation"] == 1
+    assert build(copies, answers_to(copies[:1])).counts.validation == 1
 
 
 TEXTS = st.sampled_from(
@@ -198,7 +199,7 @@ def test_near_rules_add_up_in_any_order(asked, shuffler):
     raws = [raw(row_id, text, task="qa", split="validation" if row_id == "h" else "train") for row_id, text in asked]
     answers = answers_to(raws)
     built = build(raws, answers, [raw("t", LONG + "!", task="qa")][: len(raws) % 2])
-    assert built.counts["examples"] + built.counts["rejected"] == len(answers)
+    assert built.counts.examples + built.counts.rejected == len(answers)
     shuffler.shuffle(raws)
     shuffler.shuffle(answers)
     again = build(raws, answers, [raw("t", LONG + "!", task="qa")][: len(raws) % 2])

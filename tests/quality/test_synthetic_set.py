@@ -1,4 +1,4 @@
-"""The set as a whole: every teacher row is an example or a reject, in whatever order the rows come."""
+"""The set as a whole: every teacher row is an example or a reject, in any order of the rows."""
 
 import json
 import random
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from distill_dagster.config import QualityConfig
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, duplicate_key
+from distill_dagster.quality.filters.reasons import REASONS, reject_row
 from distill_dagster.quality.labels import labels_of
-from distill_dagster.quality.synthetic_set import build_set
+from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.store import schemas
 
 
@@ -52,7 +53,7 @@ def answer(row_id, text, sample=0, number=0, **more):
 
 
 def build(raws, answers, test=(), **quality):
-    return build_set(raws, answers, list(test), QualityConfig(**quality))
+    return select_examples(raws, answers, list(test), QualityConfig(**quality))
 
 
 def thought(row_id, reason, choice, **more):
@@ -83,7 +84,7 @@ def test_an_answer_becomes_an_example_by_todays_parser():
             "flags": ["rare_label"],
         }
     ]
-    assert built.counts == {"teacher_rows": 1, "examples": 1, "train": 1, "validation": 0, "rejected": 0}
+    assert built.counts.model_dump() == {"teacher_rows": 1, "examples": 1, "train": 1, "validation": 0, "rejected": 0}
     pa.Table.from_pylist(built.examples, schemas.EXAMPLE)
 
 
@@ -101,12 +102,12 @@ def test_a_student_may_learn_the_reasoning_too_and_the_facts_are_of_the_answers(
     raws = [raw("a", "p", reference=["neutral"]), raw("b", "q"), raw("c", "r", task="conversation")]
     replies = [thought("a", "It is silent.", "neutral"), thought("b", "", "neutral"), thought("c", "", "")]
     replies[2]["raw_text"] = "Hello!"
-    built = build_set(raws, replies, [], QualityConfig(), learn="reasoning_and_answer")
+    built = select_examples(raws, replies, [], QualityConfig(), learn="reasoning_and_answer")
     assert [e["answer"] for e in built.examples] == ["It is silent.\n\nAnswer: neutral", "Hello!"]
     assert [e["label"] for e in built.examples] == ["neutral", None]
     assert codes(built) == {("b", "no_reasoning")}
-    assert (built.facts["gold_agreement"], built.facts["gold_agreement_kept"]) == (1, 1)
-    assert built.facts["labels_after"] == {"neutral": 1}
+    assert (built.facts.gold_agreement, built.facts.gold_agreement_kept) == (1, 1)
+    assert built.facts.labels_after == {"neutral": 1}
     pa.Table.from_pylist(built.examples, schemas.EXAMPLE)
 
 
@@ -127,8 +128,8 @@ def test_one_reply_that_cannot_be_read_is_one_reject():
     assert codes(built) == {("a", "empty"), ("c", "off_form")}
 
 
-def test_the_same_user_text_with_another_system_message_is_another_question():
-    """Azure joins its answers to its rows by the user's text, and so mixes the two up."""
+def test_the_same_user_text_with_another_system_message_is_another_prompt():
+    """Azure joins answers to rows by the user's text, and so confuses these two rows."""
     raws = [raw("a", "p"), raw("b", "p")]
     raws[1]["messages"][0] = turn("system", "Answer for a lawyer.")
     built = build(raws, [thought("a", "r", "neutral"), thought("b", "r", "entailment")])
@@ -143,7 +144,7 @@ def test_a_reject_says_which_row_and_why():
     (reject,) = built.rejects
     assert (reject["shard"], reject["line"], reject["stage"]) == ("s3", 7, "validated_synthetic_set")
     assert (reject["code"], reject["message"][:5], reject["snippet"]) == ("off_form", "E013:", "perhaps")
-    assert built.counts["off_form"] == 1
+    assert built.counts.by_reason["off_form"] == 1
     pa.Table.from_pylist(built.rejects, schemas.REJECT)
 
 
@@ -157,7 +158,7 @@ def test_duplicate_prompts_keep_the_first_by_row_id_that_has_an_answer():
 
 def test_samples_of_one_row_are_not_duplicates():
     built = build([raw("a", "p")], [answer("a", "neutral", sample=n) for n in range(3)])
-    assert built.counts["examples"] == 3
+    assert built.counts.examples == 3
 
 
 def test_an_id_of_two_rows_in_two_shards_is_refused():
@@ -171,7 +172,7 @@ def test_an_id_of_two_rows_in_two_shards_is_refused():
     assert "s0, s1" in built.rejects[0]["message"]
 
 
-def test_what_the_test_set_asks_is_not_trained_or_validated_on():
+def test_a_prompt_of_the_test_set_is_not_trained_or_validated_on():
     raws = [raw("a", "What’s my PIN?"), raw("b", "other", split="validation"), raw("c", "what's my name")]
     test = [raw("t1", "what's my pin"), raw("t2", "Other!")]
     built = build(raws, [answer(i, "neutral") for i in "abc"], test)
@@ -181,7 +182,7 @@ def test_what_the_test_set_asks_is_not_trained_or_validated_on():
 
 def test_another_task_may_ask_the_same():
     built = build([raw("a", "p")], [answer("a", "neutral")], [raw("t", "p", task="qa")])
-    assert built.counts["examples"] == 1
+    assert built.counts.examples == 1
 
 
 def test_a_dialogue_is_compared_by_all_of_its_turns():
@@ -214,18 +215,23 @@ def test_a_refused_turn_takes_the_later_ones_with_it():
     assert "turn 1 of the conversation" in next(r["message"] for r in built.rejects if r["code"] == "earlier_turn")
 
 
-def test_rows_that_nobody_asked_for_are_refused():
+def test_answers_to_unknown_rows_and_turns_are_refused():
     built = build([raw("a", "p")], [answer("x", "neutral"), answer("a", "neutral", number=1)])
     assert codes(built) == {("x", "unknown_row"), ("a", "unknown_row")}
+
+
+def test_every_reason_has_a_sentence_of_its_own():
+    messages = {reject_row(answer("a", "text"), None, reason, "r")["message"] for reason in REASONS}
+    assert len(messages) == len(REASONS)
 
 
 def test_the_label_cap_is_a_reason_like_the_others():
     raws = [raw(str(n), f"p {n}", line=n) for n in range(40)]
     answers = [answer(str(n), "neutral" if n < 30 else "entailment") for n in range(40)]
     built = build(raws, answers, max_label_share=0.6)
-    assert built.facts["labels_before"] == {"neutral": 30, "entailment": 10}
-    assert built.facts["labels_after"] == {"neutral": 15, "entailment": 10}
-    assert built.counts["label_cap"] == 15
+    assert built.facts.labels_before == {"neutral": 30, "entailment": 10}
+    assert built.facts.labels_after == {"neutral": 15, "entailment": 10}
+    assert built.counts.by_reason["label_cap"] == 15
     assert all(r["line"] == int(r["row_id"]) for r in built.rejects)
 
 
@@ -247,9 +253,9 @@ def test_facts_measure_agreement_on_training_rows_with_gold():
     raws += [raw("d", "d"), raw("e", "e", reference=["neutral"], split="validation")]
     texts = {"a": "neutral", "b": "entailment", "c": "??", "d": "neutral", "e": "contradiction"}
     built = build(raws, [answer(i, text) for i, text in texts.items()])
-    assert (built.facts["gold_agreement"], built.facts["gold_agreement_kept"]) == (1 / 3, 1 / 2)
-    assert (built.facts["rows_with_gold"], built.facts["acceptance"]) == (3, 4 / 5)
-    assert build([], []).facts["acceptance"] is None
+    assert (built.facts.gold_agreement, built.facts.gold_agreement_kept) == (1 / 3, 1 / 2)
+    assert (built.facts.rows_with_gold, built.facts.acceptance) == (3, 4 / 5)
+    assert build([], []).facts.acceptance is None
 
 
 TEXTS = st.sampled_from(["neutral", "Entailment.", "", "None", "what", "I'm sorry, but I can't help.", "contradiction"])
@@ -291,10 +297,10 @@ ANSWERS = st.lists(
 def test_counts_add_up_and_order_does_not_matter(raws, answers, test, gold, shuffler: random.Random):
     built = build(raws, answers, test[:1], require_gold_agreement=gold)
     counts = built.counts
-    assert counts["teacher_rows"] == len(answers) == counts["examples"] + counts["rejected"]
-    assert counts["examples"] == counts["train"] + counts["validation"] == len(built.examples)
-    fixed = {"teacher_rows", "examples", "train", "validation", "rejected"}
-    assert sum(n for name, n in counts.items() if name not in fixed) == counts["rejected"] == len(built.rejects)
+    assert counts.teacher_rows == len(answers) == counts.examples + counts.rejected
+    assert counts.examples == counts.train + counts.validation == len(built.examples)
+    assert sum(counts.by_reason.values()) == counts.rejected == len(built.rejects)
+    assert set(counts.by_reason) <= set(REASONS)
     keys = [(e["row_id"], e["sample"], e["turn"]) for e in built.examples]
     assert len(keys) == len(set(keys))
     for rows in (raws, answers):

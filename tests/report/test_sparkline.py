@@ -34,7 +34,7 @@ def test_ends_and_direction():
 
 def test_values_that_are_not_finite_are_counted():
     assert sparkline([1.0, math.nan, 0.5]).startswith("![1 to 0.5 (1 not finite)]")
-    with pytest.raises(ValueError, match="none is"):
+    with pytest.raises(ValueError, match="none of the 1 values is finite"):
         sparkline([math.nan])
 
 

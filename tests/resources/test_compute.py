@@ -33,14 +33,14 @@ def request_for(project, out, **changes) -> GenerateSpec:
     return GenerateSpec(**{**fields, **changes})
 
 
-def run_as_asset(compute: Compute, request: GenerateSpec) -> tuple[dg.ExecuteInProcessResult, dict]:
+def run_as_asset(compute: Compute, spec: GenerateSpec) -> tuple[dg.ExecuteInProcessResult, dict]:
     """Run the worker inside a real Dagster asset; what it produced, or the error it raised."""
     seen = {}
 
     @dg.asset
     def answers(context: dg.AssetExecutionContext, compute: Compute) -> None:
         try:
-            seen["produced"] = compute.run(context, "generate_shard", request)
+            seen["produced"] = compute.run(context, "generate_shard", spec)
         except (ComputeError, ModelError) as e:
             seen["error"] = e
 
@@ -63,11 +63,11 @@ def test_both_backends_give_the_same_rows_and_the_same_metadata(made, tmp_path):
     assert produced["inline"].data_version == produced["subprocess"].data_version
     assert produced["inline"].counts == produced["subprocess"].counts
     for one in produced.values():
-        usage = one.facts["usage"]
-        assert usage["device"] == "cpu"
-        assert usage["gpu_seconds"] == 0
-        assert usage["seconds"] > 0
-        assert usage["peak_memory_bytes"] > 2**20
+        usage = one.usage
+        assert usage.device == "cpu"
+        assert usage.gpu_seconds == 0
+        assert usage.seconds > 0
+        assert usage.peak_memory_bytes > 2**20
         assert one.facts["dtype"] == "float32"
 
 

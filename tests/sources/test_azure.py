@@ -1,4 +1,4 @@
-"""Azure's verdicts beside ours: what its validator gets wrong is known here, and every bad record is told."""
+"""Azure's verdicts beside ours: the known differences, and a verdict for every bad record."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ S, U, A = ({"role": role, "content": f"a text of the {role}"} for role in ("syst
 
 
 def validate(tmp_path, rows, task="nli", name="rows.jsonl"):
-    """(line, ours, azure, code) of every verdict, what is said of the file, and whether anything is refused."""
+    """(line, ours, azure, code) of every verdict, the verdict on the file, and whether anything is refused."""
     path = tmp_path / name
     path.write_bytes(b"".join((row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows))
     validation = Validation(named([str(path)]), DataConfig(train="x", test="x"), task, "azure")
@@ -55,7 +55,7 @@ def test_each_of_azures_rules_refuses(tmp_path, messages, task, code):
     assert code in [found for found, _ in judge_record(item, task)]
 
 
-def test_every_bad_record_is_told_and_not_the_first_alone(tmp_path):
+def test_every_bad_record_gets_a_verdict_and_not_only_the_first(tmp_path):
     bad = [b"no json", {"messages": [U]}, {"messages": [S, U, A, U]}]
     verdicts, _, _ = validate(tmp_path, [*good(1), *bad, {"messages": [S, U]}, *bad])
     assert [(line, azure) for line, _, azure, _ in verdicts] == [(n, "refuses") for n in (2, 3, 4, 6, 7, 8)]
@@ -92,7 +92,7 @@ def test_enough_records(tmp_path, task, least):
     assert validate(tmp_path, good(least), task)[2] is False
     _, file, refused = validate(tmp_path, good(least - 1), task)
     assert refused
-    assert file["azure_message"] == f"E009: Azure asks for at least {least} records, the file has {least - 1}"
+    assert file["azure_message"] == f"E009: Azure requires at least {least} records, the file has {least - 1}"
 
 
 def test_tasks_and_file_names():

@@ -1,4 +1,4 @@
-"""orjson and the fast path of the rules change no verdict: both agree with json and with the rules, on anything."""
+"""orjson and the fast path of the rules change no verdict: on any input they agree with json and with the rules."""
 
 import json
 
@@ -11,7 +11,7 @@ from distill_dagster.sources.files.lines import Line
 from distill_dagster.sources.formats.chat import draft
 from distill_dagster.sources.judging.decoding import _decode_slowly, decode
 from distill_dagster.sources.judging.raw_rows import hashed_bytes
-from distill_dagster.sources.judging.rules import findings, is_flawless
+from distill_dagster.sources.judging.rules import faults, is_flawless
 from distill_dagster.store.hashing import canonical_json, row_id_of, rows_hash, sha256
 from distill_dagster.tasks import TASKS
 
@@ -30,7 +30,7 @@ def both(data):
 
 
 def exactly(value):
-    """A form in which 1, 1.0 and True differ."""
+    """A value in which 1, 1.0 and True differ."""
     return repr(value)
 
 
@@ -74,10 +74,10 @@ LIKELY = st.fixed_dictionaries(
 
 @settings(max_examples=400, deadline=None)
 @given(ROW | LIKELY, st.sampled_from(sorted(TASKS)), st.booleans())
-def test_a_flawless_row_has_no_findings(row, task, require_system):
+def test_a_flawless_row_has_no_faults(row, task, require_system):
     made = draft(row)
     if is_flawless(made, made.task if made.task is not None else task, require_system):
-        assert findings(made, made.task if made.task is not None else task, require_system) == []
+        assert faults(made, made.task if made.task is not None else task, require_system) == []
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))

@@ -1,4 +1,4 @@
-"""Which files there are, and what they are called."""
+"""Which source files are found, and which keys they get."""
 
 import fsspec
 import pytest
@@ -44,7 +44,7 @@ def test_a_pattern_that_matches_nothing_names_its_field(files):
         discover(config(files, train="train/*", validation="valid*.parquet"))
 
 
-def test_a_file_of_another_ending_is_not_passed_over(files):
+def test_a_file_with_another_ending_is_not_skipped(files):
     (files / "train" / "notes.txt").write_text("")
     with pytest.raises(DataError, match=r"notes\.txt does not end in \.jsonl"):
         discover(config(files, train="train/*"))
@@ -52,7 +52,7 @@ def test_a_file_of_another_ending_is_not_passed_over(files):
 
 def test_two_files_cannot_be_one_shard(files):
     (files / "train" / "part-00.jsonl").write_text("")
-    with pytest.raises(DataError, match=r"part-00\.jsonl and .*part-00\.jsonl\.gz would both be the shard"):
+    with pytest.raises(DataError, match=r"part-00\.jsonl and .*part-00\.jsonl\.gz both get the shard key"):
         discover(config(files, train="train/*"))
 
 
@@ -90,7 +90,7 @@ def test_content_hash_follows_the_bytes(files):
     (files / "validation.jsonl").write_text("changed")
     assert content_hash(source) != before
     (files / "validation.jsonl").unlink()
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         content_hash(source)
 
 
@@ -102,21 +102,21 @@ def linked(link, target):
 
 @pytest.fixture
 def cached(tmp_path):
-    """Files in a cache, as DVC and the Hugging Face hub keep them: their names there say nothing."""
+    """Files in a cache, as DVC and the Hugging Face hub keep them under meaningless names."""
     for name in ("cache/5f1c", "cache/060d"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     return tmp_path
 
 
-def test_a_link_is_what_it_points_to_under_its_own_name(cached):
+def test_a_link_counts_as_its_target_and_keeps_its_own_name(cached):
     linked(cached / "train" / "a.jsonl", "../cache/5f1c")
     linked(cached / "train" / "b.jsonl", cached / "train" / "a.jsonl")  # a link to a link
     linked(cached / "train" / "folder", cached / "cache")
     (cached / "train" / "c.jsonl").write_text("")
     linked(cached / "test.jsonl", "cache/060d")
     data = config(cached, train="train/*", test="test.jsonl")
-    keys = ["train-a", "train-b", "train-c"]  # neither a nor b is there by a name of its own
+    keys = ["train-a", "train-b", "train-c"]  # neither a nor b is in the folder under its own name
     assert [source.key for source in discover(data)] == keys
     assert discover(config(cached, train="train/a.jsonl"))[0].url == f"{cached}/train/a.jsonl"
     assert len({content_hash(source) for source in discover(data)}) == 2
@@ -131,7 +131,7 @@ def test_a_link_to_a_saved_dataset_is_one(cached):
     assert content_hash(source)
 
 
-def test_a_link_to_a_file_that_is_matched_too_is_no_other_file(files):
+def test_a_link_to_a_file_of_the_split_is_skipped(files):
     linked(files / "train" / "latest.jsonl", "part-01.jsonl")
     assert [source.key for source in discover(config(files, train="train/*"))] == ["train-part-00", "train-part-01"]
     assert [source.key for source in discover(config(files, train="train/l*"))] == ["train-latest"]
@@ -146,15 +146,15 @@ def test_a_link_does_not_carry_a_file_into_a_second_split(files):
 
 
 @pytest.mark.parametrize("pattern", ["*.jsonl", "a.jsonl"])
-def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path, pattern):
+def test_a_broken_link_is_a_file_that_cannot_be_read(tmp_path, pattern):
     linked(tmp_path / "a.jsonl", "cache/5f1c")
-    linked(tmp_path / ".#b.jsonl", "somebody@host.17:1700000000")  # Emacs' lock of a file that is being edited
+    linked(tmp_path / ".#b.jsonl", "somebody@host.17:1700000000")  # the lock that Emacs keeps beside a file in edit
     (source,) = discover(config(tmp_path, train=pattern))
-    with pytest.raises(DataError, match=r"a\.jsonl is a link to cache/5f1c, which is not there .*, or remove"):
+    with pytest.raises(DataError, match=r"a\.jsonl is a link to cache/5f1c, which does not exist .*, or remove"):
         content_hash(source)
 
 
-def test_a_link_to_nothing_whose_name_says_nothing_is_not_passed_over(files):
+def test_a_broken_link_without_an_ending_is_not_skipped(files):
     linked(files / "train" / "more", "gone")
-    with pytest.raises(DataError, match=r"train/more is a link to gone, which is not there"):
+    with pytest.raises(DataError, match=r"train/more is a link to gone, which does not exist"):
         discover(config(files, train="train/*"))

@@ -1,4 +1,4 @@
-"""Duplicates told by digests: the same as told by the rows themselves, in few bytes a row."""
+"""Digests find the same duplicates as the rows themselves, in few bytes a row."""
 
 import numpy as np
 import orjson
@@ -22,7 +22,7 @@ def joined(digests):
 
 
 def problems(seen, rows, given):
-    """What `seen` says of each of the rows, "" where nothing is wrong."""
+    """The problem that `seen` finds with each row, "" without one."""
     table = pa.table({"row_id": [r["row_id"] for r in rows], "source_line": [r["source_line"] for r in rows]})
     written = [orjson.dumps(r["messages"]) for r in rows]
     contents = joined(content_digest(r["task"], m, r["reference"]) for r, m in zip(rows, written, strict=True))
@@ -68,7 +68,7 @@ def oracle(rows, given):
         if content in contents:
             found.append(f"the row is the same as line {contents[content]}")
         elif one["row_id"] in ids:
-            found.append(f"id {one['row_id']!r}" if own else "the messages are those of line")
+            found.append(f"id {one['row_id']!r}" if own else "the messages equal those of line")
         else:
             contents[content] = ids[one["row_id"]] = one["source_line"]
             found.append("")

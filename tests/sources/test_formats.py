@@ -1,4 +1,4 @@
-"""Every format of rows: recognised, read, and judged under its own key."""
+"""Every format of rows is recognized, read, and judged under its own key."""
 
 import json
 import re
@@ -8,10 +8,10 @@ import pytest
 from distill_dagster.config import DataConfig
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.formats.registry import FORMATS, detect
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 VERSION = "bedrock-conversation-2024"
-ROWS = {  # one row of each format that says the same
+ROWS = {  # the same row in each format
     "chat": {
         "messages": [
             {"role": "system", "content": "S"},
@@ -44,7 +44,7 @@ SYSTEM, ASKED = {"role": "system", "content": "S"}, {"role": "user", "content": 
 def judge(tmp_path, rows, task="qa", **options):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    reading = Reading(SourceFile("rows", "test", str(path)), DataConfig(train="x", test="x", **options), task)
+    reading = SourceReading(SourceFile("rows", "test", str(path)), DataConfig(train="x", test="x", **options), task)
     batches = list(reading)
     rows = [row for batch in batches for row in batch.rows.to_pylist()]
     return reading, rows, [reject for batch in batches for reject in batch.rejects]
@@ -81,7 +81,7 @@ def test_a_conversation_of_each_format(tmp_path, name):
     assert row["meta"] == "{}"
 
 
-def test_an_alpaca_input_stands_below_the_instruction(tmp_path):
+def test_an_alpaca_input_follows_the_instruction(tmp_path):
     rows = [
         {"instruction": "Add.", "input": "2, 2", "output": "4"},
         {"instruction": "Add.", "input": 3},
@@ -118,7 +118,7 @@ def test_blocks_of_text_are_lines_and_other_blocks_are_refused(tmp_path):
         (ROWS["prompt_completion"], {"prompt": "x", "completion": ""}, "E010", "blank"),
     ],
 )
-def test_what_is_wrong_is_said_in_the_formats_words(tmp_path, good, bad, code, says):
+def test_faults_name_the_keys_of_the_format(tmp_path, good, bad, code, says):
     _, _, (reject,) = judge(tmp_path, [good, bad])
     assert reject["code"] == code
     assert re.search(says, reject["message"]), reject["message"]

@@ -1,4 +1,4 @@
-"""Lines of plain and compressed files, whole or not at all."""
+"""Lines of plain and compressed files: all of them, or an error."""
 
 import gzip
 
@@ -38,7 +38,7 @@ def test_a_long_line_is_counted_and_not_kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("size", "kept"), [(100, True), (101, False)])
-def test_the_limit_is_on_the_row_alone(tmp_path, size, kept):
+def test_the_limit_counts_only_the_row(tmp_path, size, kept):
     row = b"x" * size
     (line,) = read_lines(write(tmp_path, b"\xef\xbb\xbf" + row + b"\r\n"), 100)
     assert (line.data == row) is kept
@@ -71,5 +71,5 @@ def test_a_torn_file_is_an_error(tmp_path):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         list(read_lines(str(tmp_path / "gone.jsonl"), 1000))

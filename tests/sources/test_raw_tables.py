@@ -1,4 +1,4 @@
-"""The tables that are written while files are read: whole or not at all, with the hash of their rows."""
+"""The tables that are written while files are read: complete or not published, with the hash of their rows."""
 
 import json
 import tracemalloc
@@ -13,9 +13,8 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.judging import verdicts
-from distill_dagster.sources.judging.raw_tables import RawTables
-from distill_dagster.sources.judging.reading import read_rows
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.raw_tables import RawTables, read_rows
+from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, hashing, parquet
 from testing.projects import write_project
@@ -31,8 +30,8 @@ def produce(folder, text, **options):
     (folder / "rows.jsonl").write_text(text)
     source = SourceFile("rows", "train", str(folder / "rows.jsonl"))
     with RawTables(folder) as tables:
-        tables.write(Reading(source, DATA.model_copy(update=options), "qa"))
-    return tables.produced()
+        tables.write(SourceReading(source, DATA.model_copy(update=options), "qa"))
+    return tables.result()
 
 
 def tables_of(folder):
@@ -55,9 +54,10 @@ def test_batches_change_nothing(tmp_path, monkeypatch, batch):
     assert tables_of(tmp_path) == [rows, rejects]
     assert whole.data_version == hashing.rows_hash(rows)
     assert sorted([r["source_line"] for r in rows] + [r["line"] for r in rejects]) == list(range(1, 301))
-    assert whole.counts["rows"] == len(rows)
-    assert whole.counts["rejected"] == len(rejects) == whole.counts["E002"] + whole.counts["E011"]
-    assert whole.facts == {"tasks": {"qa": len(rows)}, "with_reference": sum(bool(r["reference"]) for r in rows)}
+    assert whole.counts.rows == len(rows)
+    assert whole.counts.rejected == len(rejects) == whole.counts.by_code["E002"] + whole.counts.by_code["E011"]
+    facts = {"tasks": {"qa": len(rows)}, "with_reference": sum(bool(r["reference"]) for r in rows)}
+    assert whole.parts()[1] == facts, "and nothing of a device"
 
 
 def test_row_groups_have_at_most_so_many_rows_and_end_early_where_rows_are_long(tmp_path, monkeypatch):
@@ -78,19 +78,21 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         source = SourceFile("rows", "train", str(tmp_path / "rows.jsonl"))
         tracemalloc.start()
         with RawTables(tmp_path) as tables:
-            tables.write(Reading(source, DATA, "qa"))
+            tables.write(SourceReading(source, DATA, "qa"))
         (_, highest), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
         return highest, len(text)
 
     peak(2_000)  # imports, caches
     (small, _), (large, size) = peak(6_000), peak(24_000)
     assert size > 10_000_000
-    assert large < small + 48 * 18_000 * 2 + 500_000  # what duplicates.py says of a row, twice while tables are merged
+    assert (
+        large < small + 48 * 18_000 * 2 + 500_000
+    )  # the bytes of a row in duplicates.py, twice while tables are merged
 
 
 def spec_of(project, sources, out):
     config = project.config
-    return ReadSpec(sources=sources, data=config.data, task=config.task, out=str(out))
+    return ReadSpec(files=sources, data=config.data, task=config.task, unique_ids=True, out=str(out))
 
 
 def test_a_shard_without_a_valid_row_fails_and_is_not_published(tmp_path):
@@ -118,10 +120,28 @@ def test_several_test_files_are_one_table_and_their_ids_differ(tmp_path):
     project = Project(config)
     spec = spec_of(project, Snapshot(project).test_sources, tmp_path)
     produced = read_rows(spec, "cpu")
-    assert produced.counts == {"lines": 4, "rows": 3, "rejected": 1, "E002": 1}
+    assert produced.counts.model_dump() == {"lines": 4, "rows": 3, "rejected": 1, "E002": 1}
     rows, _ = tables_of(tmp_path)
     assert [(r["shard"], r["row_id"]) for r in rows][:2] == [("test-a", "a"), ("test-b", "b")]
     assert produced.data_version == hashing.rows_hash(rows)
     (folder / "b.jsonl").write_text(line(2, id="a"))
     with pytest.raises(DataError, match="'a' is in test-a and in test-b"):
         read_rows(spec, "cpu")
+
+
+def test_the_worker_reads_a_spec_that_has_travelled_as_json(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text(line(name, id=name) + line(name, id="same"))
+    sources = [SourceFile(name, "train", str(tmp_path / f"{name}.jsonl")) for name in "ab"]
+    (tmp_path / "out").mkdir()
+    spec = ReadSpec(files=sources[:1], data=DATA, task="qa", unique_ids=True, out=str(tmp_path / "out"))
+    sent = ReadSpec.model_validate_json(spec.model_dump_json())
+    assert sent == spec
+    result = read_rows(sent, "cpu")
+    assert (result.counts.rows, result.counts.by_code, result.tasks) == (1, {"E011": 1}, {"qa": 1})
+    (tmp_path / "a.jsonl").write_text(line(1, id="same"))
+    (tmp_path / "b.jsonl").write_text(line(2, id="same"))
+    both = spec.model_copy(update={"files": sources, "unique_ids": False})
+    assert read_rows(both, "cpu").counts.rows == 2
+    with pytest.raises(DataError, match="'same' is in a and in b"):
+        read_rows(both.model_copy(update={"unique_ids": True}), "cpu")

@@ -15,14 +15,14 @@ from moto.server import ThreadedMotoServer
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import content_hash, discover, discover_test
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 BUCKET = "rows-of-a-team"
 
 
 @pytest.fixture(scope="module")
 def bucket():
-    """The client of an empty bucket; s3fs finds the server as it finds any, by the environment."""
+    """The client of an empty bucket; s3fs finds the server through the environment, as usual."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -50,7 +50,7 @@ def put(client, key, body):
 
 
 def counts(source, data):
-    reading = Reading(source, data, "qa")
+    reading = SourceReading(source, data, "qa")
     return [row["messages"][0]["content"] for batch in reading for row in batch.rows.to_pylist()], reading.counts
 
 
@@ -80,20 +80,20 @@ def test_an_object_that_was_replaced_is_read_and_hashed_whole(bucket):
     (source,) = discover(data)
     before = content_hash(source)
     longer = jsonl(rows(5000))
-    put(bucket, "replaced/a.jsonl", longer)  # by another client: nobody told s3fs
+    put(bucket, "replaced/a.jsonl", longer)  # by another client, so s3fs does not notice
     assert content_hash(source) == hashlib.sha256(longer).hexdigest() != before
     assert counts(source, data)[1]["lines"] == 5000
     put(bucket, "replaced/a.jsonl", jsonl(rows(7)))
     assert counts(source, data)[1]["lines"] == 7
 
 
-def test_what_is_not_there_is_an_error_of_the_data(bucket):
+def test_a_missing_object_is_an_error_of_the_data(bucket):
     with pytest.raises(DataError, match="matches no file"):
         discover(DataConfig(train=f"s3://{BUCKET}/nothing/*.jsonl", test="x"))
     put(bucket, "gone.jsonl", b"{}")
     (source,) = discover(DataConfig(train=f"s3://{BUCKET}/gone.jsonl", test="x"))
     bucket.delete_object(Bucket=BUCKET, Key="gone.jsonl")
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         content_hash(source)
     with pytest.raises(DataError, match="no-such-bucket"):
         discover(DataConfig(train="s3://no-such-bucket/*.jsonl", test="x"))

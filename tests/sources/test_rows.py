@@ -1,4 +1,4 @@
-"""Every kind of file gives the same rows; a torn or foreign one is an error and not a shorter file."""
+"""Every kind of file gives the same rows; a torn or foreign file is an error and not a shorter file."""
 
 import gzip
 import json
@@ -15,9 +15,9 @@ from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files import json_list, opening
 from distill_dagster.sources.files.discovery import SourceFile, content_hash, discover
-from distill_dagster.sources.files.rows import read_rows
+from distill_dagster.sources.files.rows import read_source
 from distill_dagster.sources.judging.decoding import decode
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 
 ROWS = [
     {"messages": [{"role": "user", "content": f'q {n} \u2028 "quoted" \\ [{{,'}], "id": f"row-{n}", "score": n / 4}
@@ -26,7 +26,7 @@ ROWS = [
 
 
 def decoded(url, limit):
-    return (decode(line, limit) for line in read_rows(url, limit))
+    return (decode(line, limit) for line in read_source(url, limit))
 
 
 def jsonl(rows=ROWS, ensure_ascii=False):
@@ -34,7 +34,7 @@ def jsonl(rows=ROWS, ensure_ascii=False):
 
 
 def write(folder, kind):
-    """The rows as a file of one kind; returns its path."""
+    """Write the rows as a file of one kind; returns its path."""
     path = folder / f"rows.{kind}"
     if kind == "saved":
         datasets.Dataset.from_list(ROWS).save_to_disk(str(path), num_shards=3)
@@ -80,7 +80,7 @@ def test_a_torn_file_is_an_error(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["jsonl.gz", "jsonl.zst", "parquet"])
-def test_a_file_that_is_not_what_its_name_says_is_an_error(tmp_path, kind):
+def test_a_file_without_the_format_of_its_name_is_an_error(tmp_path, kind):
     path = tmp_path / f"rows.{kind}"
     path.write_bytes(b"plain text, no more\n" * 20)
     with pytest.raises(DataError, match="cannot be read to its end"):
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_what_its_name_says_is_an_error(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_file_is_an_error(tmp_path, kind):
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         list(decoded(str(tmp_path / f"gone.{kind}"), 1000))
 
 
@@ -141,7 +141,7 @@ def test_a_comma_without_a_row_is_a_refused_row(tmp_path):
     ]
 
 
-def test_a_long_row_of_a_list_is_passed_over(tmp_path, monkeypatch):
+def test_a_long_row_of_a_list_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setattr(json_list, "CHUNK", 16)
     monkeypatch.setattr(opening, "CHUNK", 16)
     (_, first), (_, second) = listed(tmp_path, b'[{"a": "%s"}, {"b": 2}]' % (b"x" * 5000))
@@ -175,7 +175,7 @@ def table_of(tmp_path, columns, schema=None):
     return [item.row for item in decoded(str(path), 10_000)]
 
 
-def test_what_is_null_in_a_table_is_not_there(tmp_path):
+def test_a_null_in_a_table_is_a_missing_key(tmp_path):
     messages = [[{"role": "user", "content": "q", "name": None}], [{"role": "user", "content": None, "name": "Ann"}]]
     assert table_of(tmp_path, {"messages": messages, "id": ["a", None]}) == [
         {"messages": [{"role": "user", "content": "q"}], "id": "a"},
@@ -213,7 +213,7 @@ def test_a_saved_dataset_is_one_shard_whose_version_follows_its_rows(tmp_path):
 def test_a_folder_of_splits_asks_for_one_of_them(tmp_path):
     one = datasets.Dataset.from_list(ROWS[:2])
     datasets.DatasetDict({"train": one, "test": one}).save_to_disk(str(tmp_path / "both"))
-    with pytest.raises(DataError, match="2 splits; name one of test, train"):
+    with pytest.raises(DataError, match="2 splits; name the folder of one: test, train"):
         discover(DataConfig(train=f"{tmp_path}/both", test="x"))
     (source,) = discover(DataConfig(train=f"{tmp_path}/both/train", test="x"))
     assert len(list(decoded(source.url, 1000))) == 2
@@ -227,7 +227,7 @@ def test_a_plain_folder_says_how_its_files_are_named(tmp_path):
 def test_line_numbers_of_rejects_count_over_the_files_of_a_saved_dataset(tmp_path):
     rows = [{"messages": [{"role": "user", "content": text}]} for text in ("a", "b", " ", "d")]
     datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "d"), num_shards=2)
-    reading = Reading(SourceFile("d", "test", str(tmp_path / "d")), DataConfig(train="x", test="x"), "qa")
+    reading = SourceReading(SourceFile("d", "test", str(tmp_path / "d")), DataConfig(train="x", test="x"), "qa")
     rejects = [reject for batch in reading for reject in batch.rejects]
     assert [(r["line"], r["code"]) for r in rejects] == [(3, "E010")]
     assert rejects[0]["snippet"] == '{"messages":[{"role":"user","content":" "}]}'

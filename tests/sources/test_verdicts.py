@@ -1,4 +1,4 @@
-"""Rows and rejects: the code of every rule, and that nothing is lost."""
+"""Rows and rejects: every rule has its code, and no row is lost."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import SourceFile
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.store import schemas
 
 USER = {"role": "user", "content": "q"}
@@ -27,10 +27,10 @@ def chat(*roles):
 
 
 class Shard:
-    """All batches of a file together."""
+    """All batches of a file as one."""
 
     def __init__(self, *arguments):
-        reading = Reading(*arguments)
+        reading = SourceReading(*arguments)
         batches = list(reading)
         self.rows = [row for batch in batches for row in batch.rows.to_pylist()]
         self.rejects = [reject for batch in batches for reject in batch.rejects]
@@ -45,7 +45,7 @@ def read(tmp_path, rows, task="nli", split="train", **options):
 
 
 def verdict(tmp_path, row, **options):
-    """The reject of `row`, beside a good row that keeps the file valid."""
+    """The reject of `row`, in a file with a good row that keeps it valid."""
     good = GOOD if options.get("task") != "conversation" else chat("user", "assistant")
     shard = read(tmp_path, [good, row], **options)
     assert [r["source_line"] for r in shard.rows] == [1]

@@ -1,4 +1,4 @@
-"""Data versions of source files: by content, and without reading what did not change."""
+"""Data versions of source files follow their content, and unchanged files are not read again."""
 
 import os
 import time
@@ -20,7 +20,7 @@ def source(tmp_path):
 
 
 def age(path, seconds=60):
-    """As if the file had been written so long ago."""
+    """Date the file back, as if it had been written earlier."""
     then = time.time() - seconds
     os.utime(path, (then, then))
 
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_read_is_its_own_failure(source, reads, tmp_path):
         assert versions == {"train-part": content_hash(source)}
         assert list(unreadable) == ["train-folder", "train-link"]
         assert "folder.jsonl" in str(unreadable["train-folder"])
-        assert "link.jsonl is a link to gone.jsonl, which is not there" in str(unreadable["train-link"])
+        assert "link.jsonl is a link to gone.jsonl, which does not exist" in str(unreadable["train-link"])
     assert reads.count(source.url) == 1, "what can be read is remembered"
     with pytest.raises(UnreadableError, match=r"folder\.jsonl"):
         memory.of(sources)

@@ -1,21 +1,9 @@
-"""Every row once an epoch, like lengths together, an order that a resumed run can make again; the loss by hand."""
+"""Every row once an epoch, like lengths together, in an order that a resumed run can make again; then steps."""
 
 import pytest
 
-from distill_dagster.models.building import build, train_tokenizer
-from distill_dagster.training.batches import LengthBatches, collate
-from distill_dagster.training.loss import weighted_loss
-from testing.models_tiny import TINY
-
-ROWS = [
-    {"input_ids": [3, 8, 9, 1, 4, 7, 1], "answer_start": 5},
-    {"input_ids": [3, 8, 4, 6, 1], "answer_start": 3},
-]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build(TINY, train_tokenizer(["some words to merge"], 300)).eval()
+from distill_dagster.config import TrainingConfig
+from distill_dagster.training.batches import LengthBatches, Plan
 
 
 def lengths(count):
@@ -45,41 +33,14 @@ def test_the_order_is_of_seed_and_epoch_alone():
     assert order(0, 3) != order(1, 3)
 
 
-def test_weights_stand_on_the_answer_and_a_share_on_the_prompt():
-    batch = collate(ROWS, pad=0, prompt_weight=0.5)
-    assert batch["weights"].tolist() == [[0, 0.5, 0.5, 0.5, 0.5, 1, 1], [0, 0.5, 0.5, 1, 1, 0, 0]]
-    assert batch["input_ids"].tolist()[1] == [3, 8, 4, 6, 1, 0, 0]
-    assert batch["first"] == 0
-    assert collate(ROWS, pad=0, prompt_weight=0.0)["first"] == 2
-
-
-def by_hand(model, prompt_weight, smoothing=0.0):
-    """Row by row without padding, position by position."""
-    import torch
-
-    total = torch.zeros(())
-    for row in ROWS:
-        ids, start = row["input_ids"], row["answer_start"]
-        logprobs = torch.log_softmax(model(torch.tensor([ids])).logits[0].float(), dim=-1)
-        for t in range(1, len(ids)):
-            true, spread = -logprobs[t - 1, ids[t]], -logprobs[t - 1].mean()
-            total += (1.0 if t >= start else prompt_weight) * ((1 - smoothing) * true + smoothing * spread)
-    return total.item()
-
-
-@pytest.mark.parametrize(("prompt_weight", "smoothing"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.1), (1.0, 0.2)])
-def test_the_loss_of_a_padded_batch_is_that_of_its_rows(model, prompt_weight, smoothing):
-    batch = collate(ROWS, pad=0, prompt_weight=prompt_weight)
-    loss = weighted_loss(model, batch, smoothing).item()
-    assert loss == pytest.approx(by_hand(model, prompt_weight, smoothing), rel=1e-5)
-
-
-def test_a_model_that_computes_all_logits_gives_the_same_loss(model):
-    class Plain:
-        def forward(self, input_ids, use_cache):
-            return model(input_ids=input_ids, use_cache=use_cache)
-
-        __call__ = forward
-
-    batch = collate(ROWS, pad=0, prompt_weight=0.0)
-    assert weighted_loss(Plain(), batch).item() == pytest.approx(weighted_loss(model, batch).item(), rel=1e-5)
+@pytest.mark.parametrize(
+    ("rows", "changes", "plan"),
+    [
+        (64, {"epochs": 4, "batch_size": 8, "evaluations": 6}, Plan(32, 8, 6, 1)),
+        (61, {"epochs": 5.5, "batch_size": 8, "gradient_accumulation": 3, "evaluations": 6}, Plan(17, 3, 3, 1)),
+        (3, {"epochs": 0.1, "batch_size": 8, "evaluations": 8}, Plan(1, 1, 1, 1)),
+        (4_000, {"epochs": 2, "batch_size": 10, "evaluations": 8}, Plan(800, 400, 100, 8)),
+    ],
+)
+def test_a_plan_counts_incomplete_batches_and_steps_as_whole_ones(rows, changes, plan):
+    assert Plan.of(TrainingConfig(**changes), rows) == plan

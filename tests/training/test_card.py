@@ -1,18 +1,23 @@
-"""A card's front matter is YAML that the hub reads, whatever the names hold."""
+"""A card's front matter is YAML that the hub reads, even with odd names."""
 
 import yaml
 
 from distill_dagster.config import TrainingConfig
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.training.card import CardFacts, model_card
+from distill_dagster.training.card import model_card
+from distill_dagster.training.specs import TrainCounts, TrainSpec
 
 
-def card(name="intents", base="Qwen/Qwen2.5-0.5B"):
-    teacher = ModelRef(path="/t", name="big", revision="f" * 40, parameters=8_000_000)
-    student = ModelRef(path="/s", name=base, revision="e" * 40, parameters=500_000)
-    return model_card(
-        CardFacts(name, "qa", teacher, student, TrainingConfig(), {"train_rows": 1234}, "last", {"torch": "2.13.0"})
+def card(name="intents", student="Qwen/Qwen2.5-0.5B", teacher_parameters=8_000_000):
+    spec = TrainSpec(
+        student_base=ModelRef(path="/s", name=student, revision="e" * 40, parameters=500_000),
+        teacher=ModelRef(path="/t", name="big", revision="f" * 40, parameters=teacher_parameters),
+        training=TrainingConfig(),
+        name=name,
+        task="qa",
+        **{"examples": "/examples.parquet", "out": "/out", "work": "/work"},
     )
+    return model_card(spec, TrainCounts(train_rows=1234, validation_rows=56), "last", {"torch": "2.13.0"})
 
 
 def front_matter(text):
@@ -20,14 +25,14 @@ def front_matter(text):
     return yaml.safe_load(front)
 
 
-def test_front_matter_names_a_base_on_the_hub():
+def test_front_matter_names_the_student_before_distillation_if_the_hub_has_it():
     assert front_matter(card()) == {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "base_model": "Qwen/Qwen2.5-0.5B",
         "tags": ["distillation", "distill-dagster", "qa"],
     }
-    assert "base_model" not in front_matter(card(base="llama-1.2M"))
+    assert "base_model" not in front_matter(card(student="llama-1.2M"))
 
 
 def test_the_card_says_what_went_in():
@@ -35,7 +40,8 @@ def test_the_card_says_what_went_in():
     for expected in (
         "8,000,000",
         "1,234",
-        "ffffffffffff",
+        "| student before distillation | Qwen/Qwen2.5-0.5B at revision eeeeeeeeeeee |",
+        "| teacher | big at revision ffffffffffff |",
         "learning\\_rate",
         "| kept weights | last |",
         "| torch | 2.13.0 |",
@@ -45,3 +51,7 @@ def test_the_card_says_what_went_in():
 
 def test_a_name_cannot_become_markup():
     assert "# \\<script\\>\\|x" in card(name="<script>|x\n")
+
+
+def test_the_size_of_a_teacher_behind_an_endpoint_is_not_known():
+    assert "answers of a teacher of unknown size" in card(teacher_parameters=0)

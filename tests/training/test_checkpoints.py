@@ -1,4 +1,4 @@
-"""A torn checkpoint does not count, and neither does one of another run."""
+"""Training resumes neither from a torn checkpoint nor from one of another run."""
 
 import json
 import shutil

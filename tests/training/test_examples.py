@@ -23,7 +23,11 @@ def tokenizer():
 
 
 def examples(*answers, split="train"):
-    return [{"split": split, "messages": [{"role": "user", "content": "Q"}], "answer": a} for a in answers]
+    messages = [{"role": "user", "content": "Q"}]
+    return [
+        {"row_id": f"{split}-{i}", "sample": i, "turn": 0, "split": split, "messages": messages, "answer": answer}
+        for i, answer in enumerate(answers)
+    ]
 
 
 def test_a_conversation_teaches_each_assistant_turn_that_says_something():

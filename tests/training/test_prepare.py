@@ -1,4 +1,4 @@
-"""A model is pointed to, made, or made and fitted; all three leave a model.json that loads."""
+"""A model is pinned, built, or fitted; each leaves a model.json that loads."""
 
 import json
 
@@ -11,7 +11,7 @@ from distill_dagster.models.loading import load
 from distill_dagster.models.pinning import folder_revision
 from distill_dagster.models.ref import read_ref
 from distill_dagster.training.prepare import prepare_model
-from distill_dagster.training.specs import PrepareSpec
+from distill_dagster.training.specs import PrepareSpec, ValidationLoss
 from testing.models_tiny import TINY, raw_row, rows, write_model, write_rows
 
 FIT = TrainingConfig(learning_rate=1e-2, epochs=12, batch_size=16, evaluations=3, max_length=64)
@@ -19,7 +19,7 @@ FIT = TrainingConfig(learning_rate=1e-2, epochs=12, batch_size=16, evaluations=3
 
 @pytest.fixture
 def prepare(tmp_path):
-    """Prepare a model in a fresh folder from 96 training and 16 validation rows; returns (produced, folder)."""
+    """Prepare a model in a new folder from 96 training and 16 validation rows; returns (result, folder)."""
     tables = [write_rows(tmp_path / "t.parquet", rows(96)), write_rows(tmp_path / "v.parquet", rows(16, "validation"))]
 
     def prepared(name, **changes):
@@ -31,16 +31,16 @@ def prepare(tmp_path):
     return prepared
 
 
-def test_an_existing_model_is_only_pointed_to(prepare, tmp_path):
+def test_an_existing_model_is_pinned_where_it_is(prepare, tmp_path):
     ref = write_model(tmp_path / "given")
-    produced, out = prepare("out", model=ModelConfig(name=str(tmp_path / "given")))
+    result, out = prepare("out", model=ModelConfig(name=str(tmp_path / "given")))
     assert sorted(p.name for p in out.iterdir()) == ["faculty.json", "model.json"]
     assert read_ref(out) == ref
-    assert produced.data_version == ref.revision
-    assert produced.counts == {"parameters": ref.parameters}
+    assert result.data_version == ref.revision
+    assert result.counts.model_dump() == {"parameters": ref.parameters}
 
 
-def test_a_new_model_is_the_same_each_time_and_its_tokenizer_knows_the_training_rows_only(prepare):
+def test_a_new_model_is_the_same_each_time(prepare):
     first, out = prepare("one", model=TINY)
     again, _ = prepare("two", model=TINY)
     assert first == again
@@ -48,7 +48,7 @@ def test_a_new_model_is_the_same_each_time_and_its_tokenizer_knows_the_training_
     assert ref.path == str(out / "model")
     assert ref.name.startswith("llama-")
     loaded = load(ref, "cpu")
-    assert first.counts == {"parameters": ref.parameters, "vocabulary": len(loaded.tokenizer)}
+    assert first.counts.model_dump() == {"parameters": ref.parameters, "vocabulary": len(loaded.tokenizer)}
 
 
 def test_a_student_takes_the_teachers_tokenizer(prepare):
@@ -59,29 +59,28 @@ def test_a_student_takes_the_teachers_tokenizer(prepare):
 
 
 def test_a_fitted_model_answers_and_says_how_it_was_made(prepare):
-    produced, out = prepare("out", model=TINY, fit=FIT)
+    result, out = prepare("out", model=TINY, fit=FIT)
     ref = read_ref(out)
     asked = rows(32)
     completions = complete(load(ref, "cpu"), [r["messages"] for r in asked], max_new_tokens=8, batch_tokens=4096)
     right = sum(c.text == row["reference"][0] for c, row in zip(completions, asked, strict=True))
     assert right >= 24, [c.text for c in completions][:8]  # a constant answer has 8
-    assert produced.data_version == ref.revision == folder_revision(out / "model")
-    assert produced.counts["train_rows"] == 96
-    assert produced.counts["validation_rows"] == 16
-    assert produced.counts["no_gold"] == produced.counts["too_long"] == 0
-    assert produced.counts["steps"] == 72
-    assert produced.facts["best_validation_loss"] == min(
-        point["validation_loss"] for point in produced.facts["history"] if "validation_loss" in point
-    )
+    assert result.data_version == ref.revision == folder_revision(out / "model")
+    assert result.counts.train_rows == 96
+    assert result.counts.validation_rows == 16
+    assert result.counts.no_gold == result.counts.too_long == 0
+    assert result.counts.steps == 72
+    validation = [point.validation_loss for point in result.fit.history if isinstance(point, ValidationLoss)]
+    assert result.fit.best_validation_loss == min(validation)
     assert json.loads((out / "history.json").read_text())[0]["step"] == 1
 
 
 def test_an_existing_model_is_fitted_from_its_weights(prepare, tmp_path):
     ref = write_model(tmp_path / "given")
-    produced, out = prepare(
+    result, out = prepare(
         "out", model=ModelConfig(name=str(tmp_path / "given")), fit=FIT.model_copy(update={"epochs": 1})
     )
-    assert produced.facts["base_revision"] == ref.revision != read_ref(out).revision
+    assert result.base_revision == ref.revision != read_ref(out).revision
     assert (out / "model" / "chat_template.jinja").is_file()
 
 

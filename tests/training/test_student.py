@@ -1,4 +1,4 @@
-"""A student trains to the end, survives being killed, and publishes nothing when it diverges."""
+"""A student trains to the end, resumes after a kill to the same weights, and publishes nothing if it diverges."""
 
 import json
 import os
@@ -16,10 +16,9 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.progress import listen
 from distill_dagster.store import parquet, schemas
-from distill_dagster.training.batches import collate
 from distill_dagster.training.examples import read_examples, tokenize
-from distill_dagster.training.loss import weighted_loss
-from distill_dagster.training.specs import TrainSpec
+from distill_dagster.training.signals.text import TextSignal
+from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
 from testing.models_tiny import rows, write_model
 
@@ -39,16 +38,16 @@ def write_examples(path: Path, train: int = 64, validation: int = 16) -> str:
 
 
 @pytest.fixture
-def request_of(tmp_path):
-    """A request to train a tiny model with dropout, so that the random state matters; its `out` exists."""
+def spec_of(tmp_path):
+    """A spec to train a tiny model with dropout, so that the random state matters; its `out` exists."""
     base = write_model(tmp_path / "base", dropping())
     examples = write_examples(tmp_path / "examples.parquet")
 
-    def request(name, training=TRAINING, **changes):
+    def spec(name, training=TRAINING, **changes):
         out = tmp_path / name
         out.mkdir(exist_ok=True)
         wanted = {
-            "base": base,
+            "student_base": base,
             "teacher": base,
             "task": "nli",
             "training": training,
@@ -58,7 +57,7 @@ def request_of(tmp_path):
         }
         return TrainSpec(**{**wanted, "out": str(out), **changes})
 
-    return request
+    return spec
 
 
 def dropping():
@@ -68,33 +67,33 @@ def dropping():
     return ModelConfig(architecture="gpt2", settings=settings, vocab_size=400)
 
 
-def test_a_student_is_written_with_its_history_and_counts(request_of):
+def test_a_student_is_written_with_its_history_and_counts(spec_of):
     heard = []
     with listen(lambda label, done, total, ended: heard.append((label, done, total))):
-        produced = train_student(request_of("out"), "cpu")
-    out = Path(request_of("out").out)
+        result = train_student(spec_of("out"), "cpu")
+    out = Path(spec_of("out").out)
     assert {"model.safetensors", "tokenizer.json", "generation_config.json", "chat_template.jinja"} <= {
         p.name for p in (out / "model").iterdir()
     }
-    assert read_ref(out).revision == produced.data_version
-    assert produced.counts["steps"] == 32
-    assert produced.counts["train_rows"] == 64
+    assert read_ref(out).revision == result.data_version
+    assert result.counts.steps == 32
+    assert result.counts.train_rows == 64
     history = json.loads((out / "history.json").read_text())
     losses = [point["validation_loss"] for point in history if "validation_loss" in point]
     assert len(losses) == 6
     assert losses[-1] < losses[0]
-    assert produced.facts["best_validation_loss"] == min(losses)
+    assert result.best_validation_loss == min(losses)
     assert heard[-1] == ("train tiny", 32, 32)
 
 
-def test_nothing_is_printed(request_of, capfd):
-    train_student(request_of("out"), "cpu")
+def test_nothing_is_printed(spec_of, capfd):
+    train_student(spec_of("out"), "cpu")
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_same_request_gives_the_same_weights(request_of, tmp_path):
-    first = train_student(request_of("one", work=str(tmp_path / "w1")), "cpu")
-    assert train_student(request_of("two", work=str(tmp_path / "w2")), "cpu").data_version == first.data_version
+def test_the_same_spec_gives_the_same_weights(spec_of, tmp_path):
+    first = train_student(spec_of("one", work=str(tmp_path / "w1")), "cpu")
+    assert train_student(spec_of("two", work=str(tmp_path / "w2")), "cpu").data_version == first.data_version
 
 
 KILLED = """
@@ -104,55 +103,57 @@ from distill_dagster.progress import listen
 from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 
-request = TrainSpec.model_validate_json(sys.argv[1])
+spec = TrainSpec.model_validate_json(sys.argv[1])
 
 def listener(label, done, total, ended):
-    if list(Path(request.work).glob("runs/*/checkpoint-*/complete.json")):
+    if list(Path(spec.work).glob("runs/*/checkpoint-*/complete.json")):
         os.kill(os.getpid(), signal.SIGKILL)
 
 with listen(listener):
-    train_student(request, "cpu")
+    train_student(spec, "cpu")
 """
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(request_of, tmp_path):
-    whole = train_student(request_of("whole", work=str(tmp_path / "whole-work")), "cpu")
-    request = request_of("killed")
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(spec_of, tmp_path):
+    whole = train_student(spec_of("whole", work=str(tmp_path / "whole-work")), "cpu")
+    spec = spec_of("killed")
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    child = subprocess.run([sys.executable, "-c", KILLED, request.model_dump_json()], env=env, check=False)
+    child = subprocess.run([sys.executable, "-c", KILLED, spec.model_dump_json()], env=env, check=False)
     assert child.returncode == -signal.SIGKILL
-    assert not list(Path(request.out).iterdir())
-    (run,) = Path(request.work, "runs").iterdir()
+    assert not list(Path(spec.out).iterdir())
+    (run,) = Path(spec.work, "runs").iterdir()
     torn = run / "checkpoint-30"
     torn.mkdir()
     (torn / "model.safetensors").write_bytes(b"half")
-    resumed = train_student(request, "cpu")
-    assert resumed.facts["resumed_from_step"] == 6
-    assert whole.facts["resumed_from_step"] == 0
+    resumed = train_student(spec, "cpu")
+    assert resumed.resumed_from_step == 6
+    assert whole.resumed_from_step == 0
     assert resumed.data_version == whole.data_version
-    assert resumed.facts["history"] == whole.facts["history"]
+    assert resumed.history == whole.history
 
 
-def test_a_checkpoint_of_another_config_is_not_taken(request_of, tmp_path):
-    train_student(request_of("one"), "cpu")
+def test_a_checkpoint_of_another_config_is_not_taken(spec_of, tmp_path):
+    train_student(spec_of("one"), "cpu")
     other = TRAINING.model_copy(update={"learning_rate": 4e-3})
-    assert train_student(request_of("two", other), "cpu").facts["resumed_from_step"] == 0
+    assert train_student(spec_of("two", other), "cpu").resumed_from_step == 0
 
 
-def test_a_diverging_training_is_an_error_and_writes_nothing(request_of):
-    request = request_of(
-        "out", TRAINING.model_copy(update={"learning_rate": 0.1, "max_grad_norm": 1e30}), base=exploding(request_of)
+def test_a_diverging_training_is_an_error_and_writes_nothing(spec_of):
+    spec = spec_of(
+        "out",
+        TRAINING.model_copy(update={"learning_rate": 0.1, "max_grad_norm": 1e30}),
+        student_base=exploding(spec_of),
     )
     with pytest.raises(TrainingError, match=r"loss is nan at step .* lower `learning_rate`"):
-        train_student(request, "cpu")
-    assert not list(Path(request.out).iterdir())
+        train_student(spec, "cpu")
+    assert not list(Path(spec.out).iterdir())
 
 
-def exploding(request_of):
-    """A base one of whose weights is so large that the loss overflows."""
+def exploding(spec_of):
+    """A model to start from with a weight so large that the loss overflows."""
     from safetensors.torch import load_file, save_file
 
-    ref = request_of("unused").base
+    ref = spec_of("unused").student_base
     path = Path(ref.path) / "model.safetensors"
     weights = load_file(path)
     weights["transformer.h.0.mlp.c_fc.weight"] *= 1e38
@@ -160,50 +161,51 @@ def exploding(request_of):
     return ref
 
 
-def test_early_stopping_keeps_the_best_weights(request_of, tmp_path):
+def test_early_stopping_keeps_the_best_weights(spec_of, tmp_path):
     hurried = TRAINING.model_copy(
         update={"learning_rate": 3e-2, "epochs": 40, "evaluations": 40, "early_stopping_patience": 2}
     )
-    request = request_of("out", hurried)
-    produced = train_student(request, "cpu")
-    losses = [p["validation_loss"] for p in produced.facts["history"] if "validation_loss" in p]
-    assert produced.counts["steps"] < 320
+    spec = spec_of("out", hurried)
+    result = train_student(spec, "cpu")
+    losses = [p.validation_loss for p in result.history if isinstance(p, ValidationLoss)]
+    assert result.counts.steps < 320
     assert losses.index(min(losses)) == len(losses) - 3
-    assert produced.facts["best_validation_loss"] == min(losses)
-    assert validation_loss(request) == pytest.approx(min(losses), rel=1e-5)
+    assert result.best_validation_loss == min(losses)
+    assert validation_loss(spec) == pytest.approx(min(losses), rel=1e-5)
     assert losses[-1] > 1.001 * min(losses)  # so that the last weights would not do
-    assert produced.facts["kept"] == "best"
+    assert result.kept == "best"
 
 
-def validation_loss(request) -> float:
+def validation_loss(spec) -> float:
     """The mean loss of the validation answers' tokens under the weights that were published."""
     import torch
 
-    folder = Path(request.out) / "model"
+    folder = Path(spec.out) / "model"
     model, tokenizer = open_model(folder, "float32"), open_tokenizer(folder)
-    examples = read_examples(Path(request.examples), Path(request.work) / "datasets")
-    data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), request.training.max_length)
-    batch = collate(list(data.validation), pad=tokenizer.pad_token_id, prompt_weight=0.0)
+    examples = read_examples(Path(spec.examples), Path(spec.work) / "datasets")
+    data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), spec.training.max_length)
+    signal = TextSignal(tokenizer.pad_token_id)
+    batch = signal.collate(list(data.validation))
     with torch.no_grad():
-        return float(weighted_loss(model.eval(), batch) / batch["weights"].sum())
+        return float(signal.loss(model.eval(), batch) / batch["weights"].sum())
 
 
-def test_without_validation_rows_the_last_weights_are_kept_and_it_says_so(request_of, tmp_path):
+def test_without_validation_rows_the_last_weights_are_kept_and_it_says_so(spec_of, tmp_path):
     examples = write_examples(tmp_path / "no-validation.parquet", validation=0)
-    produced = train_student(request_of("out", examples=examples), "cpu")
-    assert produced.facts["best_validation_loss"] is None
-    assert produced.facts["kept"] == "last"
+    result = train_student(spec_of("out", examples=examples), "cpu")
+    assert result.best_validation_loss is None
+    assert result.kept == "last"
 
 
-def test_accumulated_batches_give_the_step_of_one_large_batch(request_of, tmp_path):
+def test_accumulated_batches_give_the_step_of_one_large_batch(spec_of, tmp_path):
     """Without dropout, and with one epoch in one step: two halves are the whole, weighted by their tokens."""
     base = write_model(tmp_path / "plain")
     whole = TRAINING.model_copy(update={"epochs": 1, "batch_size": 64, "evaluations": 1})
     halves = whole.model_copy(update={"batch_size": 32, "gradient_accumulation": 2})
     seen = []
     for name, training in (("whole", whole), ("halves", halves)):
-        produced = train_student(request_of(name, training, base=base), "cpu")
-        assert produced.counts["steps"] == 1
-        seen.append([point.get("loss", point.get("validation_loss")) for point in produced.facts["history"]])
+        result = train_student(spec_of(name, training, student_base=base), "cpu")
+        assert result.counts.steps == 1
+        seen.append([p.loss if isinstance(p, StepLoss) else p.validation_loss for p in result.history])
     assert len(seen[0]) == 2
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)

@@ -1,1 +1,1 @@
-"""Ways to turn prompts into answers with the same weights: `batched` and `continuous`. Which is faster is measured."""
+"""Two engines that answer prompts with the same weights: `batched` runs any model, `continuous` is faster."""

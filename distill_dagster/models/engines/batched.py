@@ -1,9 +1,9 @@
-"""Static batches of similar length through transformers' own `generate`: the engine for every causal model.
+"""The engine for every causal model: batches of similar length, answered by transformers' own `generate`.
 
     prompts of 30, 31, 33, 400 tokens, 64 new tokens, budget 500  ->  [400], [33, 31, 30]
     cost of the second batch: 3 rows x (33 + 64) = 291 of 500
 
-A batch runs until its longest answer has ended, and rows that ended before are computed all the same.
+A batch runs until its longest answer has ended; rows that end before it are computed to the same end.
 """
 
 import time
@@ -17,7 +17,7 @@ from distill_dagster.models.loading import LoadedModel
 def answer_batched(
     loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int
 ) -> Iterator[Sequence[Row]]:
-    """Answer `rows`, batch by batch; a row's share of its batch's time is the same for all of them."""
+    """Answer `rows` batch by batch. All rows of a batch get the same share of its time."""
     lengths = {i: len(row.prompt) for i, row in enumerate(rows)}
     settings, choose = generation_settings(loaded, sampling), TokenChoice(sampling)
     for positions in cut_batches(lengths, sampling.max_new_tokens, batch_tokens):
@@ -29,7 +29,7 @@ def answer_batched(
 def cut_batches(lengths: Mapping[int, int], max_new_tokens: int, batch_tokens: int) -> Iterator[list[int]]:
     """Keys of `lengths`, longest first, in batches of at most `batch_tokens` padded and new tokens.
 
-    A row that is over the budget on its own is a batch of one.
+    A row that alone exceeds the budget is a batch of one.
     """
     batch: list[int] = []
     width = 0
@@ -45,7 +45,7 @@ def cut_batches(lengths: Mapping[int, int], max_new_tokens: int, batch_tokens: i
 
 
 def _answer(loaded: LoadedModel, batch: Sequence[Row], settings: Any, choose: TokenChoice) -> None:
-    """One batch, padded on the left so that every answer starts at the same column."""
+    """Answer one batch, padded on the left so that all answers start in the same column."""
     import torch
 
     start = time.perf_counter()

@@ -1,14 +1,14 @@
-"""A key-value cache whose rows come and go.
+"""A key-value cache that drops rows and takes in new ones.
 
-All rows end in the same column, so that each step writes one column; a row that starts later has more padding on its
-left. When rows have ended, the others are packed together with new ones, and columns that no row needs fall away:
+All rows end in the same column, so that each step writes one column; a shorter row has more padding on its left. When
+rows have ended, `pack` puts the others together with new ones and drops the columns that no row needs:
 
-    before        after c has ended and d (3 tokens) was put in
+    before        after c has ended and d (3 tokens) has come in
     a a a a       a a a a
     . c c c       . b b b
     . b b b       . d d d
 
-Keys and values are written in place, where transformers' dynamic cache copies all of them at each step.
+Keys and values are written in place, whereas transformers' dynamic cache copies all of them at each step.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from typing import Any
 
 @cache
 def layer_class() -> Any:
-    """The class of one layer's keys and values (B, H, columns, D)."""
+    """The class of one layer's keys and values, each (B, H, columns, D)."""
     from transformers.cache_utils import DynamicLayer
 
     class ColumnLayer(DynamicLayer):
         keys: Any
         values: Any
-        used = 0  # columns that are filled
+        used = 0  # filled columns
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-            """Write the next columns; returns all that are filled."""
+            """Write the next columns; returns all filled ones."""
             first, self.used = self.used, self.used + key_states.shape[-2]
             self.keys[:, :, first : self.used] = key_states
             self.values[:, :, first : self.used] = value_states
@@ -40,10 +40,13 @@ def layer_class() -> Any:
 
 
 def pack(old: Any | None, kept: Sequence[int], new: Any | None, width: int, capacity: int) -> Any:
-    """A cache with the rows `kept` of `old`, then those of `new`, filled up to column `width` of `capacity`."""
+    """A cache with the rows `kept` of `old`, then those of `new`, filled up to column `width` of `capacity`.
+
+    All caches are `transformers.Cache`.
+    """
     from transformers.cache_utils import Cache
 
-    assert old is not None or new is not None, "there is something to pack"
+    assert old is not None or new is not None, "pack needs an old cache or a new one"
     layers: list[Any] = []
     for i in range(len(new.layers if new is not None else old.layers)):  # pyright: ignore[reportOptionalMemberAccess]
         layer = layer_class()()
@@ -57,7 +60,7 @@ def pack(old: Any | None, kept: Sequence[int], new: Any | None, width: int, capa
 
 
 def _joined(old: Any | None, kept: Sequence[int], new: Any | None, width: int, capacity: int) -> Any:
-    """Two tensors (B, H, T, D) one under the other, moved so that both end in column `width`."""
+    """One tensor (B, H, capacity, D) with the kept rows of `old` above those of `new`, all ending in column `width`."""
     sample = new if new is not None else old[0]  # pyright: ignore[reportOptionalSubscript]
     rows = len(kept) + (len(new) if new is not None else 0)
     joined = sample.new_zeros(rows, sample.shape[1], capacity, sample.shape[3])  # a mask hides no NaN

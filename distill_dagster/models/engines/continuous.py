@@ -1,15 +1,15 @@
-"""Slots that are filled again when an answer ends: the engine for models with plain attention.
+"""The engine for models with plain attention: slots that are refilled when an answer ends.
 
     step      1    2    3    4    5    6    7
     slot 0    a    a    a    a    a    a    a
-    slot 1    b    b    .    d    d    d    d        b has ended after 2, and d is put in before 4
+    slot 1    b    b    .    d    d    d    d        b ends after 2, and d comes in before 4
     slot 2    c    c    c    c    .    e    e
 
-Prompts are taken longest first, so that a new one always fits the columns that are there, and the slots grow in number
-as the rows get shorter: all of them together never hold more than `batch_tokens` tokens. To fill a slot costs a pass
-over the prompts and a copy of the cache, so it waits until `IDLE_SHARE` of the slots are idle. The answers are those
-of `generate`: the same forward pass, the same choice of the token. Where it differs is in the order in which floating
-point numbers are added up, as between two batches of `generate`.
+Prompts are taken longest first, so a new one always fits the columns of the cache. As rows get shorter the number of
+slots grows, and together they never hold more than `batch_tokens` tokens. Filling slots costs a pass over the new
+prompts and a copy of the cache, so it waits until `IDLE_SHARE` of them are idle. The answers are those of `generate`:
+the same forward pass, the same choice of tokens. Only the order of floating point sums differs, as it does between two
+batches of `generate`.
 """
 
 import time
@@ -22,12 +22,12 @@ from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, left
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
 
-IDLE_SHARE = 1 / 4  # 1/8 measured 2 to 10 % slower: each filling is a pass over the prompts and a copy of the cache
-HEADROOM = 64  # columns between two copies of the cache, at least
+IDLE_SHARE = 1 / 4  # 1/8 measured 2 to 10 % slower
+HEADROOM = 64  # columns that are free after a copy of the cache, unless all rows end before
 
 
 def is_supported(model: Any) -> bool:
-    """Whether all of a model's past is keys and values of full attention, and it says where its tokens stand."""
+    """Whether a model keeps its whole past as keys and values of full attention, and takes positions of tokens."""
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     if (
@@ -41,8 +41,8 @@ def is_supported(model: Any) -> bool:
 def answer_continuously(
     loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int
 ) -> Iterator[Sequence[Row]]:
-    """Answer `rows`; each is given back as soon as its answer has ended."""
-    waiting = sorted(rows, key=lambda row: len(row.prompt))  # the longest is the last
+    """Answer `rows`; yields each as soon as its answer has ended."""
+    waiting = sorted(rows, key=lambda row: len(row.prompt))  # longest last
     slots = Slots(loaded, sampling, batch_tokens)
     while waiting or slots.live:
         ended = slots.fill(waiting) if slots.should_fill(waiting) else slots.step()
@@ -55,20 +55,24 @@ class Slots:
 
     def __init__(self, loaded: LoadedModel, sampling: Sampling, batch_tokens: int) -> None:
         self._model, self._device, self._pad = loaded.model, loaded.device, loaded.tokenizer.pad_token_id
-        self._new, self._batch_tokens, self._choose = sampling.max_new_tokens, batch_tokens, TokenChoice(sampling)
+        self._new_tokens, self._batch_tokens, self._choose = (
+            sampling.max_new_tokens,
+            batch_tokens,
+            TokenChoice(sampling),
+        )
         self._ends = set(end_ids(loaded.tokenizer, loaded.model.generation_config))
         self._rows: list[Row] = []
         self._cache: Any = None
         self._mask: Any = None  # (B, capacity)
-        self._columns = 0  # that are filled
+        self._columns = 0  # filled ones
 
     @property
     def live(self) -> list[Row]:
-        """The rows whose answers go on."""
+        """The rows whose answers have not ended."""
         return [row for row in self._rows if not row.ended]
 
     def should_fill(self, waiting: Sequence[Row]) -> bool:
-        """Whether there are rows to put in, ended ones to take out, or no column is left."""
+        """Whether enough slots are idle to take rows in or out, or no column is left."""
         live = self.live
         room = self._room(live, waiting)
         idle = room if waiting else len(self._rows) - len(live)
@@ -76,7 +80,7 @@ class Slots:
         return not live or full or idle >= max(1.0, IDLE_SHARE * (len(live) + idle))
 
     def fill(self, waiting: list[Row]) -> list[Row]:
-        """Take rows from the end of `waiting` into all idle slots; returns those whose first token ended them."""
+        """Move rows from the end of `waiting` into all idle slots; returns those that end with their first token."""
         import torch
 
         kept = [i for i, row in enumerate(self._rows) if not row.ended]
@@ -87,7 +91,7 @@ class Slots:
             logits, prefilled = self._prefill(new) if new else (None, None)
             lengths = [len(row.prompt) + len(row.answer) - 1 for row in live] + [len(row.prompt) for row in new]
             self._columns = max(lengths)
-            longest = max(len(row.prompt) for row in live + new) + self._new
+            longest = max(len(row.prompt) for row in live + new) + self._new_tokens
             capacity = min(self._columns + HEADROOM, longest)
             self._cache = pack(self._cache, kept, prefilled, self._columns, capacity)
             starts = torch.tensor([self._columns - length for length in lengths], device=self._device)
@@ -96,7 +100,7 @@ class Slots:
             return self._add(new, logits, start) if new else []
 
     def step(self) -> list[Row]:
-        """One token for every row; returns the rows that it ended."""
+        """Generate one token for every row; returns the rows that end with it."""
         import torch
 
         start, self._columns = time.perf_counter(), self._columns + 1
@@ -113,14 +117,14 @@ class Slots:
             return self._add(self._rows, out.logits[:, -1], start)
 
     def _room(self, live: Sequence[Row], waiting: Sequence[Row]) -> int:
-        """How many of the waiting rows may come in: the longest row's tokens, times all rows, within the budget."""
+        """How many waiting rows may come in: all rows times the longest row's tokens must stay within the budget."""
         if not waiting:
             return 0
-        longest = max(len(row.prompt) for row in [*live, waiting[-1]]) + self._new
+        longest = max(len(row.prompt) for row in [*live, waiting[-1]]) + self._new_tokens
         return max(0 if live else 1, min(self._batch_tokens // longest - len(live), len(waiting)))
 
     def _prefill(self, rows: Sequence[Row]) -> tuple[Any, Any]:
-        """Logits (B, V) behind the prompts, and their cache."""
+        """Logits (B, V) after the last token of each prompt, and their cache."""
         from transformers.cache_utils import DynamicCache
 
         ids, mask = left_padded(rows, self._pad, self._device)  # (B, T)
@@ -144,7 +148,7 @@ class Slots:
         for row, token in live:
             row.answer.append(token)
             row.milliseconds += share
-            row.ended = token in self._ends or len(row.answer) == self._new
+            row.ended = token in self._ends or len(row.answer) == self._new_tokens
         ended = [row for row, _ in live if row.ended]
         for row in ended:
             self._choose.forget(row)

@@ -1,7 +1,7 @@
 """A row that is being answered, and how its next token is chosen.
 
-Each row draws its own random numbers, from the seed, its key (the hash of its request; without one, its place) and its
-prompt. So a sampled answer depends neither on the engine nor on what else is asked, now or after a kill:
+Each row draws its own random numbers from the seed, its prompt, and its key (or its position, if it has none). So a
+sampled answer depends neither on the engine nor on the other prompts, before or after a restart:
 
     Row(position=3, prompt=[5, 17, 9])  ->  answer [40, 2], which ends because 2 is an end token
 """
@@ -18,7 +18,7 @@ from distill_dagster.models.rendering import end_ids
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen; temperature 0 takes the likeliest."""
+    """How the next token is chosen; at temperature 0 it is the likeliest."""
 
     max_new_tokens: int
     temperature: float = 0.0
@@ -28,18 +28,18 @@ class Sampling:
 
 @dataclass(slots=True)
 class Row:
-    """A prompt as token ids, and its answer so far, the end token included."""
+    """A prompt as token ids, and its answer so far, including the end token."""
 
     position: int  # in the list of prompts
     prompt: list[int]
-    key: str = ""  # what tells its draws from those of another row with the same prompt
+    key: str = ""  # distinguishes its draws from those of another row with the same prompt
     answer: list[int] = field(default_factory=list)
-    milliseconds: float = 0.0  # its share of the batches that it stood in
+    milliseconds: float = 0.0  # its share of the time of its batches
     ended: bool = False
 
 
 def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:
-    """A generation config in which nothing is left to a checkpoint's defaults; `generate` takes the likeliest token."""
+    """A generation config that leaves nothing to a checkpoint's defaults; `generate` takes the likeliest token."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -51,7 +51,7 @@ def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:
 
 
 def left_padded(rows: Sequence[Row], pad: int, device: str) -> tuple[Any, Any]:
-    """Prompts side by side, ending in the same column: token ids and mask, both (B, T)."""
+    """Prompts padded so that all end in the same column: token ids and mask, both (B, T)."""
     import torch
 
     width = max(len(row.prompt) for row in rows)
@@ -64,12 +64,13 @@ class TokenChoice:
     """The next token of each row, from the model's logits."""
 
     def __init__(self, sampling: Sampling) -> None:
-        self._sampling, self._drawn = sampling, {}  # position -> uniform numbers, one for each token of the answer
+        self._sampling = sampling
+        self._drawn: dict[int, Any] = {}  # position -> uniform numbers (max_new_tokens,), one for each token
 
     def __call__(self, rows: Sequence[Row], logits: Any, steps: Sequence[int]) -> Any:
-        """Token ids (B,) for `logits` (B, V); `steps` says how many tokens each row's answer has.
+        """Token ids (B,) for `logits` (B, V); `steps` is the number of tokens that each row's answer has.
 
-        Above temperature 0 the distribution, cut to its nucleus, is inverted at the row's draw.
+        Above temperature 0 the cumulative distribution, cut to its nucleus, is inverted at the row's draw.
         """
         if self._sampling.temperature == 0:
             return logits.argmax(-1)
@@ -91,7 +92,7 @@ class TokenChoice:
         return TopPLogitsWarper(self._sampling.top_p)
 
     def _draw(self, row: Row, step: int) -> float:
-        """A number in [0, 1) for the row's next token; 0 where it has none."""
+        """A number in [0, 1) for the row's next token; 0 if the row has ended."""
         import torch
 
         if row.ended:

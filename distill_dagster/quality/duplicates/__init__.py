@@ -1,1 +1,1 @@
-"""Prompts that ask the same: within the training rows, and between them and held-out rows."""
+"""Equal and nearly equal prompts, among the training rows and between training rows and held-out rows."""

@@ -1,48 +1,41 @@
-"""What the held-out rows ask: three rules by which a training row asks it too.
+"""Training rows whose prompt a held-out row has too, by three rules.
 
-    exact       equal after NFKC, case folding and punctuation to blanks          any length
-    n-grams     8-grams of words that both have cover over half of the item       items of 8 words and more
-    shingles    character 5-grams with a Jaccard index of 0.9 or more             items of up to 200 characters
+    exact       equal after NFKC, case folding, and punctuation replaced by spaces  any length
+    n-grams     shared 8-grams of words cover more than half of the item            items of 8 words and more
+    shingles    character 5-grams with a Jaccard index of 0.9 or more               items of up to 200 characters
 
     held out    "What's my PIN?"
-    training    "what’s my pin"                                                   exact
+    training    "what’s my pin"                                                     exact
 
-An *item* is a held-out row. N-grams in more than `COMMON` items, or in more than `COMMON` of the rows, are a template
-that many share, and hold nothing of what one item asks: neither they nor their words are counted (Brown et al. 2020,
-appendix C, ignore n-grams in more than 10 documents of the training data for the same reason). An item without any
-words left cannot be seen by that rule; `unseen` counts them.
+An *item* is a held-out row. N-grams in more than `COMMON` items, or in more than `COMMON` rows, belong to a template
+and say nothing about one item, so neither they nor their words count (for the same reason Brown et al. 2020, appendix
+C, ignore n-grams in more than 10 training documents). The rule cannot see an item that has no other words; `unseen`
+counts such items.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby, repeat
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_dagster.quality.duplicates.prompt_keys import bare, contamination_key, question_of
+from distill_dagster.quality.duplicates.held_out_items import WORDS, TaskItems, index_items, own_words, shared_grams
+from distill_dagster.quality.duplicates.prompt_keys import bare, contamination_key, user_text_of
 from distill_dagster.quality.duplicates.shingles import (
-    NO_BAND,
     NO_TEMPLATE,
     Hashes,
-    Sieve,
-    bands_of,
     jaccard,
     lengths_allow,
     shingles_of,
     template_of,
 )
 
-WORDS = 8  # of an n-gram
-COVERED = 0.5  # an item is contaminated where more than this share of its words is covered
+COVERED = 0.5  # an item is contaminated if more than this share of its words is covered
 COMMON = 10
-SHORT = 200  # characters
 ALIKE = 0.9
-
-Gram = tuple[str, ...]
-NOTHING: Hashes = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +46,8 @@ class Match:
     item: str
 
 
-@dataclass(slots=True)
-class _Task:
-    """The items of one task, ready to be looked up, and the n-grams of theirs that rows were seen to have."""
-
-    items: list[tuple[str, str]]  # name, text; sorted, so that the first match is always the same one
-    vocabulary: dict[str, int] = field(default_factory=dict)
-    codes: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of all n-grams
-    places: list[list[tuple[int, int]]] = field(default_factory=list)  # n-gram -> item and word at which it begins
-    bands: Sieve = field(default_factory=lambda: Sieve(NOTHING))  # of short items
-    by_band: dict[int, list[int]] = field(default_factory=dict)
-    sizes: dict[int, int] = field(default_factory=dict)  # short item -> how many shingles it has
-    seen: list[NDArray[np.int64]] = field(default_factory=list)  # (row, n-gram) pairs, (n, 2)
-
-
 class HeldOut:
-    """The test rows, or for training rows the validation rows: rows are entered, then `matches` says which clash."""
+    """Held-out rows, test or validation (`what`): `enter` the other rows, then `matches` names those that clash."""
 
     def __init__(
         self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str] = NO_TEMPLATE
@@ -79,10 +58,10 @@ class HeldOut:
         for row in rows:
             key = contamination_key(row)
             self.exact[key] = min(self.exact.get(key, row["row_id"]), row["row_id"])
-            texts[row["task"]].append((row["row_id"], bare(question_of(row))))
+            texts[row["task"]].append((row["row_id"], bare(user_text_of(row))))
         self.items = sum(map(len, texts.values()))
-        self.unseen = 0  # items that have no n-gram of their own; known once `matches` was asked
-        self._tasks = {task: _index(sorted(items), template) for task, items in texts.items()} if near else {}
+        self.unseen = 0  # items without an n-gram of their own; `matches` counts them
+        self._tasks = {task: index_items(sorted(items), template) for task, items in texts.items()} if near else {}
         self._found: dict[int, Match] = {}
 
     def enter(
@@ -93,7 +72,7 @@ class HeldOut:
         texts: Sequence[str],
         bands: Hashes,
     ) -> None:
-        """Some rows: their numbers, tasks, contamination keys, bare questions, and bands (rows, B)."""
+        """Look at some rows: their numbers, tasks, contamination keys, bare user texts, and bands (rows, B)."""
         for name in sorted(set(tasks) & set(self._tasks)):
             own = [i for i, task in enumerate(tasks) if task == name]
             self._look(self._tasks[name], [numbers[i] for i in own], [texts[i] for i in own], bands[own])
@@ -102,27 +81,27 @@ class HeldOut:
                 self._found[number] = Match("exact", f"{self.what} row {self.exact[key]!r} asks the same")
 
     def matches(self) -> dict[int, Match]:
-        """The contaminated rows by their numbers; a row to which several rules apply is named by the first of them."""
+        """Number -> match of each contaminated row; if several rules apply, exact precedes n-grams, then shingles."""
         for task in self._tasks.values():
             seen = np.concatenate([np.empty((0, 2), np.int64), *task.seen])
             common = np.bincount(seen[:, 1], minlength=len(task.places)) > COMMON
             common |= np.array([len({item for item, _ in own}) > COMMON for own in task.places], bool)
-            words = _own_words(task, common.tolist())
+            words = own_words(task, common.tolist())
             self.unseen += sum(not own for own in words)
             for number, match in self._by_grams(task, seen[~common[seen[:, 1]]], words).items():
                 if number not in self._found or self._found[number].rule == "shingles":
                     self._found[number] = match
         return self._found
 
-    def _look(self, task: _Task, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
+    def _look(self, task: TaskItems, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
         for i in map(int, np.unique(task.bands.find(bands.ravel())[0] // bands.shape[1])):
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
             if match := self._by_shingles(task, texts[i], sorted(others)):
                 self._found[numbers[i]] = match
-        pairs = _shared_grams(task, texts)
+        pairs = shared_grams(task, texts)
         task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
 
-    def _by_shingles(self, task: _Task, text: str, items: Sequence[int]) -> Match | None:
+    def _by_shingles(self, task: TaskItems, text: str, items: Sequence[int]) -> Match | None:
         asked = shingles_of(text, self.template)
         for item in items:
             name, other = task.items[item]
@@ -135,8 +114,8 @@ class HeldOut:
                 return Match("shingles", sentence)
         return None
 
-    def _by_grams(self, task: _Task, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
-        """Rows of whose n-grams an item's own words are covered; `seen` holds (row, n-gram), `words` those by item."""
+    def _by_grams(self, task: TaskItems, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
+        """Rows whose n-grams cover an item's own words; `seen` holds (row, n-gram), `words` each item's own words."""
         found: dict[int, Match] = {}
         order = seen[np.lexsort((seen[:, 1], seen[:, 0]))]
         for number, pairs in groupby(order.tolist(), key=lambda pair: pair[0]):
@@ -154,72 +133,9 @@ class HeldOut:
         return found
 
 
-def _grams(words: Sequence[str]) -> list[Gram]:
-    """The word 8-grams of a text, in order; none of a shorter text."""
-    return [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
-
-
-def _own_words(task: _Task, common: Sequence[bool]) -> list[set[int]]:
-    """For each item the places of the words that stand in an n-gram and in no common one."""
-    own: list[set[int]] = [set() for _ in task.items]
-    shared: list[set[int]] = [set() for _ in task.items]
-    for gram, places in enumerate(task.places):
-        for item, place in places:
-            (shared if common[gram] else own)[item].update(range(place, place + WORDS))
-    return [mine - others for mine, others in zip(own, shared, strict=True)]
-
-
-def _index(items: list[tuple[str, str]], template: frozenset[str]) -> _Task:
-    task = _Task(items)
-    grams: dict[Gram, list[tuple[int, int]]] = defaultdict(list)
-    for item, (_, text) in enumerate(items):
-        for place, gram in enumerate(_grams(text.split())):
-            grams[gram].append((item, place))
-    for gram in grams:
-        for word in gram:
-            task.vocabulary.setdefault(word, len(task.vocabulary) + 1)
-    ids = np.array([[task.vocabulary[word] for word in gram] for gram in grams], np.uint64).reshape(-1, WORDS)
-    codes = _codes(ids.T)
-    order = np.argsort(codes)
-    found = list(grams.values())
-    task.codes, task.places = Sieve(codes[order]), [found[i] for i in order]
-    short = [i for i, (_, text) in enumerate(items) if len(text) <= SHORT]
-    bands = bands_of([items[i][1] for i in short], template)
-    task.bands = Sieve(np.setdiff1d(bands.ravel(), [NO_BAND]))
-    task.sizes = {i: len(shingles_of(items[i][1], template)) for i in short}
-    for item, own in zip(short, bands.tolist(), strict=True):
-        for band in own if own[0] != NO_BAND else ():
-            task.by_band.setdefault(band, []).append(item)
-    return task
-
-
-def _codes(columns: Iterable[NDArray[np.uint64]]) -> Hashes:
-    """A number for each n-gram of word ids; `columns` are the first words of all n-grams, the second words, …"""
-    codes = np.uint64(0)
-    for column in columns:
-        codes = (codes ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        codes ^= codes >> np.uint64(31)
-    return codes  # pyright: ignore[reportReturnType]  # an array, since there are columns
-
-
-def _shared_grams(task: _Task, texts: Sequence[str]) -> NDArray[np.int64]:
-    """(text, n-gram) for every n-gram of an item that stands in a text, once each, (n, 2)."""
-    words = " ".join(texts).split() if task.places else []
-    if len(words) < WORDS:
-        return np.empty((0, 2), np.int64)
-    ids = np.fromiter(map(task.vocabulary.get, words, repeat(0)), np.uint64, len(words))
-    row = np.repeat(np.arange(len(texts)), [text.count(" ") + 1 if text else 0 for text in texts])
-    unknown = np.concatenate([[0], np.cumsum(ids == 0)])
-    last = len(words) - WORDS + 1
-    at = np.flatnonzero((row[:last] == row[WORDS - 1 :]) & (unknown[:last] == unknown[WORDS:]))
-    hits, grams = task.codes.find(_codes(ids[at + place] for place in range(WORDS)))
-    pairs = np.unique(row[at[hits]] * len(task.places) + grams)
-    return np.stack(np.divmod(pairs, len(task.places)), axis=1)
-
-
 def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """The shingles that are the template of one task's rows or another's; `rows` is a sample of all of them."""
+    """The template shingles of any task; `rows` is a sample of the rows of all tasks."""
     texts: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        texts[row["task"]].append(bare(question_of(row)))
+        texts[row["task"]].append(bare(user_text_of(row)))
     return frozenset().union(*(template_of(own) for own in texts.values()))

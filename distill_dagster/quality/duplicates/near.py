@@ -1,15 +1,15 @@
-"""Prompts that ask nearly the same: found by their bands, decided by what differs in them.
+"""Nearly equal prompts: candidates share a band, and the parts in which they differ decide.
 
     "I can't find my new card, can you help me with that please?"
     "I cant find my new card, can you help me with that please?"       near duplicates: 5-gram Jaccard of 0.9 or more
 
-One passage with two questions, or one premise with two hypotheses, is alike in nearly all of its characters and asks
-two things. So texts are compared sentence by sentence and line by line, and each pair that differs must be as alike. It
-must also hold the same numbers, operators and negations ("I did", "I did not"). Rows of a task with one right answer
-are no duplicates where their gold answers differ, or what the teacher answered.
+Two prompts about one passage, or two hypotheses on one premise, share nearly all of their characters and still ask two
+things. So texts are compared sentence by sentence and line by line. Each pair of parts that differs must reach the
+threshold and hold the same numbers, operators and negations ("I did", "I did not"). In a task with one right answer,
+rows whose gold answers or teacher's answers differ are never duplicates.
 
-Rows are compared in the order in which they are judged, and only with rows that were kept: which row stays does not
-depend on the order of the inputs, and a chain of a ~ b ~ c loses b and keeps c if a and c differ.
+Rows are compared in the order in which they are judged, and only with rows that were kept. So the order of the inputs
+does not decide which row stays, and of a chain a ~ b ~ c only b goes if a and c differ.
 """
 
 import re
@@ -32,24 +32,24 @@ DECIDES = re.compile(
     r"|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million)\b",
     re.IGNORECASE,
 )
-RECENT = 64  # texts whose parts are remembered: a row is compared with several others one after another
-COMPARED = 32  # kept rows of one band that a row is compared with: keeps one template's rows from costing their square
+RECENT = 64  # texts whose parts are cached: one row is compared with several others in turn
+COMPARED = 32  # kept rows of one band that a row is compared with, so that one template's rows do not cost n²
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What tells the questions of two rows apart, where the task has one right answer; else both are empty."""
+    """What distinguishes two rows with nearly equal prompts, in a task with one right answer; empty in other tasks."""
 
     answer: str | None = None
     gold: tuple[str, ...] = ()
 
     def agrees(self, other: "Answered") -> bool:
-        """The same answer, and no two different gold answers."""
+        """Whether the answers are equal and the gold answers do not differ; a row without gold differs from none."""
         return self.answer == other.answer and (not self.gold or not other.gold or self.gold == other.gold)
 
 
 def near_duplicate(one: str, other: str, threshold: float) -> bool:
-    """Whether each sentence of one question has a 5-gram Jaccard index of at least `threshold` with the other's."""
+    """Whether each sentence of one text has a 5-gram Jaccard index of at least `threshold` with the other's."""
     if not lengths_allow(one, other, threshold):
         return False
     first, second = _segments(one), _segments(other)
@@ -77,10 +77,10 @@ def _shingled(text: str) -> tuple[str, frozenset[str]]:
 
 
 class NearDuplicates:
-    """Which kept row asks nearly the same as a row; rows are named by their place in the order of judging.
+    """Finds the kept row with nearly the same prompt; rows are numbered in the order in which they are judged.
 
-    Of a row that shares a band, its text is held, 48 bytes for its buckets, and 4 bytes for each of them in which it is
-    kept. Nothing grows while rows are kept.
+    First `add` all rows, then `close`, then ask. Memory, for rows that share a band only: the text, 48 bytes for the
+    row's buckets, and 4 bytes for each bucket that keeps it. All of it is allocated by `close`.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -90,13 +90,13 @@ class NearDuplicates:
         self._known: dict[Answered, Answered] = {}  # many rows have one answer
 
     def add(self, texts: Sequence[str], settings: Sequence[tuple[str, ...]], bands: Hashes) -> None:
-        """The next rows: their questions, what they are asked under (equal or never compared), and bands (rows, B)."""
+        """Add the next rows: user texts, settings (only rows with equal ones are compared), and bands (rows, B)."""
         under = np.fromiter((hash(setting) % 2**64 for setting in settings), np.uint64, len(settings))
         self._bands.append(np.where(bands == NO_BAND, NO_BAND, bands ^ under[:, None]))
         self._texts.append(pa.array(texts, pa.large_string()))
 
     def close(self) -> None:
-        """All rows are in: number the bands that several rows share, and forget the other rows' texts."""
+        """End adding: number the bands that several rows share, and free the texts of the other rows."""
         buckets, sizes = _number(self._bands)  # (rows, B), (buckets,)
         self._bands = []
         candidates = np.flatnonzero((buckets >= 0).any(axis=1))
@@ -104,16 +104,16 @@ class NearDuplicates:
         self._place[candidates] = np.arange(len(candidates))
         self._buckets = buckets[candidates]
         room = np.minimum(sizes, COMPARED)
-        self._first = array("q", (np.cumsum(room) - room).tobytes())  # bucket -> where its kept rows begin
+        self._first = array("q", (np.cumsum(room) - room).tobytes())  # bucket -> first of its kept rows
         self._kept = array("i", bytes(4 * int(room.sum())))
-        self._count = bytearray(len(room))  # bucket -> how many it has, at most COMPARED
+        self._count = bytearray(len(room))  # bucket -> how many it keeps, at most COMPARED
         self._answered: list[Answered | None] = [None] * len(candidates)  # None: not kept
         texts = pa.chunked_array(self._texts, pa.large_string()).take(pa.array(candidates, pa.int64()))
         self._texts = []
         self._found = texts.combine_chunks()
 
     def kept_alike(self, row: int, answered: Answered) -> int | None:
-        """The first kept row that asks nearly the same."""
+        """The first kept row with nearly the same prompt, or None."""
         place = int(self._place[row])
         if place < 0:
             return None
@@ -134,7 +134,7 @@ class NearDuplicates:
         return None
 
     def keep(self, row: int, answered: Answered) -> None:
-        """Later rows are compared with this one."""
+        """Keep a row, so that later rows are compared with it."""
         place = int(self._place[row])
         if place < 0 or self._answered[place] is not None:
             return
@@ -149,7 +149,7 @@ class NearDuplicates:
 
 
 def _number(bands: Sequence[Hashes]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """For each band of each row a number from 0 on, where two rows or more have it, else -1; and how many have it."""
+    """For each band of each row its number if several rows share it, else -1, (rows, B); and rows by number, (n,)."""
     if not bands:
         return np.empty((0, 1), np.int32), np.empty(0, np.int64)
     numbers = np.empty((sum(map(len, bands)), bands[0].shape[1]), np.int32)

@@ -1,18 +1,17 @@
-"""Texts as sets of character 5-grams, many texts at a time, and how alike two such sets are.
+"""Texts as sets of character 5-grams (shingles), computed for many texts at once, and how alike two such sets are.
 
     "card pin"                          "card ", "ard p", "rd pi", "d pin"
     hash_shingles(["card pin", "hi"])   hashes (5,), offsets [0, 4, 5]: text i has hashes[offsets[i] : offsets[i + 1]]
-    jaccard(one, other)                 shingles that both have / that either has
+    jaccard(one, other)                 shingles that both have / shingles that either has
 
-Two texts whose sets have a Jaccard index of at least some 0.7 fall into a common *band* almost surely: a band is a hash
-of `ROWS` MinHash values (Broder 1997), and a text has `BANDS` of them. Texts that share no band are never compared.
-The chance that a pair with index J is compared is 1 - (1 - J^ROWS)^BANDS:
+Only texts that share a *band* are compared. A band is a hash of `ROWS` MinHash values (Broder 1997), and a text has
+`BANDS` bands. A pair with Jaccard index J shares one with probability 1 - (1 - J^ROWS)^BANDS:
 
     J          0.5      0.7      0.8      0.9      0.95
     chance     0.046    0.51     0.89     0.9988   1.0000
 
-Most shingles of prompts that one template wrote are the template's. They are left out, or every prompt would be like
-every other: `template_of` names those in more than half of a sample of the texts.
+Prompts made from one template share most of their shingles, so each would resemble all others. `template_of` finds the
+shingles in more than half of a sample of the texts, and those are ignored.
 """
 
 from collections import Counter
@@ -27,6 +26,8 @@ BANDS, ROWS = 12, 8
 SEED = 1
 TEMPLATE_SHARE, TEMPLATE_TEXTS = 0.5, 20  # fewer texts have no template
 
+NO_TEMPLATE: frozenset[str] = frozenset()
+
 Hashes = NDArray[np.uint64]
 NO_BAND = np.uint64(0)  # of a text without shingles
 
@@ -34,11 +35,8 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
 _MIX = np.uint64(0xBF58476D1CE4E5B9)  # of SplitMix64
 
 
-NO_TEMPLATE: frozenset[str] = frozenset()
-
-
 def shingles_of(text: str, template: frozenset[str] = NO_TEMPLATE) -> frozenset[str]:
-    """A text's shingles without the template's; the whole text where it is shorter than one."""
+    """A text's shingles without the template's; a text shorter than a shingle is its own shingle."""
     return frozenset(text[i : i + SIZE] for i in range(max(1, len(text) - SIZE + 1)) if text) - template
 
 
@@ -50,17 +48,17 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def lengths_allow(one: str, other: str, threshold: float) -> bool:
-    """Whether texts of such lengths may reach that index: a quick no for many pairs.
+    """Whether texts of these lengths can reach that index; a cheap test that rules out many pairs.
 
-    Of n shingles in the longer text, at least a share `threshold` must be among the other's. What a text says again
-    makes it longer and not its set, so a third is allowed for that.
+    At least a share `threshold` of the longer text's shingles must be among the other's. Repetition makes a text longer
+    but not its set larger, so a third of the length is allowed for it.
     """
     shorter, longer = sorted((len(one), len(other)))
     return shorter + SIZE >= threshold * 2 / 3 * longer
 
 
 def hash_shingles(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
-    """Hashes of all shingles of all texts, one text after another, and where each text's begin; repeats included."""
+    """Hashes of all shingles of n texts, repeats included, (shingles,) uint64, and where each text begins, (n + 1,)."""
     padded = [text if len(text) >= SIZE or not text else text.ljust(SIZE, "\0") for text in texts]
     lengths = np.fromiter(map(len, padded), np.int64, len(padded))
     counts = np.maximum(lengths - SIZE + 1, 0)
@@ -84,7 +82,7 @@ def template_of(texts: Sequence[str]) -> frozenset[str]:
 
 
 def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
-    """The bands of each text, (texts, BANDS); NO_BAND throughout where nothing but template is left."""
+    """The bands of each text, (texts, BANDS); a text with only template shingles has NO_BAND throughout."""
     import rensa
 
     minhash: Any = rensa.RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
@@ -104,12 +102,12 @@ def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
 
 
 class Sieve:
-    """Sorted hashes that many others are looked for in, most of which are not there.
+    """Sorted hashes in which many others are looked up, most of them in vain.
 
     >>> Sieve(np.array([3 << 60, 5 << 60], np.uint64)).find(np.array([4 << 60, 5 << 60], np.uint64))
     (array([1]), array([1]))
 
-    A hash whose first bits no other begins with needs no search; the bits are so many that this is most of them.
+    A hash is searched only if some stored hash begins with the same bits. There are enough bits to rule out most.
     """
 
     def __init__(self, values: Hashes) -> None:
@@ -120,7 +118,7 @@ class Sieve:
         self._begins[values >> self._shift] = True
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Places in `hashes` of those that are there, and which they are."""
+        """Positions in `hashes` of those that are stored, and their positions in `values`."""
         at = np.flatnonzero(self._begins[hashes >> self._shift])
         which = np.minimum(np.searchsorted(self.values, hashes[at]), max(0, len(self.values) - 1))
         there = self.values[which] == hashes[at] if len(self.values) else np.zeros(0, bool)

@@ -1,1 +1,1 @@
-"""What the student learns: examples, their labels and balance, and what is told of them."""
+"""What the student learns: examples, their labels and balance, and the facts of the set."""

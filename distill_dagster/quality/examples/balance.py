@@ -4,8 +4,8 @@
     counts {a: 100, b: 4}, labels {a, b, c}, floor 10       b and c are rare: named, and b's rows are flagged
     {a: 1, b: 1} before, {a: 3, b: 1} after                 total variation 0.25, Jensen-Shannon divergence 0.049 bits
 
-The cap cuts, since what it takes away is there more than often enough. The floor only speaks: rows that are not there
-cannot be made, saying the few there are again teaches them by heart, and leaving a label out would be worse.
+The cap drops rows, because the set has more than enough of that label. The floor only reports: missing rows cannot be
+made up, repeating the few rows would teach them by heart, and dropping the label would be worse.
 """
 
 from collections import Counter, defaultdict
@@ -14,14 +14,15 @@ from math import log2
 from typing import Any
 
 from distill_dagster.errors import ConfigError
+from distill_dagster.quality.specs import LabelShift
 from distill_dagster.store.hashing import sha256
 
 
 def over_cap(examples: Sequence[Mapping[str, Any]], share: float | None) -> set[int]:
-    """Positions of the training examples that the cap drops, task by task; which ones is decided by hash of row id.
+    """Positions of the training examples that the cap drops, task by task; a hash of the row id chooses them.
 
     Raises:
-        ConfigError: there are too few labels for such a share.
+        ConfigError: a task has too few labels for such a share.
     """
     by_task: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for position, example in enumerate(examples):
@@ -36,10 +37,10 @@ def over_cap(examples: Sequence[Mapping[str, Any]], share: float | None) -> set[
 
 
 def largest_cap(counts: Mapping[str, int], share: float | None, task: str) -> int:
-    """The most rows that each label may keep so that none is more than `share` of what all of them keep.
+    """The most rows that each label may keep so that no label has more than `share` of all kept rows.
 
     min(n_i, c) <= share * sum_i min(n_i, c) holds for every c from 1 to a largest one, or for none: the right side is
-    concave in c. A bisection finds it.
+    concave in c. Bisection finds that c.
     """
     assert share is not None
 
@@ -49,8 +50,8 @@ def largest_cap(counts: Mapping[str, int], share: float | None, task: str) -> in
 
     if not holds(1):
         raise ConfigError(
-            f"quality.max_label_share is {share}, but the {task} answers have {len(counts)} label(s), "
-            f"one of which is at least 1/{len(counts)} of them: raise the share, or leave it out"
+            f"quality.max_label_share is {share}, but the {task} answers have {len(counts)} label(s), so one label "
+            f"has at least 1/{len(counts)} of them: raise the share, or leave it out"
         )
     low, high = 1, max(counts.values())
     while low < high:
@@ -60,21 +61,21 @@ def largest_cap(counts: Mapping[str, int], share: float | None, task: str) -> in
 
 
 def _place(example: Mapping[str, Any]) -> tuple[str, int, int]:
-    """Where the example stands in the order in which a label's rows are kept."""
+    """The sort key by which a label's rows are kept."""
     return sha256(example["row_id"]), example["sample"], example["turn"]
 
 
 def rare_labels(counts: Mapping[str, int], known: Iterable[str], floor: int) -> dict[str, int]:
-    """The labels with fewer than `floor` training rows, with how many they have; labels that nobody answered too."""
+    """Label -> training rows, for labels with fewer than `floor` of them; labels of `known` may have 0."""
     own = {label: counts.get(label, 0) for label in {*known, *counts}}
     return {label: n for label, n in sorted(own.items(), key=lambda item: (item[1], item[0])) if n < floor}
 
 
-def label_shift(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, float] | None:
-    """How far two label distributions are apart, 0 … 1 each; None where one of them is empty.
+def label_shift(before: Mapping[str, int], after: Mapping[str, int]) -> LabelShift | None:
+    """How far apart two label distributions are, each measure 0 … 1; None if one of them is empty.
 
-    Total variation is the share of rows that would have to change their label; the Jensen-Shannon divergence (Lin
-    1991, in bits) weighs the change of a rare label more.
+    Total variation is the share of rows that would have to change their label. The Jensen-Shannon divergence (Lin
+    1991, in bits) gives more weight to changes of rare labels.
     """
     if not before or not after:
         return None
@@ -82,10 +83,10 @@ def label_shift(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str
     p, q = ([counts.get(label, 0) / sum(counts.values()) for label in labels] for counts in (before, after))
     middle = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
-    return {
-        "total_variation": sum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2,
-        "jensen_shannon": min(1.0, max(0.0, divergence)),
-    }
+    return LabelShift(
+        total_variation=sum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2,
+        jensen_shannon=min(1.0, max(0.0, divergence)),
+    )
 
 
 def _relative_entropy(p: Sequence[float], q: Sequence[float]) -> float:

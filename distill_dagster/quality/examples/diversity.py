@@ -1,19 +1,18 @@
-"""How different the prompts of a set are from one another, without a model.
+"""How different the prompts of a set are from one another, measured without a model.
 
     distinct_1, distinct_2    different words, or pairs of neighbours, per word or pair (Li et al. 2016)
-    spread                    1 - mean cosine of two prompts' TF-IDF vectors: 0 for one prompt over and over, near 1 for
-                              prompts that share no telling word
+    spread                    1 - mean cosine of two prompts' TF-IDF vectors: 0 if all prompts are equal, near 1 if
+                              they share only common words
     openings                  the most frequent first three words, with their shares
 
-All three depend on how many prompts are looked at: distinct-n falls with every row. So they are taken of at most
-`SAMPLE` training prompts, the same ones each time, and two sets of more rows can be compared.
+All three depend on the number of prompts: distinct-n falls with every row. They are therefore measured on at most
+`SAMPLE` training prompts, always the same ones, so that sets with more rows than that can be compared.
 """
 
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from math import log, sqrt
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,34 +20,35 @@ from numpy.typing import NDArray
 
 from distill_dagster.quality.duplicates.prompt_keys import bare
 from distill_dagster.quality.examples.rows import pc
+from distill_dagster.quality.specs import PromptDiversity
 from distill_dagster.store.hashing import sha256
 
 SAMPLE = 10_000
-OPENING, OPENINGS = 3, 8  # words; how many are listed
+OPENING, OPENINGS = 3, 8  # words of an opening; openings that are listed
 
 
-def prompt_diversity(examples: pa.Table) -> dict[str, Any]:
-    """The measures over the training prompts; None where there are too few to tell."""
+def prompt_diversity(examples: pa.Table) -> PromptDiversity:
+    """The measures over the training prompts of `examples` (schemas.EXAMPLE)."""
     prompts = [bare(text).split() for text in _sample(examples)]
-    return {
-        "prompts": len(prompts),
-        "distinct_1": distinct(prompts, 1),
-        "distinct_2": distinct(prompts, 2),
-        "spread": spread(prompts),
-        "openings": _openings(prompts),
-    }
+    return PromptDiversity(
+        prompts=len(prompts),
+        distinct_1=distinct(prompts, 1),
+        distinct_2=distinct(prompts, 2),
+        spread=spread(prompts),
+        openings=_openings(prompts),
+    )
 
 
 def distinct(prompts: Iterable[Sequence[str]], n: int) -> float | None:
-    """Different n-grams of words divided by all of them."""
+    """Different n-grams of words divided by all n-grams; None without any."""
     grams = [tuple(words[i : i + n]) for words in prompts for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else None
 
 
 def spread(prompts: Sequence[Sequence[str]]) -> float | None:
-    """1 - mean cosine over all pairs of prompts.
+    """1 - mean cosine over all pairs of prompts; None for fewer than two.
 
-    The mean needs no pair: for unit vectors u it is (|sum u|^2 - n) / (n (n - 1)).
+    The mean needs no loop over pairs: for unit vectors u it is (|sum u|^2 - n) / (n (n - 1)).
     """
     n = len(prompts)
     if n < 2:
@@ -72,7 +72,7 @@ def _openings(prompts: Sequence[Sequence[str]]) -> dict[str, float]:
 
 
 def _sample(examples: pa.Table) -> list[str]:
-    """What the user says in the first turn of the training rows whose ids hash lowest."""
+    """The user's text in the first turn of the training rows whose ids hash lowest."""
     chosen = pc.and_(pc.equal(examples.column("split"), "train"), pc.equal(examples.column("turn"), 0))
     rows = pc.indices_nonzero(chosen).to_numpy()
     row_ids = examples.column("row_id").filter(chosen)

@@ -1,10 +1,10 @@
-"""Tables of raw rows and teacher rows, walked through in one order and a block at a time.
+"""Tables of raw rows and teacher rows, read in a fixed order and one block at a time.
 
     walk(teacher_table, TEACHER_ORDER)      rows by row id, sample and turn, as dictionaries
 
-A million rows as dictionaries take several gigabytes, as Arrow tables some hundred megabytes: only one block of
-`BLOCK` rows is ever in Python's own form. The tables are in one piece each, since taking rows from one of many pieces
-costs time for all of them, and so with 64-bit offsets, as a column of texts may exceed 2 GiB.
+A million rows take several gigabytes as dictionaries, and a few hundred megabytes as Arrow tables. So only one block
+of `BLOCK` rows at a time exists as dictionaries. Each table is one chunk, because taking rows from one of many chunks
+costs time for all of them. Its offsets have 64 bits, since a column of texts may exceed 2 GiB.
 """
 
 from collections import Counter
@@ -16,14 +16,15 @@ import pyarrow.compute
 
 from distill_dagster.store import schemas
 
-pc: Any = pyarrow.compute  # makes its functions when it is imported, so that pyright knows none of them
+pc: Any = pyarrow.compute  # creates its functions on import, so pyright does not know them
 
 BLOCK = 10_000
 
-RAW = pa.schema(
+# the columns of schemas.RAW and schemas.TEACHER from which the set is made
+RAW_USED = pa.schema(
     [schemas.RAW.field(name) for name in ("row_id", "shard", "split", "task", "messages", "reference", "source_line")]
 )
-TEACHER = pa.schema(
+TEACHER_USED = pa.schema(
     [
         schemas.TEACHER.field(name)
         for name in (
@@ -32,8 +33,8 @@ TEACHER = pa.schema(
         )
     ]
 )
-RAW_ORDER = ("row_id", "-split", "shard", "source_line", "task")  # of equal copies, one that is held out stands for all
-# a conversation's turns follow one another; what stands behind them only settles ties
+RAW_ORDER = ("row_id", "-split", "shard", "source_line", "task")  # of equal copies, a held-out one comes first
+# a conversation's turns follow one another; the columns after `turn` only break ties
 TEACHER_ORDER = (
     *("row_id", "sample", "turn", "status", "finish_reason", "request_hash", "raw_text"),
     *("reasoning", "params", "error_code", "completion_tokens"),
@@ -43,7 +44,7 @@ Rows = pa.Table | Sequence[dict[str, Any]]
 
 
 def table_of(rows: Rows, schema: pa.Schema) -> pa.Table:
-    """`rows` with the columns of `schema` alone, in one piece."""
+    """`rows` with only the columns of `schema`, as one chunk."""
     large = pa.schema([(field.name, _large(field.type)) for field in schema])
     if isinstance(rows, Sequence):
         return pa.Table.from_pylist(list(rows), large).combine_chunks()
@@ -62,7 +63,7 @@ def _large(kind: pa.DataType) -> pa.DataType:
 
 
 def ordered(table: pa.Table, order: Sequence[str]) -> pa.Array:
-    """Places of the rows of `table` in the order of those columns, "-" for descending; null as "" or 0."""
+    """Row numbers of `table` sorted by those columns, "-" for descending; null sorts as "" or 0."""
     keys = {}
     for name in order:
         column = table.column(name.lstrip("-"))
@@ -71,24 +72,24 @@ def ordered(table: pa.Table, order: Sequence[str]) -> pa.Array:
 
 
 def walk(table: pa.Table, places: pa.Array) -> Iterator[dict[str, Any]]:
-    """The rows at those places, in their order."""
+    """The rows with those numbers, in that order."""
     for block in blocks(table, places):
         yield from block
 
 
 def blocks(table: pa.Table, places: pa.Array) -> Iterator[list[dict[str, Any]]]:
-    """The same, `BLOCK` rows at a time."""
+    """As `walk`, `BLOCK` rows at a time."""
     for start in range(0, len(places), BLOCK):
         yield table.take(places.slice(start, BLOCK)).to_pylist()
 
 
 def value_counts(column: Any) -> Counter[str]:
-    """Value -> how often it is in the column; nulls are left out."""
+    """Value -> how often the column has it; nulls do not count."""
     return Counter({found["values"]: found["counts"] for found in column.drop_null().value_counts().to_pylist()})
 
 
 class Growing:
-    """A table that rows are appended to; they are held as Arrow."""
+    """A table to which rows are appended, `BLOCK` of them at a time as Arrow."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema

@@ -1,4 +1,4 @@
-"""What a row filter looks at: one teacher row beside the raw row that it answers, read anew.
+"""What a row filter looks at: one teacher row beside the raw row that it answers, with the text parsed again.
 
 raw        {"row_id": "a", "messages": [… user "Premise: … Hypothesis: …"], …}
 teacher    {"raw_text": "Label: Neutral.", "finish_reason": "stop", …}
@@ -17,16 +17,16 @@ from distill_dagster.tasks import Reading, Task
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A teacher row with all that a filter may look at."""
+    """A teacher row with everything that a filter may look at."""
 
-    raw: Mapping[str, Any]  # its raw row
+    raw: Mapping[str, Any]  # the row that it answers
     teacher: Mapping[str, Any]
     task: Task
     labels: Sequence[str] | None
     reference: Sequence[str]  # gold answers to this turn
-    reading: Reading  # the text as the task reads it now
+    reading: Reading  # the text as the task parses it now
     gold_agreement: bool = False  # quality.require_gold_agreement
-    reasoning_needed: bool = False  # the student learns it, and the teacher was asked for it
+    reasoning_needed: bool = False  # the student learns it, and the prompt asked for it
     refuse_personal_data: bool = False  # quality.personal_data is `reject`
 
     @property
@@ -36,17 +36,17 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """What stands in the answer's place, without thoughts, JSON and blanks around it; "" where nothing does."""
+        """The answer as the teacher wrote it, without thoughts, JSON and outer white space; "" without an answer."""
         return self.reading.said
 
     @property
     def asked(self) -> list[str]:
-        """What the row says to the teacher: every message that is not the assistant's."""
+        """The texts of the row's prompt: every message that is not the assistant's."""
         return [m["content"] for m in self.raw.get("messages") or () if m["role"] != "assistant"]
 
     @property
     def learned(self) -> list[str]:
-        """The texts that the student would see: what is asked, the answer, and a reasoning that is taught."""
+        """The texts that the student would see: the prompt, the answer, and the reasoning if the student learns it."""
         reasoning = self.reading.reasoning if self.reasoning_needed else None
         return [*self.asked, *filter(None, (self.answer, reasoning))]
 
@@ -60,7 +60,7 @@ def candidate_of(
     quality: QualityConfig,
     learn: Learn,
 ) -> Candidate:
-    """The teacher row beside its raw row, its text parsed anew with the prompting that it was asked with."""
+    """The teacher row beside its raw row, with its text parsed for the prompting that the row records."""
     prompting = task.prompting_for(_asked_with(teacher["params"]))
     return Candidate(
         raw=raw,
@@ -77,12 +77,12 @@ def candidate_of(
 
 @lru_cache(maxsize=64)
 def _asked_with(params: str) -> Prompting:
-    """The prompting in a teacher row's parameters; rows of the time before there was any were asked plainly."""
+    """The prompting in a teacher row's parameters; rows from before that setting have plain prompts."""
     return json.loads(params).get("prompting", "plain")
 
 
 def _read(task: Task, teacher: Mapping[str, Any], prompting: Prompting, labels: Sequence[str] | None) -> Reading:
-    """The raw text, parsed anew; thoughts that the server gave apart from the text stand in the row's `reasoning`."""
+    """The parsed text; if it holds no reasoning, the one that the server returned beside the text counts."""
     reading = task.read(teacher["raw_text"] or "", prompting, labels)
     if reading.reasoning or not teacher["reasoning"]:
         return reading

@@ -1,12 +1,12 @@
-"""Filters against answers that are no work on the question: loops, the prompt said back, the model on itself.
+"""Filters against degenerate answers: loops, repetitions of the prompt, and remarks of the model on itself.
 
     "I do. I do. I do. I do."                              repetition
     asked "Sum up: The cat sat on the mat today."
     answer "Sum up: The cat sat on the mat today."         echo
     "As an AI language model, I think it is 4."            self_reference
 
-None of them looks at how an answer reads: on short correct answers the quality filters of web text refuse a third or
-more. docs/quality.md shows each of these against gold.
+None of them judges style: quality filters made for web text refuse a third or more of short correct answers.
+docs/quality.md compares each of these filters with gold answers.
 """
 
 import re
@@ -19,8 +19,8 @@ from distill_dagster.tasks.labels import normal_label
 
 LOOP = 4  # identical sentences or lines in a row
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
-ECHO_WORDS = 5  # "Good morning!" back is a greeting
-ECHO_SHARE = 0.9  # of the longer of both texts
+ECHO_WORDS = 5  # fewest words of an echo: "Good morning!" in reply is a greeting
+ECHO_SHARE = 0.9  # of the words of the longer text
 
 SELF = r"(?:ai|artificial intelligence)(?: language)? (?:model|assistant|system)|(?:large )?language model"
 SELF_REFERENCES = re.compile(
@@ -37,7 +37,7 @@ ON_MODELS = re.compile(
 
 
 def repetition(candidate: Candidate) -> str | None:
-    """`LOOP` identical sentences or lines stand in a row; ones without a letter or digit are layout."""
+    """`LOOP` sentences or lines in a row are identical; parts without a letter or digit are layout and do not count."""
     parts = SENTENCE_END.split(candidate.text)
     if len(parts) < LOOP:
         return None
@@ -46,10 +46,10 @@ def repetition(candidate: Candidate) -> str | None:
 
 
 def echo(candidate: Candidate) -> str | None:
-    """The answer is one of the messages said back, give or take a tenth of its words, and no gold answer.
+    """The answer repeats one of the messages, give or take a tenth of its words, and is not a gold answer.
 
-    A span of a passage is shorter than that. An answer that repeats the question and then answers it is none, where the
-    task has one right answer and what is added holds one. Labels are exempt: a text may be the label's own words.
+    A span quoted from a passage is shorter than that. In a task with one right answer, an answer that repeats the
+    prompt and then adds an answer is no echo. Labels are exempt, because a text may consist of the label's own words.
     """
     if candidate.task.labelled or candidate.text.count(" ") < ECHO_WORDS - 1:
         return None
@@ -61,8 +61,8 @@ def echo(candidate: Candidate) -> str | None:
 
 
 def _says_back(task: Task, said: str, size: int, asked: str) -> bool:
-    """Whether one text holds the other, and is hardly longer; what an answer says beyond that is no answer."""
-    if not 0.5 < len(asked) / len(said) < 2:  # cheap, before anything is normalised
+    """Whether one text contains the other, is hardly longer, and adds no answer to it."""
+    if not 0.5 < len(asked) / len(said) < 2:  # cheap, so it comes before `bare`
         return False
     own = bare(asked)
     longer, shorter = max(size, own.count(" ") + 1), min(size, own.count(" ") + 1)
@@ -74,7 +74,7 @@ def _says_back(task: Task, said: str, size: int, asked: str) -> bool:
 
 
 def self_reference(candidate: Candidate) -> str | None:
-    """The answer, or a reasoning that is taught, speaks of itself as a model, unless the row itself is about such."""
+    """The answer, or the reasoning for the student, speaks of itself as a model, and the row is not about models."""
     spoken = candidate.text, candidate.reading.reasoning or "" if candidate.reasoning_needed else ""
     if not any(SELF_REFERENCES.search(text) for text in spoken):
         return None

@@ -1,10 +1,10 @@
-"""One shard's answers as the row filters see them, before the set of all shards is made.
+"""One shard's answers, judged by the row filters before the set of all shards is made.
 
     row d-17, "I'm sorry, but I can't help with that."      refusal
     row d-18, "Label: neutral"                              None
 
-The filters of the validated set look at the same rows later. What needs all shards is not known here: duplicates,
-contamination, and for a classification without `quality.labels` whether a label is one of the set.
+The validated set applies the same filters later. Anything that needs all shards is unknown here: duplicates,
+contamination, and the label set of a classification without `quality.labels`.
 """
 
 from collections import Counter
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import Learn, QualityConfig
-from distill_dagster.quality.examples.rows import RAW, TEACHER
+from distill_dagster.quality.examples.rows import RAW_USED, TEACHER_USED
 from distill_dagster.quality.filters.candidate import candidate_of
-from distill_dagster.quality.filters.filters import first_reason
+from distill_dagster.quality.filters.row_filters import first_reason
 from distill_dagster.quality.labels import labels_of
 from distill_dagster.redaction import find
 from distill_dagster.store import parquet
@@ -29,19 +29,18 @@ PERSONAL_DATA, UNKNOWN = "personal_data", "unknown_row"
 def judged_answers(
     raw: Path, teacher: Path, quality: QualityConfig, learn: Learn
 ) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """Each chosen teacher row with the first reason to refuse it; of raw.parquet and teacher.parquet of one shard.
+    """Each chosen teacher row with the first reason to refuse it, or None.
 
-    An answer to a row that is not there any more, since the file was edited meanwhile, is `unknown_row`.
-
-    An answer in which personal data is found has that for a reason where `quality.personal_data` is not `keep`, also
-    where it is only flagged or redacted.
+    `raw` and `teacher` are the paths of one shard's raw.parquet and teacher.parquet. The reason is `unknown_row` if an
+    edit of the file has removed the row, and `personal_data` if the answer holds any, even where
+    `quality.personal_data` only flags or redacts it; with `keep` nothing is searched.
 
     Raises:
         DataError: one of the tables is torn.
     """
-    rows = {row["row_id"]: row for row in parquet.read_table(raw, RAW.names)}
+    rows = {row["row_id"]: row for row in parquet.read_table(raw, RAW_USED.names)}
     labels = {name: labels_of(name, quality, ()) for name in {row["task"] for row in rows.values()}}
-    answers = parquet.load_table(teacher, [*TEACHER.names, "chosen"])
+    answers = parquet.load_table(teacher, [*TEACHER_USED.names, "chosen"])
     for answer in parquet.rows_of(answers.filter(answers.column("chosen"))):
         row = rows.get(answer["row_id"])
         prompts = prompts_of(row) if row else []
@@ -64,9 +63,9 @@ def _counts(raw: Path, teacher: Path, quality: str, learn: Learn) -> Counter[str
 
 
 def reasons_of(raw: Path, teacher: Path, quality: QualityConfig, learn: Learn) -> Counter[str | None]:
-    """How many of the shard's chosen rows have each reason, None for a row without one; `failed` ones are no answers.
+    """Reason -> chosen rows of the shard, with None for rows that pass; rows with `failed` are not answers.
 
-    Several checks ask for the same shard one after another: the paths are those of a published version, whose files
-    never change, so the last ones are remembered.
+    Several checks ask for the same shard in turn, so recent results are cached. That is safe because the paths name a
+    published version, whose files never change.
     """
     return _counts(raw, teacher, quality.model_dump_json(), learn)

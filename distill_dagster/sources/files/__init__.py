@@ -1,1 +1,1 @@
-"""Which files there are, how they are opened, and how rows come out of them."""
+"""Finding source files, opening them, and reading their rows as numbered JSON text."""

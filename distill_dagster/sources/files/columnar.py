@@ -3,8 +3,8 @@
     messages [{"role": "user", "content": "2 + 2?", "name": null}], lang null
     Line(1, b'{"messages":[{"role":"user","content":"2 + 2?"}]}', 49)
 
-A table gives every row every column, so null means that the row does not have it. Dates and decimals become text;
-a column of bytes has no text and is refused by name. A table is read some hundred rows at a time.
+In a table every row has every column, so null means that the row lacks the key. Dates and decimals become text; a
+column of bytes has no text, and the error names it. A table is read a few hundred rows at a time.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from distill_dagster.sources.files.lines import Line
 from distill_dagster.sources.files.opening import opened, reading
 from distill_dagster.sources.files.saved_dataset import data_files
 
-ROWS = 256  # taken out of a table at once
+ROWS = 256  # converted at once
 BUFFER = 1 << 20  # bytes of a parquet column that are fetched at once
-END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # what a whole Arrow stream ends with (Arrow columnar format, IPC)
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # the end of a complete Arrow stream (Arrow columnar format, IPC)
 
 
 def read_parquet(url: str, max_row_bytes: int) -> Iterator[Line]:
     """The rows of a parquet file, row group by row group.
 
     Raises:
-        DataError: the file is not there, is torn or no parquet, or has a column of bytes.
+        DataError: the file is missing, is torn or no parquet, or has a column of bytes.
     """
     return _lines(_parquet_batches(url), url, max_row_bytes)
 
@@ -52,7 +52,7 @@ def _parquet_batches(url: str) -> Iterator[pa.RecordBatch]:
 
 
 def _arrow_batches(url: str) -> Iterator[pa.RecordBatch]:
-    """The record batches of one file; pyarrow takes a stream that stops between two batches for a whole one."""
+    """The record batches of one file; checks its end, because pyarrow accepts a stream cut between two batches."""
     with opened(url) as stream:
         with reading(url):
             stream.seek(0, 2)
@@ -97,7 +97,9 @@ def _without_nulls(value: Any) -> Any:
 def _require_text(schema: pa.Schema, url: str) -> None:
     for field in schema:
         if _holds_bytes(field.type):
-            raise DataError(f"{url}: the column {field.name!r} holds bytes ({field.type}), a row is text; leave it out")
+            raise DataError(
+                f"{url}: the column {field.name!r} holds bytes ({field.type}), but rows are text; leave the column out"
+            )
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

@@ -1,11 +1,11 @@
-"""Which source files there are: one file is one shard, and its key is a folder's name in the store.
+"""Finds the source files: each file is one shard, and its key names the shard's folder in the store.
 
     data.train: ["data/train/*.jsonl"], data.validation: ["s3://bucket/validation.parquet"]
     SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
     SourceFile(key="validation",    split="validation", url="s3://bucket/validation.parquet")
 
-A folder that `datasets.save_to_disk` wrote counts as one file. A link is what it points to, under its own name, but for
-one to a file that its split has anyhow: that comes once. A link to nothing is a file that cannot be read.
+A folder that `datasets.save_to_disk` wrote counts as one file. A symlink counts as its target but keeps its own name;
+one that points to a file already in the split is skipped. A broken symlink counts as a file that cannot be read.
 """
 
 import hashlib
@@ -26,10 +26,10 @@ from distill_dagster.store.artefacts import check_key
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One shard: a file of rows, and the split that its place in the config puts it in."""
+    """One shard: a file of rows, and its split, which follows from its place in the config."""
 
     key: str
-    split: str  # train | validation | test; "" for a file that a command line names
+    split: str  # train | validation | test; "" for a file from the command line
     url: str  # a local path or an fsspec URL
 
 
@@ -41,23 +41,25 @@ def discover(data: DataConfig) -> list[SourceFile]:
     """
     files = [*_files("train", data.train), *_files("validation", data.validation)]
     for what, _ in _in_two_splits(files):
-        raise DataError(f"{what} is matched by data.train and by data.validation; a file has one split")
+        raise DataError(
+            f"{what} is matched by data.train and by data.validation; a file has one split: narrow a pattern"
+        )
     return _by_key(files)
 
 
 def discover_test(data: DataConfig) -> list[SourceFile]:
-    """Held-out files, sorted by key. Raises as `discover` does, and for a file that is for training too."""
+    """Test files, sorted by key. Raises as `discover` does, and for a file that is also for training or validation."""
     files = list(_files("test", data.test))
     for what, split in _in_two_splits([*discover(data), *files]):
         raise DataError(
-            f"{what} is matched by data.test and by data.{split}; a held-out file must not be trained on: narrow one "
-            "of the patterns"
+            f"{what} is matched by data.test and by data.{split}; the student must not train on a test file: narrow "
+            "one of the patterns"
         )
     return _by_key(files)
 
 
 def named(patterns: Iterable[str]) -> list[SourceFile]:
-    """The files that a command line names, in its order; their keys say which they are, and name no folder.
+    """The files of a command line, in its order; their keys identify them in messages and name no folder.
 
     Raises:
         DataError: a pattern matches no file, or a file cannot be read as rows.
@@ -67,7 +69,7 @@ def named(patterns: Iterable[str]) -> list[SourceFile]:
 
 
 def content_hash(source: SourceFile) -> str:
-    """Hex SHA-256 of the file's bytes as they are stored, of a saved dataset its Arrow files': the shard's version.
+    """The shard's version: hex SHA-256 of the file's stored bytes, or of the Arrow files of a saved dataset.
 
     Raises:
         DataError: the file cannot be read.
@@ -81,20 +83,20 @@ def content_hash(source: SourceFile) -> str:
 
 
 def refuse_dangling(path: str) -> None:
-    """Name a link that leads nowhere, which the error of a missing file would not.
+    """Refuse a broken symlink by name, which the error for a missing file would not do.
 
     Raises:
-        DataError: it is a link to what is not there, or in a folder that this user may not enter.
+        DataError: `path` is a symlink whose target is missing, or in a folder that this user may not enter.
     """
     if os.path.islink(path) and not os.path.exists(path):
         raise DataError(
-            f"{path} is a link to {os.readlink(path)}, which is not there for this user: fetch what it points to (for "
-            "files under DVC, `dvc pull`), or remove the link"
+            f"{path} is a link to {os.readlink(path)}, which does not exist for this user: fetch its target (for files "
+            "under DVC, `dvc pull`), or remove the link"
         )
 
 
 def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
-    """The files of a split; one that several patterns match, or a pattern and a link, comes once."""
+    """The files of a split; a file that several patterns or symlinks lead to comes once."""
     urls = list(dict.fromkeys(url for pattern in patterns for url in _expand(f"data.{split}", pattern)))
     real = _real(urls)
     own = {real[url] for url in urls if not os.path.islink(url)}
@@ -106,14 +108,14 @@ def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
 
 
 def _real(urls: Sequence[str]) -> dict[str, str]:
-    """URL -> the path that it leads to; itself where none of them is a link, since to follow a path takes its time."""
+    """URL -> resolved path; if no URL is a symlink, each maps to itself, because resolving takes time."""
     if not any(map(os.path.islink, urls)):
         return {url: url for url in urls}
     return {url: url if "://" in url else os.path.realpath(url) for url in urls}
 
 
 def _in_two_splits(files: Sequence[SourceFile]) -> Iterator[tuple[str, str]]:
-    """Each file that an earlier one of another split is too, by name or by a link; and that other split."""
+    """Each file that another split has too, by name or through a symlink, and that split."""
     real, first = _real([file.url for file in files]), dict[str, SourceFile]()
     for file in files:
         other = first.setdefault(real[file.url], file)
@@ -127,9 +129,9 @@ def _stem(url: str) -> str:
 
 
 def _expand(asked: str, pattern: str) -> list[str]:
-    """The URLs that a pattern matches: the file or saved dataset of that very name, else what its wildcards match.
+    """The URLs that a pattern matches: the file or saved dataset of exactly that name, else the wildcard matches.
 
-    `asked` is where the pattern stands, for what is said about it.
+    `asked` says where the pattern comes from, for messages.
     """
     try:
         filesystem, path = fsspec.core.url_to_fs(pattern)
@@ -137,7 +139,7 @@ def _expand(asked: str, pattern: str) -> list[str]:
         urls = _matches(filesystem, path)
     except DataError:
         raise
-    except Exception as e:  # a store's own errors: no credentials, no connection, no such protocol
+    except Exception as e:  # such as no credentials, no connection, no such protocol
         raise DataError(f"{asked}: {pattern!r} cannot be listed: {said(e)}") from e
     if not urls:
         folder = "" if ENDING.search(path) else f", and for the files of a folder write {path.rstrip('/')}/*"
@@ -150,27 +152,27 @@ def _expand(asked: str, pattern: str) -> list[str]:
 
 
 def _matches(filesystem: Any, path: str) -> dict[str, bool]:
-    """URL -> whether it is a file and not a saved dataset's folder; other folders are passed over."""
+    """URL -> True for a file, False for a saved dataset's folder; other folders are skipped."""
     if filesystem.isfile(path):
         return {_url(filesystem, path): True}
     found = {path: {"type": "directory"}} if filesystem.isdir(path) else filesystem.glob(path, detail=True)
-    if not found and filesystem.lexists(path):  # a link to nothing
+    if not found and filesystem.lexists(path):  # a broken symlink
         found = {path: {"type": "link"}}
     files = {name: _is_file(filesystem, name, info) for name, info in sorted(found.items())}
     return {_url(filesystem, name): f for name, f in files.items() if f or is_saved_dataset(filesystem, name)}
 
 
 def _is_file(filesystem: Any, path: str, listed: dict[str, Any]) -> bool:
-    """Whether it is a file, or a link to one or to nothing; a listing does not say what a link points to."""
+    """Whether it is a file, a symlink to one, or a broken symlink; listings do not say where a symlink points."""
     if listed["type"] in ("file", "directory"):
         return listed["type"] == "file"
     is_link = listed["type"] == "link" or listed.get("islink", False)
-    is_lock = path.rpartition("/")[2].startswith(".#")  # Emacs': a link to nothing, beside a file that is being edited
+    is_lock = path.rpartition("/")[2].startswith(".#")  # Emacs puts a broken symlink beside a file in edit
     return filesystem.isfile(path) or (is_link and not is_lock and not filesystem.exists(path))
 
 
 def _url(filesystem: Any, path: str) -> str:
-    """`path` as something fsspec.open takes: a plain path where the filesystem is the local one."""
+    """`path` in a form that fsspec.open takes: a plain path on the local filesystem, else a URL."""
     return path if "file" in _protocols(filesystem) else filesystem.unstrip_protocol(path)
 
 
@@ -184,5 +186,5 @@ def _by_key(files: Iterable[SourceFile]) -> list[SourceFile]:
     for file in files:
         other = seen.setdefault(file.key, file)
         if other is not file:
-            raise DataError(f"{other.url} and {file.url} would both be the shard {file.key!r}; rename one of them")
+            raise DataError(f"{other.url} and {file.url} both get the shard key {file.key!r}; rename one of them")
     return [seen[key] for key in sorted(seen)]

@@ -1,10 +1,10 @@
-"""A `.json` file that holds one list of rows: its elements one at a time, so that the list is never in memory.
+"""Reads a `.json` file that holds one list of rows, element by element, so that the list is never in memory.
 
     [{"a": 1},          Line(1, b'{"a": 1}', 8)
      {"b": [2, 3]}]     Line(2, b'{"b": [2, 3]}', 13)
 
-Only the list itself is taken apart here: the text is cut at the commas that stand in no string and in no inner list or
-object. Each element is then judged like a line of a .jsonl, so that one that is no JSON is one refused row.
+The text is only cut, at the commas outside strings and inner lists or objects. Each element is then judged like a line
+of a .jsonl file, so an element that is not JSON is one refused row.
 """
 
 import re
@@ -20,10 +20,10 @@ REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
 
 
 def read_json_list(url: str, max_row_bytes: int) -> Iterator[Line]:
-    """The elements of the file's list; one over the limit is passed over without being held in memory.
+    """The elements of the file's list; one over the limit is skipped without being held in memory.
 
     Raises:
-        DataError: the file is not there, cannot be read, does not hold a list, or breaks off.
+        DataError: the file is missing, cannot be read, does not hold a list, or breaks off.
     """
     number, kept, size, closed = 1, [], 0, False
     for piece, mark in _elements(_inside_list(url)):
@@ -49,14 +49,14 @@ def read_json_list(url: str, max_row_bytes: int) -> Iterator[Line]:
 
 
 def _inside_list(url: str) -> Iterator[bytes]:
-    """What follows the list's opening bracket."""
+    """The text after the list's opening bracket."""
     chunks, head = read_chunks(url), b""
     for chunk in chunks:
         head = (head + chunk).removeprefix(BOM).lstrip()
         if head:
             break
     if not head:
-        return iter((b"]",))  # an empty file is a file without a row
+        return iter((b"]",))  # an empty file has no row
     if head[:1] != b"[":
         raise DataError(
             f"{url} does not hold a list of rows, it begins with {head[:40].decode('utf-8', 'replace')!r}; "
@@ -66,7 +66,7 @@ def _inside_list(url: str) -> Iterator[bytes]:
 
 
 def _unescaped_ends(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes, cut so that no piece ends between a backslash and what it escapes."""
+    """The same bytes, cut so that no piece ends between a backslash and the character that it escapes."""
     held = first
     for chunk in chunks:
         whole = held.rstrip(b"\\")
@@ -77,7 +77,7 @@ def _unescaped_ends(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class _Scanner:
-    """Finds the brackets and commas of a text that comes in pieces, and passes over its strings."""
+    """Finds the brackets and commas outside strings, in a text that comes in pieces."""
 
     in_string: bool = False
 
@@ -101,7 +101,7 @@ class _Scanner:
 
 
 def _elements(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """(bytes of the element, b"," or the closing bracket that ends it, b"" where it goes on)."""
+    """(bytes of the element, mark); the mark is b"," or the closing bracket that ends it, or b"" if it goes on."""
     depth, scanner = 1, _Scanner()
     for piece in pieces:
         start = 0

@@ -1,7 +1,7 @@
-"""Lines of a source file, one at a time: split on b"\\n" alone, within a size, and never half a file.
+"""Reads a source file line by line: split on b"\\n" only, up to a size, and never half of a file.
 
-U+2028 and other line ends of Unicode are text inside a JSON string, so nothing but b"\\n" ends a line. A line longer
-than the limit is passed over without being held in memory.
+U+2028 and other line ends of Unicode are text inside a JSON string, so only b"\\n" ends a line. A line over the limit
+is skipped without being held in memory.
 
     b'{"a": 1}\\r\\n\\n{"b": 2}'      Line(1, b'{"a": 1}', 8), Line(3, b'{"b": 2}', 8)
 """
@@ -15,24 +15,24 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
-    """The JSON text of one row, from a line or made from a table's row; `data` is None where it is over the limit."""
+    """The JSON text of one row, from a line or from a table's row; `data` is None if it is over the limit."""
 
     number: int  # 1-based line of a .jsonl, 1-based row of anything else
     data: bytes | None
-    size: int  # bytes without \n; of a line that is kept also without \r and byte order mark
+    size: int  # bytes without \n; for a kept line also without \r and byte order mark
 
 
 def read_lines(url: str, max_row_bytes: int) -> Iterator[Line]:
     """The lines of a file that are not blank.
 
     Raises:
-        DataError: the file is not there, cannot be read, or breaks off inside its compression.
+        DataError: the file is missing, cannot be read, or its compressed data breaks off.
     """
     return split(read_chunks(url), max_row_bytes)
 
 
 def split(chunks: Iterator[bytes], limit: int) -> Iterator[Line]:
-    """Cut a stream of bytes at b"\\n"; what is kept of a line never exceeds `limit` by more than a chunk."""
+    """Cut a stream of bytes at b"\\n"; at most `limit` bytes of a line, and one chunk, are in memory."""
     number, size, kept = 1, 0, []
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
@@ -52,7 +52,7 @@ def split(chunks: Iterator[bytes], limit: int) -> Iterator[Line]:
 
 
 def _line(number: int, data: bytes, size: int, limit: int) -> Line | None:
-    """The line without its \\r and, on the first one, without a byte order mark; None if it is blank."""
+    """The line without \\r and without the file's byte order mark; None if it is blank."""
     if size > limit + 4:  # 4: a \r and a byte order mark do not count
         return Line(number, None, size)
     data = data.removesuffix(b"\r")

@@ -1,8 +1,8 @@
-"""A source file's bytes, on this machine or behind any fsspec URL: as they are now, and to their end.
+"""Reads a source file's current bytes to their end, on this machine or behind any fsspec URL.
 
-An object store's filesystem remembers the sizes it has listed; a file that was replaced by a longer one since would be
-read up to its old size, or not at all. What is remembered is therefore forgotten before a file is opened. Every store
-has errors of its own, so whatever goes wrong while opening or reading becomes a DataError that names the file.
+An object store's filesystem caches the sizes that it has listed, so a file that a longer one has replaced would be read
+up to its old size, or not at all. The cache is therefore cleared before a file is opened. Every store has its own error
+classes, so any error while opening or reading becomes a DataError that names the file.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ def opened(url: str) -> Iterator[Any]:
     """The file, open for reading bytes as they are stored.
 
     Raises:
-        DataError: it is not there, or may not be read.
+        DataError: it is missing, or this user may not read it.
     """
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
         filesystem.invalidate_cache(path)
         stream = filesystem.open(path, "rb", block_size=REMOTE_BLOCK)
     except FileNotFoundError as e:
-        raise DataError(f"{url} is not there; it may have been moved since the files were listed") from e
-    except Exception as e:  # a store's own: no credentials, no connection, no permission
+        raise DataError(f"{url} does not exist; it may have been moved since the files were listed") from e
+    except Exception as e:  # such as no credentials, no connection, no permission
         raise DataError(f"{url} cannot be read ({said(e)}); may this user read it?") from e
     with stream:
         yield stream
@@ -41,7 +41,7 @@ def opened(url: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def reading(url: str) -> Iterator[None]:
-    """Around one read of an open file: what breaks in it is said of the file.
+    """Wraps one read of an open file, so that its errors name the file.
 
     Raises:
         DataError: the file breaks off, is not what its name says, or its store does not answer.
@@ -50,16 +50,16 @@ def reading(url: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except Exception as e:  # the decompressors', pyarrow's and the stores' own
+    except Exception as e:  # of the decompressors, pyarrow and the stores
         raise DataError(
             f"{url} cannot be read to its end ({said(e)}); write it again, and rename it into place when it is whole"
         ) from e
 
 
 def read_chunks(url: str, *, unpack: bool = True) -> Iterator[bytes]:
-    """The file's bytes in pieces, decompressed where its name ends in .gz or .zst (`unpack`).
+    """The file's bytes in pieces; with `unpack`, decompressed if its name ends in .gz or .zst.
 
-    A compressed file that breaks off is an error: its last rows would otherwise be missing without a word.
+    A compressed file that breaks off is an error: otherwise its last rows would be missing silently.
 
     Raises:
         DataError: as `opened` and `reading`.
@@ -93,5 +93,5 @@ def _unzstd(stream: Any) -> Iterator[bytes]:
 
 
 def said(error: Exception) -> str:
-    """What an error says, or its name where it says nothing."""
+    """An error's message, or its class if the message is empty."""
     return str(error) or type(error).__name__

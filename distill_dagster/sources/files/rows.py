@@ -1,4 +1,4 @@
-"""The one seam between files and verdicts: whatever a file is, it comes out as the numbered JSON text of its rows.
+"""The one seam between files and verdicts: every kind of file becomes the numbered JSON text of its rows.
 
 a.jsonl, a.jsonl.gz, a.jsonl.zst     lines.py            numbered by line
 a.json                               json_list.py        numbered by element
@@ -18,11 +18,11 @@ ENDINGS = ".jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet"
 READERS = {"json": read_json_list, "parquet": read_parquet}
 
 
-def read_rows(url: str, max_row_bytes: int) -> Iterator[Line]:
-    """Every row of a file or of a saved dataset's folder; blank lines are none.
+def read_source(url: str, max_row_bytes: int) -> Iterator[Line]:
+    """Every row of a file or of a saved dataset's folder; blank lines are skipped.
 
     Raises:
-        DataError: it is not there, cannot be read to its end, or is not what its name says.
+        DataError: it is missing, cannot be read to its end, or does not have the format of its name.
     """
     ending = ENDING.search(url.rstrip("/"))
     read = read_saved_dataset if ending is None else READERS.get(ending[1], read_lines)

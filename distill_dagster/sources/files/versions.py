@@ -1,13 +1,13 @@
-"""The data version of a source file, without reading it each time that somebody asks.
+"""The data versions of source files, cached so that an unchanged file is not read again.
 
-    /data/train/part-00.jsonl    sha256 of its bytes, remembered under size and mtime: 4,096 bytes at 17689…
-    s3://bucket/part-01.jsonl    sha256 of its bytes, remembered under the ETag that the store gives it
+    /data/train/part-00.jsonl    sha256 of its bytes, cached under size and mtime: 4,096 bytes at 17689…
+    s3://bucket/part-01.jsonl    sha256 of its bytes, cached under the ETag of the object store
 
-So a file that was touched and not changed is read once more and has the version that it had. A local file that was
-written less than `SETTLED_S` ago is not remembered: within one tick of the clock it could change without a new mtime,
-as git's "racy" index entries do.
+A file that was touched but not changed is read once more and keeps its version. A local file that was written less than
+`SETTLED_S` ago is not cached: within one tick of the clock it could change without a new mtime (git calls such index
+entries "racy").
 
-A file that cannot be read is that file's failure alone: the others have their versions.
+If one file cannot be read, the other files still get their versions.
 """
 
 import json
@@ -29,11 +29,11 @@ _lock = threading.Lock()
 
 
 class UnreadableError(DataError):
-    """A source file cannot be read, so that nobody knows its version."""
+    """A source file cannot be read, so its version is unknown."""
 
 
 class SourceVersions:
-    """Remembers versions in a file; where that cannot be written, they are computed each time."""
+    """The versions, cached in a file; if that file cannot be written, they are computed each time."""
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
@@ -50,7 +50,7 @@ class SourceVersions:
         return versions
 
     def readable(self, sources: list[SourceFile]) -> tuple[dict[str, str], dict[str, UnreadableError]]:
-        """Key -> version of each file that can be read; key -> what is wrong with each other."""
+        """Key -> version of each readable file, and key -> error of each other file."""
         now, unreadable = dict[str, dict[str, Any]](), dict[str, UnreadableError]()
         with _lock:
             known = self._read()
@@ -81,19 +81,19 @@ class SourceVersions:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             write_text(self._memory, json.dumps(entries) + "\n")
         except OSError:
-            return  # a store that is read-only: nothing is lost but time
+            return  # a read-only store only costs time
 
 
 def _stamp(url: str) -> list[Any] | None:
-    """What changes when the file does, and costs no reading of it; None where nothing can be relied on."""
+    """A value that changes with the file and is cheap to get; None if no such value is reliable."""
     if "://" not in url:
         return _local_stamp(Path(url))
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
         filesystem.invalidate_cache(filesystem._parent(path))
         info = filesystem.info(path)
-    except Exception as e:  # a store's own errors
-        raise DataError(f"{url} cannot be looked at ({said(e)}); is it still there, and may this user read it?") from e
+    except Exception as e:  # of the store
+        raise DataError(f"{url} cannot be inspected ({said(e)}); does it exist, and may this user read it?") from e
     tag = info.get("ETag") or info.get("etag")
     return ["etag", tag] if tag else None
 
@@ -105,7 +105,7 @@ def _local_stamp(path: Path) -> list[Any] | None:
         stats = [os.stat(file) for file in files]
     except OSError as e:
         refuse_dangling(str(e.filename))
-        raise DataError(f"{e.filename} cannot be looked at ({e.strerror}); is it still there?") from e
+        raise DataError(f"{e.filename} cannot be inspected ({e.strerror}); does it still exist?") from e
     if any(time.time() - stat.st_mtime < SETTLED_S for stat in stats):
         return None
     return [value for stat in stats for value in (stat.st_size, stat.st_mtime_ns, stat.st_ino)]

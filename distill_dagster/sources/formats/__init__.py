@@ -1,1 +1,1 @@
-"""The shapes in which people write a row: chat, Alpaca, ShareGPT, prompt and completion, and so on."""
+"""The formats in which people write rows: chat, Alpaca, ShareGPT, prompt and completion, and so on."""

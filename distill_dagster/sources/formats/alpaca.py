@@ -3,9 +3,9 @@
     {"instruction": "Add the numbers.", "input": "2, 2", "output": "4"}
     Draft(messages=[{"role": "user", "content": "Add the numbers.\\n\\n2, 2"}, {"role": "assistant", …}], …)
 
-Instruction and input are one user turn, with an empty line between them; an empty `input` is none, as in the data
-set that gave the format its name. The framing text of Alpaca's own training prompt is left out: a chat template does
-that work.
+Instruction and input form one user turn, with an empty line between them; an empty `input` counts as missing, as in the
+data set that gave the format its name. The framing text of Alpaca's own training prompt is left out, because chat
+templates do that work.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def draft(row: dict[str, Any]) -> Draft:
 
 
 def _asked(instruction: Any, given: Any) -> Any:
-    """The user's text; where one of the two is no text, that one, to be judged as the message's content."""
+    """The user's text; if one of the two is not text, that one, which is then judged as the message's content."""
     if given is None or given == "" or not isinstance(instruction, str):
         return instruction
     return f"{instruction}\n\n{given}" if isinstance(given, str) else [{"role": "user", "content": given}]

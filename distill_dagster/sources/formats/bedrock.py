@@ -4,8 +4,8 @@
      "messages": [{"role": "user", "content": [{"text": "2 + 2?"}]}]}
     Draft(messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}], …)
 
-Several text blocks of one message are its lines. A block that is no text (an image, a tool call) leaves the content a
-list, which is refused as E010.
+Several text blocks of one message become its lines. With a block that is not text (an image, a tool call) the content
+stays a list, which E010 refuses.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ def _message(turn: Any) -> Any:
 
 
 def _text(content: Any) -> Any:
-    """The lines of text blocks; anything else as it is, to be judged."""
+    """The lines of text blocks; anything else stays as it is and is judged later."""
     if not isinstance(content, list) or not content:
         return content
     texts = [block["text"] for block in content if isinstance(block, dict) and block.keys() == {"text"}]

@@ -8,13 +8,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-COMMON = frozenset({"id", "reference", "group", "task"})  # what a row of any format may say of itself
+COMMON = frozenset({"id", "reference", "group", "task"})  # keys that rows of any format may have
 KNOWN = COMMON | {"messages"}
 
 
 @dataclass(slots=True)
 class Draft:
-    """A row as a format's reader hands it on: every field may still hold anything that JSON can."""
+    """A row as a format's reader returns it; every field may still hold any JSON value."""
 
     messages: Any
     identity: Any = None
@@ -22,12 +22,12 @@ class Draft:
     group: Any = None
     task: Any = None
     meta: dict[str, Any] | None = None
-    key: str = "messages"  # the format's name for the messages, for what is said about them
+    key: str = "messages"  # the format's name for the messages, for error messages
     keys: Collection[str] = ()  # all keys of the object
 
 
 def make_draft(row: dict[str, Any], messages: Any, key: str, known: frozenset[str]) -> Draft:
-    """A draft with the row's common fields by name; keys that the format does not know become meta."""
+    """A draft with the row's common fields by name; keys unknown to the format become meta."""
     get = row.get
     meta = {} if known.issuperset(row) else {name: value for name, value in row.items() if name not in known}
     return Draft(messages, get("id"), get("reference"), get("group"), get("task"), meta, key, row.keys())

@@ -13,7 +13,7 @@ KNOWN = COMMON | {"input", "output"}
 
 
 def fits(row: dict[str, Any]) -> bool:
-    """Whether the object looks like this format. Alpaca's rows have an `input` too, and are asked first."""
+    """Whether the object looks like this format; Alpaca's rows, which have an `input` too, are recognized before."""
     return "input" in row
 
 

@@ -3,7 +3,7 @@
     {"prompt": "2 + 2?", "completion": "4"}
     Draft(messages=[{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}], …)
 
-A prompt that is text is one user turn, a completion that is text is the assistant turn that follows it.
+A text prompt is one user turn, and a text completion is the assistant turn that follows it.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ def draft(row: dict[str, Any]) -> Draft:
 
 
 def exchange(asked: Any, answered: Any) -> list[Any] | None:
-    """What is asked and what is answered as one list of messages; None where nothing is asked."""
+    """Prompt and completion as one list of messages; None without a prompt."""
     messages = _turns(asked, "user")
     if messages is None or answered is None:
         return messages
@@ -32,7 +32,7 @@ def exchange(asked: Any, answered: Any) -> list[Any] | None:
 
 
 def _turns(value: Any, role: str) -> list[Any] | None:
-    """A list of messages as it is; anything else as the content of one message, to be judged there."""
+    """A list of messages as it is; anything else as the content of one message, which is judged later."""
     if value is None or isinstance(value, list):
         return value
     return [{"role": role, "content": value}]

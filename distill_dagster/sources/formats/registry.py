@@ -1,4 +1,4 @@
-"""The formats that rows come in, and how one is recognised from a file's first rows."""
+"""The formats of rows, and how to recognize one from a file's first rows."""
 
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -7,7 +7,7 @@ from typing import Any
 from distill_dagster.sources.formats import alpaca, bedrock, chat, input_output, prompt_completion, sharegpt
 from distill_dagster.sources.formats.chat import Draft
 
-FORMATS: dict[str, ModuleType] = {  # asked in this order: Bedrock's rows look like chat, Alpaca's like input/output
+FORMATS: dict[str, ModuleType] = {  # in this order, since Bedrock's rows look like chat, Alpaca's like input/output
     bedrock.VERSION: bedrock,
     "chat": chat,
     "sharegpt": sharegpt,
@@ -15,11 +15,11 @@ FORMATS: dict[str, ModuleType] = {  # asked in this order: Bedrock's rows look l
     "alpaca": alpaca,
     "input_output": input_output,
 }
-FIRST_ROWS = 20  # how many rows are looked at
+FIRST_ROWS = 20  # rows from which the format is recognized
 
 
 def detect(rows: Iterable[dict[str, Any]]) -> str:
-    """The format that most of `rows` fit; rows that fit none are read as chat, and judged as such."""
+    """The format that most of `rows` fit; chat if they fit none."""
     fitting = dict.fromkeys(["chat", *FORMATS], 0)
     for row in rows:
         name = next((name for name, form in FORMATS.items() if form.fits(row)), None)

@@ -9,7 +9,7 @@ from typing import Any
 from distill_dagster.sources.formats.chat import COMMON, Draft, make_draft
 
 KNOWN = COMMON | {"conversations"}
-ROLES = {"human": "user", "gpt": "assistant"}  # system, user and assistant are called so
+ROLES = {"human": "user", "gpt": "assistant"}  # other roles keep their names
 NAMES = {"from": "role", "value": "content"}
 
 
@@ -26,7 +26,7 @@ def draft(row: dict[str, Any]) -> Draft:
 
 
 def _message(turn: Any) -> Any:
-    """A turn under the names of the chat format; what is no object stays what it is, to be judged."""
+    """A turn under the names of the chat format; anything but an object stays as it is and is judged later."""
     if not isinstance(turn, dict):
         return turn
     message = {NAMES.get(key, key): value for key, value in turn.items()}

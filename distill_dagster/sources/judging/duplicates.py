@@ -1,14 +1,14 @@
-"""Which rows and ids a file has held already: E011, in little memory.
+"""Finds rows and ids that a file has held before (E011), in little memory.
 
-A row is remembered as two 16-byte digests, of its content and of its id, each with its line: 48 bytes a row, 48 MB a
-million rows, and for moments twice that while tables are merged. Two rows with one digest are taken for equal; among
-a billion different rows the chance of any such pair is 1e-21.
+Each row is stored as two 16-byte digests, one of its content and one of its id, each with its line: 48 bytes a row, 48
+MB a million rows, and briefly twice that while tables are merged. Rows with equal digests count as equal; among a
+billion different rows the chance of any such pair is 1e-21.
 
     row 1  {"id": "a", "messages": [user "2 + 2?"]}
-    row 2  {"id": "b", "messages": [user "2 + 2?"]}      "the row is the same as row 1"
-    row 3  {"id": "a", "messages": [user "3 + 3?"]}      "id 'a' is that of row 1 too, which is another row"
+    row 2  {"id": "b", "messages": [user "2 + 2?"]}      "the row is the same as line 1"
+    row 3  {"id": "a", "messages": [user "3 + 3?"]}      "id 'a' is also the id of line 1, which is another row"
 
-A row that is refused is not remembered: nothing is the duplicate of a row that is not there.
+A refused row is not stored, because no row duplicates a row that is not in the table.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ import xxhash
 
 from distill_dagster.errors import DataError
 
-digest = xxhash.xxh3_128_digest  # 16 bytes that stand for some bytes, in a tenth of the time of a secure hash
+digest = xxhash.xxh3_128_digest  # 16 bytes, in a tenth of the time of a secure hash
 
 
 def content_digest(task: str, messages: bytes, reference: Sequence[str]) -> bytes:
-    """The digest of what makes a raw row this row: its task, its messages as JSON with sorted keys, its reference."""
+    """The digest of a raw row's content: its task, its messages as JSON with sorted keys, its reference."""
     return digest(b"%b\0%b\0%b" % (task.encode(), messages, orjson.dumps(reference)))
 
 
 class Columns(Protocol):
-    """Of a batch's n rows, what duplicates are told by; judging.Judged is one."""
+    """What `Seen` needs of a batch of n rows; `judge.Judged` has it."""
 
     @property
     def table(self) -> pa.Table: ...  # with row_id and source_line
@@ -43,7 +43,7 @@ class Columns(Protocol):
 
 
 class DigestTable:
-    """Digest -> number, as sorted arrays that are merged when they are of like size (a log-structured table).
+    """Digest -> number, as sorted arrays; arrays of similar size are merged (a log-structured table).
 
     >>> table = DigestTable()
     >>> table.add(digest(b"a"), [7])
@@ -55,9 +55,9 @@ class DigestTable:
         self._runs: list[np.ndarray] = []  # each (3, n) uint64: first half of the digest, sorted; second half; number
 
     def find(self, digests: bytes) -> np.ndarray:
-        """The number of each of n digests, 0 where it is not there; (n,) uint64."""
+        """The number of each of n digests, 0 for one that is not stored; (n,) uint64."""
         high, low = _halves(digests)
-        order = np.argsort(high)  # neighbours are looked for near one another, which the processor's caches reward
+        order = np.argsort(high)  # sorted look-ups make good use of the processor's caches
         high, low = high[order], low[order]
         found = np.zeros(len(high), np.uint64)
         for run in self._runs:
@@ -67,7 +67,7 @@ class DigestTable:
         return found
 
     def add(self, digests: bytes, numbers: Sequence[int] | np.ndarray) -> None:
-        """Remember digests that are not there yet, each with a number above 0."""
+        """Store new digests, each with a number above 0."""
         if not digests:
             return
         self._runs.append(_by_digest(np.stack([*_halves(digests), np.asarray(numbers, np.uint64)])))
@@ -86,13 +86,13 @@ def _by_digest(run: np.ndarray) -> np.ndarray:
 
 
 class Seen:
-    """Rows that a file has held so far."""
+    """The rows that a file has held so far."""
 
     def __init__(self) -> None:
         self._contents, self._ids = DigestTable(), DigestTable()
 
     def problems(self, judged: Columns) -> dict[int, str]:
-        """Position in the next batch -> what is wrong with the row there; the others are remembered."""
+        """Position in the next batch -> what is wrong with that row; all other rows are stored."""
         lines = judged.table["source_line"].to_numpy()
         same_content, same_id = self._contents.find(judged.contents), self._ids.find(judged.ids)
         doubtful = (same_content > 0) | (same_id > 0) | _repeated(judged.contents) | _repeated(judged.ids)
@@ -115,7 +115,7 @@ class Seen:
 
 
 def _repeated(digests: bytes) -> np.ndarray:
-    """Whether the first half of each digest is that of another one too; (n,) bool."""
+    """Whether another digest has the same first half; (n,) bool."""
     high, _ = _halves(digests)
     _, inverse, counts = np.unique(high, return_inverse=True, return_counts=True)
     return counts[inverse] > 1
@@ -126,16 +126,16 @@ def _chosen(digests: bytes, which: np.ndarray) -> bytes:
 
 
 class IdsOfFiles:
-    """The row ids of several files that become one table; within a file they differ already."""
+    """The row ids of several files that become one table; within one file `Seen` makes them unique."""
 
     def __init__(self) -> None:
         self._table, self._shards = DigestTable(), []
 
     def require_new(self, row_ids: Sequence[str], shard: str) -> None:
-        """Remember the ids of some rows of one file.
+        """Store the ids of some rows of one file.
 
         Raises:
-            DataError: an earlier file has a row of that id.
+            DataError: an earlier file has a row with one of these ids.
         """
         if shard not in self._shards:
             self._shards.append(shard)
@@ -148,9 +148,9 @@ class IdsOfFiles:
 
 
 def _problem(row_id: str, given: bool, like: int | None, named: int | None) -> str:
-    """What to say of a row whose content is that of line `like`, or whose id is that of line `named`."""
+    """The message for a row that shares its content with line `like`, or its id with line `named`."""
     if like:
         return f"the row is the same as line {like}"
     if given:
-        return f"id {row_id!r} is that of line {named} too, which is another row"
-    return f"the messages are those of line {named}, with another reference or task; give the rows ids, or merge them"
+        return f"id {row_id!r} is also the id of line {named}, which is another row"
+    return f"the messages equal those of line {named}, but reference or task differ; give the rows ids, or merge them"

@@ -1,11 +1,10 @@
-"""Every rule that looks at one row alone, on a batch of rows: what comes out is columns, not an object a row.
+"""All rules that look at single rows, applied to a batch; the result is columns, not one object for each row.
 
     lines     [Line(1, b'{"messages": [user "Hi"]}', 25), Line(2, b"{}", 2)]
-    judged    table of one raw row; the bytes that its hash is taken of; digests of its content and of its id;
-              one reject row, E002
+    judged    table of one raw row; the bytes for its hash; digests of its content and of its id; one reject row, E002
 
-A `Judge` knows nothing of other batches, so two processes can each judge their own (helper.py). What depends on other
-rows, E011, is judged by whoever puts the batches together, from the digests.
+A `Judge` knows nothing about other batches, so two processes can share the batches of a file (second_process.py). E011
+depends on other rows; `SourceReading` decides it from the digests.
 """
 
 import itertools
@@ -23,24 +22,24 @@ from distill_dagster.sources.formats.registry import reader
 from distill_dagster.sources.judging.decoding import Decoded, decode
 from distill_dagster.sources.judging.duplicates import digest
 from distill_dagster.sources.judging.raw_rows import RawRows, make_reject
-from distill_dagster.sources.judging.rules import Finding, findings, is_flawless
+from distill_dagster.sources.judging.rules import Fault, faults, is_flawless
 
 
 class Judged(NamedTuple):
-    """A batch of lines: n valid rows as columns, and the rejects. Columns of bytes are in one piece."""
+    """The verdicts on a batch of lines: n valid rows as columns, and the rejects. Byte columns are concatenated."""
 
-    table: pa.Table  # records.RAW, n rows
-    hashed: bytes  # what records.rows_hash hashes of the rows
-    ends: list[int]  # n: where each row ends in it
+    table: pa.Table  # schemas.RAW, n rows
+    hashed: bytes  # what hashing.rows_hash hashes of the rows
+    ends: list[int]  # n: where each row ends in `hashed`
     contents: bytes  # n digests of task, messages and reference
     ids: bytes  # n digests of the row id
     given: list[bool]  # n: whether the row brought its own id
-    rejects: list[dict[str, Any]]  # records.REJECT
+    rejects: list[dict[str, Any]]  # schemas.REJECT
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The rules of one source file. `task` is that of every row that does not name its own."""
+    """The rules for one source file. `task` applies to every row that names none."""
 
     source: SourceFile
     data: DataConfig
@@ -65,14 +64,14 @@ class Judge:
             rejects=rejects,
         )
 
-    def _judge(self, item: Decoded, read: Callable[[dict[str, Any]], Draft], rows: RawRows) -> list[Finding]:
-        """Add a line's raw row to `rows`, or say what is wrong with it."""
+    def _judge(self, item: Decoded, read: Callable[[dict[str, Any]], Draft], rows: RawRows) -> list[Fault]:
+        """Add a line's raw row to `rows`, or return what is wrong with it."""
         if item.row is None:
             return [("E001", item.problem)]
         draft = read(item.row)
         task = self.task if draft.task is None else draft.task
         if not is_flawless(draft, task, self.data.require_system):
-            found = findings(draft, task, self.data.require_system)
+            found = faults(draft, task, self.data.require_system)
             if found:
                 return found
         rows.add(draft, task, item.line.number)

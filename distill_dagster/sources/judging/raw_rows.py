@@ -1,4 +1,4 @@
-"""What becomes of one row: a raw row where it is valid, a reject row where it is not.
+"""Makes a raw row of a valid row, and a reject row of an invalid one.
 
 {"id": "a", "messages": [user "Hi", assistant "Hello"], "lang": "en"}       line 7 of a single-turn task
 row_id "a", messages [user "Hi"], reference ["Hello"], source_line 7, meta '{"lang":"en"}'
@@ -15,7 +15,7 @@ from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.formats.chat import Draft
 from distill_dagster.sources.judging.decoding import Decoded
 from distill_dagster.sources.judging.duplicates import content_digest
-from distill_dagster.sources.judging.rules import Finding
+from distill_dagster.sources.judging.rules import Fault
 from distill_dagster.store import schemas
 from distill_dagster.store.hashing import canonical_json, sha256
 from distill_dagster.tasks import TASKS
@@ -23,33 +23,33 @@ from distill_dagster.tasks import TASKS
 STAGE = "raw_dataset"
 SNIPPET = 200  # characters of a rejected row that are kept
 MESSAGE_KEYS = {"role", "content"}
-_PLAIN = ("row_id", "split", "task", "group", "source_line", "meta")  # columns of one value a row
+_PLAIN = ("row_id", "split", "task", "group", "source_line", "meta")  # columns with one value for each row
 
 
 class RawRows:
-    """Valid rows of one file as the columns of records.RAW, with what is hashed of them.
+    """Valid rows of one file as the columns of schemas.RAW, with the bytes that are hashed.
 
-    A row is no object of its own here: a dictionary a row, made into a table afterwards, takes twice as long. Its
-    messages are written as JSON once, for its id, for its digest and for the hash of all rows.
+    Rows go straight into columns: to build a dictionary for each row and then a table takes twice as long. A row's
+    messages are written as JSON once, which serves its id, its digest and the hash of all rows.
     """
 
     def __init__(self, source: SourceFile, data: DataConfig) -> None:
         self.given: list[bool] = []  # whether the row brought its own id
         self.contents: list[bytes] = []  # digest of task, messages and reference
-        self.hashed: list[bytes] = []  # what records.rows_hash hashes
+        self.hashed: list[bytes] = []  # what hashing.rows_hash hashes
         self._source, self._data = source, data
         self._columns: list[list[Any]] = [[] for _ in _PLAIN]
-        self._roles: list[str] = []  # of all messages of all rows, each row's last one at its end - 1
+        self._roles: list[str] = []  # of all messages of all rows
         self._texts: list[str] = []
-        self._message_ends = [0]
+        self._message_ends = [0]  # where each row's messages end
         self._references: list[str] = []
         self._reference_ends = [0]
 
     def add(self, draft: Draft, task: str, line: int) -> None:
-        """A valid draft; a gold answer that ends a single-turn row moves into `reference`."""
+        """Add a valid draft; a gold answer that ends a single-turn row moves into `reference`."""
         messages, reference, meta = _parts(draft, task)
         written = self._add_messages(messages)
-        row_id = sha256(written)[:16] if draft.identity is None else str(draft.identity)  # as records.row_id_of
+        row_id = sha256(written)[:16] if draft.identity is None else str(draft.identity)  # as hashing.row_id_of
         group = None if draft.group is None else str(draft.group)
         split = _split(self._source, self._data, group or row_id)
         rest = {
@@ -70,7 +70,7 @@ class RawRows:
         self._reference_ends.append(len(self._references))
 
     def _add_messages(self, messages: list[dict[str, str]]) -> bytes:
-        """Enter a row's messages; returns them as `records.canonical_json` writes them."""
+        """Add a row's messages; returns them as `hashing.canonical_json` writes them."""
         pieces = []
         for message in messages:
             role, text = message["role"], message["content"]
@@ -86,7 +86,7 @@ class RawRows:
         return self._columns[_PLAIN.index("row_id")]
 
     def table(self) -> pa.Table:
-        """The rows, under records.RAW."""
+        """The rows, under schemas.RAW."""
         message = schemas.MESSAGES.value_type
         messages = pa.StructArray.from_arrays(
             [pa.array(self._roles, pa.string()), pa.array(self._texts, pa.string())], fields=list(message)
@@ -104,9 +104,9 @@ class RawRows:
 
 
 def hashed_bytes(group: str | None, messages: bytes, rest: dict[str, Any]) -> bytes:
-    """What `records.rows_hash` hashes of a row: its group, its messages as JSON, and the other fields in their order.
+    """What `hashing.rows_hash` hashes of a row: its group, its messages as JSON, and the other fields in their order.
 
-    Of text and small integers, orjson writes what json writes.
+    orjson writes text and small integers as json does.
     """
     return b'{"group":%b,"messages":%b,%b' % (
         b"null" if group is None else orjson.dumps(group),
@@ -132,21 +132,21 @@ def _parts(draft: Draft, task: str) -> tuple[list[dict[str, str]], list[str], di
     return messages, reference, meta
 
 
-def make_reject(item: Decoded, shard: str, found: list[Finding]) -> dict[str, Any]:
-    """A row of records.REJECT, under the first finding's code."""
+def make_reject(item: Decoded, shard: str, found: list[Fault]) -> dict[str, Any]:
+    """A row of schemas.REJECT, under the first fault's code."""
     return {
         "shard": shard,
         "line": item.line.number,
         "row_id": _own_id(item),
         "stage": STAGE,
         "code": found[0][0],
-        "message": said(found),
+        "message": fault_text(found),
         "snippet": snippet(item),
     }
 
 
-def said(found: list[Finding]) -> str:
-    """All findings in one text."""
+def fault_text(found: list[Fault]) -> str:
+    """All faults as one text."""
     return "; ".join(f"{code}: {message}" for code, message in found)
 
 
@@ -156,7 +156,7 @@ def snippet(item: Decoded) -> str:
 
 
 def _messages(draft: Draft) -> tuple[list[dict[str, str]], dict[str, Any]]:
-    """Role and content of each message, and the row's meta with what else the messages held."""
+    """Role and content of each message, and the row's meta with the other keys of the messages."""
     meta = draft.meta or {}
     if max(map(len, draft.messages)) == 2:
         return draft.messages, meta
@@ -174,7 +174,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _split(source: SourceFile, data: DataConfig, unit: str) -> str:
-    """The file's split; without validation files a share of the training groups, chosen by hash, is held out."""
+    """The file's split; without validation files, a hash chooses a share of the training groups for validation."""
     if source.split != "train" or data.validation or not data.validation_share:
         return source.split
     digest = hash_of(f"validation:{unit}".encode()).digest()
@@ -183,6 +183,6 @@ def _split(source: SourceFile, data: DataConfig, unit: str) -> str:
 
 
 def _own_id(item: Decoded) -> str | None:
-    """The id that a rejected row gives itself, if it is one."""
+    """The id of a rejected row, if its `id` is text or a whole number."""
     given = item.row.get("id") if item.row is not None else None
     return str(given) if isinstance(given, str | int) and not isinstance(given, bool) else None

@@ -1,11 +1,11 @@
-"""The tables of source rows, written while the files are read: raw.parquet, rejects.parquet, and what is said of them.
+"""Source files as two tables, raw.parquet and rejects.parquet, which are written while the files are read.
 
     with RawTables(out) as tables:
-        tables.write(Reading(source, data, task))
-    tables.produced()
-    Produced("5f1c…", {"lines": 90, "rows": 88, "rejected": 2, "E005": 2}, {"tasks": {"nli": 88}, "with_reference": 0})
+        tables.write(SourceReading(source, data, task))
+    tables.result()
+    ReadResult(data_version="5f1c…", counts=ReadCounts(lines=90, rows=88, rejected=2, E005=2), tasks={"nli": 88}, …)
 
-The data version is `records.rows_hash` of all rows in their order, taken on the way.
+The data version is `hashing.rows_hash` of all rows in their order, computed while they are written.
 """
 
 import hashlib
@@ -17,13 +17,26 @@ from typing import Any
 import pyarrow as pa
 
 from distill_dagster.sources.judging.duplicates import IdsOfFiles
-from distill_dagster.sources.judging.verdicts import Reading
+from distill_dagster.sources.judging.verdicts import SourceReading
+from distill_dagster.sources.specs import ReadCounts, ReadResult, ReadSpec
 from distill_dagster.store import files, parquet, schemas
-from distill_dagster.store.manifest import Produced
+
+
+def read_rows(spec: ReadSpec, device: str) -> ReadResult:
+    """The worker: read and judge the files of `spec` into two tables. It needs no device and ignores `device`.
+
+    Raises:
+        DataError: a file cannot be read or holds no valid row, or two files have a row of one id (`spec.unique_ids`).
+    """
+    ids = IdsOfFiles() if spec.unique_ids else None
+    with RawTables(Path(spec.out)) as tables:
+        for source in spec.files:
+            tables.write(SourceReading(source, spec.data, spec.task), ids)
+    return tables.result()
 
 
 class RawTables:
-    """The two tables of a shard, or of several files that are one table."""
+    """The tables of one shard, or of several files that share them; a context manager."""
 
     def __init__(self, out: Path) -> None:
         self._open = ExitStack()
@@ -40,11 +53,11 @@ class RawTables:
     def __exit__(self, *failure: Any) -> None:
         self._open.__exit__(*failure)
 
-    def write(self, reading: Reading, ids: IdsOfFiles | None = None) -> None:
-        """Read a file to its end into the tables; `ids` where it is not the only one.
+    def write(self, reading: SourceReading, ids: IdsOfFiles | None = None) -> None:
+        """Read a file to its end into the tables; with `ids`, no row may have the id of another file's row.
 
         Raises:
-            DataError: the file cannot be read or holds no valid row, or a row's id is that of another file's row.
+            DataError: the file cannot be read or holds no valid row, or a row has the id of another file's row.
         """
         for batch in reading:
             if ids is not None:
@@ -58,7 +71,11 @@ class RawTables:
             self._with_reference += int((lengths > 0).sum())
         self._counts.update(reading.counts)
 
-    def produced(self) -> Produced:
-        """Data version, counts, rows by task, and how many rows carry a gold answer."""
-        facts = {"tasks": dict(self._tasks.most_common()), "with_reference": self._with_reference}
-        return Produced(self._hash.hexdigest(), dict(self._counts), facts)
+    def result(self) -> ReadResult:
+        """The counts over all files that were written."""
+        return ReadResult(
+            data_version=self._hash.hexdigest(),
+            counts=ReadCounts.model_validate(self._counts),
+            tasks=dict(self._tasks.most_common()),
+            with_reference=self._with_reference,
+        )

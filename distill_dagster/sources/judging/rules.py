@@ -1,12 +1,11 @@
-"""The rules of one row, E002 to E010: each function looks at one thing and yields what is wrong with it.
+"""The rules for one row, E002 to E010: each function checks one thing and yields its faults.
 
     [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
     ("E005", "message 2 is user after user; user and assistant take turns, starting with user")
-    ("E006", "nli asks for one user turn, the row has 2")
+    ("E006", "nli takes one user turn, the row has 2")
 
-The codes are explained in docs/verdicts.md; E001 is judged where lines are decoded, E011 where rows are collected.
-Most rows have nothing wrong with them: `is_flawless` says so for their usual shapes in a tenth of the time, and a row
-of which it does not say so goes through the rules.
+docs/verdicts.md explains the codes. decoding.py decides E001 and duplicates.py E011. Most rows are valid: `is_flawless`
+recognizes their usual shapes in a tenth of the time, and only the other rows go through the rules.
 """
 
 import itertools
@@ -18,22 +17,22 @@ from distill_dagster.tasks import TASKS
 
 ROLES = ("system", "user", "assistant")
 SINGLE_TURNS = (["user"], ["user", "assistant"])
-Finding = tuple[str, str]  # code, message
+Fault = tuple[str, str]  # code, message
 
 
 def shown(value: Any) -> str:
-    """`value` as a message names it: short, and on one line."""
+    """`value` for a message: short, and on one line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def check_task(task: Any) -> Iterator[Finding]:
-    """E008: the row's own task is one that there is."""
+def check_task(task: Any) -> Iterator[Fault]:
+    """E008: the row's own task exists."""
     if not isinstance(task, str) or task not in TASKS:
         yield "E008", f"task {shown(task)} is not known; the tasks are {', '.join(sorted(TASKS))}"
 
 
-def check_list(draft: Draft) -> Iterator[Finding]:
+def check_list(draft: Draft) -> Iterator[Fault]:
     """E002: the messages are a non-empty list."""
     key, messages = draft.key, draft.messages
     if messages is None:
@@ -45,7 +44,7 @@ def check_list(draft: Draft) -> Iterator[Finding]:
         yield "E002", f"`{key}` is an empty list"
 
 
-def check_message(number: int, message: Any) -> Iterator[Finding]:
+def check_message(number: int, message: Any) -> Iterator[Fault]:
     """E004 and E010: an object with a known role and content that is text."""
     if not isinstance(message, dict):
         yield "E004", f"message {number} is a {type(message).__name__}, an object is expected: {shown(message)}"
@@ -59,8 +58,8 @@ def check_message(number: int, message: Any) -> Iterator[Finding]:
         yield from check_text(f"content of message {number}", message["content"])
 
 
-def check_text(name: str, value: Any) -> Iterator[Finding]:
-    """E010: a string with something in it, and no NUL. Other control characters are text."""
+def check_text(name: str, value: Any) -> Iterator[Fault]:
+    """E010: a string that is not blank and holds no NUL; other control characters count as text."""
     if not isinstance(value, str):
         yield "E010", f"{name} is a {type(value).__name__}, text is expected: {shown(value)}"
     elif not value or value.isspace():
@@ -69,10 +68,10 @@ def check_text(name: str, value: Any) -> Iterator[Finding]:
         yield "E010", f"{name} holds a NUL at character {value.index(chr(0)) + 1}"
 
 
-def check_turns(roles: Sequence[str], task: str, require_system: bool) -> Iterator[Finding]:
-    """E003, E005, E006 and E007: the order of the roles, all of which are known."""
+def check_turns(roles: Sequence[str], task: str, require_system: bool) -> Iterator[Fault]:
+    """E003, E005, E006 and E007: the order of the roles, which are all known."""
     if require_system and roles[0] != "system":
-        yield "E003", f"the first message is {roles[0]}; data.require_system asks for system"
+        yield "E003", f"the first message is {roles[0]}; data.require_system requires system"
     turns = roles[1:] if roles[0] == "system" else roles
     offset = len(roles) - len(turns)
     for i, role in enumerate(turns):
@@ -86,13 +85,13 @@ def check_turns(roles: Sequence[str], task: str, require_system: bool) -> Iterat
     asked, answered = turns.count("user"), turns.count("assistant")
     if TASKS[task].single_turn:
         if asked != 1:
-            yield "E006", f"{task} asks for one user turn, the row has {asked}"
+            yield "E006", f"{task} takes one user turn, the row has {asked}"
     elif not turns or asked != answered or turns[-1] != "assistant":
-        yield "E007", f"{task} asks for whole pairs of user and assistant, the row has {asked} and {answered}"
+        yield "E007", f"{task} takes whole pairs of user and assistant, the row has {asked} and {answered}"
 
 
-def check_reference(reference: Any) -> Iterator[Finding]:
-    """E010: gold answers are text or numbers, one or a list of them."""
+def check_reference(reference: Any) -> Iterator[Fault]:
+    """E010: a gold answer is text or a number; a row has one of them, or a list."""
     values = reference if isinstance(reference, list) else [] if reference is None else [reference]
     for number, value in enumerate(values, 1):
         name = f"reference {number}" if isinstance(reference, list) else "reference"
@@ -100,15 +99,15 @@ def check_reference(reference: Any) -> Iterator[Finding]:
             yield from check_text(name, value)
 
 
-def check_names(draft: Draft) -> Iterator[Finding]:
-    """E010: `id` and `group` are text or whole numbers, where they are given."""
+def check_names(draft: Draft) -> Iterator[Fault]:
+    """E010: `id` and `group`, if given, are text or whole numbers."""
     for name, value in (("id", draft.identity), ("group", draft.group)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             yield from check_text(name, value)
 
 
 def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
-    """True only of a row in which `findings` finds nothing; False says nothing."""
+    """True only for a row without faults; False says nothing about the row."""
     if type(task) is not str or task not in TASKS or type(draft.messages) is not list:
         return False
     roles = []
@@ -116,7 +115,7 @@ def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
         if type(message) is not dict or "role" not in message:
             return False
         content = message.get("content")
-        if type(content) is not str or not content or content.isspace() or "\0" in content:  # _is_text, without a call
+        if type(content) is not str or not content or content.isspace() or "\0" in content:  # `_is_text`, inlined
             return False
         roles.append(message["role"])
     return (
@@ -143,12 +142,12 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def findings(draft: Draft, task: str, require_system: bool) -> list[Finding]:
-    """Everything that is wrong with a row, in the order of the codes' importance; empty for a valid one."""
+def faults(draft: Draft, task: str, require_system: bool) -> list[Fault]:
+    """All faults of a row, the most important code first; empty for a valid row."""
     found = [*check_task(task), *check_list(draft)]
     if not found:
         messages = draft.messages
-        found = [finding for n, message in enumerate(messages, 1) for finding in check_message(n, message)]
+        found = [fault for n, message in enumerate(messages, 1) for fault in check_message(n, message)]
         if not any(code == "E004" for code, _ in found):
             found = [*check_turns([m["role"] for m in messages], task, require_system), *found]
     found += check_reference(draft.reference)

@@ -1,15 +1,15 @@
-"""A second process that judges some of the batches of a long file, so that two cores read it.
+"""A second process that judges some of the batches of a long file, so that two cores share the work.
 
     this process    cut lines | judge 5 | judge 6 | E011 and write 1 to 6 | judge 11 | E011 and write 7 to 11 | …
-    the helper                | judge 1, 2, 3, 4  | judge 7, 8, 9, 10     | judge …
+    second process            | judge 1, 2, 3, 4  | judge 7, 8, 9, 10     | judge …
 
-Neither waits for the other while there is something to do. Whenever the helper has done its batches it is given the
-next ones, and this process judges on by itself until then; so the work is shared out as the cores are free. Batches are
-handed on in their order, which bounds how far this process can run ahead: by `AHEAD` batches.
+Neither process waits for the other while it has work. When the second process has finished its batches, it gets the
+next ones; until then this process judges batches too. So the faster core does more. Batches are yielded in the order of
+the file, and this process runs at most `AHEAD` batches ahead.
 
-The helper is started when a file turns out to be long, and takes part once it is up. It is a fresh interpreter that is
-spoken to over its own two pipes, never while it is busy, so neither side can wait for the other to read. It ends when
-its input does: with this process at the latest.
+The second process starts once a file turns out to be long, and gets work when it is ready. It is a fresh interpreter
+that reads from one pipe and writes to another. This process only writes to it while it is idle, so the two never block
+each other. It ends when its input ends, at the latest with this process.
 """
 
 import contextlib
@@ -30,49 +30,49 @@ from distill_dagster.process import uncollected
 from distill_dagster.sources.files.lines import Line
 from distill_dagster.sources.judging.judge import Judge, Judged
 
-LONG_FILE = 50_000  # rows, about a second of work: below this a helper would come too late
-SHARE = 4  # batches that the helper is given at once: enough to do while this process is busy with something else
-AHEAD = 3 * SHARE  # batches that are held at most, whether they are judged or not
-PIPE_BYTES = 1 << 20  # what a pipe may hold, where that can be asked for: 16 times the usual size
+LONG_FILE = 50_000  # rows, about a second of work; in a shorter file the second process would be ready too late
+SHARE = 4  # batches that the second process gets at once, enough to keep it busy while this one does something else
+AHEAD = 3 * SHARE  # most batches in memory, judged or not
+PIPE_BYTES = 1 << 20  # capacity of a pipe, where it can be set: 16 times the default
 
 
 @dataclass(slots=True)
-class _Batch:
-    """Some lines, and what was made of them; None where the helper has them."""
+class _LineBatch:
+    """Some lines and their verdicts; None while the second process works on them."""
 
     lines: list[Line]
     judged: Judged | None = None
 
 
 def judge_all(judge: Judge, batches: Iterator[list[Line]]) -> Iterator[tuple[list[Line], Judged]]:
-    """Every batch with its verdicts, in order; in two processes where the file is long and there are two cores."""
+    """Every batch with its verdicts, in order; in two processes if the file is long and two cores are available."""
     with contextlib.ExitStack() as stack:
-        helper: Helper | None = None
-        held: deque[_Batch] = deque()  # in the order of the file
+        second: SecondProcess | None = None
+        held: deque[_LineBatch] = deque()  # in the order of the file
         read = 0
         while True:
-            if helper is None and read > LONG_FILE and _cores() > 1:
-                helper = stack.enter_context(Helper(judge))
-            if helper is not None:
-                helper.take_turns(batches, held, wait=len(held) >= AHEAD)
+            if second is None and read > LONG_FILE and _cores() > 1:
+                second = stack.enter_context(SecondProcess(judge))
+            if second is not None:
+                second.exchange(batches, held, wait=len(held) >= AHEAD)
             while held and held[0].judged is not None:
                 done = held.popleft()
-                yield done.lines, done.judged  # pyright: ignore[reportReturnType]  # asked in the line before
+                yield done.lines, done.judged  # pyright: ignore[reportReturnType]  # the line above checks it
             batch = next(batches, None)
             if batch is None:
                 break
             read += len(batch)
             with uncollected():
-                held.append(_Batch(batch, judge(batch)))
-        if helper is not None:
-            helper.take_turns(batches, held, wait=True)
+                held.append(_LineBatch(batch, judge(batch)))
+        if second is not None:
+            second.exchange(batches, held, wait=True)
         for done in held:
-            assert done.judged is not None, "the helper has nothing left"
+            assert done.judged is not None, "the second process has returned all of its batches"
             yield done.lines, done.judged
 
 
-class Helper:
-    """The other process; a context manager."""
+class SecondProcess:
+    """The handle of the second process; a context manager."""
 
     def __init__(self, judge: Judge) -> None:
         command = [sys.executable, "-m", "distill_dagster.sources.judging.second_process"]
@@ -82,41 +82,41 @@ class Helper:
         self._input, self._output = self._process.stdin, self._process.stdout
         for pipe in (self._input, self._output):
             _widen(pipe.fileno())
-        self._judge, self._up = judge, False
-        self._theirs: list[_Batch] = []  # what it is busy with
+        self._judge, self._ready = judge, False
+        self._given: list[_LineBatch] = []  # what it is working on
 
-    def __enter__(self) -> "Helper":
+    def __enter__(self) -> "SecondProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
 
-    def take_turns(self, batches: Iterator[list[Line]], held: deque[_Batch], *, wait: bool) -> None:
-        """Enter what it has judged, if it is ready or `wait` says so, and give it the next batches, which join `held`.
+    def exchange(self, batches: Iterator[list[Line]], held: deque[_LineBatch], *, wait: bool) -> None:
+        """Take its verdicts once they are ready, or `wait` for them, and give it the next batches, which join `held`.
 
         Raises:
-            RuntimeError: it has ended; its own words are on standard error.
+            RuntimeError: it has ended; its own error is on standard error.
         """
-        if not self._is_up() or (self._theirs and not wait and not self._has_spoken()):
+        if not self._is_ready() or (self._given and not wait and not self._has_output()):
             return
-        if self._theirs:
-            for batch, judged in zip(self._theirs, self._receive(), strict=True):
+        if self._given:
+            for batch, judged in zip(self._given, self._receive(), strict=True):
                 batch.judged = judged
-        self._theirs = [_Batch(lines) for lines in itertools.islice(batches, SHARE)]
-        if self._theirs:
-            self._send([tuple(zip(*batch.lines, strict=True)) for batch in self._theirs])
-            held.extend(self._theirs)
+        self._given = [_LineBatch(lines) for lines in itertools.islice(batches, SHARE)]
+        if self._given:
+            self._send([tuple(zip(*batch.lines, strict=True)) for batch in self._given])
+            held.extend(self._given)
 
-    def _is_up(self) -> bool:
-        """Whether it has come up; it is told then what to judge by."""
-        if not self._up and self._has_spoken():
+    def _is_ready(self) -> bool:
+        """Whether it has started; it gets the judge as soon as it has."""
+        if not self._ready and self._has_output():
             self._receive()
             self._send(self._judge)
-            self._up = True
-        return self._up
+            self._ready = True
+        return self._ready
 
-    def _has_spoken(self) -> bool:
+    def _has_output(self) -> bool:
         return bool(select.select([self._output], [], [], 0)[0])
 
     def _send(self, value: Judge | list[tuple[Any, ...]]) -> None:
@@ -133,12 +133,13 @@ class Helper:
         try:
             yield
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as e:
-            raise RuntimeError(f"the process that helps to read ended with code {self._process.wait()}") from e
+            code = self._process.wait()
+            raise RuntimeError(f"the second process that reads the file ended with code {code}; run again") from e
 
 
 def _widen(pipe: int) -> None:
-    """Let a pipe hold more, which saves its two ends most of their turns; as it is where the system does not allow."""
-    with contextlib.suppress(AttributeError, OSError):  # not Linux; the user's pipes hold too much already
+    """Enlarge a pipe, so that its ends switch less often; where the system refuses, the pipe stays as it is."""
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or the user's pipes are too large already
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
@@ -148,10 +149,10 @@ def _cores() -> int:
 
 
 def main() -> None:
-    """Say that it is up, take a judge, and judge batches until the input ends."""
+    """Report that the process is ready, take a judge, and judge batches until the input ends."""
     gc.disable()
     given, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints goes to standard error
+    os.dup2(2, 1)  # anything printed goes to standard error
     pickle.dump(None, results)
     results.flush()
     with contextlib.suppress(EOFError):

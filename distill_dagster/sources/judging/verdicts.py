@@ -1,11 +1,10 @@
-"""A source file into raw rows and rejects, batch by batch: every row becomes one or the other, and the counts say so.
+"""Turns a source file into raw rows and rejects, batch by batch; every row becomes one or the other, and is counted.
 
     line   {"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
     row    row_id "a", messages [user "Hi"], reference ["Hello"], source_line 1     (a single-turn task)
 
-A bad row is rejected under its first error's code, with all of its errors in the message, and the rest goes on. What
-is kept of rows that are done with is their digests (duplicates.py) and the counts, so memory does not grow with the
-file beyond 48 bytes a row.
+A bad row is rejected under the code of its first fault, with all of its faults in the message, and reading goes on.
+Only digests (duplicates.py) and counts of earlier rows are kept, so memory grows with the file by 48 bytes a row.
 """
 
 import itertools
@@ -20,7 +19,7 @@ from distill_dagster.config import DataConfig, TaskName
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.files.lines import Line
-from distill_dagster.sources.files.rows import read_rows
+from distill_dagster.sources.files.rows import read_source
 from distill_dagster.sources.formats.registry import FIRST_ROWS, detect
 from distill_dagster.sources.judging.decoding import decode
 from distill_dagster.sources.judging.duplicates import Seen
@@ -29,24 +28,24 @@ from distill_dagster.sources.judging.raw_rows import make_reject
 from distill_dagster.sources.judging.second_process import judge_all
 
 BATCH_ROWS = 2_000
-BATCH_BYTES = 1 << 22  # of JSON text: long rows make short batches
+BATCH_BYTES = 1 << 22  # of JSON text; a batch of long rows ends here
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows of a file in their order, each of which is in `rows` or in `rejects`."""
+    """Some rows of a file in their order; each of them is in `rows` or in `rejects`."""
 
-    lines: list[Line]  # the rows as they were read
-    rows: pa.Table  # records.RAW
-    hashed: bytes  # what records.rows_hash hashes of the rows
-    rejects: list[dict[str, Any]]  # records.REJECT
+    lines: list[Line]  # all of them, as they were read
+    rows: pa.Table  # schemas.RAW
+    hashed: bytes  # what hashing.rows_hash hashes of the rows
+    rejects: list[dict[str, Any]]  # schemas.REJECT
 
 
-class Reading:
-    """One pass over a source file. `task` is that of every row that does not name its own.
+class SourceReading:
+    """One pass over a source file. `task` applies to every row that names none.
 
-    Iterating gives the batches, and raises a DataError where the file cannot be read to its end, is empty, or holds no
-    valid row. `counts` are of what was read so far: lines == rows + rejected, and one entry a code.
+    Iteration yields the batches, and raises a DataError if the file cannot be read to its end, is empty, or holds no
+    valid row. `counts` covers the rows read so far: lines == rows + rejected, and one entry for each code.
     """
 
     def __init__(self, source: SourceFile, data: DataConfig, task: TaskName) -> None:
@@ -71,7 +70,7 @@ class Reading:
 
     def __iter__(self) -> Iterator[Batch]:
         limit = self.data.max_row_bytes
-        lines = read_rows(self.source.url, limit)
+        lines = read_source(self.source.url, limit)
         head = list(itertools.islice(lines, FIRST_ROWS))
         if self.form == "auto":
             self.form = detect(row for line in head if (row := decode(line, limit).row) is not None)
@@ -86,7 +85,7 @@ class Reading:
             raise DataError(self._nothing_valid())
 
     def _without_duplicates(self, lines: list[Line], judged: Judged) -> Batch:
-        """E011 on the rows that are otherwise valid."""
+        """Apply E011 to the rows that are otherwise valid."""
         problems = self._seen.problems(judged)
         if not problems:
             return Batch(lines, judged.table, judged.hashed, judged.rejects)
@@ -107,7 +106,7 @@ class Reading:
         )
 
     def _nothing_valid(self) -> str:
-        """What to say of a file without a valid row."""
+        """The message for a file without a valid row."""
         url, first = self.source.url, self._first_reject
         if first is None:
             return f"{url} is empty; write rows into it, or leave it out"
@@ -119,7 +118,7 @@ class Reading:
 
 
 def _runs_without(dropped: Iterable[int], rows: int) -> Iterator[tuple[int, int]]:
-    """The stretches of 0 … `rows` - 1 between those that are dropped, as (start, stop); some may be empty."""
+    """The runs of 0 … `rows` - 1 between the dropped places, as (start, stop); some may be empty."""
     start = 0
     for place in sorted(dropped):
         yield start, place
@@ -128,7 +127,7 @@ def _runs_without(dropped: Iterable[int], rows: int) -> Iterator[tuple[int, int]
 
 
 def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    """At most `BATCH_ROWS` rows at once, and fewer where they are long."""
+    """At most `BATCH_ROWS` rows at once, fewer if they are long."""
     batch, size = [], 0
     for line in lines:
         batch.append(line)

@@ -1,0 +1,125 @@
+"""Row filters: each looks at one teacher row and returns the reason to refuse it, a slug, or None to keep it.
+
+    raw_text "I'm sorry, but I can't help with that."      refusal
+    raw_text "entailment", finish_reason "length"          truncated
+    raw_text '{"reason": "…", "answer_choice": null}'      empty
+
+If the prompt asked for JSON, a filter looks at the answer in it and not at the braces around it.
+
+The filters run in the order of `FILTERS`, and the first reason counts. reasons.py maps the slugs to the codes of
+docs/verdicts.md.
+"""
+
+import re
+from collections.abc import Callable
+
+from distill_dagster.quality.filters.candidate import Candidate
+from distill_dagster.quality.filters.degeneration import echo, repetition, self_reference
+from distill_dagster.redaction import find
+from distill_dagster.tasks.labels import normal_label
+
+PLACEHOLDERS = frozenset(
+    {"none", "null", "nil", "nan", "undefined", "n/a", "na", "not available", "not applicable", "tbd", "todo", "..."}
+    | {"…", "-", "--", "?", "answer", "your answer", "your answer here", "insert answer here", "string", "text"}
+)
+
+CANNOT = r"(?:can ?not|can['’]t|won['’]t|will not|(?:am|['’]m) (?:unable|not able) to)"
+ASKED = r"(?:assist|help|comply|fulfill?|provide|answer|engage|continue|create|generate|write|do that|discuss|support)"
+REFUSALS = re.compile(
+    rf"(?:(?:i['’]m|i am|i['’]m really|i['’]m very)? ?sorry,? but (?:as an? |i {CANNOT} {ASKED})"
+    rf"|(?:i['’]m|i am) sorry,? i {CANNOT} {ASKED}"
+    rf"|i apologi[sz]e,? but (?:as an? |i {CANNOT})"
+    rf"|i {CANNOT} (?:assist|help|comply|fulfill?|engage)\b(?! you (?:to|by|find))"
+    r"|as an? (?:ai|artificial intelligence|large language model|language model)\b"
+    r"|i(?:['’]m| am) (?:just |only )?an? (?:ai|artificial intelligence|large language model|language model)\b)",
+    re.IGNORECASE,
+)
+
+
+def failed(candidate: Candidate) -> str | None:
+    """The request returned no answer."""
+    return "failed" if candidate.teacher["status"] != "ok" else None
+
+
+def truncated(candidate: Candidate) -> str | None:
+    """The answer reached the token limit, so its end is missing."""
+    return "truncated" if candidate.teacher["finish_reason"] == "length" else None
+
+
+def unfinished(candidate: Candidate) -> str | None:
+    """Something other than the model ended the answer, such as a content filter."""
+    return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
+
+
+def empty(candidate: Candidate) -> str | None:
+    """The answer is blank."""
+    return "empty" if not candidate.text else None
+
+
+def placeholder(candidate: Candidate) -> str | None:
+    """The whole answer is a placeholder such as "N/A", and neither a label nor a gold answer."""
+    form = normal_label(candidate.text)
+    if form not in PLACEHOLDERS:
+        return None
+    allowed = {normal_label(text) for text in (*(candidate.labels or ()), *candidate.reference)}
+    return "placeholder" if form not in allowed else None
+
+
+def refusal(candidate: Candidate) -> str | None:
+    """The answer opens by declining to answer.
+
+    The openings follow Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language Models",
+    the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good answers in
+    service dialogues ("I'm sorry, the table is taken").
+    """
+    return "refusal" if REFUSALS.match(candidate.text.lstrip("*_\"'“ ")) else None
+
+
+def off_form(candidate: Candidate) -> str | None:
+    """The text holds no answer in the task's form, such as a label of the set or a number."""
+    return "off_form" if candidate.answer is None else None
+
+
+def no_reasoning(candidate: Candidate) -> str | None:
+    """The student learns the reasoning, and the reply to a chain-of-thought prompt has none."""
+    return "no_reasoning" if candidate.reasoning_needed and not candidate.reading.reasoning else None
+
+
+def gold_disagreement(candidate: Candidate) -> str | None:
+    """The answer scores 0 against gold; only with `quality.require_gold_agreement`, in tasks where 0 means wrong."""
+    if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
+        return None
+    return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
+
+
+def personal_data(candidate: Candidate) -> str | None:
+    """A text for the student holds a secret or personal data; only with `quality.personal_data: reject`."""
+    if not candidate.refuse_personal_data:
+        return None
+    return "personal_data" if any(find(text) for text in candidate.learned) else None
+
+
+Filter = Callable[[Candidate], str | None]
+
+FILTERS: tuple[Filter, ...] = (
+    failed,
+    truncated,
+    unfinished,
+    empty,
+    placeholder,
+    refusal,
+    off_form,
+    no_reasoning,
+    self_reference,
+    repetition,
+    echo,
+    personal_data,
+    gold_disagreement,
+)
+
+__all__ = ["FILTERS", "Candidate", "Filter", "first_reason"]
+
+
+def first_reason(candidate: Candidate) -> str | None:
+    """The first filter's reason to refuse the row, or None."""
+    return next((reason for keep in FILTERS if (reason := keep(candidate)) is not None), None)

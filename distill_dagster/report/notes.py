@@ -1,0 +1,77 @@
+"""What a reader must know before trusting a number."""
+
+from collections.abc import Mapping
+
+from distill_dagster.config import ROLES, Role
+from distill_dagster.evaluation.comparison import Comparison
+from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.report.ratios import same_machine
+
+FEW_REQUESTS = 100
+
+Benchmarks = Mapping[Role, Benchmark]
+
+
+def notes_on(benchmarks: Benchmarks, compared: Comparison) -> list[str]:
+    """Sentences on what limits the scores, the two ratios, and the comparison of speed and memory."""
+    teacher = benchmarks["teacher"]
+    notes = []
+    if teacher.unscored:
+        notes.append(f"{teacher.unscored:,} held-out prompts have no reference; they were answered but not scored.")
+    if len(teacher.by_task) > 1:
+        notes.append(f"The score is the mean over the items of {len(teacher.by_task)} tasks with different metrics.")
+    for name, estimate in (("Retention", compared.retention), ("Gap recovered", compared.gap_recovered)):
+        if estimate.reason:
+            notes.append(f"{name}: {estimate.reason}.")
+        elif estimate.undefined:
+            notes.append(
+                f"{name}: {estimate.undefined:,} of {estimate.resamples:,} resamples have no ratio; they count "
+                "against both ends of the interval."
+            )
+    return notes + _speed_notes(benchmarks)
+
+
+def _speed_notes(benchmarks: Benchmarks) -> list[str]:
+    """What limits the comparison of speed and memory, and the 99th percentile."""
+    notes = [
+        f"The models were not measured alike: {what} differs ({values})."
+        for what, values in _differences(benchmarks).items()
+    ]
+    if not same_machine(benchmarks):
+        notes.append(
+            "Speed and peak memory of teacher and student are not compared, because they ran on different hardware."
+        )
+    for role in ROLES:
+        if skipped := benchmarks[role].speed.skipped:
+            notes.append(f"{role.capitalize()}: {skipped:,} of the drawn prompts could not be timed and are left out.")
+    requests = min(benchmarks[role].speed.requests for role in ROLES)
+    if requests < FEW_REQUESTS:
+        notes.append(
+            f"With {requests} timed requests the 99th percentile is close to the slowest one; "
+            "evaluation.latency_requests sets how many are timed."
+        )
+    return notes
+
+
+def _differences(benchmarks: Benchmarks) -> dict[str, str]:
+    """Settings that bear on the comparison and are not the same for all roles, with the values by role."""
+    values = {
+        "hardware": [benchmarks[role].hardware.name for role in ROLES],
+        "the number of threads": [benchmarks[role].hardware.threads for role in ROLES],
+        "dtype": [benchmarks[role].dtype for role in ROLES],
+        "the prompting": [benchmarks[role].prompting for role in ROLES],
+        "the limit of new tokens": [benchmarks[role].max_new_tokens for role in ROLES],
+        **{
+            f"the version of {name}": [benchmarks[role].versions.get(name) for role in ROLES]
+            for name in benchmarks["teacher"].versions
+        },
+    }
+    return {
+        what: ", ".join(f"{role} {_shown(value)}" for role, value in zip(ROLES, found, strict=True))
+        for what, found in values.items()
+        if len(set(found)) > 1
+    }
+
+
+def _shown(value: object) -> str:
+    return "not known" if value is None else str(value)

@@ -1,0 +1,162 @@
+"""The report's tables, each built once for the pages, the terminal and the Dagster UI."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from distill_dagster.config import ROLES, Role
+from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.report.document import ClassTable, Ratios, ReportDocument
+from distill_dagster.report.numbers import DASH, amount, duration, percent, percent_range, rate, ratio_label, size
+from distill_dagster.report.wording import estimate_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "exact_match": "exact match",
+    "token_f1": "token F1",
+    "rouge_l": "ROUGE-L",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "distinct_2": "distinct-2",
+}
+
+
+class ComparisonRow(NamedTuple):
+    """One line of the comparison."""
+
+    label: str
+    teacher: str
+    baseline: str
+    student: str
+    versus: str  # student against teacher
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measured quantity: how its cell reads, and the ratio that compares student and teacher."""
+
+    label: str
+    cell: Callable[[Benchmark], str]
+    ratio: Callable[[Ratios], float | None] | None = None
+    better: str = ""
+    worse: str = ""
+
+    def row(self, document: ReportDocument) -> ComparisonRow:
+        """The measure's line of the comparison."""
+        versus = ratio_label(self.ratio(document.ratios), self.better, self.worse) if self.ratio else ""
+        return _row(self.label, [self.cell(document.benchmarks[role]) for role in ROLES], versus)
+
+
+_SPEED, _SIZE, _COUNT = ("faster", "slower"), ("smaller", "larger"), ("fewer", "more")
+COST_MEASURES = (
+    Measure("Latency p50", lambda b: duration(b.speed.latency_ms.p50), lambda r: r.latency_p50, *_SPEED),
+    Measure("Latency p95", lambda b: duration(b.speed.latency_ms.p95), lambda r: r.latency_p95, *_SPEED),
+    Measure("Latency p99", lambda b: duration(b.speed.latency_ms.p99), lambda r: r.latency_p99, *_SPEED),
+    Measure(
+        "Time to first token, p50", lambda b: duration(b.speed.first_token_ms.p50), lambda r: r.first_token, *_SPEED
+    ),
+    Measure(
+        "Decoding speed (tokens)", lambda b: rate(b.speed.tokens_per_second), lambda r: r.tokens_per_second, *_SPEED
+    ),
+    Measure("Peak memory", lambda b: size(b.memory.peak_bytes), lambda r: r.peak_memory, *_SIZE),
+    Measure("Weights in memory", lambda b: size(b.memory.weight_bytes), lambda r: r.weights, *_SIZE),
+    Measure("Bytes on disk", lambda b: size(b.bytes_on_disk), lambda r: r.bytes_on_disk, *_SIZE),
+    Measure("Parameters", lambda b: amount(b.parameters), lambda r: r.parameters, *_COUNT),
+    Measure("Unparsable answers", lambda b: f"{b.unparsable:,}"),
+    Measure("Answers cut off", lambda b: f"{b.truncated:,}"),
+    Measure("Prompts not answered", lambda b: f"{b.failed:,}"),
+)
+
+
+def task_table(document: ReportDocument) -> "pd.DataFrame":
+    """Every metric of every task, 0 … 1: one row a (task, metric), one column a role."""
+    import pandas as pd
+
+    by_role = {
+        role: {
+            (task, metric): document.benchmarks[role].by_task[task].metrics[metric] for task, metric in document.metrics
+        }
+        for role in ROLES
+    }
+    index = pd.MultiIndex.from_tuples(document.metrics, names=["task", "metric"])
+    return pd.DataFrame(by_role, index=index, columns=list(ROLES))
+
+
+def comparison_rows(document: ReportDocument) -> list[ComparisonRow]:
+    """The lines of the report's main table: scores, then every task's metrics, then costs."""
+    kept = document.retention.value
+    score = _row(
+        "Score (95 % interval)",
+        [_score_cell(document.benchmarks[role]) for role in ROLES],
+        f"keeps {percent(kept)}" if kept is not None else DASH,
+    )
+    tasks = [
+        _row(f"{task}: {METRIC_NAMES.get(metric, metric)}", map(percent, values))
+        for (task, metric), *values in task_table(document).itertuples(name=None)
+    ]
+    return [score, *tasks, *(measure.row(document) for measure in COST_MEASURES)]
+
+
+def _row(label: str, by_role: Iterable[str], versus: str = "") -> ComparisonRow:
+    teacher, baseline, student = by_role
+    return ComparisonRow(label, teacher, baseline, student, versus)
+
+
+def _score_cell(benchmark: Benchmark) -> str:
+    return f"{percent(benchmark.score)} ({percent_range(*benchmark.interval)})"
+
+
+def summary_rows(document: ReportDocument) -> list[tuple[str, str, str, str]]:
+    """The comparison in lines of (label, teacher, baseline, student), for a terminal or Dagster's metadata."""
+    rows = [(row.label, row.teacher, row.baseline, row.student) for row in comparison_rows(document)]
+    estimates = [("Retention", document.retention), ("Gap recovered", document.gap_recovered)]
+    rows[1:1] = [(f"{name} (95 % interval)", "", "", estimate_cell(estimate)) for name, estimate in estimates]
+    return rows
+
+
+def class_rows(table: ClassTable) -> list[tuple[str, ...]]:
+    """Lines of (label, items, teacher's F1, baseline's F1, student's precision, recall and F1)."""
+    import pandas as pd
+
+    frame = pd.json_normalize([scores.model_dump() for scores in table.labels])
+    shares = [f"{role}.f1" for role in ("teacher", "baseline")] + [
+        f"student.{s}" for s in ("precision", "recall", "f1")
+    ]
+    cells = frame[shares].astype(object).where(frame[shares].notna(), None).map(percent)
+    items = frame["student.support"].map("{:,}".format)
+    return list(pd.concat([frame["label"], items, cells], axis=1).itertuples(index=False, name=None))
+
+
+def settings_rows(benchmarks: Mapping[Role, Benchmark]) -> list[tuple[str, ...]]:
+    """What the numbers were measured on: (label, teacher, baseline, student)."""
+    import pandas as pd
+
+    parts = {"model", "dtype", "hardware", "versions"}
+    columns = {role: dict(flat_rows(benchmarks[role].model_dump(include=parts))) for role in ROLES}
+    labels = list(dict.fromkeys(label for found in columns.values() for label in found))
+    frame = pd.DataFrame(columns, index=labels, columns=list(ROLES), dtype=object).fillna(DASH)
+    return list(frame.itertuples(name=None))
+
+
+def flat_rows(value: Any, path: str = "") -> list[tuple[str, str]]:
+    """Nested JSON as rows of (dotted path, text); a list of plain values is one row."""
+    if isinstance(value, Mapping) and value:
+        return [row for key, inner in value.items() for row in flat_rows(inner, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, list) and any(isinstance(inner, Mapping | list) for inner in value):
+        return [row for i, inner in enumerate(value) for row in flat_rows(inner, f"{path}[{i}]")]
+    if isinstance(value, list):
+        return [(path, ", ".join(_plain(inner) for inner in value) or DASH)]
+    return [(path, _plain(value))]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) else json.dumps(value)

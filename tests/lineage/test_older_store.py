@@ -1,0 +1,59 @@
+"""A store that the version before wrote is read as it is: no teacher is asked, and what is made again is named here.
+
+`tests/stores/version_0_1_0` is a whole run of commit f4090ef over 24 rows: its teacher answered on port 18999 of this
+machine, where nothing listens now.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.freshness import inputs_of
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import stages_of
+from distill_dagster.planning.plan import make_plan
+from testing.projects import run_project
+
+OLD = Path(__file__).parents[1] / "stores" / "version_0_1_0"
+MADE_AGAIN = {"eval_report": {"eval_dataset"}}  # stage -> the inputs that it declares now and did not declare then
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    return Project(load_config(tmp_path / "distill.yaml"))
+
+
+def test_every_manifest_is_of_the_present_inputs_but_for_the_named_ones(project):
+    look = Snapshot(project)
+    changed = {}
+    for stage in stages_of(project.config):
+        for shard in look.shards if stage.sharded else [None]:
+            before, now = look.get(stage.name, shard).inputs, inputs_of(look, stage.name, shard)
+            if before != now:
+                changed[stage.name] = {key for key in {**before, **now} if before.get(key) != now.get(key)}
+    assert changed == MADE_AGAIN
+
+
+def test_no_request_is_planned(project):
+    plan = make_plan(Snapshot(project))
+    assert plan.total.new == 0
+    assert {step.asset for step in plan.steps if not step.is_fresh} == set(MADE_AGAIN)
+
+
+def test_a_run_asks_nothing_and_makes_again_what_is_named(project, instance):
+    versions = {name: project.store.get(name).version for name in ("teacher_model", "student_checkpoint")}
+    outcome = run_project(project.config, instance)
+    assert not outcome.failed
+    assert outcome.materialized == list(MADE_AGAIN)
+    assert {name: project.store.get(name).version for name in versions} == versions
+
+
+def test_replies_are_found_where_an_answers_table_is_lost(project, instance):
+    shutil.rmtree(project.store.folder("teacher_outputs", "train-part-00"))
+    outcome = run_project(project.config, instance, "teacher_outputs")
+    assert not outcome.failed, "nothing listens where the teacher answered"
+    assert outcome.materialized == ["teacher_outputs[train-part-00]"]
