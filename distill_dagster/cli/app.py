@@ -293,12 +293,14 @@ def logits(
 @app.command()
 @explained
 def demo(
-    folder: Annotated[Path, typer.Argument(help="a new or empty folder, or one that holds the demo")] = Path(".demo"),
+    folder: Annotated[
+        Path | None, typer.Argument(help="a new or empty folder, or one that holds the demo; .demo if left out")
+    ] = None,
 ) -> None:
     """Write the demo, a project folder with made-up data, and run the whole lineage on it."""
-    from distill_dagster.demo.project import write_demo
+    from distill_dagster.demo.project import DEMO_FOLDER, write_demo
 
-    execute(load_config(write_demo(folder)))
+    execute(load_config(write_demo(folder or DEMO_FOLDER)))
 
 
 @app.command()

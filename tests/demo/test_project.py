@@ -1,4 +1,4 @@
-"""The demo is an ordinary project folder, and replaces no file of anybody."""
+"""The demo is an ordinary project folder, and never replaces a file that it did not write."""
 
 import pytest
 import yaml
