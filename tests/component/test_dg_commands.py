@@ -40,11 +40,11 @@ def test_dg_lists_the_component_and_describes_its_fields(dg_project):
     assert "early_stopping_patience" in shown  # a field of a section that may be left out
     dg_project.dg("utils", "generate-component-schema")
     assert TYPE in (dg_project.root / ".dg" / "schema.json").read_text()
-    page = "from acme.definitions import defs; print(defs().metadata['plugin_component_types_json'].value)"
+    page = "import acme.definitions as own; print(own.defs().metadata['plugin_component_types_json'].value)"
     code, said = dg_project.run("-c", page)  # what the code location's page `Docs` in the UI shows
     assert code == 0, said
     assert TYPE in said
-    assert "Least share of the teacher's score." in said
+    assert "Where the work runs." in said
 
 
 def test_check_yaml_names_file_line_and_typo(dg_project):
