@@ -1,7 +1,7 @@
 """Run the benches and print a table, and as the last line the same numbers as one flat JSON document.
 
-A bench is a module of this folder with `measure() -> dict[str, float]`. Two things that are compared are
-measured in one run, alternating, and reported as medians and a ratio.
+A bench is a module of this folder with `measure() -> dict[str, float]`; `gpu/` is run by itself. Two things that are
+compared are measured in one run, alternating, and reported as medians and a ratio.
 """
 
 import importlib
@@ -14,7 +14,8 @@ import benchmarks
 
 def main(only: list[str]) -> int:
     """Run the named benches, or all of them."""
-    names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
+    modules = [module for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg]
+    names = [module.name for module in modules if not module.name.startswith("_")]
     if unknown := sorted(set(only) - set(names)):
         print(f"no such bench: {', '.join(unknown)}; there are {', '.join(names)}", file=sys.stderr)
         return 2

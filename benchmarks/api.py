@@ -18,7 +18,7 @@ import openai
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.endpoint import ApiTeacher
-from distill_dagster.teachers.protocol import Question, Reply
+from distill_dagster.teachers.protocol import Reply, Request
 from testing.fault_server import FaultServer
 
 IN_FLIGHT = 64
@@ -31,12 +31,12 @@ PROMPT = (
 )
 
 
-def questions(rows: int) -> list[Question]:
+def questions(rows: int) -> list[Request]:
     """So many different prompts of a usual length."""
-    return [Question(f"{n:064x}", [{"role": "user", "content": PROMPT.format(n=n)}]) for n in range(rows)]
+    return [Request(f"{n:064x}", [{"role": "user", "content": PROMPT.format(n=n)}]) for n in range(rows)]
 
 
-def ask_ours(url: str, asked: list[Question]) -> None:
+def ask_ours(url: str, asked: list[Request]) -> None:
     """Through the teacher."""
     replies: list[Reply] = []
     endpoint = EndpointConfig(url=url, model="made", concurrency=IN_FLIGHT)
@@ -45,14 +45,14 @@ def ask_ours(url: str, asked: list[Question]) -> None:
     assert all(reply.ok for reply in replies)
 
 
-def bare(transport: Callable[[], openai.AsyncOpenAI]) -> Callable[[str, list[Question]], None]:
+def bare(transport: Callable[[], openai.AsyncOpenAI]) -> Callable[[str, list[Request]], None]:
     """Through `openai`'s client and a semaphore."""
 
-    async def ask(url: str, asked: list[Question]) -> None:
+    async def ask(url: str, asked: list[Request]) -> None:
         semaphore = asyncio.Semaphore(IN_FLIGHT)
         async with transport().copy(base_url=url) as client:
 
-            async def one(question: Question) -> str | None:
+            async def one(question: Request) -> str | None:
                 async with semaphore:
                     reply = await client.chat.completions.create(
                         model="made", messages=question.messages, temperature=0, max_tokens=64, n=1
@@ -70,7 +70,7 @@ ask_bare_aiohttp = bare(
 )
 
 
-def cpu_ms_a_row(ask: Callable[[str, list[Question]], None], url: str) -> float:
+def cpu_ms_a_row(ask: Callable[[str, list[Request]], None], url: str) -> float:
     """CPU time of this process, all threads."""
     asked, started = questions(CPU_ROWS), time.process_time()
     ask(url, asked)

@@ -30,7 +30,7 @@ import numpy as np
 
 from distill_dagster.logits.distributions import Distributions, Precision, encode
 from distill_dagster.logits.prefill import Reader, keep
-from distill_dagster.logits.sequences import Sequence
+from distill_dagster.logits.sequences import TokenSequence
 from distill_dagster.logits.size import measure_file
 from distill_dagster.logits.table import LogitsWriter
 from distill_dagster.models.loading import LoadedModel
@@ -63,7 +63,7 @@ def second_pass_speedup() -> float:
     reader = Reader(loaded, K)
     prompts = torch.randint(1, SMALL_VOCABULARY, (ROWS, PROMPT), generator=torch.Generator().manual_seed(0))
     texts = decode_with_scores(loaded, prompts)
-    sequences = [Sequence((str(i), 0, 0), ids, PROMPT) for i, ids in enumerate(texts.tolist())]
+    sequences = [TokenSequence((str(i), 0, 0), ids, PROMPT) for i, ids in enumerate(texts.tolist())]
     reader.read(sequences)
     pairs = [
         (seconds_of(lambda: decode_with_scores(loaded, prompts)), seconds_of(lambda: reader.read(sequences)))

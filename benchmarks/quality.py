@@ -83,7 +83,7 @@ def write(rows: int, folder: Path) -> None:
 
 def build(folder: Path) -> dict[str, float]:
     """Read the tables and make the set."""
-    from distill_dagster.quality.examples.rows import RAW_USED, TEACHER_USED
+    from distill_dagster.quality.columns import RAW_USED, TEACHER_USED
     from distill_dagster.quality.synthetic_set import select_examples
 
     started, cpu = time.perf_counter(), time.process_time()

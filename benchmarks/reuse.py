@@ -51,7 +51,7 @@ def seconds_to_generate(folder: Path, url: str, table: list[dict]) -> float:
     )
     started = time.perf_counter()
     produced = generate_shard(request, "cpu")
-    assert produced.counts["ok"] == len(table)
+    assert produced.counts.ok == len(table)
     return time.perf_counter() - started
 
 

@@ -19,14 +19,13 @@ from typing import Any
 
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
-from distill_dagster.generation.specs import GenerateSpec
-from distill_dagster.logits.specs import CaptureSpec
+from distill_dagster.generation.specs import GenerateResult, GenerateSpec
+from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
-from distill_dagster.store.manifest import Produced
 from distill_dagster.store.result import Result, Spec, Usage
 from distill_dagster.training.specs import (
     PrepareResult,
@@ -44,7 +43,7 @@ class Worker:
 
     function: str  # module:name, called as function(spec, device) -> result
     spec: type[Spec]
-    result: type[Result] = Produced
+    result: type[Result]
 
     def load(self) -> Callable[[Any, str], Result]:
         """Import the function; this is where torch comes in."""
@@ -55,8 +54,8 @@ class Worker:
 WORKERS: dict[str, Worker] = {
     "read_rows": Worker("distill_dagster.sources.judging.raw_tables:read_rows", ReadSpec, ReadResult),
     "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec, PrepareResult),
-    "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec),
-    "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec),
+    "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec, GenerateResult),
+    "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec, CaptureResult),
     "build_set": Worker("distill_dagster.quality.synthetic_set:build_set", SetSpec, SetResult),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
     "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
@@ -101,6 +100,7 @@ def _reset_device(device: str) -> None:
             f"{device} was leased, but this torch ({torch.__version__}) finds no CUDA; "
             "install a CUDA build or set compute.devices: []"
         )
+    torch.cuda.init()  # before it, the allocator knows no device, and the next line raises
     torch.cuda.reset_peak_memory_stats(device)
 
 

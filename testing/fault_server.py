@@ -1,35 +1,35 @@
-"""A real HTTP server that speaks OpenAI's chat completions protocol and fails as it is told to.
+"""A real HTTP server that speaks OpenAI's chat completions protocol and fails as a script says.
 
     with FaultServer() as server:                       # a process of its own, on a free port of loopback
         server.script(latency=0.05, rules=[{"match": "Paris", "fault": "status", "status": 503, "times": 2}])
-        ...                                             # talk to server.url, such as http://127.0.0.1:40123/v1
+        ...                                             # send requests to server.url, http://127.0.0.1:40123/v1
         server.counts()["total"]                        # chat requests that it has received
 
-An answer is a function of the messages alone ("answer 3f9a1c" or one of `choices`), so that two runs can be compared
-byte by byte. The script is one JSON object; what it leaves out has these defaults:
+An answer depends on the messages alone ("answer 3f9a1c" or one of `choices`), so that two runs can be compared byte by
+byte. The script is one JSON object with these fields and defaults:
 
     latency  0.0     seconds before every answer
-    key      null    the bearer key that is asked for; another is a 401, which unkindly repeats the key it got
-    models   null    names that exist; another is a 404
-    logprobs 5       most alternatives a token that are given to those who ask; 0: none at all
-    choices  null    the texts that an answer is drawn from
-    rules    []      the first that applies decides; the rest answer as usual
+    key      null    the bearer key that the server expects; another key gets a 401 that repeats it
+    models   null    the models that exist; another gets a 404
+    logprobs 5       most alternatives a token for requests with logprobs; 0: no logprobs
+    choices  null    the texts from which an answer is chosen
+    rules    []      the first rule that applies decides; without one the server answers as usual
 
-A rule applies to chat requests whose messages contain `match` (default: all), from its `skip`-th match on, `times`
-times (default: always). Its `fault` is one of
+A rule applies to chat requests whose messages contain `match` (default: all). It skips the first `skip` of them and
+then applies `times` times (default: always). Its `fault` is one of
 
     status           an error of `status`, with `headers` and JSON `body` where they are given
     hang             no answer for `seconds`
     drop             the connection is closed before any answer
     cut              the connection is closed in the middle of the body
-    broken_json      status 200, and a body that is no JSON
-    no_choices       an empty choice list, but tokens in the usage
+    broken_json      status 200 with a body that is no JSON
+    no_choices       an empty list of choices, but tokens in the usage
     null_content     content null; `finish_reason` stop, unless the rule says another
-    say              the content `text`, with `finish_reason` where it is given (length, content_filter, ...)
-    message          the fields of `message` put into the message, such as reasoning_content
+    say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one
+    message          the fields of `message` added to the message, such as reasoning_content
 
 `python -m testing.fault_server --port 0` prints its port as the first line. Paths: POST /v1/chat/completions,
-GET /v1/models, POST /control/script (also forgets the counts), GET /control/counts.
+GET /v1/models, POST /control/script (which also resets the counts), GET /control/counts.
 """
 
 import argparse
@@ -53,12 +53,12 @@ DEFAULTS = {"latency": 0.0, "key": None, "models": None, "logprobs": 5, "choices
 
 @dataclass
 class State:
-    """What the server was told, and what it has seen."""
+    """The script, and what the server has received and sent."""
 
     script: dict[str, Any] = field(default_factory=lambda: dict(DEFAULTS))
     matched: list[int] = field(default_factory=list)  # by rule
     total: int = 0
-    answered: int = 0  # answers that were sent as they should be
+    answered: int = 0  # complete answers
     in_flight: int = 0
     most_in_flight: int = 0
     by_prompt: dict[str, int] = field(default_factory=dict)  # the last message's text -> requests
@@ -69,11 +69,11 @@ class State:
     last_headers: dict[str, str] = field(default_factory=dict)
 
     def counts(self) -> dict[str, Any]:
-        """What `GET /control/counts` shows."""
+        """The document of `GET /control/counts`."""
         return {key: value for key, value in vars(self).items() if key not in ("script", "matched")}
 
     def rule_for(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        """The first rule that applies to these messages, {} where none does."""
+        """The first rule that applies to these messages, {} if there is none."""
         asked = "\n".join(message["content"] for message in messages)
         for i, rule in enumerate(self.script["rules"]):
             if rule.get("match", "") in asked:
@@ -85,12 +85,12 @@ class State:
 
 
 def digest(messages: list[dict[str, str]]) -> str:
-    """What an answer is a function of."""
+    """A hash of the messages, which decides the answer."""
     return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()
 
 
 def answer_to(messages: list[dict[str, str]], choices: list[str] | None = None) -> str:
-    """The text that the server gives to these messages where no rule applies."""
+    """The text of the answer to these messages if no rule applies."""
     chosen = digest(messages)
     return choices[int(chosen, 16) % len(choices)] if choices else f"answer {chosen[:6]}"
 
@@ -128,13 +128,13 @@ def completion(body: dict[str, Any], script: dict[str, Any], rule: dict[str, Any
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None, body: Any = None) -> web.Response:
-    """An error as OpenAI words it, or with a body of its own."""
+    """An error with the given body, by default as OpenAI words it."""
     payload = body if body is not None else {"error": {"message": message, "type": "made", "code": None}}
     return web.json_response(payload, status=status, headers=headers)
 
 
 def close(request: web.Request) -> web.Response:
-    """Close the connection; what is returned reaches nobody."""
+    """Close the connection; the response that is returned is never sent."""
     if request.transport:
         request.transport.close()
     return web.Response()
@@ -235,7 +235,7 @@ async def serve(port: int) -> None:
 
 
 class FaultServer:
-    """The server in a process of its own, which ends with the block, or when the process that started it dies."""
+    """The server in its own process, which ends with the block, or when the process that started it dies."""
 
     def __enter__(self) -> "FaultServer":
         command = [sys.executable, "-m", "testing.fault_server", "--port", "0", "--until-stdin-closes"]
@@ -251,11 +251,11 @@ class FaultServer:
         self._process.wait()
 
     def script(self, **script: Any) -> None:
-        """Tell the server what to do, and let it forget what it has seen."""
+        """Set the script and reset the counts."""
         self._control("script", json.dumps(script).encode())
 
     def counts(self) -> dict[str, Any]:
-        """What it has seen since the last script; the fields of `State`."""
+        """What the server has received and sent since the last script: the fields of `State`."""
         return self._control("counts")
 
     def _control(self, path: str, data: bytes | None = None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Shards that are generated against the fault server, in this process or in a child that may be killed.
+"""Answers shards with the fault server as the teacher, in this process or in a child that may be killed.
 
-A child is forked off a server process in which everything is imported already, so that it starts in milliseconds and
-a test can afford one for every step of a shard. It runs what `python -m distill_dagster.workers generate_shard` runs.
+A child is forked from a server process that has imported everything, so that it starts in milliseconds and a test can
+afford one for every step of a shard. It does the same as `python -m distill_dagster.workers generate_shard`.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import pytest
 
 from distill_dagster.config import EndpointConfig, GenerationConfig, SmokeConfig
 from distill_dagster.generation.shard import generate_shard
-from distill_dagster.generation.specs import GenerateSpec
+from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.teachers.faculty import Faculty, endpoint_ref
@@ -46,8 +46,8 @@ def asked_row(number: int, row_id: str | None = None, task: str = "qa", referenc
     return raw_row(row_id or f"row-{number}", messages, reference or [], task=task)
 
 
-def request_for(folder: Path, server, rows: list[dict], *, name: str = "shard", **changes) -> GenerateSpec:
-    """The request of a shard; its table goes to `folder/name`, replies to `folder/responses`."""
+def spec_for(folder: Path, server, rows: list[dict], *, name: str = "shard", **changes) -> GenerateSpec:
+    """The spec of a shard; its table goes to `folder/name`, replies to `folder/responses`."""
     out = folder / name
     out.mkdir(exist_ok=True, parents=True)
     fields = {
@@ -63,74 +63,74 @@ def request_for(folder: Path, server, rows: list[dict], *, name: str = "shard", 
     return GenerateSpec(**{**fields, **changes})
 
 
-def generate(request: GenerateSpec):
-    """Generate in this process: (produced, teacher rows)."""
-    produced = generate_shard(request, "cpu")
-    return produced, table_of(request)
+def generate(spec: GenerateSpec) -> tuple[GenerateResult, list[dict]]:
+    """Answer the shard in this process: its result and its teacher rows."""
+    result = generate_shard(spec, "cpu")
+    return result, table_of(spec)
 
 
-def table_of(request: GenerateSpec) -> list[dict]:
-    return parquet.read_table(Path(request.out) / files.TEACHER_FILE)
+def table_of(spec: GenerateSpec) -> list[dict]:
+    return parquet.read_table(Path(spec.out) / files.TEACHER_FILE)
 
 
 def lasting(rows: list[dict]) -> list[dict]:
-    """Rows without what differs between two equal runs."""
+    """Rows without the columns that differ between two equal runs."""
     return [{k: v for k, v in row.items() if k not in hashing.VOLATILE} for row in rows]
 
 
 def is_right(rows: list[dict], raw: list[dict]) -> bool:
-    """Whether every raw row has the server's answer to it, in the shard's order."""
+    """Whether every raw row has the server's answer, in the shard's order."""
     return [(row["row_id"], row["raw_text"]) for row in rows] == [
         (row["row_id"], answer_to(row["messages"])) for row in raw
     ]
 
 
-def journal_lines(request: GenerateSpec) -> int:
-    path = Path(request.responses) / "journals" / f"{request.journal}.jsonl"
+def journal_lines(spec: GenerateSpec) -> int:
+    path = Path(spec.responses) / "journals" / f"{spec.journal}.jsonl"
     with contextlib.suppress(FileNotFoundError):
         return path.read_bytes().count(b"\n")
     return 0
 
 
-def start(request: GenerateSpec, kill_at: int | None = None):
-    """A child that generates; with `kill_at`, it is killed right before its so-many-th step on disk."""
-    child = FORKS.Process(target=_generate_in_child, args=(request.model_dump_json(), kill_at))
+def start(spec: GenerateSpec, kill_at: int | None = None):
+    """A child that answers the shard; `kill_at` kills it right before the step on disk with this number."""
+    child = FORKS.Process(target=_generate_in_child, args=(spec.model_dump_json(), kill_at))
     child.start()
     return child
 
 
 def finish(child, timeout: float = 60) -> int:
-    """The child's exit code; negative: it was killed."""
+    """The child's exit code, negative if it was killed."""
     child.join(timeout)
     assert child.exitcode is not None, "the child hangs"
     return child.exitcode
 
 
 def kill_when(child, condition) -> None:
-    """SIGKILL as soon as the condition holds."""
+    """Send SIGKILL as soon as the condition holds."""
     deadline = time.monotonic() + 60
     while not condition():
         assert child.is_alive(), f"ended with {child.exitcode} before it could be killed"
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.002)
     os.kill(child.pid, signal.SIGKILL)
     child.join()
 
 
-def output_of(request: GenerateSpec) -> str:
-    """What a child printed."""
-    return (Path(request.out) / "output.txt").read_text()
+def output_of(spec: GenerateSpec) -> str:
+    """The output of a child."""
+    return (Path(spec.out) / "output.txt").read_text()
 
 
-def steps_of(request: GenerateSpec) -> list[str]:
-    """The steps on disk that a child took."""
-    return json.loads((Path(request.out) / "steps.json").read_text())
+def steps_of(spec: GenerateSpec) -> list[str]:
+    """The steps on disk of a child."""
+    return json.loads((Path(spec.out) / "steps.json").read_text())
 
 
-def _generate_in_child(request: str, kill_at: int | None) -> None:
+def _generate_in_child(spec: str, kill_at: int | None) -> None:
     from distill_dagster import workers
 
-    given = GenerateSpec.model_validate_json(request)
+    given = GenerateSpec.model_validate_json(spec)
     steps: list[str] = []
 
     def see(event: str, arguments: tuple) -> None:
@@ -140,7 +140,7 @@ def _generate_in_child(request: str, kill_at: int | None) -> None:
             if len(steps) == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.stdin = io.StringIO(request)
+    sys.stdin = io.StringIO(spec)
     with (Path(given.out) / "output.txt").open("w", buffering=1) as output:
         sys.stdout = sys.stderr = output
         sys.addaudithook(see)
@@ -151,11 +151,11 @@ def _generate_in_child(request: str, kill_at: int | None) -> None:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str):
-    """A disk of so many bytes in a folder; skips where this user may not mount one. Yields `remount(options)`."""
+    """A folder on a disk of this size; yields `remount(options)`. Skips the test if this user may not mount a disk."""
     folder.mkdir(parents=True)
     mounted = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if not sys.platform.startswith("linux") or subprocess.run(mounted, capture_output=True).returncode:
-        pytest.skip("a small disk can be mounted by root only")
+        pytest.skip("only root can mount a small disk")
 
     def remount(options: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)

@@ -29,7 +29,7 @@ def benchmark_view(manifest: Manifest) -> dict[str, Any]:
         "preview": table_preview(
             manifest.file(files.PREDICTIONS_FILE), ["row_id", "task", "prediction", "score", "finish_reason"]
         ),
-        **usage_of(manifest.facts),
+        **usage_of(result, result.dtype),
     }
 
 

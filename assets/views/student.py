@@ -12,7 +12,7 @@ def student_view(manifest: Manifest) -> dict[str, Any]:
     """Metadata of the student: its weights, its training, and the rows that it learned from."""
     result = manifest.read(TrainResult)
     return {
-        **weights_view(manifest),
+        **weights_view(manifest, result, result.dtype),
         **training_metadata(result),
         "dagster/row_count": result.counts.train_rows,
     }

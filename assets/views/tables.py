@@ -9,6 +9,7 @@ import dagster as dg
 import pyarrow as pa
 
 from distill_dagster.store import parquet
+from distill_dagster.store.result import Result
 
 CELL = 160  # characters of one cell
 
@@ -43,16 +44,19 @@ def schema_of(schema: pa.Schema) -> dg.TableSchema:
     return dg.TableSchema(columns=[dg.TableColumn(field.name, str(field.type)) for field in schema])
 
 
-def usage_of(facts: dict[str, Any]) -> dict[str, Any]:
-    """Device, time and memory of a worker's run, as metadata that plots over partitions."""
-    usage = facts["usage"]
+def usage_of(result: Result, dtype: str) -> dict[str, Any]:
+    """Device, precision, time and memory of a worker's run, as metadata that plots over partitions."""
+    usage = result.usage
+    if usage is None:
+        return {"dtype": dtype}
+    versions = ", ".join(f"{name} {number}" for name, number in usage.versions.items())
     return {
-        "device": f"GPU {', '.join(facts['leased'])}" if facts["leased"] else usage["device"],
-        "dtype": facts["dtype"],
-        "seconds": float(usage["seconds"]),
-        "gpu_seconds": float(usage["gpu_seconds"]),
-        "peak_memory_mb": round(usage["peak_memory_bytes"] / 2**20, 1),
-        "versions": ", ".join(f"{name} {number}" for name, number in usage.get("versions", {}).items()) or "not known",
+        "device": f"GPU {', '.join(result.leased)}" if result.leased else usage.device,
+        "dtype": dtype,
+        "seconds": usage.seconds,
+        "gpu_seconds": usage.gpu_seconds,
+        "peak_memory_mb": round(usage.peak_memory_bytes / 2**20, 1),
+        "versions": versions or "not known",
     }
 
 

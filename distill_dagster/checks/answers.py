@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.config import ChecksConfig, Severity, SeverityConfig
+from distill_dagster.generation.specs import GenerateResult
+from distill_dagster.logits.specs import CaptureResult
 from distill_dagster.quality.filters.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
 from distill_dagster.store import files, parquet
 from distill_dagster.teachers.responses import Responses
@@ -63,11 +65,11 @@ def _cost_within_budget(of: Inspection) -> Finding:
 
 def _steady_answer_length(of: Inspection) -> Finding:
     """The median of the answers' characters, against that of the table which this one replaced."""
-    previous = of.previous
-    now, before = of.manifest.facts["answer_length"], previous.facts.get("answer_length") if previous else None
-    if before is None or min(now["answers"], before["answers"]) < FEWEST:
+    result, previous = of.manifest.read(GenerateResult), of.previous
+    now, before = result.answer_length, previous.read(GenerateResult).answer_length if previous else None
+    if before is None or min(now.answers, before.answers) < FEWEST:
         return Finding(True, f"there is nothing to compare with: fewer than {FEWEST} answers now or before")
-    old, new, allowed = before["median"], now["median"], of.limit
+    old, new, allowed = before.median, now.median, of.limit
     change = abs(new - old) / max(1, old)
     return Finding(
         change <= allowed,
@@ -86,10 +88,10 @@ def _every_answer_is_accounted_for(of: Inspection) -> Finding:
     asked = Counter(row["row_id"] for row in answers if may_be_learned(row))
     found = Counter(row["row_id"] for row in parquet.read_table(captured.file(files.LOGITS_FILE), ["row_id"]))
     found.update(row["row_id"] for row in parquet.read_table(captured.file(files.REJECTS_FILE), ["row_id"]))
-    missing, extra = asked - found, found - asked
+    missing, extra, counts = asked - found, found - asked, captured.read(CaptureResult).counts
     return Finding(
         not missing and not extra,
-        f"{captured.counts['captured']:,} of {asked.total():,} answers have logits, {captured.counts['rejected']:,} a "
+        f"{counts.captured:,} of {asked.total():,} answers have logits, {counts.rejected:,} a "
         f"reject, {missing.total():,} neither, {extra.total():,} were not asked for",
         {"missing": missing.total(), "extra": extra.total()},
     )

@@ -1,8 +1,8 @@
 """The checks of the validated set: there is enough of it, nothing held out is in it, labels and gold are as hoped."""
 
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
+from distill_dagster.quality.columns import pc
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, digest
-from distill_dagster.quality.examples.rows import pc
 from distill_dagster.quality.specs import SetResult
 from distill_dagster.store import files, parquet
 

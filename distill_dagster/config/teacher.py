@@ -77,6 +77,11 @@ class EndpointConfig(Section):
         default=None, description="The endpoint's prices, for the recorded cost, the plan and the budget."
     )
 
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """The fields that shape the answers: what would answer differently is another teacher."""
+        return self.model_dump(include=SHAPING)
+
     @field_validator("url")
     @classmethod
     def _without_slash(cls, value: str) -> str:

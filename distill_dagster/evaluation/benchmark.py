@@ -19,6 +19,7 @@ import numpy as np
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
+from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.comparison import item_scores
 from distill_dagster.evaluation.endpoint import ask_endpoint
 from distill_dagster.evaluation.specs import (
@@ -34,15 +35,15 @@ from distill_dagster.evaluation.specs import (
 )
 from distill_dagster.evaluation.speed import measure
 from distill_dagster.evaluation.statistics import Interval, mean_interval
-from distill_dagster.generation.table import may_heal
-from distill_dagster.models.decoding import Completion, complete
-from distill_dagster.models.loading import forget, load
+from distill_dagster.models.loading import forget
 from distill_dagster.models.pinning import model_files
 from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.teachers.protocol import Reply
+from distill_dagster.teachers.retries import may_heal
 
 Row = Mapping[str, Any]
 
@@ -61,10 +62,8 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
     how = Asked(spec.prompting, spec.summary_words, spec.labels)
     asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
     _check(rows, asked, spec.rows)
-    completions, measured = _answer(spec, device, [prompt for _, prompt in asked])
-    predictions = [
-        judge(spec, row, prompt, completion) for (row, prompt), completion in zip(asked, completions, strict=True)
-    ]
+    replies, measured = _answer(spec, device, [prompt for _, prompt in asked])
+    predictions = [judge(spec, row, prompt, reply) for (row, prompt), reply in zip(asked, replies, strict=True)]
     counts = BenchmarkCounts(rows=len(rows), predictions=len(predictions), **_count(predictions))
     benchmark = Benchmark(
         role=spec.role,
@@ -82,7 +81,7 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
     return BenchmarkResult(
         data_version=hashing.sha256(hashing.canonical_json([document, predictions])),
         counts=counts,
-        complete=not any(may_heal(completion.error_code) for completion in completions),
+        complete=not any(may_heal(reply.error_code) for reply in replies),
         **dict(benchmark),
     )
 
@@ -108,44 +107,37 @@ def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> lis
     return [prompts[i] for i in drawn]
 
 
-def _answer(request: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tuple[list[Completion], Measurement]:
-    """A completion for each prompt, in order, and how fast and how large the model is."""
-    timed = draw_prompts(prompts, request.evaluation)
-    if request.model.endpoint is not None:
-        return ask_endpoint(request, request.model.endpoint, prompts, timed)
+def _answer(spec: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tuple[list[Reply], Measurement]:
+    """A reply to each prompt, in order, and how fast and how large the model is."""
+    timed = draw_prompts(prompts, spec.evaluation)
+    if spec.model.endpoint is not None:
+        return ask_endpoint(spec, spec.model.endpoint, prompts, timed)
     forget()
-    asked, alone = [prompt.messages for prompt in prompts], [prompt.messages for prompt in timed]
-    speed = SpeedSpec(model=request.model, device=device, prompts=alone, max_new_tokens=request.max_new_tokens)
-    measured, loaded = measure(speed), load(request.model, device)
-    with track(f"benchmark {request.role}", total=len(asked)) as advance:
-        completions = complete(
-            loaded,
-            asked,
-            max_new_tokens=request.max_new_tokens,
-            batch_tokens=request.evaluation.batch_tokens,
-            advance=advance,
-        )
-    return completions, measured
+    alone = [prompt.messages for prompt in timed]
+    speed = SpeedSpec(model=spec.model, device=device, prompts=alone, max_new_tokens=spec.max_new_tokens)
+    measured = measure(speed)
+    with track(f"benchmark {spec.role}", total=len(prompts)) as advance:
+        return ask_local(spec, device, prompts, advance), measured
 
 
-def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, completion: Completion) -> dict[str, Any]:
+def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, reply: Reply) -> dict[str, Any]:
     """The prediction row (`schemas.PREDICTION`) of one answer; only an answer that the model itself ended is parsed."""
     task = get_task(row["task"])
-    reading = task.read(completion.text, spec.prompting, spec.labels)
-    parsed = reading.answer if completion.finish_reason == "stop" else None
+    reading = task.read(reply.text or "", spec.prompting, spec.labels)
+    parsed = reading.answer if reply.finish_reason == "stop" else None
     return {
         "row_id": row["row_id"],
         "turn": prompt.turn,
         "task": row["task"],
         "model": spec.role,
-        "prediction": completion.text,
+        "prediction": reply.text or "",
         "parsed": parsed,
         "reference": prompt.reference,
         "score": task.score(parsed, prompt.reference) if prompt.reference else None,
-        "finish_reason": completion.finish_reason,
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": completion.completion_tokens,
-        "latency_ms": completion.latency_ms,
+        "finish_reason": reply.finish_reason,
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "latency_ms": reply.latency_ms,
     }
 
 

@@ -1,13 +1,14 @@
-"""Several answers to a row, and the one that is learned.
+"""Chooses one of a row's several answers, which the student learns.
 
     sample   answer        majority   gold ["18"]   judge says 2
     0        "18"          0.50       1             0
     1        "18"          0.50       1             0
     2        "20"          0.00       0             1
 
-The number is stored as the answer's `agreement`, and the highest one is chosen; of equals, the first. `majority` is the
-mean agreement with the row's other answers by the task's own measure (self-consistency, Wang et al. 2022, for
-labels and numbers; minimum Bayes risk with ROUGE-L for free text). A conversation is chosen as a whole, by its mean.
+The number is stored as the answer's `agreement`. The answer with the highest one is chosen; of equals, the first.
+`majority` is the mean agreement with the row's other answers by the task's own measure (self-consistency, Wang et al.
+2022, for labels and numbers; minimum Bayes risk with ROUGE-L for free text). All turns of a conversation are chosen
+together, by their mean.
 """
 
 import contextlib
@@ -20,7 +21,6 @@ from distill_dagster.tasks import Task, get_task
 from distill_dagster.tasks.json_text import objects_in
 from distill_dagster.tasks.reading import field_of, part_thoughts
 
-Row = Mapping[str, Any]  # of records.TEACHER, `reference` added
 NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 JUDGE_PROMPT = (
     "Below are a conversation and {count} candidate replies to its last message. Pick the reply that is most correct "
@@ -44,9 +44,10 @@ JUDGE_FORMAT = {
 def agreements(
     task_name: str, answers: Sequence[Sequence[str | None]], gold: Sequence[Sequence[str]] | None
 ) -> list[float]:
-    """One number in 0 … 1 for each of the row's answers; an answer is its turns, None where one does not parse.
+    """One number in 0 … 1 for each of the row's answers. An answer is the list of its turns; None is a turn that does
+    not parse.
 
-    With `gold` (gold answers by turn) it is the agreement with them, where any turn has one; else with one another.
+    With `gold` (gold answers by turn, at least one) it is the agreement with these, else with the row's other answers.
     """
     task = get_task(task_name)
     if gold is not None and any(gold):
@@ -72,7 +73,7 @@ def _mean(values: Any) -> float:
 
 
 def judge_messages(messages: Sequence[Mapping[str, str]], answers: Sequence[str]) -> list[dict[str, str]]:
-    """What the judge is asked: the row's messages as text, and its answers numbered from 1."""
+    """The judge's prompt: the row's messages as text, and its answers numbered from 1."""
     asked = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
     replies = "\n\n".join(f"[reply {number}]\n{answer}" for number, answer in enumerate(answers, 1))
     return [
@@ -82,9 +83,9 @@ def judge_messages(messages: Sequence[Mapping[str, str]], answers: Sequence[str]
 
 
 def read_choice(text: str | None, count: int) -> int | None:
-    """The position that the judge picked, from 0; None where the text names none.
+    """The position that the judge picked, from 0; None if the text names none.
 
-    The JSON is read as tolerantly as that of a teacher; of several objects the last one with a choice counts.
+    Reads JSON as tolerantly as from a teacher; of several objects the last one with a choice counts.
     """
     _, said = part_thoughts(text or "")
     for value in reversed(objects_in(said) or ()):

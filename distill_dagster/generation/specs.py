@@ -1,4 +1,6 @@
-"""What the worker that lets the teacher answer a shard takes."""
+"""What the worker that answers a shard takes and returns."""
+
+from pydantic import BaseModel, ConfigDict
 
 from distill_dagster.config import (
     SUMMARY_WORDS,
@@ -6,12 +8,12 @@ from distill_dagster.config import (
     Prompting,
     SmokeConfig,
 )
-from distill_dagster.store.result import Spec
+from distill_dagster.store.result import Counts, Result, Spec
 from distill_dagster.teachers.faculty import Faculty
 
 
 class GenerateSpec(Spec):
-    """Let the teacher answer one shard: raw.parquet in, teacher.parquet out."""
+    """Answer one shard: raw.parquet in, teacher.parquet out."""
 
     faculty: Faculty
     generation: GenerationConfig
@@ -24,10 +26,53 @@ class GenerateSpec(Spec):
     rows: str
     labels: list[str] | None = None
     responses: str  # folder of all replies that the project has paid for
-    journal: str  # name of this shard's journal in it
+    journal: str  # name of this shard's journal in that folder
     out: str
 
     @property
     def needs_device(self) -> bool:
         """A teacher behind an endpoint needs none."""
         return self.faculty.needs_device
+
+
+class GenerateCounts(Counts):
+    """Lines of teacher.parquet: `requests == ok + failed`; `truncated` and `unparsed` lines are among the ok ones."""
+
+    rows: int  # of raw.parquet
+    requests: int
+    ok: int
+    failed: int
+    truncated: int
+    unparsed: int
+    chosen: int
+
+
+class AnswerLength(BaseModel):
+    """How many answers were chosen, and the median of their characters."""
+
+    model_config = ConfigDict(frozen=True)
+
+    answers: int
+    median: float
+
+
+class GenerateResult(Result):
+    """Who answered, which requests were sent now and which before, what they cost, why some failed."""
+
+    counts: GenerateCounts
+    teacher: str  # the first one
+    teachers: dict[str, int]  # lines by teacher
+    asked: int  # requests that were sent now; tokens and cost_usd are theirs
+    reused: int  # requests that were answered before
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    seconds: float
+    tokens_per_second: float
+    table_cost_usd: float  # of all replies in the table, whenever they were paid for
+    errors: dict[str, int]  # failed lines by code
+    judge_errors: dict[str, int] = {}  # the judge's failed replies by code
+    answer_length: AnswerLength
+    answer_length_before: AnswerLength | None = None  # of the table that this one replaced
+    device: str
+    dtype: str

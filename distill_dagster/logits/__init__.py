@@ -1,1 +1,1 @@
-"""What the teacher thought of every next token: measured in a second pass, packed, stored and read back."""
+"""The teacher's next-token distributions: captured in a second pass, packed, stored and read back."""

@@ -1,4 +1,4 @@
-"""The teacher's next-token distributions for one answer, and the bytes that they become.
+"""The teacher's next-token distributions for one answer, and their encoding as bytes.
 
 Shapes: T tokens of the answer, its end token included; k tokens kept for each. For the third token of an answer,
 with k = 4:
@@ -6,20 +6,20 @@ with k = 4:
     ids          [  640,    95,    14,  7001]     likeliest first
     logprobs     [-0.11, -2.31, -6.02, -9.87]     natural logarithm, temperature 1, over the whole vocabulary
     tail_logmass  -8.70                           logarithm of what all other tokens have together
-    ranks             0                           the answer goes on with ids[0]
+    ranks             0                           the next token of the answer is ids[0]
 
-The token that the answer goes on with is always among the k: where it is not one of the k likeliest, it stands in
-the place of the last of them. So the k stay in descending order, a token needs only its rank, and
+The next token is always among the k: if it is not one of the k likeliest, it replaces the last of them. So the k stay
+in descending order, a rank is enough to store the next token, and
 
     exp(logprobs).sum() + exp(tail_logmass) == 1.
 
-What is stored of log-probabilities follows from that order: their differences are never negative.
+Because of that order the differences between neighbours are never negative, and the encodings store differences:
 
-    lossless   the fp16 values. Of a positive fp16 number the bit pattern grows with the number, so the patterns of
+    lossless   the fp16 values. The bit pattern of a positive fp16 number grows with the number, so the patterns of
                -logprob are stored as differences from rank to rank, two bytes each, the high one mostly 0.
     compact    first and last as fp16, and for each rank an 8-bit code c between them:
                -logprob = first + (last - first) * (c / 255)**2, stored as differences of codes.
-               Steps are fine where the mass is. No value is off by more than (last - first) / 255.
+               Steps are finest where the mass is. No value is off by more than (last - first) / 255.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ import numpy as np
 from distill_dagster.logits.packing import bits_for, pack, unpack
 
 Precision = Literal["lossless", "compact"]
-LOWEST = -65504.0  # fp16's lowest number stands for every log-probability below it, and for an empty tail
-MAGNITUDE_BITS = 16  # whole bytes of an fp16 number, whose sign is left out
+LOWEST = -65504.0  # fp16's lowest number, stored for every log-probability below it and for an empty tail
+MAGNITUDE_BITS = 16  # two whole bytes of an fp16 number, although its sign is left out
 LEVELS = 255  # highest code of `compact`
 
 
@@ -52,7 +52,7 @@ class Distributions:
 
 
 def encode(given: Distributions, vocab_size: int, precision: Precision) -> dict[str, bytes]:
-    """The packed columns of `records.LOGITS`: token_ranks, topk_ids, topk_logprobs, tail_logmass."""
+    """The packed columns of `schemas.LOGITS`: token_ranks, topk_ids, topk_logprobs, tail_logmass."""
     magnitudes = _magnitudes(given.logprobs)
     return {
         "token_ranks": pack(given.ranks, bits_for(given.ids.shape[1])),
@@ -63,10 +63,10 @@ def encode(given: Distributions, vocab_size: int, precision: Precision) -> dict[
 
 
 def decode(columns: Mapping[str, Any], tokens: int, k: int, vocab_size: int, precision: Precision) -> Distributions:
-    """What `encode` was given, log-probabilities as float32.
+    """The distributions that `encode` packed, with log-probabilities as float32.
 
     Raises:
-        ValueError: a column has not the size of `tokens` tokens.
+        ValueError: a column does not have the size of `tokens` tokens.
     """
     decoder = _decode_lossless if precision == "lossless" else _decode_compact
     return Distributions(

@@ -1,4 +1,4 @@
-"""Whole numbers of a few bits each, in as many bits as they need.
+"""Packs whole numbers of a few bits each into as many bits as they need.
 
 A token id of a 151,936-token vocabulary needs 18 bits. 64 of them take 256 bytes as int32 and 144 bytes here:
 
@@ -7,15 +7,15 @@ A token id of a 151,936-token vocabulary needs 18 bits. 64 of them take 256 byte
             mid bytes   00 51 04 …          64 bytes
             high bits   00 10 00 …          16 bytes   and the remaining bits behind one another
 
-Planes of bytes take no more room than one string of bits, and leave whole bytes to whatever compresses the file:
-where the high bits of neighbours are alike (small ids, small differences) it finds them.
+Planes of bytes take no more room than one string of bits, and a compressor sees whole bytes: it finds neighbours with
+the same high bits (small ids, small differences).
 """
 
 import numpy as np
 
 
 def bits_for(count: int) -> int:
-    """Bits that tell `count` numbers, 0 … count-1, apart: 18 for 151,936; 0 for one."""
+    """Bits that a number below `count` needs: 18 for 151,936; 0 for 1."""
     return (count - 1).bit_length()
 
 
@@ -39,13 +39,13 @@ def pack(values: np.ndarray, width: int) -> bytes:
 
 
 def unpack(blob: bytes, count: int, width: int) -> np.ndarray:
-    """What `pack` was given, as (count,) uint32.
+    """The numbers that `pack` packed, as (count,) uint32.
 
     Raises:
-        ValueError: the blob has not the size of `count` numbers of `width` bits.
+        ValueError: the blob does not have the size of `count` numbers of `width` bits.
     """
     if len(blob) != packed_size(count, width):
-        raise ValueError(f"{len(blob)} bytes, {packed_size(count, width)} are {count} numbers of {width} bits")
+        raise ValueError(f"{len(blob)} bytes, but {count} numbers of {width} bits take {packed_size(count, width)}")
     planes, rest = divmod(width, 8)
     raw, values = np.frombuffer(blob, dtype=np.uint8), np.zeros(count, dtype=np.uint32)
     for plane in range(planes):

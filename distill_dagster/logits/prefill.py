@@ -1,19 +1,18 @@
-"""The second pass: the teacher reads a finished answer once and says what it thought of every token.
+"""The second pass: the teacher reads a finished answer once and gives the distribution of every token in it.
 
-Decoding reads one token a step, and whoever wants the scores has to keep (V,) numbers of every step. Reading the
-finished text takes one forward pass for all of its tokens. What would not fit into memory is the logits of all of
-them at once: 16,384 tokens of a 151,936-token vocabulary are 10 GB as float32. So the body of the model runs over
-the batch, and the head over slices of the answers' positions, each of at most `SLICE_ELEMENTS` logits.
+Keeping the scores while decoding would mean (V,) numbers at every step, one token a step. Reading the finished text
+takes one forward pass for all of its tokens. The logits of all tokens at once would not fit into memory: 16,384 tokens
+of a 151,936-token vocabulary are 10 GB as float32. So the body of the model runs over the batch, and the head over
+slices of the answers' positions, each of at most `SLICE_ELEMENTS` logits.
 
 Legend: B rows, T tokens of the longest, H hidden size, V vocabulary, N answer tokens of the whole batch, S of a
 slice, k kept.
 
-Some architectures do more to their logits than the head does (Gemma 2 caps them, Cohere and Granite scale them).
-Whether `head(body(ids))` is what the model itself says is therefore tried once for each model, bit by bit. Where it
-is not, each row is read by itself through the model's own `forward`, which is asked for the logits of a slice
-(`logits_to_keep`): the same numbers, more time.
+Some architectures change the logits after the head (Gemma 2 caps them, Cohere and Granite scale them). So each model is
+tried once: if `head(body(ids))` differs in any bit from the model's own logits, each row is read alone through the
+model's `forward`, a slice of logits at a time (`logits_to_keep`). The numbers are the same, it takes more time.
 
-Rows are padded on the right. No token of a causal model sees what stands behind it, so padding changes nothing.
+Rows are padded on the right. A token of a causal model does not see the tokens behind it, so padding changes nothing.
 """
 
 import inspect
@@ -24,11 +23,11 @@ import numpy as np
 
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.distributions import LOWEST, Distributions
-from distill_dagster.logits.sequences import Sequence
+from distill_dagster.logits.sequences import TokenSequence
 from distill_dagster.models.loading import LoadedModel
 
-# Logits at once. A GPU reads the whole head for each slice, so slices are large: 256 MiB as float32, three times that
-# at the peak. On a CPU smaller ones stay in its caches: 16 MiB.
+# Logits of one slice. A GPU reads the whole head for each slice, so its slices are large: 256 MiB as float32, three
+# times that at the peak. A CPU's are small enough for its caches: 16 MiB.
 SLICE_ELEMENTS = {"cuda": 2**26, "cpu": 2**22}
 
 
@@ -37,7 +36,7 @@ class Reader:
 
     Example:
         >>> reader = Reader(load(ref, "cpu"), k=64)
-        >>> reader.read([Sequence(("d-17", 0, 0), [3, 41, 1, 4, 590, 1], 4)])[0].logprobs.shape
+        >>> reader.read([TokenSequence(("d-17", 0, 0), [3, 41, 1, 4, 590, 1], 4)])[0].logprobs.shape
         (2, 64)
     """
 
@@ -49,11 +48,11 @@ class Reader:
         elements = slice_elements or SLICE_ELEMENTS["cuda" if loaded.device.startswith("cuda") else "cpu"]
         self.slice_positions = max(1, elements // self.vocab_size)
 
-    def read(self, batch: list[Sequence]) -> list[Distributions]:
-        """The distributions of each sequence's answer, in their order.
+    def read(self, batch: list[TokenSequence]) -> list[Distributions]:
+        """The distributions of each sequence's answer, in the order of the batch.
 
         Raises:
-            ModelError: the model says NaN.
+            ModelError: the model returns NaN.
         """
         import torch
 
@@ -62,13 +61,13 @@ class Reader:
             parts = [keep(logits, targets, self.k) for logits, targets in slices]
         ids, logprobs, tail, ranks = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
         if np.isnan(logprobs).any() or np.isnan(tail).any():
-            raise ModelError(f"{self.loaded.ref.name} says NaN as {self.loaded.dtype}: try another `dtype`")
+            raise ModelError(f"{self.loaded.ref.name} returns NaN as {self.loaded.dtype}: try another `dtype`")
         ends = np.cumsum([sequence.answer_tokens for sequence in batch])[:-1]
         columns = (np.split(column, ends) for column in (ids, logprobs, tail, ranks))
         return [Distributions(*row) for row in zip(*columns, strict=True)]
 
-    def _through_head(self, batch: list[Sequence]) -> Iterator[tuple[Any, Any]]:
-        """Slices of logits (S, V) and their true tokens (S,): the body once, the head slice by slice."""
+    def _through_head(self, batch: list[TokenSequence]) -> Iterator[tuple[Any, Any]]:
+        """Slices of logits (S, V) and their true tokens (S,): one pass of the body, then the head slice by slice."""
         import torch
 
         ids, mask = _pad([sequence.ids[:-1] for sequence in batch], self.loaded)  # (B, T)
@@ -80,8 +79,8 @@ class Reader:
             chosen = slice(start, start + self.slice_positions)
             yield head(states[chosen]), targets[chosen]
 
-    def _through_forward(self, batch: list[Sequence]) -> Iterator[tuple[Any, Any]]:
-        """The same through the model's own forward, a row at a time; a long answer is read once for each slice."""
+    def _through_forward(self, batch: list[TokenSequence]) -> Iterator[tuple[Any, Any]]:
+        """The same through the model's own forward, row by row; a long answer is read once for each slice."""
         import torch
 
         for sequence in batch:
@@ -93,7 +92,7 @@ class Reader:
                 first = start + 1 - sequence.answer_start
                 yield out.logits[0], targets[first : first + end - start]
 
-    def _targets(self, batch: list[Sequence]) -> Any:
+    def _targets(self, batch: list[TokenSequence]) -> Any:
         import torch
 
         tokens = [token for sequence in batch for token in sequence.ids[sequence.answer_start :]]
@@ -101,12 +100,12 @@ class Reader:
 
 
 def keep(logits: Any, targets: Any, k: int) -> tuple[Any, Any, Any, Any]:
-    """The k likeliest tokens of each position, the true one among them.
+    """The k likeliest tokens of each position, including the true one.
 
-    Takes logits (S, V), which it uses up, and true tokens (S,); returns ids (S, k) int32, log-probabilities (S, k)
-    and the tail's log-mass (S,) as float16, and the true token's rank (S,) int32. All is computed in float32, in
-    place: a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed itself, because
-    1 - the mass of the k has no digits left where a model is sure.
+    Takes logits (S, V), which it overwrites, and true tokens (S,); returns ids (S, k) int32, log-probabilities (S, k)
+    and the tail's log-mass (S,) as float16, and the true token's rank (S,) int32. The arithmetic is float32 and in
+    place: allocating a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed directly,
+    because 1 - the mass of the k has no digits left where a model is sure.
     """
     import torch
 
@@ -136,10 +135,10 @@ def _pad(rows: list[list[int]], loaded: LoadedModel) -> tuple[Any, Any]:
 
 
 def _try_head(loaded: LoadedModel) -> tuple[int, bool]:
-    """The width of the logits, and whether they are exactly the head over the body, tried on a few tokens.
+    """The width of the logits, and whether they are exactly the head over the body on a few tokens.
 
     Raises:
-        ModelError: they are not, and the model cannot be asked for a slice of its logits either.
+        ModelError: they are not, and `forward` cannot return a slice of its logits either.
     """
     import torch
 
@@ -151,7 +150,7 @@ def _try_head(loaded: LoadedModel) -> tuple[int, bool]:
         apart = head is not None and hidden is not None and torch.equal(head(hidden), logits)
     if not apart and "logits_to_keep" not in inspect.signature(model.forward).parameters:
         raise ModelError(
-            f"{type(model).__name__} gives its logits only for all tokens at once, which no memory holds: "
-            "remove `teacher.logits`, or take a teacher of another architecture"
+            f"{type(model).__name__} returns the logits of all tokens at once only, which do not fit into memory: "
+            "remove `teacher.logits`, or use a teacher of another architecture"
         )
     return int(logits.shape[-1]), apart

@@ -1,21 +1,21 @@
-"""Teacher rows as the token sequences that the second pass reads, prompt and answer told apart.
+"""Turns teacher rows into the token sequences that the second pass reads, and marks where each answer starts.
 
     teacher row   row_id "d-17", sample 0, turn 1, raw_text "Yes.", finish_reason "stop"
     prompt        <|user|>Hi<|end|><|assistant|>Hello!<|end|><|user|>Open?<|end|><|assistant|>
     sequence      ids [3, 41, 77, 1, 4, …, 4, 590, 13, 1], answer_start 12     "Yes", ".", end token
 
-The prompt is rendered and tokenized as it was when the teacher was asked, over the teacher's own earlier replies.
-The answer was stored as text and is tokenized behind its prompt. A text has one canonical tokenization, the teacher
-may have written another one (sampling does now and then), so its tokens are counted against those that were
-generated: `retokenized` says whether the numbers differ. What cannot be told token by token is refused by name:
+The prompt is rendered and tokenized as when the teacher was asked, over the teacher's own earlier answers. The answer
+is stored as text and is tokenized behind its prompt. The tokenizer splits a text in one way only, while a sampling
+teacher now and then writes the same text in other tokens: `retokenized` says that the number of tokens differs from the
+number that the teacher generated. An answer whose tokens are not known is refused with one of these codes:
 
     unknown_row     no raw row has this id and turn
     other_teacher   another model, or another revision, gave the answer
     E015            the chat template refuses the messages
     prompt_merged   the answer's first characters merge with the prompt's last token
-    text_changed    the tokens do not decode to the text again, such as one that spells out a special token
-    empty_answer    an answer cut off before its first character
-    E010            longer than the model's context
+    text_changed    the tokens decode to another text, for example because the text spells out a special token
+    empty_answer    the answer was cut off before its first character
+    E010            prompt and answer are longer than the model's context
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,8 +34,8 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
-    """`ids[:answer_start]` is the prompt, the rest the answer, with its end token unless it was cut off."""
+class TokenSequence:
+    """`ids[:answer_start]` is the prompt; the rest is the answer, with its end token unless it was cut off."""
 
     key: Key
     ids: list[int]
@@ -44,13 +44,13 @@ class Sequence:
 
     @property
     def answer_tokens(self) -> int:
-        """How many distributions the second pass has for it."""
+        """Tokens of the answer, each with one distribution."""
         return len(self.ids) - self.answer_start
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that has no logits, and why."""
+    """An answer without logits, and the reason."""
 
     key: Key
     code: str
@@ -59,7 +59,7 @@ class Refusal:
 
 
 class _Refused(Exception):
-    """Ends the making of one sequence."""
+    """Raised where an answer has no usable token sequence."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -68,10 +68,10 @@ class _Refused(Exception):
 
 def sequences_of(
     answers: Iterable[Mapping[str, Any]], rows: Mapping[str, Mapping[str, Any]], loaded: LoadedModel
-) -> Iterator[Sequence | Refusal]:
-    """One sequence or one refusal for each teacher row that may be learned, in their order.
+) -> Iterator[TokenSequence | Refusal]:
+    """One sequence or one refusal for each teacher row that the student may learn, in their order.
 
-    `answers` are rows of `records.TEACHER` (COLUMNS of them), read twice; `rows` maps a row id to its raw row.
+    `answers` are rows of `schemas.TEACHER` (its COLUMNS); `rows` maps a row id to its raw row.
     """
     answers = [answer for answer in answers if may_be_learned(answer)]
     texts = {_key(answer): answer["answer"] or "" for answer in answers}  # as later turns saw them
@@ -83,7 +83,7 @@ def sequences_of(
 
 
 def may_be_learned(answer: Mapping[str, Any]) -> bool:
-    """Whether a teacher row was answered, and chosen where its row has several answers."""
+    """Whether a teacher row has an answer, and it is the chosen one of its row."""
     return answer["status"] == "ok" and answer["chosen"]
 
 
@@ -96,7 +96,7 @@ def _sequence(
     rows: Mapping[str, Mapping[str, Any]],
     texts: Mapping[Key, str],
     loaded: LoadedModel,
-) -> Sequence:
+) -> TokenSequence:
     key, ref = _key(answer), loaded.ref
     if (answer["teacher"], answer["teacher_revision"]) != (ref.name, ref.revision):
         given = f"{answer['teacher']} {answer['teacher_revision'][:12]}"
@@ -110,16 +110,16 @@ def _sequence(
     context = getattr(loaded.model.config, "max_position_embeddings", None)
     if context is not None and len(ids) > context + 1:  # the last token is only predicted
         raise _Refused("E010", f"{len(ids):,} tokens, the context has {context:,}")
-    return Sequence(key, ids, len(prompt), len(ids) - len(prompt) != answer["completion_tokens"])
+    return TokenSequence(key, ids, len(prompt), len(ids) - len(prompt) != answer["completion_tokens"])
 
 
 def _messages(key: Key, rows: Mapping[str, Mapping[str, Any]], texts: Mapping[Key, str]) -> list[dict[str, str]]:
-    """What the teacher was asked, its own earlier replies included."""
+    """The messages that the teacher read, including its own earlier answers."""
     row_id, sample, turn = key
     prompts = prompts_of(rows[row_id]) if row_id in rows else []
     earlier = [texts.get((row_id, sample, before)) for before in range(turn)]
     if turn >= len(prompts) or None in earlier:
-        raise _Refused("unknown_row", f"turn {turn} of a row that has {len(prompts)} of them here")
+        raise _Refused("unknown_row", f"turn {turn} of a row with {len(prompts)} turns in raw.parquet")
     return with_replies(prompts[turn], [text for text in earlier if text is not None])
 
 
@@ -139,7 +139,7 @@ def _tokenize(tokenizer: Any, messages: list[dict[str, str]], text: str) -> tupl
 
 
 def _end(loaded: LoadedModel, messages: list[dict[str, str]], text: str) -> list[int]:
-    """The end token: of several, the one that the chat template puts behind an answer, as the student learns it."""
+    """The end token. Of several, the one that the chat template puts behind an answer, which the student learns."""
     ends = end_ids(loaded.tokenizer, loaded.model.generation_config)
     if len(ends) < 2:
         return ends

@@ -1,11 +1,11 @@
 """Capture one shard: teacher.parquet and raw.parquet in, logits.parquet and rejects.parquet out.
 
-Every teacher row that was answered has either a logits row or a reject with its reason:
+Every answer that the student may learn has either a logits row or a reject with its reason:
 
-    requests == failed + captured + rejected
+    requests == not_learned + captured + rejected
 
-The texts of a shard are held in memory, the distributions never: answers are taken by the window, a window's
-sequences are read in batches of similar length, and the window is packed, written as one row group, and forgotten.
+The texts of a shard stay in memory, its distributions do not: the sequences of one window at a time are read in batches
+of similar length, packed, and written as one row group.
 
     window of 262,144 tokens ─ sorted by length ─> batches of `batch_tokens` ─> (T, 64) each ─> one row group
 """
@@ -24,24 +24,23 @@ from distill_dagster.config import LogitsConfig
 from distill_dagster.errors import DataError
 from distill_dagster.logits.distributions import Distributions, encode
 from distill_dagster.logits.prefill import Reader
-from distill_dagster.logits.sequences import COLUMNS, Refusal, Sequence, may_be_learned, sequences_of
-from distill_dagster.logits.specs import CaptureSpec
+from distill_dagster.logits.sequences import COLUMNS, Refusal, TokenSequence, may_be_learned, sequences_of
+from distill_dagster.logits.specs import CaptureCounts, CaptureResult, CaptureSpec
 from distill_dagster.logits.table import LogitsWriter
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.decoding import cut_batches
 from distill_dagster.models.loading import load
 from distill_dagster.progress import track
 from distill_dagster.store import files, parquet, schemas
-from distill_dagster.store.manifest import Produced
 
 WINDOW_TOKENS = 2**18  # prompts and answers of one row group; at k=64 at most 60 MB of packed columns
 SNIPPET = 200  # characters
-TEMPERATURE = 1.0  # of the softmax; another one can be had from these log-probabilities, not the reverse
+TEMPERATURE = 1.0  # of the softmax; log-probabilities at any other temperature follow from these
 
 
 @dataclass(slots=True)
-class Tally:
-    """What has been captured so far."""
+class CaptureTally:
+    """Totals of the answers captured so far."""
 
     digest: Any = field(default_factory=hashlib.sha256)
     captured: int = 0
@@ -50,7 +49,7 @@ class Tally:
     kept_mass: float = 0.0  # of the k tokens, summed over all tokens
     seconds: float = 0.0
 
-    def add(self, sequence: Sequence, given: Distributions) -> None:
+    def add(self, sequence: TokenSequence, given: Distributions) -> None:
         """Count one answer."""
         self.captured += 1
         self.retokenized += sequence.retokenized
@@ -58,29 +57,29 @@ class Tally:
         self.kept_mass += float(np.exp(given.logprobs.astype(np.float64)).sum())
 
     def hash(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Take the content hash over the rows and not over the parquet file, whose bytes depend on pyarrow."""
+        """Add rows to the content hash. A hash of the parquet file would depend on the version of pyarrow."""
         for row in rows:
             for value in row.values():
                 self.digest.update(value if isinstance(value, bytes) else f"{value}\n".encode("utf-8", "surrogatepass"))
 
 
-def capture_logits(request: CaptureSpec, device: str) -> Produced:
-    """Write `logits.parquet` and `rejects.parquet` into `request.out`.
+def capture_logits(spec: CaptureSpec, device: str) -> CaptureResult:
+    """Write `logits.parquet` and `rejects.parquet` into `spec.out`.
 
     Raises:
-        DataError: a table cannot be read, or every answer is another teacher's.
-        ModelError: the teacher cannot be loaded, or says NaN, or has fewer tokens than `k`.
+        DataError: a table cannot be read, or another teacher gave all the answers.
+        ModelError: the teacher cannot be loaded, returns NaN, or has fewer tokens than `k`.
     """
-    rows = {row["row_id"]: row for row in parquet.read_table(Path(request.rows))}
-    answers = parquet.read_table(Path(request.answers), COLUMNS)
-    loaded = load(request.model, device)
-    reader, tally, refusals = Reader(loaded, request.logits.k), Tally(), list[Refusal]()
-    constants, made = _constants(reader, request.logits), sequences_of(answers, rows, loaded)
+    rows = {row["row_id"]: row for row in parquet.read_table(Path(spec.rows))}
+    answers = parquet.read_table(Path(spec.answers), COLUMNS)
+    loaded = load(spec.model, device)
+    reader, tally, refusals = Reader(loaded, spec.logits.k), CaptureTally(), list[Refusal]()
+    constants, made = _constants(reader, spec.logits), sequences_of(answers, rows, loaded)
     ok = sum(may_be_learned(answer) for answer in answers)
-    with LogitsWriter(Path(request.out) / files.LOGITS_FILE) as writer, track("capture logits", ok) as advance:
+    with LogitsWriter(Path(spec.out) / files.LOGITS_FILE) as writer, track("capture logits", ok) as advance:
         for window in _windows(made, refusals):
             started = time.perf_counter()
-            table = _read_window(window, reader, request.logits, constants, tally)
+            table = _read_window(window, reader, spec.logits, constants, tally)
             writer.write(table)
             tally.hash(table)
             tally.seconds += time.perf_counter() - started
@@ -88,14 +87,19 @@ def capture_logits(request: CaptureSpec, device: str) -> Produced:
         advance(len(refusals))
     _require_own(refusals, ok)
     rejects = [_reject(refusal, rows.get(refusal.key[0])) for refusal in refusals]
-    parquet.write_table(Path(request.out) / files.REJECTS_FILE, rejects, schemas.REJECT)
-    counts = {"requests": len(answers), "not_learned": len(answers) - ok, "captured": tally.captured}
-    counts["rejected"] = len(refusals)
-    return Produced(tally.digest.hexdigest(), counts, _facts(tally, refusals, reader, constants))
+    parquet.write_table(Path(spec.out) / files.REJECTS_FILE, rejects, schemas.REJECT)
+    return CaptureResult(
+        data_version=tally.digest.hexdigest(),
+        counts=CaptureCounts(
+            requests=len(answers), not_learned=len(answers) - ok, captured=tally.captured, rejected=len(refusals)
+        ),
+        **constants,
+        **_facts(tally, refusals, reader),
+    )
 
 
 def _constants(reader: Reader, config: LogitsConfig) -> dict[str, Any]:
-    """What every row of the file says alike."""
+    """The columns that are the same in every row of the file."""
     return {
         "k": config.k,
         "vocab_size": reader.vocab_size,
@@ -106,9 +110,9 @@ def _constants(reader: Reader, config: LogitsConfig) -> dict[str, Any]:
     }
 
 
-def _windows(made: Iterable[Sequence | Refusal], refusals: list[Refusal]) -> Iterator[list[Sequence]]:
+def _windows(made: Iterable[TokenSequence | Refusal], refusals: list[Refusal]) -> Iterator[list[TokenSequence]]:
     """Sequences in windows of at most `WINDOW_TOKENS` tokens and a row group's rows; refusals go to their list."""
-    window, tokens = list[Sequence](), 0
+    window, tokens = list[TokenSequence](), 0
     for one in made:
         if isinstance(one, Refusal):
             refusals.append(one)
@@ -123,9 +127,9 @@ def _windows(made: Iterable[Sequence | Refusal], refusals: list[Refusal]) -> Ite
 
 
 def _read_window(
-    window: list[Sequence], reader: Reader, config: LogitsConfig, constants: dict[str, Any], tally: Tally
+    window: list[TokenSequence], reader: Reader, config: LogitsConfig, constants: dict[str, Any], tally: CaptureTally
 ) -> list[dict[str, Any]]:
-    """Rows of `records.LOGITS`, in the order of the window; only packed ones outlive their batch."""
+    """Rows of `schemas.LOGITS`, in the order of the window. Distributions are packed at once, batch by batch."""
     table: dict[int, dict[str, Any]] = {}
     for batch in cut_batches({i: len(one.ids) for i, one in enumerate(window)}, 0, config.batch_tokens):
         sequences = [window[i] for i in batch]
@@ -139,13 +143,13 @@ def _read_window(
 
 
 def _require_own(refusals: list[Refusal], ok: int) -> None:
-    """Refuse a shard in which nothing was answered by this teacher: its answers are those of an earlier one."""
+    """Raise DataError if this teacher gave none of the answers: they are an earlier teacher's."""
     if ok and sum(refusal.code == "other_teacher" for refusal in refusals) == ok:
         raise DataError(f"all {ok:,} answers: {refusals[0].message}; materialize teacher_outputs again first")
 
 
 def _reject(refusal: Refusal, row: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One line of `records.REJECT`."""
+    """One line of `schemas.REJECT`."""
     row_id, sample, turn = refusal.key
     return {
         "shard": row["shard"] if row else None,
@@ -158,10 +162,9 @@ def _reject(refusal: Refusal, row: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _facts(tally: Tally, refusals: list[Refusal], reader: Reader, constants: dict[str, Any]) -> dict[str, Any]:
-    """What people read: size, speed, how much the k tokens hold, and why answers were refused."""
+def _facts(tally: CaptureTally, refusals: list[Refusal], reader: Reader) -> dict[str, Any]:
+    """The fields of `CaptureResult` that are read off the tally, the refusals and the model."""
     return {
-        **constants,
         "tokens": tally.tokens,
         "tokens_per_second": tally.tokens / tally.seconds if tally.seconds else 0.0,
         "kept_mass": tally.kept_mass / tally.tokens if tally.tokens else 0.0,

@@ -1,7 +1,6 @@
-"""What a `logits.parquet` costs, in bytes a token, column by column: what `distill-dagster logits FILE` prints.
+"""Measures a `logits.parquet` in bytes a token, column by column; `distill-dagster logits FILE` prints it.
 
-The bytes are those on disk, after packing and zstd. The last line is what no column accounts for: the footer,
-which lists the row groups.
+The bytes are those on disk, after packing and zstd. The footer, which lists the row groups, belongs to no column.
 
     column           bytes    bytes a token
     topk_ids       288,114           141.21
@@ -21,21 +20,21 @@ OF_THE_FILE = ("k", "vocab_size", "precision", "temperature", "tokenizer_hash", 
 
 
 def measure_file(path: Path) -> dict[str, Any]:
-    """Rows, tokens, what the file is of, and its bytes; a file without tokens has 0 bytes a token.
+    """Rows, tokens, the constants in OF_THE_FILE, and bytes; a file without tokens has 0 bytes a token.
 
     Raises:
-        DataError: the file is torn, or no `logits.parquet`; the message names it.
+        DataError: the file is torn or no `logits.parquet`; the message names it.
     """
     with opened(path) as file:
         columns, rows = _column_bytes(file.metadata), file.metadata.num_rows
-        told = file.read(["tokens", *OF_THE_FILE])
-    tokens, size = sum(told["tokens"].to_pylist()), path.stat().st_size
+        constants = file.read(["tokens", *OF_THE_FILE])
+    tokens, size = sum(constants["tokens"].to_pylist()), path.stat().st_size
     columns[FOOTER] = size - sum(columns.values())
     return {
         "file": str(path),
         "rows": rows,
         "tokens": tokens,
-        **{name: _one_or_many(told[name].unique().to_pylist()) for name in OF_THE_FILE},
+        **{name: _one_or_many(constants[name].unique().to_pylist()) for name in OF_THE_FILE},
         "bytes": size,
         "bytes_per_token": size / tokens if tokens else 0.0,
         "columns": {
@@ -46,7 +45,7 @@ def measure_file(path: Path) -> dict[str, Any]:
 
 
 def _one_or_many(values: list[Any]) -> Any:
-    """The value that all rows share, None where there are no rows, else the list of them."""
+    """The value that all rows share, None if there are no rows, else the list of values."""
     return values[0] if len(values) == 1 else values or None
 
 

@@ -1,10 +1,10 @@
-"""What the worker that captures a shard's distributions takes."""
+"""What the worker that captures a shard's distributions takes and returns."""
 
 from distill_dagster.config import (
     LogitsConfig,
 )
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Spec
+from distill_dagster.store.result import Counts, Result, Spec
 
 
 class CaptureSpec(Spec):
@@ -15,3 +15,32 @@ class CaptureSpec(Spec):
     rows: str
     answers: str
     out: str
+
+
+class CaptureCounts(Counts):
+    """Lines of teacher.parquet: `requests == not_learned + captured + rejected`."""
+
+    requests: int
+    not_learned: int  # failed, or not the chosen one of a row's answers
+    captured: int
+    rejected: int
+
+
+class CaptureResult(Result):
+    """What the captured distributions are of, their size, how much mass the k tokens hold, why answers were refused."""
+
+    counts: CaptureCounts
+    k: int
+    vocab_size: int
+    precision: str  # lossless | compact
+    temperature: float
+    tokenizer_hash: str
+    teacher_revision: str
+    tokens: int  # of all captured answers
+    tokens_per_second: float
+    kept_mass: float  # of the k tokens, mean over all tokens: 0 … 1
+    retokenized: int  # answers whose number of tokens is not the one that the teacher generated
+    errors: dict[str, int]  # refused answers by code
+    head_apart: bool  # whether the logits are exactly the head over the model's body
+    device: str
+    dtype: str

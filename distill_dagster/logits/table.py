@@ -3,8 +3,8 @@
     row_id  sample  turn  tokens  token_ranks  topk_ids     topk_logprobs  tail_logmass  k   vocab_size  …
     d-17    0       1     3       3 bytes      432 bytes    384 bytes      6 bytes       64  151936
 
-The four packed columns are those of `distributions.py`; zstd finds what repeats in them. Rows are joined to the
-text by (`row_id`, `sample`, `turn`), never by position.
+distributions.py encodes the four packed columns, and zstd compresses them. Join the rows to the text by (`row_id`,
+`sample`, `turn`), never by position.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ PACKED = ("token_ranks", "topk_ids", "topk_logprobs", "tail_logmass")
 class LogitsRow:
     """One answer's distributions. Log-probabilities are natural logarithms over the whole vocabulary.
 
-    Where the file is `compact`, `logprobs` are within (first - last) / 255 of the captured ones.
+    In a `compact` file `logprobs` are within (first - last) / 255 of the captured ones.
     """
 
     row_id: str
@@ -38,7 +38,7 @@ class LogitsRow:
     token_ids: np.ndarray  # (T,) int32: the answer, with its end token unless it was cut off
     ids: np.ndarray  # (T, k) int32, likeliest first, the true next token among them
     logprobs: np.ndarray  # (T, k) float32
-    tail_logmass: np.ndarray  # (T,) float32: log of the mass of all other tokens, -65504 where there is none
+    tail_logmass: np.ndarray  # (T,) float32: log of the mass of all other tokens, -65504 if there is none
     vocab_size: int
     temperature: float
     tokenizer_hash: str
@@ -46,12 +46,12 @@ class LogitsRow:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What joins it to the teacher row."""
+        """The key that joins it to the teacher row."""
         return self.row_id, self.sample, self.turn
 
 
 class LogitsWriter:
-    """Writes rows of `records.LOGITS`; each call of `write` is one row group, and nothing else stays in memory."""
+    """Writes rows of `schemas.LOGITS`. Each call of `write` is one row group; no row stays in memory afterwards."""
 
     def __init__(self, path: Path) -> None:
         columns: Any = [name for name in schemas.LOGITS.names if name not in PACKED]
@@ -60,12 +60,12 @@ class LogitsWriter:
             schemas.LOGITS,
             compression="zstd",  # at its first level: the ninth gains nothing here
             use_dictionary=columns,
-            write_statistics=columns,  # the smallest and the largest blob would stand in the footer
+            write_statistics=columns,  # of a packed column the footer would repeat the smallest and the largest blob
             column_encoding=dict.fromkeys(PACKED, "DELTA_LENGTH_BYTE_ARRAY"),
         )
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Append one row group, at most `records.ROWS_PER_GROUP` rows."""
+        """Append one row group of at most `parquet.ROWS_PER_GROUP` rows."""
         assert len(rows) <= parquet.ROWS_PER_GROUP, f"{len(rows)} rows in one row group"
         self._writer.write_table(pa.Table.from_pylist(list(rows), schemas.LOGITS))
 
@@ -80,7 +80,7 @@ def read_logits(path: Path) -> Iterator[LogitsRow]:
     """The rows of a `logits.parquet`, unpacked; one row group is in memory at a time.
 
     Raises:
-        DataError: the file is torn, or no `logits.parquet`; the message names it.
+        DataError: the file is torn or no `logits.parquet`; the message names it.
     """
     with opened(path) as file:
         for group in range(file.num_row_groups):
@@ -90,7 +90,7 @@ def read_logits(path: Path) -> Iterator[LogitsRow]:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A `logits.parquet`; whatever shows inside the block that it is torn, or is another table, is a `DataError`."""
+    """An open `logits.parquet`; an error in the block that shows a torn or a foreign file becomes a `DataError`."""
     try:
         with pq.ParquetFile(path) as file:
             if missing := sorted(set(schemas.LOGITS.names) - set(file.schema_arrow.names)):

@@ -4,6 +4,7 @@ Every shard needs the teacher, and loading a model of 8 billion parameters takes
 models that it used last. It keeps two, because a benchmark goes back and forth between teacher and student.
 """
 
+import gc
 import json
 import threading
 from collections import OrderedDict
@@ -53,11 +54,16 @@ def load(ref: ModelRef, device: str) -> LoadedModel:
 
 
 def forget() -> None:
-    """Drop every model that is kept in memory, such as before training on the same device."""
+    """Drop every model that is kept in memory, such as before training on the same device.
+
+    That includes one that was trained: Accelerate's wrapper around its `forward` refers back to it, so that only the
+    cycle collector frees it.
+    """
     import torch
 
     with _lock:
         _kept.clear()
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

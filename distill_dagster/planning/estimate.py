@@ -1,7 +1,7 @@
 """What some requests would cost, without asking any: the replies that are there are found, the rest is counted.
 
 plan = ShardPlan("train-part-03")
-Estimate(plan, [ref], responses, set(), most_tokens=64, rules=[]).ask(teacher, questions)
+Estimate(plan, [ref], responses, set(), most_tokens=64, rules=[]).ask(teacher, requests)
 plan        new 1, reused 1,249, prompt tokens 212, completion tokens 96, cost 0.0002 USD
 """
 
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.teachers.asker import Entry
 from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
-from distill_dagster.teachers.protocol import Question, Teacher
+from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
 
 TOKENS_A_MESSAGE = 4  # role and separators
@@ -51,9 +50,9 @@ class Estimate:
     def advance(self, units: int) -> None:
         """Nothing is done, so nothing advances."""
 
-    def ask(self, teacher: Teacher, questions: Sequence[Question], gate: Any = None) -> dict[str, Entry]:
+    def ask(self, teacher: Teacher, requests: Sequence[Request], gate: Any = None) -> dict[str, Reply]:
         """The replies that are there."""
-        distinct = {question.request_hash: question for question in questions}
+        distinct = {request.request_hash: request for request in requests}
         found = self._responses.find(distinct)
         new = distinct.keys() - found.keys() - self._asked
         self._plan.reused += len(distinct) - len(new)
@@ -62,10 +61,10 @@ class Estimate:
         self._asked |= new
         return found
 
-    def count(self, teacher: Teacher, question: Question) -> None:
+    def count(self, teacher: Teacher, request: Request) -> None:
         """One request that would be sent."""
         plan, ref = self._plan, self._refs[teacher.name]
-        prompt_tokens = self._prompt_tokens(teacher, question)
+        prompt_tokens = self._prompt_tokens(teacher, request)
         mean = self._mean_tokens(teacher)
         completion_tokens = round(mean) if mean is not None else self._most
         self._rules.append(
@@ -88,13 +87,13 @@ class Estimate:
             self._means[who] = self._responses.mean_completion_tokens(*who)
         return self._means[who]
 
-    def _prompt_tokens(self, teacher: Teacher, question: Question) -> int:
-        counted = teacher.count_tokens(question.messages)
+    def _prompt_tokens(self, teacher: Teacher, request: Request) -> int:
+        counted = teacher.count_tokens(request.messages)
         if counted is not None:
             self._rules.append(f"prompt tokens of {teacher.name}: counted with its tokenizer")
             return counted
         self._rules.append(f"prompt tokens of {teacher.name}: {CHARACTERS_PER_TOKEN} characters a token")
-        return tokens_by_length(question.messages)
+        return tokens_by_length(request.messages)
 
 
 def tokens_by_length(messages: Sequence[dict[str, str]]) -> int:

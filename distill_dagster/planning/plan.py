@@ -20,6 +20,7 @@ from typing import Any
 from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.generation.rounds import Rounds, open_panel
+from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.labels import labels_of
 from distill_dagster.lineage.settings import answer_tokens
@@ -34,7 +35,7 @@ from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.faculty import Faculty, current_faculty, pin_source
-from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.responses import Responses
 
 
@@ -175,16 +176,16 @@ def _count_rounds(
     how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
     for call, _ in answered:
-        if not call.question.messages:  # a later turn of a conversation whose first one is new
+        if not call.request.messages:  # a later turn of a conversation whose first one is new
             prompt = prompts_of(rows[call.row])[call.turn]
-            estimate.count(call.teacher, Question("", prompt.messages))
+            estimate.count(call.teacher, Request("", prompt.messages))
 
 
 def _plan_benchmark(
     look: Snapshot, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan | None:
     """What measuring the teacher on the held-out rows would ask; None where it runs here and costs no money."""
-    from distill_dagster.evaluation.endpoint import benchmark_questions
+    from distill_dagster.evaluation.asking import benchmark_requests
 
     ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
@@ -195,8 +196,8 @@ def _plan_benchmark(
     rows = _rows_of(look, "eval_dataset", None)
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
-    questions = benchmark_questions(prompts, teacher, most)
-    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, questions)
+    requests = benchmark_requests(prompts, teacher, most)
+    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, requests)
     return plan
 
 
@@ -205,6 +206,6 @@ def _requests_per_second(look: Snapshot) -> float | None:
     asked = seconds = 0.0
     for key in look.shards:
         manifest = look.find("teacher_outputs", key)
-        if manifest and manifest.facts.get("asked"):
-            asked, seconds = asked + manifest.facts["asked"], seconds + manifest.facts["seconds"]
+        if manifest and (result := manifest.read(GenerateResult)).asked:
+            asked, seconds = asked + result.asked, seconds + result.seconds
     return asked / seconds if seconds else None

@@ -24,10 +24,7 @@ import pyarrow as pa
 
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.process import uncollected
-from distill_dagster.quality.duplicates.prompt_index import PromptIndex
-from distill_dagster.quality.examples.example_table import Examples
-from distill_dagster.quality.examples.facts import SetTally, facts_of
-from distill_dagster.quality.examples.rows import (
+from distill_dagster.quality.columns import (
     RAW_USED,
     TEACHER_ORDER,
     TEACHER_USED,
@@ -39,6 +36,9 @@ from distill_dagster.quality.examples.rows import (
     value_counts,
     walk,
 )
+from distill_dagster.quality.duplicates.prompt_index import PromptIndex
+from distill_dagster.quality.examples.example_table import Examples
+from distill_dagster.quality.examples.facts import SetTally, facts_of
 from distill_dagster.quality.filters.candidate import Candidate
 from distill_dagster.quality.filters.reasons import reject_row
 from distill_dagster.quality.labels import labels_of

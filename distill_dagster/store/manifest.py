@@ -38,18 +38,3 @@ class Manifest:
     def file(self, name: str) -> Path:
         """Path of one of the artefact's files."""
         return self.folder / name
-
-
-class Produced(Result):
-    """A result without a type of its own yet."""
-
-    counts: dict[str, int] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
-    facts: dict[str, Any] = {}
-
-    def __init__(self, data_version: str, counts: Any = None, facts: Any = None, complete: bool = True, **more: Any):
-        super().__init__(data_version=data_version, counts=counts or {}, facts=facts or {}, complete=complete, **more)
-
-    def parts(self) -> tuple[dict[str, int], dict[str, Any]]:
-        """`counts` and `facts` of the manifest."""
-        used = {"usage": self.usage.model_dump() if self.usage else None, "leased": self.leased}
-        return self.counts, {**self.facts, **used}

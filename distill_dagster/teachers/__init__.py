@@ -1,4 +1,7 @@
-"""Who answers: a local model, or an endpoint that speaks OpenAI's protocol; both behind `base.Teacher`."""
+"""Models that answer: run on this machine, or behind an endpoint that speaks OpenAI's protocol.
+
+Both are a `Teacher` (protocol.py). Whoever asks one, the answers of a shard or a benchmark of any model, asks this way.
+"""
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.models.ref import ModelRef
@@ -6,7 +9,7 @@ from distill_dagster.teachers.protocol import Teacher
 
 
 def open_teacher(ref: ModelRef, generation: GenerationConfig, device: str) -> Teacher:
-    """The teacher that a ref names; a local one loads its weights when it is first asked.
+    """The model that `ref` names, ready to be asked; a local model loads its weights at the first request.
 
     Raises:
         TeacherError: the environment variable with the endpoint's key is not set.

@@ -1,23 +1,23 @@
-"""Asking a teacher, and never twice for the same: replies come from what was paid for before, the rest is asked.
+"""Asks a teacher only what was never answered before: stored replies are found, the other requests are sent.
 
-questions  q1 q2 q2 q3      two rows with one prompt are one request at temperature 0
-found      q1               in a journal or a segment of `responses/`
-asked      q2 q3            each reply is in the journal before anything else happens
+requests   r1 r2 r2 r3      two rows with the same prompt share one request at temperature 0
+found      r1               in a journal or a segment of `responses/`
+sent       r2 r3            each reply is written to the journal before anything else happens
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.generation.smoke import SmokeGate
 from distill_dagster.store import hashing
 from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.journal import Journal
-from distill_dagster.teachers.protocol import Question, Reply, Teacher
-from distill_dagster.teachers.responses import Entry, Responses
+from distill_dagster.teachers.protocol import Reply, Request, Teacher
+from distill_dagster.teachers.responses import Responses
+from distill_dagster.teachers.smoke import SmokeGate
 
 
 def request_hash(
@@ -28,12 +28,12 @@ def request_hash(
     row_id: str,
     sample: int,
 ) -> str:
-    """What makes a request the same request: what is asked, who is asked, how it is sampled, the sample's number.
+    """Identifies a request: what the teacher reads, the teacher, the sampling parameters, the sample's number.
 
-    At temperature 0 two rows with one prompt are one request; above it each row draws its own answer.
+    At temperature 0 two rows with the same prompt share one request; above it each row draws its own answer.
     """
     key = {
-        "prompt": teacher.render(messages, response_format) if messages else None,  # None: never asked
+        "prompt": teacher.render(messages, response_format) if messages else None,  # None: never sent
         "model": teacher.identity,
         "params": sampling_params(generation),
         "sample": sample,
@@ -43,14 +43,14 @@ def request_hash(
 
 
 def sampling_params(generation: GenerationConfig) -> dict[str, Any]:
-    """The parameters that decide which tokens are chosen; what only batches them is left out."""
+    """The parameters that decide which tokens are chosen, without those that only decide how requests are batched."""
     params: dict[str, Any] = {"temperature": generation.temperature, "max_new_tokens": generation.max_new_tokens}
     return params if generation.temperature == 0 else {**params, "top_p": generation.top_p, "seed": generation.seed}
 
 
 @dataclass(slots=True)
-class Tally:
-    """What asking came to: `reused` requests were answered before and cost nothing now."""
+class CallTally:
+    """Totals of the requests so far. `reused` ones were answered before and cost nothing now."""
 
     asked: int = 0
     reused: int = 0
@@ -61,52 +61,46 @@ class Tally:
 
 @dataclass(slots=True)
 class Asker:
-    """Asks teachers on behalf of one shard."""
+    """Asks the teachers of one shard, or one model that is measured behind an endpoint."""
 
     responses: Responses
     journal: Journal
     budget: Budget
     watch: FailureWatch
-    heard: Callable[[int], None]
-    tally: Tally = field(default_factory=Tally)
+    advance: Callable[[int], None]  # called with the number of calls that are done
+    tally: CallTally = field(default_factory=CallTally)
     _times: Counter[str] = field(default_factory=Counter)  # how many calls share a request
 
-    def advance(self, units: int) -> None:
-        """Tell whoever watches that so many calls are done."""
-        self.heard(units)
-
-    def ask(self, teacher: Teacher, questions: Sequence[Question], gate: SmokeGate | None = None) -> dict[str, Entry]:
-        """The reply to each question, by hash; with a `gate`, a few are asked and judged before the others.
+    def ask(self, teacher: Teacher, requests: Sequence[Request], gate: SmokeGate | None = None) -> dict[str, Reply]:
+        """The reply to each request, by hash. With a `gate`, a few requests are sent and judged before the others.
 
         Raises:
             TeacherError: the teacher cannot be asked, fails too often, or does not pass the gate.
             BudgetError: the budget is spent.
         """
-        distinct = {question.request_hash: question for question in questions}
-        self._times = Counter(question.request_hash for question in questions)
+        distinct = {request.request_hash: request for request in requests}
+        self._times = Counter(request.request_hash for request in requests)
         replies = self.responses.find(distinct)
         self.tally.reused += len(replies)
         self.advance(sum(self._times[key] for key in replies))
         if gate is not None and (tried := gate.choose(teacher, list(distinct), replies)):
-            self._ask(teacher, [distinct[key] for key in tried if key not in replies], replies)
+            self._send(teacher, [distinct[key] for key in tried if key not in replies], replies)
             gate.judge(teacher, {key: replies[key] for key in tried})
-        self._ask(teacher, [question for key, question in distinct.items() if key not in replies], replies)
+        self._send(teacher, [request for key, request in distinct.items() if key not in replies], replies)
         return replies
 
-    def _ask(self, teacher: Teacher, questions: Sequence[Question], replies: dict[str, Entry]) -> None:
-        if not questions:
+    def _send(self, teacher: Teacher, requests: Sequence[Request], replies: dict[str, Reply]) -> None:
+        if not requests:
             return
         self.budget.check()
 
         def record(reply: Reply) -> None:
-            now = datetime.now(UTC).isoformat()
-            said = {name: hashing.storable(v) if isinstance(v, str) else v for name, v in asdict(reply).items()}
-            entry = {**said, "teacher": teacher.name, "teacher_revision": teacher.revision, "created_at": now}
-            self.journal.append(entry)
-            replies[reply.request_hash] = entry
-            self._count(reply)
+            stored = _storable(reply, teacher)
+            self.journal.append(stored._asdict())
+            replies[stored.request_hash] = stored
+            self._count(stored)
 
-        teacher.answer(questions, record)
+        teacher.answer(requests, record)
 
     def _count(self, reply: Reply) -> None:
         self.tally.asked += 1
@@ -116,3 +110,10 @@ class Asker:
         self.advance(self._times[reply.request_hash])
         self.budget.charge(reply)
         self.watch.see(reply)
+
+
+def _storable(reply: Reply, teacher: Teacher) -> Reply:
+    """The reply with who gave it and when, and without halves of surrogate pairs, which no table can hold."""
+    values = (hashing.storable(value) if isinstance(value, str) else value for value in reply)
+    now = datetime.now(UTC).isoformat()
+    return Reply._make(values)._replace(teacher=teacher.name, teacher_revision=teacher.revision, created_at=now)

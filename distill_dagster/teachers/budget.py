@@ -1,6 +1,6 @@
-"""When to stop asking: the money is spent, or too many requests fail.
+"""When to stop asking: the budget is spent, or too many requests fail.
 
-Both stop a shard between two replies. What was answered is in the journal, so the next run goes on from there.
+Both stop a shard between two replies. The journal keeps the replies so far, and the next run continues from there.
 """
 
 import time
@@ -15,10 +15,9 @@ FEWEST = 50  # requests before their failures are judged
 
 
 class Budget:
-    """The project's spending on its teachers, of all runs and processes together.
+    """The project's spending on its teachers, over all runs and processes.
 
-    Concurrent shards know of one another's spending after `REREAD_S`, and requests in flight are still paid: by so
-    much a budget can be overrun.
+    The budget can be overrun by what concurrent shards spend within `REREAD_S` and by the requests in flight.
     """
 
     def __init__(self, limit_usd: float | None, responses: Responses) -> None:
@@ -26,7 +25,7 @@ class Budget:
         self._spent, self._read_at = 0.0, float("-inf")
 
     def check(self) -> None:
-        """Raise BudgetError where nothing is left."""
+        """Raise BudgetError if the budget is spent."""
         if self.limit_usd is None:
             return
         if time.monotonic() - self._read_at > REREAD_S:
@@ -34,23 +33,23 @@ class Budget:
         if self._spent >= self.limit_usd:
             raise BudgetError(
                 f"the teacher's answers have cost {self._spent:.4f} USD of teacher.budget_usd {self.limit_usd:.4f}: "
-                "raise it and run again; what was answered is kept and not paid for twice"
+                "raise it and run again; the answers so far are kept and not paid for twice"
             )
 
     def charge(self, reply: Reply) -> None:
-        """Count a reply that is in the journal; raises as `check` does."""
+        """Add the cost of a reply that is in the journal; raises as `check` does."""
         self._spent += reply.cost_usd
         self.check()
 
 
 class FailureWatch:
-    """Stops a shard whose teacher mostly fails."""
+    """Stops a shard if too large a share of its requests fails."""
 
     def __init__(self, most_share: float) -> None:
         self._most, self._asked, self._codes = most_share, 0, Counter()
 
     def see(self, reply: Reply) -> None:
-        """Count a reply; TeacherError where more than the allowed share of at least `FEWEST` has failed."""
+        """Count a reply; raise TeacherError if more than the allowed share of at least `FEWEST` requests failed."""
         self._asked += 1
         if not reply.ok:
             self._codes[reply.error_code or "unknown"] += 1
@@ -59,5 +58,5 @@ class FailureWatch:
             by_code = ", ".join(f"{code} {count}" for code, count in self._codes.most_common())
             raise TeacherError(
                 f"{failed} of {self._asked} requests failed ({by_code}), more than teacher.stop_failed_share "
-                f"{self._most:.0%} (the last: {reply.error}); what was answered is kept: mend the cause and run again"
+                f"{self._most:.0%} (the last: {reply.error}); the answers so far are kept: fix the cause and run again"
             )

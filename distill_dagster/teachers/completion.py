@@ -1,10 +1,10 @@
-"""OpenAI's chat completions protocol: a question as a request's body, a response's body as a reply.
+"""OpenAI's chat completions protocol: turns a request into a body to send, and the body of a response into a reply.
 
     {"choices": [{"message": {"content": "4", "reasoning_content": "2 + 2 ..."}, "finish_reason": "stop"}],
      "usage": {"prompt_tokens": 12, "completion_tokens": 2}}    ->    Reply(text "4", finish_reason "stop", ...)
 
-A reply that stopped without any text (null content) is an empty answer and was paid for: its text is "", which the
-quality filters refuse by name; asked again at temperature 0 it would only be paid for again.
+A reply that stopped without any text (null content) is an empty answer. It was paid for and would be the same at
+temperature 0, so it is kept with the text "", which the quality filters refuse by name.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
-from distill_dagster.teachers.protocol import Question, Reply
+from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError
 from distill_dagster.teachers.secrets import hide_key
 
@@ -22,32 +22,32 @@ FINISH_REASONS = {
     "eos_token": "stop",  # TGI
     "stop_sequence": "stop",  # TGI, Anthropic
     "end_turn": "stop",  # Anthropic
-    "tool_calls": "stop",  # a tool was called though none was offered: an answer without text
+    "tool_calls": "stop",  # the model called a tool that it was not offered: an answer without text
     "function_call": "stop",
     "length": "length",
     "max_tokens": "length",  # Anthropic
     "content_filter": "content_filter",
     "model_length": "length",  # Mistral
-}  # others are kept under their own name: they were paid for, and the row filters refuse what did not stop
-INTERRUPTED = (None, "abort", "insufficient_system_resource")  # by vLLM, by DeepSeek: asked again
+}  # any other reason keeps its own name: the reply was paid for, and the row filters refuse what did not stop
+INTERRUPTED = (None, "abort", "insufficient_system_resource")  # by vLLM, by DeepSeek: the request is sent again
 
 
-def request_body(question: Question, endpoint: EndpointConfig, generation: GenerationConfig) -> dict[str, Any]:
-    """What is sent. Sampled requests carry a seed of their own, so that samples of one prompt differ."""
+def request_body(request: Request, endpoint: EndpointConfig, generation: GenerationConfig) -> dict[str, Any]:
+    """The JSON body to send. Each sampled request carries its own seed, so that the samples of one prompt differ."""
     body: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": question.messages,
+        "messages": request.messages,
         "temperature": generation.temperature,
         endpoint.max_tokens_field: generation.max_new_tokens,
         "n": 1,
     }
     if generation.temperature > 0:
-        body["seed"] = _seed(generation.seed, question.request_hash)
+        body["seed"] = _seed(generation.seed, request.request_hash)
         if generation.top_p < 1:  # TGI refuses 1, which is the protocol's default
             body["top_p"] = generation.top_p
-    if question.response_format and endpoint.json_mode != "none":
+    if request.response_format and endpoint.json_mode != "none":
         is_schema = endpoint.json_mode == "json_schema"
-        body["response_format"] = question.response_format if is_schema else {"type": "json_object"}
+        body["response_format"] = request.response_format if is_schema else {"type": "json_object"}
     if endpoint.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": endpoint.top_logprobs}
     return body | endpoint.extra_body
@@ -58,14 +58,14 @@ def _seed(seed: int, request_hash: str) -> int:
     return int(hashlib.sha256(f"{seed}:{request_hash}".encode()).hexdigest()[:8], 16) >> 1
 
 
-def read_reply(content: bytes, question: Question, key: str | None = None) -> Reply:
-    """A response of status 200 as a reply; cost, attempts and time are the caller's to fill in.
+def read_reply(content: bytes, request: Request, key: str | None = None) -> Reply:
+    """Reads a response of status 200; the caller fills in cost, attempts and time.
 
-    Tokens that the server did not count are estimated from the texts' lengths, so that no budget is blind. The key is
-    hidden in errors only: a teacher may well write `EMPTY` or `ollama`, and what it writes is learned.
+    If the server did not count tokens, they are estimated from the lengths of the texts, so that every reply counts in
+    the budget. The key is hidden in errors only: the student learns what the teacher wrote, be it the word `EMPTY`.
 
     Raises:
-        AttemptError: the body is no chat completion; its usage is that of the body, where it has one.
+        AttemptError: the body is no chat completion; carries the body's usage, if there is one.
     """
     body = _parse(content, key)
     counted = _usage(body.get("usage"))
@@ -80,8 +80,8 @@ def read_reply(content: bytes, question: Question, key: str | None = None) -> Re
     except (KeyError, IndexError, TypeError, AttributeError) as e:
         raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content, key)}", usage=counted) from e
     if not any(counted):
-        counted = estimated_tokens(prompt_characters(question.messages)), estimated_tokens(len(text))
-    return Reply(question.request_hash, text, finish, *counted, reasoning=reasoning, logprobs=_logprobs(choice))
+        counted = estimated_tokens(prompt_characters(request.messages)), estimated_tokens(len(text))
+    return Reply(request.request_hash, text, finish, *counted, reasoning=reasoning, logprobs=_logprobs(choice))
 
 
 def _parse(content: bytes, key: str | None) -> dict[str, Any]:
@@ -95,13 +95,13 @@ def _parse(content: bytes, key: str | None) -> dict[str, Any]:
 
 
 def _usage(usage: Any) -> tuple[int, int]:
-    """Prompt and completion tokens, 0 where they are not counted."""
+    """Prompt and completion tokens, 0 if the server did not count them."""
     given = usage if isinstance(usage, dict) else {}
     return int(given.get("prompt_tokens") or 0), int(given.get("completion_tokens") or 0)
 
 
 def _text(content: Any) -> str:
-    """A message's text, given whole or in parts (Mistral); TypeError where it is neither."""
+    """A message's text, given whole or in parts (Mistral); TypeError if it is neither."""
     if isinstance(content, list):
         return "".join(part["text"] for part in content if part.get("type") == "text")
     if content is not None and not isinstance(content, str):
@@ -115,5 +115,5 @@ def _logprobs(choice: dict[str, Any]) -> str | None:
 
 
 def _excerpt(content: bytes, key: str | None) -> str:
-    """The beginning of a body, for an error's message."""
+    """The beginning of a body, for an error message."""
     return hide_key(content.decode("utf-8", "replace"), key)[:200]

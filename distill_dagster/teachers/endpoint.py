@@ -1,12 +1,12 @@
-"""A teacher behind an endpoint that speaks OpenAI's chat completions protocol: OpenAI, DeepSeek, vLLM, TGI, ...
+"""A model behind an endpoint that speaks OpenAI's chat completions protocol: OpenAI, DeepSeek, vLLM, TGI, ...
 
     teacher = ApiTeacher(EndpointConfig(url="https://api.deepseek.com/v1", model="deepseek-chat",
                                         api_key="DEEPSEEK_API_KEY"), GenerationConfig())
-    teacher.answer([Question("9c01", [{"role": "user", "content": "2 + 2?"}])], record=print)
+    teacher.answer([Request("9c01", [{"role": "user", "content": "2 + 2?"}])], record=print)
     # Reply(request_hash='9c01', text='4', finish_reason='stop', prompt_tokens=12, ...)
 
-How requests are sent stands in asking.py, which failures are asked again in retries.py, how fast in limits.py, and the
-protocol in completion.py. Tests run all of it against the server of tests/fault_server.py.
+sending.py sends the requests, retries.py says which failures are tried again, limits.py how fast the account may be
+asked, and completion.py knows the protocol. The tests run all of it against the server of testing/fault_server.py.
 """
 
 import asyncio
@@ -19,18 +19,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.config.teacher import SHAPING
 from distill_dagster.errors import TeacherError
-from distill_dagster.teachers.endpoint_identity import revision_of
+from distill_dagster.teachers.faculty import endpoint_revision
 from distill_dagster.teachers.limits import Limits
-from distill_dagster.teachers.protocol import Question, Reply
-from distill_dagster.teachers.sending import Asking
+from distill_dagster.teachers.protocol import Reply, Request
+from distill_dagster.teachers.sending import Sender
 
 
 class ApiTeacher:
     """A `Teacher` over HTTP.
 
-    Its limits hold for one call of `answer` after the other; calls from several threads take turns, so `record` must
+    The limits carry over from one call of `answer` to the next. Calls from several threads take turns, so `record` must
     not call `answer` of the same teacher.
     """
 
@@ -39,36 +38,36 @@ class ApiTeacher:
         self._limits = Limits(endpoint, generation.max_new_tokens)
         self._one_call = threading.Lock()
         self.name = endpoint.model
-        self.revision = endpoint.revision or revision_of(endpoint)
-        self.identity = {**endpoint.model_dump(include=SHAPING), "revision": self.revision}
+        self.revision = endpoint_revision(endpoint)
+        self.identity = {**endpoint.shaping, "revision": self.revision}
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
-        """What is sent: the provider's template is not known here."""
+        """The messages as they are sent; only the provider knows its chat template."""
         return {"messages": list(messages), "response_format": response_format}
 
     def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
-        """Not known: the provider's tokenizer is not here."""
+        """None: the provider's tokenizer is not on this machine."""
         return None
 
     def dtype(self, device: str) -> str:
-        """Not known."""
+        """Only the provider knows it."""
         return "not known"
 
-    def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
-        """Ask every question; see `Teacher`. Blocks, also where an event loop runs in the calling thread.
+    def answer(self, requests: Sequence[Request], record: Callable[[Reply], None]) -> None:
+        """Send every request; see `Teacher`. Blocks, even if an event loop runs in the calling thread.
 
-        `record` is called in the calling thread, or where an event loop runs there, always in the same other one
-        (an interrupt then waits for the last reply; otherwise it cancels what is in flight).
+        `record` is called in the calling thread, and an interrupt cancels the requests in flight. If an event loop runs
+        in that thread, `record` is called in one other thread, and an interrupt waits for the last reply.
 
         Raises:
             TeacherError: no key; or the endpoint answers 401, 402, 403, 404, or that the account's quota is used up.
         """
         key = _read_key(self._endpoint)
-        if not questions:
+        if not requests:
             return
 
         async def ask() -> None:
-            await Asking(self._endpoint, self._generation, self._limits, key, record).run(questions)
+            await Sender(self._endpoint, self._generation, self._limits, key, record).run(requests)
 
         with self._one_call:
             try:
@@ -81,7 +80,7 @@ class ApiTeacher:
 
 
 def _read_key(endpoint: EndpointConfig) -> str | None:
-    """The key from its environment variable; None where the endpoint needs none."""
+    """The key from its environment variable; None if the endpoint needs none."""
     if endpoint.api_key is None:
         return None
     key = os.environ.get(endpoint.api_key, "").strip()

@@ -1,9 +1,9 @@
-"""An append-only file of replies: one line of JSON each, on disk before the next thing happens.
+"""An append-only file of replies: one line of JSON each, on disk before anything else happens.
 
     {"request_hash": "9c01…", "teacher": "deepseek-chat", "text": "4", "finish_reason": "stop", "cost_usd": 2.1e-06, …}
 
-A process that is killed leaves at most one torn line, the last one, which the next writer cuts off. The lock is held
-while the file is written, so a second run of the same shard waits, and then finds every reply there.
+A killed process leaves at most one torn line, the last one, which the next writer cuts off. A writer holds the lock
+until it closes the file, so a second run of the same shard waits, and then finds every reply.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from distill_dagster.errors import DataError
 
-FSYNC_EVERY_S = 1.0  # a killed process loses nothing; a machine that loses power, this long
+FSYNC_EVERY_S = 1.0  # a killed process loses nothing; a power failure loses the replies of this time
 
 
 class Journal:
@@ -32,10 +32,10 @@ class Journal:
         self._synced = time.monotonic()
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Write one reply.
+        """Write one reply, a row of `schemas.RESPONSE`.
 
         Raises:
-            DataError: the disk is full or the folder is read-only; what was written before stays readable.
+            DataError: the disk is full or the folder is read-only; the lines before stay readable.
         """
         data = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
         try:
@@ -54,7 +54,7 @@ class Journal:
             self.sync()
 
     def sync(self) -> None:
-        """Force what was written to disk."""
+        """Force the written lines to disk."""
         os.fsync(self._file)
         self._synced = time.monotonic()
 
@@ -66,7 +66,7 @@ class Journal:
 
 @contextlib.contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """The journal at `path`, for this process alone; another one that asks for it waits.
+    """The journal at `path`, for this process alone; another process that opens it waits.
 
     Raises:
         DataError: the folder cannot be written.
@@ -87,7 +87,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a journal, which may be written to meanwhile; nothing where it is gone."""
+    """The whole lines of a journal, even while it is written; none if there is no such file."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
@@ -96,12 +96,12 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line.decode("utf-8", "surrogatepass"))
             except ValueError as e:
                 raise DataError(
-                    f"{path}, line {number}, is damaged ({e}); delete that line: its reply is asked for again"
+                    f"{path}, line {number}, is damaged ({e}); delete that line: its request is sent again"
                 ) from e
 
 
 def _whole_bytes(path: Path) -> int:
-    """How many bytes of the file end in a newline."""
+    """Bytes of the file up to its last newline."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         while size:

@@ -1,7 +1,7 @@
-"""A teacher with open weights, run on this machine's device.
+"""A model with open weights that runs on this machine's device.
 
-Only its tokenizer is opened at first: which requests are already answered is known from their text, and a shard
-that asks nothing new needs no weights.
+Only the tokenizer is opened at first. It renders the requests, whose hashes say which are already answered, so a shard
+without new requests loads no weights.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from distill_dagster.models.decoding import Completion, answers
 from distill_dagster.models.loading import LoadedModel, dtype_name, load, open_tokenizer
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import RenderError, render_prompt
-from distill_dagster.teachers.protocol import Question, Reply
+from distill_dagster.teachers.protocol import NO_ROOM, NOT_RENDERED, Reply, Request
 
 
 class LocalTeacher:
-    """A pinned model as a `Teacher`. Replies come as the engine has them; nothing is retried.
+    """A pinned model as a `Teacher`. Each reply is recorded when the engine has it; nothing is tried again.
 
-    The engine is no part of its identity: all of them give the same greedy answers (bfloat16 rounds differently with
-    every other batch, whichever engine cut it).
+    The engine is no part of the identity, because all engines give the same greedy answers. In bfloat16 the rounding
+    depends on the batch, with any engine.
     """
 
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
@@ -35,11 +35,11 @@ class LocalTeacher:
 
     @property
     def loaded(self) -> LoadedModel:
-        """The model on its device; ModelError where it cannot be loaded."""
+        """The model on its device; ModelError if it cannot be loaded."""
         return load(self._ref, self._device)
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
-        """The text that the model continues, which says all that it is asked; `response_format` is nothing to it."""
+        """The text that the model continues. `response_format` is ignored: nothing constrains its tokens."""
         try:
             return render_prompt(self._tokenizer, messages)
         except RenderError:
@@ -50,26 +50,30 @@ class LocalTeacher:
         return dtype_name(self._ref.dtype, device)
 
     def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
-        """Tokens of the prompt as the model sees it."""
+        """Tokens of the rendered prompt."""
         text = self.render(messages, None)
         return len(self._tokenizer(text if isinstance(text, str) else str(text))["input_ids"])
 
-    def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
-        """Answer with the engine that the config names; each answer is recorded when it is there."""
+    def answer(self, requests: Sequence[Request], record: Callable[[Reply], None]) -> None:
+        """Answer with the engine that the config names; see `Teacher`.
+
+        Raises:
+            ModelError: the model cannot be loaded, or the engine cannot run it.
+        """
         generation = self._generation
         completions = answers(
             self.loaded,
-            [question.messages for question in questions],
+            [request.messages for request in requests],
             max_new_tokens=generation.max_new_tokens,
             batch_tokens=generation.batch_tokens,
             temperature=generation.temperature,
             top_p=generation.top_p,
             seed=generation.seed,
             engine=generation.engine,
-            keys=[question.request_hash for question in questions],
+            keys=[request.request_hash for request in requests],
         )
         for position, completion in completions:
-            record(_reply(questions[position].request_hash, completion))
+            record(_reply(requests[position].request_hash, completion))
 
 
 def _reply(request_hash: str, completion: Completion) -> Reply:
@@ -87,6 +91,6 @@ def _reply(request_hash: str, completion: Completion) -> Reply:
 
 
 ERRORS = {
-    "E010": "the prompt and max_new_tokens do not fit the model's context",
-    "E015": "the model's chat template refuses the messages",
+    NO_ROOM: "the prompt and max_new_tokens do not fit the model's context",
+    NOT_RENDERED: "the model's chat template refuses the messages",
 }

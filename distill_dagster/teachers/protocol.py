@@ -1,45 +1,52 @@
-"""What a teacher is asked and what it replies, whoever it is.
+"""What a model is asked and what it replies, whether it runs here or behind an endpoint.
 
-    question  request_hash "9c01…", messages [user "2 + 2?"], response_format None
+    request   request_hash "9c01…", messages [user "2 + 2?"], response_format None
     reply     request_hash "9c01…", text "4", finish_reason "stop", prompt_tokens 12, completion_tokens 2, attempts 1
 
-A reply is handed to `record` as soon as it is there, so that what was paid for is on disk before anything else can
-fail. A request that did not come back is a reply too, with the finish reason `error` and a code.
+A teacher hands each reply to `record` at once, so that a paid reply is on disk before anything else can fail. A request
+that failed has a reply too, with the finish reason `error` and a code.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+NO_ROOM = "E010"  # prompt and answer do not fit the model's context
+NOT_RENDERED = "E015"  # the chat template refuses the messages
+PREVIOUS_TURN_FAILED = "previous_turn_failed"  # never asked: an earlier turn of the conversation failed
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One request. Two questions with one hash are the same request."""
+class Request:
+    """One call to a teacher. Two requests with the same hash are the same request."""
 
     request_hash: str
     messages: list[dict[str, str]]
-    response_format: dict[str, Any] | None = None  # OpenAI's field of that name, where JSON is asked for
+    response_format: dict[str, Any] | None = None  # OpenAI's field of that name, where JSON is wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back. Tokens and `latency_ms` are those of the last attempt, `cost_usd` that of all attempts together.
+class Reply(NamedTuple):
+    """What came back for a request, and the row of `schemas.RESPONSE` that is stored of it.
 
+    A named tuple, because a project reads a million of them from disk: a frozen dataclass takes twice as long to make.
     `latency_ms` of a batch is its time divided by its rows. An answer without any text has the text "", not None.
     """
 
     request_hash: str
     text: str | None
     finish_reason: str  # stop | length | content_filter | error
-    prompt_tokens: int = 0
+    prompt_tokens: int = 0  # of the last attempt, as are completion_tokens and latency_ms
     completion_tokens: int = 0
     latency_ms: float = 0.0
     attempts: int = 1
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # of all attempts together
     reasoning: str | None = None  # what a reasoning model returns apart from the text
     logprobs: str | None = None  # JSON, as the server gave them
     error_code: str | None = None
     error: str | None = None  # for people
+    teacher: str = ""  # who replied, at which revision and when: filled in when the reply is stored
+    teacher_revision: str = ""
+    created_at: str | None = None  # ISO 8601
 
     @property
     def ok(self) -> bool:
@@ -48,31 +55,31 @@ class Reply:
 
 
 class Teacher(Protocol):
-    """Something that answers questions."""
+    """A model that answers requests: a teacher, or a student or baseline that is measured."""
 
     name: str
     revision: str
     identity: dict[str, Any]  # what makes it this teacher: part of every request's hash
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
-        """The request as the teacher sees it, as JSON: the other part of its hash."""
+        """The request as the teacher sees it, as JSON: another part of its hash."""
         ...
 
     def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
-        """Tokens of a prompt; None where its tokenizer is not here."""
+        """Tokens of a prompt; None where its tokenizer is not on this machine."""
         ...
 
     def dtype(self, device: str) -> str:
-        """The precision of its weights on a device, or what is known of it."""
+        """The precision of its weights on a device, or "not known"."""
         ...
 
-    def answer(self, questions: Sequence[Question], record: Callable[[Reply], None]) -> None:
-        """Ask every question once and hand each reply to `record` at once, in any order.
+    def answer(self, requests: Sequence[Request], record: Callable[[Reply], None]) -> None:
+        """Send every request once and hand each reply to `record` at once, in any order.
 
-        Where `record` raises, nothing new is asked, what is in flight is waited for and recorded, and the error
-        is raised then.
+        If `record` raises, nothing more is sent; replies to requests in flight are still recorded, and then the error
+        is raised.
 
         Raises:
-            TeacherError: the teacher cannot be asked at all (no key, not there, not allowed).
+            TeacherError: the teacher cannot answer any request (no key, not there, not allowed).
         """
         ...

@@ -1,12 +1,16 @@
-"""Which failures heal by themselves, how long to wait for that, and which stop everything. The one owner of retries:
-the HTTP client's own are off, and nothing above a teacher asks again within a run.
+"""Which failures are tried again, after which wait, and which stop everything.
 
-    429, 408, 409, 5xx, timeout, dropped connection, broken body    asked again, after a wait
+Only this module decides on retries: those of the HTTP client are off, and no caller of a teacher repeats a request
+within a run.
+
+    429, 408, 409, 5xx, timeout, dropped connection, broken body    sent again, after a wait
     400, 413, 422, ...                                              this request cannot work: a failed reply
     401, 402, 403, 404, 429 with `insufficient_quota`               no request can work: TeacherError
 
 The wait is exponential with full jitter: Brooker (2015), "Exponential Backoff And Jitter", AWS Architecture Blog.
-It adds to what the server asks for in Retry-After, so that requests refused together do not come back together.
+The jitter is added to the server's Retry-After, so that requests refused together do not come back together.
+
+After the run, `may_heal` says of a failed reply whether the next run should send its request again.
 """
 
 import contextlib
@@ -17,25 +21,27 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from distill_dagster.errors import TeacherError
+from distill_dagster.teachers.protocol import NO_ROOM, NOT_RENDERED, PREVIOUS_TURN_FAILED
 
 BASE_S = 1.0  # the first wait is 0 to 1 s, the second 0 to 2 s, ...
 CAP_S = 60.0
-RETRY_AFTER_CAP_S = 120.0  # a longer one (a daily quota) is not waited out: the attempts end, and the row fails
+RETRY_AFTER_CAP_S = 120.0  # a longer wait (a daily quota) is cut to this: the attempts run out, and the row fails
 MESSAGE_CHARACTERS = 300
 
 PASSING = {408, 409, 429}  # and every 5xx
 OVERLOAD = {429, 503}
+LASTING = {NO_ROOM, NOT_RENDERED, PREVIOUS_TURN_FAILED}  # codes that another try would only repeat
 FATAL = {
     401: "the key is not accepted: {key}",
     402: "the account has no money left: top it up, then run again",
     403: "the key is not allowed to use this model: {key}, or ask the provider for access",
     404: "there is no such model or path: check `url` (it usually ends in /v1) and `model`",
-    429: "the account's quota is used up, waiting will not help: raise it, then run again",
+    429: "the account's quota is used up and waiting does not help: raise it, then run again",
 }
 
 
 class AttemptError(Exception):
-    """One attempt that brought no answer: `http_503`, `timeout`, `connection`, `bad_response`, ..."""
+    """An attempt without an answer: `http_503`, `timeout`, `connection`, `bad_response`, ..."""
 
     def __init__(
         self,
@@ -49,10 +55,10 @@ class AttemptError(Exception):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.passing = passing  # may heal by itself
-        self.overload = overload  # the account is asked too fast
+        self.passing = passing  # a later attempt may work
+        self.overload = overload  # the account gets too many requests
         self.retry_after_s = retry_after_s
-        self.usage = usage  # prompt and completion tokens, where the server counted some all the same
+        self.usage = usage  # prompt and completion tokens, if the server counted some despite the failure
 
 
 def back_off_s(attempt: int, retry_after_s: float | None = None) -> float:
@@ -76,13 +82,13 @@ def _is_number(text: str) -> bool:
 
 
 def _seconds_until(date: str) -> float:
-    """Seconds from now to an HTTP date; ValueError where it is none."""
+    """Seconds from now to an HTTP date; ValueError if it is none."""
     at = parsedate_to_datetime(date)
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
 
 
 def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, variable: str | None) -> AttemptError:
-    """A status of 400 or more as the failure of one attempt. `body` is the response's JSON, or its text.
+    """Turns a status of 400 or more into the failure of one attempt. `body` is the response's JSON, or its text.
 
     Raises:
         TeacherError: no request to this endpoint can work.
@@ -103,5 +109,12 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, varia
 
 
 def _is_out_of_quota(error: Any) -> bool:
-    """OpenAI's 429 for an account without credit, which no waiting heals."""
+    """Whether this is OpenAI's 429 for an account without credit, for which waiting does not help."""
     return isinstance(error, dict) and "insufficient_quota" in (error.get("code"), error.get("type"))
+
+
+def may_heal(error_code: str | None) -> bool:
+    """Whether another try may succeed. It may not if the request itself was refused or depends on a failed one."""
+    if error_code is None or error_code in LASTING:
+        return False
+    return not error_code.startswith("http_4") or error_code in {f"http_{status}" for status in PASSING}

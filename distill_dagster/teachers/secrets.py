@@ -1,7 +1,7 @@
 """Hides an endpoint's key in error messages and in the errors that are stored. Answers stay as they are.
 
-A server that needs no key is given a placeholder, such as `EMPTY` for vLLM or `ollama` for Ollama. It is no secret, and
-may be an ordinary word of an error message, so it is not searched for. Nor is a key of fewer than 8 characters.
+A server that needs no key gets a placeholder, such as `EMPTY` for vLLM or `ollama` for Ollama. A placeholder is no
+secret and may be an ordinary word of an error message, so it is not hidden. Nor is a key of fewer than 8 characters.
 
     hide_key("Incorrect API key: sk-very-secret-0123", "sk-very-secret-0123")    "Incorrect API key: ***"
     hide_key("the label EMPTY is unknown", "EMPTY")                              "the label EMPTY is unknown"
@@ -9,7 +9,7 @@ may be an ordinary word of an error message, so it is not searched for. Nor is a
 
 HIDDEN = "***"
 SHORTEST = 8  # characters of a key that is hidden
-PLACEHOLDERS = {  # those that are no shorter: usual with vLLM, llama.cpp, LM Studio, and in examples
+PLACEHOLDERS = {  # of 8 characters or more: usual with vLLM, llama.cpp, LM Studio, and in examples
     *("token-abc123", "sk-no-key-required", "lm-studio", "anything", "placeholder", "dummy-key", "fake-key"),
     *("not-needed", "not-required", "not-used", "no-api-key", "no-key-needed", "no-key-required", "api-key-not-needed"),
     *("your-api-key", "your_api_key"),
@@ -17,10 +17,10 @@ PLACEHOLDERS = {  # those that are no shorter: usual with vLLM, llama.cpp, LM St
 
 
 def is_secret(key: str | None) -> bool:
-    """Whether a key is hidden: neither short nor a known placeholder."""
+    """Whether a key has to be hidden: it is neither short nor a known placeholder."""
     return key is not None and len(key) >= SHORTEST and key.casefold() not in PLACEHOLDERS
 
 
 def hide_key(text: str, key: str | None) -> str:
-    """A text for people without the key. Hide before a text is cut, or a part of the key may remain at its end."""
+    """`text` without the key. Hide it before the text is cut, or a part of the key may remain at the end."""
     return text.replace(key, HIDDEN) if key is not None and is_secret(key) else text

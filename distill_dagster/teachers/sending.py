@@ -1,64 +1,37 @@
-"""One call of `answer`: many requests in flight, each asked until it is answered, refused or out of attempts.
+"""One call of `answer`: many requests in flight, each sent until it is answered, refused or out of attempts.
 
-As many coroutines as requests may be in flight take questions off one iterator. A request enters through one gate,
-in which only the foremost waits for its turn: for a place in flight, for the rates, for the end of a pause.
+There are as many workers (coroutines) as requests may be in flight, and all take requests from one iterator. Before a
+request is sent it passes one gate, where only the first in line waits: for a free place, for the rates, for the end of
+a pause.
 
-    _work     take a question -> _ask -> record, until there are none
-    _ask      _enter -> _attempt -> reply, or wait and again
-    _enter    the gate: what `limits` says now
+    _work     take a request -> _ask -> record, until none is left
+    _ask      _enter -> _attempt -> reply, or wait and try again
+    _enter    the gate: wait as long as `limits` says
 
-The first error of whoever records, or one that stops everything, closes the gate: what waits gives up unrecorded, what
-is in flight is waited for and recorded, and the error is raised then. An interrupt cancels what is in flight too.
+The first error of `record`, or one that stops everything, closes the gate: waiting requests give up unrecorded, those
+in flight are still recorded, and then the error is raised. An interrupt also cancels the requests in flight.
 """
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.teachers.client import make_client
 from distill_dagster.teachers.completion import read_reply, request_body
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
-from distill_dagster.teachers.protocol import Question, Reply
+from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
 from distill_dagster.teachers.secrets import hide_key
 
-if TYPE_CHECKING:
-    import openai
-
-CONNECT_TIMEOUT_S = 20.0
-
 
 class ClosedError(Exception):
-    """Nothing is sent any more; the question stays unanswered."""
+    """The gate is closed; the request stays unanswered."""
 
 
-def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenAI":
-    """OpenAI's client without retries of its own, over aiohttp, which takes less CPU time than its default."""
-    import httpx2
-    import openai
-
-    limits = httpx2.Limits(max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency)
-    timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # the whole attempt has its own, see `_post`
-    http_client = openai.DefaultAioHttpClient(limits=limits, timeout=timeout, verify=_trusted())
-    return openai.AsyncOpenAI(
-        base_url=endpoint.url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=http_client
-    )
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that the client trusts by default; to read them takes 20 ms, for each shard of a `run`."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
-
-
-class Asking:
+class Sender:
     """The state of one call of `answer`, on one event loop."""
 
     def __init__(
@@ -74,24 +47,24 @@ class Asking:
         self._host = urlsplit(endpoint.url).hostname or ""
         self._error: BaseException | None = None
         self._workers: list[asyncio.Task[None]] = []
-        self._turn = asyncio.Lock()  # held by the foremost at the gate
-        self._changed = asyncio.Event()  # the limits may let one through now
+        self._turn = asyncio.Lock()  # held by the first in line at the gate
+        self._changed = asyncio.Event()  # the limits may let a request through now
         self._closed = asyncio.Event()
 
-    async def run(self, questions: Sequence[Question]) -> None:
-        """Ask them all; raises the first error, after what was in flight has been recorded."""
-        waiting = iter(questions)
+    async def run(self, requests: Sequence[Request]) -> None:
+        """Send them all; raises the first error after the replies in flight have been recorded."""
+        waiting = iter(requests)
         async with make_client(self._endpoint, self._key) as self._client:
-            workers = min(self._limits.maximum, len(questions))
+            workers = min(self._limits.maximum, len(requests))
             self._workers = [asyncio.create_task(self._work(waiting)) for _ in range(workers)]
             await asyncio.gather(*self._workers, return_exceptions=True)
         if self._error is not None:
             raise self._error
 
-    async def _work(self, waiting: Iterator[Question]) -> None:
-        for question in waiting:
+    async def _work(self, waiting: Iterator[Request]) -> None:
+        for request in waiting:
             try:
-                self._record(await self._ask(question))
+                self._record(await self._ask(request))
             except ClosedError:
                 return
             except BaseException as e:
@@ -99,7 +72,7 @@ class Asking:
                 raise
 
     def _close(self, error: BaseException) -> None:
-        """Send nothing any more after the first error; an interrupt does not wait for what is in flight either."""
+        """Stop sending after the first error; after an interrupt, cancel the requests in flight too."""
         if self._error is not None:
             return
         self._error = error
@@ -109,45 +82,45 @@ class Asking:
             for worker in self._workers:
                 worker.cancel()
 
-    async def _ask(self, question: Question) -> Reply:
-        """The reply to a question, after as many attempts as it took or as there may be."""
+    async def _ask(self, request: Request) -> Reply:
+        """The reply to a request, after as many attempts as it takes, at most `attempts`."""
         cost, attempt = 0.0, 0
         while True:
             attempt += 1
-            ticket = await self._enter(question)
+            ticket = await self._enter(request)
             started = time.perf_counter()
             try:
-                reply = await self._attempt(question, ticket)
+                reply = await self._attempt(request, ticket)
             except AttemptError as e:
                 cost += self._cost(*e.usage)
                 if e.passing and attempt < self._endpoint.attempts:
                     await self._rest(back_off_s(attempt, e.retry_after_s))
                     continue
-                reply = self._failed(question, e)
+                reply = self._failed(request, e)
             else:
                 cost += self._cost(reply.prompt_tokens, reply.completion_tokens)
             milliseconds = (time.perf_counter() - started) * 1000
-            return replace(reply, attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
+            return reply._replace(attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
 
-    async def _enter(self, question: Question) -> Ticket:
-        """Wait for a place in flight, the rates and the end of a pause, and take the place."""
+    async def _enter(self, request: Request) -> Ticket:
+        """Wait for a free place, the rates and the end of a pause, then take the place."""
         async with self._turn:
-            await asyncio.sleep(0)  # one a turn of the loop, or what came back together goes out, and waits, together
+            await asyncio.sleep(0)  # one a turn of the loop, or requests answered together are followed by a burst
             while (delay := self._limits.delay(time.monotonic())) > 0 and not self._closed.is_set():
                 self._changed.clear()
                 await _wait(self._changed, delay)
             if self._closed.is_set():
                 raise ClosedError
-            return self._limits.enter(prompt_characters(question.messages), time.monotonic())
+            return self._limits.enter(prompt_characters(request.messages), time.monotonic())
 
     async def _rest(self, seconds: float) -> None:
-        """Sleep between two attempts, but not past the end."""
+        """Sleep between two attempts, but no longer than the gate is open."""
         await _wait(self._closed, seconds)
 
-    async def _attempt(self, question: Question, ticket: Ticket) -> Reply:
+    async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(await self._post(question), question, self._key)
+            reply = read_reply(await self._post(request), request, self._key)
             self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
         except AttemptError as e:
             now = time.monotonic()
@@ -160,8 +133,8 @@ class Asking:
             self._changed.set()
         return reply
 
-    async def _post(self, question: Question) -> bytes:
-        """The body of a response of status 200, as it came."""
+    async def _post(self, request: Request) -> bytes:
+        """The unread body of a response of status 200."""
         import httpx2
         import openai
 
@@ -171,7 +144,7 @@ class Asking:
                 response = await self._client.post(
                     "/chat/completions",
                     cast_to=httpx2.Response,
-                    body=request_body(question, endpoint, self._generation),
+                    body=request_body(request, endpoint, self._generation),
                     options={} if self._key else {"headers": {"Authorization": openai.Omit()}},
                 )
         except TimeoutError as e:
@@ -184,7 +157,7 @@ class Asking:
         return response.content
 
     def _without_key(self, body: Any) -> Any:
-        """The body of an error without the key, which some servers repeat there."""
+        """The body of an error without the key, which some servers repeat in it."""
         if isinstance(body, dict):
             return {name: self._without_key(value) for name, value in body.items()}
         if isinstance(body, list):
@@ -195,12 +168,12 @@ class Asking:
         price = self._endpoint.price
         return price.cost(prompt_tokens, completion_tokens) if price else 0.0
 
-    def _failed(self, question: Question, error: AttemptError) -> Reply:
-        return Reply(question.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))
+    def _failed(self, request: Request, error: AttemptError) -> Reply:
+        return Reply(request.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but not longer than so many seconds, which may be infinite."""
+    """Wait for an event for at most `seconds`, which may be infinite."""
     try:
         async with asyncio.timeout(None if seconds == float("inf") else seconds):
             await event.wait()

@@ -59,7 +59,7 @@ def prepare_model(spec: PrepareSpec, device: str) -> PrepareResult:
     if spec.role != "teacher":
         return result
     own = [(weight, pin_source(source)) for weight, source in spec.sources]
-    faculty = pin_faculty(spec, own or [(1.0, read_ref(Path(spec.out)))])
+    faculty = pin_faculty(own or [(1.0, read_ref(Path(spec.out)))], spec.panel, spec.judge)
     write_faculty(Path(spec.out), faculty)
     return result.model_copy(update={"data_version": faculty_version(faculty)})
 

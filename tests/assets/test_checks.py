@@ -15,7 +15,7 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.quality.specs import SetCounts, SetResult
 from distill_dagster.store import files, hashing, parquet, schemas
-from distill_dagster.store.manifest import Produced
+from distill_dagster.store.result import Counts, Result
 from testing.projects import run_project
 from tests.generation.test_project import write_api_project
 
@@ -155,7 +155,7 @@ def look(name, project, shard=None):
 def publish(project, asset, name, rows, schema, shard=None, result=None):
     def make(out, _):
         parquet.write_table(out / name, rows, schema)
-        return result or Produced(hashing.rows_hash(rows), {}, {})
+        return result or Result(data_version=hashing.rows_hash(rows), counts=Counts())
 
     project.store.publish(asset, shard, fingerprint=hashing.rows_hash(rows), inputs={}, make=make)
 

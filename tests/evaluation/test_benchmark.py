@@ -10,12 +10,14 @@ from distill_dagster import process
 from distill_dagster.config import EvaluationConfig, ModelConfig
 from distill_dagster.errors import ComputeError, DataError
 from distill_dagster.evaluation import benchmark
+from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.benchmark import draw_prompts, judge, run_benchmark, score_predictions
 from distill_dagster.evaluation.metrics import compute
 from distill_dagster.evaluation.specs import Benchmark, BenchmarkResult, BenchmarkSpec, SpeedSpec
 from distill_dagster.evaluation.speed import measure
 from distill_dagster.models.building import build, save, train_tokenizer
-from distill_dagster.models.decoding import Completion
+from distill_dagster.models.decoding import complete
+from distill_dagster.models.loading import load
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.report.specs import Origin, Provenance, ReportSpec
@@ -23,6 +25,7 @@ from distill_dagster.report.writing import write_report
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.teachers.protocol import Reply
 from tests.evaluation.builders import ROWS
 
 EVALUATION = EvaluationConfig(latency_requests=4, resamples=200, batch_tokens=4096)
@@ -75,6 +78,23 @@ def test_counts_add_up_and_every_prompt_has_a_prediction(produced):
     parsed = sum(r["parsed"] is not None for r in rows)
     assert parsed + made.counts.unparsable + made.counts.truncated + made.counts.failed == len(rows)
     assert [r["score"] for r in rows if r["row_id"] in ("unscored", "long")] == [None, 0.0]
+
+
+def test_a_local_model_gives_its_greedy_answers_row_by_row_and_nothing_is_stored(model, tmp_path):
+    twin = {**ROWS[0], "row_id": "twin"}  # shares its prompt, and so its request, with the first row
+    spec = spec_of(model, tmp_path, [*ROWS, twin])
+    heard = []
+    prompts = [prompt for row in [*ROWS, twin] for prompt in prompts_of(row)]
+    replies = ask_local(spec, "cpu", prompts, heard.append)
+    expected = complete(
+        load(model, "cpu"), [prompt.messages for prompt in prompts], max_new_tokens=8, batch_tokens=4096
+    )
+    assert [(r.text or "", r.finish_reason, r.prompt_tokens, r.completion_tokens, r.error_code) for r in replies] == [
+        (c.text, c.finish_reason, c.prompt_tokens, c.completion_tokens, c.error_code) for c in expected
+    ]
+    assert replies[0].request_hash == replies[-1].request_hash
+    assert sum(heard) == len(prompts)
+    assert not Path(spec.responses).exists()
 
 
 def test_the_document_is_what_the_files_say(produced):
@@ -169,12 +189,12 @@ def test_memory_is_sampled_where_the_kernel_keeps_no_high_water_mark(monkeypatch
         ("neutral", "stop", "neutral", 0.0),
         ("no idea", "stop", None, 0.0),
         ("entailment", "length", None, 0.0),  # cut off: wrong even if the text is right
-        ("", "error", None, 0.0),
+        (None, "error", None, 0.0),
     ],
 )
 def test_only_an_answer_that_the_model_ended_can_be_right(model, tmp_path, text, finish_reason, parsed, score):
     row = ROWS[0]
-    answer = Completion(text, finish_reason, 10, 2, 1.0, "E010" if finish_reason == "error" else None)
+    answer = Reply("h", text, finish_reason, 10, 2, 1.0)
     judged = judge(spec_of(model, tmp_path), row, prompts_of(row)[0], answer)
     assert (judged["parsed"], judged["score"]) == (parsed, score)
     assert judged.keys() == set(schemas.PREDICTION.names)

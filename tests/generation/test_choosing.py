@@ -1,4 +1,4 @@
-"""One of several answers: what agrees, what is a tie, and what a judge may write."""
+"""Choosing one of several answers: which agree, which tie, and which judge's replies name one."""
 
 import pytest
 from hypothesis import given

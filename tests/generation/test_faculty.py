@@ -8,7 +8,7 @@ from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.rounds import Panel
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.faculty import Faculty, faculty_version
-from testing.generation_contract import asked_row, asked_rows, at, generate, is_right, request_for
+from testing.generation_contract import asked_row, asked_rows, at, generate, is_right, spec_for
 from testing.models_tiny import raw_row
 
 GREEDY = GenerationConfig(max_new_tokens=16)
@@ -32,13 +32,13 @@ def test_a_mix_shares_the_rows_by_weight_and_by_their_ids_alone(server, weights)
 def test_a_row_stays_with_its_teacher_when_it_moves(tmp_path, server):
     faculty = Faculty(teachers=[(2.0, at(server, model="a")), (1.0, at(server, model="b"))])
     rows = asked_rows(60)
-    produced, table = generate(request_for(tmp_path, server, rows, faculty=faculty))
+    produced, table = generate(spec_for(tmp_path, server, rows, faculty=faculty))
     assert is_right(table, rows)
-    assert produced.facts["teachers"] == dict(Counter(row["teacher"] for row in table))
-    assert 25 <= produced.facts["teachers"]["a"] <= 55
+    assert produced.teachers == dict(Counter(row["teacher"] for row in table))
+    assert 25 <= produced.teachers["a"] <= 55
     moved = rows[::-3] + asked_rows(5, start=500)
-    again, other = generate(request_for(tmp_path, server, moved, faculty=faculty, name="moved"))
-    assert again.facts["asked"] == 5
+    again, other = generate(spec_for(tmp_path, server, moved, faculty=faculty, name="moved"))
+    assert again.asked == 5
     who = {row["row_id"]: row["teacher"] for row in table}
     assert all(row["teacher"] == who[row["row_id"]] for row in other if row["row_id"] in who)
 
@@ -55,7 +55,7 @@ def panel_of(server, *extras, judge=None):
 
 
 def answers_in_turn(texts):
-    """Rules by which the same prompt is answered with these texts, one after the other."""
+    """Rules that answer the same prompt with these texts, one after the other."""
     return [{"fault": "say", "text": text, "times": 1} for text in texts]
 
 
@@ -72,14 +72,12 @@ def by_sample(table):
 
 
 def sampled(folder, server, row, texts, **changes):
-    """One row, sampled as often as there are texts, answered with them in turn."""
+    """One row, sampled once for each text and answered with them in turn."""
     skips = [{"fault": "say", "text": text, "skip": 0, "times": 1} for text in texts]
     server.script(rules=skips)
     faculty = changes.pop("faculty", panel_of(server))
     generation = SAMPLED.model_copy(update={"samples": len(texts)})
-    return generate(
-        request_for(folder, server, [row], faculty=one_at_a_time(faculty), generation=generation, **changes)
-    )
+    return generate(spec_for(folder, server, [row], faculty=one_at_a_time(faculty), generation=generation, **changes))
 
 
 def test_the_majority_is_chosen_and_of_equals_the_first(tmp_path, server):
@@ -97,7 +95,7 @@ def test_gold_is_chosen_against_the_majority(tmp_path, server):
 def test_an_answer_that_was_cut_off_is_not_chosen(tmp_path, server):
     cut = {"fault": "say", "text": "#### 20", "finish_reason": "length", "times": 2}
     server.script(rules=[cut, {"fault": "say", "text": "#### 18"}])
-    request = request_for(
+    spec = spec_for(
         tmp_path,
         server,
         [asked_row(1, task="math")],
@@ -105,7 +103,7 @@ def test_an_answer_that_was_cut_off_is_not_chosen(tmp_path, server):
         generation=SAMPLED.model_copy(update={"samples": 4}),
         choose="majority",
     )
-    _, table = generate(request)
+    _, table = generate(spec)
     assert by_sample(table) == [
         ("#### 20", 0.0, False),
         ("#### 20", 0.0, False),
@@ -118,10 +116,10 @@ def test_every_row_has_exactly_one_chosen_answer(tmp_path, server):
     server.script(choices=["#### 1", "#### 2", "none"], rules=[{"match": "<3>", "fault": "status", "status": 400}])
     rows = asked_rows(12, task="math")
     faculty = panel_of(server, "second", "third")
-    produced, table = generate(request_for(tmp_path, server, rows, faculty=faculty, choose="majority"))
+    produced, table = generate(spec_for(tmp_path, server, rows, faculty=faculty, choose="majority"))
     assert len(table) == 36
     assert Counter(row["row_id"] for row in table if row["chosen"]) == {row["row_id"]: 1 for row in rows}
-    assert produced.counts["chosen"] == 12
+    assert produced.counts.chosen == 12
     assert {row["teacher"] for row in table} == {"own", "second", "third"}
     assert server.counts()["total"] == 36
 
@@ -133,7 +131,7 @@ def judged(folder, server, verdict, texts=("Paris", "London"), **more):
             *answers_in_turn(texts),
         ]
     )
-    request = request_for(
+    spec = spec_for(
         folder,
         server,
         [asked_row(1)],
@@ -141,20 +139,20 @@ def judged(folder, server, verdict, texts=("Paris", "London"), **more):
         generation=SAMPLED.model_copy(update={"samples": len(texts)}),
         choose="judge",
     )
-    return request, generate(request)
+    return spec, generate(spec)
 
 
 def test_the_judge_picks_and_is_asked_once(tmp_path, server):
-    request, (produced, table) = judged(tmp_path, server, '{"best": 2}')
+    spec, (produced, table) = judged(tmp_path, server, '{"best": 2}')
     assert by_sample(table) == [("Paris", 0.0, False), ("London", 1.0, True)]
     body = server.counts()["last_body"]
     assert body["model"] == "judge"
     assert body["temperature"] == 0
     assert body["response_format"]["json_schema"]["name"] == "choice"
     assert "[reply 1]\nParis\n\n[reply 2]\nLondon" in body["messages"][1]["content"]
-    assert produced.facts["asked"] == server.counts()["total"] == 3
-    again, same = generate(request)
-    assert (again.facts["asked"], again.facts["reused"]) == (0, 3)
+    assert produced.asked == server.counts()["total"] == 3
+    again, same = generate(spec)
+    assert (again.asked, again.reused) == (0, 3)
     assert by_sample(same) == by_sample(table)
     assert again.data_version == produced.data_version
 
@@ -168,14 +166,14 @@ def test_where_the_judge_names_none_the_first_one_is_chosen_and_nothing_agrees(t
 def test_a_judge_that_fails_stops_nothing(tmp_path, server):
     _, (produced, table) = judged(tmp_path, server, "", status=500, fault="status")
     assert by_sample(table) == [("Paris", 0.0, True), ("London", 0.0, False)]
-    assert produced.counts["failed"] == 0
-    assert produced.facts["judge_errors"] == {"http_500": 1}
+    assert produced.counts.failed == 0
+    assert produced.judge_errors == {"http_500": 1}
     assert not produced.complete, "the next run asks the judge again"
 
 
 def test_the_judge_is_not_asked_where_there_is_nothing_to_choose(tmp_path, server):
     _, (produced, table) = judged(tmp_path, server, '{"best": 2}', texts=("Paris", "Paris"))
-    assert produced.facts["asked"] == 2
+    assert produced.asked == 2
     assert by_sample(table) == [("Paris", 1.0, True), ("Paris", 0.0, False)]
 
 
@@ -185,7 +183,7 @@ def test_a_conversation_is_chosen_as_a_whole(tmp_path, server):
     ]
     row = raw_row("c", turns, [], task="conversation")
     faculty = panel_of(server, "second")
-    _, table = generate(request_for(tmp_path, server, [row], faculty=faculty, choose="gold"))
+    _, table = generate(spec_for(tmp_path, server, [row], faculty=faculty, choose="gold"))
     assert [(row["sample"], row["turn"], row["chosen"]) for row in table] == [
         (0, 0, True),
         (0, 1, True),
@@ -197,7 +195,7 @@ def test_a_conversation_is_chosen_as_a_whole(tmp_path, server):
 def test_a_whole_answer_is_chosen_before_one_that_was_cut_off(tmp_path, server):
     server.script(rules=[{"match": "question", "times": 1, "fault": "say", "text": "Par", "finish_reason": "length"}])
     faculty = panel_of(server, "second")
-    _, table = generate(request_for(tmp_path, server, asked_rows(1), faculty=faculty, choose="majority"))
+    _, table = generate(spec_for(tmp_path, server, asked_rows(1), faculty=faculty, choose="majority"))
     assert [(row["finish_reason"], row["chosen"]) for row in table] == [("length", False), ("stop", True)]
 
 

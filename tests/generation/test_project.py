@@ -1,4 +1,4 @@
-"""The generation contract through the assets: killed Dagster runs, layers of retries, torn tables, and the plan."""
+"""Generation through the assets: killed Dagster runs, layers of retries, torn tables, and the plan."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from distill_dagster.cli.status import read_status
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_lineage
 from distill_dagster.errors import DataError
+from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.guards import require_current_answers
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
@@ -43,7 +44,7 @@ def write_rows(path: Path, numbers) -> None:
 
 
 def write_api_project(folder: Path, server, shards: int = 3, **changes) -> Path:
-    """A project over the server: shards of a dozen questions that have no gold answers."""
+    """A project with the server as its teacher: shards of a dozen questions without gold answers."""
     endpoint = {
         "url": server.url,
         "model": "made",
@@ -84,7 +85,7 @@ def run_until_answers(path: Path, instance: dg.DagsterInstance):
 
 @pytest.fixture
 def answered(tmp_path, server, instance):
-    """A project whose shards are answered: (path of its config, project)."""
+    """A project with answered shards: (path of its config, project)."""
     path = write_api_project(tmp_path, server)
     outcome = run_until_answers(path, instance)
     assert not outcome.failed
@@ -203,7 +204,7 @@ def test_a_torn_table_is_named_and_made_again_without_a_call(answered, server, i
 
 
 def materialize(config, shard: str) -> str | None:
-    """One shard's asset in a Dagster instance of its own; what went wrong, or None."""
+    """Materialize one shard in its own Dagster instance; returns the error, or None."""
     with dg.DagsterInstance.ephemeral() as instance:
         runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state: None)
         observe(instance, runner.look)
@@ -291,8 +292,8 @@ def test_the_plan_says_what_a_run_then_asks(answered, server, instance):
     assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT == 4
     store = Project(load_config(path)).store
     for shard, _, new, reused in fields(plan, "rows", "new", "reused"):
-        facts = store.get("teacher_outputs", shard).facts
-        assert (facts["asked"], facts["reused"]) == (new, reused)
+        result = store.get("teacher_outputs", shard).read(GenerateResult)
+        assert (result.asked, result.reused) == (new, reused)
     assert planned(path)["shards"] == []
 
 
@@ -367,7 +368,7 @@ def test_the_plan_as_tables(answered, tmp_path, server):
 
 
 def refused(path: Path, monkeypatch) -> str:
-    """What `run` says where it stops with a user's error."""
+    """The output of a `run` that stops with a user error."""
     monkeypatch.setenv("DAGSTER_HOME", "")  # so that what the command leaves there is gone after the test
     result = CliRunner().invoke(app, ["run", "--config", str(path), "--until", "raw_dataset"], env={"COLUMNS": "500"})
     assert result.exit_code == 2, result.output

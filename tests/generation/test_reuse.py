@@ -1,4 +1,4 @@
-"""What is asked again and what never: rows that move, parsers that are mended, teachers that change."""
+"""Which requests are sent again: rows that move, parsers that are fixed, teachers that change."""
 
 from pathlib import Path
 
@@ -10,25 +10,25 @@ from distill_dagster.store import hashing
 from distill_dagster.tasks.qa import QA
 from distill_dagster.teachers.faculty import Faculty
 from testing.fault_server import answer_to
-from testing.generation_contract import asked_row, asked_rows, at, generate, is_right, lasting, request_for
+from testing.generation_contract import asked_row, asked_rows, at, generate, is_right, lasting, spec_for
 from testing.models_tiny import raw_row
 
 ROWS = 24
 
 
 def run(folder, server, rows, **changes):
-    """Generate, and say how many calls the server received: (calls, produced, table)."""
+    """Answer a shard: (calls that the server received, result, table)."""
     before = server.counts()["total"]
-    produced, table = generate(request_for(folder, server, rows, **changes))
+    produced, table = generate(spec_for(folder, server, rows, **changes))
     calls = server.counts()["total"] - before
-    assert calls == produced.facts["asked"]
-    assert produced.facts["asked"] + produced.facts["reused"] == len({row["request_hash"] for row in table})
+    assert calls == produced.asked
+    assert produced.asked + produced.reused == len({row["request_hash"] for row in table})
     return calls, produced, table
 
 
 @pytest.fixture
 def bought(tmp_path, server):
-    """A shard whose answers are there."""
+    """A shard that is answered already."""
     calls, _, table = run(tmp_path, server, asked_rows(ROWS))
     assert calls == ROWS
     return table
@@ -139,7 +139,7 @@ def test_an_answer_that_always_ends_by_length_is_bought_once_and_refused_by_name
     rows = asked_rows(8)
     calls, produced, table = run(tmp_path, server, rows)
     assert calls == 8
-    assert (produced.counts["ok"], produced.counts["truncated"]) == (8, 1)
+    assert (produced.counts.ok, produced.counts.truncated) == (8, 1)
     assert run(tmp_path, server, rows)[0] == 0
     assert run(tmp_path, server, rows, name="renamed")[0] == 0
     rejects = [(reject["row_id"], reject["code"]) for reject in validated(rows, table).rejects]
@@ -150,7 +150,7 @@ def test_a_request_that_failed_is_asked_again_and_nothing_else(tmp_path, server)
     server.script(rules=[{"match": "<5>", "fault": "status", "status": 400}])
     rows = asked_rows(8)
     _, produced, table = run(tmp_path, server, rows)
-    assert (produced.counts["ok"], produced.counts["failed"], produced.facts["errors"]) == (7, 1, {"http_400": 1})
+    assert (produced.counts.ok, produced.counts.failed, produced.errors) == (7, 1, {"http_400": 1})
     assert [reject["code"] for reject in validated(rows, table).rejects] == ["failed"]
     server.script()
     calls, _, table = run(tmp_path, server, rows)
@@ -164,7 +164,7 @@ def conversation(row_id, *asked):
 
 
 def dialogue(row):
-    """The answers of a teacher that sees its own earlier ones."""
+    """The answers of a teacher that sees its own earlier answers."""
     history, said = [row["messages"][0]], []
     for message in row["messages"][1::2]:
         history.append(message)
@@ -193,7 +193,7 @@ def test_what_follows_a_turn_that_failed_is_not_asked_but_counted(tmp_path, serv
     rows = [conversation("a", "Hi", "And now?", "Bye", "Really"), conversation("b", "Hi", "Bye")]
     calls, produced, table = run_failing(tmp_path, server, rows)
     assert calls == 3
-    assert (produced.counts["requests"], produced.counts["ok"], produced.counts["failed"]) == (6, 3, 3)
+    assert (produced.counts.requests, produced.counts.ok, produced.counts.failed) == (6, 3, 3)
     assert [line["error_code"] for line in table[:4]] == [
         None,
         "http_400",
@@ -208,7 +208,7 @@ def test_what_follows_a_turn_that_failed_is_not_asked_but_counted(tmp_path, serv
 
 def run_failing(folder, server, rows):
     before = server.counts()["total"]
-    produced, table = generate(request_for(folder, server, rows))
+    produced, table = generate(spec_for(folder, server, rows))
     return server.counts()["total"] - before, produced, table
 
 
@@ -224,7 +224,7 @@ def test_whatever_a_server_says_is_stored_and_comes_back_the_same(tmp_path, serv
     server.script(rules=rules)
     rows = asked_rows(len(NASTY) + 2)
     _, produced, table = run(tmp_path, server, rows, prompting=prompting)
-    assert produced.counts["ok"] == len(rows)
+    assert produced.counts.ok == len(rows)
     assert table[0]["raw_text"] == table[0]["reasoning"] == "\ufffd half a pair"
     assert [row["raw_text"] for row in table[1:5]] == NASTY[1:5]
     calls, again, same = run(tmp_path, server, rows, prompting=prompting)

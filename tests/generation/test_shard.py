@@ -1,4 +1,4 @@
-"""Every prompt has a row, equal requests are computed once, and a conversation hears its own teacher."""
+"""Every prompt has a row, equal requests are computed once, and a teacher sees its own earlier answers."""
 
 import itertools
 from pathlib import Path
@@ -7,13 +7,13 @@ import pytest
 
 from distill_dagster.config import GenerationConfig, SmokeConfig
 from distill_dagster.generation import shard as shard_module
-from distill_dagster.generation.rounds import PREVIOUS_TURN_FAILED
 from distill_dagster.generation.shard import generate_shard
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.store import hashing, parquet
 from distill_dagster.teachers.faculty import Faculty
+from distill_dagster.teachers.protocol import PREVIOUS_TURN_FAILED
 from testing.models_tiny import raw_row, rows, write_model, write_rows
 
 GREEDY = GenerationConfig(max_new_tokens=6, batch_tokens=512)
@@ -26,12 +26,12 @@ def teacher(tmp_path_factory):
 
 @pytest.fixture
 def generate(tmp_path, teacher):
-    """Generate a shard from raw rows; returns (produced, teacher rows)."""
+    """Answer a shard of raw rows: (result, teacher rows)."""
 
     number = itertools.count()
 
     def generated(table, generation=GREEDY, model=teacher):
-        request = GenerateSpec(
+        spec = GenerateSpec(
             faculty=Faculty(teachers=[(1.0, model)]),
             generation=generation,
             smoke=SmokeConfig(rows=0),
@@ -40,7 +40,7 @@ def generate(tmp_path, teacher):
             journal="shard",
             out=str(tmp_path),
         )
-        produced = generate_shard(request, "cpu")
+        produced = generate_shard(spec, "cpu")
         return produced, parquet.read_table(tmp_path / "teacher.parquet")
 
     return generated
@@ -57,7 +57,7 @@ def test_every_prompt_has_a_row_in_the_order_of_the_shard(generate):
     table = rows(9)
     produced, answered = generate(table)
     assert [row["row_id"] for row in answered] == [row["row_id"] for row in table]
-    assert produced.counts["requests"] == produced.counts["ok"] + produced.counts["failed"] == 9
+    assert produced.counts.requests == produced.counts.ok + produced.counts.failed == 9
     assert produced.data_version == hashing.rows_hash(answered)
     assert all(row["params"] == '{"max_new_tokens":6,"prompting":"plain","temperature":0.0}' for row in answered)
 
@@ -71,10 +71,10 @@ def test_a_second_run_gives_the_same_data_version_whatever_the_batches(generate)
 def test_equal_prompts_are_one_call_when_greedy(generate):
     table = [{**row, "row_id": f"{row['row_id']}-{copy}"} for copy in range(3) for row in rows(4)]
     produced, answered = generate(table)
-    assert produced.facts["asked"] == 4
+    assert produced.asked == 4
     assert len({row["request_hash"] for row in answered}) == 4
     assert [row["raw_text"] for row in answered[:4]] == [row["raw_text"] for row in answered[4:8]]
-    assert produced.facts["completion_tokens"] == sum(row["completion_tokens"] for row in answered[:4])
+    assert produced.completion_tokens == sum(row["completion_tokens"] for row in answered[:4])
 
 
 def test_equal_prompts_draw_their_own_when_sampled(generate):
@@ -82,7 +82,7 @@ def test_equal_prompts_draw_their_own_when_sampled(generate):
     sampled = GenerationConfig(max_new_tokens=8, temperature=1.0, samples=2)
     produced, answered = generate(table, sampled)
     assert [(row["row_id"], row["sample"]) for row in answered][:3] == [("copy-0", 0), ("copy-0", 1), ("copy-1", 0)]
-    assert len({row["request_hash"] for row in answered}) == produced.facts["asked"] == 8
+    assert len({row["request_hash"] for row in answered}) == produced.asked == 8
     assert len({row["raw_text"] for row in answered}) > 1
 
 
@@ -127,16 +127,16 @@ def test_a_failed_turn_takes_the_later_ones_with_it(generate):
         ("d", 1): ("ok", None),
     }
     assert all(row["raw_text"] is None and row["answer"] is None for row in answered if row["status"] == "failed")
-    assert produced.counts["requests"] == 5
-    assert (produced.counts["ok"], produced.counts["failed"]) == (3, 2)
-    assert produced.facts["errors"] == {"E010": 1, PREVIOUS_TURN_FAILED: 1}
+    assert produced.counts.requests == 5
+    assert (produced.counts.ok, produced.counts.failed) == (3, 2)
+    assert produced.errors == {"E010": 1, PREVIOUS_TURN_FAILED: 1}
     assert answered[1]["request_hash"] != answered[2]["request_hash"]
 
 
 def test_an_empty_shard_is_an_empty_table(generate):
     produced, answered = generate([])
     assert answered == []
-    assert produced.counts["requests"] == 0
+    assert produced.counts.requests == 0
 
 
 def test_progress_counts_every_request(generate):

@@ -1,4 +1,4 @@
-"""What is packed is what is read back: exactly where it is lossless, within the stated error where it is compact."""
+"""Distributions are read back as they were packed: exactly if lossless, within the stated error if compact."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -35,5 +35,5 @@ def test_a_number_that_does_not_fit_is_never_cut(values):
 
 
 def test_a_blob_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="8 bytes, 9 are 4 numbers of 18 bits"):
+    with pytest.raises(ValueError, match="8 bytes, but 4 numbers of 18 bits take 9"):
         unpack(pack(np.arange(4), 18)[:-1], 4, 18)

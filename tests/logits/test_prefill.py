@@ -1,4 +1,4 @@
-"""The second pass says what the model's own full forward says, whatever the batch, the slice and the architecture."""
+"""The second pass gives the distributions of a full forward, for any batch, slice and architecture."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.distributions import LOWEST
 from distill_dagster.logits.prefill import Reader, keep
-from distill_dagster.logits.sequences import Sequence
+from distill_dagster.logits.sequences import TokenSequence
 from distill_dagster.models.loading import load
 from testing.models_tiny import LLAMA, TINY, write_model
 
@@ -37,7 +37,7 @@ def sequences(count, seed=0, vocab=300):
     made = []
     for i in range(count):
         start, answer = int(rng.integers(1, 10)), int(rng.integers(1, 21))
-        made.append(Sequence((f"row-{i}", 0, 0), rng.integers(5, vocab, start + answer).tolist(), start))
+        made.append(TokenSequence((f"row-{i}", 0, 0), rng.integers(5, vocab, start + answer).tolist(), start))
     return made
 
 
@@ -73,7 +73,7 @@ def test_it_is_the_full_forwards_log_softmax(loaded):
 
 
 def test_one_row_alone_is_exactly_the_direct_top_k_as_fp16(loaded):
-    sequence = Sequence(("row", 0, 0), [7, 30, 12, 200, 41, 8, 90], 3)
+    sequence = TokenSequence(("row", 0, 0), [7, 30, 12, 200, 41, 8, 90], 3)
     (given,) = Reader(loaded, K).read([sequence])
     values, ids = torch.tensor(direct(loaded, sequence)).topk(K, dim=-1)
     outside = given.ranks == K - 1
@@ -118,7 +118,7 @@ def test_other_architectures_go_through_body_and_head(tmp_path, architecture):
 
 
 class Largest(TorchDispatchMode):
-    """Remembers how many elements the largest float32 tensor with a vocabulary's width has."""
+    """Records the number of elements of the largest float32 tensor that is as wide as the vocabulary."""
 
     def __init__(self, vocab_size):
         super().__init__()

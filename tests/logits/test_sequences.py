@@ -1,4 +1,4 @@
-"""Which tokens the second pass reads, and the answers that it refuses, each by its name."""
+"""Which tokens the second pass reads, and with which code it refuses an answer."""
 
 from dataclasses import replace
 

@@ -36,9 +36,9 @@ def conversation(row_id, *asked):
 
 
 def generated(folder, teacher, raw, **settings):
-    """The path of a teacher.parquet that the teacher really wrote."""
+    """The path of a teacher.parquet with the teacher's real answers."""
     generation = GenerationConfig(**{"max_new_tokens": 6, "batch_tokens": 512, **settings})
-    request = GenerateSpec(
+    spec = GenerateSpec(
         faculty=Faculty(teachers=[(1.0, teacher)]),
         generation=generation,
         smoke=SmokeConfig(rows=0),
@@ -47,7 +47,7 @@ def generated(folder, teacher, raw, **settings):
         journal="shard",
         out=str(folder),
     )
-    generate_shard(request, "cpu")
+    generate_shard(spec, "cpu")
     return folder / files.TEACHER_FILE
 
 
@@ -62,9 +62,9 @@ def test_every_answer_is_captured_or_rejected_and_counts_add_up(tmp_path, teache
     asked = parquet.read_table(answers)
     ok = {(row["row_id"], row["sample"], row["turn"]): row for row in asked if row["status"] == "ok"}
     counts = produced.counts
-    assert counts["requests"] == len(asked) == counts["not_learned"] + counts["captured"] + counts["rejected"]
-    assert (counts["not_learned"], counts["captured"]) == (4, len(found))
-    assert len(rejects) == counts["rejected"] == sum(produced.facts["errors"].values())
+    assert counts.requests == len(asked) == counts.not_learned + counts.captured + counts.rejected
+    assert (counts.not_learned, counts.captured) == (4, len(found))
+    assert len(rejects) == counts.rejected == sum(produced.errors.values())
     assert found.keys() <= ok.keys()
     assert len(found) + len(rejects) == len(ok)
     tokenizer = load(teacher, "cpu").tokenizer
@@ -72,7 +72,7 @@ def test_every_answer_is_captured_or_rejected_and_counts_add_up(tmp_path, teache
         text = tokenizer.decode(row.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         assert text == ok[key]["raw_text"]
         assert row.temperature == 1.0
-    assert produced.facts["tokens"] == sum(len(row.token_ids) for row in found.values())
+    assert produced.tokens == sum(len(row.token_ids) for row in found.values())
 
 
 def test_the_distributions_are_those_of_the_prompt_that_was_asked(tmp_path, teacher):
@@ -128,7 +128,7 @@ def test_a_refused_answer_leaves_the_others_where_they_are(tmp_path, teacher):
         ("train-1", "text_changed", "teacher_logits", "train"),
         ("train-3", "empty_answer", "teacher_logits", "train"),
     ]
-    assert produced.facts["errors"] == {"empty_answer": 1, "text_changed": 1}
+    assert produced.errors == {"empty_answer": 1, "text_changed": 1}
     _, alone, _ = capture(tmp_path, teacher, raw[4:], answers[4:])
     one, other = found["train-4", 0, 0], alone["train-4", 0, 0]
     assert one.token_ids.tolist() == other.token_ids.tolist()
@@ -187,7 +187,7 @@ def test_a_torn_teacher_table_is_named(tmp_path, teacher):
 def test_an_empty_shard_is_an_empty_table(tmp_path, teacher):
     produced, found, rejects = capture(tmp_path, teacher, [], [])
     assert (found, rejects) == ({}, [])
-    assert produced.counts == {"requests": 0, "not_learned": 0, "captured": 0, "rejected": 0}
+    assert produced.counts.model_dump() == {"requests": 0, "not_learned": 0, "captured": 0, "rejected": 0}
 
 
 def test_progress_counts_every_answer(tmp_path, teacher):

@@ -1,4 +1,4 @@
-"""The file on disk: what it costs, what is read back of it, and what is said of a torn one."""
+"""The file on disk: its size, what is read back, and the errors of a torn one."""
 
 import json
 
@@ -18,7 +18,7 @@ VOCAB = 151_936
 
 
 def distributions(tokens, k=64, seed=0):
-    """Well spread log-probabilities over ids that nothing can compress."""
+    """Well spread log-probabilities over incompressible ids."""
     rng = np.random.default_rng(seed)
     ids = np.stack([rng.choice(VOCAB, k, replace=False) for _ in range(tokens)])
     logprobs = -np.cumsum(rng.exponential(0.2, (tokens, k)), axis=1).astype(np.float16)
@@ -43,7 +43,7 @@ def row(i, made, precision="lossless"):
 
 
 def write(path, groups, tokens=40, precision="lossless"):
-    """A file of `groups` (rows in each row group); returns what was put into it."""
+    """Write a file of `groups` (rows in each row group); returns the distributions in it."""
     made = [[distributions(tokens, seed=100 * g + i) for i in range(count)] for g, count in enumerate(groups)]
     with LogitsWriter(path) as writer:
         for g, group in enumerate(made):

@@ -15,7 +15,7 @@ from distill_dagster.models.engines.continuous import answer_continuously
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings, left_padded
 from distill_dagster.models.loading import load
 from distill_dagster.teachers.local import LocalTeacher
-from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.protocol import Request
 from testing.models_tiny import LLAMA, rows, write_model
 
 ENDS = list(range(1, 24))  # of some 300 tokens: answers end after any number of them
@@ -145,7 +145,7 @@ def test_a_model_with_a_window_is_run_by_generate_and_continuous_refuses_it(mode
 
 
 def test_the_engine_is_no_part_of_what_is_asked(models):
-    asked = [Question(str(i), row["messages"]) for i, row in enumerate(rows(12))]
+    asked = [Request(str(i), row["messages"]) for i, row in enumerate(rows(12))]
 
     def replies(engine):
         teacher = LocalTeacher(models["llama"], GenerationConfig(max_new_tokens=12, engine=engine), "cpu")

@@ -1,6 +1,9 @@
 """The last two models stay in memory; a model that cannot answer in a chat is refused with the reason."""
 
+import gc
 import json
+import weakref
+from types import MethodType
 
 import pytest
 
@@ -28,6 +31,20 @@ def test_the_last_two_models_are_kept(tmp_path):
 def test_another_revision_is_another_model(tmp_path):
     ref = write_model(tmp_path / "a")
     assert load(ref, "cpu") is not load(ref.model_copy(update={"revision": "other"}), "cpu")
+
+
+def test_a_model_that_refers_to_itself_is_forgotten_at_once(tmp_path):
+    """As one does whose `forward` Accelerate has wrapped; a GPU has no room to wait for the cycle collector."""
+    model = load(write_model(tmp_path / "a"), "cpu").model
+    model.forward = MethodType(type(model).forward, model)
+    alive = weakref.ref(model)
+    del model
+    gc.disable()
+    try:
+        forget()
+    finally:
+        gc.enable()
+    assert alive() is None
 
 
 def test_auto_is_bfloat16_on_a_gpu_and_float32_on_a_cpu():

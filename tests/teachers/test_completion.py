@@ -1,14 +1,14 @@
-"""Bodies of responses, as the servers of this world write them."""
+"""Bodies of responses, as different servers write them."""
 
 import json
 
 import pytest
 
 from distill_dagster.teachers.completion import read_reply
-from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.retries import AttemptError
 
-QUESTION = Question("h", [{"role": "user", "content": "twelve chars"}])
+REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
 
 
 def body(message, finish="stop", **fields) -> bytes:
@@ -28,7 +28,7 @@ def body(message, finish="stop", **fields) -> bytes:
     ],
 )
 def test_the_text_of_a_message(message, text):
-    assert read_reply(body(message), QUESTION).text == text
+    assert read_reply(body(message), REQUEST).text == text
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_text_of_a_message(message, text):
     [("stop", "stop"), ("eos_token", "stop"), ("tool_calls", "stop"), ("max_tokens", "length"), ("length", "length")],
 )
 def test_finish_reasons_have_one_name_each(given, finish):
-    assert read_reply(body({"content": "4"}, given), QUESTION).finish_reason == finish
+    assert read_reply(body({"content": "4"}, given), REQUEST).finish_reason == finish
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_finish_reasons_have_one_name_each(given, finish):
 )
 def test_what_is_no_chat_completion_is_asked_again(content):
     with pytest.raises(AttemptError) as caught:
-        read_reply(content, QUESTION)
+        read_reply(content, REQUEST)
     assert (caught.value.code, caught.value.passing) == ("bad_response", True)
 
 
 def test_tokens_are_those_that_the_server_counted_or_else_estimated():
-    counted = read_reply(body({"content": "4"}, usage={"prompt_tokens": 9, "completion_tokens": 2}), QUESTION)
+    counted = read_reply(body({"content": "4"}, usage={"prompt_tokens": 9, "completion_tokens": 2}), REQUEST)
     assert (counted.prompt_tokens, counted.completion_tokens) == (9, 2)
-    estimated = read_reply(body({"content": "five."}, usage=None), QUESTION)
+    estimated = read_reply(body({"content": "five."}, usage=None), REQUEST)
     assert (estimated.prompt_tokens, estimated.completion_tokens) == (3, 2)

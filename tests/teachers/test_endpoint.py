@@ -1,4 +1,4 @@
-"""The API teacher against a real server: every fault, the rates, the end of a run, and what is never told."""
+"""The API teacher against a real server: every fault, the rates, the end of a run, and the key that stays hidden."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import BudgetError, TeacherError
 from distill_dagster.teachers.endpoint import ApiTeacher
-from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.secrets import hide_key, is_secret
 from testing.fault_server import FaultServer, answer_to
 
@@ -45,11 +45,11 @@ def teacher_at(server, generation=None, **endpoint) -> ApiTeacher:
 
 
 def questions(count, text="question {}"):
-    return [Question(f"h{n}", [{"role": "user", "content": text.format(n)}]) for n in range(count)]
+    return [Request(f"h{n}", [{"role": "user", "content": text.format(n)}]) for n in range(count)]
 
 
 def ask(teacher, asked):
-    """The replies by request hash; every question is recorded exactly once."""
+    """The replies by request hash; checks that every request is recorded exactly once."""
     replies = []
     teacher.answer(asked, replies.append)
     assert Counter(r.request_hash for r in replies) == Counter(q.request_hash for q in asked)
@@ -185,7 +185,7 @@ def test_what_failed_but_was_counted_is_paid_for(server):
 
 
 def test_what_a_request_carries(server):
-    asked = [Question("h", [{"role": "user", "content": "?"}], {"type": "json_schema", "json_schema": {"name": "a"}})]
+    asked = [Request("h", [{"role": "user", "content": "?"}], {"type": "json_schema", "json_schema": {"name": "a"}})]
     ask(teacher_at(server), asked)
     greedy = server.counts()["last_body"]
     assert greedy == {
@@ -217,7 +217,7 @@ def test_what_a_request_carries(server):
 def test_samples_of_one_prompt_draw_with_seeds_of_their_own(server):
     seeds = []
     for request_hash in ("a", "b", "a"):
-        ask(teacher_at(server, {"temperature": 1}), [Question(request_hash, [{"role": "user", "content": "?"}])])
+        ask(teacher_at(server, {"temperature": 1}), [Request(request_hash, [{"role": "user", "content": "?"}])])
         seeds.append(server.counts()["last_body"]["seed"])
     assert seeds[0] == seeds[2] != seeds[1]
 
@@ -335,7 +335,7 @@ FATAL = [
     ({"status": 402}, "no money left"),
     ({"status": 403}, "not allowed to use this model"),
     ({"status": 404}, "usually ends in /v1"),
-    ({"status": 429, "body": {"error": {"code": "insufficient_quota", "message": "pay"}}}, "waiting will not help"),
+    ({"status": 429, "body": {"error": {"code": "insufficient_quota", "message": "pay"}}}, "waiting does not help"),
 ]
 
 
@@ -408,8 +408,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 import sys
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.endpoint import ApiTeacher
-from distill_dagster.teachers.protocol import Question
-asked = [Question(str(n), [{"role": "user", "content": str(n)}]) for n in range(100)]
+from distill_dagster.teachers.protocol import Request
+asked = [Request(str(n), [{"role": "user", "content": str(n)}]) for n in range(100)]
 try:
     ApiTeacher(EndpointConfig(url=sys.argv[1], model="made", concurrency=4), GenerationConfig()).answer(asked, print)
 except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The journal of a shard: what a killed, a crowded and a hindered writer leave behind."""
+"""The journal of a shard after killed writers, beside other writers, and on full or read-only disks."""
 
 import json
 import resource

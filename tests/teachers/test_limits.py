@@ -1,4 +1,4 @@
-"""Requests in flight stay within their bounds, and no window of a minute sees more than a rate allows."""
+"""Requests in flight stay within their bounds, and no minute has more than a rate allows."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Replies that were paid for: found wherever they lie, counted once, whoever was killed or merges meanwhile."""
+"""Stored replies are found and counted once, after kills and while other processes merge."""
 
 import contextlib
 import shutil
@@ -12,22 +12,28 @@ from hypothesis import strategies as st
 from distill_dagster.errors import DataError
 from distill_dagster.store import parquet, schemas
 from distill_dagster.teachers import responses as responses_module
+from distill_dagster.teachers import segments as segments_module
+from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
 
 
 def reply(number, text="fine", **changes):
-    entry = dict.fromkeys(schemas.RESPONSE.names) | {
-        "request_hash": f"h{number}",
-        "teacher": "made",
-        "teacher_revision": "1",
-        "text": text,
-        "finish_reason": "stop",
-        "prompt_tokens": 3,
-        "completion_tokens": 10,
-        "cost_usd": 0.5,
-        "created_at": f"2026-01-01T00:00:00.{number:06}+00:00",
-    }
-    return entry | changes
+    stored = Reply(
+        f"h{number}",
+        text,
+        "stop",
+        prompt_tokens=3,
+        completion_tokens=10,
+        cost_usd=0.5,
+        teacher="made",
+        teacher_revision="1",
+        created_at=f"2026-01-01T00:00:00.{number:06}+00:00",
+    )
+    return stored._replace(**changes)
+
+
+def test_a_reply_has_the_columns_that_are_stored():
+    assert set(Reply._fields) == set(schemas.RESPONSE.names)
 
 
 def failure(number, **changes):
@@ -36,15 +42,15 @@ def failure(number, **changes):
 
 def seal(root, name, replies):
     with Responses(root).journal(name) as journal:
-        for entry in replies:
-            journal.append(entry)
+        for stored in replies:
+            journal.append(stored._asdict())
 
 
 def write_journal(root, name, replies):
-    """What a killed process leaves."""
+    """Write the journal that a killed process leaves."""
     with contextlib.suppress(KeyboardInterrupt), Responses(root).journal(name) as journal:
-        for entry in replies:
-            journal.append(entry)
+        for stored in replies:
+            journal.append(stored._asdict())
         raise KeyboardInterrupt
 
 
@@ -84,7 +90,7 @@ def test_failures_are_no_replies_but_what_they_cost_is_kept(tmp_path):
 
 def test_a_reply_after_a_failure_of_the_same_request_is_found_and_both_are_paid_for(tmp_path):
     seal(tmp_path, "one", [failure(1), reply(1, created_at="later")])
-    assert Responses(tmp_path).find(["h1"])["h1"]["text"] == "fine"
+    assert Responses(tmp_path).find(["h1"])["h1"].text == "fine"
     assert Responses(tmp_path).spent() == 1.0
 
 
@@ -145,11 +151,11 @@ def test_a_merge_that_was_killed_counts_nothing_twice_and_is_tidied_up(tmp_path,
 
 
 def read_until(done, root, wrong):
-    """Look again and again at what four shards left, as a process that has nothing cached."""
+    """Look repeatedly for the replies of four shards, like a process with an empty cache."""
     responses = Responses(root)
     while not done.is_set():
-        responses_module._column.cache_clear()
-        responses_module._replaces.cache_clear()
+        segments_module.column.cache_clear()
+        segments_module.replaces.cache_clear()
         if len(responses.find([f"h{n}" for n in range(4)])) != 4:
             wrong.append("a reply is missing")
         if (spent := responses.spent()) % 0.5 or not 2 <= spent <= 32:
@@ -183,7 +189,7 @@ def test_a_torn_segment_is_named_and_the_others_are_readable_without_it(tmp_path
     bad = tmp_path / "segments" / "9999-bad.parquet"
     bad.write_bytes(torn)
     for ask in (lambda r: r.find(["h1"]), lambda r: r.spent(), lambda r: r.mean_completion_tokens("made", "1")):
-        with pytest.raises(DataError, match=r"9999-bad\.parquet is damaged .* delete it: its replies are asked"):
+        with pytest.raises(DataError, match=r"9999-bad\.parquet is damaged .* delete it: its requests are sent"):
             ask(Responses(tmp_path))
     bad.unlink()
     assert sorted(Responses(tmp_path).find(["h1"])) == ["h1"]

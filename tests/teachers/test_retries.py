@@ -13,6 +13,7 @@ from distill_dagster.teachers.retries import (
     MESSAGE_CHARACTERS,
     RETRY_AFTER_CAP_S,
     back_off_s,
+    may_heal,
     refusal,
     retry_after_s,
 )
@@ -64,6 +65,16 @@ def test_what_does_not(status):
     assert not error.passing
     assert error.code == f"http_{status}"
     assert len(str(error)) < MESSAGE_CHARACTERS + 40
+
+
+@pytest.mark.parametrize("code", ["http_408", "http_409", "http_429", "http_500", "http_503", "timeout", "connection"])
+def test_a_failed_reply_may_heal_in_the_next_run(code):
+    assert may_heal(code)
+
+
+@pytest.mark.parametrize("code", [None, "E010", "E015", "previous_turn_failed", "http_400", "http_413", "http_422"])
+def test_what_another_try_would_only_repeat(code):
+    assert not may_heal(code)
 
 
 def test_only_429_and_503_say_that_the_account_is_asked_too_fast():

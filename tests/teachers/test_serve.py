@@ -1,4 +1,4 @@
-"""`transformers serve` as a second server that nobody here wrote: it gives the answers that the local engine gives."""
+"""`transformers serve` as an independent server: it gives the same answers as the local engine."""
 
 import socket
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.protocol import Question
+from distill_dagster.teachers.protocol import Request
 from testing.dev_server import environment, wait_for
 from testing.models_tiny import rows, write_model
 
@@ -48,7 +48,7 @@ def served(tmp_path_factory):
 
 def answers(ref):
     replies = []
-    asked = [Question(f"h{n}", row["messages"][:1]) for n, row in enumerate(rows(6))]
+    asked = [Request(f"h{n}", row["messages"][:1]) for n, row in enumerate(rows(6))]
     open_teacher(ref, GENERATION, "cpu").answer(asked, replies.append)
     return {reply.request_hash: (reply.text, reply.error_code) for reply in replies}
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from distill_dagster.config import QualityConfig
+from distill_dagster.quality.columns import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
 from distill_dagster.quality.duplicates.contamination import HeldOut, Match, template_sample
 from distill_dagster.quality.duplicates.near import NearDuplicates
 from distill_dagster.quality.duplicates.prompt_keys import (
@@ -26,7 +27,6 @@ from distill_dagster.quality.duplicates.prompt_keys import (
     user_text_of,
 )
 from distill_dagster.quality.duplicates.shingles import BANDS, NO_TEMPLATE, bands_of
-from distill_dagster.quality.examples.rows import BLOCK, RAW_ORDER, Rows, blocks, ordered, pc, walk
 from distill_dagster.store.hashing import canonical_json
 
 SAMPLE = 2_000  # rows of a task from which its template is taken

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from distill_dagster.quality.columns import pc
 from distill_dagster.quality.duplicates.prompt_keys import bare
-from distill_dagster.quality.examples.rows import pc
 from distill_dagster.quality.specs import PromptDiversity
 from distill_dagster.store.hashing import sha256
 

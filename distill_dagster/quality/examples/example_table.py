@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from distill_dagster.config import Learn, QualityConfig
+from distill_dagster.quality.columns import Growing, pc, value_counts
 from distill_dagster.quality.examples.balance import over_cap, rare_labels
-from distill_dagster.quality.examples.rows import Growing, pc, value_counts
 from distill_dagster.quality.filters.candidate import Candidate
 from distill_dagster.quality.filters.reasons import reject_row
 from distill_dagster.redaction import find, redact

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 
 import pyarrow as pa
 
+from distill_dagster.quality.columns import pc, value_counts
 from distill_dagster.quality.duplicates.prompt_index import PromptIndex
 from distill_dagster.quality.examples.balance import label_shift
 from distill_dagster.quality.examples.diversity import prompt_diversity
 from distill_dagster.quality.examples.example_table import Examples
-from distill_dagster.quality.examples.rows import pc, value_counts
 from distill_dagster.quality.filters.reasons import AFTER_FILTERS
 from distill_dagster.quality.filters.row_filters import FILTERS, Candidate
 from distill_dagster.quality.specs import AgainstGold, Contamination, RightWrong, SetFacts

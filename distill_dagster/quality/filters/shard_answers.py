@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import Learn, QualityConfig
-from distill_dagster.quality.examples.rows import RAW_USED, TEACHER_USED
+from distill_dagster.quality.columns import RAW_USED, TEACHER_USED
 from distill_dagster.quality.filters.candidate import candidate_of
 from distill_dagster.quality.filters.row_filters import first_reason
 from distill_dagster.quality.labels import labels_of

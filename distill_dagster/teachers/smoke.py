@@ -1,10 +1,11 @@
-"""The smoke gate: a new teacher or a new prompt answers a few rows before it gets all of them.
+"""The smoke gate: a new teacher or prompt answers a few rows before it gets all of them.
 
     16 rows -> teacher -> parser -> the row filters of quality/
-    2 refused: the rest is asked, and the teacher's identity is remembered as passed
-    9 refused: the run stops and shows them; the 16 answers are kept
+    2 refused: the teacher has passed, and the other rows are asked
+    9 refused: the run stops and shows some of them; the 16 answers are kept
 
-What passed is remembered by teacher, sampling parameters and prompt; a change of any of them is tried anew.
+A file in `folder` records that a teacher passed with these sampling parameters and prompts. After a change of any of
+them the teacher has to pass again.
 """
 
 import json
@@ -17,7 +18,7 @@ from distill_dagster.config import SmokeConfig
 from distill_dagster.errors import TeacherError
 from distill_dagster.store import hashing
 from distill_dagster.store.disk import write_text
-from distill_dagster.teachers.protocol import Teacher
+from distill_dagster.teachers.protocol import Reply, Teacher
 
 Row = Mapping[str, Any]
 SHOWN = 5  # failing rows in the message
@@ -29,9 +30,9 @@ class SmokeGate:
     """The gate of one shard."""
 
     config: SmokeConfig
-    folder: Path  # of what passed
-    asked_as: Mapping[str, Any]  # how teachers are asked; with a teacher's identity it names what passed
-    reason_of: Callable[[Row, Row], str | None]  # raw row, reply -> why the reply would be refused, or None
+    folder: Path  # one file for each teacher and prompt that passed
+    asked_as: Mapping[str, Any]  # how teachers are asked; with a teacher's identity it names the file
+    reason_of: Callable[[Row, Reply], str | None]  # raw row, reply -> why the reply would be refused, or None
     row_of: Mapping[str, Row] = field(default_factory=dict)  # request hash -> raw row
 
     def over(self, row_of: Mapping[str, Row]) -> "SmokeGate":
@@ -39,16 +40,17 @@ class SmokeGate:
         return replace(self, row_of=row_of)
 
     def choose(self, teacher: Teacher, hashes: Sequence[str], answered: Container[str]) -> list[str]:
-        """The requests to try first, spread evenly over all: the same ones each time, so that a run that was stopped
-        here stops again. None where the teacher has passed, or where nothing else would be asked.
+        """The requests to try first, spread evenly over all; none if the teacher has passed or no others would follow.
+
+        The choice is the same each time, so that a run that the gate stopped stops again.
         """
         count = min(self.config.rows, len(hashes))
         tried = [hashes[i * len(hashes) // count] for i in range(count)]
         others = any(key not in answered for key in set(hashes).difference(tried))
         return tried if others and not self._passed(teacher).exists() else []
 
-    def judge(self, teacher: Teacher, replies: Mapping[str, Mapping[str, Any]]) -> None:
-        """Remember that the teacher passed.
+    def judge(self, teacher: Teacher, replies: Mapping[str, Reply]) -> None:
+        """Record that the teacher passed.
 
         Raises:
             TeacherError: more than the allowed share of the replies would be refused; the first ones are shown.
@@ -64,16 +66,14 @@ class SmokeGate:
         return self.folder / f"{key[:16]}.json"
 
 
-def _message(
-    teacher: Teacher, replies: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str], allowed: float
-) -> str:
+def _message(teacher: Teacher, replies: Mapping[str, Reply], reasons: Mapping[str, str], allowed: float) -> str:
     shown = [
-        f"  {reason}: {(replies[key]['text'] or replies[key]['error'] or '')[:SNIPPET]!r}"
+        f"  {reason}: {(replies[key].text or replies[key].error or '')[:SNIPPET]!r}"
         for key, reason in list(reasons.items())[:SHOWN]
     ]
     return (
         f"smoke gate: {len(reasons)} of the first {len(replies)} answers of {teacher.name} would be refused, "
-        f"teacher.smoke.max_failed_share is {allowed:.0%}; nothing more was asked. Some of them:\n"
+        f"teacher.smoke.max_failed_share is {allowed:.0%}; no other row was asked. Some of them:\n"
         + "\n".join(shown)
-        + "\nMend the prompt, the parser or the teacher; or raise the share, or set teacher.smoke.rows to 0"
+        + "\nFix the prompt, the parser or the teacher; or raise the share, or set teacher.smoke.rows to 0"
     )

@@ -1,0 +1,258 @@
+"""The parts: each sends one request to one of the library's workers, and returns what it took.
+
+    Job(folder=…/1B, size=…, device="cuda:0", card="NVIDIA H100 80GB HBM3")
+    ->  {"seconds": 14.2, "peak_memory_bytes": 9120000000, "tokens_per_second": 5210.0, …}
+
+`seconds` is the time of the whole worker, with loading and saving. `tokens_per_second` leaves out loading and saving:
+it counts new tokens while decoding, answer tokens while reading, and the prompt and answer tokens of the second epoch
+while training. `peak_memory_bytes` is what `run_worker` reports: on a GPU `torch.cuda.max_memory_allocated`. Every part
+but the first needs only the output of `prepare_model`.
+
+A model with random weights hardly ever ends an answer. The engines therefore get the same weights with more end tokens:
+one token in `ENDS_EVERY` ends an answer, so answers have about that many tokens, and their lengths vary as widely as a
+geometric distribution.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu.cards import mfu
+from benchmarks.gpu.rows import write_tables
+from benchmarks.gpu.sizes import Size
+from distill_dagster import files, records
+from distill_dagster.config import (
+    Engine,
+    EvaluationConfig,
+    GenerationConfig,
+    LogitsConfig,
+    SmokeConfig,
+    TrainingConfig,
+)
+from distill_dagster.progress import listen
+from distill_dagster.requests import (
+    BenchmarkRequest,
+    CaptureRequest,
+    Faculty,
+    GenerateRequest,
+    ModelRef,
+    PrepareRequest,
+    TrainRequest,
+    TrialRequest,
+    read_ref,
+)
+from distill_dagster.storage import Produced
+from distill_dagster.workers import run_worker
+
+ENDS_EVERY = 48
+EPOCHS = 2  # the first one warms up, the second one is timed
+BENCHMARK_TOKENS = 64
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One model's parts."""
+
+    folder: Path
+    size: Size
+    device: str
+    card: str
+
+    @property
+    def ref(self) -> ModelRef:
+        """The model that `prepare_model` has made."""
+        return read_ref(self.folder / "base")
+
+    def out(self, part: str) -> str:
+        """A new folder for what a part writes."""
+        path = self.folder / part
+        path.mkdir(parents=True, exist_ok=True)
+        return str(path)
+
+
+def prepare(job: Job) -> Figures:
+    """A tokenizer from the rows and a model with random weights."""
+    write_tables(job.folder, job.size)
+    request = PrepareRequest(
+        role="student",
+        model=job.size.model,
+        rows=[str(job.folder / "raw.parquet")],
+        out=job.out("base"),
+        work=job.out("base-work"),
+    )
+    produced = run_worker("prepare_model", request, job.device)
+    write_tables(job.folder, job.size, job.ref)
+    _ragged(job)
+    return _usage(produced) | produced.counts
+
+
+def _ragged(job: Job) -> None:
+    """The same model once more, by links, with one of `ENDS_EVERY` tokens as an end."""
+    source, folder = job.folder / "base" / files.WEIGHTS_FOLDER, job.folder / "ragged"
+    folder.mkdir(exist_ok=True)
+    for path in source.iterdir():
+        (folder / path.name).symlink_to(path)
+    own = json.loads((source / "generation_config.json").read_text(encoding="utf-8"))
+    others = range(ENDS_EVERY, json.loads((source / "config.json").read_text(encoding="utf-8"))["vocab_size"])
+    own["eos_token_id"] = [own["eos_token_id"], *others[::ENDS_EVERY]]
+    (folder / "generation_config.json").unlink()
+    (folder / "generation_config.json").write_text(json.dumps(own), encoding="utf-8")
+
+
+def try_model(job: Job) -> Figures:
+    """Load the model onto the device and answer three prompts, which also warms the device up for what follows."""
+    request = TrialRequest(
+        model=job.ref,
+        examples=str(job.folder / "examples.parquet"),
+        max_new_tokens=job.size.max_new_tokens // 4,
+        batch_tokens=job.size.batch_tokens,
+    )
+    produced = run_worker("try_model", request, job.device)
+    return _usage(produced) | produced.counts
+
+
+def generate(engine: Engine) -> Callable[[Job], Figures]:
+    """The part that samples an answer to every row with one of the engines."""
+
+    def sample(job: Job) -> Figures:
+        size, out = job.size, job.out(engine)
+        ref = job.ref.model_copy(update={"path": str(job.folder / "ragged")})
+        request = GenerateRequest(
+            faculty=Faculty(teachers=[(1.0, ref)]),
+            generation=GenerationConfig(  # pyright: ignore[reportCallIssue]
+                temperature=1.0, max_new_tokens=size.max_new_tokens, engine=engine, batch_tokens=size.batch_tokens
+            ),
+            smoke=SmokeConfig(rows=0),  # pyright: ignore[reportCallIssue]
+            stop_failed_share=1.0,
+            rows=str(job.folder / "raw.parquet"),
+            responses=job.out(f"{engine}-responses"),
+            journal="gpu",
+            out=out,
+        )
+        produced = run_worker("generate_shard", request, job.device)
+        table = records.read_table(Path(out) / files.TEACHER_FILE)
+        _require(all(row["status"] == "ok" for row in table), f"answers failed: {produced.facts['errors']}")
+        figures = _usage(produced) | _decoded(table) | _same_answers(job, engine, table)
+        return figures | {"rows": len(table), "dtype": produced.facts["dtype"]}
+
+    return sample
+
+
+def _decoded(table: list[dict[str, Any]]) -> Figures:
+    """Tokens, and tokens a second of the engine: rows' shares of the time add up to what it took."""
+    tokens = sum(row["completion_tokens"] for row in table)
+    seconds = sum(row["latency_ms"] for row in table) / 1000
+    return {"tokens": tokens, "engine_seconds": seconds, "tokens_per_second": tokens / seconds}
+
+
+def _same_answers(job: Job, engine: Engine, table: list[dict[str, Any]]) -> Figures:
+    """The share of rows to which `batched` gave the answer of `continuous`, where that has run."""
+    other = job.folder / "continuous" / files.TEACHER_FILE
+    if engine == "continuous" or not other.is_file():
+        return {}
+    pairs = zip(table, records.read_table(other), strict=True)
+    return {"same_answers": float(np.mean([mine["raw_text"] == theirs["raw_text"] for mine, theirs in pairs]))}
+
+
+def capture(job: Job) -> Figures:
+    """The distributions of all answers."""
+    request = CaptureRequest(
+        model=job.ref,
+        logits=LogitsConfig(k=job.size.k, batch_tokens=job.size.batch_tokens),  # pyright: ignore[reportCallIssue]
+        rows=str(job.folder / "raw.parquet"),
+        answers=str(job.folder / "teacher.parquet"),
+        out=job.out("capture"),
+    )
+    produced = run_worker("capture_logits", request, job.device)
+    _require(produced.counts["captured"] == job.size.rows, f"answers were refused: {produced.facts['errors']}")
+    told = ("tokens", "tokens_per_second", "head_apart", "dtype")
+    return _usage(produced) | {name: produced.facts[name] for name in told}
+
+
+def train(job: Job) -> Figures:
+    """Two epochs over all rows; what is timed is the second one, from step to step, without its checkpoint."""
+    ended: dict[int, float] = {}  # optimizer steps -> when that many were done
+
+    def hear(label: str, done: int, total: int, end: bool) -> None:
+        ended.setdefault(done, time.perf_counter())
+
+    request = TrainRequest(
+        base=job.ref,
+        teacher=job.ref,
+        training=TrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),  # pyright: ignore[reportCallIssue]
+        examples=str(job.folder / "examples.parquet"),
+        name="student",
+        task="qa",
+        out=job.out("student"),
+        work=job.out("student-work"),
+    )
+    with listen(hear):
+        produced = run_worker("train_student", request, job.device)
+    counts = produced.counts
+    speed = counts["train_tokens"] / (ended[counts["steps"]] - ended[counts["steps"] // EPOCHS])
+    return _usage(produced) | {
+        "tokens": counts["train_tokens"] * EPOCHS,
+        "tokens_per_second": speed,
+        "mfu": mfu(counts["parameters"], speed, job.card),
+        "steps": counts["steps"],
+        "dtype": produced.facts["dtype"],
+        "first_loss": produced.facts["history"][0]["loss"],
+        "validation_loss": produced.facts["best_validation_loss"],
+        "training_seconds": produced.facts["seconds"],  # the Trainer's: steps, validation, checkpoint
+    }
+
+
+def benchmark(job: Job) -> Figures:
+    """Latency of single requests in a process of its own, then all held-out rows in batches."""
+    request = BenchmarkRequest(
+        role="student",
+        model=job.ref,
+        rows=str(job.folder / "test.parquet"),
+        max_new_tokens=min(BENCHMARK_TOKENS, job.size.max_new_tokens),
+        evaluation=EvaluationConfig(  # pyright: ignore[reportCallIssue]
+            latency_requests=job.size.timed, batch_tokens=job.size.batch_tokens, resamples=1000
+        ),
+        responses=job.out("benchmark-responses"),
+        out=job.out("benchmark"),
+    )
+    produced = run_worker("run_benchmark", request, job.device)
+    speed = produced.facts["speed"]
+    return (
+        _usage(produced)
+        | _decoded(records.read_table(Path(request.out) / files.PREDICTIONS_FILE))
+        | {
+            "alone_tokens_per_second": speed["tokens_per_second"],
+            "alone_latency_ms": speed["latency_ms"],
+            "alone_first_token_ms": speed["first_token_ms"],
+            "alone_peak_memory_bytes": produced.facts["memory"]["peak_bytes"],
+        }
+    )
+
+
+def _usage(produced: Produced) -> Figures:
+    """What `run_worker` measured."""
+    return {name: produced.facts["usage"][name] for name in ("seconds", "peak_memory_bytes")}
+
+
+def _require(right: bool, otherwise: str) -> None:
+    """End the part where its worker did something else than what is to be measured."""
+    if not right:
+        raise RuntimeError(otherwise)
+
+
+PARTS: dict[str, Callable[[Job], Figures]] = {  # what time may run out for is last
+    "prepare_model": prepare,
+    "try_model": try_model,
+    "generate_continuous": generate("continuous"),
+    "capture_logits": capture,
+    "train_student": train,
+    "run_benchmark": benchmark,
+    "generate_batched": generate("batched"),
+}

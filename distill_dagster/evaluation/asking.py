@@ -1,0 +1,45 @@
+"""The requests that measure a model, and a local model's replies to them.
+
+Every benchmark asks its model through `Teacher`, greedily. An endpoint's replies go through the project's responses, as
+all that was paid for (endpoint.py). A local model's replies are not stored: they cost no money, and a benchmark that is
+made again shows the model as it runs now.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from distill_dagster.config import GenerationConfig
+from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.tasks.prompts import Prompt
+from distill_dagster.teachers import open_teacher
+from distill_dagster.teachers.asker import request_hash
+from distill_dagster.teachers.protocol import Reply, Request, Teacher
+
+
+def benchmark_requests(prompts: Sequence[Prompt], teacher: Teacher, max_new_tokens: int) -> list[Request]:
+    """The requests that measure a model: each prompt, greedily."""
+    generation = GenerationConfig(max_new_tokens=max_new_tokens)  # pyright: ignore[reportCallIssue]
+    forms = [(prompt.messages, prompt.response_format) for prompt in prompts]
+    return [Request(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
+
+
+def ask_local(
+    spec: BenchmarkSpec, device: str, prompts: Sequence[Prompt], advance: Callable[[int], None]
+) -> list[Reply]:
+    """A local model's reply to each prompt, in order; calls `advance(1)` after each reply.
+
+    Raises:
+        ModelError: the model cannot be loaded or run.
+    """
+    generation = GenerationConfig(  # pyright: ignore[reportCallIssue]
+        max_new_tokens=spec.max_new_tokens, batch_tokens=spec.evaluation.batch_tokens
+    )
+    model = open_teacher(spec.model, generation, device)
+    requests, replies = benchmark_requests(prompts, model, spec.max_new_tokens), defaultdict[str, list[Reply]](list)
+
+    def record(reply: Reply) -> None:
+        replies[reply.request_hash].append(reply)
+        advance(1)
+
+    model.answer(requests, record)
+    return [replies[request.request_hash].pop(0) for request in requests]  # two rows may share a prompt, and its hash

@@ -1,0 +1,120 @@
+"""Sealed segments: parquet files of replies that never change once they are there.
+
+A merged segment names in its schema's metadata the segments that it replaces, so that no reply counts twice while both
+are there. Readers cache columns by path, since the file behind a path never changes.
+"""
+
+import contextlib
+import gc
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from distill_dagster.errors import DataError
+from distill_dagster.teachers.protocol import Reply
+
+compute: Any = pc  # its functions are generated, which type checkers do not see
+SMALL_ROWS = 100_000  # segments below this are merged
+REPLACES = b"replaces"  # key in a merged segment's schema
+
+
+def find(paths: Iterable[Path], wanted: Iterable[str]) -> dict[str, Reply]:
+    """The replies to those of the `wanted` request hashes that are answered in the segments, by hash."""
+    keys = pa.array(sorted(wanted), pa.string())
+    found: dict[str, Reply] = {}
+    for path in paths:
+        mask = compute.is_in(column(path, "request_hash"), keys)
+        if compute.any(mask).as_py():
+            table = read(path).filter(mask)
+            table = table.filter(compute.not_equal(table["finish_reason"], "error"))
+            columns = table.select(Reply._fields).to_pydict()
+            with _collector_paused():
+                replies = map(Reply._make, zip(*columns.values(), strict=True))
+                found |= zip(columns["request_hash"], replies, strict=True)
+    return found
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without garbage collection: it would walk a million new replies again and again, and none is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def unsealed(replies: Sequence[Reply], paths: Iterable[Path]) -> list[Reply]:
+    """Those of a journal's replies that no segment holds."""
+    keys = pa.array([reply.request_hash for reply in replies], pa.string())
+    sealed: set[tuple[str, str]] = set()
+    for path in paths:
+        hashes, times = column(path, "request_hash"), column(path, "created_at")
+        mask = compute.is_in(hashes, keys)
+        sealed |= set(zip(hashes.filter(mask).to_pylist(), times.filter(mask).to_pylist(), strict=True))
+    return [reply for reply in replies if (reply.request_hash, reply.created_at) not in sealed]
+
+
+def mean_tokens(paths: Iterable[Path], teacher: str, revision: str) -> float | None:
+    """Completion tokens of a teacher's mean reply; None if it has no reply in the segments."""
+    total = count = 0
+    for path in paths:
+        names, revisions = column(path, "teacher"), column(path, "teacher_revision")
+        mine = compute.and_(compute.equal(names, teacher), compute.equal(revisions, revision))
+        tokens = column(path, "completion_tokens").filter(mine)
+        total, count = total + (compute.sum(tokens).as_py() or 0), count + len(tokens)
+    return total / count if count else None
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A segment as a table of `schemas.RESPONSE`.
+
+    Raises:
+        DataError: the file is damaged.
+        FileNotFoundError: another process merged it meanwhile.
+    """
+    try:
+        return pq.read_table(path, columns=columns)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _damaged(path, e) from e
+
+
+def _damaged(path: Path, error: Exception) -> Exception:
+    """The error to raise for a segment. That it is missing is no damage: another process may have merged it."""
+    if isinstance(error, FileNotFoundError):
+        return error
+    return DataError(f"{path} is damaged ({error}); delete it: its requests are sent again")
+
+
+@lru_cache(maxsize=1024)
+def column(path: Path, name: str) -> pa.ChunkedArray:
+    """One column of a segment, cached because a segment never changes."""
+    return read(path, [name])[name]
+
+
+def cost(path: Path) -> float:
+    """US dollars that the replies of a segment cost together."""
+    return compute.sum(column(path, "cost_usd")).as_py() or 0.0
+
+
+def small(paths: Iterable[Path]) -> list[Path]:
+    """The segments that are small enough to be merged."""
+    return [path for path in paths if len(column(path, "request_hash")) < SMALL_ROWS]
+
+
+@lru_cache(maxsize=1024)
+def replaces(path: Path) -> tuple[str, ...]:
+    """Names of the segments that a merged one replaces."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _damaged(path, e) from e
+    return tuple(json.loads(metadata.get(REPLACES, b"[]")))

@@ -1,0 +1,93 @@
+"""The GPU benchmark runs every part on a CPU, and reports parts that fail or have no time."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = [
+    *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_student", "run_benchmark"),
+    "generate_batched",
+]
+
+# Parts that cost nothing, two of which fail: one raises, one is killed.
+FAILING = """
+import os, signal
+from benchmarks.gpu.parts import PARTS
+
+PARTS.clear()
+PARTS["prepare_model"] = lambda job: {"seconds": 1.0}
+PARTS["raises"] = lambda job: [][0]
+PARTS["dies"] = lambda job: os.kill(os.getpid(), signal.SIGKILL)
+PARTS["last"] = lambda job: {"seconds": 2.0}
+"""
+
+
+def run_small(folder: Path, *arguments: str, path: Path = ROOT):
+    """Run the benchmark on tiny models; returns (exit status, lines of the table, document)."""
+    env = {**os.environ, "OUT": str(folder), "PYTHONPATH": f"{path}{os.pathsep}{ROOT}", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "benchmarks.gpu", "--small", "--folder", str(folder), *arguments]
+    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 1), ended.stderr
+    *table, document = ended.stdout.splitlines()
+    return ended.returncode, table, json.loads(document)
+
+
+def statuses(document) -> list[tuple[str, str]]:
+    return [(part["part"], part["status"]) for part in document["parts"]]
+
+
+def test_every_part_runs_and_has_figures(tmp_path):
+    code, table, document = run_small(tmp_path)
+    assert statuses(document) == [(f"tiny:{part}", "ok") for part in PARTS], document["parts"]
+    assert code == 0
+    assert len(table) == 2 + len(PARTS)
+    assert all(part["seconds"] > 0 and part["peak_memory_bytes"] > 0 for part in document["parts"])
+    by_name = {part["part"].removeprefix("tiny:"): part for part in document["parts"]}
+    assert all(by_name[name]["tokens_per_second"] > 0 for name in PARTS[2:])
+    assert by_name["train_student"]["steps"] == 8
+    assert document["small"] is True
+    assert json.loads((tmp_path / "gpu.json").read_text()) == document
+    assert not list(tmp_path.glob("gpu-*"))  # models and checkpoints are gone
+
+
+def test_a_part_that_fails_says_why_and_the_others_run(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(FAILING)
+    code, table, document = run_small(tmp_path, path=tmp_path)
+    assert statuses(document) == [
+        ("tiny:prepare_model", "ok"),
+        ("tiny:raises", "failed"),
+        ("tiny:dies", "failed"),
+        ("tiny:last", "ok"),
+    ]
+    assert code == 1
+    reasons = [part["reason"][-1] for part in document["parts"] if "reason" in part]
+    assert reasons == ["IndexError: list index out of range", "killed by signal 9"]
+    assert f"    {reasons[0]}" in table
+
+
+def test_without_time_every_part_is_skipped(tmp_path):
+    code, _, document = run_small(tmp_path, "--budget", "0")
+    assert statuses(document) == [(f"tiny:{part}", "skipped") for part in PARTS]
+    assert document["parts"][0]["reason"] == ["the time budget of 0 s is spent"]
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("card", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA L4", None),
+    ],
+)
+def test_mfu_only_of_cards_whose_peak_is_known(card, peak):
+    from benchmarks.gpu.cards import mfu
+
+    assert mfu(10**9, 1e4, card) == (6e13 / peak if peak else None)
