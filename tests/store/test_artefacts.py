@@ -127,7 +127,7 @@ def publish_slowly(root, marker):
         (out / "rows.txt").write_text("half")
         marker.write_text("here")
         time.sleep(60)
-        return Result(data_version="never")
+        return Result(data_version="never", counts=Counts())
 
     Store(root).publish("raw_dataset", "s0", fingerprint="f2", inputs={}, make=make)
 
