@@ -1,6 +1,6 @@
 # One verb a habit. Each sets up what it needs: only Python 3.11, git and make have to be there.
 PYTHON ?= python3.11
-CONFIG ?= examples/demo.yaml
+CONFIG ?= .demo/distill.yaml
 PORT ?= 3000
 BIN := .venv/bin
 
@@ -16,7 +16,10 @@ BIN := .venv/bin
 demo: .venv/installed ## run the whole lineage on a made-up support desk
 	$(BIN)/distill-dagster demo
 
-dev: .venv/installed ## the Dagster UI on loopback, over the data of CONFIG
+.demo/distill.yaml: | .venv/installed
+	$(BIN)/python -c 'from distill_dagster.demo.project import write_demo; write_demo()'
+
+dev: .venv/installed $(CONFIG) ## the Dagster UI on loopback, over the data of CONFIG
 	$(BIN)/distill-dagster dev --config $(CONFIG) --port $(PORT)
 
 test: .venv/installed ## every test; three processes; what shares one is said in tests/conftest.py

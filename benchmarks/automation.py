@@ -5,10 +5,10 @@
     tick_s_1000_shards_changed     one file has other rows; the median of several
     tick_s_1000_shards_first       all of them are new: 1,000 partitions are added and 1,000 versions reported
 
-The files are real, and so is the Dagster instance: SQLite databases in a folder, set up by this repository's
-dagster.yaml as those of `dagster dev` are. A tick is the sensor's whole evaluation with its resource, as the daemon
-asks for it. The store holds a folder for each shard, as after a run: a tick looks for those of removed files. The times
-of the files are in the past, since one that was written just now is read anew at each tick.
+The files are real, and so is the Dagster instance: SQLite databases in a folder, set up by operations/dagster.yaml as
+those of `distill-dagster dev` are. A tick is the sensor's whole evaluation with its resource, as the daemon asks for
+it. The store holds a folder for each shard, as after a run: a tick looks for those of removed files. The times of the
+files are in the past, since one that was written just now is read again at each tick.
 """
 
 import os
@@ -26,10 +26,10 @@ from distill_dagster.config.reading import check_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.stages import stages_of
+from distill_dagster.operations.instance import INSTANCE_CONFIG
 
 SHARDS, ROWS, ROUNDS = 1_000, 20, 7
 AN_HOUR = 3_600
-INSTANCE_CONFIG = Path(__file__).parents[1] / "dagster.yaml"
 
 
 def measure() -> dict[str, float]:

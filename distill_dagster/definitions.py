@@ -4,8 +4,8 @@
                  teacher_outputs → teacher_logits, where teacher.logits asks for it
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
 
-`DISTILL_CONFIG` names the config; without it, `./distill.yaml` is taken, else the demo's. Several
-projects share one instance where each has its own `key_prefix`:
+`DISTILL_CONFIG` names the config; without it, `./distill.yaml` is used, else the demo's. In a Dagster project of your
+own, use the component of component.py, or merge. Each project then needs its own `key_prefix`:
 
     dg.Definitions.merge(build_definitions(load_config("nli.yaml")), build_definitions(load_config("math.yaml")))
 """
@@ -22,6 +22,7 @@ from distill_dagster.assets.partitions import observed_assets
 from distill_dagster.assets.stage_asset import StageAsset
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
+from distill_dagster.demo.project import demo_config
 from distill_dagster.operations.alerting import alert_sensor
 from distill_dagster.operations.schedule import redistill_job, redistill_schedule
 from distill_dagster.operations.sensors import automation_sensors
@@ -29,7 +30,6 @@ from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.resources.project import ProjectResource
 
-DEMO_CONFIG = Path(__file__).parents[1] / "examples" / "demo.yaml"
 ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
     for module in (raw_dataset, teacher, logits, dataset, student, evaluation)
@@ -56,12 +56,14 @@ def build_lineage(config: DistillConfig) -> dg.Definitions:
         assets=[*observed_assets(config), *made],
         asset_checks=build_checks(config),
         resources=build_resources(config),
-        executor=dg.in_process_executor,  # a run holds one asset; a second process would only load torch again
     )
 
 
 def build_definitions(config: DistillConfig) -> dg.Definitions:
-    """Everything that Dagster needs to show and run one distillation project.
+    """Everything that Dagster needs to show and run one distillation project, except an executor.
+
+    A code location has one executor. `dg.in_process_executor` suits best: a run holds one asset, and a process for its
+    step would only import the libraries again.
 
     Example:
         >>> defs = build_definitions(load_config("distill.yaml"))
@@ -77,14 +79,15 @@ def build_definitions(config: DistillConfig) -> dg.Definitions:
     return dg.Definitions.merge(lineage, operations)
 
 
-def find_config() -> Path:
-    """The config that this code location is for."""
+def find_config() -> DistillConfig:
+    """The config of this code location."""
     if named := os.environ.get(CONFIG_VARIABLE):
-        return Path(named)
-    return Path(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else DEMO_CONFIG
+        return load_config(named)
+    return load_config(CONFIG_NAME) if Path(CONFIG_NAME).is_file() else demo_config()
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """What `dagster dev`, `dg` and the daemon load."""
-    return build_definitions(load_config(find_config()))
+    alone = dg.Definitions(executor=dg.in_process_executor)
+    return dg.Definitions.merge(build_definitions(find_config()), alone)

@@ -11,7 +11,7 @@ import dagster as dg
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import DataError
 
-INSTANCE_CONFIG = Path(__file__).parents[2] / "dagster.yaml"
+INSTANCE_CONFIG = Path(__file__).with_name("dagster.yaml")
 
 
 def dagster_home(config: DistillConfig) -> Path:
@@ -21,8 +21,8 @@ def dagster_home(config: DistillConfig) -> Path:
     home = Path(config.store) / ".dagster"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not (home / "dagster.yaml").exists() and INSTANCE_CONFIG.exists():
-            shutil.copy(INSTANCE_CONFIG, home / "dagster.yaml")
+        if not (home / INSTANCE_CONFIG.name).exists():
+            shutil.copy(INSTANCE_CONFIG, home)
     except OSError as e:
         raise DataError(f"the store {config.store} cannot be written ({e}): choose another `store:`") from e
     return home.resolve()

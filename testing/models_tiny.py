@@ -43,6 +43,18 @@ def write_rows(path: Path, table: list[dict]) -> str:
     return str(path)
 
 
+def write_examples(path: Path, train: int = 64, validation: int = 16) -> str:
+    """An examples.parquet whose answers are the colours."""
+
+    def example(row: dict) -> dict:
+        kept = {key: row[key] for key in ("row_id", "shard", "split", "task", "messages", "reference")}
+        return {**kept, "sample": 0, "turn": 0, "answer": row["reference"][0], "label": None}
+
+    table = [example(row) for row in [*rows(train), *rows(validation, "validation")]]
+    parquet.write_table(path, table, schemas.EXAMPLE)
+    return str(path)
+
+
 def write_model(folder: Path, model: ModelConfig = TINY) -> ModelRef:
     """A new model with random weights, saved and pinned."""
     texts = [m["content"] for row in rows(32) for m in row["messages"]] + list(COLOURS)

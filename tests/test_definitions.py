@@ -6,7 +6,7 @@ import sys
 import dagster as dg
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.definitions import build_definitions
+from distill_dagster.definitions import build_definitions, defs, find_config
 from testing.projects import write_project
 
 LINEAGE = {
@@ -35,6 +35,23 @@ LINEAGE = {
 
 def test_the_definitions_are_loadable(tiny_config):
     dg.Definitions.validate_loadable(build_definitions(tiny_config))
+
+
+def test_the_code_location_runs_a_step_in_the_process_of_its_run(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_CONFIG", str(tmp_path / "distill.yaml"))
+    assert defs().executor is dg.in_process_executor
+    assert build_definitions(tiny_config).executor is None  # a project of a team's own keeps its executor
+
+
+def test_the_config_is_the_named_one_then_the_one_here_then_the_demo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISTILL_CONFIG", raising=False)
+    assert (find_config().name, find_config().store) == ("support-desk", str(tmp_path / ".demo" / "store"))
+    here = write_project(tmp_path, name="here")
+    assert find_config().name == "here"
+    other = write_project(tmp_path / "other", name="named")
+    monkeypatch.setenv("DISTILL_CONFIG", str(other))
+    assert (find_config().name, here.exists()) == ("named", True)
 
 
 def lineage_of(config) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""The parts: each sends one request to one of the library's workers, and returns what it took.
+"""The parts: each gives one spec to one of the library's workers, and returns what the work took.
 
     Job(folder=…/1B, size=…, device="cuda:0", card="NVIDIA H100 80GB HBM3")
     ->  {"seconds": 14.2, "peak_memory_bytes": 9120000000, "tokens_per_second": 5210.0, …}
@@ -18,14 +18,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.gpu.cards import mfu
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.sizes import Size
-from distill_dagster import files, records
 from distill_dagster.config import (
     Engine,
     EvaluationConfig,
@@ -34,19 +33,23 @@ from distill_dagster.config import (
     SmokeConfig,
     TrainingConfig,
 )
+from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
+from distill_dagster.generation.specs import GenerateResult, GenerateSpec
+from distill_dagster.logits.specs import CaptureResult, CaptureSpec
+from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.progress import listen
-from distill_dagster.requests import (
-    BenchmarkRequest,
-    CaptureRequest,
-    Faculty,
-    GenerateRequest,
-    ModelRef,
-    PrepareRequest,
-    TrainRequest,
-    TrialRequest,
-    read_ref,
+from distill_dagster.store import files, parquet
+from distill_dagster.store.result import Result, Spec
+from distill_dagster.teachers.faculty import Faculty
+from distill_dagster.training.specs import (
+    PrepareResult,
+    PrepareSpec,
+    StepLoss,
+    TrainResult,
+    TrainSpec,
+    TrialResult,
+    TrialSpec,
 )
-from distill_dagster.storage import Produced
 from distill_dagster.workers import run_worker
 
 ENDS_EVERY = 48
@@ -54,6 +57,7 @@ EPOCHS = 2  # the first one warms up, the second one is timed
 BENCHMARK_TOKENS = 64
 
 Figures = dict[str, Any]
+Made = TypeVar("Made", bound=Result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +84,17 @@ class Job:
 def prepare(job: Job) -> Figures:
     """A tokenizer from the rows and a model with random weights."""
     write_tables(job.folder, job.size)
-    request = PrepareRequest(
+    spec = PrepareSpec(
         role="student",
         model=job.size.model,
         rows=[str(job.folder / "raw.parquet")],
         out=job.out("base"),
         work=job.out("base-work"),
     )
-    produced = run_worker("prepare_model", request, job.device)
+    result = _run(job, "prepare_model", spec, PrepareResult)
     write_tables(job.folder, job.size, job.ref)
     _ragged(job)
-    return _usage(produced) | produced.counts
+    return _usage(result) | result.counts.model_dump()
 
 
 def _ragged(job: Job) -> None:
@@ -108,14 +112,14 @@ def _ragged(job: Job) -> None:
 
 def try_model(job: Job) -> Figures:
     """Load the model onto the device and answer three prompts, which also warms the device up for what follows."""
-    request = TrialRequest(
+    spec = TrialSpec(
         model=job.ref,
         examples=str(job.folder / "examples.parquet"),
         max_new_tokens=job.size.max_new_tokens // 4,
         batch_tokens=job.size.batch_tokens,
     )
-    produced = run_worker("try_model", request, job.device)
-    return _usage(produced) | produced.counts
+    result = _run(job, "try_model", spec, TrialResult)
+    return _usage(result) | result.counts.model_dump()
 
 
 def generate(engine: Engine) -> Callable[[Job], Figures]:
@@ -124,7 +128,7 @@ def generate(engine: Engine) -> Callable[[Job], Figures]:
     def sample(job: Job) -> Figures:
         size, out = job.size, job.out(engine)
         ref = job.ref.model_copy(update={"path": str(job.folder / "ragged")})
-        request = GenerateRequest(
+        spec = GenerateSpec(
             faculty=Faculty(teachers=[(1.0, ref)]),
             generation=GenerationConfig(  # pyright: ignore[reportCallIssue]
                 temperature=1.0, max_new_tokens=size.max_new_tokens, engine=engine, batch_tokens=size.batch_tokens
@@ -136,11 +140,11 @@ def generate(engine: Engine) -> Callable[[Job], Figures]:
             journal="gpu",
             out=out,
         )
-        produced = run_worker("generate_shard", request, job.device)
-        table = records.read_table(Path(out) / files.TEACHER_FILE)
-        _require(all(row["status"] == "ok" for row in table), f"answers failed: {produced.facts['errors']}")
-        figures = _usage(produced) | _decoded(table) | _same_answers(job, engine, table)
-        return figures | {"rows": len(table), "dtype": produced.facts["dtype"]}
+        result = _run(job, "generate_shard", spec, GenerateResult)
+        table = parquet.read_table(Path(out) / files.TEACHER_FILE)
+        _require(all(row["status"] == "ok" for row in table), f"answers failed: {result.errors}")
+        figures = _usage(result) | _decoded(table) | _same_answers(job, engine, table)
+        return figures | {"rows": len(table), "dtype": result.dtype}
 
     return sample
 
@@ -157,34 +161,34 @@ def _same_answers(job: Job, engine: Engine, table: list[dict[str, Any]]) -> Figu
     other = job.folder / "continuous" / files.TEACHER_FILE
     if engine == "continuous" or not other.is_file():
         return {}
-    pairs = zip(table, records.read_table(other), strict=True)
+    pairs = zip(table, parquet.read_table(other), strict=True)
     return {"same_answers": float(np.mean([mine["raw_text"] == theirs["raw_text"] for mine, theirs in pairs]))}
 
 
 def capture(job: Job) -> Figures:
     """The distributions of all answers."""
-    request = CaptureRequest(
+    spec = CaptureSpec(
         model=job.ref,
         logits=LogitsConfig(k=job.size.k, batch_tokens=job.size.batch_tokens),  # pyright: ignore[reportCallIssue]
         rows=str(job.folder / "raw.parquet"),
         answers=str(job.folder / "teacher.parquet"),
         out=job.out("capture"),
     )
-    produced = run_worker("capture_logits", request, job.device)
-    _require(produced.counts["captured"] == job.size.rows, f"answers were refused: {produced.facts['errors']}")
-    told = ("tokens", "tokens_per_second", "head_apart", "dtype")
-    return _usage(produced) | {name: produced.facts[name] for name in told}
+    result = _run(job, "capture_logits", spec, CaptureResult)
+    _require(result.counts.captured == job.size.rows, f"answers were refused: {result.errors}")
+    told = {"tokens", "tokens_per_second", "head_apart", "dtype"}
+    return _usage(result) | result.model_dump(include=told)
 
 
 def train(job: Job) -> Figures:
     """Two epochs over all rows; what is timed is the second one, from step to step, without its checkpoint."""
-    ended: dict[int, float] = {}  # optimizer steps -> when that many were done
+    done_at: dict[int, float] = {}  # optimizer steps -> when that many were done
 
-    def hear(label: str, done: int, total: int, end: bool) -> None:
-        ended.setdefault(done, time.perf_counter())
+    def hear(label: str, done: int, total: int, ended: bool) -> None:
+        done_at.setdefault(done, time.perf_counter())
 
-    request = TrainRequest(
-        base=job.ref,
+    spec = TrainSpec(
+        student_base=job.ref,
         teacher=job.ref,
         training=TrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),  # pyright: ignore[reportCallIssue]
         examples=str(job.folder / "examples.parquet"),
@@ -194,24 +198,24 @@ def train(job: Job) -> Figures:
         work=job.out("student-work"),
     )
     with listen(hear):
-        produced = run_worker("train_student", request, job.device)
-    counts = produced.counts
-    speed = counts["train_tokens"] / (ended[counts["steps"]] - ended[counts["steps"] // EPOCHS])
-    return _usage(produced) | {
-        "tokens": counts["train_tokens"] * EPOCHS,
+        result = _run(job, "train_student", spec, TrainResult)
+    counts = result.counts
+    speed = counts.train_tokens / (done_at[counts.steps] - done_at[counts.steps // EPOCHS])
+    return _usage(result) | {
+        "tokens": counts.train_tokens * EPOCHS,
         "tokens_per_second": speed,
-        "mfu": mfu(counts["parameters"], speed, job.card),
-        "steps": counts["steps"],
-        "dtype": produced.facts["dtype"],
-        "first_loss": produced.facts["history"][0]["loss"],
-        "validation_loss": produced.facts["best_validation_loss"],
-        "training_seconds": produced.facts["seconds"],  # the Trainer's: steps, validation, checkpoint
+        "mfu": mfu(counts.parameters, speed, job.card),
+        "steps": counts.steps,
+        "dtype": result.dtype,
+        "first_loss": next(point.loss for point in result.history if isinstance(point, StepLoss)),
+        "validation_loss": result.best_validation_loss,
+        "training_seconds": result.seconds,  # the Trainer's: steps, validation, checkpoint
     }
 
 
 def benchmark(job: Job) -> Figures:
     """Latency of single requests in a process of its own, then all held-out rows in batches."""
-    request = BenchmarkRequest(
+    spec = BenchmarkSpec(
         role="student",
         model=job.ref,
         rows=str(job.folder / "test.parquet"),
@@ -222,32 +226,40 @@ def benchmark(job: Job) -> Figures:
         responses=job.out("benchmark-responses"),
         out=job.out("benchmark"),
     )
-    produced = run_worker("run_benchmark", request, job.device)
-    speed = produced.facts["speed"]
+    result = _run(job, "run_benchmark", spec, BenchmarkResult)
+    speed = result.speed
     return (
-        _usage(produced)
-        | _decoded(records.read_table(Path(request.out) / files.PREDICTIONS_FILE))
+        _usage(result)
+        | _decoded(parquet.read_table(Path(spec.out) / files.PREDICTIONS_FILE))
         | {
-            "alone_tokens_per_second": speed["tokens_per_second"],
-            "alone_latency_ms": speed["latency_ms"],
-            "alone_first_token_ms": speed["first_token_ms"],
-            "alone_peak_memory_bytes": produced.facts["memory"]["peak_bytes"],
+            "alone_tokens_per_second": speed.tokens_per_second,
+            "alone_latency_ms": speed.latency_ms.model_dump(),
+            "alone_first_token_ms": speed.first_token_ms.model_dump(),
+            "alone_peak_memory_bytes": result.memory.peak_bytes,
         }
     )
 
 
-def _usage(produced: Produced) -> Figures:
+def _run(job: Job, worker: str, spec: Spec, kind: type[Made]) -> Made:
+    """Run a worker on the job's device; its result is of the given class."""
+    result = run_worker(worker, spec, job.device)
+    assert isinstance(result, kind), f"{worker} returns a {type(result).__name__}"
+    return result
+
+
+def _usage(result: Result) -> Figures:
     """What `run_worker` measured."""
-    return {name: produced.facts["usage"][name] for name in ("seconds", "peak_memory_bytes")}
+    assert result.usage is not None, "run_worker sets it"
+    return {"seconds": result.usage.seconds, "peak_memory_bytes": result.usage.peak_memory_bytes}
 
 
 def _require(right: bool, otherwise: str) -> None:
-    """End the part where its worker did something else than what is to be measured."""
+    """End the part if its worker did something other than the work to be measured."""
     if not right:
         raise RuntimeError(otherwise)
 
 
-PARTS: dict[str, Callable[[Job], Figures]] = {  # what time may run out for is last
+PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is last, since time may run out
     "prepare_model": prepare,
     "try_model": try_model,
     "generate_continuous": generate("continuous"),

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.sizes import Size
-from distill_dagster import records
-from distill_dagster.requests import ModelRef
+from distill_dagster.models.ref import ModelRef
+from distill_dagster.store import parquet, schemas
 
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 SPREAD = 0.5  # sigma of the log of the lengths
@@ -32,12 +32,12 @@ def write_tables(folder: Path, size: Size, ref: ModelRef | None = None) -> None:
     rows = [_row(rng, words, size, i, "train") for i in range(size.rows)]
     validation = [_row(rng, words, size, i, "validation") for i in range(size.validation)]
     test = [_row(rng, words, size, i, "test") for i in range(size.held_out)]
-    records.write_table(folder / "raw.parquet", rows, records.RAW)
-    records.write_table(folder / "test.parquet", test, records.RAW)
+    parquet.write_table(folder / "raw.parquet", rows, schemas.RAW)
+    parquet.write_table(folder / "test.parquet", test, schemas.RAW)
     if ref is not None:
-        records.write_table(folder / "teacher.parquet", [_teacher_row(row, ref) for row in rows], records.TEACHER)
+        parquet.write_table(folder / "teacher.parquet", [_teacher_row(row, ref) for row in rows], schemas.TEACHER)
         examples = [_example(row) for row in [*rows, *validation]]
-        records.write_table(folder / "examples.parquet", examples, records.EXAMPLE)
+        parquet.write_table(folder / "examples.parquet", examples, schemas.EXAMPLE)
 
 
 def _words() -> Iterator[str]:

@@ -295,14 +295,15 @@ def logits(
 
 @app.command()
 @explained
-def demo() -> None:
-    """Make the demo's data and run the whole lineage on it."""
-    from distill_dagster.definitions import DEMO_CONFIG
-    from distill_dagster.demo.world import write_dataset
+def demo(
+    folder: Annotated[
+        Path | None, typer.Argument(help="a new or empty folder, or one that holds the demo; .demo if left out")
+    ] = None,
+) -> None:
+    """Write the demo, a project folder with made-up data, and run the whole lineage on it."""
+    from distill_dagster.demo.project import DEMO_FOLDER, write_demo
 
-    config = load_config(DEMO_CONFIG)
-    write_dataset(Path(config.data.test[0]).parent)
-    execute(config)
+    execute(load_config(write_demo(folder or DEMO_FOLDER)))
 
 
 @app.command()

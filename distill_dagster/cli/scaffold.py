@@ -1,4 +1,4 @@
-"""Write a new project: a commented distill.yaml that runs at once, its JSON Schema, and sample rows to replace."""
+"""Write a new project: a commented config that runs at once, its JSON Schema, and sample rows to replace."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,14 @@ from distill_dagster.store.disk import write_text
 
 SAMPLE_ROWS = {"train_rows": 400, "validation_rows": 60, "test_rows": 100, "shards": 4}
 
-TEMPLATE = """\
+HEAD = """\
 # yaml-language-server: $schema={schema}
 # A distillation project. Relative paths start from this file's folder; docs/config.md describes every field.
+"""
+FIELDS = """\
 name: {name}
 task: {task} # of every row that does not name its own: nli, conversation, qa, math, summarization or classification
-store: store # every artefact is published here
+store: {store} # every artefact is published here
 
 data: # each file is one shard: .jsonl, .jsonl.gz, .jsonl.zst, .json or .parquet; a local path or an fsspec URL
   train: data/train/*.jsonl # sample rows: replace them with your own
@@ -55,8 +57,6 @@ def write_project(folder: Path, task: TaskName) -> Path:
     Raises:
         ConfigError: the folder is not empty, or the task has no sample rows.
     """
-    from distill_dagster.demo.world import TASKS, write_dataset
-
     config = folder / CONFIG_NAME
     if config.exists():
         raise ConfigError(f"{config} exists already: choose another folder, or edit that file")
@@ -64,14 +64,33 @@ def write_project(folder: Path, task: TaskName) -> Path:
         raise ConfigError(
             f"{folder} is not empty (it holds {there[0]}): choose a new or empty folder; no file is replaced"
         )
+    check_task(task)
+    write_sample(folder / "data", task)
+    write_text(folder / SCHEMA_NAME, schema_text())
+    fields = FIELDS.format(name=project_name(folder), task=task, store="store")
+    write_text(config, HEAD.format(schema=SCHEMA_NAME) + fields)
+    return config
+
+
+def check_task(task: TaskName) -> None:
+    """Refuse a task without sample rows.
+
+    Raises:
+        ConfigError: the task has none; the message lists the tasks that have.
+    """
+    from distill_dagster.demo.world import TASKS
+
     if task not in TASKS:
         raise ConfigError(
             f"no sample rows exist for {task!r}: choose one of {', '.join(TASKS)}, then replace the rows and the task"
         )
-    write_dataset(folder / "data", tasks=(task,), **SAMPLE_ROWS)
-    write_text(folder / SCHEMA_NAME, schema_text())
-    write_text(config, TEMPLATE.format(schema=SCHEMA_NAME, name=project_name(folder), task=task))
-    return config
+
+
+def write_sample(folder: Path, task: TaskName) -> None:
+    """Write the sample rows of a task: train/, validation.jsonl and test.jsonl."""
+    from distill_dagster.demo.world import write_dataset
+
+    write_dataset(folder, tasks=(task,), **SAMPLE_ROWS)
 
 
 def project_name(folder: Path) -> str:

@@ -97,16 +97,16 @@ def check_config(raw: dict[str, Any], where: str) -> DistillConfig:
         raise ConfigError(_explain(e, where)) from e
 
 
-def _expand(value: Any, path: Path, field: str = "") -> Any:
+def _expand(value: Any, where: str, field: str = "") -> Any:
     """Replace `${NAME}` in any text by the environment variable of that name."""
     if isinstance(value, dict):
-        return {key: _expand(inner, path, f"{field}.{key}".strip(".")) for key, inner in value.items()}
+        return {key: _expand(inner, where, f"{field}.{key}".strip(".")) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_expand(inner, path, f"{field}.{i}") for i, inner in enumerate(value)]
+        return [_expand(inner, where, f"{field}.{i}") for i, inner in enumerate(value)]
     if not isinstance(value, str):
         return value
     if missing := [name for name in VARIABLE.findall(value) if name not in os.environ]:
-        raise ConfigError(f"{path}: {field} names the environment variable {missing[0]}, which is not set: export it")
+        raise ConfigError(f"{where}: {field} names the environment variable {missing[0]}, which is not set: export it")
     return VARIABLE.sub(lambda match: os.environ[match[1]], value)
 
 
@@ -114,8 +114,17 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
-def load_config(path: str | os.PathLike[str]) -> DistillConfig:
-    """Read and check a `distill.yaml`.
+def config_of(raw: dict[str, Any], folder: Path, where: str) -> DistillConfig:
+    """The config of a project: variables are expanded, fields checked, and relative paths start from `folder`.
+
+    Raises:
+        ConfigError: a variable is not set, or fields are wrong; the message names `where` the mapping comes from.
+    """
+    return _resolve_paths(check_config(_expand(raw, where), where), folder)
+
+
+def load_config(path: str | os.PathLike[str], folder: Path | None = None) -> DistillConfig:
+    """Read and check a `distill.yaml`. Relative paths start from its folder, or from `folder` if given.
 
     Raises:
         ConfigError: the file does not exist, is not a YAML mapping, or has wrong fields, which are all listed.
@@ -133,4 +142,4 @@ def load_config(path: str | os.PathLike[str]) -> DistillConfig:
         raise ConfigError(
             f"{path}: the file holds {_kind(raw)}, not a mapping of fields: see docs/config.md and examples/"
         )
-    return _resolve_paths(check_config(_expand(raw, path), str(path)), path.parent)
+    return config_of(raw, folder.resolve() if folder else path.parent, str(path))

@@ -23,10 +23,6 @@ VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")  # inside a paragraph
 
 
-def _or_variable(schema: JsonSchemaValue) -> JsonSchemaValue:
-    return {"anyOf": [schema, VARIABLE]}
-
-
 class _PlainSchema(GenerateJsonSchema):
     """Pydantic's schema, without the titles that it derives from the names of the fields."""
 
@@ -34,34 +30,44 @@ class _PlainSchema(GenerateJsonSchema):
         return False
 
 
-class _FileSchema(_PlainSchema):
+class FileSchema(_PlainSchema):
     """The same with `${NAME}` in place of every value that no text could be."""
 
+    replacement: JsonSchemaValue = VARIABLE
+
+    def _or_text(self, schema: JsonSchemaValue) -> JsonSchemaValue:
+        return {"anyOf": [schema, self.replacement]}
+
     def int_schema(self, schema: core_schema.IntSchema) -> JsonSchemaValue:
-        return _or_variable(super().int_schema(schema))
+        return self._or_text(super().int_schema(schema))
 
     def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
-        return _or_variable(super().float_schema(schema))
+        return self._or_text(super().float_schema(schema))
 
     def bool_schema(self, schema: core_schema.BoolSchema) -> JsonSchemaValue:
-        return _or_variable(super().bool_schema(schema))
+        return self._or_text(super().bool_schema(schema))
 
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
-        return _or_variable(super().literal_schema(schema))
+        return self._or_text(super().literal_schema(schema))
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
         plain = super().str_schema(schema)
-        return _or_variable(plain) if len(plain) > 1 else plain
+        return self._or_text(plain) if len(plain) > 1 else plain
 
 
 def plain_schema() -> dict[str, Any]:
     """The schema of the values after variables are expanded, for the reference."""
-    return _tidy(DistillConfig.model_json_schema(mode="validation", schema_generator=_PlainSchema))
+    return schema_by(_PlainSchema)
+
+
+def schema_by(generator: type[GenerateJsonSchema]) -> dict[str, Any]:
+    """The schema of the config that a generator writes, with each description's lines joined."""
+    return _tidy(DistillConfig.model_json_schema(mode="validation", schema_generator=generator))
 
 
 def config_schema() -> dict[str, Any]:
     """The schema of the file, as a JSON document."""
-    schema = _tidy(DistillConfig.model_json_schema(mode="validation", schema_generator=_FileSchema))
+    schema = schema_by(FileSchema)
     definitions = {**schema.pop("$defs"), "variable": {**VARIABLE, "description": "An environment variable's value."}}
     return {"$schema": DIALECT, **schema, "title": TITLE, "$defs": definitions}
 

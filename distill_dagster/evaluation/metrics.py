@@ -49,7 +49,9 @@ def load_metric(task: str) -> "dict[str, evaluate.Metric]":
                 features=datasets.Features(features),
             )
 
-        def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
+        def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # the signature that evaluate documents
+            self, predictions: list[str], references: list[list[str]]
+        ) -> dict[str, float]:
             answers = [None if answer == UNPARSABLE else answer for answer in predictions]
             return {self.title: self.measure(answers, references)}
 

@@ -56,10 +56,9 @@ class AnswerLength(BaseModel):
     median: float
 
 
-class GenerateResult(Result):
+class GenerateResult(Result[GenerateCounts]):
     """Who answered, which requests were sent now and which before, what they cost, why some failed."""
 
-    counts: GenerateCounts
     teacher: str  # the first one
     teachers: dict[str, int]  # lines by teacher
     asked: int  # requests that were sent now; tokens and cost_usd are theirs

@@ -26,10 +26,9 @@ class CaptureCounts(Counts):
     rejected: int
 
 
-class CaptureResult(Result):
+class CaptureResult(Result[CaptureCounts]):
     """What the captured distributions are of, their size, how much mass the k tokens hold, why answers were refused."""
 
-    counts: CaptureCounts
     k: int
     vocab_size: int
     precision: str  # lossless | compact

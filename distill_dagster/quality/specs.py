@@ -102,8 +102,7 @@ class SetFacts(_Fact):
     prompts: PromptDiversity = PromptDiversity()
 
 
-class SetResult(SetFacts, Result):
+class SetResult(SetFacts, Result[SetCounts]):
     """The set in examples.parquet; `data_version` is `hashing.rows_hash` of the examples."""
 
-    counts: SetCounts
     shards: int

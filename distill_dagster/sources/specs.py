@@ -33,9 +33,8 @@ class ReadCounts(Counts):
         return dict(self.model_extra or {})
 
 
-class ReadResult(Result):
+class ReadResult(Result[ReadCounts]):
     """The rows that are in raw.parquet and rejects.parquet; `data_version` is `hashing.rows_hash` of the valid ones."""
 
-    counts: ReadCounts
     tasks: dict[str, int]  # task -> rows, the most frequent first
     with_reference: int  # rows with a gold answer

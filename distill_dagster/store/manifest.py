@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from distill_dagster.store.result import Result
 
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound=Result[Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What a worker takes and what it says of the artefact that it wrote: a frozen `Spec` and `Result` for each worker.
 
-    class TrainResult(Result):
-        counts: TrainCounts            # train, validation, steps …
+    class TrainResult(Result[TrainCounts]):     # counts: train_rows, validation_rows, steps …
         kept: str                      # which weights were kept
 
 On disk a result is part of the manifest: its counts under `counts`, everything else under `facts`. `Manifest.read`
@@ -9,7 +8,7 @@ returns the typed result, also from a manifest that an older version of the pack
 default, and a field that no longer exists is ignored.
 """
 
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,6 +31,9 @@ class Counts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
+C = TypeVar("C", bound=Counts)
+
+
 class Usage(BaseModel):
     """The time, memory and library versions of a worker's run."""
 
@@ -44,13 +46,13 @@ class Usage(BaseModel):
     versions: dict[str, str] = {}
 
 
-class Result(BaseModel):
-    """The base of all results."""
+class Result(BaseModel, Generic[C]):
+    """The base of all results, over its kind of counts."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data_version: str  # hash of the content: equal means that nothing downstream is stale
-    counts: Counts
+    counts: C
     complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
     usage: Usage | None = None  # set by `workers.run_worker`
     leased: list[str] = []  # the devices that `Compute` leased

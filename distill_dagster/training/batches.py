@@ -40,7 +40,7 @@ class LengthBatches:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StepPlan:
     """How many optimizer steps a training has, and how often it is logged and validated."""
 
     steps: int
@@ -49,8 +49,8 @@ class Plan:
     log_every: int
 
     @staticmethod
-    def of(config: TrainingConfig, rows: int) -> "Plan":
+    def of(config: TrainingConfig, rows: int) -> "StepPlan":
         """The plan of `config` for `rows` training rows."""
         per_epoch = math.ceil(math.ceil(rows / config.batch_size) / config.gradient_accumulation)
         steps = max(1, math.ceil(config.epochs * per_epoch))
-        return Plan(steps, per_epoch, max(1, math.ceil(steps / config.evaluations)), max(1, steps // LOGGED_POINTS))
+        return StepPlan(steps, per_epoch, max(1, math.ceil(steps / config.evaluations)), max(1, steps // LOGGED_POINTS))

@@ -20,7 +20,7 @@ from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
 from distill_dagster.progress import track
 from distill_dagster.store import hashing
-from distill_dagster.training.batches import LengthBatches, Plan
+from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
@@ -51,7 +51,7 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     forget()
-    plan = Plan.of(config, len(data.train))
+    plan = StepPlan.of(config, len(data.train))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
     with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen:
         arguments = _arguments(config, data, plan, chosen, folder)
@@ -102,7 +102,7 @@ def _chosen(device: str) -> Iterator[torch.device]:
 
 
 def _arguments(
-    config: TrainingConfig, data: TrainingSet, plan: Plan, chosen: torch.device, folder: Path
+    config: TrainingConfig, data: TrainingSet, plan: StepPlan, chosen: torch.device, folder: Path
 ) -> OneDeviceArguments:
     """What the Trainer needs to know; without validation rows it saves checkpoints and compares none."""
     validates = len(data.validation) > 0
@@ -143,7 +143,7 @@ def _trainer(
     data: TrainingSet,
     config: TrainingConfig,
     signal: Signal,
-    plan: Plan,
+    plan: StepPlan,
     arguments: OneDeviceArguments,
     advance: Callable[[int], None],
 ) -> SignalTrainer:

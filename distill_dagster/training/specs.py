@@ -116,10 +116,9 @@ class TrainCounts(Counts):
     parameters: int = 0
 
 
-class TrainResult(Result, TrainingRun):
+class TrainResult(Result[TrainCounts], TrainingRun):
     """The trained student."""
 
-    counts: TrainCounts
     base: str  # name of the model that training started from
 
 
@@ -129,10 +128,9 @@ class PrepareCounts(Counts):
     parameters: int
 
 
-class PrepareResult(Result):
+class PrepareResult(Result[PrepareCounts]):
     """A model that was pinned, built or fitted. On disk the fields of `fit` are on the same level as the others."""
 
-    counts: PrepareCounts
     name: str
     origin: Literal["existing", "endpoint", "built", "fitted"]
     dtype: str
@@ -161,8 +159,7 @@ class TrialCounts(Counts):
     answered: int  # not blank, and without an error
 
 
-class TrialResult(Result):
+class TrialResult(Result[TrialCounts]):
     """What a trial found; nothing is published."""
 
     data_version: str = ""
-    counts: TrialCounts

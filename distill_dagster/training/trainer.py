@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from distill_dagster.errors import TrainingError
-from distill_dagster.training.batches import LengthBatches, Plan
+from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
-from distill_dagster.training.signals.protocol import Batch, Signal
+from distill_dagster.training.signals.protocol import Signal, TensorBatch
 
 
 class OneDeviceArguments(TrainingArguments):
@@ -71,8 +71,8 @@ class SignalTrainer(Trainer):
         return self.loader(self.train_dataset, self.batches, self.signal)
 
     def get_batch_samples(
-        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
-    ) -> tuple[list[Batch], float]:
+        self, epoch_iterator: Iterator[TensorBatch], num_batches: int, device: torch.device
+    ) -> tuple[list[TensorBatch], Any]:
         """The batches of one optimizer step, and the divisor of their loss: the mean weight of all processes."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         (weight,) = self._over_processes(sum(batch["weight"] for batch in batches))
@@ -114,7 +114,7 @@ class SignalTrainer(Trainer):
 class Watch(TrainerCallback):
     """Sets the order of rows, reports progress, stops when the loss is not finite, and marks checkpoints."""
 
-    def __init__(self, plan: Plan, batches: LengthBatches, advance: Callable[[int], None]) -> None:
+    def __init__(self, plan: StepPlan, batches: LengthBatches, advance: Callable[[int], None]) -> None:
         self.plan, self.batches, self.advance = plan, batches, advance
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

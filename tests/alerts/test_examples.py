@@ -7,14 +7,14 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.project import Project
 from distill_dagster.store import files, parquet, schemas
-from distill_dagster.store.result import Result
+from distill_dagster.store.result import Counts, Result
 from testing.projects import write_project
 
 
 def publish(project, asset, shard, name, rows, schema):
     def make(out, _):
         parquet.write_table(out / name, rows, schema)
-        return Result(data_version="v1")
+        return Result(data_version="v1", counts=Counts())
 
     return project.store.publish(asset, shard, fingerprint="f", inputs={}, make=make)
 

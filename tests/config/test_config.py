@@ -94,8 +94,8 @@ def test_a_prefix_that_dagster_cannot_take_is_refused(tmp_path, prefix):
 def test_the_prefix_makes_nothing_stale():
     plain, prefixed = (check_config(tiny_settings(key_prefix=prefix), "test") for prefix in ("", "intent_v2"))
     assert code_versions(plain) == code_versions(prefixed)
-    assert [stage.settings(plain) for stage in stages_of(plain)] == [
-        stage.settings(prefixed) for stage in stages_of(prefixed)
+    assert [stage.shaped_by(plain) for stage in stages_of(plain)] == [
+        stage.shaped_by(prefixed) for stage in stages_of(prefixed)
     ]
 
 

@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from distill_dagster.config import Section
 from distill_dagster.config.schema import config_schema
+from distill_dagster.demo.project import DEMO_CONFIG
 from testing.projects import tiny_settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def test_the_schema_is_one():
     assert config_schema()["title"] == "distill.yaml"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [DEMO_CONFIG, *sorted((ROOT / "examples").glob("*.yaml"))], ids=lambda path: path.stem)
 def test_every_example_is_valid(path):
     assert errors(yaml.safe_load(path.read_text())) == []
 

@@ -1,4 +1,4 @@
-"""The configs in examples/: all of them load, and the comments on the demo's two models are true."""
+"""The demo's config and those in examples/: all of them load, and the comments on the demo's two models are true."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.demo.world import TASKS, write_dataset
+from distill_dagster.demo.project import DEMO_CONFIG, write_demo
+from distill_dagster.demo.world import TASKS
 from distill_dagster.models.building import build, parameter_count, train_tokenizer
 from distill_dagster.models.rendering import encode_example, end_ids
 from distill_dagster.sources.files.discovery import discover
@@ -17,7 +18,7 @@ from distill_dagster.training.examples import gold_examples
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [DEMO_CONFIG, *sorted(EXAMPLES.glob("*.yaml"))], ids=lambda path: path.stem)
 def test_every_example_loads(path):
     assert load_config(path).student.model
 
@@ -34,28 +35,16 @@ def test_each_task_has_an_example_with_existing_models(task):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The demo's config over a copy of its data, its training rows, and its tokenizer."""
-    config = load_config(EXAMPLES / "demo.yaml")
-    folder = tmp_path_factory.mktemp("demo")
-    write_dataset(folder)
-    data = config.data.model_copy(
-        update={"train": [f"{folder}/train/*.jsonl"], "validation": [f"{folder}/validation.jsonl"]}
-    )
+    """The demo's config, its training rows, and its tokenizer."""
+    config = load_config(write_demo(tmp_path_factory.mktemp("demo")))
     rows = [
         row
-        for source in discover(data)
-        for batch in SourceReading(source, data, config.task)
+        for source in discover(config.data)
+        for batch in SourceReading(source, config.data, config.task)
         for row in batch.rows.to_pylist()
     ]
     texts = [t for row in rows for t in (*(m["content"] for m in row["messages"]), *row["reference"])]
     return config, rows, train_tokenizer(texts, config.teacher.model.vocab_size)
-
-
-def test_the_demo_reads_and_writes_below_one_folder():
-    config = load_config(EXAMPLES / "demo.yaml")
-    folder = EXAMPLES.parent.resolve() / ".demo"
-    for path in (config.store, *config.data.train, *config.data.validation, *config.data.test):
-        assert Path(path).resolve().is_relative_to(folder)
 
 
 def test_the_student_has_at_most_a_tenth_of_the_teachers_parameters(demo):

@@ -127,7 +127,7 @@ def publish_slowly(root, marker):
         (out / "rows.txt").write_text("half")
         marker.write_text("here")
         time.sleep(60)
-        return Result(data_version="never")
+        return Result(data_version="never", counts=Counts())
 
     Store(root).publish("raw_dataset", "s0", fingerprint="f2", inputs={}, make=make)
 
@@ -155,7 +155,7 @@ def test_resumable_state_is_kept_for_its_fingerprint_until_published(tmp_path):
         (work / "step").write_text("1")
         if len(seen) < 3:
             raise DataError("interrupted")
-        return Result(data_version="v")
+        return Result(data_version="v", counts=Counts())
 
     for fingerprint in ("f" * 12, "f" * 12):
         with pytest.raises(DataError):
@@ -189,7 +189,7 @@ def test_files_get_the_mode_of_the_umask(tmp_path):
     def make(out, work):
         (out / "model.safetensors").write_bytes(b"x")
         (out / "model.safetensors").chmod(0o600)
-        return Result(data_version="v")
+        return Result(data_version="v", counts=Counts())
 
     published = Store(tmp_path).publish("student", None, fingerprint="f", inputs={}, make=make)
     umask = os.umask(0)

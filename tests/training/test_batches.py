@@ -3,7 +3,7 @@
 import pytest
 
 from distill_dagster.config import TrainingConfig
-from distill_dagster.training.batches import LengthBatches, Plan
+from distill_dagster.training.batches import LengthBatches, StepPlan
 
 
 def lengths(count):
@@ -36,11 +36,11 @@ def test_the_order_is_of_seed_and_epoch_alone():
 @pytest.mark.parametrize(
     ("rows", "changes", "plan"),
     [
-        (64, {"epochs": 4, "batch_size": 8, "evaluations": 6}, Plan(32, 8, 6, 1)),
-        (61, {"epochs": 5.5, "batch_size": 8, "gradient_accumulation": 3, "evaluations": 6}, Plan(17, 3, 3, 1)),
-        (3, {"epochs": 0.1, "batch_size": 8, "evaluations": 8}, Plan(1, 1, 1, 1)),
-        (4_000, {"epochs": 2, "batch_size": 10, "evaluations": 8}, Plan(800, 400, 100, 8)),
+        (64, {"epochs": 4, "batch_size": 8, "evaluations": 6}, StepPlan(32, 8, 6, 1)),
+        (61, {"epochs": 5.5, "batch_size": 8, "gradient_accumulation": 3, "evaluations": 6}, StepPlan(17, 3, 3, 1)),
+        (3, {"epochs": 0.1, "batch_size": 8, "evaluations": 8}, StepPlan(1, 1, 1, 1)),
+        (4_000, {"epochs": 2, "batch_size": 10, "evaluations": 8}, StepPlan(800, 400, 100, 8)),
     ],
 )
 def test_a_plan_counts_incomplete_batches_and_steps_as_whole_ones(rows, changes, plan):
-    assert Plan.of(TrainingConfig(**changes), rows) == plan
+    assert StepPlan.of(TrainingConfig(**changes), rows) == plan

@@ -15,26 +15,15 @@ from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.progress import listen
-from distill_dagster.store import parquet, schemas
 from distill_dagster.training.examples import read_examples, tokenize
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.models_tiny import rows, write_model
+from testing.models_tiny import write_examples, write_model
 
 TRAINING = TrainingConfig(
     learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
 )
-
-
-def write_examples(path: Path, train: int = 64, validation: int = 16) -> str:
-    def example(row):
-        kept = {key: row[key] for key in ("row_id", "shard", "split", "task", "messages", "reference")}
-        return {**kept, "sample": 0, "turn": 0, "answer": row["reference"][0], "label": None}
-
-    table = [example(row) for row in [*rows(train), *rows(validation, "validation")]]
-    parquet.write_table(path, table, schemas.EXAMPLE)
-    return str(path)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import fsspec
-import zstandard
 
 from distill_dagster.errors import DataError
 
@@ -80,6 +79,8 @@ def read_chunks(url: str, *, unpack: bool = True) -> Iterator[bytes]:
 
 def _unzstd(stream: Any) -> Iterator[bytes]:
     """Decompressed bytes of one or more zstd frames."""
+    import zstandard  # here, so that only a machine that reads such files needs it
+
     frame, started = zstandard.ZstdDecompressor().decompressobj(), False
     while data := stream.read(ZSTD_CHUNK):
         while data:

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 Example = Mapping[str, Any]  # row_id, sample, turn, input_ids, answer_start, length, and the signal's own columns
 
 
-class Batch(TypedDict):
+class TensorBatch(TypedDict):
     """Rows padded on the right. B rows, T positions. A signal may add tensors of its own."""
 
     input_ids: torch.Tensor  # (B, T) int64
@@ -29,10 +29,10 @@ class Signal(Protocol):
     name: ClassVar[str]  # in a spec
     columns: ClassVar[tuple[str, ...]]  # what it needs of an example besides its tokens and its keys
 
-    def collate(self, rows: Sequence[Example]) -> Batch:
+    def collate(self, rows: Sequence[Example]) -> TensorBatch:
         """A batch of `rows`, whose keys can look up what is stored elsewhere."""
         ...
 
-    def loss(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    def loss(self, model: PreTrainedModel, batch: TensorBatch) -> torch.Tensor:
         """The sum over all tokens of weight times loss, a scalar."""
         ...

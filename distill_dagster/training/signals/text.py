@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from transformers import PreTrainedModel
 
 from distill_dagster.config import TrainingConfig
-from distill_dagster.training.signals.protocol import Batch, Example
+from distill_dagster.training.signals.protocol import Example, TensorBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class TextSignal:
         """The signal that a training's config asks for."""
         return cls(pad, config.prompt_loss_weight, config.label_smoothing)
 
-    def collate(self, rows: Sequence[Example]) -> Batch:
+    def collate(self, rows: Sequence[Example]) -> TensorBatch:
         """Token ids and weights. Without weight on prompts, logits start before the first answer token."""
         width = max(len(row["input_ids"]) for row in rows)
         ids = np.full((len(rows), width), self.pad, dtype=np.int64)  # (B, T)
@@ -52,9 +52,9 @@ class TextSignal:
             weights[i, start:length] = 1.0
         first = 0 if self.prompt_weight > 0 else min(row["answer_start"] for row in rows) - 1
         tensor = torch.from_numpy(weights)
-        return Batch(input_ids=torch.from_numpy(ids), weights=tensor, weight=float(tensor.sum()), first=first)
+        return TensorBatch(input_ids=torch.from_numpy(ids), weights=tensor, weight=float(tensor.sum()), first=first)
 
-    def loss(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    def loss(self, model: PreTrainedModel, batch: TensorBatch) -> torch.Tensor:
         """The sum of weight times cross-entropy. Logits are computed from `first` on, where the model can do so."""
         ids, weights, first = batch["input_ids"], batch["weights"], batch["first"]  # (B, T), (B, T), int
         positions = torch.arange(first, ids.shape[1] - 1, device=ids.device)  # (K,)

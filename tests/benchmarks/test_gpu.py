@@ -1,18 +1,37 @@
 """The GPU benchmark runs every part on a CPU, and reports parts that fail or have no time."""
 
+import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARTS = [
     *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_student", "run_benchmark"),
     "generate_batched",
 ]
+
+# The packages of the GPU's machine; those of wheels.sh are installed beside them.
+MACHINE = ("torch", "transformers", "accelerate", "pyarrow", "pandas")
+
+# Python without some of the modules that are installed.
+BARE = """
+import sys
+from importlib.machinery import PathFinder
+
+class Bare(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in {absent!r} else super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Bare if finder is PathFinder else finder for finder in sys.meta_path]
+"""
 
 # Parts that cost nothing, two of which fail: one raises, one is killed.
 FAILING = """
@@ -33,6 +52,7 @@ def run_small(folder: Path, *arguments: str, path: Path = ROOT):
     command = [sys.executable, "-m", "benchmarks.gpu", "--small", "--folder", str(folder), *arguments]
     ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert ended.returncode in (0, 1), ended.stderr
+    assert ended.stdout, ended.stderr
     *table, document = ended.stdout.splitlines()
     return ended.returncode, table, json.loads(document)
 
@@ -41,8 +61,44 @@ def statuses(document) -> list[tuple[str, str]]:
     return [(part["part"], part["status"]) for part in document["parts"]]
 
 
-def test_every_part_runs_and_has_figures(tmp_path):
-    code, table, document = run_small(tmp_path)
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def with_requirements(names) -> set[str]:
+    """The distributions of these names, and those that they require."""
+    found, waiting = set(), [canonical(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            required = map(Requirement, importlib.metadata.requires(name) or [])
+            waiting += [
+                canonical(one.name) for one in required if one.marker is None or one.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+def carried() -> set[str]:
+    """The distributions that wheels.sh collects for the workers."""
+    listed = re.search(
+        r"^WORKERS=\((.*?)^\)", (ROOT / "benchmarks/gpu/wheels.sh").read_text(), re.MULTILINE | re.DOTALL
+    )
+    return {canonical(name) for row in listed[1].splitlines() for name in row.partition("#")[0].split()}
+
+
+def absent_modules() -> list[str]:
+    """The modules that are installed here, and neither on the GPU's machine nor in the wheels."""
+    there = with_requirements(MACHINE) | carried() | {"distill-dagster"}
+    modules = importlib.metadata.packages_distributions()
+    return sorted(module for module, owners in modules.items() if not there & {canonical(one) for one in owners})
+
+
+def test_every_part_runs_with_the_carried_packages_and_has_figures(tmp_path):
+    absent = absent_modules()
+    assert {"dagster", "openai", "zstandard"} <= set(absent)
+    (tmp_path / "sitecustomize.py").write_text(BARE.format(absent=absent))
+    code, table, document = run_small(tmp_path, path=tmp_path)
     assert statuses(document) == [(f"tiny:{part}", "ok") for part in PARTS], document["parts"]
     assert code == 0
     assert len(table) == 2 + len(PARTS)
