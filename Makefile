@@ -4,7 +4,7 @@ CONFIG ?= .demo/distill.yaml
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: demo test dev lint format bench clean
+.PHONY: demo test test-all browser dev lint format bench clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -22,12 +22,24 @@ demo: .venv/installed ## run the whole lineage on a made-up support desk
 dev: .venv/installed $(CONFIG) ## the Dagster UI on loopback, over the data of CONFIG
 	$(BIN)/distill-dagster dev --config $(CONFIG) --port $(PORT)
 
-test: .venv/installed ## every test; three processes; what shares one is said in tests/conftest.py
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
-lint: .venv/installed ## style, types, and that the code location loads
+test: .venv/installed ## unit tests and in-process asset tests
+	$(PYTEST) -m "not processes and not daemon"
+
+test-all: .venv/installed browser ## every test: processes, daemons and a browser too
+	$(PYTEST)
+
+browser: # what the tests of the UI drive; root may install it
+	command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null)
+
+lint: .venv/installed ## style, import tiers, types, and that the code location loads
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python -m pytest -q --no-header tests/test_architecture.py
 	$(BIN)/pyright
 	$(BIN)/dg check defs
 

@@ -67,5 +67,6 @@ class Result(BaseModel, Generic[C]):
 
     def parts(self) -> tuple[dict[str, int], dict[str, Any]]:
         """`counts` and `facts` of the manifest, as JSON-able values."""
-        document = self.model_dump(mode="json", exclude={"data_version", "complete"})
+        not_run_by_a_worker = {"usage", "leased"} - self.model_fields_set
+        document = self.model_dump(mode="json", exclude={"data_version", "complete"} | not_run_by_a_worker)
         return document.pop("counts"), document

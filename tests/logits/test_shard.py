@@ -214,7 +214,7 @@ def test_a_tokenizers_hash_is_that_of_its_contents(tmp_path, teacher):
     assert tokenizer_hash(one) != tokenizer_hash(open_tokenizer(tmp_path / "copy"))
 
 
-def test_the_worker_is_listed_with_its_request():
+def test_the_worker_is_listed_with_its_spec():
     worker = WORKERS["capture_logits"]
-    assert worker.request is CaptureSpec
+    assert worker.spec is CaptureSpec
     assert worker.load() is shard_module.capture_logits

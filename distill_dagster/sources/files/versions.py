@@ -90,7 +90,7 @@ def _stamp(url: str) -> list[Any] | None:
         return _local_stamp(Path(url))
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
-        filesystem.invalidate_cache(filesystem._parent(path))
+        filesystem.invalidate_cache(path.rpartition("/")[0])
         info = filesystem.info(path)
     except Exception as e:  # of the store
         raise DataError(f"{url} cannot be inspected ({said(e)}); does it exist, and may this user read it?") from e
