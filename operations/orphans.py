@@ -25,7 +25,7 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
 
 
 def find_orphans(instance: dg.DagsterInstance) -> list[tuple[dg.DagsterRun, int]]:
-    """The runs under way whose process is gone, with its number."""
+    """The runs under way whose process is gone, each with the id of that process."""
     from distill_dagster.operations.dagster_internals import is_on_this_machine
 
     if not is_on_this_machine(instance):

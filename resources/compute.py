@@ -24,7 +24,7 @@ NO_DEVICE = Need(gpus=0, memory_gb=0, cpu=True)
 
 
 def run_here(context: Context, worker: str, spec: Spec, device: str) -> Result:
-    """Run a worker in this process; its progress goes to the run's log, unless somebody listens already."""
+    """Run a worker in this process; its progress goes to the run's log, unless it has a listener already."""
     if is_heard():
         return run_worker(worker, spec, device)
     with listen(log_listener(context.log.info)):

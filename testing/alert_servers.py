@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 
 
 class Webhook:
-    """What was posted, and the status that the next posts are answered with."""
+    """What was posted, and the status of the next replies."""
 
     def __init__(self) -> None:
         self.posts: list[dict] = []

@@ -60,7 +60,7 @@ def edit(path: Path, *lines: int) -> list[str]:
 
 
 def write_automated_project(folder: Path, server: FaultServer) -> Path:
-    """The project with its files; returns the config's path."""
+    """Write the project and its files; returns the config's path."""
     write_model(folder / "tiny-student")
     for part in range(7):
         numbers = range(SMALL_ROWS * part, SMALL_ROWS * (part + 1))
@@ -99,7 +99,7 @@ class Watched:
         return found
 
     def versions(self) -> dict[str, str]:
-        """Artefact -> version that is published."""
+        """Artefact -> its published version."""
         store, shards = self.project.store, sorted(Snapshot(self.project).sources)
         return {
             f"{stage.name}[{shard}]" if shard else stage.name: manifest.version
@@ -117,12 +117,12 @@ class Watched:
         return {(row["row_id"], row["messages"][-1]["content"]) for row in rows}
 
     def in_files(self) -> set[tuple[str, str]]:
-        """The same of the training and validation files."""
+        """(row id, question) of every row of the training and validation files."""
         lines = [line for s in Snapshot(self.project).sources.values() for line in Path(s.url).read_text().splitlines()]
         return {(row["id"], row["messages"][0]["content"]) for row in map(json.loads, lines)}
 
     def running(self, asset: str, shard: str | None = None) -> bool:
-        """Whether a run is at the artefact just now."""
+        """Whether a run is making the artefact now."""
         runs = self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
         return any(
             {"STEP_START"} == {entry.dagster_event_type.value for entry in self._steps(run.run_id, asset)}

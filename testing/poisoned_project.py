@@ -35,7 +35,7 @@ def poison() -> list[dict]:
 
 
 def write_poisoned_project(folder: Path, server: FaultServer, **changes: object) -> Path:
-    """The project, watched and made by a daemon as soon as there is one; returns its config's path."""
+    """Write the project, with automation on; returns its config's path."""
     train = folder / "data" / "train"
     train.mkdir(parents=True)
     for part in range(SHARDS):

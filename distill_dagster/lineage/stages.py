@@ -199,7 +199,7 @@ STAGES: dict[str, Stage] = {
 
 
 def stages_of(config: DistillConfig) -> list[Stage]:
-    """The stages that a project of this config has, in the order in which they can be made."""
+    """The stages that a project with this config has, in the order in which they can be made."""
     return [stage for stage in STAGES.values() if stage.wanted(config)]
 
 
