@@ -17,6 +17,7 @@ from testing.fault_server import FaultServer
 from testing.projects import write_project
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Give every test a group, which one process runs: its own mark, else the file that it shares fixtures with.
 
