@@ -22,7 +22,16 @@ class ModelError(UserError):
 
 
 class NotPublishedError(UserError):
-    """An artefact that a step reads has not been published yet."""
+    """An artefact that this step reads has not been made yet; `title` names it."""
+
+    def __init__(self, message: str, title: str = "") -> None:
+        super().__init__(message)
+        self.title = title
+
+    @classmethod
+    def of(cls, title: str, store: object) -> "NotPublishedError":
+        """The error for an artefact that a store does not hold."""
+        return cls(f"{title} is not in {store} yet: materialize it first", title)
 
 
 class ComputeError(UserError):

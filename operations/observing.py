@@ -148,9 +148,11 @@ class _Observation:
         key = self.names.key(name)
         last = self.instance.get_latest_materialization_event(key)
         event = last.asset_materialization if last else None
-        if event and (event.tags or {}).get(VERSION_TAG) == version:
+        is_known = event is not None and (event.tags or {}).get(VERSION_TAG) == version
+        said = {key: str(value.value) for key, value in event.metadata.items()} if event else {}
+        if is_known and all(said.get(key) == value for key, value in (metadata or {}).items()):
             return False
         self.instance.report_runless_asset_event(
             dg.AssetMaterialization(key, tags={VERSION_TAG: version}, metadata=metadata)
         )
-        return True
+        return not is_known

@@ -23,6 +23,7 @@ EVENTS = {
     dg.DagsterEventType.RUN_FAILURE,
 }
 BLOCKED = "DagsterAssetCheckFailedError"  # what Dagster raises if a blocking check failed
+JOB = "redistill_job"
 OWN_RUNS = "failed_in_runs_of_their_own"  # marks a step whose artefacts each failed in a run of its own
 LONGEST_NUMBER = 60  # characters of a text among a check's metadata that counts as one
 
@@ -42,8 +43,9 @@ class Findings:
 def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> Findings:
     """The findings of a run that ended; none if the run is not the project's."""
     findings, is_explained = Findings(), False
-    if not _is_own(instance, run, names):
+    if not is_own(instance, run, names):
         return findings
+    asset_of = _assets_by_step(instance, run.run_id)
     for event in _events(instance, run.run_id):
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             _add_check(findings, event.asset_check_evaluation_data, run, names)
@@ -53,8 +55,10 @@ def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> 
                 findings.repaired.append((None, place_of(asset, made.partition)))
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             is_explained = True
-            if not _is_blocked(event) and not _is_reported_elsewhere(event):
-                findings.add(_run_failure(run, event.step_key or run.job_name, explain_step(event)))
+            step = event.step_key or run.job_name
+            asset = names.asset(asset_of[step]) if step in asset_of else step
+            if asset and not _is_blocked(event) and not _is_reported_elsewhere(event):
+                findings.add(_run_failure(run, asset, explain_step(event)))
         elif not is_explained:  # the run's process died, or never began
             findings.add(_run_failure(run, _targets(run, names), event.message or "the run's process ended"))
     return findings
@@ -76,18 +80,23 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEve
             yield entry.dagster_event
 
 
-def _is_own(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> bool:
+def _assets_by_step(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetKey]:
+    """Step -> the asset that it makes; with a `key_prefix`, a step is not named like its asset."""
+    planned = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    events = [entry.dagster_event for entry in planned if entry.dagster_event]
+    return {event.step_key: event.asset_key for event in events if event.step_key and event.asset_key}
+
+
+def is_own(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> bool:
     """Whether the run was meant to make or check an asset of the project, or belongs to its schedule.
 
     A project without a `key_prefix` also reports runs of other code in its instance, except those of other projects.
     """
-    if run.job_name == names.own("redistill_job"):
-        return True
+    if run.job_name.endswith(JOB):
+        return run.job_name == names.own(JOB)
     keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
-    if not keys:
-        planned = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
-        keys = {entry.dagster_event.asset_key for entry in planned if entry.dagster_event}
-    return any(names.asset(key) for key in keys if key) or (not keys and not names.prefix)
+    keys = keys or set(_assets_by_step(instance, run.run_id).values())
+    return any(names.asset(key) for key in keys) or (not keys and not names.prefix)
 
 
 def _add_check(findings: Findings, evaluation: dg.AssetCheckEvaluation, run: dg.DagsterRun, names: Names) -> None:

@@ -17,7 +17,7 @@ import dagster as dg
 
 from distill_dagster.assets.naming import Names
 from distill_dagster.lineage.freshness import is_fresh
-from distill_dagster.lineage.snapshot import Snapshot, title_of
+from distill_dagster.lineage.snapshot import Snapshot, shared, title_of
 from distill_dagster.lineage.stages import STAGES, Stage, follows, stages_of
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.run_failures import explain_step
@@ -60,11 +60,12 @@ class Runner:
         started = time.perf_counter()
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         observe(self.instance, self.look)
-        for stage in stages_of(self.look.config):
-            for shard in self.look.shards if stage.sharded else [None]:
-                self._visit(stage, shard)
-            if stage.name == until:
-                break
+        with shared(self.look):
+            for stage in stages_of(self.look.config):
+                for shard in self.look.shards if stage.sharded else [None]:
+                    self._visit(stage, shard)
+                if stage.name == until:
+                    break
         self.outcome.seconds = round(time.perf_counter() - started, 1)
         return self.outcome
 
@@ -85,9 +86,10 @@ class Runner:
 
         If a teacher behind an endpoint failed on the training rows, it is not paid for the held-out rows either.
         """
-        read = [*follows(stage, self.look.config)]
-        if stage.name == "teacher_benchmark" and self.look.config.teacher.model is None:
-            read.append("teacher_outputs")
+        is_paid = stage.name == "teacher_benchmark" and self.look.config.teacher.model is None
+        if is_paid and any(title.startswith("teacher_outputs[") for title in self.outcome.failed):
+            return True
+        read = follows(stage, self.look.config)
         own = ((name, shard if name in STAGES and STAGES[name].sharded else None) for name in read)
         return any(artefact in self._not_made for artefact in own)
 

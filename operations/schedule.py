@@ -6,7 +6,7 @@ from distill_dagster.assets.naming import Names
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.operations.run_failures import OWN_RUNS
+from distill_dagster.operations.run_failures import JOB, OWN_RUNS
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.steps import list_steps
 
@@ -35,7 +35,7 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
             raise dg.Failure(why, metadata={OWN_RUNS: len(outcome.failed)}, allow_retries=False)
 
     @dg.job(
-        name=names.own("redistill_job"),
+        name=names.own(JOB),
         description="Re-distils what is stale, when `automation.cron` says so or somebody launches it.",
     )
     def redistill_job() -> None:

@@ -6,7 +6,8 @@ import sys
 import dagster as dg
 
 from distill_dagster.config.reading import load_config
-from distill_dagster.definitions import build_definitions, defs, find_config
+from distill_dagster.definitions import ASSETS, build_definitions, defs, find_config
+from distill_dagster.lineage.stages import STAGES
 from testing.projects import write_project
 
 LINEAGE = {
@@ -31,6 +32,10 @@ LINEAGE = {
         "eval_dataset",
     },
 }
+
+
+def test_every_stage_has_its_asset():
+    assert set(ASSETS) == set(STAGES)
 
 
 def test_the_definitions_are_loadable(tiny_config):
@@ -104,7 +109,7 @@ def test_the_location_loads_without_torch(tiny_config):
 import sys
 import dagster as dg
 from distill_dagster.config.reading import load_config
-from distill_dagster.definitions import build_definitions
+from distill_dagster.definitions import ASSETS, build_definitions
 dg.Definitions.validate_loadable(build_definitions(load_config({config!r})))
 print([name for name in {heavy.split()} if name in sys.modules])
 """

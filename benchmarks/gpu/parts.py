@@ -130,10 +130,10 @@ def generate(engine: Engine) -> Callable[[Job], Figures]:
         ref = job.ref.model_copy(update={"path": str(job.folder / "ragged")})
         spec = GenerateSpec(
             faculty=Faculty(teachers=[(1.0, ref)]),
-            generation=GenerationConfig(  # pyright: ignore[reportCallIssue]
+            generation=GenerationConfig(
                 temperature=1.0, max_new_tokens=size.max_new_tokens, engine=engine, batch_tokens=size.batch_tokens
             ),
-            smoke=SmokeConfig(rows=0),  # pyright: ignore[reportCallIssue]
+            smoke=SmokeConfig(rows=0),
             stop_failed_share=1.0,
             rows=str(job.folder / "raw.parquet"),
             responses=job.out(f"{engine}-responses"),
@@ -169,7 +169,7 @@ def capture(job: Job) -> Figures:
     """The distributions of all answers."""
     spec = CaptureSpec(
         model=job.ref,
-        logits=LogitsConfig(k=job.size.k, batch_tokens=job.size.batch_tokens),  # pyright: ignore[reportCallIssue]
+        logits=LogitsConfig(k=job.size.k, batch_tokens=job.size.batch_tokens),
         rows=str(job.folder / "raw.parquet"),
         answers=str(job.folder / "teacher.parquet"),
         out=job.out("capture"),
@@ -190,7 +190,7 @@ def train(job: Job) -> Figures:
     spec = TrainSpec(
         student_base=job.ref,
         teacher=job.ref,
-        training=TrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),  # pyright: ignore[reportCallIssue]
+        training=TrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),
         examples=str(job.folder / "examples.parquet"),
         name="student",
         task="qa",
@@ -220,7 +220,7 @@ def benchmark(job: Job) -> Figures:
         model=job.ref,
         rows=str(job.folder / "test.parquet"),
         max_new_tokens=min(BENCHMARK_TOKENS, job.size.max_new_tokens),
-        evaluation=EvaluationConfig(  # pyright: ignore[reportCallIssue]
+        evaluation=EvaluationConfig(
             latency_requests=job.size.timed, batch_tokens=job.size.batch_tokens, resamples=1000
         ),
         responses=job.out("benchmark-responses"),

@@ -40,7 +40,7 @@ def _llama(vocab_size: int, hidden: int, inner: int, layers: int, heads: int, kv
         "max_position_embeddings": 2048,
         "tie_word_embeddings": True,
     }
-    return ModelConfig(architecture="llama", settings=settings, vocab_size=vocab_size)  # pyright: ignore[reportCallIssue]
+    return ModelConfig(architecture="llama", settings=settings, vocab_size=vocab_size)
 
 
 _WORK = {"rows": 768, "validation": 32, "held_out": 64, "words": 100_000, "prompt_words": 120, "answer_words": 80}

@@ -9,18 +9,18 @@ from distill_dagster.store import files, parquet
 SET = "validated_synthetic_set"
 
 
-def _enough(have: int, wanted: float, what: str) -> Finding:
-    return Finding(have >= wanted, f"{have:,} {what}; {wanted:,g} are wanted", {what.split(" are ")[0]: have})
+def _enough(have: int, wanted: float, what: str, are: str) -> Finding:
+    return Finding(have >= wanted, f"{have:,} {what} {are}; {int(wanted):,} are wanted", {what: have})
 
 
 def _enough_teacher_rows(of: Inspection) -> Finding:
     answers = of.manifest.read(SetResult).answers
-    return _enough(answers, of.limit, "answers are there to be filtered")
+    return _enough(answers, of.limit, "answers", "are there to be filtered")
 
 
 def _enough_training_rows(of: Inspection) -> Finding:
     wanted = of.limit
-    return _enough(of.manifest.read(SetResult).counts.train, wanted, "training rows are left")
+    return _enough(of.manifest.read(SetResult).counts.train, wanted, "training rows", "are left")
 
 
 def _enough_accepted(of: Inspection) -> Finding:
@@ -75,15 +75,15 @@ def _balanced_labels(of: Inspection) -> Finding:
 
 
 def _teacher_agrees_with_gold(of: Inspection) -> Finding:
-    facts, wanted = of.manifest.read(SetResult), of.limit
-    agreement = facts.gold_agreement
+    result, wanted = of.manifest.read(SetResult), of.limit
+    agreement = result.gold_agreement
     if agreement is None:
         return Finding(True, "no training row has a gold answer")
     return Finding(
         agreement >= wanted,
-        f"the teacher scores {agreement:.1%} on {facts.rows_with_gold:,} training rows with gold answers; "
+        f"the teacher scores {agreement:.1%} on {result.rows_with_gold:,} training rows with gold answers; "
         f"at least {wanted:.1%} are wanted",
-        {"gold_agreement": agreement, "rows_with_gold": facts.rows_with_gold},
+        {"gold_agreement": agreement, "rows_with_gold": result.rows_with_gold},
     )
 
 

@@ -17,6 +17,7 @@ from distill_dagster.lineage.stages import STAGES, follows
 from distill_dagster.operations.dagster_internals import switched
 from distill_dagster.operations.failing_checks import FailingCheck, failing_checks
 from distill_dagster.operations.orphans import find_orphans
+from distill_dagster.operations.run_failures import is_own
 from distill_dagster.planning.steps import Step, list_steps
 
 
@@ -36,7 +37,7 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
         "artefacts": dict(Counter(step.state for step in steps)),
         "open": [{"artefact": step.title, "state": step.state, "why": [*step.why, *held]} for step, held in unfinished],
         "failing_checks": [_document(check) for check in failing],
-        "lost_runs": [run.run_id for run, _ in find_orphans(instance)],
+        "lost_runs": [run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
         "alerts": state_of(Memory.load(look.project.store.root, time.time())),
         "next": [step.title for step, held in unfinished if not step.waits and not held],
         "automation": _automation(look.config, names, instance),

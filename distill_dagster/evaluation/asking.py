@@ -18,7 +18,7 @@ from distill_dagster.teachers.protocol import Reply, Request, Teacher
 
 def benchmark_requests(prompts: Sequence[Prompt], teacher: Teacher, max_new_tokens: int) -> list[Request]:
     """The requests that measure a model: each prompt, greedily."""
-    generation = GenerationConfig(max_new_tokens=max_new_tokens)  # pyright: ignore[reportCallIssue]
+    generation = GenerationConfig(max_new_tokens=max_new_tokens)
     forms = [(prompt.messages, prompt.response_format) for prompt in prompts]
     return [Request(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
 
@@ -31,9 +31,7 @@ def ask_local(
     Raises:
         ModelError: the model cannot be loaded or run.
     """
-    generation = GenerationConfig(  # pyright: ignore[reportCallIssue]
-        max_new_tokens=spec.max_new_tokens, batch_tokens=spec.evaluation.batch_tokens
-    )
+    generation = GenerationConfig(max_new_tokens=spec.max_new_tokens, batch_tokens=spec.evaluation.batch_tokens)
     model = open_teacher(spec.model, generation, device)
     requests, replies = benchmark_requests(prompts, model, spec.max_new_tokens), defaultdict[str, list[Reply]](list)
 

@@ -192,7 +192,5 @@ class BenchmarkCounts(Counts):
     unscored: int
 
 
-class BenchmarkResult(Benchmark, Result):
+class BenchmarkResult(Benchmark, Result[BenchmarkCounts]):
     """What `run_benchmark` says of one model."""
-
-    counts: BenchmarkCounts  # pyright: ignore[reportGeneralTypeIssues]

@@ -9,6 +9,9 @@ Everything is read once, when it is first needed; a file that changes later belo
 operation over all shards lists the files once, and two of its steps never disagree about them.
 """
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 
@@ -25,14 +28,38 @@ def title_of(asset: str, shard: str | None) -> str:
     return f"{asset}[{shard}]" if shard else asset
 
 
+_walk: ContextVar["Snapshot | None"] = ContextVar("walk", default=None)
+
+
+@contextlib.contextmanager
+def shared(look: "Snapshot") -> Iterator[None]:
+    """Let every snapshot that this thread takes inside the block have the source files of `look`.
+
+    So each asset of a walk through the lineage sees the files that the walk began with, and does not list them again.
+    """
+    token = _walk.set(look)
+    try:
+        yield
+    finally:
+        _walk.reset(token)
+
+
+def _same_files(one: DistillConfig, other: DistillConfig) -> bool:
+    return one.store == other.store and one.data == other.data
+
+
 class Snapshot:
     """The source files and the manifests of a project at one time."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self._source_versions = SourceVersions(Path(project.config.store) / "source_versions.json")
         self._manifests: dict[tuple[str, str | None], Manifest | None] = {}
         self._versions: dict[str, str] = {}
         self._unreadable: dict[str, UnreadableError] = {}
+        if (walk := _walk.get()) and _same_files(walk.config, project.config):
+            self._source_versions = walk._source_versions
+            self.sources, self.test_sources = walk.sources, walk.test_sources
 
     @property
     def config(self) -> DistillConfig:
@@ -88,9 +115,7 @@ class Snapshot:
         """The manifest of a published artefact; NotPublishedError if it is not published."""
         manifest = self.find(asset, shard)
         if manifest is None:
-            raise NotPublishedError(
-                f"{title_of(asset, shard)} is not in {self.project.store.root} yet: materialize it first"
-            )
+            raise NotPublishedError.of(title_of(asset, shard), self.project.store.root)
         return manifest
 
     def get_all(self, asset: str) -> dict[str, Manifest]:
@@ -109,7 +134,6 @@ class Snapshot:
         return self._versions[source.key]
 
     def _learn(self, sources: list[SourceFile]) -> None:
-        memory = SourceVersions(Path(self.config.store) / "source_versions.json")
-        versions, unreadable = memory.readable(sources)
+        versions, unreadable = self._source_versions.readable(sources)
         self._versions |= versions
         self._unreadable |= unreadable

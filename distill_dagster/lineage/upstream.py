@@ -74,7 +74,7 @@ class Upstream:
         return labels_of(self.look)
 
     def provenance(self, name: str) -> Manifest:
-        """The manifest of a stage further up: for what a guard, a model card or the report says of it, not for its data."""
+        """The manifest of a stage further up, for what a guard, a model card or the report says of it."""
         assert name in ancestors(self.stage, self.config), f"{self.stage.name} is not made from {name}"
         return self.look.get(name)
 

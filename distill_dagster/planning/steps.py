@@ -11,7 +11,7 @@ from typing import Literal
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.lineage.freshness import fingerprint, inputs_of
 from distill_dagster.lineage.snapshot import Snapshot, title_of
-from distill_dagster.lineage.stages import STAGES, stages_of
+from distill_dagster.lineage.stages import STAGES, follows, stages_of
 from distill_dagster.sources.files.versions import UnreadableError
 
 
@@ -58,12 +58,11 @@ def _step(look: Snapshot, name: str, shard: str | None, behind: set[tuple[str, s
     try:
         inputs = inputs_of(look, name, shard)
     except NotPublishedError as e:
-        return Step(name, shard, state, (str(e).split(" is not in ")[0],), waits=True)
+        return Step(name, shard, state, (e.title,), waits=True)
     except UnreadableError as e:
         return Step(name, shard, state, (str(e),))
-    upstream = sorted(
-        read for read in inputs if read in STAGES and (read, shard if STAGES[read].sharded else None) in behind
-    )
+    followed = (name for name in follows(STAGES[name], look.config) if name in STAGES)
+    upstream = sorted(read for read in followed if (read, shard if STAGES[read].sharded else None) in behind)
     if manifest is None:
         return Step(name, shard, state, ("never made",), bool(upstream))
     if manifest.is_made_from(fingerprint(inputs)) and not upstream:

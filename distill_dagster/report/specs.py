@@ -50,9 +50,8 @@ class ReportCounts(Counts):
     items: int
 
 
-class ReportResult(Result):
+class ReportResult(Result[ReportCounts]):
     """What the report says of the student."""
 
     headline: str
     verdict: VerdictWord
-    counts: ReportCounts  # pyright: ignore[reportGeneralTypeIssues]

@@ -98,7 +98,7 @@ class Store:
         manifest = self.find(asset, shard)
         if manifest is None:
             name = f"{asset}[{shard}]" if shard is not None else asset
-            raise NotPublishedError(f"{name} is not in {self.root} yet: materialize it first")
+            raise NotPublishedError.of(name, self.root)
         return manifest
 
     def publish(

@@ -285,6 +285,16 @@ def test_an_error_blocks_and_nothing_else_does(tiny_config):
     assert "no_leakage" not in blocking
 
 
+def test_every_check_knows_its_defaults():
+    severities, limits = SeverityConfig().model_dump(), ChecksConfig().model_dump(exclude={"severity"})
+    assert {check.name: check.default_severity for check in CHECKS} == {
+        name: severities[name] for name in severities.keys() - {"loads_and_generates", "column_schema_change"}
+    }
+    assert sorted(check.default_limit for check in CHECKS if check.default_limit is not None) == sorted(
+        [*limits.values(), limits["min_valid_share"]]  # of source rows and of test rows
+    )
+
+
 def test_the_docs_list_every_check_with_its_defaults():
     lines = (Path(__file__).parents[2] / "docs/checks.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]

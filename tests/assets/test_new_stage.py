@@ -53,10 +53,8 @@ class WordsCounts(Counts):
     words: int
 
 
-class WordsResult(Result):
+class WordsResult(Result[WordsCounts]):
     """How many words a shard's answers have."""
-
-    counts: WordsCounts
 
 
 def count_words(spec: WordsSpec, device: str) -> WordsResult:

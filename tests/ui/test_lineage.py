@@ -1,4 +1,4 @@
-"""The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see tests/browser.py)."""
+"""The Dagster UI as a person uses it: a real `distill-dagster dev`, a real browser (see testing/browser.py)."""
 
 import pytest
 

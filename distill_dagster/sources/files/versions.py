@@ -37,6 +37,7 @@ class SourceVersions:
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
+        self._known: dict[str, dict[str, Any]] | None = None  # what the file held when it was last read
 
     def of(self, sources: list[SourceFile]) -> dict[str, str]:
         """Key -> version of each file.
@@ -53,7 +54,7 @@ class SourceVersions:
         """Key -> version of each readable file, and key -> error of each other file."""
         now, unreadable = dict[str, dict[str, Any]](), dict[str, UnreadableError]()
         with _lock:
-            known = self._read()
+            known = self._known = self._read() if self._known is None else self._known
             for source in sources:
                 try:
                     now[source.url] = self._version(source, known.get(source.url))
@@ -61,7 +62,8 @@ class SourceVersions:
                     unreadable[source.key] = UnreadableError(str(e))
             remembered = {url: entry for url, entry in now.items() if entry["stamp"] is not None}
             if any(known.get(url) != entry for url, entry in remembered.items()):
-                self._write(known | remembered)
+                self._known = self._read() | remembered  # another process may have written meanwhile
+                self._write(self._known)
         return {source.key: now[source.url]["version"] for source in sources if source.url in now}, unreadable
 
     def _version(self, source: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]:
