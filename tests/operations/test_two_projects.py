@@ -117,6 +117,29 @@ def test_each_alerts_and_lists_its_own_failures(projects, server, instance, monk
     assert read_status(Snapshot(two), instance)["failing_checks"] == []
 
 
+def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_repaired(
+    projects, server, instance, monkeypatch
+):
+    one, two = projects
+    log = logging.getLogger("alerts")
+    with webhook() as hook:
+        monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
+        for project in projects:
+            tell(instance, project, time.time(), log)
+        for posts, fault in enumerate((True, False, True), start=1):
+            rule = {"match": "<", "fault": "status", "status": 401}
+            server.script(rules=[rule] if fault else [])
+            write_rows(one.store.root.parent / "data/train/part-00.jsonl", range(100 * posts, 100 * posts + 12))
+            write_rows(one.store.root.parent / "data/validation.jsonl", range(900 + posts, 904 + posts))
+            assert bool(run_project(one.config, instance, "teacher_outputs").failed) is fault
+            for project in (two, one):
+                tell(instance, project, time.time(), log)
+    assert len(hook.posts) == 2, "the second failure is news, because the first was repaired"
+    for post in hook.posts:
+        assert "teacher_outputs" in str(post)
+        assert "one__" not in str(post)
+
+
 def test_names_without_a_prefix_are_the_plain_ones():
     names = Names("")
     assert (names.key("raw_dataset").path, names.own("redistill"), names.group("source")) == (
