@@ -1,4 +1,4 @@
-# One verb a habit. Each sets up what it needs: only Python 3.11, git and make have to be there.
+# Each verb sets up what it needs, given Python 3.11, git and make.
 PYTHON ?= python3.11
 CONFIG ?= .demo/distill.yaml
 PORT ?= 3000

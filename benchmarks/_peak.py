@@ -1,7 +1,7 @@
 """A process's own peak of resident memory.
 
 `ru_maxrss` is not it: on Linux a child that is started by a large process begins with that one's peak, since both
-share their memory until the child's program is loaded. The high-water mark of /proc begins anew there.
+share their memory until the child's program is loaded. The high-water mark of /proc starts again there.
 """
 
 import resource

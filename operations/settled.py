@@ -1,4 +1,4 @@
-"""Which published artefacts are settled: the instance knows them from a run whose blocking checks passed.
+"""Tells which published artefacts are settled: the instance knows them from a run whose blocking checks passed.
 
 An artefact can be fresh in the store and still not be settled: another instance made it, its checks failed, or they ran
 under other limits. `distill-dagster run` then materializes it again, which only costs the time of its checks.

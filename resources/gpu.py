@@ -84,7 +84,7 @@ class GpuPool(dg.ConfigurableResource):
     """
 
     devices: list[str] | None = None  # None: as nvidia-smi lists them; []: a CPU-only machine
-    lock_folder: str = f"/tmp/distill-dagster-gpus-{os.getuid()}"  # not in TMPDIR, of which each batch job has its own
+    lock_folder: str = f"/tmp/distill-dagster-gpus-{os.getuid()}"  # not in TMPDIR, which differs between batch jobs
 
     def usable(self, need: Need) -> list[str]:
         """Devices that meet a need's memory; devices listed by hand have no known memory and all count."""

@@ -1,4 +1,4 @@
-"""What many tests stand on: a small project, and one that was run end to end, once."""
+"""Fixtures that many tests share: a small project, and one that was run end to end once."""
 
 import json
 import shutil
@@ -79,7 +79,7 @@ def copy_of_made(made, tmp_path):
 
 @pytest.fixture(scope="session")
 def fault_server():
-    """The server that fails as it is told to, in a process of its own."""
+    """The server that fails as its script says, in a process of its own."""
     with FaultServer() as value:
         yield value
 

@@ -72,6 +72,5 @@ class GenerateResult(Result[GenerateCounts]):
     errors: dict[str, int]  # failed lines by code
     judge_errors: dict[str, int] = {}  # the judge's failed replies by code
     answer_length: AnswerLength
-    answer_length_before: AnswerLength | None = None  # of the table that this one replaced
     device: str
     dtype: str

@@ -44,7 +44,7 @@ def write_shard(path, shard: int) -> None:
 
 
 def poisoned(tmp_path, server, instance, says, rows=range(ROWS, ROWS + BAD), **changes):
-    """Two shards of which the second is answered badly in `rows`; returns the project and what a run did."""
+    """Two shards; the teacher answers `rows` of the second badly. Returns the project and the outcome of a run."""
     path = write_api_project(tmp_path, server, shards=2, **LIMITS, **changes)
     for shard in range(2):
         write_shard(path, shard)

@@ -33,7 +33,7 @@ class Bare(PathFinder):
 sys.meta_path[:] = [Bare if finder is PathFinder else finder for finder in sys.meta_path]
 """
 
-# Parts that cost nothing, two of which fail: one raises, one is killed.
+# Parts that cost nothing. Two of them fail: one raises, one is killed.
 FAILING = """
 import os, signal
 from benchmarks.gpu.parts import PARTS

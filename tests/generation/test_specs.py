@@ -11,6 +11,7 @@ RESULT = GenerateResult(
     counts=GenerateCounts(rows=3, requests=4, ok=3, failed=1, truncated=1, unparsed=0, chosen=4),
     complete=False,
     usage=Usage(device="cpu", seconds=1.5, gpu_seconds=0.0, peak_memory_bytes=2**20),
+    leased=[],
     teacher="made",
     teachers={"made": 4},
     asked=2,
@@ -24,13 +25,12 @@ RESULT = GenerateResult(
     errors={"timeout": 1},
     judge_errors={},
     answer_length=AnswerLength(answers=3, median=13),
-    answer_length_before=AnswerLength(answers=2, median=12.5),
     device="cpu",
     dtype="not known",
 )
 KEYS = {  # of `facts` in manifests of version 0.1.0
     *("teacher", "teachers", "asked", "reused", "prompt_tokens", "completion_tokens", "cost_usd", "seconds"),
-    *("tokens_per_second", "table_cost_usd", "errors", "judge_errors", "answer_length", "answer_length_before"),
+    *("tokens_per_second", "table_cost_usd", "errors", "judge_errors", "answer_length"),
     *("device", "dtype", "usage", "leased"),
 }
 
@@ -58,7 +58,7 @@ def test_a_manifest_without_the_newer_facts_is_read_too(tmp_path):
     store, _ = published(tmp_path)
     path = tmp_path / "teacher_outputs" / "one" / MANIFEST
     document = json.loads(path.read_text())
-    del document["facts"]["judge_errors"], document["facts"]["answer_length_before"], document["facts"]["leased"]
+    del document["facts"]["judge_errors"], document["facts"]["leased"]
     path.write_text(json.dumps(document))
     read = store.get("teacher_outputs", "one").read(GenerateResult)
-    assert (read.judge_errors, read.answer_length_before, read.asked) == ({}, None, 2)
+    assert (read.judge_errors, read.asked) == ({}, 2)

@@ -1,4 +1,4 @@
-"""The alert sensor over really executed runs: once each, also after a restart, and whatever the servers do."""
+"""The alert sensor over executed runs: one alert each, also after a restart and with servers that fail."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def poison(folder: Path, part: int = 1, rows: int = 60) -> None:
 
 @pytest.fixture
 def poisoned(tmp_path) -> DistillConfig:
-    """A tiny project of which shard 1 holds too many bad rows."""
+    """A tiny project whose shard 1 holds too many bad rows."""
     path = write_project(tmp_path)
     poison(tmp_path)
     return load_config(path)

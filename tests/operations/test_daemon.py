@@ -63,7 +63,7 @@ def shard_of(*parts):
 
 @pytest.fixture(scope="module")
 def changed(watched, config_path, fault_server):
-    """What the files ask anew, after the changes have come and gone; what had been made before, and its versions.
+    """The prompts that are new after all changes; what had been made before, and its versions.
 
     While the student is trained: two rows are edited and a file is added. While the added one is with the teacher: a
     row of the big file is edited, a file is renamed, another one removed.

@@ -18,7 +18,7 @@ CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on A
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, fault_server):
-    """A project of which the rows are made, and the teacher, which has answered nothing yet."""
+    """A project whose rows are made and whose teacher has answered nothing yet."""
     fault_server.script()
     endpoint = {"url": fault_server.url, "model": "made", "concurrency": 8, "attempts": 1}
     changes = {
