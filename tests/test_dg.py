@@ -13,6 +13,8 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from testing.projects import write_project
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parent.parent
 SHARD = "train-part-00"
 

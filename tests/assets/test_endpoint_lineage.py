@@ -15,6 +15,8 @@ from distill_dagster.store import files, parquet
 from testing.fault_server import FaultServer
 from testing.projects import TINY_LLAMA, run_project, write_project
 
+pytestmark = pytest.mark.processes
+
 LABELS = ["entailment", "neutral", "contradiction"]
 
 

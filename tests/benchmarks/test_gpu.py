@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 PARTS = [
     *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_student", "run_benchmark"),

@@ -17,6 +17,8 @@ from distill_dagster.store import files, parquet, schemas
 from testing.dev_server import run_command
 from testing.projects import write_project
 
+pytestmark = pytest.mark.processes
+
 KEYS = {"seconds", "teacher", "baseline", "student", "retention", "verdict", "materialized", "skipped", "report"}
 
 

@@ -28,6 +28,8 @@ from testing.generation_contract import (
 )
 from testing.models_tiny import raw_row
 
+pytestmark = pytest.mark.processes
+
 
 def teachers(server, **changes):
     return Faculty(teachers=[(1.0, at(server, **changes))])

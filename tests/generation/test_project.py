@@ -33,6 +33,8 @@ from testing.fault_server import answer_to
 from testing.generation_contract import lasting, small_disk
 from testing.projects import TINY_LLAMA, run_project, write_project
 
+pytestmark = pytest.mark.processes
+
 CONCURRENCY = 4
 SHARD_ROWS = 12
 

@@ -27,6 +27,8 @@ from testing.generation_contract import (
     table_of,
 )
 
+pytestmark = pytest.mark.processes
+
 PRICE = {"prompt": 0.0, "completion": 1_000_000}  # a dollar a completion token
 DOLLARS = 2  # "answer 3f9a1c" has two tokens
 

@@ -19,6 +19,8 @@ from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareSpec
 from testing.models_tiny import write_model
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(distill_dagster.__file__).parent
 CODE = """
 from pathlib import Path

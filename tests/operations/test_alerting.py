@@ -20,6 +20,8 @@ from distill_dagster.resources.project import ProjectResource
 from testing.alert_servers import mailbox, webhook
 from testing.projects import run_project, write_project
 
+pytestmark = pytest.mark.processes
+
 LOG = logging.getLogger("alerts")
 POISON = '{{"messages": [{{"role": "robot", "content": "mail ana@example.org <script>{0}</script>"}}]}}\n'
 CHECKS_OF_A_RUN = 3

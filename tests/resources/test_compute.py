@@ -17,6 +17,8 @@ from distill_dagster.resources.gpu import GpuPool, ordinal
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.teachers.faculty import Faculty, read_faculty
 
+pytestmark = pytest.mark.processes
+
 
 def request_for(project, out, **changes) -> GenerateSpec:
     """Ask the made project's teacher for one shard again."""

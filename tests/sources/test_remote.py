@@ -17,6 +17,8 @@ from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import content_hash, discover, discover_test
 from distill_dagster.sources.judging.verdicts import SourceReading
 
+pytestmark = pytest.mark.processes
+
 BUCKET = "rows-of-a-team"
 
 

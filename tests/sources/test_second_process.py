@@ -14,6 +14,8 @@ from distill_dagster.sources.judging.raw_tables import RawTables
 from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.store import files, hashing, parquet
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ from distill_dagster.teachers.protocol import Request
 from testing.dev_server import environment, wait_for
 from testing.models_tiny import rows, write_model
 
+pytestmark = pytest.mark.processes
+
 GENERATION = GenerationConfig(max_new_tokens=8)
 
 

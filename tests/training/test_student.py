@@ -21,6 +21,8 @@ from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
 
+pytestmark = pytest.mark.processes
+
 TRAINING = TrainingConfig(
     learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
 )

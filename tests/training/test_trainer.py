@@ -19,6 +19,8 @@ from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer
 from testing.models_tiny import rows, write_model
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 CHILD = "import sys; from tests.training.test_trainer import take_step; take_step(sys.argv[1], sys.argv[2], 8)"
 
