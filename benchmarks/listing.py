@@ -24,6 +24,7 @@ from distill_dagster.assets.naming import Names
 from distill_dagster.cli.status import read_status
 from distill_dagster.config.reading import check_config
 from distill_dagster.definitions import build_lineage
+from distill_dagster.generation.specs import GenerateCounts
 from distill_dagster.lineage.freshness import fingerprint, inputs_of
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
@@ -39,6 +40,12 @@ from distill_dagster.teachers.faculty import Faculty, endpoint_ref, write_facult
 
 SIZES, ROUNDS = (1_000, 10_000), 3
 AN_HOUR = 3_600
+FACTS = {  # of `teacher_outputs`: what a plan reads of its speed
+    **dict.fromkeys(("asked", "reused", "prompt_tokens", "completion_tokens"), 1),
+    **dict.fromkeys(("cost_usd", "seconds", "tokens_per_second", "table_cost_usd"), 1.0),
+    **{"teacher": "made", "teachers": {"made": 1}, "errors": {}, "device": "cpu", "dtype": "not known"},
+    "answer_length": {"answers": 1, "median": 1.0},
+}
 
 
 def measure() -> dict[str, float]:
@@ -124,8 +131,8 @@ def _publish(look: Snapshot, asset: str, shard: str | None, tables: dict[str, Pa
         fingerprint=fingerprint(inputs),
         data_version=fingerprint({"asset": asset, "shard": shard}),
         inputs=inputs,
-        counts={"rows": 1, "lines": 1, "rejected": 0},
-        facts={"asked": 1, "seconds": 1.0},
+        counts={**dict.fromkeys(GenerateCounts.model_fields, 1), "lines": 1, "rejected": 0},
+        facts=FACTS,
         files=dict.fromkeys(tables, "0" * 64),
         version="v",
         created_at="2026-01-01T00:00:00+00:00",
