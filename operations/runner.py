@@ -17,11 +17,12 @@ import dagster as dg
 
 from distill_dagster.assets.naming import Names
 from distill_dagster.lineage.freshness import is_fresh
-from distill_dagster.lineage.snapshot import Snapshot, shared, title_of
+from distill_dagster.lineage.snapshot import Snapshot, shared
 from distill_dagster.lineage.stages import STAGES, Stage, follows, stages_of
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.run_failures import explain_step
 from distill_dagster.operations.settled import GATES_TAG, Settled, gates_of
+from distill_dagster.store.manifest import title_of
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

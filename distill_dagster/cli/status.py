@@ -12,13 +12,14 @@ from distill_dagster.alerts.outbox import state_of
 from distill_dagster.assets.naming import Names
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_lineage
-from distill_dagster.lineage.snapshot import Snapshot, title_of
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, follows
 from distill_dagster.operations.dagster_internals import switched
 from distill_dagster.operations.failing_checks import FailingCheck, failing_checks
 from distill_dagster.operations.orphans import find_orphans
 from distill_dagster.operations.run_failures import is_own
 from distill_dagster.planning.steps import Step, list_steps
+from distill_dagster.store.manifest import title_of
 
 
 def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:

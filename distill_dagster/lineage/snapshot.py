@@ -20,13 +20,7 @@ from distill_dagster.errors import DataError, NotPublishedError
 from distill_dagster.lineage.project import Project
 from distill_dagster.sources.files.discovery import SourceFile, discover, discover_test
 from distill_dagster.sources.files.versions import SourceVersions, UnreadableError
-from distill_dagster.store.manifest import Manifest
-
-
-def title_of(asset: str, shard: str | None) -> str:
-    """An artefact's name for people, such as `teacher_outputs[train-part-03]`."""
-    return f"{asset}[{shard}]" if shard else asset
-
+from distill_dagster.store.manifest import Manifest, title_of
 
 _walk: ContextVar["Snapshot | None"] = ContextVar("walk", default=None)
 

@@ -1,7 +1,8 @@
 """Deleting the artefacts of shards whose source file is gone."""
 
-from distill_dagster.lineage.snapshot import Snapshot, title_of
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import sharded_names
+from distill_dagster.store.manifest import title_of
 
 
 def sweep_removed(look: Snapshot) -> list[str]:

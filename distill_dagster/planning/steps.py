@@ -10,9 +10,10 @@ from typing import Literal
 
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.lineage.freshness import fingerprint, inputs_of
-from distill_dagster.lineage.snapshot import Snapshot, title_of
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, follows, stages_of
 from distill_dagster.sources.files.versions import UnreadableError
+from distill_dagster.store.manifest import title_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from typing import Any
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
 from distill_dagster.store.backend import Backend, LocalBackend
-from distill_dagster.store.manifest import Manifest
+from distill_dagster.store.manifest import Manifest, title_of
 from distill_dagster.store.result import Result
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -97,8 +97,7 @@ class Store:
         """
         manifest = self.find(asset, shard)
         if manifest is None:
-            name = f"{asset}[{shard}]" if shard is not None else asset
-            raise NotPublishedError.of(name, self.root)
+            raise NotPublishedError.of(title_of(asset, shard), self.root)
         return manifest
 
     def publish(

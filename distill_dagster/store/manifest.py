@@ -9,6 +9,11 @@ from distill_dagster.store.result import Result
 R = TypeVar("R", bound=Result[Any])
 
 
+def title_of(asset: str, shard: str | None) -> str:
+    """An artefact's name for people, such as `teacher_outputs[train-part-03]`."""
+    return f"{asset}[{shard}]" if shard else asset
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The manifest of a published artefact; `folder` holds its files."""
