@@ -6,8 +6,9 @@
         return GenerateSpec(rows=upstream.file("raw_dataset", files.RAW_FILE), …)
 
 The stage of that name declares deps, partitions, pool, code version and worker; the config gives owners and the key's
-prefix. The asset does nothing if the store already holds an artefact of the same fingerprint. A user's mistake
-becomes a `dagster.Failure` with the same words and no retry.
+prefix. The asset does nothing if the store already holds an artefact of the same fingerprint, or if the shard's source
+file was removed after the run was requested. A user's mistake becomes a `dagster.Failure` with the same words and no
+retry.
 """
 
 import contextlib
@@ -78,17 +79,23 @@ class StageAsset:
             freshness_policy=overdue if stage.name in OVERDUE else None,
             required_resource_keys={names.own("project"), *compute},
             config_schema=self.overrides.fields.to_config_schema() if self.overrides else None,
+            output_required=not self.stage.sharded,
         )
-        def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+            shard = context.partition_key if self.stage.sharded else None
             with explained():
-                return self._materialize(context, names)
+                look = Snapshot(self._project(context, names))
+                if shard is None or shard in look.sources:
+                    yield self._materialize(context, names, look, shard)
+                else:
+                    context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
 
         return asset
 
-    def _materialize(self, context: dg.AssetExecutionContext, names: Names) -> dg.MaterializeResult:
+    def _materialize(
+        self, context: dg.AssetExecutionContext, names: Names, look: Snapshot, shard: str | None
+    ) -> dg.MaterializeResult:
         """Publish the artefact, unless the store holds a complete one that was made from the same inputs."""
-        shard = context.partition_key if self.stage.sharded else None
-        look = Snapshot(self._project(context, names))
         upstream = Upstream(look, self.stage, shard)
         if self.guard:
             self.guard(upstream)
