@@ -30,13 +30,13 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage, deps_of
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.resources.compute import Compute, run_here
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.compute.inline import run_inline
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Result, Spec
 
 SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
-OVERDUE = ("student_checkpoint", "eval_report")  # the assets to which `automation.report_hours` applies
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class StageAsset:
             code_version=code_versions(config)[stage.name],
             pool=names.own(stage.pool) if stage.pool else None,
             automation_condition=rerun_when_inputs_change(),
-            freshness_policy=overdue if stage.name in OVERDUE else None,
+            freshness_policy=overdue if stage.has_deadline else None,
             required_resource_keys={names.own("project"), *compute},
             config_schema=self.overrides.fields.to_config_schema() if self.overrides else None,
             output_required=not self.stage.sharded,
@@ -133,7 +133,7 @@ class StageAsset:
     def _run(self, context: dg.AssetExecutionContext, names: Names, spec: Spec) -> Result:
         """Run the stage's worker where the stage's `compute` says, or here if it needs no device."""
         if self.stage.compute is None:
-            return run_here(context, self.stage.worker, spec, "cpu")
+            return run_inline(context, self.stage.worker, spec, devices=[])
         compute: Compute = getattr(context.resources, names.own(f"{self.stage.compute}_compute"))
         return compute.run(context, self.stage.worker, spec)
 

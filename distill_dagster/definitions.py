@@ -42,10 +42,12 @@ def build_resources(config: DistillConfig) -> dict[str, dg.ConfigurableResource]
     """The project, and for each kind of step the compute that its need declares."""
     names, compute = Names.of(config), config.compute
     pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
-    needs = {"fit": compute.fit, "generate": compute.generate, "train": compute.train, "benchmark": compute.benchmark}
     return {
         names.own("project"): ProjectResource.of(config),
-        **{names.own(f"{kind}_compute"): Compute.of(need, pool, compute.backend) for kind, need in needs.items()},
+        **{
+            names.own(f"{kind}_compute"): Compute.of(need, pool, compute.backend)
+            for kind, need in compute.needs.items()
+        },
     }
 
 

@@ -11,6 +11,8 @@ from distill_dagster.config.section import Learn, Section, TaskName
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
+ComputeBackend = Literal["inline", "subprocess"]
+
 
 class StudentConfig(Section):
     """The small model that goes to production, and how it is trained."""
@@ -59,7 +61,7 @@ class Need(Section):
 class ComputeConfig(Section):
     """Where the work runs, and what each step needs."""
 
-    backend: Literal["inline", "subprocess"] = Field(
+    backend: ComputeBackend = Field(
         default="inline",
         description="`inline` runs a step in the asset's process; `subprocess` starts a Dagster Pipes worker for it, "
         "which frees its memory at the end.",
@@ -71,6 +73,11 @@ class ComputeConfig(Section):
     generate: Need = Field(default_factory=Need, description="What the teacher's answers and logits need.")
     train: Need = Field(default_factory=Need, description="What training the student needs.")
     benchmark: Need = Field(default_factory=Need, description="What measuring a model needs.")
+
+    @property
+    def needs(self) -> dict[str, Need]:
+        """Kind of step -> what it needs."""
+        return {"fit": self.fit, "generate": self.generate, "train": self.train, "benchmark": self.benchmark}
 
     @field_validator("fit", "generate", "train", "benchmark")
     @classmethod
