@@ -169,6 +169,11 @@ def test_prompt_and_completion_are_recognised(tmp_path):
     assert [r["code"] for r in shard.rejects] == ["E002", "E010"]
 
 
+def test_no_control_character_of_a_row_reaches_the_terminal(tmp_path):
+    (reject,) = read(tmp_path, [GOOD, b"\x00\x1b[31m{\tx\x9b"]).rejects
+    assert reject["snippet"] == "\ufffd\ufffd[31m{\tx\ufffd"
+
+
 def test_a_named_format_is_not_guessed(tmp_path):
     with pytest.raises(DataError, match=r"none of 1 rows is valid, read as chat \(E002 1\); line 1: E002.*'prompt'"):
         read(tmp_path, [{"prompt": "p"}], format="chat")
