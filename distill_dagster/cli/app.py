@@ -109,7 +109,10 @@ def plan(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what a run would make and why, and what its requests would cost; sends and makes nothing."""
+    """Show what a run would make and why, and what its requests would cost; sends and makes nothing.
+
+    Exits with 1 if a source file cannot be used, or rows of two shards share an id.
+    """
     from distill_dagster.cli.planning import closing_lines, plan_tables
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -118,11 +121,15 @@ def plan(
     planned = make_plan(Snapshot(Project(load_config(config))))
     if as_json:
         print(json.dumps(planned.document(), ensure_ascii=False))
-        return
-    for found in plan_tables(planned):
-        out.print(found)
-    for line in closing_lines(planned):
-        out.print(line, soft_wrap=True, markup=False)
+    else:
+        for found in plan_tables(planned):
+            out.print(found)
+        for line in closing_lines(planned):
+            out.print(line, soft_wrap=True, markup=False)
+    for problem in planned.problems:
+        say_error(problem)
+    if planned.problems:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -131,7 +138,10 @@ def status(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
+    """Show what is fresh, stale and failing, and what is made next.
+
+    Exits with 1 if a check of severity error fails, or a source file cannot be used.
+    """
     from distill_dagster.cli.status import is_failing, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -160,6 +170,8 @@ def print_status(found: dict[str, Any]) -> None:
     if found["failing_checks"]:
         rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
+    for problem in found["unusable_files"].values():
+        say_error(problem)
     if found["alerts"]:
         out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
     for run_id in found["lost_runs"]:

@@ -4,24 +4,34 @@
     SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
     SourceFile(key="validation",    split="validation", url="s3://bucket/validation.parquet")
 
+Only what the user wrote is a pattern: a file or folder that exists is taken by its name, with all its `[`, `*` and `?`. A
+file whose name cannot be a key gets one made of it, and a `problem`, so that it fails alone.
+
 A folder that `datasets.save_to_disk` wrote counts as one file. A symlink counts as its target but keeps its own name;
 one that points to a file already in the split is skipped. A broken symlink counts as a file that cannot be read.
 """
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import fsspec
+from fsspec.utils import glob_translate
 
 from distill_dagster.config import DataConfig
-from distill_dagster.errors import DataError
+from distill_dagster.errors import DataError, UserError
 from distill_dagster.sources.files.opening import read_chunks, said
 from distill_dagster.sources.files.rows import ENDING, ENDINGS
 from distill_dagster.sources.files.saved_dataset import data_files, is_saved_dataset
 from distill_dagster.store.artefacts import check_key
+from distill_dagster.store.hashing import sha256
+
+NO_KEY = re.compile(r"[^A-Za-z0-9_-]+")
+SHOWN_OF_KEY = 60
+WILDCARD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +41,14 @@ class SourceFile:
     key: str
     split: str  # train | validation | test; "" for a file from the command line
     url: str  # a local path or an fsspec URL
+    problem: str = ""  # why it cannot be a shard; such a file counts as one that cannot be read
 
 
 def discover(data: DataConfig) -> list[SourceFile]:
     """Training and validation files, sorted by key.
 
     Raises:
-        DataError: a pattern matches no file, a file cannot be read as rows, or two files get the same key.
+        DataError: a pattern matches no file, a file has another ending, or two files get the same key.
     """
     files = [*_files("train", data.train), *_files("validation", data.validation)]
     for what, _ in _in_two_splits(files):
@@ -72,14 +83,25 @@ def content_hash(source: SourceFile) -> str:
     """The shard's version: hex SHA-256 of the file's stored bytes, or of the Arrow files of a saved dataset.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or its name cannot be a key.
     """
+    require_key(source)
     refuse_dangling(source.url)
     digest = hashlib.sha256()
     for url in [source.url] if ENDING.search(source.url) else data_files(source.url):
         for chunk in read_chunks(url, unpack=False):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def require_key(source: SourceFile) -> None:
+    """Refuse a file whose name cannot be a key.
+
+    Raises:
+        DataError: it is such a file.
+    """
+    if source.problem:
+        raise DataError(source.problem)
 
 
 def refuse_dangling(path: str) -> None:
@@ -104,7 +126,16 @@ def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
         if os.path.islink(url) and real[url] in own:
             continue
         stem = _stem(url)
-        yield SourceFile(check_key(stem if stem == split else f"{split}-{stem}"), split, url)
+        yield _source(stem if stem == split else f"{split}-{stem}", split, url)
+
+
+def _source(key: str, split: str, url: str) -> SourceFile:
+    """The file under its key, or under one that is made of its name and says why it is not its own."""
+    try:
+        return SourceFile(check_key(key), split, url)
+    except UserError as e:
+        letters = NO_KEY.sub("-", key)[:SHOWN_OF_KEY]
+        return SourceFile(f"{letters}-{sha256(key)[:8]}", split, url, f"{url}: {e}")
 
 
 def _real(urls: Sequence[str]) -> dict[str, str]:
@@ -155,11 +186,32 @@ def _matches(filesystem: Any, path: str) -> dict[str, bool]:
     """URL -> True for a file, False for a saved dataset's folder; other folders are skipped."""
     if filesystem.isfile(path):
         return {_url(filesystem, path): True}
-    found = {path: {"type": "directory"}} if filesystem.isdir(path) else filesystem.glob(path, detail=True)
+    found = {path: {"type": "directory"}} if filesystem.isdir(path) else _glob(filesystem, path)
     if not found and filesystem.lexists(path):  # a broken symlink
         found = {path: {"type": "link"}}
     files = {name: _is_file(filesystem, name, info) for name, info in sorted(found.items())}
     return {_url(filesystem, name): f for name, f in files.items() if f or is_saved_dataset(filesystem, name)}
+
+
+def _glob(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:
+    """Path -> listing of what a pattern matches. The folders before its first wildcard may have wildcards as names."""
+    folder, pattern = _split_pattern(filesystem, path)
+    if not WILDCARD.search(folder):
+        return filesystem.glob(path, detail=True)
+    depth = None if "**" in pattern else pattern.count("/") + 1
+    found = filesystem.find(folder, maxdepth=depth, withdirs=True, detail=True)
+    matches = re.compile(glob_translate(pattern)).match
+    return {name: info for name, info in found.items() if matches(name[len(folder) + 1 :])}
+
+
+def _split_pattern(filesystem: Any, path: str) -> tuple[str, str]:
+    """The folders of exactly these names that a pattern begins with, and the rest of it."""
+    folder, *parts = path.split("/")
+    for number, part in enumerate(parts):
+        if WILDCARD.search(part) and not filesystem.isdir(f"{folder}/{part}"):
+            return folder, "/".join(parts[number:])
+        folder = f"{folder}/{part}"
+    return folder.rpartition("/")[0], parts[-1] if parts else path
 
 
 def _is_file(filesystem: Any, path: str, listed: dict[str, Any]) -> bool:
