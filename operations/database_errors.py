@@ -1,8 +1,8 @@
 """What an error of Dagster's database means, and what helps; the kinds are SQLite's result codes.
 
-    SQLITE_FULL       "the disk is full: make room"
-    SQLITE_READONLY   "it cannot be written: check who owns the folder"
-    no such table     "it lacks a table: it belongs to another version of Dagster, or was copied in part"
+SQLITE_FULL       "the disk is full: make room"
+SQLITE_READONLY   "it cannot be written: check who owns the folder"
+no such table     "it lacks a table: it belongs to another version of Dagster, or was copied in part"
 """
 
 from pathlib import Path

@@ -12,6 +12,7 @@ from distill_dagster.tasks import get_task
 
 SHOWN = 3  # other shards that a description names
 
+
 def _enough_valid(of: Inspection) -> Finding:
     counts = of.manifest.read(ReadResult).counts
     share = counts.rows / max(1, counts.lines)

@@ -120,7 +120,7 @@ def plan(
 
     planned = make_plan(Snapshot(Project(load_config(config))))
     if as_json:
-        print(json.dumps(planned.document(), ensure_ascii=False))
+        print(json.dumps(planned.document(), ensure_ascii=False, allow_nan=False))
     else:
         for found in plan_tables(planned):
             out.print(found)
@@ -151,7 +151,7 @@ def status(
     with open_instance(settings) as instance:
         found = read_status(Snapshot(Project(settings)), instance)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
     else:
         print_status(found)
     if is_failing(found):
@@ -243,14 +243,14 @@ def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
     if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
         counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
         what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
-        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))
+        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False, allow_nan=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
     document, page = read_report(runner.look.project), report_page(runner.look.project)
     if not outcome.materialized:
         out.print("Nothing was stale: no asset was materialized.")
     print_report(document, page)
     closing = closing_document(document, outcome, page)
-    print(json.dumps(closing, ensure_ascii=False))
+    print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
     if closing["verdict"] == "FAIL":
         raise typer.Exit(VERDICT_FAIL)
 
@@ -268,7 +268,7 @@ def report(
     project = Project(load_config(config))
     document = read_report(project)
     if as_json:
-        print(json.dumps(document.as_json(), ensure_ascii=False))
+        print(json.dumps(document.as_json(), ensure_ascii=False, allow_nan=False))
         return
     out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
@@ -295,7 +295,7 @@ def logits(
 
     measured = measure_file(file)
     if as_json:
-        print(json.dumps(measured, ensure_ascii=False))
+        print(json.dumps(measured, ensure_ascii=False, allow_nan=False))
         return
     sizes = {**measured["columns"], "total": measured}
     rows = [[name, f"{size['bytes']:,}", f"{size['bytes_per_token']:,.2f}"] for name, size in sizes.items()]

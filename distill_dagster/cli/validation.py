@@ -107,8 +107,8 @@ def write_json(validation: Validation, stream: TextIO) -> None:
     """Write one JSON document, {"rejects": […], "files": […]}, as the verdicts are found."""
     stream.write('{"rejects": [')
     for n, verdict in enumerate(validation.verdicts()):
-        stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False))
-    stream.write('],\n"files": ' + json.dumps(validation.files, ensure_ascii=False) + "}\n")
+        stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False, allow_nan=False))
+    stream.write('],\n"files": ' + json.dumps(validation.files, ensure_ascii=False, allow_nan=False) + "}\n")
 
 
 def validation_of(

@@ -48,7 +48,9 @@ class Plan:
     spent_usd: float
     budget_usd: float | None
     rules: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)  # what would make the run fail, such as a file without a valid row
+    problems: list[str] = field(
+        default_factory=list
+    )  # what would make the run fail, such as a file without a valid row
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON-able values."""

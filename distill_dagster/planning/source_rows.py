@@ -1,9 +1,9 @@
 """The source rows that a run would use, and what is wrong with their files, before anything is made.
 
-    rows = SourceRows(look, folder)
-    rows.of("raw_dataset", "train-a")     the published rows, or the rows of the present file
-    rows.of("raw_dataset", "train-b")     None: its file cannot be used
-    rows.all_problems()                   ["raw_dataset[train-b]: …/b.jsonl is empty; …", "raw_dataset: 50 ids of …"]
+rows = SourceRows(look, folder)
+rows.of("raw_dataset", "train-a")     the published rows, or the rows of the present file
+rows.of("raw_dataset", "train-b")     None: its file cannot be used
+rows.all_problems()                   ["raw_dataset[train-b]: …/b.jsonl is empty; …", "raw_dataset: 50 ids of …"]
 """
 
 from pathlib import Path

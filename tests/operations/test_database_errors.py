@@ -55,7 +55,10 @@ def unreachable(path):
         (damaged, "it is no database: move the folder away"),
         (locked, "another process holds it"),
         (read_only, "it cannot be written"),
-        (lambda path: error_of(path, "SELECT * FROM runs"), "it lacks a table or column: run `dagster instance migrate`"),
+        (
+            lambda path: error_of(path, "SELECT * FROM runs"),
+            "it lacks a table or column: run `dagster instance migrate`",
+        ),
         (lambda path: error_of(path, *["CREATE TABLE runs (a)"] * 2), "another process created it at the same time"),
         (unreachable, "it cannot be opened"),
     ],

@@ -65,7 +65,11 @@ def test_orjson_refuses_what_json_refuses(data):
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(KEYS, st.sampled_from([":", " :", "\n \t: "]), st.sampled_from(['1', '":"', '"\\":"'])), max_size=4))
+@given(
+    st.lists(
+        st.tuples(KEYS, st.sampled_from([":", " :", "\n \t: "]), st.sampled_from(["1", '":"', '"\\":"'])), max_size=4
+    )
+)
 def test_a_key_that_occurs_twice_is_found_however_it_is_spaced(pairs):
     text = ",".join(f"{json.dumps(key)}{colon}{value}" for key, colon, value in pairs)
     keys = [key for key, _, _ in pairs]

@@ -92,7 +92,12 @@ READ = {  # name -> (row, messages, gold answers, meta); a row of task qa
         {"context": "", "category": "open_qa"},
     ),
     "OpenAI evals": ({"input": [s("S"), u("q")], "ideal": ["a", "b"]}, [s("S"), u("q")], ["a", "b"], {}),
-    "OpenAI's role developer": ({"messages": [{"role": "developer", "content": "S"}, u("q")]}, [s("S"), u("q")], [], {}),
+    "OpenAI's role developer": (
+        {"messages": [{"role": "developer", "content": "S"}, u("q")]},
+        [s("S"), u("q")],
+        [],
+        {},
+    ),
     "OpenAI's parts of text": (
         {"messages": [u([{"type": "text", "text": "Read:"}, {"type": "text", "text": "q"}])]},
         [u("Read:\nq")],
@@ -210,7 +215,13 @@ READ = {  # name -> (row, messages, gold answers, meta); a row of task qa
     ),
     "KTO, liked": ({"prompt": "q", "completion": "a", "kto_tag": True}, [u("q")], ["a"], {"kto_tag": True}),
     "Cohere's roles": (
-        {"messages": [{"role": "System", "content": "S"}, {"role": "User", "content": "q"}, {"role": "Chatbot", "content": "a"}]},
+        {
+            "messages": [
+                {"role": "System", "content": "S"},
+                {"role": "User", "content": "q"},
+                {"role": "Chatbot", "content": "a"},
+            ]
+        },
         [s("S"), u("q")],
         ["a"],
         {},
@@ -285,7 +296,11 @@ REFUSED = {  # name -> (row, code, what the message says)
     "a system that is no text": ({"prompt": "q", "system": {"role": "R"}}, "E017", "`system` is a dict"),
     "input next to messages": ({"messages": [u("Translate:")], "input": "Hallo"}, "E018", "`input`.*`messages`"),
     "context next to messages": ({"messages": [u("Who?")], "context": "Ann left."}, "E018", "`context`"),
-    "context that is no text": ({"prompt": "q", "context": {"title": ["T"], "sentences": [["s"]]}}, "E017", "is a dict"),
+    "context that is no text": (
+        {"prompt": "q", "context": {"title": ["T"], "sentences": [["s"]]}},
+        "E017",
+        "is a dict",
+    ),
     "MMLU's choices": ({"question": "q", "choices": ["cat", "dog"], "answer": 0}, "E018", "`choices`"),
     "a choice that is only a part of a word": ({"question": "I know", "choices": ["no"]}, "E018", "`choices`"),
     "documents for RAG": ({"messages": [u("q")], "documents": [{"title": "t", "text": "x"}]}, "E018", "`documents`"),

@@ -248,5 +248,7 @@ def test_text_of_windows_is_read(tmp_path, monkeypatch, encoding, name):
 def test_text_of_windows_that_breaks_off_is_an_error(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(json.dumps(ROWS[0]).encode("utf-16")[:-1])
-    with pytest.raises(DataError, match=r"a\.jsonl begins as UTF-16 and is not valid \(truncated data\); save it as UTF-8"):
+    with pytest.raises(
+        DataError, match=r"a\.jsonl begins as UTF-16 and is not valid \(truncated data\); save it as UTF-8"
+    ):
         list(read_source(str(path), 10_000))

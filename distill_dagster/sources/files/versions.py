@@ -82,7 +82,7 @@ class SourceVersions:
     def _write(self, entries: dict[str, Any]) -> None:
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._memory, json.dumps(entries) + "\n")
+            write_text(self._memory, json.dumps(entries, allow_nan=False) + "\n")
         except OSError:
             return  # a read-only store only costs time
 

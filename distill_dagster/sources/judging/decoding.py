@@ -66,7 +66,9 @@ def _is_whole(row: dict[str, Any], data: bytes) -> bool:
 
 _BLANKS_BEFORE_COLON = (b" :", b"\t:", b"\r:", b"\n:")
 _KEY_AND_BLANK = re.compile(rb'"[ \t\r\n]+:')
-_INEXACT = -(2**62)  # added for a float that may be a whole number too large for orjson: no count of keys makes up for it
+_INEXACT = -(
+    2**62
+)  # added for a float that may be a whole number too large for orjson: no count of keys makes up for it
 
 
 def _keys(value: Any) -> int:

@@ -65,7 +65,10 @@ def check_content(name: str, value: Any) -> Iterator[Fault]:
     """E017: no part of the content is an image, a tool call or the like; E010: it is text."""
     kinds = filter(None, map(odd_part, value if isinstance(value, list) else []))
     if kind := next(kinds, None):
-        yield "E017", f"{name} has a part of type {shown(kind)}, and only text is sent; leave the row out, or describe it"
+        yield (
+            "E017",
+            f"{name} has a part of type {shown(kind)}, and only text is sent; leave the row out, or describe it",
+        )
     else:
         yield from check_text(name, value)
 
