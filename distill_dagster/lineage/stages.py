@@ -118,6 +118,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.reading,
             reads=_reads(RAW_SHARDS),
             sharded=True,
+            code_version="2",
         ),
         Stage(
             "eval_dataset",
@@ -125,6 +126,7 @@ STAGES: dict[str, Stage] = {
             worker="read_rows",
             shaped_by=settings.reading,
             reads=_reads(TEST_FILES),
+            code_version="2",
         ),
         Stage(
             "teacher_model",
