@@ -152,7 +152,7 @@ class Store:
         if text is None:
             return None
         try:
-            raw = json.loads(text, parse_constant=lambda _: None)  # an older version wrote NaN where nothing was measured
+            raw = json.loads(text, parse_constant=lambda _: None)  # an older version wrote NaN for None
         except ValueError as e:
             folder = self.backend.folder(key)
             raise DataError(

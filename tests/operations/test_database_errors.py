@@ -45,7 +45,9 @@ def read_only(path):
 
 
 def unreachable(path):
-    return pytest.raises(sqlite3.OperationalError, sqlite3.connect, path.parent / "none" / "a.db").value
+    with pytest.raises(sqlite3.OperationalError) as error:
+        sqlite3.connect(path.parent / "none" / "a.db")
+    return error.value
 
 
 @pytest.mark.parametrize(

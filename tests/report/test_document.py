@@ -294,7 +294,7 @@ def test_a_latency_that_is_missing_is_not_measured(tmp_path, missing, roles):
         given["benchmarks"][role] = Benchmark.model_validate(body)
     document = build_report(**given)
     write_pages(tmp_path, document)
-    page, text = read_page(tmp_path)
+    page, _ = read_page(tmp_path)
     markdown, written = (tmp_path / "report.md").read_text(), (tmp_path / "report.json").read_text()
     assert "Teacher: not measured" in page.text
     assert [row[1] for row in summary_rows(document) if row[0].startswith("Latency")] == ["not measured"] * 3

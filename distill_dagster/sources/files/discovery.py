@@ -4,11 +4,9 @@
     SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
     SourceFile(key="validation",    split="validation", url="s3://bucket/validation.parquet")
 
-Only what the user wrote is a pattern: a file or folder that exists is taken by its name, with all its `[`, `*` and `?`. A
-file whose name cannot be a key gets one made of it, and a `problem`, so that it fails alone.
-
-A folder that `datasets.save_to_disk` wrote counts as one file. A symlink counts as its target but keeps its own name;
-one that points to a file already in the split is skipped. A broken symlink counts as a file that cannot be read.
+A file whose name cannot be a key gets one made of it, and a `problem`, so that it fails alone. A folder that
+`datasets.save_to_disk` wrote counts as one file. A symlink counts as its target but keeps its own name; one that points
+to a file already in the split is skipped. A broken symlink counts as a file that cannot be read.
 """
 
 import hashlib
@@ -16,22 +14,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import fsspec
-from fsspec.utils import glob_translate
 
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError, UserError
-from distill_dagster.sources.files.opening import read_chunks, said
-from distill_dagster.sources.files.rows import ENDING, ENDINGS
-from distill_dagster.sources.files.saved_dataset import data_files, is_saved_dataset
+from distill_dagster.sources.files.opening import read_chunks, refuse_dangling
+from distill_dagster.sources.files.patterns import expand
+from distill_dagster.sources.files.rows import ENDING
+from distill_dagster.sources.files.saved_dataset import data_files
 from distill_dagster.store.artefacts import check_key
 from distill_dagster.store.hashing import sha256
 
 NO_KEY = re.compile(r"[^A-Za-z0-9_-]+")
 SHOWN_OF_KEY = 60
-WILDCARD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ def named(patterns: Iterable[str]) -> list[SourceFile]:
     Raises:
         DataError: a pattern matches no file, or a file cannot be read as rows.
     """
-    urls = dict.fromkeys(url for pattern in patterns for url in _expand("FILE", pattern))
+    urls = dict.fromkeys(url for pattern in patterns for url in expand("FILE", pattern))
     return [SourceFile(_stem(url), "", url) for url in urls]
 
 
@@ -104,22 +98,9 @@ def require_key(source: SourceFile) -> None:
         raise DataError(source.problem)
 
 
-def refuse_dangling(path: str) -> None:
-    """Refuse a broken symlink by name, which the error for a missing file would not do.
-
-    Raises:
-        DataError: `path` is a symlink whose target is missing, or in a folder that this user may not enter.
-    """
-    if os.path.islink(path) and not os.path.exists(path):
-        raise DataError(
-            f"{path} is a link to {os.readlink(path)}, which does not exist for this user: fetch its target (for files "
-            "under DVC, `dvc pull`), or remove the link"
-        )
-
-
 def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
     """The files of a split; a file that several patterns or symlinks lead to comes once."""
-    urls = list(dict.fromkeys(url for pattern in patterns for url in _expand(f"data.{split}", pattern)))
+    urls = list(dict.fromkeys(url for pattern in patterns for url in expand(f"data.{split}", pattern)))
     real = _real(urls)
     own = {real[url] for url in urls if not os.path.islink(url)}
     for url in urls:
@@ -157,79 +138,6 @@ def _in_two_splits(files: Sequence[SourceFile]) -> Iterator[tuple[str, str]]:
 def _stem(url: str) -> str:
     """The file's name without its ending."""
     return ENDING.sub("", url.rstrip("/").rpartition("/")[2])
-
-
-def _expand(asked: str, pattern: str) -> list[str]:
-    """The URLs that a pattern matches: the file or saved dataset of exactly that name, else the wildcard matches.
-
-    `asked` says where the pattern comes from, for messages.
-    """
-    try:
-        filesystem, path = fsspec.core.url_to_fs(pattern)
-        filesystem.invalidate_cache()
-        urls = _matches(filesystem, path)
-    except DataError:
-        raise
-    except Exception as e:  # such as no credentials, no connection, no such protocol
-        raise DataError(f"{asked}: {pattern!r} cannot be listed: {said(e)}") from e
-    if not urls:
-        folder = "" if ENDING.search(path) else f", and for the files of a folder write {path.rstrip('/')}/*"
-        raise DataError(f"{asked}: {pattern!r} matches no file; check the path and the * in it{folder}")
-    for url, is_file in urls.items():
-        if is_file and not ENDING.search(url):
-            refuse_dangling(url)
-            raise DataError(f"{asked}: {url} does not end in {ENDINGS}; convert it, or narrow the pattern")
-    return list(urls)
-
-
-def _matches(filesystem: Any, path: str) -> dict[str, bool]:
-    """URL -> True for a file, False for a saved dataset's folder; other folders are skipped."""
-    if filesystem.isfile(path):
-        return {_url(filesystem, path): True}
-    found = {path: {"type": "directory"}} if filesystem.isdir(path) else _glob(filesystem, path)
-    if not found and filesystem.lexists(path):  # a broken symlink
-        found = {path: {"type": "link"}}
-    files = {name: _is_file(filesystem, name, info) for name, info in sorted(found.items())}
-    return {_url(filesystem, name): f for name, f in files.items() if f or is_saved_dataset(filesystem, name)}
-
-
-def _glob(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:
-    """Path -> listing of what a pattern matches. The folders before its first wildcard may have wildcards as names."""
-    folder, pattern = _split_pattern(filesystem, path)
-    if not WILDCARD.search(folder):
-        return filesystem.glob(path, detail=True)
-    depth = None if "**" in pattern else pattern.count("/") + 1
-    found = filesystem.find(folder, maxdepth=depth, withdirs=True, detail=True)
-    matches = re.compile(glob_translate(pattern)).match
-    return {name: info for name, info in found.items() if matches(name[len(folder) + 1 :])}
-
-
-def _split_pattern(filesystem: Any, path: str) -> tuple[str, str]:
-    """The folders of exactly these names that a pattern begins with, and the rest of it."""
-    folder, *parts = path.split("/")
-    for number, part in enumerate(parts):
-        if WILDCARD.search(part) and not filesystem.isdir(f"{folder}/{part}"):
-            return folder, "/".join(parts[number:])
-        folder = f"{folder}/{part}"
-    return folder.rpartition("/")[0], parts[-1] if parts else path
-
-
-def _is_file(filesystem: Any, path: str, listed: dict[str, Any]) -> bool:
-    """Whether it is a file, a symlink to one, or a broken symlink; listings do not say where a symlink points."""
-    if listed["type"] in ("file", "directory"):
-        return listed["type"] == "file"
-    is_link = listed["type"] == "link" or listed.get("islink", False)
-    is_lock = path.rpartition("/")[2].startswith(".#")  # Emacs puts a broken symlink beside a file in edit
-    return filesystem.isfile(path) or (is_link and not is_lock and not filesystem.exists(path))
-
-
-def _url(filesystem: Any, path: str) -> str:
-    """`path` in a form that fsspec.open takes: a plain path on the local filesystem, else a URL."""
-    return path if "file" in _protocols(filesystem) else filesystem.unstrip_protocol(path)
-
-
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    return (filesystem.protocol,) if isinstance(filesystem.protocol, str) else tuple(filesystem.protocol)
 
 
 def _by_key(files: Iterable[SourceFile]) -> list[SourceFile]:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distill_dagster.errors import DataError
+from distill_dagster.sources.files.encoding import read_utf8
 from distill_dagster.sources.files.lines import BOM, Line
-from distill_dagster.sources.files.opening import CHUNK, read_utf8
+from distill_dagster.sources.files.opening import CHUNK
 
 MARK = re.compile(rb'["\[\]{},]')
 REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)

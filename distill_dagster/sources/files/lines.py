@@ -9,7 +9,7 @@ is skipped without being held in memory.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from distill_dagster.sources.files.opening import read_utf8
+from distill_dagster.sources.files.encoding import read_utf8
 
 BOM = b"\xef\xbb\xbf"
 

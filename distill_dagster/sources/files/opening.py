@@ -5,10 +5,9 @@ up to its old size, or not at all. The cache is therefore cleared before a file 
 classes, so any error while opening or reading becomes a DataError that names the file.
 """
 
-import codecs
 import contextlib
 import gzip
-import itertools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,55 +78,6 @@ def read_chunks(url: str, *, unpack: bool = True) -> Iterator[bytes]:
             yield piece
 
 
-def read_utf8(url: str) -> Iterator[bytes]:
-    """The file's text in pieces of UTF-8; a text in UTF-16 or UTF-32, as Windows writes it, is converted.
-
-    Raises:
-        DataError: as `read_chunks`, or a text in UTF-16 or UTF-32 that breaks off or is none.
-    """
-    chunks = read_chunks(url)
-    first = next(chunks, b"")
-    encoding = _wide_encoding(first)
-    chunks = itertools.chain((first,) if first else (), chunks)
-    return chunks if encoding is None else _converted(chunks, encoding, url)
-
-
-def _wide_encoding(first: bytes) -> str | None:
-    """The encoding that a byte order mark names, or that the zeros in the first characters of JSON show (RFC 4627)."""
-    for mark, encoding in _MARKS:
-        if first.startswith(mark):
-            return encoding
-    zeros = tuple(byte == 0 for byte in first[:4])
-    return _BY_ZEROS.get(zeros) or (_BY_ZEROS.get((*zeros[:2], *zeros[:2])) if len(zeros) > 1 else None)
-
-
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_BY_ZEROS = {
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-}
-
-
-def _converted(chunks: Iterator[bytes], encoding: str, url: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for chunk in itertools.chain(chunks, (b"",)):
-        try:
-            text = decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as e:
-            raise DataError(
-                f"{url} begins as {encoding.upper()} and is not valid ({e.reason}); save it as UTF-8"
-            ) from e
-        if text:
-            yield text.encode("utf-8")
-
-
 def _unzstd(stream: Any) -> Iterator[bytes]:
     """Decompressed bytes of one or more zstd frames."""
     import zstandard  # here, so that only a machine that reads such files needs it
@@ -142,6 +92,19 @@ def _unzstd(stream: Any) -> Iterator[bytes]:
                 frame, started = zstandard.ZstdDecompressor().decompressobj(), False
     if started:
         raise EOFError("the last zstd frame is cut off")
+
+
+def refuse_dangling(path: str) -> None:
+    """Refuse a broken symlink by name, which the error for a missing file would not do.
+
+    Raises:
+        DataError: `path` is a symlink whose target is missing, or in a folder that this user may not enter.
+    """
+    if os.path.islink(path) and not os.path.exists(path):
+        raise DataError(
+            f"{path} is a link to {os.readlink(path)}, which does not exist for this user: fetch its target (for files "
+            "under DVC, `dvc pull`), or remove the link"
+        )
 
 
 def said(error: Exception) -> str:

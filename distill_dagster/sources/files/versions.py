@@ -20,8 +20,8 @@ from typing import Any
 import fsspec
 
 from distill_dagster.errors import DataError
-from distill_dagster.sources.files.discovery import SourceFile, content_hash, refuse_dangling, require_key
-from distill_dagster.sources.files.opening import said
+from distill_dagster.sources.files.discovery import SourceFile, content_hash, require_key
+from distill_dagster.sources.files.opening import refuse_dangling, said
 from distill_dagster.store.disk import write_text
 
 SETTLED_S = 2.0

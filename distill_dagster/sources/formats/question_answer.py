@@ -1,4 +1,4 @@
-"""Questions with answers, as SQuAD, GSM8K and Orca write them: `{"question": str, "context"?, "answer"?, "answers"?, …}`.
+"""Questions with answers, as SQuAD, GSM8K and Orca write them: `{"question": str, "context"?, "answer"?, …}`.
 
     {"question": "Who?", "context": "Ann left.", "answers": {"text": ["Ann"], "answer_start": [0]}}
     Draft(messages=[{"role": "user", "content": "Who?"}], meta={"context": …, "answers": …}, …)

@@ -20,8 +20,18 @@ ROLE_NAMES = {
     **dict.fromkeys(("gpt", "chatgpt", "bot", "chatbot", "model", "ai"), "assistant"),  # ShareGPT, Cohere, Gemini
 }
 TOOL_ROLES = frozenset(
-    ("tool", "tools", "tool_call", "tool_response", "tool_result", "function", "function_call", "function_response")
-    + ("observation", "ipython")
+    [
+        "tool",
+        "tools",
+        "tool_call",
+        "tool_response",
+        "tool_result",
+        "function",
+        "function_call",
+        "function_response",
+        "observation",
+        "ipython",
+    ]
 )
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 NOT_SENT = {  # keys of a turn that change what a model sees or has to write
@@ -52,8 +62,8 @@ def joined(content: Any) -> Any:
     """Parts of text as lines; anything else stays as it is."""
     if not isinstance(content, list) or not content or any(map(odd_part, content)):
         return content
-    texts = [part.get("text") if isinstance(part, dict) else None for part in content]
-    return "\n".join(texts) if all(isinstance(text, str) for text in texts) else content
+    texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return "\n".join(texts) if len(texts) == len(content) else content
 
 
 def odd_part(part: Any) -> str | None:

@@ -129,7 +129,7 @@ def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
         return False
     roles = []
     for message in draft.messages:
-        if type(message) is not dict or len(message) != 2 or "role" not in message:  # noqa: PLR2004 - role and content
+        if type(message) is not dict or len(message) != 2 or "role" not in message:
             return False
         content = message.get("content")
         if type(content) is not str or not content or content.isspace() or "\0" in content:  # `_is_text`, inlined
