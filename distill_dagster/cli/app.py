@@ -109,7 +109,10 @@ def plan(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what a run would make and why, and what its requests would cost; sends and makes nothing."""
+    """Show what a run would make and why, and what its requests would cost; sends and makes nothing.
+
+    Exits with 1 if a source file cannot be used, or rows of two shards share an id.
+    """
     from distill_dagster.cli.planning import closing_lines, plan_tables
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -117,12 +120,16 @@ def plan(
 
     planned = make_plan(Snapshot(Project(load_config(config))))
     if as_json:
-        print(json.dumps(planned.document(), ensure_ascii=False))
-        return
-    for found in plan_tables(planned):
-        out.print(found)
-    for line in closing_lines(planned):
-        out.print(line, soft_wrap=True, markup=False)
+        print(json.dumps(planned.document(), ensure_ascii=False, allow_nan=False))
+    else:
+        for found in plan_tables(planned):
+            out.print(found)
+        for line in closing_lines(planned):
+            out.print(line, soft_wrap=True, markup=False)
+    for problem in planned.problems:
+        say_error(problem)
+    if planned.problems:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -131,7 +138,10 @@ def status(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
+    """Show what is fresh, stale and failing, and what is made next.
+
+    Exits with 1 if a check of severity error fails, or a source file cannot be used.
+    """
     from distill_dagster.cli.status import is_failing, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -141,7 +151,7 @@ def status(
     with open_instance(settings) as instance:
         found = read_status(Snapshot(Project(settings)), instance)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
     else:
         print_status(found)
     if is_failing(found):
@@ -160,6 +170,8 @@ def print_status(found: dict[str, Any]) -> None:
     if found["failing_checks"]:
         rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
+    for problem in found["unusable_files"].values():
+        say_error(problem)
     if found["alerts"]:
         out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
     for run_id in found["lost_runs"]:
@@ -231,14 +243,14 @@ def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
     if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
         counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
         what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
-        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))
+        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False, allow_nan=False))
         raise typer.Exit(FAILED if outcome.failed else 0)
     document, page = read_report(runner.look.project), report_page(runner.look.project)
     if not outcome.materialized:
         out.print("Nothing was stale: no asset was materialized.")
     print_report(document, page)
     closing = closing_document(document, outcome, page)
-    print(json.dumps(closing, ensure_ascii=False))
+    print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
     if closing["verdict"] == "FAIL":
         raise typer.Exit(VERDICT_FAIL)
 
@@ -256,7 +268,7 @@ def report(
     project = Project(load_config(config))
     document = read_report(project)
     if as_json:
-        print(json.dumps(document.as_json(), ensure_ascii=False))
+        print(json.dumps(document.as_json(), ensure_ascii=False, allow_nan=False))
         return
     out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
@@ -283,7 +295,7 @@ def logits(
 
     measured = measure_file(file)
     if as_json:
-        print(json.dumps(measured, ensure_ascii=False))
+        print(json.dumps(measured, ensure_ascii=False, allow_nan=False))
         return
     sizes = {**measured["columns"], "total": measured}
     rows = [[name, f"{size['bytes']:,}", f"{size['bytes_per_token']:,.2f}"] for name, size in sizes.items()]

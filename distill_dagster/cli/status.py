@@ -23,7 +23,8 @@ from distill_dagster.store.manifest import title_of
 
 
 def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, failing checks.
+    """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, failing checks, and
+    `unusable_files`: the error of each source file that cannot be read, or whose name cannot be a key.
 
     `next` names what can be made now, because all that it reads is fresh and no failing check holds it back.
     `automation` says whether Dagster makes it without a request, `lost_runs` which runs have lost their process, and
@@ -38,6 +39,7 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
         "artefacts": dict(Counter(step.state for step in steps)),
         "open": [{"artefact": step.title, "state": step.state, "why": [*step.why, *held]} for step, held in unfinished],
         "failing_checks": [_document(check) for check in failing],
+        "unusable_files": {key: str(error) for key, error in look.read_sources().items()},
         "lost_runs": [run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
         "alerts": state_of(Memory.load(look.project.store.root, time.time())),
         "next": [step.title for step, held in unfinished if not step.waits and not held],
@@ -46,8 +48,9 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
 
 
 def is_failing(found: dict[str, Any]) -> bool:
-    """Whether a check of severity error fails; a warning holds nothing back."""
-    return any(check["severity"] == "ERROR" for check in found["failing_checks"])
+    """Whether a check of severity error fails, or a source file cannot be used; a warning holds nothing back."""
+    failing = any(check["severity"] == "ERROR" for check in found["failing_checks"])
+    return failing or bool(found["unusable_files"])
 
 
 def _held_by(config: DistillConfig, step: Step, holding: list[FailingCheck]) -> list[str]:

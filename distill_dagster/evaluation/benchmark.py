@@ -77,7 +77,9 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
     )
     document, out = benchmark.model_dump(mode="json"), Path(spec.out)
     parquet.write_table(out / files.PREDICTIONS_FILE, predictions, schemas.PREDICTION)
-    (out / files.BENCHMARK_FILE).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / files.BENCHMARK_FILE).write_text(
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     return BenchmarkResult(
         data_version=hashing.sha256(hashing.canonical_json([document, predictions])),
         counts=counts,

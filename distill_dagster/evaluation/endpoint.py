@@ -60,8 +60,8 @@ def ask_endpoint(
 def _measured(spec: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Reply]) -> Measurement:
     """The same measurement as of a local model, with None for what only the provider knows."""
     answered = [reply for reply in alone if reply.ok]
-    latencies = [reply.latency_ms for reply in answered] or [float("nan")]
-    p50, p95, p99 = (round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99))
+    latencies = [reply.latency_ms for reply in answered]
+    p50, p95, p99 = (_percentile(latencies, p) for p in (50, 95, 99))
     host = urlsplit(endpoint.url).hostname
     return Measurement(
         speed=Speed(
@@ -86,6 +86,10 @@ def _measured(spec: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Rep
         hardware=Hardware(device="endpoint", name=host, cores=None, memory_gb=None, threads=None),
         versions={"python": sys.version.split()[0], "torch": None, "transformers": None},
     )
+
+
+def _percentile(latencies: Sequence[float], share: float) -> float | None:
+    return round(float(np.percentile(latencies, share)), 3) if latencies else None
 
 
 def _mean(tokens: Sequence[int]) -> float | None:

@@ -15,15 +15,27 @@
 A number that only an endpoint's provider knows is None.
 """
 
-from typing import Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role, Section
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
 
 Ends = tuple[float, float]  # low and high end of an interval
+
+
+def _without_nan(value: Any) -> Any:
+    """None for NaN, which an older version wrote where nothing was measured; of a list, its other values."""
+    if isinstance(value, list):
+        return [inner for inner in map(_without_nan, value) if inner is not None]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+Measured = Annotated[float | None, BeforeValidator(_without_nan)]  # None: not measured
+Timings = Annotated[list[float], BeforeValidator(_without_nan)]
 
 
 class BenchmarkSpec(Spec):
@@ -58,11 +70,11 @@ class SpeedSpec(Section):
 
 
 class Latency(BaseModel, frozen=True):
-    """Percentiles over requests, in milliseconds."""
+    """Percentiles over requests, in milliseconds; None if no request was answered."""
 
-    p50: float
-    p95: float
-    p99: float
+    p50: Measured
+    p95: Measured
+    p99: Measured
 
 
 class FirstToken(BaseModel, frozen=True):
@@ -85,7 +97,7 @@ class Speed(BaseModel, frozen=True):
     tokens_per_second: float | None  # while decoding; None if every answer was one token
     prompt_tokens_mean: float | None
     completion_tokens_mean: float | None
-    latencies_ms: list[float]
+    latencies_ms: Timings
     load_s: float | None
     threads: int | None
 

@@ -16,7 +16,8 @@ Settings = dict[str, Any]
 def reading(config: DistillConfig) -> Settings:
     """The settings that decide how a source row is judged."""
     rules = config.data.model_dump(include={"format", "require_system", "max_row_bytes", "validation_share"})
-    return {"reading": {"task": config.task, **rules, "holds_out": not config.data.validation}}
+    kept = {"meta_keys": sorted(config.data.meta_keys)} if config.data.meta_keys else {}
+    return {"reading": {"task": config.task, **rules, **kept, "holds_out": not config.data.validation}}
 
 
 def teacher_model(config: DistillConfig) -> Settings:

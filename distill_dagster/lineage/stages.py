@@ -122,6 +122,7 @@ STAGES: dict[str, Stage] = {
             reads=_reads(RAW_SHARDS),
             sharded=True,
             has_watched_columns=True,
+            code_version="2",
         ),
         Stage(
             "eval_dataset",
@@ -129,6 +130,7 @@ STAGES: dict[str, Stage] = {
             worker="read_rows",
             shaped_by=settings.reading,
             reads=_reads(TEST_FILES),
+            code_version="2",
         ),
         Stage(
             "teacher_model",

@@ -114,7 +114,7 @@ def build_report(
 
 def write_pages(folder: Path, document: ReportDocument) -> None:
     """Write report.json, report.md and report.html into `folder`."""
-    text = json.dumps(document.as_json(), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(document.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / files.REPORT_FILE).write_text(text, encoding="utf-8")
     (folder / files.REPORT_MARKDOWN).write_text(render_markdown(document), encoding="utf-8")
     (folder / files.REPORT_PAGE).write_text(render_html(document), encoding="utf-8")

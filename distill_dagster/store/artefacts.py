@@ -152,7 +152,7 @@ class Store:
         if text is None:
             return None
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, parse_constant=lambda _: None)  # an older version wrote NaN for None
         except ValueError as e:
             folder = self.backend.folder(key)
             raise DataError(
@@ -178,4 +178,4 @@ def _key(asset: str, shard: str | None) -> str:
 def _document(manifest: Manifest) -> str:
     """The manifest as the text of its file."""
     body = {name: value for name, value in asdict(manifest).items() if name != "folder"}
-    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -49,7 +49,7 @@ class Usage(BaseModel):
 class Result(BaseModel, Generic[C]):
     """The base of all results, over its kind of counts."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     data_version: str  # hash of the content: equal means that nothing downstream is stale
     counts: C

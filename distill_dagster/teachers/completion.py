@@ -9,6 +9,7 @@ temperature 0, so it is kept with the text "", which the quality filters refuse 
 
 import hashlib
 import json
+import math
 from typing import Any
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
@@ -86,12 +87,21 @@ def read_reply(content: bytes, request: Request, key: str | None = None) -> Repl
 
 def _parse(content: bytes, key: str | None) -> dict[str, Any]:
     try:
-        body = json.loads(content)
+        body = json.loads(content, parse_constant=_no_number, parse_float=_finite)
     except ValueError as e:
         raise AttemptError("bad_response", f"not JSON: {_excerpt(content, key)}") from e
     if not isinstance(body, dict):
         raise AttemptError("bad_response", f"not a chat completion: {_excerpt(content, key)}")
     return body
+
+
+def _no_number(_: str) -> None:
+    """NaN and infinities, which are no JSON: some servers write them as log probabilities."""
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _usage(usage: Any) -> tuple[int, int]:
@@ -111,7 +121,7 @@ def _text(content: Any) -> str:
 
 def _logprobs(choice: dict[str, Any]) -> str | None:
     given = choice.get("logprobs")
-    return json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else None
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"), allow_nan=False) if given else None
 
 
 def _excerpt(content: bytes, key: str | None) -> str:

@@ -93,7 +93,9 @@ class Responses:
         """Put many segments into one, which names those that it replaces: after a kill in between they count once."""
         for path in self._replaced(self._all_segments()):
             path.unlink(missing_ok=True)  # left by a merge that was killed
-        schema = schemas.RESPONSE.with_metadata({segments.REPLACES: json.dumps([path.name for path in small])})
+        schema = schemas.RESPONSE.with_metadata(
+            {segments.REPLACES: json.dumps([path.name for path in small], allow_nan=False)}
+        )
         with self._new_segment() as merged, pq.ParquetWriter(merged, schema, compression="zstd") as writer:
             for path in small:
                 writer.write_table(segments.read(path), row_group_size=parquet.ROWS_PER_GROUP)

@@ -59,7 +59,9 @@ class SmokeGate:
         if len(reasons) > self.config.max_failed_share * len(replies):
             raise TeacherError(_message(teacher, replies, reasons, self.config.max_failed_share))
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}) + "\n")
+        write_text(
+            self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}, allow_nan=False) + "\n"
+        )
 
     def _passed(self, teacher: Teacher) -> Path:
         key = hashing.sha256(hashing.canonical_json([teacher.identity, dict(self.asked_as)]))

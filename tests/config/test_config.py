@@ -6,6 +6,7 @@ import yaml
 from distill_dagster.config.reading import check_config, load_config
 from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.freshness import code_versions, stages_of
+from distill_dagster.lineage.settings import reading
 from testing.projects import tiny_settings
 
 
@@ -150,3 +151,15 @@ def test_task_and_options_that_fit_are_accepted(tmp_path, settings):
 def test_a_summary_length_outside_the_bounds_is_refused(tmp_path, words):
     with pytest.raises(ConfigError, match=r"teacher\.summary_words"):
         load_config(write(tmp_path, options("summarization", "chain_of_density", words)))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_lacks_is_refused(number):
+    with pytest.raises(ConfigError, match=r"automation\.report_hours: Input should be a finite number"):
+        check_config(tiny_settings(**{"automation.report_hours": number}), "here")
+
+
+def test_keys_of_the_rows_that_change_nothing_shape_the_reading_only_where_they_are_named():
+    plain, named = (check_config(tiny_settings(**{"data.meta_keys": keys}), "here") for keys in ([], ["b", "a"]))
+    assert "meta_keys" not in reading(plain)["reading"], "an existing store stays fresh"
+    assert reading(named)["reading"]["meta_keys"] == ["a", "b"]

@@ -18,7 +18,12 @@ from distill_dagster.planning.plan import make_plan
 from testing.projects import run_project
 
 OLD = Path(__file__).parents[1] / "stores" / "version_0_1_0"
-MADE_AGAIN = {"eval_report": {"eval_dataset"}}  # stage -> the inputs that it declares now and did not declare then
+MADE_AGAIN = {  # stage -> the inputs that differ
+    "raw_dataset": {"code_version"},  # the files are read once more; equal rows have equal hashes, so nothing follows
+    "eval_dataset": {"code_version"},
+    "eval_report": {"eval_dataset"},  # declared now, and not declared then
+}
+READ_AGAIN = [f"raw_dataset[{shard}]" for shard in ("train-part-00", "train-part-01", "validation")]
 
 
 @pytest.fixture
@@ -41,14 +46,17 @@ def test_every_manifest_is_of_the_present_inputs_but_for_the_named_ones(project)
 def test_no_request_is_planned(project):
     plan = make_plan(Snapshot(project))
     assert plan.total.new == 0
-    assert {step.asset for step in plan.steps if not step.is_fresh} == set(MADE_AGAIN)
+    first = {step.asset for step in plan.steps if not step.is_fresh and not step.waits}
+    assert first == {"raw_dataset", "eval_dataset"}
 
 
 def test_a_run_asks_nothing_and_makes_again_what_is_named(project, instance):
     versions = {name: project.store.get(name).version for name in ("teacher_model", "student_checkpoint")}
+    hashes = {shard: project.store.get("raw_dataset", shard).data_version for shard in Snapshot(project).shards}
     outcome = run_project(project.config, instance)
     assert not outcome.failed
-    assert outcome.materialized == list(MADE_AGAIN)
+    assert outcome.materialized == [*READ_AGAIN, "eval_dataset", "eval_report"]
+    assert {shard: project.store.get("raw_dataset", shard).data_version for shard in hashes} == hashes
     assert {name: project.store.get(name).version for name in versions} == versions
 
 
@@ -56,4 +64,4 @@ def test_replies_are_found_where_an_answers_table_is_lost(project, instance):
     shutil.rmtree(project.store.folder("teacher_outputs", "train-part-00"))
     outcome = run_project(project.config, instance, "teacher_outputs")
     assert not outcome.failed, "nothing listens where the teacher answered"
-    assert outcome.materialized == ["teacher_outputs[train-part-00]"]
+    assert outcome.materialized == [*READ_AGAIN, "eval_dataset", "teacher_outputs[train-part-00]"]

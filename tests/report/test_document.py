@@ -277,5 +277,27 @@ def test_words():
     text = verdict_text(Decision("INCONCLUSIVE", "", 1234), 0.92, retention)
     assert "About 1,300 held-out items would decide it; there are 400." in text
     assert flat_rows({"a": {"b": 1234, "c": [1.5, None]}, "d": [{"e": True}], "f": {}}) == [
-        ("a.b", "1,234"), ("a.c", "1.5, null"), ("d[0].e", "true"), ("f", "{}"),
+        ("a.b", "1,234"), ("a.c", "1.5, not measured"), ("d[0].e", "true"), ("f", "{}"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("roles", [("teacher",), ROLES])
+def test_a_latency_that_is_missing_is_not_measured(tmp_path, missing, roles):
+    given = parts()
+    for role in roles:
+        body = given["benchmarks"][role].model_dump()
+        body["speed"] |= {
+            "latencies_ms": [] if missing is None else [missing],
+            "latency_ms": dict.fromkeys(("p50", "p95", "p99"), missing),
+        }
+        given["benchmarks"][role] = Benchmark.model_validate(body)
+    document = build_report(**given)
+    write_pages(tmp_path, document)
+    page, _ = read_page(tmp_path)
+    markdown, written = (tmp_path / "report.md").read_text(), (tmp_path / "report.json").read_text()
+    assert "Teacher: not measured" in page.text
+    assert [row[1] for row in summary_rows(document) if row[0].startswith("Latency")] == ["not measured"] * 3
+    assert not re.search(r"\bnan\b", page.text + markdown, re.IGNORECASE)
+    assert json.loads(written, parse_constant=pytest.fail)["ratios"]["latency"] is None
+    assert read_document(tmp_path / "report.json") == document

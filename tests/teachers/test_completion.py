@@ -70,3 +70,9 @@ def test_tokens_are_those_that_the_server_counted_or_else_estimated():
     assert (counted.prompt_tokens, counted.completion_tokens) == (9, 2)
     estimated = read_reply(body({"content": "five."}, usage=None), REQUEST)
     assert (estimated.prompt_tokens, estimated.completion_tokens) == (3, 2)
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"-1e999"])
+def test_a_number_that_json_lacks_is_null_in_what_is_kept(number):
+    content = body({"content": "4"}).replace(b'"stop"', b'"stop", "logprobs": {"content": [{"logprob": %b}]}' % number)
+    assert read_reply(content, REQUEST).logprobs == '{"content":[{"logprob":null}]}'
