@@ -146,7 +146,7 @@ def test_logits_are_never_there_for_a_whole_batch(tmp_path, architecture):
 def test_a_true_token_outside_the_likeliest_takes_the_last_place():
     logits = torch.tensor([[5.0, 4.0, 3.0, 2.0, 1.0, 0.0]] * 3)
     expected = torch.log_softmax(logits, -1)[0]
-    ids, logprobs, tail, ranks = keep(logits, torch.tensor([5, 1, 2]), 3)
+    ids, logprobs, tail, ranks, _ = keep(logits, torch.tensor([5, 1, 2]), 3)
     assert ids.tolist() == [[0, 1, 5], [0, 1, 2], [0, 1, 2]]
     assert ranks.tolist() == [2, 1, 2]
     assert logprobs[0].tolist() == expected[[0, 1, 5]].half().tolist()
@@ -156,7 +156,7 @@ def test_a_true_token_outside_the_likeliest_takes_the_last_place():
 
 def test_what_is_below_fp16_and_an_empty_tail_are_its_lowest_number():
     logits = torch.tensor([[0.0, float("-inf"), -1e9]])
-    ids, logprobs, tail, ranks = keep(logits, torch.tensor([1]), 3)
+    ids, logprobs, tail, ranks, _ = keep(logits, torch.tensor([1]), 3)
     assert logprobs.tolist() == [[0.0, LOWEST, LOWEST]]
     assert tail.tolist() == [LOWEST]
     assert ids[0, ranks[0]] == 1
@@ -165,7 +165,7 @@ def test_what_is_below_fp16_and_an_empty_tail_are_its_lowest_number():
 def test_the_tail_of_a_sure_model_keeps_its_size():
     logits = torch.zeros(1, 1000)
     logits[0, 7] = 30.0  # 1 - p of the rest is 0 in float32; their sum is not
-    _, _, tail, _ = keep(logits, torch.tensor([7]), 2)
+    _, _, tail, *_ = keep(logits, torch.tensor([7]), 2)
     assert tail.item() == pytest.approx(np.log(998) - 30, rel=1e-3)
 
 
