@@ -110,7 +110,6 @@ class TrainCounts(Counts):
     validation_rows: int
     too_long: int = 0
     E015: int = 0  # not rendered as prompt and answer by the chat template
-    no_logits: int = 0  # rows without any stored distribution, which the signal `logits` refuses
     train_tokens: int = 0
     steps: int = 0
     parameters: int = 0

@@ -180,3 +180,43 @@ def test_a_model_that_says_nan_is_an_error(tmp_path):
         broken.model.lm_head.weight[7] = float("nan")
     with pytest.raises(ModelError, match="NaN"):
         Reader(broken, K).read(sequences(2))
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 200.0])
+def test_the_tails_sums_at_other_temperatures_are_those_of_the_dense_softmax(spread):
+    logits = spread * torch.randn(6, 300, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ids, _, _, _, sums = keep(logits.float(), torch.zeros(6, dtype=torch.int64), 5)
+    rest = logits.log_softmax(-1).scatter(1, ids.long(), float("-inf"))
+    for column, temperature in enumerate((2, 4)):
+        expected = (rest / temperature).logsumexp(-1)
+        np.testing.assert_allclose(sums[:, column], expected, rtol=2**-10, atol=2e-3)
+
+
+def test_draws_are_from_the_tail_in_proportion_and_their_number_follows_its_mass():
+    """10,000 positions of one distribution: the target's mean is p, and so is the mean of its gradient q - target."""
+    positions, vocab, k = 10_000, 700, 4
+    logits = 2 * torch.randn(vocab, generator=torch.Generator().manual_seed(2))
+    p = logits.softmax(-1)
+    uniforms = torch.rand(positions, 50, generator=torch.Generator().manual_seed(3))
+    ids, logprobs, tail, _, draws = keep(
+        logits.repeat(positions, 1), logits.topk(1).indices.expand(positions), k, uniforms
+    )
+    mass, drawn = tail[0].float().exp(), draws >= 0
+    assert drawn.sum(dim=1).unique().tolist() == [int(np.ceil(50 * mass.item()))]
+    assert not (draws[..., None] == ids[:, None]).any(), "what is stored by itself is not drawn"
+    target = torch.zeros(vocab).index_add_(0, ids[0].long(), logprobs[0].float().exp())
+    counts = torch.bincount(draws[drawn].long(), minlength=vocab).float()
+    target += mass * counts / drawn.sum()
+    error = (p * (1 - p) * mass / drawn.sum()).sqrt()  # of a share of so many draws
+    assert ((target - p).abs() < 5 * error + 1e-3 * p).all()
+
+
+def test_a_rows_draws_depend_on_its_key_and_not_on_its_batch(loaded):
+    made = sequences(8, seed=6)
+    together = Reader(loaded, K, "sampled").read(made)
+    for sequence, given in zip(made, together, strict=True):
+        (alone,) = Reader(loaded, K, "sampled", slice_elements=3 * 400).read([sequence])
+        width = min(alone.draws.shape[1], given.draws.shape[1])
+        np.testing.assert_array_equal(alone.draws[:, :width], given.draws[:, :width])
+        assert (alone.draws[:, width:] == -1).all()
+        assert (given.draws[:, width:] == -1).all()

@@ -50,6 +50,8 @@ class StoredLogits:
                 f"the {len(paths)} files of teacher_logits hold no distribution; see its rejects for the reasons"
             )
         self.common = min(self._constant("vocab_size"), vocab_size)  # tokens from this id on, only one of the two has
+        if (k := self._constant("k")) > self.common:
+            raise TrainingError(f"teacher.logits.k is {k}, and the student has {vocab_size} tokens: lower `k`")
         self.tokenizer_hash = self._constant("tokenizer_hash")
         self.tail: Tail = "bucket" if self._rows[0]["tail_draws"] is None else "sampled"
         self._places = {key: i for i, key in enumerate(zip(*(self._rows[name] for name in KEYS), strict=True))}
@@ -57,7 +59,7 @@ class StoredLogits:
     def row(self, place: int) -> LogitsRow:
         """One answer's distributions over the tokens that the student has too."""
         row = unpack_row(self._rows[place])
-        return row if row.vocab_size <= self.common else _without_others(row, self.common)
+        return row if row.vocab_size <= self.common else without_others(row, self.common)
 
     @property
     def has_logsums(self) -> bool:
@@ -87,7 +89,7 @@ class StoredLogits:
         return values[0]
 
 
-def _without_others(row: LogitsRow, common: int) -> LogitsRow:
+def without_others(row: LogitsRow, common: int) -> LogitsRow:
     """The distributions without the tokens from `common` on; their mass goes to the others in proportion.
 
     Their places among the k get any other token, at a probability of 0.
@@ -98,7 +100,7 @@ def _without_others(row: LogitsRow, common: int) -> LogitsRow:
     logprobs -= np.log1p(-lost)[:, None]
     logprobs[outside] = LOWEST
     for t in np.flatnonzero(outside.any(axis=1)):
-        free = np.setdiff1d(np.arange(2 * ids.shape[1]), ids[t])
+        free = np.setdiff1d(np.arange(min(2 * ids.shape[1], common)), ids[t])
         ids[t, outside[t]] = free[: outside[t].sum()]
     draws = None if row.draws is None else np.where(row.draws >= common, NO_DRAW, row.draws)
     tail = row.tail_logmass - np.log1p(-lost)
