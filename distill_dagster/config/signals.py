@@ -58,6 +58,17 @@ class StudentTrainingConfig(TrainingConfig):
         return self.logits or LogitsSignalConfig()
 
     @property
+    def loss(self) -> str:
+        """The loss of a token, as a formula."""
+        if self.signal == "text":
+            return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
+        objective = self.objective
+        parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
+        scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
+        divergence = f"{objective.divergence}{parameter} at T = {objective.temperature}"
+        return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{divergence}"
+
+    @property
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
         plain = self.model_dump(exclude={"signal", "logits"})

@@ -43,4 +43,6 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     )
     card = model_card(spec, counts, run.kept, library_versions())
     (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
-    return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(thinned(run)))
+    said = thinned(run)
+    said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
+    return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))

@@ -45,6 +45,8 @@ def test_the_card_says_what_went_in():
         "learning\\_rate",
         "| kept weights | last |",
         "| torch | 2.13.0 |",
+        "| signal | text |",
+        "| loss | CE |",
     ):
         assert expected in text
 
