@@ -18,6 +18,7 @@ from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.report.specs import Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
+from distill_dagster.training.specs import TrainResult
 
 
 def _benchmark(role: Role, who: str) -> StageAsset:
@@ -77,5 +78,7 @@ def _made_from(upstream: Upstream) -> Provenance:
         about = {"data_version": manifest.data_version[:16], "created_at": manifest.created_at, **manifest.counts}
         if asset in MEASURED.values():
             about["model"] = read_ref(manifest.folder).name
+        if asset == "student_checkpoint":
+            about["loss"] = manifest.read(TrainResult).training.get("loss", "CE")
         lineage[asset] = about
     return Provenance.model_validate(lineage)

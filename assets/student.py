@@ -52,12 +52,13 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    config = upstream.config
+    config, from_logits = upstream.config, upstream.config.student.training.signal == "logits"
     return TrainSpec(
         student_base=read_ref(upstream.artefact("student_base").folder),
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=config.student.training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),
+        logits=upstream.files("teacher_logits", files.LOGITS_FILE) if from_logits else [],
         name=config.name,
         task=config.task,
         out=str(out),

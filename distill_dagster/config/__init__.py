@@ -34,6 +34,7 @@ from distill_dagster.config.section import (
     TaskName,
     VerdictWord,
 )
+from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
@@ -55,6 +56,7 @@ __all__ = [
     "ComputeConfig",
     "DataConfig",
     "DistillConfig",
+    "DivergenceName",
     "EndpointConfig",
     "Engine",
     "EvaluationConfig",
@@ -62,6 +64,7 @@ __all__ = [
     "GenerationConfig",
     "Learn",
     "LogitsConfig",
+    "LogitsSignalConfig",
     "MixedTeacher",
     "ModelConfig",
     "Need",
@@ -72,8 +75,10 @@ __all__ = [
     "Section",
     "Severity",
     "SeverityConfig",
+    "SignalName",
     "SmokeConfig",
     "StudentConfig",
+    "StudentTrainingConfig",
     "TaskName",
     "TeacherConfig",
     "TeacherSource",

@@ -5,9 +5,10 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.data import DataConfig
-from distill_dagster.config.models import ModelConfig, TrainingConfig
+from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
+from distill_dagster.config.signals import StudentTrainingConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
@@ -23,7 +24,9 @@ class StudentConfig(Section):
         description="What the student learns to write: the teacher's `answer`, or `reasoning_and_answer`, which is the "
         "chain of thought followed by the answer.",
     )
-    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the student is trained.")
+    training: StudentTrainingConfig = Field(
+        default_factory=StudentTrainingConfig, description="How the student is trained."
+    )
 
 
 class EvaluationConfig(Section):
@@ -205,5 +208,28 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
         problems.append(
             f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
             f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
+        )
+    return problems + _signal_misfits(teacher, student)
+
+
+def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
+    """What the student's signal needs and the config does not give."""
+    if student.training.signal == "text":
+        return []
+    objective, logits, problems = student.training.objective, teacher.logits, []
+    if logits is None:
+        problems.append(
+            "`student.training.signal: logits` needs the teacher's distributions, and `teacher.logits` is not given: "
+            "add `teacher.logits: {}`, or use `signal: text`"
+        )
+    elif logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
+        problems.append(
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
+            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
+        )
+    if student.model.architecture and student.model.tokenizer != "teacher":
+        problems.append(
+            f"`student.training.signal: logits` needs a student with the teacher's tokenizer, and "
+            f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
         )
     return problems

@@ -150,6 +150,12 @@ class LogitsConfig(Section):
     precision: Literal["lossless", "compact"] = Field(
         default="lossless", description="How log-probabilities are stored: as float16, or in 8 bits."
     )
+    tail: Literal["bucket", "sampled"] = Field(
+        default="bucket",
+        description="What is kept of the tokens outside of the k: their mass, as a `bucket`, for training at a "
+        "temperature of 1, 2 or 4; or tokens `sampled` from them, which at temperature 1 make the gradient of the "
+        "forward KL unbiased.",
+    )
     batch_tokens: int = Field(
         default=16_384, ge=64, description="Tokens read in one batch, padded prompts and answers together."
     )

@@ -88,7 +88,7 @@ def student_base(config: DistillConfig) -> Settings:
 
 def student_checkpoint(config: DistillConfig) -> Settings:
     """How the student is trained."""
-    return {"training": config.student.training.model_dump()}
+    return {"training": config.student.training.shaping}
 
 
 def teacher_benchmark(config: DistillConfig) -> Settings:

@@ -92,6 +92,12 @@ def _tokenizer_reads(model: ModelConfig) -> Sequence[str]:
     return ("teacher_model",) if model.tokenizer == "teacher" else ("raw_dataset",)
 
 
+def _student_reads(config: DistillConfig) -> Sequence[str]:
+    """The stored distributions too, if the student learns from them."""
+    own = ("validated_synthetic_set", "student_base")
+    return (*own, "teacher_logits") if config.student.training.signal == "logits" else own
+
+
 def _labels(look: Snapshot, _: str | None) -> Inputs:
     return {"labels": labels_of(look)}
 
@@ -161,6 +167,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.teacher_logits,
             reads=_reads("raw_dataset", "teacher_outputs", "teacher_model"),
             sharded=True,
+            code_version="2",
             compute="generate",
             pool="gpu_teacher",
             wanted=lambda config: config.teacher.logits is not None,
@@ -187,7 +194,7 @@ STAGES: dict[str, Stage] = {
             group="student",
             worker="train_student",
             shaped_by=settings.student_checkpoint,
-            reads=_reads("validated_synthetic_set", "student_base"),
+            reads=_student_reads,
             compute="train",
             pool="gpu_student",
             has_deadline=True,

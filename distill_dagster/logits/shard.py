@@ -35,7 +35,7 @@ from distill_dagster.store import files, parquet, schemas
 
 WINDOW_TOKENS = 2**18  # prompts and answers of one row group; at k=64 at most 60 MB of packed columns
 SNIPPET = 200  # characters
-TEMPERATURE = 1.0  # of the softmax; log-probabilities at any other temperature follow from these
+TEMPERATURE = 1.0  # of the softmax
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def capture_logits(spec: CaptureSpec, device: str) -> CaptureResult:
     rows = {row["row_id"]: row for row in parquet.read_table(Path(spec.rows))}
     answers = parquet.read_table(Path(spec.answers), COLUMNS)
     loaded = load(spec.model, device)
-    reader, tally, refusals = Reader(loaded, spec.logits.k), CaptureTally(), list[Refusal]()
+    reader, tally, refusals = Reader(loaded, spec.logits.k, spec.logits.tail), CaptureTally(), list[Refusal]()
     constants, made = _constants(reader, spec.logits), sequences_of(answers, rows, loaded)
     ok = sum(may_be_learned(answer) for answer in answers)
     with LogitsWriter(Path(spec.out) / files.LOGITS_FILE) as writer, track("capture logits", ok) as advance:

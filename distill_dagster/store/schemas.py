@@ -100,6 +100,8 @@ LOGITS = pa.schema(  # the teacher's distribution over each token of an answer; 
         ("topk_ids", pa.binary()),
         ("topk_logprobs", pa.binary()),
         ("tail_logmass", pa.binary()),
+        ("tail_logsums", pa.binary()),  # null: the tail is sampled, or was captured before 0.2.0
+        ("tail_draws", pa.binary()),  # null: the tail is not sampled
         ("k", pa.int32()),
         ("vocab_size", pa.int32()),
         ("precision", pa.string()),  # lossless | compact

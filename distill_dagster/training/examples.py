@@ -10,7 +10,7 @@ The answer is the whole target text: with `student.learn: reasoning_and_answer` 
 A row that is too long is refused and not cut, because half an answer teaches to stop in the middle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,18 @@ class TrainingSet:
     validation: Dataset
     counts: dict[str, int]
 
+    def joined(self, join: Callable[[Dataset], tuple[Dataset, dict[str, int]]]) -> "TrainingSet":
+        """The set with what a signal adds to its training rows; the validation loss is that of the text.
+
+        Raises:
+            TrainingError: no training row is left.
+        """
+        train, left_out = join(self.train)
+        if not len(train):
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+            raise TrainingError(f"0 of {len(self.train):,} rows can train with this signal: {reasons}")
+        return TrainingSet(train, self.validation, {**self.counts, **left_out, "train_rows": len(train)})
+
     @property
     def train_tokens(self) -> int:
         """Tokens in one pass over the training rows, prompts included."""
@@ -58,9 +70,9 @@ def gold_examples(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any
     return examples, without
 
 
-def read_examples(path: Path, cache: Path, extra: Sequence[str] = ()) -> Dataset:
-    """The validated set (`schemas.EXAMPLE`) as a memory-mapped dataset, with the `extra` columns of a signal."""
-    columns = [*KEYS, "split", "messages", "answer", *extra]
+def read_examples(path: Path, cache: Path) -> Dataset:
+    """The validated set (`schemas.EXAMPLE`) as a memory-mapped dataset."""
+    columns = [*KEYS, "split", "messages", "answer"]
     with quietly():
         return Dataset.from_parquet(str(path), cache_dir=str(cache), columns=columns)  # pyright: ignore[reportReturnType]
 

@@ -24,6 +24,7 @@ from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
+from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainingRun, ValidationLoss
@@ -53,7 +54,7 @@ def train(
     forget()
     plan = StepPlan.of(config, len(data.train))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
-    with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen:
+    with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen, computing_loss(model):
         arguments = _arguments(config, data, plan, chosen, folder)
         trainer = _trainer(model, tokenizer, data, config, signal, plan, arguments, advance)
         resume = latest(folder)
@@ -80,8 +81,10 @@ def train(
 
 def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, start_revision: str) -> str:
     """Hash of everything that decides the weights, except the machine."""
-    columns = [*TOKENS, *signal.columns]
-    splits: list[Any] = [split.select_columns(columns) for split in (data.train, data.validation)]
+    splits: list[Any] = [
+        data.train.select_columns([*TOKENS, *signal.columns]),
+        data.validation.select_columns(list(TOKENS)),
+    ]
     rows = [hashing.rows_hash(split) for split in splits]
     versions = [torch.__version__, transformers.__version__]
     parts = [config.model_dump(), signal.name, rows, start_revision, versions]

@@ -12,10 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from distill_dagster.config import ModelConfig, TeacherSource, TrainingConfig
+from distill_dagster.config.signals import StudentTrainingConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
-
-SignalName = Literal["text"]  # what the student learns from, see `signals/`
 
 
 class PrepareSpec(Spec):
@@ -45,9 +44,9 @@ class TrainSpec(Spec):
 
     student_base: ModelRef  # the weights that training starts from
     teacher: ModelRef  # for the model card
-    training: TrainingConfig
-    signal: SignalName = "text"
+    training: StudentTrainingConfig
     examples: str
+    logits: list[str] = []  # logits.parquet of every shard, for the signal of that name
     name: str
     task: str
     out: str

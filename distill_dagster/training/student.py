@@ -16,7 +16,7 @@ from distill_dagster.training.card import model_card
 from distill_dagster.training.examples import read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
-from distill_dagster.training.signals import SIGNALS
+from distill_dagster.training.signals import open_signal
 from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 
 
@@ -29,9 +29,10 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     """
     base, out, work, config = Path(spec.student_base.path), Path(spec.out), Path(spec.work), spec.training
     tokenizer, model = open_tokenizer(base), open_model(base, "float32")
-    signal = SIGNALS[spec.signal](config, tokenizer.pad_token_id)
-    examples = read_examples(Path(spec.examples), work / "datasets", signal.columns)
+    signal = open_signal(spec, model, tokenizer, work / "datasets")
+    examples = read_examples(Path(spec.examples), work / "datasets")
     data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), config.max_length)
+    data = data.joined(signal.join)
     label, revision = f"train {spec.name}", spec.student_base.revision
     run = train(model, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label)
     model.to(stored_dtype(base))
@@ -42,4 +43,6 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     )
     card = model_card(spec, counts, run.kept, library_versions())
     (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
-    return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(thinned(run)))
+    said = thinned(run)
+    said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
+    return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))
