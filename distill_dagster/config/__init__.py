@@ -12,6 +12,7 @@ reads the file, schema.py writes its JSON Schema, and reference.py writes docs/c
 """
 
 from distill_dagster.config.data import DataConfig, FormatName
+from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
     AlertsConfig,
@@ -39,7 +40,6 @@ from distill_dagster.config.teacher import (
     EndpointConfig,
     LogitsConfig,
     MixedTeacher,
-    PriceConfig,
     SmokeConfig,
     TeacherConfig,
     TeacherSource,
@@ -65,6 +65,7 @@ __all__ = [
     "MixedTeacher",
     "ModelConfig",
     "Need",
+    "ParametersConfig",
     "PriceConfig",
     "Prompting",
     "QualityConfig",

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from distill_dagster.config.endpoint import HeaderName, HeaderValue, ParametersConfig, PriceConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Prompting, Section
 from distill_dagster.tasks.misfits import tasks_with
@@ -16,17 +17,6 @@ SHAPING = {
     "extra_body",
     "json_mode",
 }  # the endpoint's fields that shape its answers
-
-
-class PriceConfig(Section):
-    """What an endpoint charges, in US dollars for a million tokens."""
-
-    prompt: float = Field(default=0.0, ge=0, description="US dollars for a million prompt tokens.")
-    completion: float = Field(default=0.0, ge=0, description="US dollars for a million completion tokens.")
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """US dollars for this many tokens."""
-        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1_000_000
 
 
 class EndpointConfig(Section):
@@ -73,6 +63,19 @@ class EndpointConfig(Section):
     extra_body: dict[str, Any] = Field(
         default={}, description="Fields of the provider's own, added to every request unchanged."
     )
+    parameters: ParametersConfig = Field(
+        default_factory=ParametersConfig, description="What the endpoint accepts instead of a parameter."
+    )
+    organization: str | None = Field(
+        default=None, min_length=1, description="OpenAI's organization, sent as the header OpenAI-Organization."
+    )
+    project: str | None = Field(
+        default=None, min_length=1, description="OpenAI's project, sent as the header OpenAI-Project."
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={},
+        description="Further headers of every request. A value `$NAME` is that of the environment variable NAME.",
+    )
     price: PriceConfig | None = Field(
         default=None, description="The endpoint's prices, for the recorded cost, the plan and the budget."
     )
@@ -81,6 +84,20 @@ class EndpointConfig(Section):
     def shaping(self) -> dict[str, Any]:
         """The fields that shape the answers: what would answer differently is another teacher."""
         return self.model_dump(include=SHAPING)
+
+    @field_validator("headers")
+    @classmethod
+    def _no_key(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(name.casefold() == "authorization" for name in value):
+            raise ValueError("the header Authorization holds the key: name its environment variable in `api_key`")
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _no_stream(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if own := value.keys() & {"stream", "stream_options"}:
+            raise ValueError(f"`{min(own)}` cannot be an extra field: use `stream: true` of the endpoint")
+        return value
 
     @field_validator("url")
     @classmethod
@@ -134,7 +151,12 @@ class BestOfConfig(Section):
 class SmokeConfig(Section):
     """A trial: a new teacher or prompt gets a few rows first, and the rest only if most of the answers are usable."""
 
-    rows: int = Field(default=16, ge=0, le=1000, description="Rows to try first; 0 skips the trial.")
+    rows: int = Field(
+        default=16,
+        ge=0,
+        le=1000,
+        description="Rows to try first; 0 skips the trial, and the probes of other parameters.",
+    )
     max_failed_share: float = Field(
         default=0.5, ge=0, le=1, description="Largest share of the tried rows that parser and filters may refuse."
     )
@@ -237,6 +259,16 @@ class TeacherConfig(Section):
         if self.best_of and self.generation.samples * (1 + len(self.best_of.teachers)) < 2:
             raise ValueError(
                 "`best_of` needs several answers to each row: raise `generation.samples`, or name `teachers`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sent_samples_differ(self) -> "TeacherConfig":
+        fixed = [s.endpoint.model for s in self.sources if s.endpoint and s.endpoint.parameters.temperature == 0]
+        if self.generation.samples > 1 and fixed:
+            raise ValueError(
+                f"`generation.samples: {self.generation.samples}` need a temperature above 0, and "
+                f"`parameters.temperature: 0` of {fixed[0]} sends 0: remove one of the two"
             )
         return self
 

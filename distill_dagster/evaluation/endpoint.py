@@ -8,6 +8,7 @@ the latencies that were measured when the requests were sent. Only the provider 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -27,6 +28,7 @@ from distill_dagster.progress import track
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker
+from distill_dagster.teachers.body import sampling_sent
 from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
@@ -51,10 +53,18 @@ def ask_endpoint(
         watch = FailureWatch(spec.stop_failed_share)
         asker = Asker(responses, journal, Budget(spec.budget_usd, responses), watch, advance)
         patient, teacher = open_teacher(one_by_one, generation, "cpu"), open_teacher(spec.model, generation, "cpu")
-        alone = asker.ask(patient, benchmark_requests(timed, patient, spec.max_new_tokens))
-        requests = benchmark_requests(prompts, teacher, spec.max_new_tokens)
+        alone = asker.ask(patient, benchmark_requests(timed, patient))
+        requests = benchmark_requests(prompts, teacher)
         replies = asker.ask(teacher, requests)
     return [replies[request.request_hash] for request in requests], _measured(spec, endpoint, list(alone.values()))
+
+
+def sampling_of(spec: BenchmarkSpec) -> dict[str, Any] | None:
+    """The sampling parameters of an endpoint that is not asked greedily, because it does not accept that; else None."""
+    if spec.model.endpoint is None:
+        return None
+    sent = sampling_sent(spec.model.endpoint, GenerationConfig(max_new_tokens=spec.max_new_tokens))
+    return sent if sent.get("temperature") != 0 else None
 
 
 def _measured(spec: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Reply]) -> Measurement:

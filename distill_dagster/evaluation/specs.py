@@ -15,9 +15,9 @@
 A number that only an endpoint's provider knows is None.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role, Section
 from distill_dagster.models.ref import ModelRef
@@ -171,6 +171,8 @@ class Benchmark(BaseModel):
 
     max_new_tokens: int
     prompting: Prompting = "plain"
+    sampling: dict[str, Any] | None = Field(default=None, exclude_if=lambda sampling: sampling is None)
+    # as sent to an endpoint that does not accept temperature 0, such as {"temperature": 1.0}; {}: it accepts none
     bytes_on_disk: int | None
 
     speed: Speed

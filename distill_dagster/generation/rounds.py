@@ -123,7 +123,7 @@ class Rounds:
         teacher = self.panel.teacher(row_id, sample)
         messages = self.how.ask(task, with_replies(prompt, history)) if history is not None else []
         form = self.how.response_format(task)
-        key = request_hash(teacher, messages, form, self.generation, row_id, sample % self.panel.samples)
+        key = request_hash(teacher, messages, form, row_id, sample % self.panel.samples)
         return Call(position, sample, prompt.turn, teacher, Request(key, messages, form))
 
     def _ask(self, calls: Sequence[Call], gate: SmokeGate | None) -> list[tuple[Call, Reply]]:

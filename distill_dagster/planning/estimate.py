@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.teachers.asker import Probe
 from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
@@ -41,9 +42,10 @@ class Estimate:
         asked: set[str],
         most_tokens: int,
         rules: list[str],
+        probes: Sequence[Probe] = (),
     ) -> None:
         self._plan, self._responses, self._asked = plan, responses, asked
-        self._most, self._rules = most_tokens, rules
+        self._most, self._rules, self._probes = most_tokens, rules, probes
         self._means: dict[tuple[str, str], float | None] = {}
         self._refs: dict[str, ModelRef] = {ref.name: ref for ref in refs}
 
@@ -56,10 +58,20 @@ class Estimate:
         found = self._responses.find(distinct)
         new = distinct.keys() - found.keys() - self._asked
         self._plan.reused += len(distinct) - len(new)
+        if new:
+            self._count_probes()
         for key in sorted(new):
             self.count(teacher, distinct[key])
         self._asked |= new
         return found
+
+    def _count_probes(self) -> None:
+        """Count those that a run would send before its first new request."""
+        probes, self._probes = self._probes, ()
+        for teacher, request in probes:
+            if request.request_hash not in self._asked and not self._responses.find([request.request_hash]):
+                self.count(teacher, request)
+                self._asked.add(request.request_hash)
 
     def count(self, teacher: Teacher, request: Request) -> None:
         """Count one request that would be sent."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError
+from distill_dagster.generation.probes import probes_of
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.freshness import is_fresh
@@ -170,8 +171,9 @@ def _count_rounds(
 ) -> None:
     """Count the requests of known teachers; earlier ones are found among the stored replies."""
     teacher = look.config.teacher
-    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
-    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
+    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel, *([faculty.judge] if faculty.judge else [])]
+    probes = probes_of(faculty, teacher.generation, teacher.smoke)
+    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules, probes)
     panel = open_panel(faculty, teacher.generation, "cpu")
     how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
@@ -196,7 +198,7 @@ def _plan_benchmark(
     rows = _rows_of(look, "eval_dataset", None)
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
-    requests = benchmark_requests(prompts, teacher, most)
+    requests = benchmark_requests(prompts, teacher)
     Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, requests)
     return plan
 

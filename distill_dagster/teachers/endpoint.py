@@ -23,6 +23,7 @@ from distill_dagster.errors import TeacherError
 from distill_dagster.teachers.faculty import endpoint_revision
 from distill_dagster.teachers.limits import Limits
 from distill_dagster.teachers.protocol import Reply, Request
+from distill_dagster.teachers.sampling import sampling_params
 from distill_dagster.teachers.sending import Sender
 
 
@@ -40,6 +41,7 @@ class ApiTeacher:
         self.name = endpoint.model
         self.revision = endpoint_revision(endpoint)
         self.identity = {**endpoint.shaping, "revision": self.revision}
+        self.sampling = sampling_params(generation, endpoint.parameters)
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
         """The messages as they are sent; only the provider knows its chat template."""
