@@ -41,3 +41,8 @@ class ParametersConfig(Section):
     )
     seed: Omit | None = Field(default=None, description="`omit` for an endpoint that refuses `seed`.")
     n: Omit | None = Field(default=None, description="`omit` for an endpoint that refuses `n`, which is always 1.")
+    stream_options: Omit | None = Field(
+        default=None,
+        description="`omit` for an endpoint that refuses `stream_options`. If it then counts no tokens, they are "
+        "estimated.",
+    )

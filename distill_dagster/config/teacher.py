@@ -60,6 +60,7 @@ class EndpointConfig(Section):
         default="json_schema",
         description="The kind of response_format that the endpoint supports, for prompts that ask for JSON.",
     )
+    stream: bool = Field(default=False, description="Ask for streamed answers, for models that answer in no other way.")
     extra_body: dict[str, Any] = Field(
         default={}, description="Fields of the provider's own, added to every request unchanged."
     )

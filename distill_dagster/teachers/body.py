@@ -22,6 +22,10 @@ def request_body(request: Request, endpoint: EndpointConfig, generation: Generat
         body["response_format"] = request.response_format if is_schema else {"type": "json_object"}
     if endpoint.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": endpoint.top_logprobs}
+    if endpoint.stream:
+        body |= {"stream": True}
+        if endpoint.parameters.stream_options != OMIT:
+            body |= {"stream_options": {"include_usage": True}}  # or the tokens have to be estimated
     return body | endpoint.extra_body
 
 

@@ -25,6 +25,7 @@ from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
 from distill_dagster.teachers.secrets import hide_key, without_secrets
+from distill_dagster.teachers.streaming import whole_answer
 from distill_dagster.teachers.unsupported import refuse_unsupported
 
 
@@ -122,7 +123,7 @@ class Sender:
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(await self._post(request), request, self._key)
+            reply = read_reply(whole_answer(await self._post(request), request), request, self._key)
             self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
         except AttemptError as e:
             now = time.monotonic()
