@@ -232,7 +232,9 @@ class Handlers:
         return self.refused(request, None) or web.json_response({"object": "list", "data": data})
 
     async def script(self, request: web.Request) -> web.Response:
-        given = await request.json()
+        return self.follow(await request.json())
+
+    def follow(self, given: dict[str, Any]) -> web.Response:
         if unknown := sorted(set(given) - set(DEFAULTS)):
             return error(400, f"no such fields: {unknown}")
         self.state = State({**DEFAULTS, **given}, [0] * len(given.get("rules", [])))

@@ -13,6 +13,7 @@ reads the file, schema.py writes its JSON Schema, and reference.py writes docs/c
 
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
     AlertsConfig,
@@ -38,7 +39,6 @@ from distill_dagster.config.section import (
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
-    LogitsConfig,
     MixedTeacher,
     SmokeConfig,
     TeacherConfig,

@@ -18,10 +18,22 @@ class PriceConfig(Section):
 
     prompt: float = Field(default=0.0, ge=0, description="US dollars for a million prompt tokens.")
     completion: float = Field(default=0.0, ge=0, description="US dollars for a million completion tokens.")
+    cached_prompt: float | None = Field(
+        default=None,
+        ge=0,
+        description="US dollars for a million prompt tokens that the provider read from its cache. If left out, they "
+        "cost as much as others.",
+    )
+    batch_discount: float | None = Field(
+        default=None, ge=0, le=1, description="Share that a request costs less in a batch: 0.5 is half price."
+    )
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """US dollars for this many tokens."""
-        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1_000_000
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0, batch: bool = False) -> float:
+        """US dollars for this many tokens; `cached_tokens` are among those of the prompt."""
+        cached = min(cached_tokens, prompt_tokens) if self.cached_prompt is not None else 0
+        prompt = self.prompt * (prompt_tokens - cached) + (self.cached_prompt or 0.0) * cached
+        full = (prompt + self.completion * completion_tokens) / 1_000_000
+        return full * (1 - (self.batch_discount or 0.0)) if batch else full
 
 
 class ParametersConfig(Section):

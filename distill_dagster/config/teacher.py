@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.endpoint import HeaderName, HeaderValue, ParametersConfig, PriceConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Prompting, Section
 from distill_dagster.tasks.misfits import tasks_with
@@ -61,6 +62,11 @@ class EndpointConfig(Section):
         description="The kind of response_format that the endpoint supports, for prompts that ask for JSON.",
     )
     stream: bool = Field(default=False, description="Ask for streamed answers, for models that answer in no other way.")
+    batch: bool = Field(
+        default=False,
+        description="Send requests through the provider's batch API (files and batches): cheaper, and answered within "
+        "24 hours.",
+    )
     extra_body: dict[str, Any] = Field(
         default={}, description="Fields of the provider's own, added to every request unchanged."
     )
@@ -80,6 +86,21 @@ class EndpointConfig(Section):
     price: PriceConfig | None = Field(
         default=None, description="The endpoint's prices, for the recorded cost, the plan and the budget."
     )
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """US dollars for a request that is sent as this section says; 0 without a price."""
+        return self.price.cost(prompt_tokens, completion_tokens, cached_tokens, self.batch) if self.price else 0.0
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "EndpointConfig":
+        if self.batch and self.stream:
+            raise ValueError("a batch is not streamed: remove `stream: true` or `batch: true`")
+        if self.batch and self.price and self.price.batch_discount is None:
+            raise ValueError(
+                "`batch: true` with a `price` needs `price.batch_discount`, the share by which a batch is cheaper: "
+                "0.5 for half price, 0 for the same"
+            )
+        return self
 
     @property
     def shaping(self) -> dict[str, Any]:
@@ -160,21 +181,6 @@ class SmokeConfig(Section):
     )
     max_failed_share: float = Field(
         default=0.5, ge=0, le=1, description="Largest share of the tried rows that parser and filters may refuse."
-    )
-
-
-class LogitsConfig(Section):
-    """How much to keep of the teacher's next-token distributions, which a second pass reads.
-
-    `lossless` keeps float16 values; `compact` keeps 8 bits of each value, off by at most 1/255 of a token's range.
-    """
-
-    k: int = Field(default=64, ge=1, le=1024, description="Most likely tokens to keep for each token of an answer.")
-    precision: Literal["lossless", "compact"] = Field(
-        default="lossless", description="How log-probabilities are stored: as float16, or in 8 bits."
-    )
-    batch_tokens: int = Field(
-        default=16_384, ge=64, description="Tokens read in one batch, padded prompts and answers together."
     )
 
 

@@ -35,7 +35,7 @@ def probes_of(faculty: Faculty, generation: GenerationConfig, smoke: SmokeConfig
     distinct: dict[str, Teacher] = {}
     for ref, asked_with in _uses(faculty, generation):
         if ref.endpoint is not None:
-            teacher = open_teacher(ref, asked_with, "cpu")
+            teacher = open_teacher(ref, asked_with, "cpu")  # without batching: a probe does not wait for hours
             distinct.setdefault(canonical_json([teacher.identity, _sampling(teacher)]), teacher)
     first = 1 if len(faculty.teachers) == 1 and faculty.teachers[0][1].endpoint else 0
     return [_probe(teacher) for teacher in list(distinct.values())[first:]]

@@ -32,6 +32,7 @@ from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker, CallTally
+from distill_dagster.teachers.batching.records import Batching
 from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
@@ -51,12 +52,14 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         BudgetError: the budget is spent. After any of these errors the replies so far are kept.
     """
     rows, started = parquet.read_table(Path(spec.rows)), time.perf_counter()
-    panel = open_panel(spec.faculty, spec.generation, device)
-    judge = open_teacher(spec.faculty.judge, JUDGE_GENERATION, device) if spec.faculty.judge else None
     responses = Responses(Path(spec.responses))
+    budget = Budget(spec.budget_usd, responses)
+    batching = Batching(responses.root / "batches", budget.afford, responses.find)
+    panel = open_panel(spec.faculty, spec.generation, device, batching)
+    judge = open_teacher(spec.faculty.judge, JUDGE_GENERATION, device, batching) if spec.faculty.judge else None
     total = sum(len(prompts_of(row)) for row in rows) * panel.answers
     with responses.journal(spec.journal) as journal, track("generate", total) as advance:
-        budget, watch = Budget(spec.budget_usd, responses), FailureWatch(spec.stop_failed_share)
+        watch = FailureWatch(spec.stop_failed_share)
         probes = probes_of(spec.faculty, spec.generation, spec.smoke)
         asker = Asker(responses, journal, budget, watch, advance, probes)
         how = Asked(spec.prompting, spec.summary_words, spec.labels)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distill_dagster.config import EndpointConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.teachers.asker import Probe
 from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
@@ -28,7 +29,9 @@ class ShardPlan:
     reused: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # as the config says: one by one, or in batches
+    single_usd: float = 0.0  # the same requests one by one
+    batch_usd: float = 0.0  # in batches, at the price's batch_discount; as single_usd without one
 
 
 class Estimate:
@@ -86,11 +89,22 @@ class Estimate:
         plan.new += 1
         plan.prompt_tokens += prompt_tokens
         plan.completion_tokens += completion_tokens
-        price = ref.endpoint.price if ref.endpoint else None
-        if price:
-            plan.cost_usd += price.cost(prompt_tokens, completion_tokens)
-        elif ref.endpoint:
-            self._rules.append(f"{ref.name} has no `price`: its requests count as 0 USD")
+        if ref.endpoint:
+            self._count_cost(ref.name, ref.endpoint, prompt_tokens, completion_tokens)
+
+    def _count_cost(self, name: str, endpoint: EndpointConfig, prompt_tokens: int, completion_tokens: int) -> None:
+        """Add the price of a request, one by one and in a batch."""
+        plan, price = self._plan, endpoint.price
+        if price is None:
+            self._rules.append(f"{name} has no `price`: its requests count as 0 USD")
+            return
+        plan.cost_usd += endpoint.cost(prompt_tokens, completion_tokens)
+        plan.single_usd += price.cost(prompt_tokens, completion_tokens)
+        plan.batch_usd += price.cost(prompt_tokens, completion_tokens, batch=True)
+        if price.cached_prompt is not None:
+            self._rules.append(f"prompt tokens of {name}: none counts as cached, since only the provider knows")
+        if price.batch_discount is not None:
+            self._rules.append(f"{name}: in a batch a request costs {price.batch_discount:.0%} less")
 
     def _mean_tokens(self, teacher: Teacher) -> float | None:
         """The mean length of the teacher's replies. Looked up once, because that reads a column of every segment."""

@@ -94,7 +94,7 @@ def make_plan(look: Snapshot) -> Plan:
     )
 
 
-_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd")
+_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd", "single_usd", "batch_usd")
 
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
@@ -188,6 +188,8 @@ def _plan_benchmark(
 ) -> ShardPlan | None:
     """The requests that measure the teacher on the held-out rows; None for one that runs here and costs nothing."""
     from distill_dagster.evaluation.asking import benchmark_requests
+    from distill_dagster.evaluation.benchmark import draw_prompts
+    from distill_dagster.evaluation.endpoint import one_by_one
 
     ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
@@ -198,8 +200,11 @@ def _plan_benchmark(
     rows = _rows_of(look, "eval_dataset", None)
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
-    requests = benchmark_requests(prompts, teacher)
-    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, requests)
+    timed = benchmark_requests(draw_prompts(prompts, config.evaluation), teacher)
+    Estimate(plan, [one_by_one(ref)], responses, asked, most, rules).ask(teacher, timed)
+    first = {request.request_hash for request in timed}
+    others = [r for r in benchmark_requests(prompts, teacher) if r.request_hash not in first]
+    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, others)
     return plan
 
 

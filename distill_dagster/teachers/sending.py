@@ -22,6 +22,7 @@ from distill_dagster.teachers.body import request_body
 from distill_dagster.teachers.client import make_client, no_key, secrets_of
 from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
+from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
 from distill_dagster.teachers.secrets import hide_key, without_secrets
@@ -95,13 +96,13 @@ class Sender:
             try:
                 reply = await self._attempt(request, ticket)
             except AttemptError as e:
-                cost += self._cost(*e.usage)
+                cost += self._endpoint.cost(*e.usage)
                 if e.passing and attempt < self._endpoint.attempts:
                     await self._rest(back_off_s(attempt, e.retry_after_s))
                     continue
                 reply = self._failed(request, e)
             else:
-                cost += self._cost(reply.prompt_tokens, reply.completion_tokens)
+                cost += reply.cost_usd
             milliseconds = (time.perf_counter() - started) * 1000
             return reply._replace(attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
 
@@ -123,8 +124,11 @@ class Sender:
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(whole_answer(await self._post(request), request), request, self._key)
-            self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
+            content = whole_answer(await self._post(request), request)
+            reply = read_reply(content, request, self._key)
+            tokens = reply.prompt_tokens, reply.completion_tokens
+            reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))
+            self._limits.answered(ticket, *tokens)
         except AttemptError as e:
             now = time.monotonic()
             if e.overload:
@@ -160,10 +164,6 @@ class Sender:
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
         return response.content
-
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._endpoint.price
-        return price.cost(prompt_tokens, completion_tokens) if price else 0.0
 
     def _failed(self, request: Request, error: AttemptError) -> Reply:
         return Reply(request.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))
