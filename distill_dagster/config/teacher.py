@@ -73,11 +73,11 @@ class EndpointConfig(Section):
     parameters: ParametersConfig = Field(
         default_factory=ParametersConfig, description="What the endpoint accepts instead of a parameter."
     )
-    organization: str | None = Field(
-        default=None, min_length=1, description="OpenAI's organization, sent as the header OpenAI-Organization."
+    organization: HeaderValue | None = Field(
+        default=None, description="OpenAI's organization, sent as the header OpenAI-Organization."
     )
-    project: str | None = Field(
-        default=None, min_length=1, description="OpenAI's project, sent as the header OpenAI-Project."
+    project: HeaderValue | None = Field(
+        default=None, description="OpenAI's project, sent as the header OpenAI-Project."
     )
     headers: dict[HeaderName, HeaderValue] = Field(
         default={},

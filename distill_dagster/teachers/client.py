@@ -8,7 +8,7 @@ config names are sent.
 import os
 import ssl
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
@@ -44,7 +44,7 @@ def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenA
     return client
 
 
-def no_key(key: str | None) -> "dict[str, str | openai.Omit]":
+def no_key(key: str | None) -> dict[str, Any]:
     """The headers with which a request without a key is sent: OpenAI's client refuses one that does not say so."""
     import openai
 
@@ -79,8 +79,8 @@ def _value(endpoint: EndpointConfig, name: str, value: str) -> str:
     return given
 
 
-def _headers(endpoint: EndpointConfig, key: str | None) -> "dict[str, str | openai.Omit]":
-    """The config's headers, and none of those that OpenAI's client would take from the environment."""
+def _headers(endpoint: EndpointConfig, key: str | None) -> dict[str, Any]:
+    """The config's headers, and `openai.Omit` for those that OpenAI's client would take from the environment."""
     import openai
 
     ours = {**read_headers(endpoint), **({AUTHORIZATION: f"Bearer {key}"} if key else {})}
