@@ -12,6 +12,8 @@ reads the file, schema.py writes its JSON Schema, and reference.py writes docs/c
 """
 
 from distill_dagster.config.data import DataConfig, FormatName
+from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
     AlertsConfig,
@@ -38,9 +40,7 @@ from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, S
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
-    LogitsConfig,
     MixedTeacher,
-    PriceConfig,
     SmokeConfig,
     TeacherConfig,
     TeacherSource,
@@ -68,6 +68,7 @@ __all__ = [
     "MixedTeacher",
     "ModelConfig",
     "Need",
+    "ParametersConfig",
     "PriceConfig",
     "Prompting",
     "QualityConfig",

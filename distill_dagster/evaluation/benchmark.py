@@ -1,7 +1,8 @@
 """One model on the held-out rows: its answers, how good they are, and what they cost.
 
 The teacher's, the baseline's and the student's benchmark are this one function over three models, so that nothing
-but the model differs: same rows, same prompts, greedy decoding. `specs.Benchmark` shows what it says of a model.
+but the model differs: same rows, same prompts, greedy decoding. An endpoint that does not accept temperature 0 is
+measured with what it accepts, and `sampling` says so. `specs.Benchmark` shows what it says of a model.
 
 An answer counts as wrong, and is counted, if it cannot be parsed, if the token limit cut it off, or if the prompt does
 not fit the model's context. A row without a reference is answered but not scored.
@@ -21,7 +22,7 @@ from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
 from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.comparison import item_scores
-from distill_dagster.evaluation.endpoint import ask_endpoint
+from distill_dagster.evaluation.endpoint import ask_endpoint, sampling_of
 from distill_dagster.evaluation.specs import (
     Benchmark,
     BenchmarkCounts,
@@ -70,6 +71,7 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         model=ModelIdentity.model_validate(spec.model.model_dump()),
         max_new_tokens=spec.max_new_tokens,
         prompting=spec.prompting,
+        sampling=sampling_of(spec),
         bytes_on_disk=bytes_on_disk(Path(spec.model.path)) if spec.model.path else None,
         **dict(score_predictions(predictions, spec.evaluation)),
         **dict(counts),

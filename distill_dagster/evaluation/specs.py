@@ -18,7 +18,7 @@ A number that only an endpoint's provider knows is None.
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role, Section
 from distill_dagster.models.ref import ModelRef
@@ -183,6 +183,8 @@ class Benchmark(BaseModel):
 
     max_new_tokens: int
     prompting: Prompting = "plain"
+    sampling: dict[str, Any] | None = Field(default=None, exclude_if=lambda sampling: sampling is None)
+    # as sent to an endpoint that does not accept temperature 0, such as {"temperature": 1.0}; {}: it accepts none
     bytes_on_disk: int | None
 
     speed: Speed

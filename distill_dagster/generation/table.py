@@ -5,21 +5,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.choosing import JUDGE_FORMAT, agreements, judge_messages, read_choice
 from distill_dagster.generation.rounds import Call
 from distill_dagster.generation.specs import GenerateCounts
 from distill_dagster.store import hashing
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
-from distill_dagster.teachers.asker import Asker, request_hash, sampling_params
+from distill_dagster.teachers.asker import Asker, request_hash
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 
 Row = Mapping[str, Any]
-JUDGE_GENERATION = GenerationConfig(max_new_tokens=256)
 
 
-def teacher_row(row: Row, call: Call, reply: Reply, generation: GenerationConfig, how: Asked) -> dict[str, Any]:
+def teacher_row(row: Row, call: Call, reply: Reply, how: Asked) -> dict[str, Any]:
     """One line of `schemas.TEACHER`, before one of the row's answers is chosen."""
     reading = how.read(row["task"], reply.text)
     return {
@@ -29,7 +27,7 @@ def teacher_row(row: Row, call: Call, reply: Reply, generation: GenerationConfig
         "request_hash": reply.request_hash,
         "teacher": reply.teacher,
         "teacher_revision": reply.teacher_revision,
-        "params": hashing.canonical_json({**sampling_params(generation), **how.params}),
+        "params": hashing.canonical_json({**call.teacher.sampling, **how.params}),
         "raw_text": reply.text,
         "reasoning": reply.reasoning or reading.reasoning,
         "answer": reading.answer if reply.ok else None,
@@ -117,7 +115,7 @@ def _candidates(by_sample: Mapping[int, Sequence[Row]]) -> dict[int, str]:
 
 def _judge_request(row: Row, texts: Sequence[str], judge: Teacher) -> Request:
     messages = judge_messages(row["messages"], texts)
-    key = request_hash(judge, messages, JUDGE_FORMAT, JUDGE_GENERATION, row["row_id"], 0)
+    key = request_hash(judge, messages, JUDGE_FORMAT, row["row_id"], 0)
     return Request(key, messages, JUDGE_FORMAT)
 
 

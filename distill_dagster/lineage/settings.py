@@ -4,11 +4,13 @@ One function for each stage, from the config to JSON-able values. A fingerprint 
 what the stage reads (stages.py).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import DistillConfig, ModelConfig, TeacherSource
+from distill_dagster.config import DistillConfig, GenerationConfig, ModelConfig, TeacherSource
 from distill_dagster.config.teacher import SHAPING
+from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
 Settings = dict[str, Any]
 
@@ -55,13 +57,23 @@ def _stamps(name: str) -> list[list[str | int]]:
 def teacher_outputs(config: DistillConfig) -> Settings:
     """How the teacher is prompted, and how its replies are read."""
     teacher = config.teacher
+    judge = teacher.best_of.judge if teacher.best_of else None
     return {
         "dtype": _dtype(teacher.model),
         "generation": teacher.generation.model_dump(exclude={"engine", "batch_tokens"}),  # neither changes an answer
         **asked_with(config),
         "choose": teacher.best_of.choose if teacher.best_of else None,
         "labels": config.quality.labels,
+        **_accepted([source for source in teacher.sources if source is not judge], teacher.generation),
+        **({"judge": sent} if judge and (sent := _accepted([judge], GREEDY)) else {}),
     }
+
+
+def _accepted(sources: Sequence[TeacherSource], generation: GenerationConfig) -> Settings:
+    """What endpoints are sent in place of `generation`; nothing where they accept it, as in older stores."""
+    asked = sampling_params(generation)
+    sent = [sampling_params(generation, source.endpoint.parameters) if source.endpoint else asked for source in sources]
+    return {"sent": sent} if any(params != asked for params in sent) else {}
 
 
 def asked_with(config: DistillConfig) -> Settings:
@@ -93,7 +105,8 @@ def student_checkpoint(config: DistillConfig) -> Settings:
 
 def teacher_benchmark(config: DistillConfig) -> Settings:
     """How the teacher is measured."""
-    return _benchmark(config, config.teacher.model) | asked_with(config)
+    measured = [] if config.teacher.model else config.teacher.sources[:1]
+    return _benchmark(config, config.teacher.model) | asked_with(config) | _accepted(measured, GREEDY)
 
 
 def student_benchmark(config: DistillConfig) -> Settings:

@@ -19,6 +19,7 @@ from typing import Any
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError
+from distill_dagster.generation.probes import probes_of
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.labels import labels_of
@@ -101,7 +102,7 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
     )
 
 
-_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd")
+_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd", "single_usd", "batch_usd")
 
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
@@ -172,8 +173,9 @@ def _count_rounds(
 ) -> None:
     """Count the requests of known teachers; earlier ones are found among the stored replies."""
     teacher = look.config.teacher
-    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
-    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
+    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel, *([faculty.judge] if faculty.judge else [])]
+    probes = probes_of(faculty, teacher.generation, teacher.smoke)
+    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules, probes)
     panel = open_panel(faculty, teacher.generation, "cpu")
     how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
@@ -188,6 +190,8 @@ def _plan_benchmark(
 ) -> ShardPlan | None:
     """The requests that measure the teacher on the held-out rows; None for one that runs here and costs nothing."""
     from distill_dagster.evaluation.asking import benchmark_requests
+    from distill_dagster.evaluation.benchmark import draw_prompts
+    from distill_dagster.evaluation.endpoint import one_by_one
 
     ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
@@ -198,8 +202,11 @@ def _plan_benchmark(
     rows = source.of("eval_dataset", None) or []
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
-    requests = benchmark_requests(prompts, teacher, most)
-    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, requests)
+    timed = benchmark_requests(draw_prompts(prompts, config.evaluation), teacher)
+    Estimate(plan, [one_by_one(ref)], responses, asked, most, rules).ask(teacher, timed)
+    first = {request.request_hash for request in timed}
+    others = [r for r in benchmark_requests(prompts, teacher) if r.request_hash not in first]
+    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, others)
     return plan
 
 

@@ -36,6 +36,16 @@ class Budget:
                 "raise it and run again; the answers so far are kept and not paid for twice"
             )
 
+    def afford(self, most_usd: float) -> None:
+        """Raise BudgetError if a batch of at most `most_usd` may overrun the budget: once sent, it runs to its end."""
+        self.check()
+        if self.limit_usd is not None and self._spent + most_usd > self.limit_usd:
+            raise BudgetError(
+                f"the batch may cost {most_usd:.4f} USD, if every answer is as long as max_new_tokens allows, and "
+                f"{self.limit_usd - self._spent:.4f} of teacher.budget_usd {self.limit_usd:.4f} are left: raise it, "
+                "lower teacher.generation.max_new_tokens, or set `batch: false`"
+            )
+
     def charge(self, reply: Reply) -> None:
         """Add the cost of a reply that is in the journal; raises as `check` does."""
         self._spent += reply.cost_usd

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions protocol: turns a request into a body to send, and the body of a response into a reply.
+"""OpenAI's chat completions protocol: turns the body of a response into a reply.
 
     {"choices": [{"message": {"content": "4", "reasoning_content": "2 + 2 ..."}, "finish_reason": "stop"}],
      "usage": {"prompt_tokens": 12, "completion_tokens": 2}}    ->    Reply(text "4", finish_reason "stop", ...)
@@ -7,12 +7,10 @@ A reply that stopped without any text (null content) is an empty answer. It was 
 temperature 0, so it is kept with the text "", which the quality filters refuse by name.
 """
 
-import hashlib
 import json
 import math
 from typing import Any
 
-from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError
@@ -31,32 +29,6 @@ FINISH_REASONS = {
     "model_length": "length",  # Mistral
 }  # any other reason keeps its own name: the reply was paid for, and the row filters refuse what did not stop
 INTERRUPTED = (None, "abort", "insufficient_system_resource")  # by vLLM, by DeepSeek: the request is sent again
-
-
-def request_body(request: Request, endpoint: EndpointConfig, generation: GenerationConfig) -> dict[str, Any]:
-    """The JSON body to send. Each sampled request carries its own seed, so that the samples of one prompt differ."""
-    body: dict[str, Any] = {
-        "model": endpoint.model,
-        "messages": request.messages,
-        "temperature": generation.temperature,
-        endpoint.max_tokens_field: generation.max_new_tokens,
-        "n": 1,
-    }
-    if generation.temperature > 0:
-        body["seed"] = _seed(generation.seed, request.request_hash)
-        if generation.top_p < 1:  # TGI refuses 1, which is the protocol's default
-            body["top_p"] = generation.top_p
-    if request.response_format and endpoint.json_mode != "none":
-        is_schema = endpoint.json_mode == "json_schema"
-        body["response_format"] = request.response_format if is_schema else {"type": "json_object"}
-    if endpoint.top_logprobs:
-        body |= {"logprobs": True, "top_logprobs": endpoint.top_logprobs}
-    return body | endpoint.extra_body
-
-
-def _seed(seed: int, request_hash: str) -> int:
-    """31 bits, which every server takes."""
-    return int(hashlib.sha256(f"{seed}:{request_hash}".encode()).hexdigest()[:8], 16) >> 1
 
 
 def read_reply(content: bytes, request: Request, key: str | None = None) -> Reply:

@@ -15,6 +15,7 @@ from distill_dagster.models.loading import LoadedModel, dtype_name, load, open_t
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import RenderError, render_prompt
 from distill_dagster.teachers.protocol import NO_ROOM, NOT_RENDERED, Reply, Request
+from distill_dagster.teachers.sampling import sampling_params
 
 
 class LocalTeacher:
@@ -27,6 +28,7 @@ class LocalTeacher:
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
         self.name, self.revision = ref.name, ref.revision
         self.identity = {"name": ref.name, "revision": ref.revision, "dtype": ref.dtype}
+        self.sampling = sampling_params(generation)
         self._ref, self._generation, self._device = ref, generation, device
 
     @cached_property

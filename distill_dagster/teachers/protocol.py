@@ -60,6 +60,7 @@ class Teacher(Protocol):
     name: str
     revision: str
     identity: dict[str, Any]  # what makes it this teacher: part of every request's hash
+    sampling: dict[str, Any]  # the sampling parameters that it gets, as `sampling_params` returns them
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
         """The request as the teacher sees it, as JSON: another part of its hash."""

@@ -15,16 +15,19 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.teachers.client import make_client
-from distill_dagster.teachers.completion import read_reply, request_body
+from distill_dagster.teachers.body import request_body
+from distill_dagster.teachers.client import make_client, no_key, secrets_of
+from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
+from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
-from distill_dagster.teachers.secrets import hide_key
+from distill_dagster.teachers.secrets import hide_key, without_secrets
+from distill_dagster.teachers.streaming import whole_answer
+from distill_dagster.teachers.unsupported import refuse_unsupported
 
 
 class ClosedError(Exception):
@@ -44,6 +47,7 @@ class Sender:
     ) -> None:
         self._endpoint, self._generation, self._limits = endpoint, generation, limits
         self._key, self._record = key, record
+        self._secrets = secrets_of(endpoint, key)
         self._host = urlsplit(endpoint.url).hostname or ""
         self._error: BaseException | None = None
         self._workers: list[asyncio.Task[None]] = []
@@ -92,13 +96,13 @@ class Sender:
             try:
                 reply = await self._attempt(request, ticket)
             except AttemptError as e:
-                cost += self._cost(*e.usage)
+                cost += self._endpoint.cost(*e.usage)
                 if e.passing and attempt < self._endpoint.attempts:
                     await self._rest(back_off_s(attempt, e.retry_after_s))
                     continue
                 reply = self._failed(request, e)
             else:
-                cost += self._cost(reply.prompt_tokens, reply.completion_tokens)
+                cost += reply.cost_usd
             milliseconds = (time.perf_counter() - started) * 1000
             return reply._replace(attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
 
@@ -120,8 +124,11 @@ class Sender:
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(await self._post(request), request, self._key)
-            self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
+            content = whole_answer(await self._post(request), request)
+            reply = read_reply(content, request, self._key)
+            tokens = reply.prompt_tokens, reply.completion_tokens
+            reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))
+            self._limits.answered(ticket, *tokens)
         except AttemptError as e:
             now = time.monotonic()
             if e.overload:
@@ -139,34 +146,24 @@ class Sender:
         import openai
 
         endpoint = self._endpoint
+        sent = request_body(request, endpoint, self._generation)
         try:
             async with asyncio.timeout(endpoint.timeout_seconds):
                 response = await self._client.post(
                     "/chat/completions",
                     cast_to=httpx2.Response,
-                    body=request_body(request, endpoint, self._generation),
-                    options={} if self._key else {"headers": {"Authorization": openai.Omit()}},
+                    body=sent,
+                    options={"headers": no_key(self._key)},
                 )
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
-            body = self._without_key(e.body)
+            body = without_secrets(e.body, self._secrets)
+            refuse_unsupported(e.status_code, body, sent, self._host, endpoint)
             raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
         return response.content
-
-    def _without_key(self, body: Any) -> Any:
-        """The body of an error without the key, which some servers repeat in it."""
-        if isinstance(body, dict):
-            return {name: self._without_key(value) for name, value in body.items()}
-        if isinstance(body, list):
-            return [self._without_key(value) for value in body]
-        return hide_key(body, self._key) if isinstance(body, str) else body
-
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._endpoint.price
-        return price.cost(prompt_tokens, completion_tokens) if price else 0.0
 
     def _failed(self, request: Request, error: AttemptError) -> Reply:
         return Reply(request.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))

@@ -276,6 +276,37 @@ def test_the_plan_of_a_fresh_project_asks_and_makes_nothing(tmp_path, server):
     ]
 
 
+DISCOUNT = {**PRICE, "batch_discount": 0.5}
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_plan_shows_both_prices(tmp_path, server, batch):
+    path = write_api_project(tmp_path, server, endpoint={"price": DISCOUNT, "batch": batch})
+    plan = planned(path)
+    for part in plan["shards"]:
+        assert part["single_usd"] == pytest.approx(part["prompt_tokens"] + 2 * part["completion_tokens"])
+        assert part["batch_usd"] == part["single_usd"] / 2
+        assert part["cost_usd"] == (part["batch_usd"] if batch else part["single_usd"])
+    assert plan["benchmark"]["cost_usd"] == plan["benchmark"]["single_usd"], "all of so few are timed one by one"
+    assert plan["benchmark"]["new"] == HELD_OUT
+    assert "made: in a batch a request costs 50% less" in plan["rules"]
+    shown = CliRunner().invoke(app, ["plan", "--config", str(path)]).output
+    assert "one by one" in shown
+    assert "in batches" in shown
+    assert f"{plan['total']['batch_usd']:.4f}" in shown
+
+
+def test_the_plan_counts_probes_as_the_run_sends_them(tmp_path, server, instance):
+    generation = {"max_new_tokens": 16, "temperature": 0.5}
+    teacher = {"generation": generation, "smoke": {"rows": 2, "max_failed_share": 1}}
+    path = write_api_project(tmp_path, server, shards=2, teacher=teacher)
+    plan = planned(path)
+    assert sum(shard["new"] for shard in plan["shards"]) == 2 * SHARD_ROWS + 4 + 1, "one probe, at temperature 0"
+    assert not run_until_answers(path, instance).failed
+    assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT
+    assert planned(path)["shards"] == []
+
+
 def test_the_plan_says_what_a_run_then_asks(answered, server, instance):
     path, _ = answered
     assert planned(path)["shards"] == []

@@ -165,6 +165,21 @@ def test_speeds_of_different_machines_are_not_compared():
     assert any(found in note for note in document.notes)
 
 
+@pytest.mark.parametrize(
+    ("sampling", "words"),
+    [
+        ({"temperature": 1.0, "top_p": 0.9}, "at temperature 1.0 and top_p 0.9, as its endpoint does not accept 0"),
+        ({}, "at the default temperature of its provider"),
+    ],
+)
+def test_a_teacher_that_was_not_measured_greedily_is_noted(document, sampling, words):
+    assert not any("was measured at" in note for note in document.notes)
+    given = parts()
+    given["benchmarks"]["teacher"] = given["benchmarks"]["teacher"].model_copy(update={"sampling": sampling})
+    (note,) = [note for note in build_report(**given).notes if "was measured at" in note]
+    assert words in note
+
+
 def test_another_prompting_of_the_teacher_is_noted(document):
     assert not any("prompting" in note for note in document.notes)
     given = parts()
