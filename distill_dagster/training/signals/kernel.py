@@ -28,7 +28,7 @@ from torch.autograd.function import once_differentiable
 CHUNK_ELEMENTS = {"cuda": 2**27, "cpu": 2**24}
 
 
-class Seen(NamedTuple):
+class LogProbs(NamedTuple):
     """What a term reads of the student's distribution at S positions, as natural logarithms."""
 
     kept: torch.Tensor  # (S, K) of the term's `ids`
@@ -46,7 +46,7 @@ class Term(Protocol):
     vocab_size: int | None  # tokens from this id on count as impossible
     needs_mean: bool
 
-    def loss(self, chunk: slice, seen: Seen) -> torch.Tensor:
+    def loss(self, chunk: slice, seen: LogProbs) -> torch.Tensor:
         """The weighted loss (S,) of the positions in `chunk`."""
         ...
 
@@ -151,7 +151,7 @@ def _term(logits: torch.Tensor, term: Term, chunk: slice, differentiate: bool) -
     masses = logits.sub_(highest).exp_()  # (S, V), 0 at the chosen
     mass = masses.sum(dim=-1, keepdim=True)  # (S, 1), at least 1 unless there is no rest
     norm = torch.logaddexp(mass.log() + highest, chosen.logsumexp(dim=-1, keepdim=True))  # (S, 1)
-    seen = Seen(
+    seen = LogProbs(
         kept=chosen - norm,
         rest=(mass.log() + highest - norm)[:, 0],
         drawn=None if others is None else others - norm,
@@ -166,22 +166,22 @@ def _term(logits: torch.Tensor, term: Term, chunk: slice, differentiate: bool) -
     return loss
 
 
-def _slopes(term: Term, chunk: slice, seen: Seen) -> tuple[torch.Tensor, Seen]:
+def _slopes(term: Term, chunk: slice, seen: LogProbs) -> tuple[torch.Tensor, LogProbs]:
     """The loss of a term, and its derivative with respect to each number that it reads."""
     inputs = [None if part is None else part.detach().requires_grad_() for part in seen]
     with torch.enable_grad():
-        loss = term.loss(chunk, Seen(*inputs)).sum()  # pyright: ignore[reportArgumentType]
+        loss = term.loss(chunk, LogProbs(*inputs)).sum()  # pyright: ignore[reportArgumentType]
     given = [part for part in inputs if part is not None]
     found = iter(torch.autograd.grad(loss, given, allow_unused=True, materialize_grads=True))
-    return loss.detach(), Seen(*(None if part is None else next(found) for part in inputs))  # pyright: ignore[reportArgumentType]
+    return loss.detach(), LogProbs(*(None if part is None else next(found) for part in inputs))  # pyright: ignore[reportArgumentType]
 
 
 def _spread(
     masses: torch.Tensor,
     mass: torch.Tensor,
     scale: torch.Tensor,
-    seen: Seen,
-    slopes: Seen,
+    seen: LogProbs,
+    slopes: LogProbs,
     ids: torch.Tensor,
     drawn: torch.Tensor | None,
 ) -> None:

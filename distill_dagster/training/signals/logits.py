@@ -30,7 +30,7 @@ from distill_dagster.logits.distributions import NO_DRAW, TEMPERATURES
 from distill_dagster.logits.table import LogitsRow
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.training.signals.divergence import Divergence, divergence_of
-from distill_dagster.training.signals.kernel import Seen
+from distill_dagster.training.signals.kernel import LogProbs
 from distill_dagster.training.signals.protocol import Example, TensorBatch
 from distill_dagster.training.signals.stored import StoredLogits
 from distill_dagster.training.signals.text import CrossEntropy, TextSignal
@@ -58,7 +58,7 @@ class Distillation:
     vocab_size: int | None = None
     needs_mean: ClassVar[bool] = False
 
-    def loss(self, chunk: slice, seen: Seen) -> torch.Tensor:
+    def loss(self, chunk: slice, seen: LogProbs) -> torch.Tensor:
         """See `kernel.Term`."""
         p = self.p[chunk]
         if seen.drawn is None or self.share is None:

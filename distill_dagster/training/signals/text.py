@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 
 from distill_dagster.config import TrainingConfig
-from distill_dagster.training.signals.kernel import Seen
+from distill_dagster.training.signals.kernel import LogProbs
 from distill_dagster.training.signals.protocol import Example, TensorBatch
 
 
@@ -38,7 +38,7 @@ class CrossEntropy:
         """Label smoothing reads the whole vocabulary."""
         return self.smoothing > 0
 
-    def loss(self, chunk: slice, seen: Seen) -> torch.Tensor:
+    def loss(self, chunk: slice, seen: LogProbs) -> torch.Tensor:
         """See `kernel.Term`."""
         loss = -seen.kept[:, 0]
         if seen.mean is not None:

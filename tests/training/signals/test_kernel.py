@@ -187,7 +187,7 @@ def test_no_tensor_of_all_logits_exists(parts):
     """Of a thousand positions only a chunk's logits are alive at a time, in the forward and in the backward pass."""
     shapes = set()
 
-    class Seen(torch.utils._python_dispatch.TorchDispatchMode):
+    class LogProbs(torch.utils._python_dispatch.TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             made = func(*args, **(kwargs or {}))
             shapes.add(tuple(made.shape) if isinstance(made, torch.Tensor) else None)
@@ -195,7 +195,7 @@ def test_no_tensor_of_all_logits_exists(parts):
 
     hidden, head = torch.randn(1000, H, requires_grad=True), torch.nn.Linear(H, V)
     terms = [Stored(torch.randn(1000, V), "forward_kl")]
-    with Seen():
+    with LogProbs():
         head_loss(hidden, head, terms, 10 * V).backward()
     assert (10, V) in shapes
     assert (1000, V) not in shapes
