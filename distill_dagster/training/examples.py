@@ -72,10 +72,13 @@ def tokenize(examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length:
         TrainingError: no training row is left.
     """
 
+    reasons: list[str] = []
+
     def encode_row(row: dict[str, Any]) -> dict[str, Any]:
         try:
             encoded = encode_example(tokenizer, row["messages"], row["answer"], ends)
-        except RenderError:
+        except RenderError as e:
+            reasons.append(str(e))
             return {"input_ids": [], "answer_start": 0, "length": 0, "refused": "E015"}
         length = len(encoded.ids)
         refused = "too_long" if length > max_length else ""
@@ -91,10 +94,12 @@ def tokenize(examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length:
     counts = {f"{split}_rows": len(kept[split]) for split in SPLITS}
     counts |= {code: sum(c == code for c in refused) for code in REFUSALS}
     if not kept["train"]:
+        why = f", such as: {reasons[0]}" if reasons else ""
         raise TrainingError(
             f"0 of {len(splits):,} rows can train: {counts['too_long']:,} are longer than max_length {max_length}, "
-            f"{counts['E015']:,} are not rendered as prompt and answer by the chat template (E015), and "
-            f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, or add training rows"
+            f"{counts['E015']:,} are refused or rewritten by the chat template (E015{why}), and "
+            f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, add training rows, or "
+            "use a model with another template"
         )
     rows = encoded.remove_columns(["split", "refused"])
     with quietly():

@@ -110,7 +110,7 @@ class TrainCounts(Counts):
     train_rows: int
     validation_rows: int
     too_long: int = 0
-    E015: int = 0  # not rendered as prompt and answer by the chat template
+    E015: int = 0  # refused or rewritten by the chat template
     train_tokens: int = 0
     steps: int = 0
     parameters: int = 0
