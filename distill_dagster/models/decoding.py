@@ -19,6 +19,7 @@ from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
 from distill_dagster.models.frames import answer_text, opening_of
+from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
 
@@ -73,13 +74,16 @@ def answers(
     sampling = Sampling(max_new_tokens, temperature, top_p, seed)
     engine = choose_engine(loaded, engine)
     rows: list[Row] = []
+    limits = Limits.of(loaded.model.config)
     for i, messages in enumerate(prompts):
         try:
             ids = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))
         except RenderError:
             yield i, Completion("", "error", 0, 0, 0.0, "E015")
             continue
-        if fits(loaded.model, len(ids), max_new_tokens):
+        if not limits.reads(ids):
+            yield i, Completion("", "error", len(ids), 0, 0.0, "E015")
+        elif fits(loaded.model, len(ids), max_new_tokens):
             rows.append(Row(i, ids, keys[i] if keys else ""))
         else:
             yield i, Completion("", "error", len(ids), 0, 0.0, "E010")
