@@ -19,7 +19,7 @@ from distill_dagster.config import DistillConfig, ModelConfig, Section
 from distill_dagster.errors import ModelError
 from distill_dagster.models.frames import PLAIN, PLAIN_ANSWER, RenderError
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_config, read_gguf_tokenizer
-from distill_dagster.models.limits import NO_LIMITS, Limits
+from distill_dagster.models.limits import Limits, longest_row
 from distill_dagster.models.own_code import refuse_own_code
 from distill_dagster.models.pinning import count_parameters, fetch_small
 from distill_dagster.models.ref import ModelRef
@@ -47,7 +47,6 @@ class Parts:
     config: Any
     tokenizer: Any
     ends: list[int]
-    limits: Limits
 
 
 def require_fit(model: ModelConfig | ModelRef, use: Use, label: str = "", messages: Messages = PLAIN) -> None:
@@ -72,7 +71,7 @@ def problems(model: ModelConfig | ModelRef, use: Use, messages: Messages = PLAIN
         if isinstance(model, ModelRef):
             return [] if model.endpoint else list(_folder_problems(Path(model.path), use, messages))
         if model.name is None:
-            return list(_length_problems(str(model.architecture), _new_limits(model), use))
+            return list(_length_problems(str(model.architecture), _new_longest_row(model), use))
         if file := gguf_of(model.name):
             return list(_file_problems(file, use, messages))
         folder = Path(model.name).expanduser()
@@ -110,14 +109,14 @@ def _models_of(config: DistillConfig) -> Iterator[tuple[str, ModelConfig, Use]]:
     yield "student.model", config.student.model, student_use(config)
 
 
-def _new_limits(model: ModelConfig) -> Limits:
-    """The limits of a model that is made from its architecture; none if its settings are wrong, which `build` says."""
+def _new_longest_row(model: ModelConfig) -> int | None:
+    """The longest row of a model that is made from its architecture; None if its settings are wrong."""
     from transformers import AutoConfig
 
     try:
-        return Limits.of(AutoConfig.for_model(model.architecture, **model.settings))
-    except Exception:  # noqa: BLE001 - whatever is wrong with the settings, building the model reports it
-        return NO_LIMITS
+        return longest_row(AutoConfig.for_model(str(model.architecture), **model.settings))
+    except Exception:  # noqa: BLE001 - building the model reports what is wrong with the settings
+        return None
 
 
 def _folder_problems(folder: Path, use: Use, messages: Messages, *, weights_here: bool = True) -> Iterator[str]:
@@ -134,15 +133,14 @@ def _folder_problems(folder: Path, use: Use, messages: Messages, *, weights_here
     config = open_config(folder)
     tokenizer = open_tokenizer(folder, use.prompt_date)
     ends = stated_ends(folder, config, tokenizer)
-    yield from _part_problems(Parts(str(folder), config, tokenizer, ends, Limits.of(config)), use, messages)
+    yield from _part_problems(Parts(str(folder), config, tokenizer, ends), use, messages)
 
 
 def _file_problems(file: Path, use: Use, messages: Messages) -> Iterator[str]:
     """The problems of a GGUF file, by its metadata."""
     config = read_gguf_config(file)
     tokenizer = prepare_tokenizer(read_gguf_tokenizer(file), config, file, use.prompt_date)
-    parts = Parts(str(file), config, tokenizer, end_ids(tokenizer, config), Limits.of(config))
-    yield from _part_problems(parts, use, messages)
+    yield from _part_problems(Parts(str(file), config, tokenizer, end_ids(tokenizer, config)), use, messages)
 
 
 def _part_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
@@ -152,14 +150,14 @@ def _part_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
             "`eos_token_id` in its generation_config.json"
         )
     yield from _token_problems(parts)
-    yield from _length_problems(parts.name, parts.limits, use)
+    yield from _length_problems(parts.name, longest_row(parts.config), use)
     if parts.ends:
         yield from _row_problems(parts, use, messages)
 
 
 def _token_problems(parts: Parts) -> Iterator[str]:
     """Ordinary tokens and end tokens that the model has no embedding for. Added ones that no row has do no harm."""
-    size, tokenizer = parts.limits.embedded, parts.tokenizer
+    size, tokenizer = Limits.of(parts.config).embedded, parts.tokenizer
     if size is None:
         return
     added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} - set(parts.ends)
@@ -173,11 +171,11 @@ def _token_problems(parts: Parts) -> Iterator[str]:
         )
 
 
-def _length_problems(name: str, limits: Limits, use: Use) -> Iterator[str]:
-    if limits.longest_row is not None and use.max_length is not None and use.max_length > limits.longest_row:
+def _length_problems(name: str, longest: int | None, use: Use) -> Iterator[str]:
+    if longest is not None and use.max_length is not None and use.max_length > longest:
         yield (
-            f"`training.max_length` is {use.max_length:,} and {name} has positions for {limits.longest_row:,} tokens: "
-            f"set `max_length: {limits.longest_row}` or less, or use a model with a longer context"
+            f"`training.max_length` is {use.max_length:,} and {name} has positions for {longest:,} tokens: "
+            f"set `max_length: {longest}` or less, or use a model with a longer context"
         )
 
 
@@ -190,10 +188,11 @@ def _row_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
     except RenderError as e:
         yield f"{parts.name}: {e}"
         return
-    if not parts.limits.reads(ids):
+    limits = Limits.of(parts.config)
+    if not limits.reads(ids):
         yield (
             f"{parts.name}: its chat template writes token {max(ids):,} and the model has embeddings for "
-            f"{parts.limits.embedded:,}: call `model.resize_token_embeddings(len(tokenizer))` and save the model again"
+            f"{limits.embedded:,}: call `model.resize_token_embeddings(len(tokenizer))` and save the model again"
         )
     prompt = len(encode(parts.tokenizer, render_prompt(parts.tokenizer, messages)))
     context = getattr(parts.config, "max_position_embeddings", None)

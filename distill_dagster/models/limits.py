@@ -17,9 +17,8 @@ POSITIONS = ("wpe", "pos")  # in the name of a table that a model looks its posi
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of a model, in tokens. None: there is no such limit."""
+    """Of a model. None: there is no such limit."""
 
-    longest_row: int | None  # that it can be trained on
     embedded: int | None  # token ids from this one on have no embedding
     switch: int | None  # the longest row that is read with the short angles of `longrope`
 
@@ -27,12 +26,8 @@ class Limits:
     def of(config: Any) -> "Limits":
         """The limits of a transformers config."""
         text = config.get_text_config()
-        kinds = _ropes(text)
-        longest = _learned_positions(config) if not kinds else None
-        if any("dynamic" in kind for kind, _ in kinds):
-            longest = getattr(text, "max_position_embeddings", None)
-        switches = [switch for kind, switch in kinds if kind == "longrope" and switch]
-        return Limits(longest, getattr(text, "vocab_size", None), min(switches, default=None))
+        switches = [switch for kind, switch in _ropes(text) if kind == "longrope" and switch]
+        return Limits(getattr(text, "vocab_size", None), min(switches, default=None))
 
     def reads(self, ids: Sequence[int]) -> bool:
         """Whether every token has an embedding."""
@@ -50,7 +45,16 @@ class Limits:
         return self.side(prompt_tokens + new_tokens - 1) and not self.side(prompt_tokens)
 
 
-NO_LIMITS = Limits(None, None, None)
+NO_LIMITS = Limits(None, None)
+
+
+def longest_row(config: Any) -> int | None:
+    """The longest row that a model of this config can be trained on; None if there is no such limit."""
+    text = config.get_text_config()
+    ropes = _ropes(text)
+    if any("dynamic" in kind for kind, _ in ropes):
+        return getattr(text, "max_position_embeddings", None)
+    return None if ropes else _learned_positions(config)
 
 
 def _ropes(config: Any) -> list[tuple[str, int | None]]:

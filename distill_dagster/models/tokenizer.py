@@ -31,11 +31,12 @@ def open_tokenizer(folder: Path, prompt_date: date | None = None) -> Any:
             tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as e:
         raise unreadable(folder, e, f"{folder}: its tokenizer cannot be read") from e
-    return prepare_tokenizer(tokenizer, open_config(folder), folder, prompt_date)
+    config = open_config(folder) if (folder / "config.json").is_file() else None
+    return prepare_tokenizer(tokenizer, config, folder, prompt_date)
 
 
 def prepare_tokenizer(tokenizer: Any, config: Any, source: Path, prompt_date: date | None) -> Any:
-    """The tokenizer of a model with this config, which was read from `source`, ready to render and to pad.
+    """The tokenizer that was read from `source`, ready to render and to pad; `config` is its model's, if there is one.
 
     Raises:
         ModelError: it has no chat template.
@@ -46,7 +47,7 @@ def prepare_tokenizer(tokenizer: Any, config: Any, source: Path, prompt_date: da
             "model, or save a `chat_template.jinja` beside its tokenizer"
         )
     pin_date(tokenizer, prompt_date)
-    size = getattr(config.get_text_config(), "vocab_size", None)
+    size = getattr(config.get_text_config(), "vocab_size", None) if config else None
     if tokenizer.pad_token_id is None or (size is not None and tokenizer.pad_token_id >= size):
         ends = [tokenizer.eos_token_id, *stated_ends(source, config, tokenizer)]
         named = [i for i in ends if i is not None and (size is None or i < size)]
@@ -68,6 +69,7 @@ def open_config(folder: Path) -> Any:
 def stated_ends(folder: Path, config: Any, tokenizer: Any) -> list[int]:
     """The tokens that end an answer, as `end_ids` finds them once the weights are loaded."""
     path = folder / "generation_config.json"
-    named = entry(path, "eos_token_id") if path.is_file() else config.get_text_config().eos_token_id
+    of_config = getattr(config.get_text_config(), "eos_token_id", None) if config else None
+    named = entry(path, "eos_token_id") if path.is_file() else of_config
     named = tokenizer.eos_token_id if named is None else named
     return list(named) if isinstance(named, list | tuple) else [named] if named is not None else []

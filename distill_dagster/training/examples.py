@@ -17,8 +17,9 @@ from typing import Any
 
 from datasets import Dataset
 
+from distill_dagster.config import TrainingConfig
 from distill_dagster.errors import TrainingError
-from distill_dagster.models.limits import NO_LIMITS, Limits
+from distill_dagster.models.limits import NO_LIMITS, Limits, longest_row
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.rendering import RenderError, encode_example
 from distill_dagster.tasks.prompts import prompts_of
@@ -66,19 +67,23 @@ def read_examples(path: Path, cache: Path, extra: Sequence[str] = ()) -> Dataset
         return Dataset.from_parquet(str(path), cache_dir=str(cache), columns=columns)  # pyright: ignore[reportReturnType]
 
 
+def most_tokens(config: TrainingConfig, model: Any) -> int:
+    """The longest row that may train: `max_length`, or less if the model cannot read so long a row."""
+    return min(config.max_length, longest_row(model.config) or config.max_length)
+
+
 def tokenize(
     examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length: int, limits: Limits = NO_LIMITS
 ) -> TrainingSet:
     """Tokenize `examples` (`KEYS`, `split`, `messages`, `answer`; other columns are kept) and part them by split.
 
-    A row that the model cannot read, by its `limits`, is refused too.
+    A row with a token that has no embedding, by the model's `limits`, is refused too.
 
     Raises:
         TrainingError: no training row is left.
     """
 
     reasons: list[str] = []
-    longest = min(max_length, limits.longest_row or max_length)
 
     def encode_row(row: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -87,7 +92,7 @@ def tokenize(
             reasons.append(str(e))
             return {"input_ids": [], "answer_start": 0, "length": 0, "refused": "E015"}
         length = len(encoded.ids)
-        refused = "too_long" if length > longest else "" if limits.reads(encoded.ids) else "E015"
+        refused = "too_long" if length > max_length else "" if limits.reads(encoded.ids) else "E015"
         return {"input_ids": encoded.ids, "answer_start": encoded.answer_start, "length": length, "refused": refused}
 
     with quietly():
@@ -102,7 +107,7 @@ def tokenize(
     if not kept["train"]:
         why = f", such as: {reasons[0]}" if reasons else ""
         raise TrainingError(
-            f"0 of {len(splits):,} rows can train: {counts['too_long']:,} are longer than max_length {longest}, "
+            f"0 of {len(splits):,} rows can train: {counts['too_long']:,} are longer than max_length {max_length}, "
             f"{counts['E015']:,} are refused or rewritten by the chat template (E015{why}), and "
             f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, add training rows, or "
             "use a model with another template"

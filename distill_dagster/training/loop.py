@@ -16,6 +16,7 @@ import transformers
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback
 
 from distill_dagster.config import TrainingConfig
+from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
 from distill_dagster.progress import track
@@ -51,11 +52,13 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     forget()
-    plan = StepPlan.of(config, len(data.train))
+    switch = Limits.of(model.config).switch
+    batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch)
+    plan = StepPlan.of(config, len(batches))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
     with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen:
         arguments = _arguments(config, data, plan, chosen, folder)
-        trainer = _trainer(model, tokenizer, data, config, signal, plan, arguments, advance)
+        trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
         resume = latest(folder)
         resumed_from = step_of(resume) if resume else 0
         advance(resumed_from)
@@ -144,11 +147,11 @@ def _trainer(
     config: TrainingConfig,
     signal: Signal,
     plan: StepPlan,
+    batches: LengthBatches,
     arguments: OneDeviceArguments,
     advance: Callable[[int], None],
 ) -> SignalTrainer:
     """The Trainer with its callbacks; it prints nothing."""
-    batches = LengthBatches(data.train["length"], config.batch_size, config.seed)
     callbacks: list[TrainerCallback] = [Watch(plan, batches, advance)]
     if len(data.validation) and config.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))

@@ -36,7 +36,7 @@ from distill_dagster.quality.duplicates.prompt_keys import contamination_key
 from distill_dagster.store import hashing, parquet
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
-from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
+from distill_dagster.training.examples import TrainingSet, gold_examples, most_tokens, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
 from distill_dagster.training.signals.text import TextSignal
@@ -166,7 +166,7 @@ def _texts(paths: list[str]) -> Iterator[str]:
 
 def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: OpenModel, device: str) -> PrepareResult:
     """Train the model on gold answers and write it, in the precision that an existing model is stored in."""
-    data, left_out = _gold_set(spec, start, fit.max_length)
+    data, left_out = _gold_set(spec, start, most_tokens(fit, start.model))
     model, tokenizer, out = start.model, start.tokenizer, Path(spec.out)
     signal = TextSignal.of(fit, tokenizer.pad_token_id)
     run = train(

@@ -15,7 +15,7 @@ from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
 from distill_dagster.training.card import model_card
-from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
 from distill_dagster.training.signals import SIGNALS
@@ -34,7 +34,7 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     signal = SIGNALS[spec.signal](config, tokenizer.pad_token_id)
     examples = read_examples(Path(spec.examples), work / "datasets", signal.columns)
     ends, limits = end_ids(tokenizer, model.generation_config), Limits.of(model.config)
-    data = tokenize(examples, tokenizer, ends, config.max_length, limits)
+    data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits)
     label, revision = f"train {spec.name}", spec.student_base.revision
     run = train(model, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label)
     model.to(stored_dtype(base))
