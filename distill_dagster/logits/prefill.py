@@ -24,8 +24,8 @@ import numpy as np
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.distributions import LOWEST, Distributions
 from distill_dagster.logits.sequences import TokenSequence
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.row_limits import RowLimits
 
 # Logits of one slice. A GPU reads the whole head for each slice, so its slices are large: 256 MiB as float32, three
 # times that at the peak. A CPU's are small enough for its caches: 16 MiB.
@@ -42,7 +42,7 @@ class Reader:
     """
 
     def __init__(self, loaded: LoadedModel, k: int, slice_elements: int | None = None) -> None:
-        self.loaded, self.k, self.limits = loaded, k, Limits.of(loaded.model.config)
+        self.loaded, self.k, self.limits = loaded, k, RowLimits.of(loaded.model.config)
         self.vocab_size, self.head_apart = _try_head(loaded)
         if k > self.vocab_size:
             raise ModelError(f"teacher.logits.k is {k}, {loaded.ref.name} has {self.vocab_size} tokens: lower `k`")

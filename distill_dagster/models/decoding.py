@@ -19,9 +19,9 @@ from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
 from distill_dagster.models.frames import answer_text, opening_of
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
+from distill_dagster.models.row_limits import RowLimits
 
 __all__ = ["Completion", "Sampling", "answers", "complete", "cut_batches", "fits", "generation_settings"]
 
@@ -74,7 +74,7 @@ def answers(
     sampling = Sampling(max_new_tokens, temperature, top_p, seed)
     engine = choose_engine(loaded, engine)
     rows: list[Row] = []
-    limits = Limits.of(loaded.model.config)
+    limits = RowLimits.of(loaded.model.config)
     for i, messages in enumerate(prompts):
         try:
             ids = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))

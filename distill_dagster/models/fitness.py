@@ -19,11 +19,11 @@ from distill_dagster.config import DistillConfig, ModelConfig, Section
 from distill_dagster.errors import ModelError
 from distill_dagster.models.frames import PLAIN, PLAIN_ANSWER, RenderError
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_config, read_gguf_tokenizer
-from distill_dagster.models.limits import Limits, longest_row
 from distill_dagster.models.own_code import refuse_own_code
 from distill_dagster.models.pinning import count_parameters, fetch_small
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import encode, encode_example, end_ids, render_prompt
+from distill_dagster.models.row_limits import RowLimits, longest_row
 from distill_dagster.models.stored_forms import stored_form_problem
 from distill_dagster.models.tokenizer import open_config, open_tokenizer, prepare_tokenizer, stated_ends
 
@@ -157,7 +157,7 @@ def _part_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
 
 def _token_problems(parts: Parts) -> Iterator[str]:
     """Ordinary tokens and end tokens that the model has no embedding for. Added ones that no row has do no harm."""
-    size, tokenizer = Limits.of(parts.config).embedded, parts.tokenizer
+    size, tokenizer = RowLimits.of(parts.config).embedded, parts.tokenizer
     if size is None:
         return
     added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} - set(parts.ends)
@@ -188,7 +188,7 @@ def _row_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
     except RenderError as e:
         yield f"{parts.name}: {e}"
         return
-    limits = Limits.of(parts.config)
+    limits = RowLimits.of(parts.config)
     if not limits.reads(ids):
         yield (
             f"{parts.name}: its chat template writes token {max(ids):,} and the model has embeddings for "

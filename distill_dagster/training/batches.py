@@ -3,8 +3,8 @@
 Padding is wasted work, so rows are shuffled, sorted by length within blocks of fifty batches, cut, and the batches
 shuffled again. The order of epoch e is made from (seed, e), so a resumed run sees the order of an unbroken one.
 
-If the model reads rows of more than `switch` tokens with other angles (`models/limits.py`), they have batches of their
-own.
+If the model reads rows of more than `switch` tokens with other angles (`models/row_limits.py`), they have their own
+batches.
 """
 
 import math

@@ -19,9 +19,9 @@ from datasets import Dataset
 
 from distill_dagster.config import TrainingConfig
 from distill_dagster.errors import TrainingError
-from distill_dagster.models.limits import NO_LIMITS, Limits, longest_row
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.rendering import RenderError, encode_example
+from distill_dagster.models.row_limits import NO_LIMITS, RowLimits, longest_row
 from distill_dagster.tasks.prompts import prompts_of
 
 SPLITS = ("train", "validation")
@@ -73,7 +73,7 @@ def most_tokens(config: TrainingConfig, model: Any) -> int:
 
 
 def tokenize(
-    examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length: int, limits: Limits = NO_LIMITS
+    examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length: int, limits: RowLimits = NO_LIMITS
 ) -> TrainingSet:
     """Tokenize `examples` (`KEYS`, `split`, `messages`, `answer`; other columns are kept) and part them by split.
 

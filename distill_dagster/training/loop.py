@@ -16,9 +16,9 @@ import transformers
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback
 
 from distill_dagster.config import TrainingConfig
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import track
 from distill_dagster.store import hashing
 from distill_dagster.training.batches import LengthBatches, StepPlan
@@ -52,7 +52,7 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     forget()
-    switch = Limits.of(model.config).switch
+    switch = RowLimits.of(model.config).switch
     batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch)
     plan = StepPlan.of(config, len(batches))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))

@@ -26,11 +26,11 @@ from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer, write_model
 from distill_dagster.models.fitness import require_fit
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_model, read_gguf_tokenizer, written_dtype
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import open_model, stored_dtype, stored_dtype_name
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef, read_ref, write_ref
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_tokenizer, prepare_tokenizer
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key
 from distill_dagster.store import hashing, parquet
@@ -202,7 +202,7 @@ def _gold_set(spec: PrepareSpec, start: OpenModel, max_length: int) -> tuple[Tra
             "that can answer"
         )
     ends = end_ids(start.tokenizer, start.model.generation_config)
-    limits = Limits.of(start.model.config)
+    limits = RowLimits.of(start.model.config)
     data = tokenize(Dataset.from_list(examples), start.tokenizer, ends, max_length, limits)
     return data, {"no_gold": without_gold, "contaminated": contaminated}
 

@@ -8,9 +8,9 @@ history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step
 from pathlib import Path
 
 from distill_dagster.models.building import parameter_count, write_model
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import open_model, stored_dtype
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
@@ -33,7 +33,7 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     tokenizer, model = open_tokenizer(base, spec.student_base.prompt_date), open_model(base, "float32")
     signal = SIGNALS[spec.signal](config, tokenizer.pad_token_id)
     examples = read_examples(Path(spec.examples), work / "datasets", signal.columns)
-    ends, limits = end_ids(tokenizer, model.generation_config), Limits.of(model.config)
+    ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits)
     label, revision = f"train {spec.name}", spec.student_base.revision
     run = train(model, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label)

@@ -12,8 +12,8 @@ from distill_dagster.logits.shard import CaptureTally, read_window
 from distill_dagster.models.engines.batched import answer_batched
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings, grouped, left_padded
-from distill_dagster.models.limits import NO_LIMITS, Limits, longest_row
 from distill_dagster.models.loading import load
+from distill_dagster.models.row_limits import NO_LIMITS, RowLimits, longest_row
 from distill_dagster.training.batches import LengthBatches
 from distill_dagster.training.signals.text import TextSignal
 from testing.long_rope import SWITCH, write_phi3
@@ -73,7 +73,7 @@ def test_rows_on_both_sides_in_one_batch_would_change_answers(loaded, prompts):
 
 
 def test_groups_part_at_the_switch_and_answers_that_cross_it_by_length(loaded):
-    limits = Limits.of(loaded.model.config)
+    limits = RowLimits.of(loaded.model.config)
     assert limits.switch == SWITCH
     made = [Row(i, [5] * n) for i, n in enumerate(LENGTHS)]
     groups = {tuple(sorted(len(row.prompt) for row in group)) for group in grouped(made, NEW, limits)}
@@ -102,7 +102,7 @@ def test_training_reads_a_row_as_alone(loaded, prompts):
             return float(signal.loss(loaded.model, signal.collate([examples[i] for i in positions])))
 
     own = [loss([i]) for i in range(len(examples))]
-    batches = LengthBatches(LENGTHS, 8, seed=0, switch=Limits.of(loaded.model.config).switch)
+    batches = LengthBatches(LENGTHS, 8, seed=0, switch=RowLimits.of(loaded.model.config).switch)
     assert [loss(batch) for batch in batches] == pytest.approx(
         [sum(own[i] for i in batch) for batch in batches], rel=1e-5
     )
@@ -132,12 +132,12 @@ def test_every_kind_of_rope_is_known():
         return AutoConfig.for_model("llama", rope_parameters={"rope_theta": 1e4, **rope}, max_position_embeddings=64)
 
     yarn = config(rope_type="yarn", factor=4.0, original_max_position_embeddings=16)
-    assert (Limits.of(yarn).switch, longest_row(yarn)) == (None, None)
+    assert (RowLimits.of(yarn).switch, longest_row(yarn)) == (None, None)
     dynamic = config(rope_type="dynamic", factor=2.0)
-    assert (Limits.of(dynamic).switch, longest_row(dynamic)) == (None, 64)
+    assert (RowLimits.of(dynamic).switch, longest_row(dynamic)) == (None, 64)
     both = config(
         rope_type="longrope", short_factor=[1.0] * 64, long_factor=[2.0] * 64, original_max_position_embeddings=16
     )
-    assert (Limits.of(both).switch, longest_row(both)) == (16, None)
+    assert (RowLimits.of(both).switch, longest_row(both)) == (16, None)
     layers = AutoConfig.for_model("gemma3_text")
-    assert (Limits.of(layers).switch, longest_row(layers)) == (None, None)
+    assert (RowLimits.of(layers).switch, longest_row(layers)) == (None, None)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, generation_settings, grouped, left_padded
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.row_limits import RowLimits
 
 
 def answer_batched(
@@ -21,7 +21,7 @@ def answer_batched(
 ) -> Iterator[Sequence[Row]]:
     """Answer `rows` batch by batch. All rows of a batch get the same share of its time."""
     settings, choose = generation_settings(loaded, sampling), TokenChoice(sampling)
-    for group in grouped(rows, sampling.max_new_tokens, Limits.of(loaded.model.config)):
+    for group in grouped(rows, sampling.max_new_tokens, RowLimits.of(loaded.model.config)):
         lengths = {i: len(row.prompt) for i, row in enumerate(group)}
         for positions in cut_batches(lengths, sampling.max_new_tokens, batch_tokens):
             batch = [group[i] for i in positions]

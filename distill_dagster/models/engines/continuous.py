@@ -20,9 +20,9 @@ from typing import Any
 from distill_dagster.models.engines.batched import answer_batched
 from distill_dagster.models.engines.columns import pack
 from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, grouped, left_padded
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 
 IDLE_SHARE = 1 / 4  # 1/8 measured 2 to 10 % slower
 HEADROOM = 64  # columns that are free after a copy of the cache, unless all rows end before
@@ -47,7 +47,7 @@ def answer_continuously(
 
     Answers that may cross the switch of `longrope` are left to `generate`, which then reads the whole row again.
     """
-    limits = Limits.of(loaded.model.config)
+    limits = RowLimits.of(loaded.model.config)
     for group in grouped(rows, sampling.max_new_tokens, limits):
         if limits.crosses(len(group[0].prompt), sampling.max_new_tokens):
             yield from answer_batched(loaded, group, sampling, batch_tokens)

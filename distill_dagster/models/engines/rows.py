@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from distill_dagster.models.limits import Limits
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Row:
     ended: bool = False
 
 
-def grouped(rows: Sequence[Row], new_tokens: int, limits: Limits) -> list[list[Row]]:
+def grouped(rows: Sequence[Row], new_tokens: int, limits: RowLimits) -> list[list[Row]]:
     """Rows that may share a batch: those that stay on one side of the switch of `longrope`, and those that may cross.
 
     The latter cross it together, since a group of them has prompts of one length. Without a switch all rows are one

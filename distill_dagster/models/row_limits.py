@@ -16,18 +16,18 @@ POSITIONS = ("wpe", "pos")  # in the name of a table that a model looks its posi
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RowLimits:
     """Of a model. None: there is no such limit."""
 
     embedded: int | None  # token ids from this one on have no embedding
     switch: int | None  # the longest row that is read with the short angles of `longrope`
 
     @staticmethod
-    def of(config: Any) -> "Limits":
+    def of(config: Any) -> "RowLimits":
         """The limits of a transformers config."""
         text = config.get_text_config()
         switches = [switch for kind, switch in _ropes(text) if kind == "longrope" and switch]
-        return Limits(getattr(text, "vocab_size", None), min(switches, default=None))
+        return RowLimits(getattr(text, "vocab_size", None), min(switches, default=None))
 
     def reads(self, ids: Sequence[int]) -> bool:
         """Whether every token has an embedding."""
@@ -45,7 +45,7 @@ class Limits:
         return self.side(prompt_tokens + new_tokens - 1) and not self.side(prompt_tokens)
 
 
-NO_LIMITS = Limits(None, None)
+NO_LIMITS = RowLimits(None, None)
 
 
 def longest_row(config: Any) -> int | None:
