@@ -10,6 +10,7 @@ from distill_dagster.assets.views.student import student_view
 from distill_dagster.assets.views.teacher import model_view
 from distill_dagster.lineage.guards import require_rows
 from distill_dagster.lineage.upstream import Upstream
+from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
 from distill_dagster.store import files
 from distill_dagster.training.specs import PrepareSpec, TrainSpec
@@ -37,6 +38,7 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
     return PrepareSpec(
         role="student",
         model=model,
+        use=student_use(upstream.config),
         rows=upstream.files("raw_dataset", files.RAW_FILE) if model.architecture and not from_teacher else [],
         tokenizer_of=read_ref(upstream.artefact("teacher_model").folder).path if from_teacher else None,
         out=str(out),

@@ -1,5 +1,6 @@
 """The whole of `distill.yaml`, and its sections on student, evaluation, compute, automation and alerts."""
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -166,6 +167,12 @@ class DistillConfig(Section):
         default=["team:distillation"], description="Owners of the assets in Dagster: `team:name` or an e-mail address."
     )
     store: str = Field(default="store", description="Local folder in which every artefact is published.")
+    prompt_date: date | None = Field(
+        default=None,
+        description="The date that chat templates write as today's, such as 2025-01-31, in all prompts and in the "
+        "student's own template. If left out, it is 2024-07-26 where a template asks the clock. If the teacher's "
+        "template writes a date, a change asks it again.",
+    )
     data: DataConfig = Field(description="The source files and the format of their rows.")
     teacher: TeacherConfig = Field(description="The large model whose answers the student learns.")
     student: StudentConfig = Field(description="The small model that goes to production.")

@@ -29,7 +29,7 @@ def teacher_model(config: DistillConfig) -> Settings:
     if teacher.sources:
         settings["sources"] = [_source(source) for source in teacher.sources]
         settings["weights"] = [source.weight for source in teacher.mix]
-    return settings | ({"fit": teacher.fit.model_dump()} if teacher.fit else {})
+    return settings | ({"fit": teacher.fit.model_dump()} if teacher.fit else {}) | _prompt_date(config)
 
 
 def _source(source: TeacherSource) -> Settings:
@@ -47,10 +47,15 @@ def model(config: ModelConfig) -> Settings:
     return {"model": config.model_dump(exclude={"name", "revision"})}
 
 
+def _prompt_date(config: DistillConfig) -> Settings:
+    """The date in prompts; a project that sets none keeps the fingerprints that it had before there was one."""
+    return {"prompt_date": config.prompt_date.isoformat()} if config.prompt_date else {}
+
+
 def _stamps(name: str) -> list[list[str | int]]:
-    """Name, size and time of a model folder's files, so that a replaced model is noticed; [] for a hub name."""
+    """Name, size and time of a model's files, so that a replaced model is noticed; [] for a hub name."""
     folder = Path(name)
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = sorted(folder.iterdir()) if folder.is_dir() else [folder]
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()]
 
 
@@ -95,7 +100,7 @@ def validated_synthetic_set(config: DistillConfig) -> Settings:
 
 def student_base(config: DistillConfig) -> Settings:
     """The student before distillation."""
-    return model(config.student.model)
+    return model(config.student.model) | _prompt_date(config)
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:

@@ -24,6 +24,7 @@ from distill_dagster.logits.distributions import LOWEST, MOST_DRAWS, NO_DRAW, TE
 from distill_dagster.logits.sequences import TokenSequence
 from distill_dagster.models.head import is_head_apart, takes_positions
 from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.row_limits import RowLimits
 
 # Logits of one slice. A GPU reads the whole head for each slice, so its slices are large: 256 MiB as float32, three
 # times that at the peak. A CPU's are small enough for its caches: 16 MiB.
@@ -42,6 +43,7 @@ class Reader:
 
     def __init__(self, loaded: LoadedModel, k: int, tail: Tail = "bucket", slice_elements: int | None = None) -> None:
         self.loaded, self.k, self.tail = loaded, k, tail
+        self.limits = RowLimits.of(loaded.model.config)
         self.vocab_size, self.head_apart = _try_head(loaded)
         if k > self.vocab_size:
             raise ModelError(f"teacher.logits.k is {k}, {loaded.ref.name} has {self.vocab_size} tokens: lower `k`")
@@ -115,7 +117,8 @@ class Reader:
             for start in range(sequence.answer_start - 1, len(sequence.ids) - 1, self.slice_positions):
                 end = min(start + self.slice_positions, len(sequence.ids) - 1)
                 kept = torch.arange(start, end, device=self.loaded.device)
-                out = self.loaded.model(input_ids=ids[:, :end], use_cache=False, logits_to_keep=kept)
+                read = len(sequence.ids) - 1 if self.limits.side(len(sequence.ids) - 1) else end
+                out = self.loaded.model(input_ids=ids[:, :read], use_cache=False, logits_to_keep=kept)
                 first = start + 1 - sequence.answer_start
                 yield out.logits[0], targets[first : first + end - start]
 

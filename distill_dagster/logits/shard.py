@@ -79,7 +79,7 @@ def capture_logits(spec: CaptureSpec, device: str) -> CaptureResult:
     with LogitsWriter(Path(spec.out) / files.LOGITS_FILE) as writer, track("capture logits", ok) as advance:
         for window in _windows(made, refusals):
             started = time.perf_counter()
-            table = _read_window(window, reader, spec.logits, constants, tally)
+            table = read_window(window, reader, spec.logits, constants, tally)
             writer.write(table)
             tally.hash(table)
             tally.seconds += time.perf_counter() - started
@@ -126,12 +126,12 @@ def _windows(made: Iterable[TokenSequence | Refusal], refusals: list[Refusal]) -
         yield window
 
 
-def _read_window(
+def read_window(
     window: list[TokenSequence], reader: Reader, config: LogitsConfig, constants: dict[str, Any], tally: CaptureTally
 ) -> list[dict[str, Any]]:
     """Rows of `schemas.LOGITS`, in the order of the window. Distributions are packed at once, batch by batch."""
     table: dict[int, dict[str, Any]] = {}
-    for batch in cut_batches({i: len(one.ids) for i, one in enumerate(window)}, 0, config.batch_tokens):
+    for batch in _batches(window, reader, config.batch_tokens):
         sequences = [window[i] for i in batch]
         for i, sequence, given in zip(batch, sequences, reader.read(sequences), strict=True):
             tally.add(sequence, given)
@@ -140,6 +140,13 @@ def _read_window(
             keys = {"row_id": row_id, "sample": sample, "turn": turn, "tokens": sequence.answer_tokens}
             table[i] = {**keys, **packed, **constants}
     return [table[i] for i in range(len(window))]
+
+
+def _batches(window: list[TokenSequence], reader: Reader, batch_tokens: int) -> Iterator[list[int]]:
+    """Positions in the window, in batches of like length that the model reads with the same angles."""
+    for side in (False, True):
+        lengths = {i: len(one.ids) for i, one in enumerate(window) if reader.limits.side(len(one.ids) - 1) == side}
+        yield from cut_batches(lengths, 0, batch_tokens)
 
 
 def _require_own(refusals: list[Refusal], ok: int) -> None:

@@ -107,17 +107,18 @@ _COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
     """The teachers that would answer; none if the project's own one is made first, since every row is then new."""
-    teacher = look.config.teacher
+    teacher, day = look.config.teacher, look.config.prompt_date
     if not is_stale:
         return current_faculty(look.get("teacher_model").folder, teacher)
     own: list[tuple[float, ModelRef]] = []
     if teacher.model:
         rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")
     else:
-        own = [(source.weight, pin_source(source)) for source in teacher.mix] or [(1.0, pin_source(teacher.sources[0]))]
+        own = [(source.weight, pin_source(source, day)) for source in teacher.mix]
+        own = own or [(1.0, pin_source(teacher.sources[0], day))]
     best_of = teacher.best_of
-    panel = [pin_source(source) for source in best_of.teachers] if best_of else []
-    judge = pin_source(best_of.judge) if best_of and best_of.judge else None
+    panel = [pin_source(source, day) for source in best_of.teachers] if best_of else []
+    judge = pin_source(best_of.judge, day) if best_of and best_of.judge else None
     return Faculty(teachers=own, panel=panel, judge=judge)
 
 

@@ -18,6 +18,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback
 from distill_dagster.config import TrainingConfig
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import track
 from distill_dagster.store import hashing
 from distill_dagster.training.batches import LengthBatches, StepPlan
@@ -52,11 +53,13 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     forget()
-    plan = StepPlan.of(config, len(data.train))
+    switch = RowLimits.of(model.config).switch
+    batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch)
+    plan = StepPlan.of(config, len(batches))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
     with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen, computing_loss(model):
         arguments = _arguments(config, data, plan, chosen, folder)
-        trainer = _trainer(model, tokenizer, data, config, signal, plan, arguments, advance)
+        trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
         resume = latest(folder)
         resumed_from = step_of(resume) if resume else 0
         advance(resumed_from)
@@ -147,11 +150,11 @@ def _trainer(
     config: TrainingConfig,
     signal: Signal,
     plan: StepPlan,
+    batches: LengthBatches,
     arguments: OneDeviceArguments,
     advance: Callable[[int], None],
 ) -> SignalTrainer:
     """The Trainer with its callbacks; it prints nothing."""
-    batches = LengthBatches(data.train["length"], config.batch_size, config.seed)
     callbacks: list[TrainerCallback] = [Watch(plan, batches, advance)]
     if len(data.validation) and config.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))

@@ -58,7 +58,7 @@ class SignalTrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
-        ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0)
+        ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, switch=batches.switch)
         self.validation_loader = self.loader(data.validation, ordered, measure)
 
     def loader(self, rows: Any, batches: LengthBatches, signal: Signal) -> DataLoader:

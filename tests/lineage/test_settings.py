@@ -1,70 +1,28 @@
-"""Settings of an endpoint: what shapes no answer makes nothing stale, and parameters do where they change a request."""
+"""Which settings shape which stage."""
 
-import pytest
-
-from distill_dagster.config import DistillConfig
-from distill_dagster.lineage import settings
-
-PLAIN = {"url": "http://host/v1", "model": "m"}
-STAGES = ("teacher_model", "teacher_outputs", "teacher_benchmark", "student_benchmark")
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.stages import STAGES
+from testing.projects import write_project
 
 
-def config(endpoint=None, generation=None, **teacher) -> DistillConfig:
-    return DistillConfig.model_validate(
-        {
-            "task": "qa",
-            "data": {"train": "train.jsonl", "test": "test.jsonl"},
-            "teacher": {"endpoint": PLAIN | (endpoint or {}), "generation": generation or {}, **teacher},
-            "student": {"model": {"name": "student"}},
-        }
-    )
+def shaped(path) -> dict:
+    config = load_config(path)
+    return {name: stage.shaped_by(config) for name, stage in STAGES.items()}
 
 
-def changed(before: DistillConfig, after: DistillConfig) -> set[str]:
-    return {name for name in STAGES if getattr(settings, name)(before) != getattr(settings, name)(after)}
+def test_a_date_shapes_the_models_and_no_date_shapes_nothing(tmp_path):
+    without = shaped(write_project(tmp_path / "a"))
+    dated = shaped(write_project(tmp_path / "b", prompt_date="2025-03-04"))
+    assert not any("prompt_date" in settings for settings in without.values())
+    changed = {name for name, settings in dated.items() if "prompt_date" in settings}
+    assert changed == {"teacher_model", "student_base"}
+    assert dated["student_base"]["prompt_date"] == "2025-03-04"
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        {"stream": True},
-        {"batch": True},
-        {"organization": "o", "project": "p", "headers": {"X-A": "b"}},
-        {"price": {"prompt": 1, "cached_prompt": 0.1, "batch_discount": 0.5}},
-        {"max_tokens_field": "max_completion_tokens"},
-        {"parameters": {"n": "omit", "stream_options": "omit", "seed": "omit"}},
-        {"parameters": {"temperature": 0}},
-    ],
-)
-def test_what_shapes_no_answer_makes_nothing_stale(endpoint):
-    assert changed(config(), config(endpoint)) == set()
-
-
-@pytest.mark.parametrize(
-    ("generation", "parameters", "stale"),
-    [
-        ({}, {"temperature": 1}, {"teacher_outputs", "teacher_benchmark"}),
-        ({}, {"temperature": "omit"}, {"teacher_outputs", "teacher_benchmark"}),
-        ({"temperature": 1}, {"temperature": 1}, {"teacher_benchmark"}),
-        ({"temperature": 1}, {"seed": "omit"}, {"teacher_outputs"}),
-    ],
-)
-def test_parameters_make_stale_what_is_sent_otherwise(generation, parameters, stale):
-    assert changed(config(generation=generation), config({"parameters": parameters}, generation)) == stale
-
-
-def test_the_judges_parameters_shape_the_choice():
-    def judged(**endpoint):
-        best_of = {"choose": "judge", "judge": {"endpoint": PLAIN | endpoint}}
-        return config(generation={"temperature": 1, "samples": 2}, best_of=best_of)
-
-    assert changed(judged(), judged(parameters={"temperature": 1})) == {"teacher_outputs"}
-
-
-def test_a_local_teacher_beside_an_endpoint_is_measured_as_before():
-    def beside(**endpoint):
-        teacher = {"model": {"name": "big"}, "best_of": {"teachers": [{"endpoint": PLAIN | endpoint}]}}
-        base = config().model_dump()
-        return DistillConfig.model_validate({**base, "teacher": teacher})
-
-    assert changed(beside(), beside(parameters={"temperature": 1})) == {"teacher_outputs"}
+def test_a_file_that_is_a_model_is_noticed_when_it_is_replaced(tmp_path):
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(b"one")
+    path = write_project(tmp_path, **{"student.model": {"name": str(file)}})
+    before = shaped(path)["student_base"]
+    file.write_bytes(b"another")
+    assert shaped(path)["student_base"] != before

@@ -33,7 +33,7 @@ def test_a_template_without_an_end_token_gets_one(tokenizer):
 
 def test_a_template_that_rewrites_the_answer_is_refused(tokenizer):
     tokenizer.chat_template = tokenizer.chat_template.replace("message['content']", "message['content'] | upper")
-    with pytest.raises(RenderError, match="does not continue its prompt"):
+    with pytest.raises(RenderError, match="renders the answer 'red' as 'RED'"):
         encode_example(tokenizer, MESSAGES, "red", [tokenizer.eos_token_id])
 
 

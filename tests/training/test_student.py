@@ -201,3 +201,15 @@ def test_accumulated_batches_give_the_step_of_one_large_batch(spec_of, tmp_path)
         seen.append([p.loss if isinstance(p, StepLoss) else p.validation_loss for p in result.history])
     assert len(seen[0]) == 2
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)
+
+
+def test_rows_beyond_the_learned_positions_are_refused_and_the_others_train(spec_of, tmp_path):
+    rows_of = dropping()
+    base = write_model(
+        tmp_path / "short", rows_of.model_copy(update={"settings": {**rows_of.settings, "n_positions": 15}})
+    )
+    result = train_student(spec_of("out", student_base=base), "cpu")
+    counts = result.counts
+    assert counts.too_long > 0
+    assert counts.train_rows > 0
+    assert counts.train_rows + counts.validation_rows + counts.too_long == 64 + 16
