@@ -43,7 +43,7 @@ class Math(Task):
         form = "" if value is None else decimal_form(value)
         return form if 0 < len(form) <= LONGEST else None
 
-    def agreement(self, answer: str, reference: str) -> float:
+    def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
         """1 if both are the same number, else 0; 18 and 18.0 are the same, 0.33 and 1/3 are not."""
         value = final_number(answer)
         return float(value is not None and value == final_number(reference))

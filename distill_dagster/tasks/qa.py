@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from distill_dagster.tasks.base import Task
-from distill_dagster.tasks.final_line import bare_answer
+from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.measures import Measure, mean_of
 from distill_dagster.tasks.options import Prompting
 
@@ -61,9 +61,9 @@ class QA(Task):
     )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The text, or what its last "Answer:" states, without surrounding blanks."""
-        return bare_answer(text) or None
+        """The text, or what its last "Answer:" states, without surrounding blanks and Markdown."""
+        return stated(text) or None
 
-    def agreement(self, answer: str, reference: str) -> float:
+    def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
         """SQuAD's exact match: 1 or 0."""
         return float(normal_answer(answer) == normal_answer(reference))

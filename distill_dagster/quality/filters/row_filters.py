@@ -89,7 +89,8 @@ def gold_disagreement(candidate: Candidate) -> str | None:
     """The answer scores 0 against gold; only with `quality.require_gold_agreement`, in tasks where 0 means wrong."""
     if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
         return None
-    return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
+    score = candidate.task.score(candidate.answer, candidate.reference, candidate.labels)
+    return "gold_disagreement" if score == 0 else None
 
 
 def personal_data(candidate: Candidate) -> str | None:
