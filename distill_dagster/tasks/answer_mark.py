@@ -29,8 +29,9 @@ LABEL_NOUNS = (*NOUNS, "label", "class", "classification", "category")
 SUMMARY_NOUNS = ("summary", "tl;?dr")
 ADJECTIVES = r"(?:(?:(?:the|my|your)[ ]+)?(?:final|correct|best|short|endgültige|最终|最終)[ ]*|my[ ]+|your[ ]+)*"
 TAGS = re.compile(r"<(?P<tag>final_answer|answer)>(?P<inner>.*?)(?:</(?P=tag)>|\Z)", re.DOTALL | re.IGNORECASE)
-FENCED = re.compile(r"(?P<fence>```+|~~~+)[^\n`]*\n(?P<inner>.*?)\n?[ \t]*(?P=fence)", re.DOTALL)
+FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})[^\n`]*\n")
 BOLD = re.compile(r"(?P<bold>\*{1,3})(?![\s*])(?P<inner>[^*]*[^\s*])(?P=bold)(?P<stop>[.!?。]?)")
+DEEPEST = 64
 KEYS = ("final_answer", "answer", "answer_choice")
 LABEL_KEYS = (*KEYS, "label", "class", "category")
 SUMMARY_KEYS = ("summary", "denser_summary", *KEYS)
@@ -41,7 +42,7 @@ def _marks(nouns: Sequence[str]) -> re.Pattern[str]:
     """A mark at the start of a line: "Answer:", with emphasis as in "**Answer**:", or a heading "### Answer"."""
     words = rf"{ADJECTIVES}(?:{'|'.join(nouns)})"
     return re.compile(
-        rf"^[ \t]*(?:[-+*>][ \t]+|#{{1,6}}[ \t]*)*(?:(?P<mark>\*{{1,3}}|_{{1,3}}|`|)"
+        rf"^[ \t]*(?:[^\w\s:#]{{1,3}}[ \t]+|#{{1,6}}[ \t]*){{0,4}}(?:(?P<mark>\*{{1,3}}|_{{1,3}}|`|)"
         rf"{words}(?:(?P=mark)[ \t]*[:：]|[ \t]*[:：](?P<open>(?!(?P=mark)))?(?P=mark)?)"
         rf"|(?<=#)[ \t]*(?:\*\*)?{words}(?:\*\*)?[ \t\r]*$|(?P<alone>\*\*|__){words}(?P=alone)[ \t\r]*$)",
         re.MULTILINE | re.IGNORECASE,
@@ -51,14 +52,15 @@ def _marks(nouns: Sequence[str]) -> re.Pattern[str]:
 def stated(text: str, *, nouns: Sequence[str] = NOUNS, keys: Sequence[str] = KEYS, leading: bool = False) -> str:
     """The stated answer, or the whole text, without surrounding blanks and Markdown around all of it.
 
-    With `leading` only a mark that opens the text counts: the answer is prose of several lines, and may say "Answer:".
+    A text with more than `DEEPEST` marks inside one another is a loop of them and states nothing. With `leading` only a mark that opens the text counts: the answer is prose of several lines, and may say "Answer:".
     """
     text = text.strip()
-    while True:
+    for _ in range(DEEPEST):
         inner = _inside(_after_mark(_in_json(text, keys), nouns, leading)).strip()
         if inner == text or len(inner) >= len(text):
             return text
         text = inner
+    return ""
 
 
 def _after_mark(text: str, nouns: Sequence[str], leading: bool) -> str:
@@ -97,7 +99,8 @@ def _in_json(text: str, keys: Sequence[str]) -> str:
 
 def _inside(text: str) -> str:
     """The text inside a fence or an emphasis that encloses all of it."""
-    if fenced := FENCED.fullmatch(text):
-        return fenced["inner"]
+    opened = FENCE.match(text)
+    if opened and text.endswith(opened["fence"]) and text.find(opened["fence"], opened.end()) == text.rfind(opened["fence"]):
+        return text[opened.end() : -len(opened["fence"])]
     bold = BOLD.fullmatch(text)
     return bold["inner"] + bold["stop"] if bold else text

@@ -24,6 +24,7 @@ WRAPPING = " \t\r\n*`\"'“”‘’()[]<>«»「」『』【】"
 CLOSING = WRAPPING + ".,;:!?。、，；：！？।"
 STOPS = ".。।"
 PAIRS = ("**", "__", "*", "_", "`", '"', "'", "$", "“”", "‘’", "«»", "()", "[]", "<>", "{}", "「」", "『』", "【】")
+DEEPEST = 8
 Form = Callable[[str], str]
 
 
@@ -43,7 +44,7 @@ FORMS: tuple[Form, ...] = (str.strip, composed, folded)  # from the strictest
 
 def _unwrapped(text: str) -> Iterator[str]:
     """`text`, then without its full stop or an enclosing pair of marks, then without the next, and so on."""
-    while True:
+    for _ in range(DEEPEST):
         text = text.strip()
         yield text
         inner = text[:-1] if len(text) > 1 and text[-1] in STOPS else _inside_pair(text)
