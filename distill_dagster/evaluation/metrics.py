@@ -3,9 +3,10 @@
     compute("qa", [{"parsed": "a red car", "reference": ["red truck"], …}])      {"exact_match": 0, "token_f1": 0.5}
 
 The headline is the mean of the scores that the task gives to single answers, so the score of an item and that of a set
-cannot disagree. An answer that could not be parsed is None, and counts as wrong in every metric. A task may also measure
-its model's whole texts (`Task.text_metrics`), where the parsed answer does not hold all that is compared. `evaluate.load` would
-fetch a script from the hub; a class with typed features works offline and still composes with `evaluate.combine`.
+cannot disagree. An answer that could not be parsed is None, and counts as wrong in every metric. A task may also
+measure the models' whole texts (`Task.text_metrics`), where the parsed answers do not hold all that is compared.
+`evaluate.load` would fetch a script from the hub; a class with typed features works offline and still composes with
+`evaluate.combine`.
 """
 
 from collections import defaultdict

@@ -54,7 +54,9 @@ def agreements(
     """
     task = get_task(task_name)
     if gold is not None and any(gold):
-        return [_mean(task.score(turn, g, labels) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers]
+        return [
+            _mean(task.score(turn, g, labels) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers
+        ]
     return [
         _mean(
             _same(task, mine, theirs, labels)

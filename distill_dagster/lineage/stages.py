@@ -102,7 +102,7 @@ def _benchmark(role: str, shaped_by: Callable[[DistillConfig], Inputs], model: s
         reads=_reads("eval_dataset", model),
         also=_labels,
         consults=labels_come_from,
-        code_version="3",
+        code_version="4",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -143,7 +143,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.teacher_outputs,
             reads=_reads("raw_dataset", "teacher_model"),
             sharded=True,
-            code_version="4",
+            code_version="5",
             compute="generate",
             pool="gpu_teacher",
         ),
@@ -164,7 +164,7 @@ STAGES: dict[str, Stage] = {
             worker="build_set",
             shaped_by=settings.validated_synthetic_set,
             reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
-            code_version="4",
+            code_version="5",
         ),
         Stage(
             "student_base",
@@ -192,7 +192,7 @@ STAGES: dict[str, Stage] = {
             worker="write_report",
             shaped_by=settings.eval_report,
             reads=_reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset"),
-            code_version="2",
+            code_version="3",
         ),
     )
 }

@@ -32,7 +32,9 @@ def class_tables(predictions: Mapping[Role, Sequence[Row]], labels: Sequence[str
     """
     rows = {role: by_task(predictions[role]) for role in ROLES}
     return [
-        ClassTable(task=task, labels=_labels({role: rows[role][task] for role in ROLES}, labels or get_task(task).labels))
+        ClassTable(
+            task=task, labels=_labels({role: rows[role][task] for role in ROLES}, labels or get_task(task).labels)
+        )
         for task in rows["teacher"]
         if get_task(task).labelled
     ]

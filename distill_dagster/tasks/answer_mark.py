@@ -5,7 +5,7 @@
     "### Answer\n\nneutral"                             "neutral"
     "<answer>neutral</answer>"                          "neutral"
     '```json\n{"answer": "neutral"}\n```'               "neutral"
-    "**Paris**"                                         "Paris"         Markdown around the whole answer is no part of it
+    "**Paris**"                                         "Paris"         Markdown around the whole answer is not its part
     "Paris"                                             "Paris"         the whole text, since nothing marks a part of it
     "So it is\nAnswer:"                                 ""              the answer was cut off
 
@@ -22,9 +22,27 @@ from distill_dagster.tasks.reading import field_of, text_of
 
 ANSWER = "Answer:"
 NOUNS = (  # what a line calls the answer, in the languages that docs/quality.md lists
-    "answers?", "answer[ _]choice", "Antwort", "respuesta", "réponse", "resposta", "risposta", "antwoord", "答案", "回答",
-    "答え", "解答", "정답", "답변", "답", "उत्तर", "ответ", "الإجابة", "الجواب", "إجابة",
-)  # fmt: skip
+    "answers?",
+    "answer[ _]choice",
+    "Antwort",
+    "respuesta",
+    "réponse",
+    "resposta",
+    "risposta",
+    "antwoord",
+    "答案",
+    "回答",
+    "答え",
+    "解答",
+    "정답",
+    "답변",
+    "답",
+    "उत्तर",
+    "ответ",
+    "الإجابة",
+    "الجواب",
+    "إجابة",
+)
 LABEL_NOUNS = (*NOUNS, "label", "class", "classification", "category")
 SUMMARY_NOUNS = ("summary", "tl;?dr")
 ADJECTIVES = r"(?:(?:(?:the|my|your)[ ]+)?(?:final|correct|best|short|endgültige|最终|最終)[ ]*|my[ ]+|your[ ]+)*"
@@ -52,7 +70,8 @@ def _marks(nouns: Sequence[str]) -> re.Pattern[str]:
 def stated(text: str, *, nouns: Sequence[str] = NOUNS, keys: Sequence[str] = KEYS, leading: bool = False) -> str:
     """The stated answer, or the whole text, without surrounding blanks and Markdown around all of it.
 
-    A text with more than `DEEPEST` marks inside one another is a loop of them and states nothing. With `leading` only a mark that opens the text counts: the answer is prose of several lines, and may say "Answer:".
+    A text with more than `DEEPEST` marks inside one another is a loop of them and states nothing. With `leading` only
+    a mark that opens the text counts: the answer is prose of several lines, and may say "Answer:".
     """
     text = text.strip()
     for _ in range(DEEPEST):
@@ -100,7 +119,11 @@ def _in_json(text: str, keys: Sequence[str]) -> str:
 def _inside(text: str) -> str:
     """The text inside a fence or an emphasis that encloses all of it."""
     opened = FENCE.match(text)
-    if opened and text.endswith(opened["fence"]) and text.find(opened["fence"], opened.end()) == text.rfind(opened["fence"]):
+    if (
+        opened
+        and text.endswith(opened["fence"])
+        and text.find(opened["fence"], opened.end()) == text.rfind(opened["fence"])
+    ):
         return text[opened.end() : -len(opened["fence"])]
     bold = BOLD.fullmatch(text)
     return bold["inner"] + bold["stop"] if bold else text

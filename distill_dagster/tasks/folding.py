@@ -1,10 +1,10 @@
 """Forms of a text that hide how it was typed: composed or not, wide or narrow, curly or straight, visible or not.
 
-    composed("cafe\\u0301\\u200b")      "café"        canonically equal texts are one; what nobody can see is gone
-    folded("ＣＡＦÉ’s")                 "café's"      and so are case, width, ligatures and the kind of quotes and dashes
+    composed("cafe\\u0301\\u200b")      "café"        canonically equal texts are one; invisible characters are gone
+    folded("ＣＡＦÉ’s")                 "café's"      and so are case, width, ligatures, kinds of quotes and dashes
 
-`composed` is NFC (Unicode annex 15) without default-ignorable characters. `folded` is NFKC with full case folding, again
-without them (Unicode's toNFKC_Casefold), and with quotes and dashes in their ASCII form, which NFKC leaves apart.
+`composed` is NFC (Unicode annex 15) without default-ignorable characters. `folded` is NFKC with full case folding,
+again without them (Unicode's toNFKC_Casefold), and with quotes and dashes in their ASCII form, which NFKC leaves apart.
 """
 
 import unicodedata

@@ -1,9 +1,9 @@
 """Labels in a model's text: the forms in which models write a label, and the label of the set that each form means.
 
 For the label `card_arrival` a model writes "Card_arrival.", "Label: card_arrival" or "**card_arrival**", and all of
-these count, in whatever form of Unicode. A comparison that is loose enough for that would make one label of `yes?` and
-`yes!`, of `1*` and `1`, or of `US` and `us`. So a text is compared strictly first and more loosely only where that finds
-nothing; a form that two labels of the set share is no answer.
+these count, in any form of Unicode. A comparison that is loose enough for that would make one label of `yes?` and
+`yes!`, of `1*` and `1`, or of `US` and `us`. So a text is compared strictly first, and more loosely only where that
+finds nothing; a form that two labels of the set share is no answer.
 
     labels {"1*", "1"}      "1*" is 1*      "**1**" is 1      "1!" is None: it is neither, and only loosely both
     labels {"yes", "no"}    "Yes!" is yes

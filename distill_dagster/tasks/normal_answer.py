@@ -6,9 +6,9 @@
     "10-15"  "5:30"         10 15  5 30         "«Лион»"          лион
 
 SQuAD's script lowers the case and deletes ASCII punctuation, articles and extra blanks (Rajpurkar et al. 2016, section
-6.1). That makes one answer of 3.14 and 314, and of -5 and 5. Here a number keeps its sign and its point, and punctuation
-between digits becomes a blank. Case is folded, and punctuation deleted, in every script; for English words the result
-is SQuAD's.
+6.1). That makes one answer of 3.14 and 314, and of -5 and 5. Here a number keeps its sign and its point, and other
+punctuation between digits becomes a blank. Case is folded, and punctuation deleted, in every script; for English words
+the result is SQuAD's.
 """
 
 import string

@@ -1,10 +1,10 @@
 """What stands beside a number in a plain text, and what that makes of it.
 
-    "CO2"  "18 m^2"  "COVID-19"         the 2 and the 19 are in a name: no number at all
-    "3x"  "2√3"  "10-15"  "(1, 2)"      parts of something else
-    "12 * 1.5 = 18"                     12 and 1.5 are parts of a product; 18 is a number
-    "**18** apples"  "- 4 apples"       Markdown: a star or a dash is an operation only between two operands
-    "5 million"  "2 and a half"         scaled by 10^6; one half is added
+"CO2"  "18 m^2"  "COVID-19"         the 2 and the 19 are in a name: no number at all
+"3x"  "2√3"  "10-15"  "(1, 2)"      parts of something else
+"12 * 1.5 = 18"                     12 and 1.5 are parts of a product; 18 is a number
+"**18** apples"  "- 4 apples"       Markdown: a star or a dash is an operation only between two operands
+"5 million"  "2 and a half"         scaled by 10^6; one half is added
 """
 
 import re
@@ -45,13 +45,15 @@ BEHIND_COMMA = re.compile(rf"(?:[(\[{{<]\s*(?:{ITEM}\s*[,;]\s*)+|[0-9%]\s*;\s*{M
 RIGHT = re.compile(
     rf"[_^{{}}\\√π∞]|\([-0-9√π]|\([a-zA-Z][)+-]|\s*[×÷±≤≥≠]|\s*[<>]\s*{OPERAND}"
     rf"|(?:\*\*?|[+/])(?:[0-9(√]|[a-zA-Z]\b)|\s+[*+/]\s+[0-9a-zA-Z(√]|(?:-|\s+-\s+)(?:[0-9(√]|[a-zA-Z]\b)"
-    rf"|[ \t]+[0-9]|\s*x\s*[0-9]|\s*(?:,?\s*\b(?:and|or)\b|&|;)\s*{MONEY}[-0-9]|\s*(?:,?\s*(?:and|or)|[,;])\s+[a-zA-Z]\s*=|\s*%\s+of\s+{MONEY}[0-9]"
+    rf"|[ \t]+[0-9]|\s*x\s*[0-9]"
+    rf"|\s*(?:,?\s*\b(?:and|or)\b|&|;)\s*{MONEY}[-0-9]|\s*(?:,?\s*(?:and|or)|[,;])\s+[a-zA-Z]\s*="
+    rf"|\s*%\s+of\s+{MONEY}[0-9]"
     rf"|\s+(?:{AN_OPERATION})\s+{MONEY}[0-9]|\s+(?:{'|'.join(PARTIAL_AFTER)})\b",
     re.IGNORECASE,
 )
 LISTED = re.compile(rf"\s*[,;]\s*{ITEM}\s*[,;)\]}}>]")
 WORD = re.compile(rf"({LETTER}+)")
-SCALE = re.compile(rf"[ \t]?(?:({LETTER}+[^\W\d_{UNSPACED}]*)|([百千万萬亿億백천만억]))")
+SCALE = re.compile(r"[ \t]?(?:([百千万萬亿億백천만억])|([^\W\d_][^\s\d.,;:!?()*%$€£]*))")
 AND_PART = re.compile(rf"\s+and\s+({'|'.join(PARTS)})\b", re.IGNORECASE)
 MINUS = re.compile(r"(?:\b(?:minus|negative)\s+|(?:=|:|\bis)\s*-\s+)$", re.IGNORECASE)
 
@@ -76,7 +78,11 @@ def is_part(plain: str, start: int, end: int) -> bool:
     if word and word[1] not in UNITS and len(word[1]) < 4:
         return True
     signed = plain[start : start + 1] in "+-" and _is_behind(before + plain[start])
-    return signed or _is_behind(before) or bool(RIGHT.match(after) or (before.rstrip()[-1:] in tuple("([{<") and LISTED.match(after)))
+    return (
+        signed
+        or _is_behind(before)
+        or bool(RIGHT.match(after) or (before.rstrip().endswith(("(", "[", "{", "<")) and LISTED.match(after)))
+    )
 
 
 def _is_behind(before: str) -> bool:
@@ -100,7 +106,8 @@ def scale(plain: str, end: int) -> tuple[Fraction | None, Fraction, int]:
             break
         factor, end = factor * SCALES[word.casefold()], found.end()
     if part := AND_PART.match(plain, end):
-        if end != started or SCALE.match(plain, part.end()) and SCALE.match(plain, part.end())[1] in SCALES:
+        behind = SCALE.match(plain, part.end())
+        if end != started or (behind and (behind[1] or behind[2]).casefold() in SCALES):  # "2 and a half million"
             return None, Fraction(0), part.end()
         return factor, Fraction(*PARTS[part[1].casefold()]), part.end()
     return factor, Fraction(0), end

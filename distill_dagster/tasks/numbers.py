@@ -5,7 +5,8 @@ only looks like a number ("1,20", "3/4/2021", "1.2.3"), or is a part of somethin
 is None: no part of it counts as a number. Digits in a name or a unit ("CO2", "m^2") are no number at all.
 
 Commas and points. "1,200", "1.234.567", "1 200", "1'200" and "12,34,567" (India) are groups; "1.200" is 1.2, as in
-English. A decimal comma counts where it can be nothing else: "1.200,50", "1 200,5", "12,50 €". "1,20" can be two numbers.
+English. A decimal comma counts where it can be nothing else: "1.200,50", "1 200,5", "12,50 €". "1,20" can be two
+numbers.
 """
 
 import re
@@ -27,7 +28,8 @@ NUMBER = re.compile(
     r"(?:\s*[*×xX]\s*10\^(?P<ten>[-+]?[0-9]+))?(?P<power>\^[-+]?[0-9]+)?(?P<bottom>(?:\s?/\s?-?[0-9]+(?![0-9.,]*[0-9]))*)"
 )
 GROUPS = re.compile(
-    r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?|[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?"
+    r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?"
+    r"|[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?"
     r"|[0-9]{1,3}(?:['’][0-9]{3})+(?:\.[0-9]+)?"
 )
 POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]{1,3}(?:[. ][0-9]{3})+,[0-9]+")  # a comma, if any, is decimal

@@ -14,13 +14,36 @@ import unicodedata
 from distill_dagster.tasks.folding import visible
 
 ARGUMENT = r"(?:\{\s*([-+]?[0-9.,]+)\s*\}|([0-9]))"
-FRACTION = re.compile(rf"([0-9])?\s*\\[dtc]?frac\s*{ARGUMENT}\s*{ARGUMENT}")
+FRACTION = re.compile(rf"(?:([0-9])[ \t]*)?\\[dtc]?frac\s*{ARGUMENT}\s*{ARGUMENT}")
 TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|operatorname|mbox|hbox|mathsf)\s*\{([^{}]*)\}")
 COMMANDS = {
-    "times": " × ", "cdot": " × ", "div": " ÷ ", "pm": "±", "mp": "±", "sqrt": "√", "pi": "π", "circ": "°", "degree": "°",
-    "infty": "∞", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠", "approx": "≈", "euro": "€",
-    "pounds": "£", "left": "", "right": "", "displaystyle": "", "quad": " ", "qquad": " ", "dollar": "$", "percent": "%",
-}  # fmt: skip
+    "times": " × ",
+    "cdot": " × ",
+    "div": " ÷ ",
+    "pm": "±",
+    "mp": "±",
+    "sqrt": "√",
+    "pi": "π",
+    "circ": "°",
+    "degree": "°",
+    "infty": "∞",
+    "le": "≤",
+    "leq": "≤",
+    "ge": "≥",
+    "geq": "≥",
+    "ne": "≠",
+    "neq": "≠",
+    "approx": "≈",
+    "euro": "€",
+    "pounds": "£",
+    "left": "",
+    "right": "",
+    "displaystyle": "",
+    "quad": " ",
+    "qquad": " ",
+    "dollar": "$",
+    "percent": "%",
+}
 LATEX = re.compile(r"[\\{<~^]")
 COMMAND = re.compile(rf"\\({'|'.join(sorted(COMMANDS, key=len, reverse=True))})(?![a-zA-Z])")
 SPACES = (("{,}", ","), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("\\ ", " "), ("~", " "))

@@ -2,9 +2,9 @@
 
     F1 = 2PR / (P + R)      P = shared / those of the answer, R = shared / those of the reference      (Lin 2004)
 
-The library keeps only a-z and 0-9, as published scores do, so that texts in other scripts score 0. It still splits English
-texts, where at most one letter in a hundred is another one ("Nyström" in an abstract); their scores are the published
-ones. All other texts are split into Unicode words, with each character of a script without blanks as a word (words.py).
+The library keeps only a-z and 0-9, as published scores do, so that texts in other scripts score 0. It still splits
+English texts, where at most one letter in a hundred is another one ("Nyström" in an abstract): their scores stay the
+published ones. All other texts are split into Unicode words; in scripts without blanks each character is one.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from distill_dagster.tasks.answer_mark import LABEL_KEYS, LABEL_NOUNS, stated
 from distill_dagster.tasks.folding import folded
-from distill_dagster.tasks.labels import WRAPPING, drop_lead, match_label
+from distill_dagster.tasks.labels import WRAPPING, drop_lead, match_label, normal_label
 
 SPOKEN = re.compile(
     r"\b(?:answer|label|relation(?:ship)?|classification|category|verdict)\s*(?:\bis\b|would be|[:=：])[\s*:]*",
@@ -48,12 +48,14 @@ def _spoken(text: str, labels: Sequence[str]) -> str | None:
 
 
 def leading_label(text: str, labels: Sequence[str]) -> str | None:
-    """The label that opens what `text` states, closed by punctuation or a line end; None if it names another one too."""
+    """The label that opens what `text` states, closed by punctuation or a line end; None if it names another too."""
     said = drop_lead(_stated(text))
     named = _named(" ".join(folded(line) for line in said.splitlines()), labels)
     if len(named) != 1:
         return None
-    closed = rf"{re.escape(folded(named[0]))}[{re.escape(WRAPPING.strip())}]*(?:[.,;:!?]|\s+[-(]|\s*$)"
+    is_shared = sum(normal_label(label) == normal_label(named[0]) for label in labels) > 1
+    ends = ".,;:" if is_shared else ".,;:!?"  # "1!" is neither 1 nor 1*
+    closed = rf"{re.escape(folded(named[0]))}[{re.escape(WRAPPING.strip())}]*(?:[{ends}]|\s+[-(]|\s*$)"
     line = said.lstrip(WRAPPING).splitlines()[0] if said.strip(WRAPPING) else ""
     return named[0] if re.match(closed, folded(line)) else None
 

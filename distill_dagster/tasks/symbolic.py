@@ -4,8 +4,9 @@ math-verify compares them, beside the accuracy, which knows numbers only. Its pa
 model is evaluated as code (its other parser, of plain expressions, would be, and is not used).
 
 Some expressions take it forever or fill the memory (9^9^9^9^9). So another process does the work (symbolic_process.py).
-It is killed when an answer takes longer than `SECONDS`, which then counts as no match; unlike an alarm signal, this works
-in any thread, and stops what Python cannot interrupt. It starts only if an answer needs it: numbers and equal texts do not.
+It is killed when a comparison takes longer than `SECONDS`, which then counts as no match; unlike an alarm signal, this
+works in any thread, and stops what Python cannot interrupt. It starts only if an answer needs it: numbers and equal
+texts do not.
 """
 
 import re

@@ -29,7 +29,7 @@ JOINT = r"[\s,.!;:、。،؛-]*"
 @cache
 def refusal_table() -> dict[str, Any]:
     """refusals.yaml: language -> its phrases."""
-    return yaml.safe_load((files(__package__) / "refusals.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((files("distill_dagster.quality.filters") / "refusals.yaml").read_text(encoding="utf-8"))
 
 
 def declines(text: str) -> bool:
