@@ -35,6 +35,7 @@ GROUPS = re.compile(
 POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]{1,3}(?:[. ][0-9]{3})+,[0-9]+")  # a comma, if any, is decimal
 PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")
+MILLIONS = re.compile(r"[kKmMbB]\b")  # "£18m" is hardly metres
 LONGEST = 60  # characters; a longer run of digits is noise and takes quadratic time to convert
 LARGEST_POWER = 99
 
@@ -68,7 +69,7 @@ def _judged(match: re.Match[str], plain: str) -> Found | None:
         return None
     factor, added, end = scale(plain, match.end())
     value = None if is_part(plain, match.start(), end) else _value(match, plain)
-    if value is None or factor is None:
+    if value is None or factor is None or (match["money"] and MILLIONS.match(plain, end)):
         return Found(None, match.start(), end)
     sign = -1 if match["outer"] == "-" or match["inner"] else sign_of(plain, match.start())
     return Found(sign * (value * factor + added), match.start(), end)
