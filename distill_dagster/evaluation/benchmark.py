@@ -72,8 +72,9 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         max_new_tokens=spec.max_new_tokens,
         prompting=spec.prompting,
         sampling=sampling_of(spec),
+        labels=spec.labels,
         bytes_on_disk=bytes_on_disk(Path(spec.model.path)) if spec.model.path else None,
-        **dict(score_predictions(predictions, spec.evaluation)),
+        **dict(score_predictions(predictions, spec.evaluation, spec.labels)),
         **dict(counts),
         **dict(measured),
     )
@@ -137,7 +138,7 @@ def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, reply: Reply) -> dict[s
         "prediction": reply.text or "",
         "parsed": parsed,
         "reference": prompt.reference,
-        "score": task.score(parsed, prompt.reference) if prompt.reference else None,
+        "score": task.score(parsed, prompt.reference, spec.labels) if prompt.reference else None,
         "finish_reason": reply.finish_reason,
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
@@ -159,8 +160,12 @@ def _count(predictions: Sequence[Row]) -> dict[str, int]:
     }
 
 
-def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) -> Scores:
+def score_predictions(
+    predictions: Sequence[Row], evaluation: EvaluationConfig, labels: Sequence[str] | None = None
+) -> Scores:
     """The mean score over items with its interval, and the same with every metric for each task.
+
+    `labels` is the label set that the answers were parsed against.
 
     A conversation is one item. Its metrics in `by_task` are means over turns, its interval is over conversations.
     """
@@ -171,17 +176,21 @@ def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) 
         interval=(interval.low, interval.high),
         interval_method=interval.method,
         items=len(scores),
-        by_task={task: _score_task(task, rows, evaluation) for task, rows in metrics.by_task(predictions).items()},
+        by_task={
+            task: _score_task(task, rows, evaluation, labels) for task, rows in metrics.by_task(predictions).items()
+        },
     )
 
 
-def _score_task(task: str, predictions: Sequence[Row], evaluation: EvaluationConfig) -> TaskScore:
+def _score_task(
+    task: str, predictions: Sequence[Row], evaluation: EvaluationConfig, labels: Sequence[str] | None
+) -> TaskScore:
     scores = list(item_scores(predictions).values())
     interval = _interval(scores, evaluation)
     return TaskScore(
         headline=get_task(task).metric,
         score=math.fsum(scores) / len(scores),
-        metrics=metrics.compute(task, predictions),
+        metrics=metrics.compute(task, predictions, labels),
         items=len(scores),
         interval=(interval.low, interval.high),
     )

@@ -7,7 +7,7 @@
      "by_task": {"nli": {"headline": "accuracy", "score": 0.912, "metrics": {"accuracy": 0.912, "macro_f1": 0.909},
                          "items": 400, "interval": [0.878, 0.937]}},
      "rows": 402, "predictions": 402, "unparsable": 3, "truncated": 1, "failed": 0, "unscored": 2,
-     "max_new_tokens": 64, "prompting": "plain", "bytes_on_disk": 708112,
+     "max_new_tokens": 64, "prompting": "plain", "labels": ["entailment", …], "bytes_on_disk": 708112,
      "speed": {"requests": 32, "latency_ms": {"p50": 6.98, "p95": 14.7, "p99": 18.1}, …},
      "memory": {"weight_bytes": 579072, "peak_bytes": 14500000, …}, "parameters": 144624, "dtype": "float32",
      "hardware": {"device": "cpu", "cores": 2, …}, "versions": {"python": "3.11.7", …}}
@@ -183,6 +183,7 @@ class Benchmark(BaseModel):
 
     max_new_tokens: int
     prompting: Prompting = "plain"
+    labels: list[str] | None = None  # the label set that the answers were parsed against
     sampling: dict[str, Any] | None = Field(default=None, exclude_if=lambda sampling: sampling is None)
     # as sent to an endpoint that does not accept temperature 0, such as {"temperature": 1.0}; {}: it accepts none
     bytes_on_disk: int | None

@@ -42,7 +42,10 @@ JUDGE_FORMAT = {
 
 
 def agreements(
-    task_name: str, answers: Sequence[Sequence[str | None]], gold: Sequence[Sequence[str]] | None
+    task_name: str,
+    answers: Sequence[Sequence[str | None]],
+    gold: Sequence[Sequence[str]] | None,
+    labels: Sequence[str] | None = None,
 ) -> list[float]:
     """One number in 0 … 1 for each of the row's answers. An answer is the list of its turns; None is a turn that does
     not parse.
@@ -51,10 +54,12 @@ def agreements(
     """
     task = get_task(task_name)
     if gold is not None and any(gold):
-        return [_mean(task.score(turn, g) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers]
+        return [
+            _mean(task.score(turn, g, labels) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers
+        ]
     return [
         _mean(
-            _same(task, mine, theirs)
+            _same(task, mine, theirs, labels)
             for j, other in enumerate(answers)
             if j != i
             for mine, theirs in zip(turns, other, strict=True)
@@ -63,8 +68,8 @@ def agreements(
     ]
 
 
-def _same(task: Task, mine: str | None, theirs: str | None) -> float:
-    return task.agreement(mine, theirs) if mine is not None and theirs is not None else 0.0
+def _same(task: Task, mine: str | None, theirs: str | None, labels: Sequence[str] | None) -> float:
+    return task.agreement(mine, theirs, labels) if mine is not None and theirs is not None else 0.0
 
 
 def _mean(values: Any) -> float:

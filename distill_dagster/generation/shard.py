@@ -68,7 +68,7 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         table = [teacher_row(rows[c.row], c, reply, how) for c, reply in answered]
         judge_errors: dict[str, int] = {}
         if spec.choose:
-            judge_errors = choose(rows, table, spec.choose, judge, asker)
+            judge_errors = choose(rows, table, spec.choose, spec.labels, judge, asker)
         parquet.write_table(Path(spec.out) / files.TEACHER_FILE, table, schemas.TEACHER)
     return GenerateResult(
         data_version=hashing.rows_hash(table),

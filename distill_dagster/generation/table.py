@@ -47,7 +47,12 @@ def teacher_row(row: Row, call: Call, reply: Reply, how: Asked) -> dict[str, Any
 
 
 def choose(
-    rows: Sequence[Row], table: Sequence[dict[str, Any]], how: str, judge: Teacher | None, asker: Asker
+    rows: Sequence[Row],
+    table: Sequence[dict[str, Any]],
+    how: str,
+    labels: Sequence[str] | None,
+    judge: Teacher | None,
+    asker: Asker,
 ) -> dict[str, int]:
     """Choose one of each row's answers, with all its turns: fills `agreement` and `chosen` of the table.
 
@@ -56,7 +61,7 @@ def choose(
     answers: dict[str, dict[int, list[dict[str, Any]]]] = {row["row_id"]: {} for row in rows}
     for line in table:  # in the order of row, sample, turn
         answers[line["row_id"]].setdefault(line["sample"], []).append(line)
-    scores, failed = {row["row_id"]: _scored(row, answers, how) for row in rows}, Counter[str]()
+    scores, failed = {row["row_id"]: _scored(row, answers, how, labels) for row in rows}, Counter[str]()
     if judge:
         scores, failed = _judged(rows, answers, judge, asker)
     for row_id, by_sample in answers.items():
@@ -68,11 +73,13 @@ def choose(
     return dict(failed)
 
 
-def _scored(row: Row, answers: Mapping[str, Mapping[int, Sequence[Row]]], how: str) -> dict[int, float]:
+def _scored(
+    row: Row, answers: Mapping[str, Mapping[int, Sequence[Row]]], how: str, labels: Sequence[str] | None
+) -> dict[int, float]:
     gold = [prompt.reference for prompt in prompts_of(row)] if how == "gold" else None
     by_sample = answers[row["row_id"]]
     parsed = [[_usable(line) for line in lines] for lines in by_sample.values()]
-    return dict(zip(by_sample, agreements(row["task"], parsed, gold), strict=True))
+    return dict(zip(by_sample, agreements(row["task"], parsed, gold, labels), strict=True))
 
 
 def _usable(line: Row) -> str | None:

@@ -111,7 +111,7 @@ def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stag
         reads=_reads("eval_dataset", MEASURED[role]),
         also=_labels,
         consults=labels_come_from,
-        code_version="3",
+        code_version="4",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -156,7 +156,7 @@ STAGES: dict[str, Stage] = {
             reads=_reads("raw_dataset", "teacher_model"),
             sharded=True,
             has_watched_columns=True,
-            code_version="4",
+            code_version="5",
             compute="generate",
             pool="gpu_teacher",
         ),
@@ -178,8 +178,8 @@ STAGES: dict[str, Stage] = {
             worker="build_set",
             shaped_by=settings.validated_synthetic_set,
             reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
-            code_version="4",
             has_watched_columns=True,
+            code_version="5",
         ),
         Stage(
             "student_base",
@@ -208,8 +208,8 @@ STAGES: dict[str, Stage] = {
             worker="write_report",
             shaped_by=settings.eval_report,
             reads=_reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset"),
-            code_version="2",
             has_deadline=True,
+            code_version="3",
         ),
     )
 }

@@ -103,7 +103,7 @@ def build_report(
         ratios=ratios,
         metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
         benchmarks={role: benchmarks[role] for role in ROLES},
-        classes=class_tables(predictions),
+        classes=class_tables(predictions, benchmarks["teacher"].labels),
         examples=example_pairs(predictions, rows),
         lineage=provenance,
         history=[dict(entry) for entry in history],

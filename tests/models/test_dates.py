@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_dagster.config import GenerationConfig, ModelConfig, TrainingConfig
+from distill_dagster.config import GenerationConfig, ModelConfig, StudentTrainingConfig
 from distill_dagster.models.dates import DEFAULT, mentions_date, pinned_template
 from distill_dagster.models.loading import load
 from distill_dagster.models.pinning import pin
@@ -135,7 +135,7 @@ def test_a_student_ships_the_date_that_it_was_trained_with(on, folder, tmp_path,
     spec = TrainSpec(
         student_base=pin(ModelConfig(name=str(folder)), chosen),
         teacher=pin(ModelConfig(name=str(folder))),
-        training=TrainingConfig(epochs=0.1, batch_size=8, max_length=128),
+        training=StudentTrainingConfig(epochs=0.1, batch_size=8, max_length=128),
         examples=write_examples(tmp_path / "examples.parquet", train=8, validation=2),
         name="dated",
         task="qa",
@@ -159,7 +159,7 @@ def test_a_killed_training_goes_on_the_next_day(on, folder, tmp_path):
     ref = pin(ModelConfig(name=str(folder)))
     spec = TrainSpec(
         **{"student_base": ref, "teacher": ref, "name": "dated", "task": "qa", "out": str(out)},
-        training=TrainingConfig(epochs=2, batch_size=8, evaluations=4, max_length=128),
+        training=StudentTrainingConfig(epochs=2, batch_size=8, evaluations=4, max_length=128),
         examples=write_examples(tmp_path / "examples.parquet", train=32, validation=4),
         work=str(tmp_path / "work"),
     )

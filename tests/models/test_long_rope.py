@@ -15,6 +15,7 @@ from distill_dagster.models.engines.rows import Row, Sampling, generation_settin
 from distill_dagster.models.loading import load
 from distill_dagster.models.row_limits import NO_LIMITS, RowLimits, longest_row
 from distill_dagster.training.batches import LengthBatches
+from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
 from testing.long_rope import SWITCH, write_phi3
 from testing.models_tiny import COLOURS, rows
@@ -98,8 +99,8 @@ def test_training_reads_a_row_as_alone(loaded, prompts):
     signal = TextSignal(0)
 
     def loss(positions):
-        with torch.no_grad():
-            return float(signal.loss(loaded.model, signal.collate([examples[i] for i in positions])))
+        with torch.no_grad(), computing_loss(loaded.model):
+            return float(signal.loss(loaded.model, signal.collate([examples[i] for i in positions]), 1.0))
 
     own = [loss([i]) for i in range(len(examples))]
     batches = LengthBatches(LENGTHS, 8, seed=0, switch=RowLimits.of(loaded.model.config).switch)

@@ -10,29 +10,18 @@ The filters run in the order of `FILTERS`, and the first reason counts. reasons.
 docs/verdicts.md.
 """
 
-import re
 from collections.abc import Callable
 
 from distill_dagster.quality.filters.candidate import Candidate
 from distill_dagster.quality.filters.degeneration import echo, repetition, self_reference
+from distill_dagster.quality.filters.refusal import declines
 from distill_dagster.redaction import find
+from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.labels import normal_label
 
 PLACEHOLDERS = frozenset(
     {"none", "null", "nil", "nan", "undefined", "n/a", "na", "not available", "not applicable", "tbd", "todo", "..."}
     | {"…", "-", "--", "?", "answer", "your answer", "your answer here", "insert answer here", "string", "text"}
-)
-
-CANNOT = r"(?:can ?not|can['’]t|won['’]t|will not|(?:am|['’]m) (?:unable|not able) to)"
-ASKED = r"(?:assist|help|comply|fulfill?|provide|answer|engage|continue|create|generate|write|do that|discuss|support)"
-REFUSALS = re.compile(
-    rf"(?:(?:i['’]m|i am|i['’]m really|i['’]m very)? ?sorry,? but (?:as an? |i {CANNOT} {ASKED})"
-    rf"|(?:i['’]m|i am) sorry,? i {CANNOT} {ASKED}"
-    rf"|i apologi[sz]e,? but (?:as an? |i {CANNOT})"
-    rf"|i {CANNOT} (?:assist|help|comply|fulfill?|engage)\b(?! you (?:to|by|find))"
-    r"|as an? (?:ai|artificial intelligence|large language model|language model)\b"
-    r"|i(?:['’]m| am) (?:just |only )?an? (?:ai|artificial intelligence|large language model|language model)\b)",
-    re.IGNORECASE,
 )
 
 
@@ -58,7 +47,7 @@ def empty(candidate: Candidate) -> str | None:
 
 def placeholder(candidate: Candidate) -> str | None:
     """The whole answer is a placeholder such as "N/A", and neither a label nor a gold answer."""
-    form = normal_label(candidate.text)
+    form = normal_label(stated(candidate.text))
     if form not in PLACEHOLDERS:
         return None
     allowed = {normal_label(text) for text in (*(candidate.labels or ()), *candidate.reference)}
@@ -66,13 +55,8 @@ def placeholder(candidate: Candidate) -> str | None:
 
 
 def refusal(candidate: Candidate) -> str | None:
-    """The answer opens by declining to answer.
-
-    The openings follow Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language Models",
-    the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good answers in
-    service dialogues ("I'm sorry, the table is taken").
-    """
-    return "refusal" if REFUSALS.match(candidate.text.lstrip("*_\"'“ ")) else None
+    """The answer opens by declining to answer, in a language of refusals.yaml; so does what it states behind a mark."""
+    return "refusal" if declines(candidate.text) or declines(stated(candidate.text)) else None
 
 
 def off_form(candidate: Candidate) -> str | None:
@@ -89,7 +73,8 @@ def gold_disagreement(candidate: Candidate) -> str | None:
     """The answer scores 0 against gold; only with `quality.require_gold_agreement`, in tasks where 0 means wrong."""
     if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
         return None
-    return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
+    score = candidate.task.score(candidate.answer, candidate.reference, candidate.labels)
+    return "gold_disagreement" if score == 0 else None
 
 
 def personal_data(candidate: Candidate) -> str | None:
