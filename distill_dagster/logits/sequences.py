@@ -23,7 +23,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import RenderError, encode, encode_example, end_ids, render_prompt
+from distill_dagster.models.rendering import (
+    RenderError,
+    decode_answer,
+    encode,
+    encode_example,
+    end_ids,
+    render_prompt,
+)
 from distill_dagster.tasks.prompts import prompts_of, with_replies
 
 Key = tuple[str, int, int]  # row id, sample, turn
@@ -132,7 +139,7 @@ def _tokenize(tokenizer: Any, messages: list[dict[str, str]], text: str) -> tupl
     prompt, ids = encode(tokenizer, rendered), encode(tokenizer, rendered + text)
     if ids[: len(prompt)] != prompt or not prompt:
         raise _Refused("prompt_merged", f"behind {rendered[-20:]!r} the prompt's {len(prompt)} tokens become others")
-    again = tokenizer.decode(ids[len(prompt) :], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    again = decode_answer(tokenizer, ids[len(prompt) :])
     if again != text:
         raise _Refused("text_changed", f"the tokens decode to {again[:80]!r}")
     return prompt, ids

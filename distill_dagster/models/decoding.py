@@ -19,7 +19,7 @@ from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
+from distill_dagster.models.rendering import RenderError, decode_answer, encode, end_ids, render_prompt
 
 __all__ = ["Completion", "Sampling", "answers", "complete", "cut_batches", "fits", "generation_settings"]
 
@@ -114,7 +114,7 @@ def _completion(loaded: LoadedModel, row: Row) -> Completion:
     stopped = row.answer[-1] in end_ids(loaded.tokenizer, loaded.model.generation_config)
     tokens = row.answer[:-1] if stopped else row.answer
     return Completion(
-        text=loaded.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+        text=decode_answer(loaded.tokenizer, tokens),
         finish_reason="stop" if stopped else "length",
         prompt_tokens=len(row.prompt),
         completion_tokens=len(row.answer),

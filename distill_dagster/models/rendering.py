@@ -12,9 +12,11 @@ the first end-of-sequence token that the template puts after it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from distill_dagster.errors import ModelError
+from distill_dagster.tasks.thoughts import is_mark
 
 # Templates ignore variables that they do not read. Qwen3's then writes an empty thought instead of a long one.
 TEMPLATE_OPTIONS = {"enable_thinking": False}
@@ -55,6 +57,22 @@ def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a rendered text. No special tokens are added: the template has put in every marker."""
     return tokenizer(text, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+
+
+def decode_answer(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The tokens as text, without special ones. Special marks of thoughts stay: they tell where the answer begins."""
+    special, marks = _special_ids(tokenizer)
+    if marks.isdisjoint(ids):
+        return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    kept = [token for token in ids if token in marks or token not in special]
+    return tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+@lru_cache(maxsize=4)
+def _special_ids(tokenizer: Any) -> tuple[frozenset[int], frozenset[int]]:
+    """The special tokens, and those of them that are marks of thoughts."""
+    special = {key: token.content for key, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(special), frozenset(key for key, text in special.items() if is_mark(text))
 
 
 def end_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
