@@ -21,7 +21,7 @@ from typing import Any
 from distill_dagster.config import QualityConfig
 from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.specs import AnswerLength, GenerateResult, GenerateSpec
-from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, teacher_row
+from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, finish_reasons_of, teacher_row
 from distill_dagster.progress import track
 from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
@@ -32,9 +32,9 @@ from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker, CallTally, sampling_params
 from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
-from distill_dagster.teachers.retries import may_heal
 from distill_dagster.teachers.smoke import SmokeGate
 
 Row = Mapping[str, Any]
@@ -121,6 +121,7 @@ def _facts(table: Sequence[Row], tally: CallTally, seconds: float, panel: Panel,
         "tokens_per_second": tally.completion_tokens / seconds if seconds else 0.0,
         "table_cost_usd": sum({line["request_hash"]: line["cost_usd"] for line in table}.values()),
         "errors": errors_of(table),
+        "finish_reasons": finish_reasons_of(table),
         "answer_length": _answer_length(table),
         "dtype": panel.dtype(device),
     }

@@ -164,7 +164,7 @@ STAGES: dict[str, Stage] = {
             worker="build_set",
             shaped_by=settings.validated_synthetic_set,
             reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
-            code_version="4",
+            code_version="5",
         ),
         Stage(
             "student_base",

@@ -13,18 +13,22 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.client import make_client
-from distill_dagster.teachers.completion import read_reply, request_body
+from distill_dagster.teachers.completion import error_body, read_reply, request_body
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
+from distill_dagster.teachers.retries import AttemptError, refusal, too_long_a_wait
 from distill_dagster.teachers.secrets import hide_key
+from distill_dagster.teachers.waits import back_off_s
+
+LOG = logging.getLogger(__name__)
+SAID_S = 10.0  # a wait of at least this many seconds is logged
 
 
 class ClosedError(Exception):
@@ -120,18 +124,26 @@ class Sender:
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(await self._post(request), request, self._key)
+            reply = read_reply(await self._post(request), request, self._key, self._endpoint.api_key)
             self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
         except AttemptError as e:
-            now = time.monotonic()
-            if e.overload:
-                self._limits.overloaded(ticket, now)
-                self._limits.pause(now + (e.retry_after_s or 0.0))
+            self._heed(e, ticket)
             raise
         finally:
             self._limits.leave()
             self._changed.set()
         return reply
+
+    def _heed(self, error: AttemptError, ticket: Ticket) -> None:
+        """Slow down and pause as a failed attempt asks; TeacherError if the pause would be too long."""
+        now, asked, longest = time.monotonic(), error.retry_after_s or 0.0, self._endpoint.longest_wait_seconds
+        if error.passing and asked > longest:
+            raise too_long_a_wait(self._host, asked, longest) from error
+        if asked >= SAID_S and now + asked > self._limits.paused_until + 1:
+            LOG.warning("%s asks to wait %.0f s; continuing after that", self._host, asked)
+        if error.overload:
+            self._limits.overloaded(ticket, now)
+            self._limits.pause(now + asked)
 
     async def _post(self, request: Request) -> bytes:
         """The unread body of a response of status 200."""
@@ -150,26 +162,26 @@ class Sender:
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
-            body = self._without_key(e.body)
+            body = error_body(e.response.content, self._key)
             raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
         return response.content
-
-    def _without_key(self, body: Any) -> Any:
-        """The body of an error without the key, which some servers repeat in it."""
-        if isinstance(body, dict):
-            return {name: self._without_key(value) for name, value in body.items()}
-        if isinstance(body, list):
-            return [self._without_key(value) for value in body]
-        return hide_key(body, self._key) if isinstance(body, str) else body
 
     def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         price = self._endpoint.price
         return price.cost(prompt_tokens, completion_tokens) if price else 0.0
 
     def _failed(self, request: Request, error: AttemptError) -> Reply:
-        return Reply(request.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))
+        return Reply(
+            request.request_hash,
+            None,
+            "error",
+            *error.usage,
+            error_code=error.code,
+            error=str(error),
+            received=error.received,
+        )
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -17,6 +17,7 @@ from distill_dagster.quality.filters.candidate import Candidate
 from distill_dagster.quality.filters.degeneration import echo, repetition, self_reference
 from distill_dagster.redaction import find
 from distill_dagster.tasks.labels import normal_label
+from distill_dagster.teachers.finish import LENGTH, REFUSAL, STOP, meaning_of
 
 PLACEHOLDERS = frozenset(
     {"none", "null", "nil", "nan", "undefined", "n/a", "na", "not available", "not applicable", "tbd", "todo", "..."}
@@ -43,12 +44,12 @@ def failed(candidate: Candidate) -> str | None:
 
 def truncated(candidate: Candidate) -> str | None:
     """The answer reached the token limit, so its end is missing."""
-    return "truncated" if candidate.teacher["finish_reason"] == "length" else None
+    return "truncated" if _end(candidate) == LENGTH else None
 
 
 def unfinished(candidate: Candidate) -> str | None:
     """Something other than the model ended the answer, such as a content filter."""
-    return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
+    return "unfinished" if _end(candidate) not in (STOP, LENGTH) else None
 
 
 def empty(candidate: Candidate) -> str | None:
@@ -66,13 +67,19 @@ def placeholder(candidate: Candidate) -> str | None:
 
 
 def refusal(candidate: Candidate) -> str | None:
-    """The answer opens by declining to answer.
+    """The server says that the model refused, in any language; or the answer opens by declining to answer.
 
     The openings follow Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language Models",
     the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good answers in
     service dialogues ("I'm sorry, the table is taken").
     """
-    return "refusal" if REFUSALS.match(candidate.text.lstrip("*_\"'“ ")) else None
+    end = _end(candidate)
+    return "refusal" if end == REFUSAL or (end == STOP and REFUSALS.match(candidate.text.lstrip("*_\"'“ "))) else None
+
+
+def _end(candidate: Candidate) -> str:
+    """What the server's finish reason means."""
+    return meaning_of(candidate.teacher["finish_reason"])
 
 
 def off_form(candidate: Candidate) -> str | None:
@@ -104,10 +111,10 @@ Filter = Callable[[Candidate], str | None]
 FILTERS: tuple[Filter, ...] = (
     failed,
     truncated,
+    refusal,
     unfinished,
     empty,
     placeholder,
-    refusal,
     off_form,
     no_reasoning,
     self_reference,
