@@ -76,7 +76,7 @@ class Responses:
 
     def _seal(self, journal: Path) -> None:
         """Turn a journal into a segment. After a kill in between both hold the same replies, which count once."""
-        replies = [reply for reply in _replies(journal) if reply.ok or reply.cost_usd or reply.received]
+        replies = [reply for reply in _replies(journal) if reply.ok or reply.cost_usd or reply.received is not None]
         unsealed = self._look(lambda paths: segments.unsealed(replies, paths)) if replies else []
         if unsealed:
             with self._new_segment() as path:
