@@ -16,15 +16,17 @@ from typing import NamedTuple
 from distill_dagster.tasks.channels import is_channel_mark, part_channels
 
 NAMES = (
-    r"(?:\w{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|antthinking|reasoning|reflection|scratchpad"
+    r"(?:\w{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|thinking_process|antthinking|reasoning|reflection|scratchpad"
     r"|(?:inner|internal)_monologue|chain_of_thought)"
 )  # with a vendor's prefix: seed:think, longcat_think
 LEFT, RIGHT = r"(?:<\|?|&lt;|◁)\s*", r"\s*(?:\|?>|&gt;|▷)"
+BRACKETED = r"(?:THINK|THINKING|THOUGHTS?|REASONING)\]"  # without an end only in capitals: prose has [thinking] too
 MARK = re.compile(
     rf"(?P<empty>{LEFT}{NAMES}\s*/{RIGHT})"
-    rf"|(?P<closing>{LEFT}(?:/\s*|end_of_|end_){NAMES}{RIGHT}|(?-i:\[/THINK(?:ING)?\])|<channel\|>|<unused95>)"
-    rf"|(?P<opening>{LEFT}(?:begin_of_|start_)?{NAMES}(?:\s[^<>/]{{0,80}})?{RIGHT}"
-    r"|(?-i:\[THINK(?:ING)?\])|<\|channel>(?:thought|analysis)?|<unused94>(?:thought)?)",
+    rf"|(?P<closing>{LEFT}(?:(?:/\s*|end_of_|end_){NAMES}|{NAMES}_end){RIGHT}|\[/{BRACKETED}|<channel\|>|<unused95>)"
+    rf"|(?P<opening>{LEFT}(?:begin_of_|start_)?{NAMES}(?:_start|_begin)?(?:\s[^<>/]{{0,80}})?{RIGHT}"
+    rf"|(?-i:\[{BRACKETED})|\[{BRACKETED}(?=[^\[]*\[/{BRACKETED})|<\|channel>(?:thought|analysis)?"
+    r"|<unused94>(?:thought)?)",
     re.IGNORECASE,
 )
 QUOTED_BEFORE = re.compile(r"[`'\"(“]\s?$")
@@ -32,6 +34,7 @@ PROSE_AFTER = re.compile(
     r"[`'\"”),;:?!]|\.(?!\S)|\s+(?:tags?|tokens?|marks?|markers?|elements?|delimiters?)\b", re.IGNORECASE
 )
 MID_SENTENCE = re.compile(r"[\w,][ \t]+$")
+LOOK_BACK = 20  # characters before a mark
 VERBATIM = ("{", "[{", "```")  # JSON or code may hold marks as text
 
 SPOKEN = [  # thoughts, then the answer: sentences of models, and what tools make of thoughts
@@ -101,10 +104,13 @@ def _marked(text: str) -> tuple[list[str], str] | None:
 
 def _blocks(text: str) -> list[Block]:
     """The parts of a text between its marks. A closing mark without an opening one makes thoughts of all before it."""
+    marks = [] if text.lstrip().startswith(VERBATIM) else list(MARK.finditer(text))
+    closings = [mark.start() for mark in marks if mark.lastgroup == "closing" and not _is_in_prose(text, mark)]
+    mentioned = _mentioned(text, marks, closings[-1] if closings else 0)
     blocks, at, is_thought, is_mentioned = list[Block](), 0, False, False
-    for mark in MARK.finditer(text) if not text.lstrip().startswith(VERBATIM) else ():
+    for mark in marks:
         kind = mark.lastgroup
-        if kind == "opening" and not is_thought and _is_mentioned(text, mark):
+        if kind == "opening" and not is_thought and mark.start() in mentioned:
             is_mentioned = True  # and so is the mark that closes it
         elif kind == "closing" and not is_thought and (is_mentioned or _is_in_prose(text, mark)):
             is_mentioned = False
@@ -116,20 +122,18 @@ def _blocks(text: str) -> list[Block]:
     return [*blocks, Block(text[at:], is_thought)]
 
 
-def _is_mentioned(text: str, mark: re.Match[str]) -> bool:
-    """Whether the text speaks of an opening mark: in a code fence, in quotes, or in a sentence that goes on."""
-    before = text[: mark.start()]
-    if not before.strip():
-        return False
-    closes = any(
-        later.lastgroup == "closing" and not _is_in_prose(text, later) for later in MARK.finditer(text, mark.end())
-    )
-    return before.count("```") % 2 == 1 or _is_quoted(before) or (not closes and bool(MID_SENTENCE.search(before)))
+def _mentioned(text: str, marks: list[re.Match[str]], last_closing: int) -> set[int]:
+    """Where the text only speaks of an opening mark: in a code fence, in quotes, or in a sentence that goes on."""
+    mentioned, at, fences, begins = set[int](), 0, 0, len(text) - len(text.lstrip())
+    for mark in marks:
+        fences, at = fences + text.count("```", at, mark.start()), mark.start()
+        before = text[max(0, at - LOOK_BACK) : at]
+        goes_on = at > last_closing and MID_SENTENCE.search(before)
+        if at > begins and (fences % 2 or QUOTED_BEFORE.search(before) or goes_on):
+            mentioned.add(at)
+    return mentioned
 
 
 def _is_in_prose(text: str, mark: re.Match[str]) -> bool:
-    return bool(PROSE_AFTER.match(text, mark.end())) or _is_quoted(text[: mark.start()])
-
-
-def _is_quoted(before: str) -> bool:
-    return bool(QUOTED_BEFORE.search(before[-2:]))
+    before = text[max(0, mark.start() - LOOK_BACK) : mark.start()]
+    return bool(PROSE_AFTER.match(text, mark.end()) or QUOTED_BEFORE.search(before))

@@ -14,7 +14,7 @@ from typing import Any
 
 TEXT, THOUGHT, REFUSAL = "text", "thought", "refusal"
 TYPES = {
-    **dict.fromkeys(("text", "output_text", "input_text", "markdown"), TEXT),
+    **dict.fromkeys(("text", "output_text", "input_text", "markdown", "message"), TEXT),
     **dict.fromkeys(("thinking", "thought", "thoughts", "reasoning", "reasoning_text", "reasoning_content"), THOUGHT),
     **dict.fromkeys(("reasoning.text", "reasoning.summary", "summary_text", "thinking_text"), THOUGHT),
     **dict.fromkeys(("redacted_thinking", "reasoning.encrypted"), THOUGHT),  # without a text of their own
@@ -91,7 +91,7 @@ def _parts(value: Any, kind: str | None, depth: int) -> Iterator[tuple[str | Non
 def _object(part: Mapping[str, Any], kind: str | None, depth: int) -> Iterator[tuple[str | None, str]]:
     """A part with a type, or without one as Gemini gives it."""
     given = part.get("type") if isinstance(part.get("type"), str) else None
-    own = THOUGHT if part.get("thought") is True else TYPES.get(given) if given else kind
+    own = THOUGHT if part.get("thought") is True else TYPES.get(given.casefold()) if given else kind
     kind = kind if own == TEXT and kind != TEXT else own  # a text within thoughts is a thought
     named = [name for name in NAMES if isinstance(part.get(name), str | list | dict)]
     if kind is None or (given is None and not named):

@@ -68,6 +68,9 @@ FORMS = {  # what the text is: (text, thoughts, answer)
     "no thoughts": ("<think>\n\n</think>\n\n391", None, "391"),
     "Claude, asked for XML": ("<scratchpad>a</scratchpad>\n<answer>391</answer>", "a", "391"),
     "an analysis, then the answer": ("<analysis>a</analysis>\n\n391", "a", "391"),
+    "brackets in lower case": ("[reasoning]17 * 23[/reasoning] 391", "17 * 23", "391"),
+    "marks for start and end": ("<|thought_start|>a<|thought_end|>391", "a", "391"),
+    "Claude, in Amazon's form": ("<thinking_process>a</thinking_process>391", "a", "391"),
     "Reflection": (
         "<thinking>a<reflection>b</reflection></thinking><output>391</output>",
         "<thinking>a<reflection>b</reflection>",
@@ -110,3 +113,12 @@ def test_a_text_that_only_speaks_of_thoughts_is_an_answer(text):
 def test_the_special_tokens_that_a_text_needs():
     assert all(map(is_mark, ["[THINK]", "[/THINK]", "<think>", "</think>", "<|channel|>", "<|message|>", "◁/think▷"]))
     assert not any(map(is_mark, ["<|end|>", "<s>", "</s>", "<pad>", "<|im_end|>", "[INST]", ""]))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "part", ["<think>", "</think>", "[think]", "a <think> b ", "```<think>", "<|channel|>analysis", "<think>a</think>"]
+)
+def test_a_degenerate_text_takes_no_time(part):
+    thoughts, rest = part_thoughts(part * 20_000)
+    assert len(thoughts or "") + len(rest) <= len(part) * 20_000 + 2 * 20_000

@@ -45,6 +45,13 @@ MESSAGES = {  # whose: (message, text, reasoning, end)
         "2 + 2",
         "stop",
     ),
+    "Responses, a message": (
+        {"content": [part("reasoning", summary=[]), part("message", content=[part("output_text", text="4")])]},
+        "4",
+        None,
+        "stop",
+    ),
+    "Cohere, a type in capitals": ({"content": [part("TEXT", text="4")]}, "4", None, "stop"),
     "Gemini, parts": (
         {"content": {"role": "model", "parts": [{"text": "2 + 2", "thought": True}, {"text": "4"}]}},
         "4",
