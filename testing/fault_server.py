@@ -27,8 +27,10 @@ then applies `times` times (default: always). Its `fault` is one of
     broken_json      status 200 with a body that is no JSON
     no_choices       an empty list of choices, but tokens in the usage
     null_content     content null; `finish_reason` stop, unless the rule says another
-    say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one
+    say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one,
+                     and the fields of `choice` added to the choice
     message          the fields of `message` added to the message, such as reasoning_content
+    body             status 200 with exactly the bytes whose base64 is `base64`
 
 With `stream: true` the answer is a stream, which has faults of its own: see event_streams.py.
 
@@ -38,6 +40,7 @@ GET /v1/models, POST /control/script (which also resets the counts), GET /contro
 
 import argparse
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -122,6 +125,7 @@ def completion(body: dict[str, Any], script: dict[str, Any], rule: dict[str, Any
         "index": 0,
         "message": {"role": "assistant", "content": text, **rule.get("message", {})},
         "finish_reason": rule.get("finish_reason", "stop"),
+        **rule.get("choice", {}),
         "logprobs": token_logprobs(text or "", asked) if asked else None,
     }
     prompt, given = sum(len(m["content"].split()) for m in messages), len((text or "").split())
@@ -213,6 +217,8 @@ class Handlers:
             return error(rule["status"], rule.get("text", "made to fail"), rule.get("headers"), rule.get("body"))
         if fault == "drop":
             return close(request)
+        if fault == "body":
+            return web.Response(body=base64.b64decode(rule["base64"]), content_type="application/json")
         payload = completion(body, self.state.script, rule)
         text = json.dumps(payload)
         if body.get("stream") and payload["choices"]:

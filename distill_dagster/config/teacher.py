@@ -49,6 +49,11 @@ class EndpointConfig(Section):
         default=None, gt=0, description="The account's limit on tokens, if it has one."
     )
     timeout_seconds: float = Field(default=120, gt=0, description="Longest wait for one reply.")
+    longest_wait_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="Longest wait that the endpoint may ask for. If it asks for more, the shard stops resumably.",
+    )
     attempts: int = Field(default=6, ge=1, le=100, description="Most times that one request is sent.")
     top_logprobs: int = Field(
         default=0, ge=0, le=20, description="Log-probabilities to request and store for each token."

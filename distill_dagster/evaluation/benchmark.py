@@ -43,8 +43,8 @@ from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply
-from distill_dagster.teachers.retries import may_heal
 
 Row = Mapping[str, Any]
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from distill_dagster.tasks import Task, get_task
 from distill_dagster.tasks.json_text import objects_in
-from distill_dagster.tasks.reading import field_of, part_thoughts
+from distill_dagster.tasks.reading import field_of
+from distill_dagster.tasks.thoughts import part_thoughts
 
 NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 JUDGE_PROMPT = (

@@ -22,7 +22,7 @@ from distill_dagster.config import QualityConfig
 from distill_dagster.generation.probes import JUDGE_GENERATION, probes_of
 from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.specs import AnswerLength, GenerateResult, GenerateSpec
-from distill_dagster.generation.table import choose, count, errors_of, teacher_row
+from distill_dagster.generation.table import choose, count, errors_of, finish_reasons_of, teacher_row
 from distill_dagster.progress import track
 from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
@@ -34,9 +34,9 @@ from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker, CallTally
 from distill_dagster.teachers.batching.records import Batching
 from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
-from distill_dagster.teachers.retries import may_heal
 from distill_dagster.teachers.smoke import SmokeGate
 
 Row = Mapping[str, Any]
@@ -126,6 +126,7 @@ def _facts(table: Sequence[Row], tally: CallTally, seconds: float, panel: Panel,
         "tokens_per_second": tally.completion_tokens / seconds if seconds else 0.0,
         "table_cost_usd": sum({line["request_hash"]: line["cost_usd"] for line in table}.values()),
         "errors": errors_of(table),
+        "finish_reasons": finish_reasons_of(table),
         "answer_length": _answer_length(table),
         "dtype": panel.dtype(device),
     }

@@ -140,6 +140,11 @@ def count(rows: Sequence[Any], table: Sequence[Row]) -> GenerateCounts:
     )
 
 
+def finish_reasons_of(table: Sequence[Row]) -> dict[str, int]:
+    """How many answered lines of the table ended for which reason."""
+    return dict(sorted(Counter(row["finish_reason"] for row in table if row["status"] == "ok").items()))
+
+
 def errors_of(table: Sequence[Row]) -> dict[str, int]:
     """How many lines of the table failed, by code."""
     return dict(sorted(Counter(row["error_code"] for row in table if row["error_code"]).items()))

@@ -23,9 +23,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.models.frames import answer_text, opening_of
+from distill_dagster.models.answer_text import answer_text
+from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import RenderError, encode, encode_example, end_ids, render_prompt
+from distill_dagster.models.rendering import (
+    RenderError,
+    encode,
+    encode_example,
+    end_ids,
+    render_prompt,
+)
 from distill_dagster.tasks.prompts import prompts_of, with_replies
 
 Key = tuple[str, int, int]  # row id, sample, turn

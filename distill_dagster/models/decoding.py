@@ -15,10 +15,11 @@ from typing import Any
 
 from distill_dagster.config import Engine
 from distill_dagster.errors import ModelError
+from distill_dagster.models.answer_text import answer_text
 from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
-from distill_dagster.models.frames import answer_text, opening_of
+from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
 from distill_dagster.models.row_limits import RowLimits

@@ -92,19 +92,6 @@ def shared(one: Sequence[Any], other: Sequence[Any]) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def answer_text(tokenizer: Any, tokens: Sequence[int], opening: str) -> str:
-    """The text of generated tokens without special tokens and without the words of an opening."""
-
-    def text(tokens: Sequence[int], skip: bool) -> str:
-        return tokenizer.decode(tokens, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
-
-    words = opening.strip() and opening != END_OF_THOUGHT  # the answer's parser reads the end of a thought itself
-    if words and text(tokens, False).startswith(opening):
-        within = next(n for n in range(1, len(tokens) + 1) if len(text(tokens[:n], False)) >= len(opening))
-        tokens = tokens[within:]
-    return text(tokens, True)
-
-
 def _answered(tokenizer: Any, messages: Sequence[Mapping[str, str]], answer: str) -> str:
     return render(tokenizer, [*messages, {"role": "assistant", "content": answer}], generate=False)
 

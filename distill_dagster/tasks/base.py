@@ -22,7 +22,8 @@ from distill_dagster.tasks.answer_mark import ANSWER
 from distill_dagster.tasks.json_text import objects_in
 from distill_dagster.tasks.measures import Measure, mean_of
 from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
-from distill_dagster.tasks.reading import Reading, part_thoughts
+from distill_dagster.tasks.reading import Reading
+from distill_dagster.tasks.thoughts import part_thoughts
 
 
 class Task(ABC):
@@ -96,9 +97,8 @@ class Task(ABC):
     def read(self, text: str, prompting: Prompting, labels: Sequence[str] | None) -> Reading:
         """The parts of the reply to `ask` with the same prompting; no text of a model makes this raise.
 
-        Thoughts before the answer, between <think> tags, are reasoning with every prompting. Where the prompt asked
-        for JSON, the last object that holds an answer counts. An object that is cut off is no answer, and neither is a
-        text without any object.
+        Thoughts in the text (thoughts.py) are reasoning with every prompting. Where the prompt asked for JSON, the last
+        object that holds an answer counts. An object that is cut off is no answer, nor is a text without any object.
         """
         thoughts, rest = part_thoughts(text)
         if self.prompting_for(prompting) == "plain":

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.final_number import final_number, final_place, only_number
 from distill_dagster.tasks.plain_math import plain_math
-from distill_dagster.tasks.reading import part_thoughts
 from distill_dagster.tasks.symbolic_process import Comparer
+from distill_dagster.tasks.thoughts import part_thoughts
 
 SECONDS = 5.0
 LONGEST = 300  # characters; a longer text is prose

@@ -54,6 +54,7 @@ class CallTally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
+    estimated: int = 0  # requests whose tokens the server did not count
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class Asker:
         self.tally.prompt_tokens += reply.prompt_tokens
         self.tally.completion_tokens += reply.completion_tokens
         self.tally.cost_usd += reply.cost_usd
+        self.tally.estimated += bool(reply.estimated)
         self.advance(self._times[reply.request_hash])
         self.budget.charge(reply)
         self.watch.see(reply)

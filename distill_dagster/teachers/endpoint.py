@@ -69,7 +69,7 @@ class ApiTeacher:
         in that thread, `record` is called in one other thread, and an interrupt waits for the last reply.
 
         Raises:
-            TeacherError: no key; or the endpoint answers 401, 402, 403, 404, or that the account's quota is used up.
+            TeacherError: no key; or the endpoint says that no request can work, or asks for too long a wait.
         """
         key = _read_key(self._endpoint)
         if not requests:

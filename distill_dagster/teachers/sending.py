@@ -13,6 +13,7 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
@@ -20,14 +21,18 @@ from urllib.parse import urlsplit
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.body import request_body
 from distill_dagster.teachers.client import make_client, no_key, secrets_of
-from distill_dagster.teachers.completion import read_reply
+from distill_dagster.teachers.completion import error_body, read_reply
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
+from distill_dagster.teachers.retries import AttemptError, refusal, too_long_a_wait
 from distill_dagster.teachers.secrets import hide_key, without_secrets
 from distill_dagster.teachers.streaming import whole_answer
 from distill_dagster.teachers.unsupported import refuse_unsupported
+from distill_dagster.teachers.waits import back_off_s
+
+LOG = logging.getLogger(__name__)
+SAID_S = 10.0  # a wait of at least this many seconds is logged
 
 
 class ClosedError(Exception):
@@ -125,20 +130,28 @@ class Sender:
         """Send the request once, and let the limits learn from what comes back."""
         try:
             content = whole_answer(await self._post(request), request)
-            reply = read_reply(content, request, self._key)
+            reply = read_reply(content, request, self._key, self._endpoint.api_key)
             tokens = reply.prompt_tokens, reply.completion_tokens
             reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))
             self._limits.answered(ticket, *tokens)
         except AttemptError as e:
-            now = time.monotonic()
-            if e.overload:
-                self._limits.overloaded(ticket, now)
-                self._limits.pause(now + (e.retry_after_s or 0.0))
+            self._heed(e, ticket)
             raise
         finally:
             self._limits.leave()
             self._changed.set()
         return reply
+
+    def _heed(self, error: AttemptError, ticket: Ticket) -> None:
+        """Slow down and pause as a failed attempt asks; TeacherError if the pause would be too long."""
+        now, asked, longest = time.monotonic(), error.retry_after_s or 0.0, self._endpoint.longest_wait_seconds
+        if error.passing and asked > longest:
+            raise too_long_a_wait(self._host, asked, longest) from error
+        if asked >= SAID_S and now + asked > self._limits.paused_until + 1:
+            LOG.warning("%s asks to wait %.0f s; continuing after that", self._host, asked)
+        if error.overload:
+            self._limits.overloaded(ticket, now)
+            self._limits.pause(now + asked)
 
     async def _post(self, request: Request) -> bytes:
         """The unread body of a response of status 200."""
@@ -158,7 +171,7 @@ class Sender:
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
-            body = without_secrets(e.body, self._secrets)
+            body = without_secrets(error_body(e.response.content, self._key), self._secrets)
             refuse_unsupported(e.status_code, body, sent, self._host, endpoint)
             raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
         except openai.APIConnectionError as e:
@@ -166,7 +179,15 @@ class Sender:
         return response.content
 
     def _failed(self, request: Request, error: AttemptError) -> Reply:
-        return Reply(request.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))
+        return Reply(
+            request.request_hash,
+            None,
+            "error",
+            *error.usage,
+            error_code=error.code,
+            error=str(error),
+            received=error.received,
+        )
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from distill_dagster.teachers.completion import load_json
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.retries import AttemptError
@@ -40,7 +41,7 @@ def whole_answer(content: bytes, request: Request) -> bytes:
     choices = body["choices"]
     if not is_done and not (choices and choices[0]["finish_reason"] is not None):
         raise _broken("the stream ended before the answer was whole", chunks, request)
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
 
 
 def _is_stream(content: bytes) -> bool:
@@ -60,7 +61,7 @@ def _events(content: bytes) -> Iterator[str]:
 
 def _parsed(data: str, chunks: list[dict[str, Any]], request: Request) -> dict[str, Any]:
     try:
-        chunk = json.loads(data)
+        chunk = load_json(data)
     except ValueError as e:
         raise _broken("an event of the stream is no JSON", chunks, request) from e
     if not isinstance(chunk, dict):

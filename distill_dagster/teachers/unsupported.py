@@ -60,7 +60,7 @@ def refuse_unsupported(status: int, body: Any, sent: dict[str, Any], host: str, 
         raise TeacherError(_message(status, said, host, "answers only as a stream", "stream: true"))
     name = next((name for error in errors if (name := _refused(*error, sent))), None)
     if name is not None:
-        value = json.dumps(sent[name], ensure_ascii=False)[:40]
+        value = json.dumps(sent[name], ensure_ascii=False, allow_nan=False)[:40]
         line = _line(name, said, endpoint)
         raise TeacherError(_message(status, said, host, f"refuses the parameter `{name}: {value}`", line))
 

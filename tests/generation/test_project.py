@@ -143,6 +143,45 @@ def test_no_layer_above_the_teacher_asks_again_and_the_next_run_asks_what_failed
     assert server.counts()["total"] == 0
 
 
+PASSING = {
+    "network": {"fault": "say", "text": "half", "finish_reason": "network_error"},
+    "498": {"fault": "status", "status": 498},
+    "an error in the choice": {"fault": "say", "text": "half", "choice": {"error": {"code": 502, "message": "down"}}},
+    "400 without a reason": {"fault": "status", "status": 400, "body": {}},
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_fault_that_may_pass_is_planned_and_asked_again_after_the_shard_was_published(
+    tmp_path, server, instance, name
+):
+    path = write_api_project(tmp_path, server, shards=1)
+    server.script(rules=[{"match": f"<{n}>", **PASSING[name]} for n in (2, 5)])
+    assert "teacher_outputs[train-part-00]" in run_until_answers(path, instance).materialized
+    project = Project(load_config(path))
+    result = project.store.get("teacher_outputs", "train-part-00").read(GenerateResult)
+    assert (result.counts.failed, sum(result.errors.values())) == (2, 2)
+    plan = make_plan(Snapshot(project))
+    step = next(step for step in plan.steps if step.title == "teacher_outputs[train-part-00]")
+    assert (step.state, step.why) == ("stale", ("requests that failed are sent again",))
+    assert [shard.new for shard in plan.shards] == [2]
+    server.script()
+    assert run_until_answers(path, instance).materialized == ["teacher_outputs[train-part-00]"]
+    assert server.counts()["by_prompt"] == {"question <2>": 1, "question <5>": 1}
+    server.script()
+    assert not run_until_answers(path, instance).materialized
+
+
+def test_a_prompt_that_the_provider_refuses_is_not_asked_again(tmp_path, server, instance):
+    path = write_api_project(tmp_path, server, shards=1)
+    body = {"error": {"code": "content_filter", "message": "The prompt was filtered"}}
+    server.script(rules=[{"match": "<2>", "fault": "status", "status": 400, "body": body}])
+    run_until_answers(path, instance)
+    server.script()
+    assert not run_until_answers(path, instance).materialized
+    assert server.counts()["total"] == 0
+
+
 def test_a_row_that_changes_is_one_call_through_the_assets_too(answered, server, instance):
     path, project = answered
     shard = path.parent / "data/train/part-01.jsonl"

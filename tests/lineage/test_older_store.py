@@ -4,9 +4,12 @@
 machine, where nothing listens now.
 """
 
+import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distill_dagster.config.reading import load_config
@@ -69,3 +72,57 @@ def test_replies_are_found_where_an_answers_table_is_lost(project, instance):
     outcome = run_project(project.config, instance, "teacher_outputs")
     assert not outcome.failed, "nothing listens where the teacher answered"
     assert "teacher_outputs[train-part-00]" in outcome.materialized
+
+
+def with_word(path: Path, word: str, where: str = "finish_reason") -> None:
+    """Give the first row of a table another word."""
+    table = pq.read_table(path)
+    words = [word, *table[where].to_pylist()[1:]]
+    place = table.schema.get_field_index(where)
+    pq.write_table(table.set_column(place, table.schema.field(where), pa.array(words, pa.string())), path)
+
+
+def shard_of(project: Project) -> Path:
+    return project.store.folder("teacher_outputs", "train-part-00")
+
+
+def first_reply(project: Project) -> None:
+    """Interrupt the reply to the shard's first row, in the table and among the stored replies."""
+    table = next(shard_of(project).glob("versions/*/teacher.parquet"))
+    key = pq.read_table(table)["request_hash"][0].as_py()
+    with_word(table, "network_error")
+    for segment in (project.responses / "segments").glob("*.parquet"):
+        stored = pq.read_table(segment)
+        place = stored.schema.get_field_index("finish_reason")
+        rows = zip(stored["request_hash"].to_pylist(), stored["finish_reason"].to_pylist(), strict=True)
+        words = ["network_error" if row == key else word for row, word in rows]
+        pq.write_table(stored.set_column(place, "finish_reason", pa.array(words, pa.string())), segment)
+
+
+def test_an_interrupted_answer_that_was_published_as_a_whole_one_is_asked_again(project):
+    first_reply(project)
+    plan = make_plan(Snapshot(project))
+    step = next(step for step in plan.steps if step.title == "teacher_outputs[train-part-00]")
+    assert (step.state, step.why) == ("stale", ("requests that failed are sent again",))
+    assert [(shard.shard, shard.new, shard.reused) for shard in plan.shards] == [("train-part-00", 1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"), [({"http_498": 1}, "stale"), ({"http_400": 2}, "stale"), ({"E010": 1}, "fresh"), ({}, "fresh")]
+)
+def test_faults_that_an_older_version_took_for_final_are_asked_again_if_they_may_pass(project, errors, state):
+    path = shard_of(project) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["errors"] = errors
+    path.write_text(json.dumps(manifest))
+    steps = make_plan(Snapshot(project)).steps
+    assert next(step.state for step in steps if step.title == "teacher_outputs[train-part-00]") == state
+
+
+@pytest.mark.parametrize("word", ["eos", "end_turn", "COMPLETE"])
+def test_an_answer_that_was_refused_for_its_word_for_the_end_is_taken_without_a_call(project, word, instance):
+    with_word(next(shard_of(project).glob("versions/*/teacher.parquet")), word)
+    outcome = run_project(project.config, instance, "validated_synthetic_set")
+    assert not outcome.failed
+    kept = pq.read_table(next(project.store.folder("validated_synthetic_set").glob("versions/*/rejects.parquet")))
+    assert "unfinished" not in kept["code"].to_pylist()

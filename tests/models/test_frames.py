@@ -2,7 +2,8 @@
 
 import pytest
 
-from distill_dagster.models.frames import Frame, RenderError, answer_text, frame_of, opening_of, render
+from distill_dagster.models.answer_text import answer_text
+from distill_dagster.models.frames import Frame, RenderError, frame_of, opening_of, render
 from distill_dagster.models.rendering import encode, encode_example, end_ids, render_prompt
 from testing.chat_templates import FAMILIES, REFUSES_SYSTEM, tokenizer_of
 

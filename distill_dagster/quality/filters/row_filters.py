@@ -18,6 +18,7 @@ from distill_dagster.quality.filters.refusal import declines
 from distill_dagster.redaction import find
 from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.labels import normal_label
+from distill_dagster.teachers.finish import LENGTH, REFUSAL, STOP, meaning_of
 
 PLACEHOLDERS = frozenset(
     {"none", "null", "nil", "nan", "undefined", "n/a", "na", "not available", "not applicable", "tbd", "todo", "..."}
@@ -32,12 +33,12 @@ def failed(candidate: Candidate) -> str | None:
 
 def truncated(candidate: Candidate) -> str | None:
     """The answer reached the token limit, so its end is missing."""
-    return "truncated" if candidate.teacher["finish_reason"] == "length" else None
+    return "truncated" if _end(candidate) == LENGTH else None
 
 
 def unfinished(candidate: Candidate) -> str | None:
     """Something other than the model ended the answer, such as a content filter."""
-    return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
+    return "unfinished" if _end(candidate) not in (STOP, LENGTH) else None
 
 
 def empty(candidate: Candidate) -> str | None:
@@ -55,8 +56,17 @@ def placeholder(candidate: Candidate) -> str | None:
 
 
 def refusal(candidate: Candidate) -> str | None:
-    """The answer opens by declining to answer, in a language of refusals.yaml; so does what it states behind a mark."""
-    return "refusal" if declines(candidate.text) or declines(stated(candidate.text)) else None
+    """The server says that the model refused, in any language.
+
+    Or the answer opens by declining, in a language of refusals.yaml, or what it states behind a mark does.
+    """
+    end, text = _end(candidate), candidate.text
+    return "refusal" if end == REFUSAL or (end == STOP and (declines(text) or declines(stated(text)))) else None
+
+
+def _end(candidate: Candidate) -> str:
+    """What the server's finish reason means."""
+    return meaning_of(candidate.teacher["finish_reason"])
 
 
 def off_form(candidate: Candidate) -> str | None:
@@ -89,10 +99,10 @@ Filter = Callable[[Candidate], str | None]
 FILTERS: tuple[Filter, ...] = (
     failed,
     truncated,
+    refusal,
     unfinished,
     empty,
     placeholder,
-    refusal,
     off_form,
     no_reasoning,
     self_reference,

@@ -14,8 +14,9 @@ from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import TeacherError
 from distill_dagster.teachers.batching.records import BatchRecord
 from distill_dagster.teachers.client import no_key
-from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
+from distill_dagster.teachers.retries import AttemptError, refusal
 from distill_dagster.teachers.secrets import hide_key, without_secrets
+from distill_dagster.teachers.waits import back_off_s
 
 if TYPE_CHECKING:
     import openai

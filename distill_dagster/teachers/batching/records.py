@@ -48,7 +48,7 @@ class Batching:
         record.saved_at = time.time()
         with room_for(self.folder.parent):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self._path(record), json.dumps(asdict(record)))
+            write_text(self._path(record), json.dumps(asdict(record), allow_nan=False))
 
     def recorded(self, record: BatchRecord, hashes: Container[str]) -> None:
         """Forget these requests of a batch; its record stays for those that another call will ask for."""

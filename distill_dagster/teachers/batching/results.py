@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.batching.provider import PATH
 from distill_dagster.teachers.body import request_body
-from distill_dagster.teachers.completion import read_reply
+from distill_dagster.teachers.completion import load_json, read_reply
 from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError, refusal
@@ -44,7 +44,7 @@ def lines_of(
 def _line(request: Request, endpoint: EndpointConfig, generation: GenerationConfig) -> bytes:
     body = request_body(request, endpoint, generation)
     line = {"custom_id": request.request_hash, "method": "POST", "url": PATH, "body": body}
-    return json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def results_in(content: bytes) -> dict[str, dict[str, Any]]:
@@ -52,7 +52,7 @@ def results_in(content: bytes) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for line in content.splitlines():
         try:
-            result = json.loads(line)
+            result = load_json(line)
         except ValueError:
             continue
         if isinstance(result, dict) and isinstance(result.get("custom_id"), str):
@@ -84,7 +84,7 @@ def read_result(
         status = status if isinstance(status, int) else 500
         refuse_unsupported(status, body, request_body(request, endpoint, generation), host, endpoint)
         raise refusal(status, {}, body, host, endpoint.api_key)
-    content = json.dumps(body).encode()
+    content = json.dumps(body, allow_nan=False).encode()
     reply = read_reply(content, request, key)
     return reply._replace(cost_usd=endpoint.cost(reply.prompt_tokens, reply.completion_tokens, cached_tokens(content)))
 
