@@ -42,7 +42,7 @@ class Compute(dg.ConfigurableResource):
 
     pool: GpuPool
     backend: Literal["inline", "subprocess"] = "inline"
-    gpus: int = 1  # the need, field by field: Dagster shows it beside the resource
+    gpus: int = 1  # the need, field by field
     memory_gb: float = 0.0
     cpu: bool = True
 

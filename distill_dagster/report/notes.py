@@ -6,6 +6,7 @@ from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.comparison import Comparison
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.ratios import same_machine
+from distill_dagster.report.specs import Provenance
 
 FEW_REQUESTS = 100
 
@@ -29,6 +30,15 @@ def notes_on(benchmarks: Benchmarks, compared: Comparison) -> list[str]:
                 "against both ends of the interval."
             )
     return notes + _speed_notes(benchmarks)
+
+
+def launchpad_notes(provenance: Provenance) -> list[str]:
+    """A sentence if the student was trained with other settings than those of distill.yaml."""
+    settings = provenance.student_checkpoint.launchpad
+    if not settings:
+        return []
+    said = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return [f"The student was trained with settings of the launchpad instead of those of distill.yaml: {said}."]
 
 
 def _speed_notes(benchmarks: Benchmarks) -> list[str]:
