@@ -76,6 +76,8 @@ def _made_from(upstream: Upstream) -> Provenance:
     for asset in ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset"):
         manifest = upstream.provenance(asset)
         about = {"data_version": manifest.data_version[:16], "created_at": manifest.created_at, **manifest.counts}
+        if manifest.launchpad:
+            about["launchpad"] = manifest.launchpad
         if asset in MEASURED.values():
             about["model"] = read_ref(manifest.folder).name
         if asset == "student_checkpoint":

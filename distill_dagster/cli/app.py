@@ -1,10 +1,11 @@
 """The commands. Each is a few lines over the library; see `distill-dagster --help`."""
 
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,16 +22,29 @@ if TYPE_CHECKING:
     from distill_dagster.operations.runner import Outcome, Runner
     from distill_dagster.report.document import ReportDocument
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Distil a large teacher language model into a small student, as a Dagster asset graph.",
-)
+app = typer.Typer(no_args_is_help=True)
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
 ]
 Compat = Literal["azure"]
 FAILED, WRONG_INPUT, VERDICT_FAIL, INTERRUPTED = 1, 2, 3, 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"distill-dagster {version('distill-dagster')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Distil a large teacher language model into a small student, as a Dagster asset graph."""
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,6 +61,16 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+@contextlib.contextmanager
+def writes(path: Path, way_out: str) -> Iterator[None]:
+    """Explain why `path` cannot be written, with the way out."""
+    try:
+        yield
+    except OSError as e:
+        where = f": {e.filename}" if e.filename and Path(e.filename) != path else ""
+        raise ConfigError(f"{path} cannot be written ({e.strerror}{where}): {way_out}") from e
+
+
 @app.command()
 @explained
 def init(
@@ -56,7 +80,8 @@ def init(
     """Write a new project: a commented distill.yaml and a few sample rows to replace with your own."""
     from distill_dagster.cli.scaffold import write_project
 
-    config = write_project(folder, task)
+    with writes(folder, "choose another folder"):
+        config = write_project(folder, task)
     called = sys.argv[0]
     command = Path(called).absolute() if os.sep in called else called  # a relative path is wrong inside the folder
     out.print(f"{config} is ready. Next, in {folder}: {command} validate, then run", soft_wrap=True, markup=False)
@@ -73,10 +98,8 @@ def schema(
     if output is None:
         print(schema_text(), end="")
         return
-    try:
+    with writes(output, "choose another --output"):
         output.write_text(schema_text(), encoding="utf-8")
-    except OSError as e:
-        raise ConfigError(f"{output} cannot be written ({e.strerror}): choose another --output") from e
 
 
 @app.command()
@@ -170,6 +193,9 @@ def print_status(found: dict[str, Any]) -> None:
     if found["failing_checks"]:
         rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
+    for made in found["launchpad"]:
+        said = ", ".join(f"{name} {value}" for name, value in made["settings"].items())
+        out.print(f"{made['artefact']} was made with settings of the launchpad: {said}", soft_wrap=True, markup=False)
     for problem in found["unusable_files"].values():
         say_error(problem)
     if found["alerts"]:
@@ -199,12 +225,13 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     from distill_dagster.lineage.stages import stages_of
     from distill_dagster.operations.instance import open_instance
     from distill_dagster.operations.runner import Runner
+    from distill_dagster.store.disk import room_for
 
     names = [stage.name for stage in stages_of(config)]
     if until is not None and until not in names:
         raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
     try:
-        with open_instance(config) as instance, bars():
+        with room_for(Path(config.store)), open_instance(config) as instance, bars():
             runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:
@@ -315,21 +342,30 @@ def demo(
     """Write the demo, a project folder with made-up data, and run the whole lineage on it."""
     from distill_dagster.demo.project import DEMO_FOLDER, write_demo
 
-    execute(load_config(write_demo(folder or DEMO_FOLDER)))
+    with writes(folder or DEMO_FOLDER, "choose another folder"):
+        written = write_demo(folder or DEMO_FOLDER)
+    execute(load_config(written))
 
 
 @app.command()
 @explained
 def dev(
     config: ConfigOption = Path(CONFIG_NAME),
-    port: Annotated[int, typer.Option(help="port on the loopback interface")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port on the loopback interface")] = 3000,
 ) -> None:
     """Open the Dagster UI on the project's own instance, on loopback only: Dagster has no login."""
-    from distill_dagster.operations.instance import dagster_home
+    from distill_dagster.cli.serving import HOST, require_free, watch_start
+    from distill_dagster.operations.instance import open_instance
 
-    os.environ["DAGSTER_HOME"] = str(dagster_home(load_config(config)))
+    settings = load_config(config)
+    require_free(port)
+    with open_instance(
+        settings
+    ) as instance:  # sets DAGSTER_HOME; creates the database before several processes need it
+        err.print(f"the UI opens at http://{HOST}:{port}; Dagster's home is {instance.root_directory}", soft_wrap=True)
     os.environ[CONFIG_VARIABLE] = str(config.resolve())
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    watch_start(port)
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
+    os.execv(sys.executable, [*command, "--host", HOST, "--port", str(port)])

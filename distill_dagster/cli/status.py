@@ -26,6 +26,7 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
     """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, failing checks, and
     `unusable_files`: the error of each source file that cannot be read, or whose name cannot be a key.
 
+    `launchpad` names the artefacts that were made with settings of the launchpad, and these settings.
     `next` names what can be made now, because all that it reads is fresh and no failing check holds it back.
     `automation` says whether Dagster makes it without a request, `lost_runs` which runs have lost their process, and
     `alerts` what waits for delivery.
@@ -42,6 +43,7 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
         "unusable_files": {key: str(error) for key, error in look.read_sources().items()},
         "lost_runs": [run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
         "alerts": state_of(Memory.load(look.project.store.root, time.time())),
+        "launchpad": _launchpad(look, steps),
         "next": [step.title for step, held in unfinished if not step.waits and not held],
         "automation": _automation(look.config, names, instance),
     }
@@ -61,6 +63,12 @@ def _held_by(config: DistillConfig, step: Step, holding: list[FailingCheck]) -> 
         for check in holding
         if check.asset in read and (None in (step.shard, check.shard) or check.shard == step.shard)
     ]
+
+
+def _launchpad(look: Snapshot, steps: list[Step]) -> list[dict[str, Any]]:
+    """The artefacts whose run had other settings than distill.yaml."""
+    found = ((step.title, look.find(step.asset, step.shard)) for step in steps)
+    return [{"artefact": title, "settings": made.launchpad} for title, made in found if made and made.launchpad]
 
 
 def _document(check: FailingCheck) -> dict[str, Any]:

@@ -11,13 +11,13 @@ Unknown fields are errors, so that a typo never silently leaves a default in for
 reads the file, schema.py writes its JSON Schema, and reference.py writes docs/config.md.
 """
 
+from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
     AlertsConfig,
-    AutomationConfig,
     ComputeConfig,
     DistillConfig,
     EvaluationConfig,

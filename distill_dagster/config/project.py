@@ -1,10 +1,12 @@
-"""The whole of `distill.yaml`, and its sections on student, evaluation, compute, automation and alerts."""
+"""The whole of `distill.yaml`, and its sections on student, evaluation, compute and alerts."""
 
+import re
 from datetime import date
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
@@ -14,6 +16,7 @@ from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
 ComputeBackend = Literal["inline", "subprocess"]
+OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 
 
 class StudentConfig(Section):
@@ -89,25 +92,6 @@ class ComputeConfig(Section):
         if value.gpus > 1:
             raise ValueError(f"`gpus: {value.gpus}`, but a step uses at most one GPU so far: set `gpus: 1`")
         return value
-
-
-class AutomationConfig(Section):
-    """What Dagster does without a request, and when."""
-
-    observe_seconds: int = Field(
-        default=30, ge=5, description="Seconds between two looks at the source files, after which changes are acted on."
-    )
-    enabled: bool = Field(default=False, description="Make again what a change made stale. If false, only on request.")
-    cron: str | None = Field(
-        default=None,
-        description="When to make everything stale again, such as `0 3 * * *`. If left out, never on a schedule.",
-    )
-    report_hours: float | None = Field(
-        default=None,
-        gt=0,
-        description="Age in hours after which Dagster shows the student and the report as overdue. If left out, never.",
-    )
-    timezone: str = Field(default="UTC", description="Time zone of `cron`, such as Europe/Berlin.")
 
 
 class AlertsConfig(Section):
@@ -188,6 +172,14 @@ class DistillConfig(Section):
         default_factory=AutomationConfig, description="What Dagster does without a request."
     )
     alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is alerted when a check or run fails.")
+
+    @field_validator("owners")
+    @classmethod
+    def _known_to_dagster(cls, value: list[str]) -> list[str]:
+        for owner in value:
+            if not OWNER.fullmatch(owner):
+                raise ValueError(f"{owner!r} is no owner: write `team:{owner or 'name'}`, or an e-mail address")
+        return value
 
     @field_validator("store")
     @classmethod

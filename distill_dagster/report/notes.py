@@ -7,6 +7,7 @@ from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.comparison import Comparison
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.ratios import same_machine
+from distill_dagster.report.specs import Provenance
 
 FEW_REQUESTS = 100
 
@@ -41,6 +42,15 @@ def _sampling_note(sampling: Mapping[str, Any]) -> str:
         f"The teacher was measured at {at or 'the default temperature of its provider'}, as its endpoint does not "
         "accept 0; the other models were measured at 0. Its answers, and so its score, vary from call to call."
     )
+
+
+def launchpad_notes(provenance: Provenance) -> list[str]:
+    """A sentence if the student was trained with other settings than those of distill.yaml."""
+    settings = provenance.student_checkpoint.launchpad
+    if not settings:
+        return []
+    said = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return [f"The student was trained with settings of the launchpad instead of those of distill.yaml: {said}."]
 
 
 def _speed_notes(benchmarks: Benchmarks) -> list[str]:

@@ -18,7 +18,7 @@ from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
-from distill_dagster.report.notes import notes_on
+from distill_dagster.report.notes import launchpad_notes, notes_on
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
@@ -108,7 +108,7 @@ def build_report(
         lineage=provenance,
         history=[dict(entry) for entry in history],
         evaluation=evaluation,
-        notes=notes_on(benchmarks, compared),
+        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance)],
     )
 
 

@@ -34,7 +34,6 @@ def test_a_hub_name_is_not_a_path(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"tusk": "nli"}, "tusk", "no such field"),
         ({"task": "poetry"}, "task", "'poetry'"),
         ({"student.training.learning_rate": 3}, "student.training.learning_rate", "less than or equal to 0.1"),
         ({"teacher.generation.samples": 4}, "teacher.generation", "raise `temperature`"),
@@ -51,13 +50,13 @@ def test_a_wrong_field_is_named_with_its_path(tmp_path, changes, field, words):
     with pytest.raises(ConfigError) as error:
         load_config(path)
     assert path in str(error.value)
-    assert f"  {field}: " in str(error.value)
+    assert f": {field}: " in str(error.value)
     assert words in str(error.value)
 
 
 def test_every_problem_is_listed_at_once(tmp_path):
     path = write(tmp_path, tiny_settings(**{"tusk": 1, "data.nope": 2, "student.training.epochs": 0}))
-    with pytest.raises(ConfigError, match=r"3 problem\(s\)"):
+    with pytest.raises(ConfigError, match="3 problems"):
         load_config(path)
 
 

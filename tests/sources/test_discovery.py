@@ -205,3 +205,9 @@ def test_a_broken_link_without_an_ending_is_not_skipped(files):
     linked(files / "train" / "more", "gone")
     with pytest.raises(DataError, match=r"train/more is a link to gone, which does not exist"):
         discover(config(files, train="train/*"))
+
+
+@pytest.mark.parametrize("pattern", ["train", "train/"])
+def test_a_folder_in_place_of_a_file_says_how_to_name_its_files(files, pattern):
+    with pytest.raises(DataError, match=r"data\.train: '.*/train/?' is a folder, .* for its files write .*/train/\*$"):
+        discover(config(files, train=pattern))

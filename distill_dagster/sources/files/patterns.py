@@ -33,6 +33,11 @@ def expand(asked: str, pattern: str) -> list[str]:
     except Exception as e:  # such as no credentials, no connection, no such protocol
         raise DataError(f"{asked}: {pattern!r} cannot be listed: {said(e)}") from e
     if not urls:
+        if filesystem.isdir(path):
+            raise DataError(
+                f"{asked}: {pattern!r} is a folder, and `datasets.save_to_disk` did not write it: for its files write "
+                f"{pattern.rstrip('/')}/*"
+            )
         folder = "" if ENDING.search(path) else f", and for the files of a folder write {path.rstrip('/')}/*"
         raise DataError(f"{asked}: {pattern!r} matches no file; check the path and the * in it{folder}")
     for url, is_file in urls.items():
