@@ -135,22 +135,21 @@ def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, 
     Takes logits (S, V), which it overwrites, true tokens (S,), and for a sampled tail numbers in [0, 1) (S, M).
     Returns ids (S, k) int32, log-probabilities (S, k) and the tail's log-mass (S,) as float16, the true token's rank
     (S,) int32, and `tail_logsums` (S, 2) as float16 or draws (S, M) int32. The arithmetic is float32 and in place:
-    allocating a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed directly and from
-    its own maximum on, because 1 - the mass of the k has no digits left where a model is sure.
+    allocating a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed directly and relative
+    to the k-th likeliest token, because 1 - the mass of the k has no digits left where a model is sure.
     """
     import torch
 
     logits = logits.float()
     values, ids = logits.topk(k, dim=-1)  # (S, k)
+    highest = values[:, -1].clamp(min=torch.finfo(torch.float32).min)  # (S,): no token of the tail has more
     found = ids == targets[:, None]
     outside = ~found.any(dim=-1)
     own = logits.gather(1, targets[:, None])[:, 0]  # (S,)
     ids[outside, -1], values[outside, -1] = targets[outside], own[outside]
     ranks = torch.where(outside, k - 1, found.int().argmax(dim=-1))
-    highest = logits.scatter_(1, ids, float("-inf")).amax(dim=-1, keepdim=True)  # (S, 1) of the tail
-    highest.clamp_(min=torch.finfo(torch.float32).min)  # k = V: there is no tail
-    masses = logits.sub_(highest).exp_()  # (S, V), relative to the tail's likeliest token
-    rest, highest = masses.sum(dim=-1).log(), highest[:, 0]  # (S,)
+    masses = logits.scatter_(1, ids, float("-inf")).sub_(highest[:, None]).exp_()  # (S, V), at most 1
+    rest = masses.sum(dim=-1).log()  # (S,)
     total = torch.logaddexp(rest + highest, values.logsumexp(dim=-1))
     logprobs, tail = values - total[:, None], rest + highest - total
     kept = _log_sums(masses, highest - total) if uniforms is None else _draw(masses, tail.exp(), uniforms)
@@ -161,7 +160,7 @@ def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, 
 def _log_sums(masses: Any, highest: Any) -> Any:
     """Logarithm of the sum of p**(1/T) over the tail for T = 2 and 4, (S, 2) float16; `masses` is overwritten.
 
-    `masses` (S, V) are relative to the tail's likeliest token, whose log-probability is `highest` (S,).
+    `masses` (S, V) are relative to a token whose log-probability is `highest` (S,).
     """
     import torch
 
