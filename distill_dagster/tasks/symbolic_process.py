@@ -34,7 +34,7 @@ class Comparer:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps([answer, gold]) + "\n")
+            process.stdin.write(json.dumps([answer, gold], allow_nan=False) + "\n")
             process.stdin.flush()
             line = _line(process.stdout, self._seconds)
         except BrokenPipeError:
@@ -96,7 +96,7 @@ def main() -> None:
             same = _equal(*json.loads(line))
         except Exception:  # noqa: BLE001  # sympy raises all kinds of errors for what it cannot handle: no match
             same = False
-        print(json.dumps(same), flush=True)
+        print(json.dumps(same, allow_nan=False), flush=True)
 
 
 if __name__ == "__main__":
