@@ -43,10 +43,7 @@ class Progress:
         return "" if self.left_s is None else f"{time_text(self.left_s)} left"
 
 
-class Listener(Protocol):
-    """Receives progress."""
-
-    def __call__(self, progress: Progress) -> None: ...
+Listener = Callable[[Progress], None]
 
 
 class Advance(Protocol):

@@ -47,10 +47,19 @@ def table_preview(path: Path, columns: Sequence[str], table: str) -> dg.Metadata
 
 def table_of(records: Sequence[Mapping[str, Any]], says: Mapping[str, str]) -> dg.TableMetadataValue:
     """Records as a metadata table; `says` describes each column, in the order in which they are shown."""
-    kinds = {name: "string" if any(isinstance(record[name], str) for record in records) else "number" for name in says}
-    columns = [dg.TableColumn(name, kinds[name], description=text) for name, text in says.items()]
+    columns = [
+        dg.TableColumn(name, _kind([record[name] for record in records]), description=text)
+        for name, text in says.items()
+    ]
     ordered = [dg.TableRecord({name: record[name] for name in says}) for record in records]
     return dg.MetadataValue.table(ordered, schema=dg.TableSchema(columns=columns))
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """The type of a column's values, as Dagster names it."""
+    return next(
+        (kind.__name__ for kind in (float, int) if values and all(isinstance(v, kind) for v in values)), "string"
+    )
 
 
 def schema_of(table: str) -> dg.TableSchema:

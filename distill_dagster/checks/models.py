@@ -1,4 +1,4 @@
-"""The checks of the models and the report: is the teacher better than chance, did the student learn, does it keep enough?"""
+"""The checks of the models and the report: does the teacher beat chance, did the student learn, does it keep enough?"""
 
 import math
 
@@ -8,7 +8,6 @@ from distill_dagster.evaluation.specs import BenchmarkResult
 from distill_dagster.report.specs import ReportResult
 from distill_dagster.store import files, parquet
 from distill_dagster.training.specs import StepLoss, TrainResult
-
 
 COLUMNS = ("row_id", "task", "reference")
 

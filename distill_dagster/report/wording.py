@@ -31,8 +31,8 @@ def weak_teacher_text(found: Sequence[Standing]) -> str | None:
     if not weak:
         return None
     return (
-        f"Weak teacher: {'; '.join(weak)}. Retention compares the student with this teacher, so it says little; improve "
-        "the teacher, or measure with more held-out rows."
+        f"Weak teacher: {'; '.join(weak)}. Retention compares the student with this teacher, so it says little; "
+        "improve the teacher, or measure with more held-out rows."
     )
 
 

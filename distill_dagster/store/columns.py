@@ -1,7 +1,7 @@
 """What each column of the published tables holds, in words, and from which columns of other tables it is made.
 
     describe("teacher_outputs", "answer")      The answer that the task's parser found in the text; empty: …
-    MADE_FROM["validated_synthetic_set"]["answer"]     (("teacher_outputs", "raw_text"), ("teacher_outputs", "reasoning"))
+    MADE_FROM["validated_synthetic_set"]["answer"]   (("teacher_outputs", "raw_text"), ("teacher_outputs", "reasoning"))
 
 A column that several tables share is described once, in `SHARED`; a table says only what is different in it.
 """
@@ -40,7 +40,7 @@ SHARED = {
     "raw_text": "The text that the teacher wrote, unchanged.",
     "reasoning": "The teacher's reasoning, if it gave one.",
     "answer": "The answer that the task's parser found in the text; empty if the text has another form.",
-    "agreement": "How well the answer agrees with the other ones or with gold, from 0 to 1; empty unless it was chosen.",
+    "agreement": "How well the answer agrees with the others or with gold, from 0 to 1; empty unless it was chosen.",
     "chosen": "Whether the student may learn this one of the row's answers.",
     "finish_reason": "Why the text ends: stop, length, content_filter, refusal, error, or the server's own word.",
     "prompt_tokens": "The tokens of the prompt.",

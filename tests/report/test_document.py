@@ -110,8 +110,8 @@ def test_a_weak_teacher_is_said_first(document, tmp_path):
     """All gold answers of these rows are one label, so its name alone scores more than the teacher."""
     says = (
         "Weak teacher: the teacher scores 95.0% on nli (95 % interval 88.8% to 97.8%), below the 100.0% of always "
-        "answering 'neutral'. Retention compares the student with this teacher, so it says little; improve the teacher, "
-        "or measure with more held-out rows."
+        "answering 'neutral'. Retention compares the student with this teacher, so it says little; improve the "
+        "teacher, or measure with more held-out rows."
     )
     assert document.weak_teacher == says
     write_pages(tmp_path, document)
