@@ -13,8 +13,8 @@ from distill_dagster.store.manifest import Manifest
 
 SHOWN = ("parsed", "reference", "score", "prediction", "finish_reason", "row_id")
 MEASURES = {  # column of the scores -> what it holds; the student's comes first, since it is the one to decide about
-    "measure": "What is measured.",
-    "student": "The student after distillation; for retention and gap recovered, the estimate and its interval.",
+    "measure": "What is measured. A range in brackets is the 95 % interval.",
+    "student": "The student after distillation.",
     "teacher": "The teacher.",
     "baseline": "The student before distillation.",
 }
@@ -70,6 +70,7 @@ def report_view(manifest: Manifest) -> dict[str, Any]:
     columns = ("measure", "teacher", "baseline", "student")
     document = read_document(manifest.file(files.REPORT_FILE))
     rows = [dict(zip(columns, row, strict=True)) for row in summary_rows(document)]
+    rows = [{**row, "measure": row["measure"].removesuffix(" (95 % interval)")} for row in rows]  # MEASURES says it
     return {
         **({"weak_teacher": result.weak_teacher} if result.weak_teacher else {}),
         "verdict": result.verdict,
@@ -93,7 +94,6 @@ def _numbers(document: ReportDocument) -> dict[str, float | int]:
         "gap_recovered": gap.value,
         **{f"score_{role}": benchmarks[role].score for role in ("student", "teacher", "baseline")},
         "latency_p50_ms": benchmarks["student"].speed.latency_ms.p50,
-        "latency_p50_ms_teacher": benchmarks["teacher"].speed.latency_ms.p50,
         "parameters": benchmarks["student"].parameters,
     }
     return {name: value for name, value in numbers.items() if value is not None}
