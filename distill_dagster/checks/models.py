@@ -40,7 +40,7 @@ def _teacher_above_chance(of: Inspection) -> Finding:
         "score_high": shown.high,
         "chance": shown.chance.score,
     }
-    return Finding(not weak, "; ".join(map(str, weak or found)), numbers, not any(one.is_below for one in weak))
+    return Finding(not weak, "; ".join(map(str, weak or found)), numbers, undecided)
 
 
 def _verdict_is_pass(of: Inspection) -> Finding:
