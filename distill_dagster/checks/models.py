@@ -34,6 +34,7 @@ def _teacher_above_chance(of: Inspection) -> Finding:
     if not found:
         return Finding(True, "no held-out row has a gold answer")
     shown = min(found, key=lambda standing: standing.low - standing.chance.score)
+    undecided = bool(weak) and not any(standing.is_below for standing in weak)
     numbers: Numbers = {
         "score": shown.score,
         "score_low": shown.low,
