@@ -94,12 +94,12 @@ def floats(value):
         yield from floats(value.data)
     elif isinstance(value, dg.TableMetadataValue):
         yield from floats(list(value.records))
-    elif isinstance(value, dict):
-        yield from (number for inner in value.values() for number in floats(inner))
-    elif isinstance(value, list | tuple):
-        yield from (number for inner in value for number in floats(inner))
     elif isinstance(value, dg.TableRecord):
         yield from floats(dict(value.data))
+    elif isinstance(value, dict):
+        yield from (number for inner in value.values() for number in floats(inner))
+    elif isinstance(value, list):
+        yield from (number for inner in value for number in floats(inner))
 
 
 @pytest.mark.parametrize(
