@@ -11,6 +11,7 @@ import dagster as dg
 
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.stage_asset import explained
+from distill_dagster.assets.views.numbers import rounded
 from distill_dagster.checks import Check, Finding, checks_of
 from distill_dagster.config import DistillConfig, Severity
 from distill_dagster.errors import UserError
@@ -79,7 +80,7 @@ def _result(key: dg.AssetCheckKey, finding: Finding, severity: Severity) -> dg.A
         passed=finding.passed,
         severity=dg.AssetCheckSeverity.WARN if finding.undecided else LEVELS[severity],
         description=finding.description,
-        metadata=finding.numbers,
+        metadata=rounded(finding.numbers),
     )
 
 

@@ -24,6 +24,8 @@ from pydantic import Field, create_model
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.run_tags import add_rows, mark_run
+from distill_dagster.assets.views.lineage import column_lineage
+from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
@@ -144,13 +146,14 @@ class StageAsset:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.data_version),
             metadata={
-                "skipped": is_fresh,
                 **_launchpad_view(manifest),
+                **rounded_metadata(self.view(manifest)),
                 "counts": counts_table(manifest.counts),
-                **self.view(manifest),
+                **column_lineage(self.stage.name, names),
                 "dagster/uri": str(manifest.folder),
                 "made_from": dg.MetadataValue.json(manifest.inputs),
                 "made_at": manifest.created_at,
+                "skipped": is_fresh,
             },
         )
 

@@ -46,12 +46,15 @@ def build_resources(config: DistillConfig) -> dict[str, dg.ResourceDefinition]:
     """
     names, compute = Names.of(config), config.compute
     pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
-    project = _fixed(ProjectResource.of(config), f"The project {config.name}: task {config.task}, store {config.store}")
+    project = _fixed(
+        ProjectResource.of(config),
+        f"Holds the project {config.name}: its task is {config.task}, and its store is {config.store}.",
+    )
     return {names.own("project"): project} | {
         names.own(f"{kind}_compute"): _fixed(
             Compute.of(need, pool, compute.backend),
-            f"Where the work of kind {kind} runs: {compute.backend}; `compute.{kind}` needs {need.gpus} GPU(s) of "
-            f"{need.memory_gb:g} GB or more, and {'accepts' if need.cpu else 'refuses'} a CPU instead",
+            f"Runs the work of kind {kind} with the backend {compute.backend}. `compute.{kind}` needs {need.gpus} "
+            f"GPU(s) of {need.memory_gb:g} GB or more, and {'accepts' if need.cpu else 'refuses'} a CPU instead.",
         )
         for kind, need in compute.needs.items()
     }

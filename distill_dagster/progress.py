@@ -1,67 +1,110 @@
 """How a worker reports its progress.
 
 A worker runs `with track("train student", total=800) as advance: …; advance(1)` and does not know who listens: a
-progress bar on the command line, Dagster's log in an asset, or the Pipes log in a child process. The listener is a
-context variable, so that two runs in one process report to their own listeners.
+progress bar on the command line, Dagster's log in an asset, or the Pipes log in a child process. Listeners are a
+context variable, so that two runs in one process report to their own. A line of a log reads:
+
+    train student: 220 of 800, loss 0.513, learning rate 3.6e-04, 1 min 20 s left
 """
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Protocol
 
-
-class Listener(Protocol):
-    """Receives progress. `done` and `total` count the worker's units; `ended` is True in the last call only."""
-
-    def __call__(self, label: str, done: int, total: int, ended: bool) -> None: ...
+Note = Callable[[], str]  # called only when it is shown, as it may have to wait for the device
 
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of work is; `done` and `total` count the worker's units."""
+
+    label: str
+    done: int
+    total: int
+    ended: bool  # True in the last report only
+    passed_s: float  # since the work began
+    left_s: float | None  # at the mean speed so far; None until a unit is done, and at the end
+    note: Note | None = None
+
+    def __str__(self) -> str:
+        more = self.more()
+        return f"{self.label}: {self.done:,} of {self.total:,}" + (f", {more}" if more else "")
+
+    def more(self) -> str:
+        """What is known beside the counts: the note, and the time that is left or that it took."""
+        return ", ".join(part for part in (self.note() if self.note else "", self._time()) if part)
+
+    def _time(self) -> str:
+        if self.ended:
+            return f"took {time_text(self.passed_s)}"
+        return "" if self.left_s is None else f"{time_text(self.left_s)} left"
+
+
+Listener = Callable[[Progress], None]
+
+
+class Advance(Protocol):
+    """Counts units as done; `note` says what else is known, such as the loss."""
+
+    def __call__(self, units: int, note: Note | None = None) -> None: ...
+
+
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
 
 
 @contextlib.contextmanager
 def listen(listener: Listener) -> Iterator[None]:
-    """Send the progress of all work inside the block to `listener`."""
-    token = _listener.set(listener)
+    """Send the progress of all work inside the block to `listener`, and to those that listen already."""
+    token = _listeners.set((*_listeners.get(), listener))
     try:
         yield
     finally:
-        _listener.reset(token)
-
-
-def is_heard() -> bool:
-    """Whether this context already has a listener."""
-    return _listener.get() is not None
+        _listeners.reset(token)
 
 
 @contextlib.contextmanager
-def track(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Report on a piece of work of `total` units; yields `advance(units)`."""
-    listener, done = _listener.get(), 0
+def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Report on a piece of work of `total` units, of which an earlier run did `done`; yields `advance(units)`."""
+    listeners, began, at_first = _listeners.get(), time.monotonic(), done
+    last_note: Note | None = None
 
-    def advance(units: int) -> None:
-        nonlocal done
-        done += units
-        if listener is not None:
-            listener(label, done, total, False)
+    def report(ended: bool) -> None:
+        passed, own = time.monotonic() - began, done - at_first
+        left = passed / own * (total - done) if own and not ended else None
+        for listener in listeners:
+            listener(Progress(label, done, total, ended, passed, left, last_note))
+
+    def advance(units: int, note: Note | None = None) -> None:
+        nonlocal done, last_note
+        done, last_note = done + units, note or last_note
+        report(ended=False)
 
     try:
         yield advance
     finally:
-        if listener is not None:
-            listener(label, done, total, True)
+        report(ended=True)
 
 
 def log_listener(log: Callable[[str], None], every_s: float = 10.0) -> Listener:
     """A listener that logs at most one line every `every_s` seconds, and one at the end."""
     last = time.monotonic()
 
-    def listener(label: str, done: int, total: int, ended: bool) -> None:
+    def listener(progress: Progress) -> None:
         nonlocal last
-        if ended or time.monotonic() - last >= every_s:
+        if progress.ended or time.monotonic() - last >= every_s:
             last = time.monotonic()
-            log(f"{label}: {done:,} of {total:,}")
+            log(str(progress))
 
     return listener
+
+
+def time_text(seconds: float) -> str:
+    """A time as `8 s`, `1 min 20 s`, or `2 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

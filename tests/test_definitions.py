@@ -115,3 +115,9 @@ print([name for name in {heavy.split()} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_resource_is_described_in_sentences_and_not_in_code(tiny_config):
+    for name, resource in build_definitions(tiny_config).resources.items():
+        assert resource.description.endswith("."), name
+        assert ">>>" not in resource.description, name

@@ -5,24 +5,26 @@ from typing import Any
 import dagster as dg
 
 from distill_dagster.assets.views.quality import funnel, quality_metadata
-from distill_dagster.assets.views.tables import preview_rows, schema_of, table_preview
+from distill_dagster.assets.views.tables import REJECTED, preview_rows, schema_of, table_preview
 from distill_dagster.quality.specs import SetResult
-from distill_dagster.store import files, schemas
+from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
+
+SHOWN = ("answer", "messages", "label", "gold_score", "flags", "row_id")
 
 
 def set_view(manifest: Manifest) -> dict[str, Any]:
     """Metadata of `validated_synthetic_set`."""
-    rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
+    rejects = preview_rows(manifest.file(files.REJECTS_FILE), REJECTED, "validated_synthetic_set")
     result = manifest.read(SetResult)
     return {
         "dagster/row_count": result.counts.examples,
-        "dagster/column_schema": schema_of(schemas.EXAMPLE),
+        "dagster/column_schema": schema_of("validated_synthetic_set"),
         "shards": result.shards,
         **({"acceptance": float(result.acceptance)} if result.acceptance is not None else {}),
         "funnel": funnel(result.counts),
         **quality_metadata(result),
         "facts": dg.MetadataValue.json(manifest.facts),
-        "preview": table_preview(manifest.file(files.EXAMPLES_FILE), ["row_id", "task", "messages", "answer", "flags"]),
+        "preview": table_preview(manifest.file(files.EXAMPLES_FILE), SHOWN, "validated_synthetic_set"),
         **({"rejected_rows": rejects} if rejects else {}),
     }

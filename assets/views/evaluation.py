@@ -4,12 +4,20 @@ from typing import Any
 
 import dagster as dg
 
-from distill_dagster.assets.views.tables import table_preview, usage_of
-from distill_dagster.evaluation.specs import BenchmarkResult
-from distill_dagster.report.document import read_document
+from distill_dagster.assets.views.tables import schema_of, table_of, table_preview, usage_of
+from distill_dagster.evaluation.specs import Benchmark, BenchmarkResult
+from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.specs import ReportResult
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
+
+SHOWN = ("parsed", "reference", "score", "prediction", "finish_reason", "row_id")
+MEASURES = {  # column of the scores -> what it holds; the student's comes first, since it is the one to decide about
+    "measure": "What is measured. A range in brackets is the 95 % interval.",
+    "student": "The student after distillation.",
+    "teacher": "The teacher.",
+    "baseline": "The student before distillation.",
+}
 
 
 def benchmark_view(manifest: Manifest) -> dict[str, Any]:
@@ -19,18 +27,39 @@ def benchmark_view(manifest: Manifest) -> dict[str, Any]:
     shown = result.model_dump(mode="json", include={"speed", "memory", "by_task", "hardware", "versions"})
     return {
         "dagster/row_count": result.counts.rows,
+        "dagster/column_schema": schema_of(manifest.asset),
         "score": result.score,
-        "score_interval_95": f"{low:.4f} to {high:.4f}",
+        "score_low": low,
+        "score_high": high,
+        **_speed(result),
+        **{
+            f"{task}_{name}": value for task, scored in result.by_task.items() for name, value in scored.metrics.items()
+        },
         "parameters": result.parameters or "not known",
         "latency": dg.MetadataValue.json(shown["speed"]),
         "memory": dg.MetadataValue.json(shown["memory"]),
         "by_task": dg.MetadataValue.json(shown["by_task"]),
         "hardware": dg.MetadataValue.json({"hardware": shown["hardware"], "versions": shown["versions"]}),
-        "preview": table_preview(
-            manifest.file(files.PREDICTIONS_FILE), ["row_id", "task", "prediction", "score", "finish_reason"]
-        ),
+        "preview": table_preview(manifest.file(files.PREDICTIONS_FILE), SHOWN, manifest.asset),
         **usage_of(result, result.dtype),
     }
+
+
+def _speed(result: Benchmark) -> dict[str, float | int]:
+    """Speed and memory as numbers that plot over time; what was not measured is left out."""
+    speed = result.speed
+    numbers = {
+        "latency_p50_ms": speed.latency_ms.p50,
+        "latency_p95_ms": speed.latency_ms.p95,
+        "latency_p99_ms": speed.latency_ms.p99,
+        "first_token_p50_ms": speed.first_token_ms.p50,
+        "tokens_per_second": speed.tokens_per_second,
+        "prompt_tokens_mean": speed.prompt_tokens_mean,
+        "completion_tokens_mean": speed.completion_tokens_mean,
+        "peak_bytes": result.memory.peak_bytes,
+        "bytes_on_disk": result.bytes_on_disk,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def report_view(manifest: Manifest) -> dict[str, Any]:
@@ -39,12 +68,32 @@ def report_view(manifest: Manifest) -> dict[str, Any]:
 
     result = manifest.read(ReportResult)
     columns = ("measure", "teacher", "baseline", "student")
-    rows = summary_rows(read_document(manifest.file(files.REPORT_FILE)))
+    document = read_document(manifest.file(files.REPORT_FILE))
+    rows = [dict(zip(columns, row, strict=True)) for row in summary_rows(document)]
+    rows = [{**row, "measure": row["measure"].removesuffix(" (95 % interval)")} for row in rows]  # MEASURES says it
     return {
-        "dagster/row_count": result.counts.items,
+        **({"weak_teacher": result.weak_teacher} if result.weak_teacher else {}),
         "verdict": result.verdict,
         "headline": result.headline,
-        "scores": dg.MetadataValue.table([dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]),
+        **_numbers(document),
+        "dagster/row_count": result.counts.items,
+        "scores": table_of(rows, MEASURES),
         "report": dg.MetadataValue.path(manifest.file(files.REPORT_PAGE)),
         "report_markdown": dg.MetadataValue.md(manifest.file(files.REPORT_MARKDOWN).read_text(encoding="utf-8")),
     }
+
+
+def _numbers(document: ReportDocument) -> dict[str, float | int]:
+    """The comparison as numbers that plot over time; what is undefined or was not measured is left out."""
+    retention, gap, benchmarks = document.retention, document.gap_recovered, document.benchmarks
+    numbers = {
+        "retention": retention.value,
+        "retention_low": retention.low,
+        "retention_high": retention.high,
+        "retention_target": document.verdict.target,
+        "gap_recovered": gap.value,
+        **{f"score_{role}": benchmarks[role].score for role in ("student", "teacher", "baseline")},
+        "latency_p50_ms": benchmarks["student"].speed.latency_ms.p50,
+        "parameters": benchmarks["student"].parameters,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from distill_dagster.assets.views.tables import preview_rows, schema_of, usage_of
+from distill_dagster.assets.views.tables import REJECTED, preview_rows, schema_of, usage_of
 from distill_dagster.logits.specs import CaptureResult
-from distill_dagster.store import files, schemas
+from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 
 
@@ -15,10 +15,10 @@ def logits_view(manifest: Manifest) -> dict[str, Any]:
     from distill_dagster.logits.size import measure_file
 
     result, size = manifest.read(CaptureResult), measure_file(manifest.file(files.LOGITS_FILE))
-    rejects = preview_rows(manifest.file(files.REJECTS_FILE), ["row_id", "code", "message", "snippet"])
+    rejects = preview_rows(manifest.file(files.REJECTS_FILE), REJECTED, "teacher_logits")
     return {
         "dagster/row_count": result.counts.captured,
-        "dagster/column_schema": schema_of(schemas.LOGITS),
+        "dagster/column_schema": schema_of("teacher_logits"),
         "tokens": result.tokens,
         "bytes_per_token": float(size["bytes_per_token"]),
         "tokens_per_second": result.tokens_per_second,

@@ -10,12 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from distill_dagster.assets.views.tables import table_of
 from distill_dagster.quality.specs import AgainstGold, SetCounts, SetFacts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LABEL_ROWS = 50  # of the labels table, which every event stores
+FUNNEL = {
+    "step": "The reason for which rows were refused, in the order in which reasons are tried.",
+    "removed": "How many rows it removed.",
+    "left": "How many rows were left after it.",
+    "left_share": "Their share of the teacher's rows.",
+}
+AGAINST_GOLD = {
+    "filter": "The filter.",
+    "refused": "How many answers to rows with gold answers it refuses.",
+    "of_right_answers": "Its share of the answers that agree with gold; it should be small.",
+    "of_wrong_answers": "Its share of the answers that do not; it should be large.",
+}
+LABELS = {
+    "label": "The label.",
+    "answers": "How many of the teacher's answers are this label.",
+    "kept": "How many of them the set keeps.",
+    "kept_share": "Their share.",
+    "rare": "Whether the label has fewer training rows than quality.min_label_rows.",
+}
 
 
 def quality_metadata(facts: SetFacts) -> dict[str, Any]:
@@ -52,7 +72,7 @@ def funnel(counts: SetCounts) -> dg.TableMetadataValue:
     table = pd.DataFrame({"step": list(steps), "removed": list(steps.values())})
     table["left"] = counts.teacher_rows - table["removed"].cumsum()
     table["left_share"] = _percent(table["left"] / max(1, counts.teacher_rows))
-    return _table(table)
+    return _table(table, FUNNEL)
 
 
 def filters_against_gold(against_gold: AgainstGold) -> dg.TableMetadataValue | None:
@@ -68,7 +88,7 @@ def filters_against_gold(against_gold: AgainstGold) -> dg.TableMetadataValue | N
     table.insert(1, "refused", refused)
     for column in ("of_right_answers", "of_wrong_answers"):
         table[column] = _percent(table[column])
-    return _table(table)
+    return _table(table, AGAINST_GOLD)
 
 
 def labels_table(facts: SetFacts) -> dg.TableMetadataValue | None:
@@ -88,17 +108,17 @@ def labels_table(facts: SetFacts) -> dg.TableMetadataValue | None:
         row = [f"{len(rest):,} other labels", rest["answers"].sum(), rest["kept"].sum(), ""]
         table = pd.concat([table.iloc[: LABEL_ROWS - 1], pd.DataFrame([row], columns=table.columns)])
     table.insert(3, "kept_share", _percent(table["kept"] / table["answers"].clip(lower=1)))
-    return _table(table)
+    return _table(table, LABELS)
 
 
 def _percent(shares: "pd.Series") -> "pd.Series":
     return shares.map("{:.2%}".format)
 
 
-def _table(table: "pd.DataFrame") -> dg.TableMetadataValue:
-    """A table for the UI, with Python's own numbers in it."""
+def _table(table: "pd.DataFrame", says: dict[str, str]) -> dg.TableMetadataValue:
+    """A table for the UI, with Python's own numbers in it; `says` describes its columns."""
     records = table.astype(object).to_dict("records")
-    return dg.MetadataValue.table([dg.TableRecord({str(k): _plain(v) for k, v in row.items()}) for row in records])
+    return table_of([{str(k): _plain(v) for k, v in row.items()} for row in records], says)
 
 
 def _plain(value: Any) -> str | int | float:

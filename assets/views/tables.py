@@ -2,18 +2,19 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
 from distill_dagster.store import parquet
+from distill_dagster.store.columns import TABLES, describe
 from distill_dagster.store.result import Result
 
 CELL = 160  # characters of one cell
 NOT_MEASURED = "not measured"
+REJECTED = ("code", "message", "snippet", "row_id")  # shown of the rows that a stage refused
 
 
 def _cell(value: Any) -> str | int | float:
@@ -28,24 +29,47 @@ def _cell(value: Any) -> str | int | float:
     return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 
-def preview_rows(path: Path, columns: Sequence[str], limit: int = 5) -> dg.MetadataValue | None:
-    """The first rows of a parquet file as a metadata table; None if it has no rows."""
+def preview_rows(path: Path, columns: Sequence[str], table: str, limit: int = 5) -> dg.TableMetadataValue | None:
+    """The first rows of a parquet file of a stage (`table`) as a metadata table; None if it has no rows."""
     import pandas as pd
 
     rows = pd.DataFrame(parquet.read_table(path, columns, limit), columns=list(columns), dtype=object)
     if rows.empty:
         return None
-    return dg.MetadataValue.table([dg.TableRecord(cells) for cells in rows.map(_cell).to_dict("records")])
+    says = {column: describe(table, column) for column in columns}
+    return table_of(rows.map(_cell).to_dict("records"), says)
 
 
-def table_preview(path: Path, columns: Sequence[str]) -> dg.MetadataValue:
+def table_preview(path: Path, columns: Sequence[str], table: str) -> dg.MetadataValue:
     """The same, with the words "no rows" instead of an empty table."""
-    return preview_rows(path, columns) or dg.MetadataValue.text("no rows")
+    return preview_rows(path, columns, table) or dg.MetadataValue.text("no rows")
 
 
-def schema_of(schema: pa.Schema) -> dg.TableSchema:
-    """An Arrow schema as Dagster's column schema."""
-    return dg.TableSchema(columns=[dg.TableColumn(field.name, str(field.type)) for field in schema])
+def table_of(records: Sequence[Mapping[str, Any]], says: Mapping[str, str]) -> dg.TableMetadataValue:
+    """Records as a metadata table; `says` describes each column, in the order in which they are shown."""
+    columns = [
+        dg.TableColumn(name, _kind([record[name] for record in records]), description=text)
+        for name, text in says.items()
+    ]
+    ordered = [dg.TableRecord({name: record[name] for name in says}) for record in records]
+    return dg.MetadataValue.table(ordered, schema=dg.TableSchema(columns=columns))
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """The type of a column's values, as Dagster names it."""
+    return next(
+        (kind.__name__ for kind in (float, int) if values and all(isinstance(v, kind) for v in values)), "string"
+    )
+
+
+def schema_of(table: str) -> dg.TableSchema:
+    """The columns of a stage's table, each with its description."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(field.name, str(field.type), description=describe(table, field.name))
+            for field in TABLES[table]
+        ]
+    )
 
 
 def usage_of(result: Result, dtype: str) -> dict[str, Any]:
@@ -66,5 +90,6 @@ def usage_of(result: Result, dtype: str) -> dict[str, Any]:
 
 def counts_table(counts: dict[str, int]) -> dg.MetadataValue:
     """Counts as a small table, which reads better than a JSON blob in the UI."""
-    rows = [dg.TableRecord({"count of": name, "rows": count}) for name, count in counts.items()]
-    return dg.MetadataValue.table(rows or [dg.TableRecord({"count of": "nothing", "rows": 0})])
+    rows = [{"count of": name, "rows": count} for name, count in counts.items()]
+    says = {"count of": "What is counted.", "rows": "How many there are."}
+    return table_of(rows or [{"count of": "nothing", "rows": 0}], says)

@@ -8,10 +8,12 @@ from distill_dagster.assets.views.tables import schema_of, table_preview, usage_
 from distill_dagster.assets.views.training import training_metadata
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.models.ref import read_ref
-from distill_dagster.store import files, schemas
+from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Result
 from distill_dagster.training.specs import PrepareResult
+
+SHOWN = ("answer", "raw_text", "finish_reason", "turn", "row_id")
 
 
 def model_view(manifest: Manifest) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
     counts = result.counts
     return {
         "dagster/row_count": counts.requests,
-        "dagster/column_schema": schema_of(schemas.TEACHER),
+        "dagster/column_schema": schema_of("teacher_outputs"),
         "success_share": counts.ok / max(1, counts.requests),
         "truncated_share": counts.truncated / max(1, counts.ok),
         "asked": result.asked,
@@ -52,6 +54,6 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "finish_reasons": dg.MetadataValue.json(result.finish_reasons),
         "tokens_estimated": result.estimated,
         **({"errors": dg.MetadataValue.json(result.errors)} if result.errors else {}),
-        "preview": table_preview(manifest.file(files.TEACHER_FILE), ["row_id", "turn", "raw_text", "finish_reason"]),
+        "preview": table_preview(manifest.file(files.TEACHER_FILE), SHOWN, "teacher_outputs"),
         **usage_of(result, result.dtype),
     }

@@ -37,7 +37,7 @@ from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.models.ref import ModelRef, read_ref
-from distill_dagster.progress import listen
+from distill_dagster.progress import Progress, listen
 from distill_dagster.store import files, parquet
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.teachers.faculty import Faculty
@@ -184,8 +184,8 @@ def train(job: Job) -> Figures:
     """Two epochs over all rows; what is timed is the second one, from step to step, without its checkpoint."""
     done_at: dict[int, float] = {}  # optimizer steps -> when that many were done
 
-    def hear(label: str, done: int, total: int, ended: bool) -> None:
-        done_at.setdefault(done, time.perf_counter())
+    def hear(progress: Progress) -> None:
+        done_at.setdefault(progress.done, time.perf_counter())
 
     spec = TrainSpec(
         student_base=job.ref,

@@ -1,10 +1,15 @@
-"""The checks of the student and the report: did the student learn, and does it keep enough of the teacher?"""
+"""The checks of the models and the report: does the teacher beat chance, did the student learn, does it keep enough?"""
 
 import math
 
-from distill_dagster.checks.base import Check, Finding, Inspection
+from distill_dagster.checks.base import Check, Finding, Inspection, Numbers
+from distill_dagster.evaluation.chance import standings
+from distill_dagster.evaluation.specs import BenchmarkResult
 from distill_dagster.report.specs import ReportResult
+from distill_dagster.store import files, parquet
 from distill_dagster.training.specs import StepLoss, TrainResult
+
+COLUMNS = ("row_id", "task", "reference")
 
 
 def _loss_is_finite_and_fell(of: Inspection) -> Finding:
@@ -22,6 +27,23 @@ def _loss_is_finite_and_fell(of: Inspection) -> Finding:
     )
 
 
+def _teacher_above_chance(of: Inspection) -> Finding:
+    """Compare the teacher's score on each task with the chance level; the numbers are those of the weakest task."""
+    found = standings(of.manifest.read(BenchmarkResult), parquet.read_table(of.file(files.PREDICTIONS_FILE), COLUMNS))
+    weak = [standing for standing in found if not standing.is_above]
+    if not found:
+        return Finding(True, "no held-out row has a gold answer")
+    shown = min(found, key=lambda standing: standing.low - standing.chance.score)
+    undecided = bool(weak) and not any(standing.is_below for standing in weak)
+    numbers: Numbers = {
+        "score": shown.score,
+        "score_low": shown.low,
+        "score_high": shown.high,
+        "chance": shown.chance.score,
+    }
+    return Finding(not weak, "; ".join(map(str, weak or found)), numbers, undecided)
+
+
 def _verdict_is_pass(of: Inspection) -> Finding:
     report = of.manifest.read(ReportResult)
     says = f"{report.verdict}: {report.headline}"
@@ -29,6 +51,14 @@ def _verdict_is_pass(of: Inspection) -> Finding:
 
 
 CHECKS = (
+    Check(
+        "teacher_above_chance",
+        "teacher_benchmark",
+        "On every task the lower end of the interval of the teacher's score is above the score of always giving the "
+        "most frequent gold answer, and in tasks without labels above that of giving another row's answer.",
+        _teacher_above_chance,
+        severity=lambda s: s.teacher_above_chance,
+    ),
     Check(
         "loss_is_finite_and_fell",
         "student_checkpoint",

@@ -297,14 +297,16 @@ def report(
     if as_json:
         print(json.dumps(document.as_json(), ensure_ascii=False, allow_nan=False))
         return
-    out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
 
 
 def print_report(document: "ReportDocument", page: Path) -> None:
-    """Print the report's three columns as a table, the verdict with its reason, and the page's path."""
+    """Print a warning of a weak teacher, the headline, the three columns, the verdict with its reason, and the path."""
     from distill_dagster.report.tables import summary_rows
 
+    if document.weak_teacher:
+        say_warning(document.weak_teacher)
+    out.print(document.headline, soft_wrap=True, markup=False)
     rows = [list(row) for row in summary_rows(document)]
     out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
     out.print(f"verdict: {document.verdict.verdict}. {document.verdict.text}", soft_wrap=True, markup=False)

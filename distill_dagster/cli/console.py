@@ -3,20 +3,23 @@
 import contextlib
 import re
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from distill_dagster.progress import listen, log_listener
+from distill_dagster.progress import Progress, listen, log_listener
 
 out = Console(width=None if sys.stdout.isatty() else 120)  # in a log or a pipe, tables are 120 columns wide
 err = Console(stderr=True)
 
 QUIET_SECONDS = 20.0
+BAR_SECONDS = 0.5  # between two texts beside a bar: reading a loss waits for the device
 NUMBER = re.compile(r"[-+−$]?\d")  # how a cell of numbers begins; its unit may follow
 STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow"}
 
@@ -29,19 +32,31 @@ def bars() -> Iterator[None]:
     """
     if not err.is_terminal:
         tell = log_listener(lambda line: err.print(Text(f"         {line}")), QUIET_SECONDS)
-        with listen(lambda label, done, total, ended: None if ended else tell(label, done, total, ended)):
+        with listen(lambda progress: None if progress.ended else tell(progress)):
             yield
         return
-    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[more]}"),
+    )
+    with Bars(*columns, console=err, transient=True) as progress:
         shown: dict[str, Any] = {}
+        seen: dict[str, float] = {}
 
-        def listener(label: str, done: int, total: int, ended: bool) -> None:
-            if label not in shown:
-                shown[label] = progress.add_task(label, total=total)
-            progress.update(shown[label], completed=done, total=total)
-            if ended:
-                progress.remove_task(shown.pop(label))
+        def listener(work: Progress) -> None:
+            if work.label not in shown:
+                shown[work.label] = progress.add_task(work.label, total=work.total, more="")
+            task = shown[work.label]
+            if work.ended:
+                progress.remove_task(shown.pop(work.label))
+            elif time.monotonic() - seen.get(work.label, 0.0) >= BAR_SECONDS:
+                seen[work.label] = time.monotonic()
+                progress.update(task, completed=work.done, total=work.total, more=work.more())
+            else:
+                progress.update(task, completed=work.done, total=work.total)
 
         with listen(listener):
             yield

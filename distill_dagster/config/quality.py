@@ -87,6 +87,7 @@ class SeverityConfig(Section):
     little_contamination: AnySeverity = _severity("warn", "few rows were refused as copies of held-out rows (E012)")
     balanced_labels: AnySeverity = _severity("warn", "every label has rows, in a tolerable ratio")
     teacher_agrees_with_gold: AnySeverity = _severity("warn", "the teacher scores well against the gold answers")
+    teacher_above_chance: AnySeverity = _severity("warn", "the teacher scores above the chance level on held-out rows")
     loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
     loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
     verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")

@@ -209,7 +209,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.eval_report,
             reads=_reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset"),
             has_deadline=True,
-            code_version="3",
+            code_version="4",
         ),
     )
 }

@@ -111,6 +111,7 @@ class ReportDocument(BaseModel, frozen=True):
     history: list[dict[str, Any]]  # the trainer's log as it wrote it
     evaluation: EvaluationConfig
     notes: list[str]
+    weak_teacher: str | None = None  # a warning to be read before anything else; missing from earlier reports
 
     def as_json(self) -> dict[str, Any]:
         """The document as JSON-able values."""

@@ -56,3 +56,4 @@ class ReportResult(Result[ReportCounts]):
 
     headline: str
     verdict: VerdictWord
+    weak_teacher: str | None = None  # missing from reports of earlier versions

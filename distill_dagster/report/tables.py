@@ -33,6 +33,7 @@ METRIC_NAMES = {
     "rouge_1": "ROUGE-1",
     "rouge_2": "ROUGE-2",
     "distinct_2": "distinct-2",
+    "symbolic_match": "symbolic match",
 }
 
 

@@ -1,5 +1,8 @@
 """The report's sentences: the headline, the verdict, and McNemar's test."""
 
+from collections.abc import Sequence
+
+from distill_dagster.evaluation.chance import Standing
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios
@@ -19,6 +22,17 @@ def headline(retention: RatioEstimate, ratios: Ratios) -> str:
     cost = " and ".join(phrase for phrase in phrases if phrase)
     return f"The student keeps {percent(retention.value)} ({certainty}) of the teacher's score" + (
         f" with {cost}." if cost else "."
+    )
+
+
+def weak_teacher_text(found: Sequence[Standing]) -> str | None:
+    """The warning that a teacher does not beat the chance level, or None."""
+    weak = [str(standing) for standing in found if not standing.is_above]
+    if not weak:
+        return None
+    return (
+        f"Weak teacher: {'; '.join(weak)}. Retention compares the student with this teacher, so it says little; "
+        "improve the teacher, or measure with more held-out rows."
     )
 
 

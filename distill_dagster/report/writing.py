@@ -12,6 +12,7 @@ from typing import Any
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.errors import DataError
+from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.comparison import compare, item_scores, mcnemar
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
@@ -22,7 +23,7 @@ from distill_dagster.report.notes import launchpad_notes, notes_on
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
-from distill_dagster.report.wording import headline, verdict_text
+from distill_dagster.report.wording import headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 
 Row = Mapping[str, Any]
@@ -50,6 +51,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         counts=ReportCounts(items=document.items),
         headline=document.headline,
         verdict=document.verdict.verdict,
+        weak_teacher=document.weak_teacher,
     )
 
 
@@ -109,6 +111,7 @@ def build_report(
         history=[dict(entry) for entry in history],
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance)],
+        weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
     )
 
 

@@ -7,7 +7,7 @@ are as it left them. On the same CPU and versions the result is bit for bit that
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from distill_dagster.config import TrainingConfig
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits
-from distill_dagster.progress import track
+from distill_dagster.progress import Advance, track
 from distill_dagster.store import hashing
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
@@ -57,12 +57,12 @@ def train(
     batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch)
     plan = StepPlan.of(config, len(batches))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
-    with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen, computing_loss(model):
+    resume = latest(folder)
+    resumed_from = step_of(resume) if resume else 0
+    tracked = track(label, total=plan.steps, done=resumed_from)
+    with quietly(), tracked as advance, _chosen(device) as chosen, computing_loss(model):
         arguments = _arguments(config, data, plan, chosen, folder)
         trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
-        resume = latest(folder)
-        resumed_from = step_of(resume) if resume else 0
-        advance(resumed_from)
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     seconds = time.perf_counter() - start
@@ -152,10 +152,10 @@ def _trainer(
     plan: StepPlan,
     batches: LengthBatches,
     arguments: OneDeviceArguments,
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> SignalTrainer:
     """The Trainer with its callbacks; it prints nothing."""
-    callbacks: list[TrainerCallback] = [Watch(plan, batches, advance)]
+    callbacks: list[TrainerCallback] = []
     if len(data.validation) and config.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
     trainer = SignalTrainer(
@@ -167,5 +167,6 @@ def _trainer(
         batches=batches,
         callbacks=callbacks,
     )
+    trainer.add_callback(Watch(plan, batches, advance, lambda: float(trainer.step_loss)))
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from distill_dagster.errors import TrainingError
+from distill_dagster.progress import Advance
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
@@ -58,6 +59,7 @@ class SignalTrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
+        self.step_loss = torch.zeros(())  # of the present step, on the device: reading it waits for the device
         ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, switch=batches.switch)
         self.validation_loader = self.loader(data.validation, ordered, measure)
 
@@ -75,6 +77,7 @@ class SignalTrainer(Trainer):
     ) -> tuple[list[TensorBatch], Any]:
         """The batches of one optimizer step, and the divisor of their loss: the mean weight of all processes."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        self.step_loss = torch.zeros(())
         (weight,) = self._over_processes(sum(batch["weight"] for batch in batches))
         return batches, weight / self.accelerator.num_processes  # because gradients are averaged over processes too
 
@@ -82,7 +85,9 @@ class SignalTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """This batch's share of the step's weighted mean."""
-        return self.signal.loss(model, inputs, num_items_in_batch)
+        loss = self.signal.loss(model, inputs, num_items_in_batch)
+        self.step_loss = loss.detach() + self.step_loss.to(loss.device)
+        return loss
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the estimate walks over all parameters at every step."""
@@ -114,18 +119,26 @@ class SignalTrainer(Trainer):
 class Watch(TrainerCallback):
     """Sets the order of rows, reports progress, stops when the loss is not finite, and marks checkpoints."""
 
-    def __init__(self, plan: StepPlan, batches: LengthBatches, advance: Callable[[int], None]) -> None:
-        self.plan, self.batches, self.advance = plan, batches, advance
+    def __init__(
+        self, plan: StepPlan, batches: LengthBatches, advance: Advance, step_loss: Callable[[], float]
+    ) -> None:
+        self.plan, self.batches, self.advance, self.step_loss = plan, batches, advance, step_loss
+        self.learning_rate, self.validation_loss = 0.0, ""
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.batches.epoch = state.global_step // self.plan.steps_per_epoch
 
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.learning_rate = kwargs["optimizer"].param_groups[0]["lr"]
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.advance(1)
+        self.advance(1, self._note)
         if control.should_save:
             control.should_log = True  # checks the loss first: no checkpoint follows a loss that is not finite
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        if logs and "eval_loss" in logs:
+            self.validation_loss = f", validation loss {logs['eval_loss']:.4g}"
         for name in ("loss", "eval_loss"):
             loss = (logs or {}).get(name, 0.0)
             if not math.isfinite(loss):
@@ -134,6 +147,9 @@ class Watch(TrainerCallback):
                     f"{state.global_step} of {self.plan.steps}, with a peak learning rate of {args.learning_rate:g}: "
                     "training has diverged and nothing is published; lower `learning_rate`, or raise `warmup_share`"
                 )
+
+    def _note(self) -> str:
+        return f"loss {self.step_loss():.4g}, learning rate {self.learning_rate:.2e}{self.validation_loss}"
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         mark(Path(args.output_dir) / f"checkpoint-{state.global_step}")

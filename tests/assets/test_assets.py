@@ -21,9 +21,12 @@ METADATA = {
     "validated_synthetic_set": {"dagster/row_count", "acceptance", "preview", "shards"},
     "student_base": USAGE | {"revision", "parameters"},
     "student_checkpoint": USAGE | {"revision", "parameters", "loss_curve", "final_loss", "training_config"},
-    "teacher_benchmark": USAGE | {"score", "score_interval_95", "latency", "memory", "by_task"},
-    "baseline_benchmark": USAGE | {"score", "score_interval_95", "latency", "memory", "by_task"},
-    "student_benchmark": USAGE | {"score", "score_interval_95", "latency", "memory", "by_task"},
+    "teacher_benchmark": USAGE
+    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
+    "baseline_benchmark": USAGE
+    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
+    "student_benchmark": USAGE
+    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
     "eval_report": {"verdict", "headline", "scores", "report", "report_markdown"},
 }
 

@@ -15,7 +15,9 @@ def test_cells_are_short_text_and_numbers_stay_numbers(tmp_path):
     rows = [ROWS[7] | {"source_line": 12}, ROWS[6]]
     parquet.write_table(tmp_path / "raw.parquet", rows, schemas.RAW)
     first, second = records(
-        preview_rows(tmp_path / "raw.parquet", ["row_id", "messages", "reference", "group", "source_line"])
+        preview_rows(
+            tmp_path / "raw.parquet", ["row_id", "messages", "reference", "group", "source_line"], "raw_dataset"
+        )
     )
     assert list(first) == ["row_id", "messages", "reference", "group", "source_line"]
     assert first["messages"].startswith("one two three")
@@ -28,7 +30,7 @@ def test_cells_are_short_text_and_numbers_stay_numbers(tmp_path):
 def test_only_the_first_rows_are_shown_and_an_empty_table_says_so(tmp_path):
     path = tmp_path / "raw.parquet"
     parquet.write_table(path, ROWS, schemas.RAW)
-    assert [row["row_id"] for row in records(preview_rows(path, ["row_id"], limit=2))] == ["n0", "n1"]
+    assert [row["row_id"] for row in records(preview_rows(path, ["row_id"], "raw_dataset", limit=2))] == ["n0", "n1"]
     parquet.write_table(path, [], schemas.RAW)
-    assert preview_rows(path, ["row_id"]) is None
-    assert table_preview(path, ["row_id"]).value == "no rows"
+    assert preview_rows(path, ["row_id"], "raw_dataset") is None
+    assert table_preview(path, ["row_id"], "raw_dataset").value == "no rows"

@@ -44,7 +44,13 @@ def test_a_second_run_makes_nothing_and_says_so(made):
     settled = run_command("status", "--config", config, "--json")
     found = json.loads(settled.stdout)
     assert (found["artefacts"], found["open"], found["next"]) == ({"fresh": 17}, [], [])
-    of_nonsense = {"verdict_is_pass", "loads_and_generates", "balanced_labels", "teacher_agrees_with_gold"}
+    of_nonsense = {
+        "teacher_above_chance",
+        "verdict_is_pass",
+        "loads_and_generates",
+        "balanced_labels",
+        "teacher_agrees_with_gold",
+    }
     assert {c["check"] for c in found["failing_checks"]} <= of_nonsense
     assert settled.exit_code == ("ERROR" in {c["severity"] for c in found["failing_checks"]})
 

@@ -143,7 +143,7 @@ def test_progress_counts_every_request(generate):
     from distill_dagster.progress import listen
 
     heard = []
-    with listen(lambda label, done, total, ended: heard.append((done, total))):
+    with listen(lambda progress: heard.append((progress.done, progress.total))):
         generate([conversation("c", "Hello", "long " * 200, "Bye"), *rows(2), *rows(2)])
     assert heard[-1] == (7, 7)
 

@@ -195,7 +195,7 @@ def test_progress_counts_every_answer(tmp_path, teacher):
     answers = [
         teacher_row(teacher, row["row_id"], text) for row, text in zip(raw, ("red", "<|end|>", "blue"), strict=True)
     ]
-    with listen(lambda label, done, total, ended: heard.append((done, total))):
+    with listen(lambda progress: heard.append((progress.done, progress.total))):
         capture(tmp_path, teacher, raw, answers)
     assert heard[-1] == (3, 3)
 

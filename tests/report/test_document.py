@@ -106,11 +106,37 @@ def test_the_headline_and_its_numbers(document):
     assert document.ratios.peak_memory == 11
 
 
+def test_a_weak_teacher_is_said_first(document, tmp_path):
+    """All gold answers of these rows are one label, so its name alone scores more than the teacher."""
+    says = (
+        "Weak teacher: the teacher scores 95.0% on nli (95 % interval 88.8% to 97.8%), below the 100.0% of always "
+        "answering 'neutral'. Retention compares the student with this teacher, so it says little; improve the "
+        "teacher, or measure with more held-out rows."
+    )
+    assert document.weak_teacher == says
+    write_pages(tmp_path, document)
+    page, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert markdown.splitlines()[2] == f"**{says}**"
+    assert page.index('class="warning"') < page.index('class="verdict') < page.index("<h1>")
+
+
+def test_a_teacher_above_chance_is_no_warning(tmp_path):
+    changed = parts()
+    golds = ["neutral", "entailment", "contradiction"]
+    for rows in changed["predictions"].values():
+        for i, row in enumerate(rows):
+            row["reference"] = [golds[i % 3]]
+    document = build_report(**changed)
+    assert document.weak_teacher is None
+    write_pages(tmp_path, document)
+    assert "Weak teacher" not in (tmp_path / "report.html").read_text() + (tmp_path / "report.md").read_text()
+
+
 def test_the_json_keeps_its_keys(document, tmp_path):
     write_pages(tmp_path, document)
     found = json.loads((tmp_path / "report.json").read_text())
     before = "project headline verdict items retention gap_recovered mcnemar ratios metrics benchmarks examples lineage"
-    assert found.keys() == {*before.split(), "history", "evaluation", "notes", "classes"}
+    assert found.keys() == {*before.split(), "history", "evaluation", "notes", "classes", "weak_teacher"}
     assert list(found["verdict"]) == ["verdict", "target", "reason", "items_needed", "text"]
     assert list(found["retention"]) == ["value", "low", "high", "items", "resamples", "undefined", "reason"]
     assert found["mcnemar"].keys() == {"only_teacher", "only_student", "p_value"}

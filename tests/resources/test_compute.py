@@ -1,6 +1,7 @@
 """One worker, two backends: the same request gives the same result inline and in a Pipes child."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -8,14 +9,17 @@ import time
 import dagster as dg
 import pytest
 
-from distill_dagster.config import GenerationConfig, Need, SmokeConfig
+from distill_dagster.config import GenerationConfig, Need, SmokeConfig, StudentTrainingConfig
 from distill_dagster.errors import ComputeError, ModelError
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.models.ref import read_ref
+from distill_dagster.progress import listen
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.gpu import GpuPool, ordinal
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.teachers.faculty import Faculty, read_faculty
+from distill_dagster.training.specs import TrainSpec
+from testing.models_tiny import write_examples
 
 pytestmark = pytest.mark.processes
 
@@ -71,6 +75,28 @@ def test_both_backends_give_the_same_rows_and_the_same_metadata(made, tmp_path):
         assert usage.seconds > 0
         assert usage.peak_memory_bytes > 2**20
         assert one.dtype == "float32"
+
+
+@pytest.mark.parametrize("backend", ["inline", "subprocess"])
+def test_the_log_of_a_training_has_loss_rate_and_time(made, tmp_path, backend):
+    project, _, _ = made
+    example = write_examples(tmp_path / "examples.parquet", 16)
+    out, work = tmp_path / "out", tmp_path / "work"
+    out.mkdir()
+    student = read_ref(project.store.get("student_base").folder)
+    training = StudentTrainingConfig(epochs=1, batch_size=8, evaluations=1, max_length=64)
+    paths = {"examples": str(example), "out": str(out), "work": str(work)}
+    spec = TrainSpec(student_base=student, teacher=student, training=training, name="tiny", task="nli", **paths)
+
+    @dg.asset
+    def trained(context: dg.AssetExecutionContext, compute: Compute) -> None:
+        compute.run(context, "train_student", spec)
+
+    with dg.instance_for_test() as instance, listen(lambda progress: None):  # as a terminal listens too
+        how = {"instance": instance, "raise_on_error": False}  # a Pipes child reports no output of this asset
+        run = dg.materialize([trained], resources={"compute": compute_on(backend)}, **how)
+        lines = [entry.user_message for entry in instance.all_logs(run.run_id)]
+    assert any(re.fullmatch(r"train tiny: 2 of 2, loss .*, learning rate .*, took .*", line) for line in lines), lines
 
 
 @pytest.mark.parametrize("backend", ["inline", "subprocess"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,10 @@ from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
 
 pytestmark = pytest.mark.processes
+
+LINE = re.compile(
+    r"train tiny: \d+ of 32, loss [\d.e+-]+, learning rate [\d.]+e[+-]\d+(, validation loss [\d.]+)?, [\dhmins ]+ left"
+)
 
 TRAINING = StudentTrainingConfig(
     learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
@@ -60,8 +65,8 @@ def dropping():
 
 
 def test_a_student_is_written_with_its_history_and_counts(spec_of):
-    heard = []
-    with listen(lambda label, done, total, ended: heard.append((label, done, total))):
+    heard, lines = [], []
+    with listen(lambda progress: (heard.append(progress), lines.append(str(progress)))):
         result = train_student(spec_of("out"), "cpu")
     out = Path(spec_of("out").out)
     assert {"model.safetensors", "tokenizer.json", "generation_config.json", "chat_template.jinja"} <= {
@@ -75,7 +80,24 @@ def test_a_student_is_written_with_its_history_and_counts(spec_of):
     assert len(losses) == 6
     assert losses[-1] < losses[0]
     assert result.best_validation_loss == min(losses)
-    assert heard[-1] == ("train tiny", 32, 32)
+    assert (heard[-1].label, heard[-1].done, heard[-1].total) == ("train tiny", 32, 32)
+    assert all(LINE.fullmatch(line) for line in lines[:-1]), lines
+    assert re.fullmatch(
+        r"train tiny: 32 of 32, loss .*, learning rate .*, validation loss .*, took [\dhmins ]+", lines[-1]
+    )
+
+
+def test_the_losses_of_the_lines_are_those_of_the_history(spec_of):
+    lines = []
+    with listen(lambda progress: lines.append(str(progress))):
+        result = train_student(spec_of("out"), "cpu")
+    told = {int(line.split(" of ")[0].split()[-1]): line for line in lines[:-1]}
+    steps = [point for point in result.history if isinstance(point, StepLoss)]
+    assert len(steps) == len(told), "each step of this training is logged"
+    for point in steps:
+        loss, rate = re.search(r", loss (\S+), learning rate (\S+?),", told[point.step]).groups()
+        assert float(loss) == pytest.approx(point.loss, rel=1e-3)
+        assert float(rate) == pytest.approx(point.learning_rate, rel=1e-2, abs=1e-12)
 
 
 def test_nothing_is_printed(spec_of, capfd):
@@ -97,7 +119,7 @@ from distill_dagster.training.student import train_student
 
 spec = TrainSpec.model_validate_json(sys.argv[1])
 
-def listener(label, done, total, ended):
+def listener(progress):
     if list(Path(spec.work).glob("runs/*/checkpoint-*/complete.json")):
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,0 +1,153 @@
+"""What each column of the published tables holds, in words, and from which columns of other tables it is made.
+
+    describe("teacher_outputs", "answer")      The answer that the task's parser found in the text; empty: …
+    MADE_FROM["validated_synthetic_set"]["answer"]   (("teacher_outputs", "raw_text"), ("teacher_outputs", "reasoning"))
+
+A column that several tables share is described once, in `SHARED`; a table says only what is different in it.
+"""
+
+import pyarrow as pa
+
+from distill_dagster.store import schemas
+
+TABLES: dict[str, pa.Schema] = {  # stage -> the schema of its table
+    "raw_dataset": schemas.RAW,
+    "eval_dataset": schemas.RAW,
+    "teacher_outputs": schemas.TEACHER,
+    "teacher_logits": schemas.LOGITS,
+    "validated_synthetic_set": schemas.EXAMPLE,
+    "teacher_benchmark": schemas.PREDICTION,
+    "baseline_benchmark": schemas.PREDICTION,
+    "student_benchmark": schemas.PREDICTION,
+}
+
+SHARED = {
+    "row_id": "The row's id: the user's own, or else a hash of its messages.",
+    "shard": "The shard that the row comes from, named after its source file.",
+    "split": "train, validation or test.",
+    "task": "The kind of answer that the row asks for, such as nli or math.",
+    "messages": "The prompt as chat messages, without the gold answer.",
+    "reference": "The gold answers; empty if the row brings none.",
+    "group": "Rows of one group stay in one split.",
+    "source_line": "The line, or the row, in the source file; the first one is 1.",
+    "meta": "The keys of the source row that its format does not define, as JSON.",
+    "sample": "Which of several answers to the same prompt this is; the first one is 0.",
+    "turn": "Which user turn is answered: 0 except in conversations.",
+    "request_hash": "The hash of the rendered prompt and its parameters; a stored reply is found by it.",
+    "teacher": "The name of the teacher that answered.",
+    "teacher_revision": "The revision of that teacher.",
+    "params": "The sampling parameters of the request, as JSON.",
+    "raw_text": "The text that the teacher wrote, unchanged.",
+    "reasoning": "The teacher's reasoning, if it gave one.",
+    "answer": "The answer that the task's parser found in the text; empty if the text has another form.",
+    "agreement": "How well the answer agrees with the others or with gold, from 0 to 1; empty unless it was chosen.",
+    "chosen": "Whether the student may learn this one of the row's answers.",
+    "finish_reason": "Why the text ends: stop, length, content_filter, refusal, error, or the server's own word.",
+    "prompt_tokens": "The tokens of the prompt.",
+    "completion_tokens": "The tokens of the reply.",
+    "latency_ms": "The time until the reply was complete, in ms; in a batch, the batch's time divided by its rows.",
+    "cost_usd": "The price of the request in US dollars.",
+    "attempts": "How many times the request was sent.",
+    "status": "ok or failed.",
+    "error_code": "Why the request failed; empty if it did not.",
+    "logprobs": "The log-probabilities of the tokens as JSON, if the endpoint returned them.",
+    "created_at": "When the reply arrived, in UTC.",
+    "line": "The line of the source file.",
+    "stage": "The asset that refused the row.",
+    "code": "Why the row was refused: a code from E001 to E018, or the name of a filter.",
+    "message": "The reason in words.",
+    "snippet": "The beginning of what was refused.",
+}
+
+OWN: dict[str, dict[str, str]] = {
+    "teacher_logits": {
+        "tokens": "The number of tokens of the answer, with the one that ends it.",
+        "token_ranks": "The answer's tokens, as ranks among `topk_ids`.",
+        "topk_ids": "The ids of the most probable tokens at each position.",
+        "topk_logprobs": "Their log-probabilities.",
+        "tail_logmass": "The log-probability of all other tokens together.",
+        "tail_logsums": "Log-sums over the other tokens; empty if the tail is sampled.",
+        "tail_draws": "Tokens that were drawn from the tail; empty if it is not sampled.",
+        "k": "How many tokens are kept at each position.",
+        "vocab_size": "The size of the teacher's vocabulary.",
+        "precision": "lossless or compact.",
+        "temperature": "The temperature of the softmax.",
+        "tokenizer_hash": "The hash of the tokenizer that the ids belong to.",
+    },
+    "validated_synthetic_set": {
+        "messages": "The prompt as chat messages; in a conversation, with the teacher's earlier answers.",
+        "answer": "The text that the student learns; it begins with the reasoning if the student learns that too.",
+        "reasoning": "The teacher's reasoning, whether the student learns it or not.",
+        "label": "The class by which rows are balanced; empty if the task has no classes.",
+        "gold_score": "The answer's score against the gold answers, from 0 to 1; empty if the row has none.",
+        "flags": "Warnings about a row that is kept: length, personal_data, rare_label.",
+    },
+}
+PREDICTION = {
+    "model": "teacher, baseline or student.",
+    "prediction": "The text that the model wrote.",
+    "parsed": "The answer in the text; empty if it cannot be parsed, which scores 0.",
+    "reference": "The gold answers that the answer is scored against.",
+    "score": "The answer's score, from 0 to 1; empty if the row has no gold answer.",
+}
+OWN |= {f"{role}_benchmark": PREDICTION for role in ("teacher", "baseline", "student")}
+
+
+def describe(table: str, column: str) -> str:
+    """A column of a stage's table, or of its table of rejects, in a sentence."""
+    return OWN.get(table, {}).get(column) or SHARED[column]
+
+
+Columns = tuple[tuple[str, str], ...]  # (stage, column of its table)
+
+
+def _same(stage: str, *columns: str) -> dict[str, Columns]:
+    return {column: ((stage, column),) for column in columns}
+
+
+_ASKED: Columns = (("raw_dataset", "messages"), ("raw_dataset", "task"))
+_PREDICTED: dict[str, Columns] = {
+    **_same("eval_dataset", "row_id", "task", "reference"),
+    "turn": (("eval_dataset", "messages"),),
+    "prediction": (("eval_dataset", "messages"),),
+    "parsed": (("eval_dataset", "messages"), ("eval_dataset", "task")),
+    "score": (("eval_dataset", "messages"), ("eval_dataset", "task"), ("eval_dataset", "reference")),
+    "prompt_tokens": (("eval_dataset", "messages"),),
+    "completion_tokens": (("eval_dataset", "messages"),),
+}
+MADE_FROM: dict[str, dict[str, Columns]] = {  # stage -> column -> the columns that it is made from
+    "teacher_outputs": {
+        **_same("raw_dataset", "row_id"),
+        "turn": (("raw_dataset", "messages"),),
+        "request_hash": _ASKED,
+        "raw_text": _ASKED,
+        "reasoning": _ASKED,
+        "answer": _ASKED,
+        "agreement": (*_ASKED, ("raw_dataset", "reference")),
+        "chosen": (*_ASKED, ("raw_dataset", "reference")),
+        "prompt_tokens": (("raw_dataset", "messages"),),
+        "completion_tokens": _ASKED,
+    },
+    "teacher_logits": {
+        **_same("teacher_outputs", "row_id", "sample", "turn"),
+        **{
+            column: (("teacher_outputs", "raw_text"), ("raw_dataset", "messages"))
+            for column in (
+                *("tokens", "token_ranks", "topk_ids", "topk_logprobs"),
+                *("tail_logmass", "tail_logsums", "tail_draws"),
+            )
+        },
+    },
+    "validated_synthetic_set": {
+        **_same("raw_dataset", "shard", "split", "task", "reference"),
+        **_same("teacher_outputs", "sample", "turn"),
+        "row_id": (("raw_dataset", "row_id"), ("teacher_outputs", "row_id")),
+        "messages": (("raw_dataset", "messages"), ("teacher_outputs", "raw_text")),
+        "answer": (("teacher_outputs", "raw_text"), ("teacher_outputs", "reasoning")),
+        "reasoning": (("teacher_outputs", "reasoning"), ("teacher_outputs", "raw_text")),
+        "label": (("teacher_outputs", "raw_text"), ("raw_dataset", "task")),
+        "gold_score": (("teacher_outputs", "raw_text"), ("raw_dataset", "reference")),
+        "flags": (("raw_dataset", "messages"), ("teacher_outputs", "raw_text")),
+    },
+    **{f"{role}_benchmark": _PREDICTED for role in ("teacher", "baseline", "student")},
+}
