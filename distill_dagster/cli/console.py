@@ -4,6 +4,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +29,7 @@ def bars() -> Iterator[None]:
     If it is no terminal but, for example, the log of a CI job, print a line every `QUIET_SECONDS` instead.
     """
     if not err.is_terminal:
-        tell = log_listener(lambda line: err.print(Text(f"         {line}")), QUIET_SECONDS)
+        tell = log_listener(lambda line: say(f"         {line}", err), QUIET_SECONDS)
         with listen(lambda label, done, total, ended: None if ended else tell(label, done, total, ended)):
             yield
         return
@@ -47,31 +48,55 @@ def bars() -> Iterator[None]:
             yield
 
 
+def say(line: str | Text, console: Console = out) -> None:
+    """Print a line without markup, because data may look like markup.
+
+    A terminal shows it folded between words, so that no number is torn; a log or a pipe has it on one line.
+    """
+    said = Text(line) if isinstance(line, str) else line
+    console.print(said, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+
+
+def shown_path(path: Path | str) -> str:
+    """A path for people: relative to the working folder if it lies below it. A URL stays as it is."""
+    below = "://" not in str(path) and Path(path).is_relative_to(Path.cwd())
+    return str(Path(path).relative_to(Path.cwd())) if below else str(path)
+
+
 def say_step(title: str, state: str) -> None:
     """Print one line to standard error when a step ends; on a terminal, a bar shows that it has started."""
     if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
-        err.print(Text(f" making  {title}"))
+        say(f" making  {title}", err)
     if state in STATES:
-        err.print(Text(f"{state:>7}  {title}", style=STATES[state]))
+        say(Text(f"{state:>7}  {title}", style=STATES[state]), err)
 
 
 def say_error(message: str) -> None:
-    """Print an error to standard error, without markup, because data may look like markup."""
-    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
+    """Print an error to standard error."""
+    say(Text(f"error: {message}", style="bold red"), err)
 
 
 def say_warning(message: str) -> None:
     """Print a warning in the same way."""
-    err.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
+    say(Text(f"warning: {message}", style="yellow"), err)
 
 
 def table(title: str | None, columns: list[str], rows: list[list[str]], whole_labels: bool = False) -> Table:
-    """A table with numbers aligned to the right. With `whole_labels`, the first column is never wrapped."""
+    """A table with numbers aligned to the right. With `whole_labels`, the first column is never wrapped.
+
+    A column of numbers is at least as wide as its longest word, so that a narrow terminal tears no number; other words
+    are folded where they do not fit.
+    """
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
         of_numbers = i > 0 and all(NUMBER.match(row[i]) for row in rows if row[i])
-        justify = "right" if of_numbers else "left"
-        grid.add_column(column, justify=justify, overflow="fold", no_wrap=whole_labels and i == 0)
+        grid.add_column(
+            column,
+            justify="right" if of_numbers else "left",
+            overflow="fold",
+            no_wrap=whole_labels and i == 0,
+            min_width=max((len(word) for row in rows for word in row[i].split()), default=0) if of_numbers else None,
+        )
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     return grid
