@@ -9,7 +9,7 @@ from distill_dagster.config.schema import SCHEMA_NAME, schema_text
 from distill_dagster.errors import ConfigError
 from distill_dagster.store.disk import write_text
 
-SAMPLE_ROWS = {"train_rows": 1200, "validation_rows": 60, "test_rows": 150, "shards": 3}
+SAMPLE_ROWS = {"train_rows": 1000, "validation_rows": 60, "test_rows": 150, "shards": 4}
 
 HEAD = """\
 # yaml-language-server: $schema={schema}
@@ -33,7 +33,7 @@ teacher:
       tie_word_embeddings: true}}
     vocab_size: 600
   # fits the teacher to the gold answers first; a teacher that is already good at the task needs no `fit`
-  fit: {{learning_rate: 2.0e-3, epochs: 12, batch_size: 16, evaluations: 3}}
+  fit: {{learning_rate: 2.5e-3, epochs: 10, batch_size: 16, evaluations: 2}}
   generation: {{temperature: 0, max_new_tokens: 32}}
 
 student:
@@ -44,7 +44,7 @@ student:
       tie_word_embeddings: true}}
     tokenizer: teacher
   # for a pretrained student: 2.0e-5 and 3 epochs
-  training: {{learning_rate: 4.0e-3, epochs: 12, batch_size: 16, evaluations: 3}}
+  training: {{learning_rate: 4.0e-3, epochs: 12, batch_size: 16, evaluations: 2}}
 
 quality:
   contamination: exact # the sample rows share the words of a few templates; remove this line for your own rows

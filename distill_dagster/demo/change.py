@@ -111,7 +111,8 @@ def _is_finished(look: Snapshot) -> bool:
 def _settings(config: Path, teacher: str) -> dict[str, Any]:
     """The demo's settings with the fixed teacher, under Dagster names of their own."""
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    settings["teacher"] = {"model": {"name": f"./{teacher}"}, "generation": settings["teacher"]["generation"]}
+    settings["teacher"]["model"] = {"name": f"./{teacher}"}
+    del settings["teacher"]["fit"]
     return {"key_prefix": CHANGED_FOLDER, **settings}
 
 

@@ -23,7 +23,6 @@ WRONG = {
     "account": ("I cannot log in.", "my password does not work."),
     "returns": ("it is {problem}.", "I got it {problem}."),
 }
-BUT = (" but ", ", but ")
 
 
 def make_classification(draw: Random) -> Item:
@@ -38,6 +37,6 @@ def make_classification(draw: Random) -> Item:
         "problem": draw.choice(catalog.PROBLEMS),
     }
     name = draw.choice(catalog.NAMES)
-    matters = draw.choice(FINE[fine]) + draw.choice(BUT) + draw.choice(WRONG[queue])
+    matters = f"{draw.choice(FINE[fine])} but {draw.choice(WRONG[queue])}"
     user = f"{draw.choice(catalog.GREETINGS).format(name)} {matters.format(**slots)}"
     return single_turn("classification", (name, *slots.values(), fine, queue), SYSTEM, user, queue)

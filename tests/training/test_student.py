@@ -76,6 +76,7 @@ def test_a_student_is_written_with_its_history_and_counts(spec_of):
     assert losses[-1] < losses[0]
     assert result.best_validation_loss == min(losses)
     assert heard[-1] == ("train tiny", 32, 32)
+    assert json.loads((out / "model" / "config.json").read_text())["use_cache"] is True
 
 
 def test_nothing_is_printed(spec_of, capfd):
