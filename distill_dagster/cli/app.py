@@ -368,12 +368,12 @@ def change_demo(folder: Path) -> None:
 
     with writes(folder, "choose another folder"):
         edit = change_row(folder)
-    say(f"{edit.file}, line {edit.line}:\n- {edit.before}\n+ {edit.after}")
+    say(f"{shown_path(edit.file)}, line {edit.line}:\n- {edit.before}\n+ {edit.after}")
     runner, outcome = walk(load_config(edit.config), LAST_STAGE)
     if outcome.failed:
         print_outcome(runner, outcome, ended=False)
     asked, total = asked_prompts(runner.look.project, outcome.materialized)
-    say(f"the student is stale now: `distill-dagster run -c {edit.config}` trains it on the changed set")
+    say(f"the student is stale now: `distill-dagster run -c {shown_path(edit.config)}` trains it on the changed set")
     print(f"{asked:,} of {total:,} prompts asked")
 
 

@@ -43,7 +43,7 @@ class Edit:
     config: Path
     file: Path
     line: int  # 1-based
-    before: str  # the question
+    before: str  # the question, on one line
     after: str
 
 
@@ -129,4 +129,4 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def _question(row: dict[str, Any]) -> str:
-    return row["messages"][-1]["content"]
+    return " ".join(row["messages"][-1]["content"].split())
