@@ -62,8 +62,8 @@ def say(message: str, console: Console = out, style: str = "") -> None:
 
 def fold(text: str, width: int) -> str:
     """The text in lines of at most `width` characters, except for a longer word, such as a path, which stays whole."""
-    whole_words = {"break_long_words": False, "break_on_hyphens": False}
-    return "\n".join(textwrap.fill(line, width, **whole_words) for line in text.split("\n"))
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
 
 
 def shown_path(path: Path | str) -> str:

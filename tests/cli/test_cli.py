@@ -86,7 +86,7 @@ def test_init_gives_a_project_that_is_valid(tmp_path):
     assert checked.exit_code == 0
     files = json.loads(checked.stdout)["files"]
     assert [f["split"] for f in files].count("train") == 4
-    assert sum(f["rows"] for f in files) == 1210
+    assert sum(f["rows"] for f in files) == 1810
     again = run_command("init", folder)
     assert again.exit_code == 2
     assert "exists already" in again.output
