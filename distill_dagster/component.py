@@ -20,7 +20,7 @@ from textwrap import indent
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field, GetJsonSchemaHandler, RootModel, field_validator
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, RootModel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -65,14 +65,6 @@ class DistillationScaffold(BaseModel):
 
     task: TaskName = Field(default="qa", description="The task of the sample rows.")
     key_prefix: str | None = Field(default=None, description="Prefix of the asset keys; the folder's name if left out.")
-
-    @field_validator("task")
-    @classmethod
-    def _has_sample_rows(cls, value: TaskName) -> TaskName:
-        from distill_dagster.cli.scaffold import check_task
-
-        check_task(value)
-        return value
 
 
 class DistillationScaffolder(dg.Scaffolder[DistillationScaffold]):

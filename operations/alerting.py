@@ -35,15 +35,16 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 
 def alert_sensor(config: DistillConfig) -> dg.SensorDefinition:
-    """The sensor; it runs if `alerts.enabled` is set."""
+    """The sensor; it runs if `alerts.enabled` is set and there is an address: without one, each tick would log that."""
     names, running, stopped = Names.of(config), dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
+    is_heard = config.alerts.enabled and addresses(os.environ, config.alerts.urls_from)
     resource = names.own("project")
 
     @dg.sensor(
         name=names.own("alert"),
         description="Alerts people when a check or a run of the project fails, once each.",
         minimum_interval_seconds=TICK_SECONDS,
-        default_status=running if config.alerts.enabled else stopped,
+        default_status=running if is_heard else stopped,
         required_resource_keys={resource},
     )
     def alert(context: dg.SensorEvaluationContext) -> dg.SkipReason:

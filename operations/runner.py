@@ -27,6 +27,7 @@ from distill_dagster.operations.run_failures import explain_step
 from distill_dagster.operations.settled import GATES_TAG, Settled, gates_of
 from distill_dagster.store.manifest import title_of
 
+VERDICT_FAILED = "check verdict_is_pass: "  # how explain_failure begins if the report was made, and its verdict is FAIL
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -127,7 +128,10 @@ class Runner:
             self._not_made |= {(name, shard), (name, None)}
         else:
             (self.outcome.materialized if is_new else self.outcome.skipped).append(title)
-        self.say(title, "failed" if error else "made" if is_new else "fresh")
+        if error and error.startswith(VERDICT_FAILED) and is_fresh(self.look, name):
+            self.say(f"{title}: verdict FAIL", "made" if is_new else "fresh")
+        else:
+            self.say(title, "failed" if error else "made" if is_new else "fresh")
 
     def _explained(self, error: str, name: str, shard: str | None) -> str:
         """The error, and that the source file is gone if it was removed during the run."""

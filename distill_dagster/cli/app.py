@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from distill_dagster.cli.console import bars, err, out, say_error, say_step, say_warning, table
+from distill_dagster.cli.console import bars, err, out, say, say_error, say_step, say_warning, shown_path, table
 from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
+from distill_dagster.quality.trainer_formats import ExportSplit, TrainerFormat
 
 if TYPE_CHECKING:
     from distill_dagster.lineage.snapshot import Snapshot
@@ -84,7 +85,7 @@ def init(
         config = write_project(folder, task)
     called = sys.argv[0]
     command = Path(called).absolute() if os.sep in called else called  # a relative path is wrong inside the folder
-    out.print(f"{config} is ready. Next, in {folder}: {command} validate, then run", soft_wrap=True, markup=False)
+    say(f"{config} is ready. Next, in {folder}: {command} validate, then run")
 
 
 @app.command()
@@ -148,7 +149,7 @@ def plan(
         for found in plan_tables(planned):
             out.print(found)
         for line in closing_lines(planned):
-            out.print(line, soft_wrap=True, markup=False)
+            say(line)
     for problem in planned.problems:
         say_error(problem)
     if planned.problems:
@@ -183,7 +184,7 @@ def status(
 
 def print_status(found: dict[str, Any]) -> None:
     """Print the status as tables."""
-    out.print(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
+    say(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
     if found["open"]:
         rows = [
             [o["artefact"], o["state"], ", ".join(o["why"]), "next" if o["artefact"] in found["next"] else ""]
@@ -195,16 +196,16 @@ def print_status(found: dict[str, Any]) -> None:
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
     for made in found["launchpad"]:
         said = ", ".join(f"{name} {value}" for name, value in made["settings"].items())
-        out.print(f"{made['artefact']} was made with settings of the launchpad: {said}", soft_wrap=True, markup=False)
+        say(f"{made['artefact']} was made with settings of the launchpad: {said}")
     for problem in found["unusable_files"].values():
         say_error(problem)
     if found["alerts"]:
-        out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
+        say(f"alerts: {found['alerts']}")
     for run_id in found["lost_runs"]:
-        out.print(f"run {run_id} is under way, but its process is gone", soft_wrap=True, markup=False)
+        say(f"run {run_id} is under way, but its process is gone")
     kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
     unasked = [words for kind, words in kinds.items() if found["automation"][kind]]
-    out.print(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")
+    say(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")
 
 
 @app.command()
@@ -219,6 +220,12 @@ def run(
 
 def execute(config: DistillConfig, until: str | None = None) -> None:
     """Run the lineage (or its first part, up to `until`) and print how it ended."""
+    runner, outcome = walk(config, until)
+    print_outcome(runner, outcome, ended=until in (None, "eval_report"))
+
+
+def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Outcome"]:
+    """Run the lineage, or its first part, up to `until`."""
     from distill_dagster.definitions import build_lineage
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -237,7 +244,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     except KeyboardInterrupt:
         say_error("interrupted; what was made and answered is kept, and the next run goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-    print_outcome(runner, outcome, ended=until in (None, "eval_report"))
+    return runner, outcome
 
 
 def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
@@ -257,9 +264,10 @@ def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
     """
     from distill_dagster.cli.outcome import closing_document, read_report, refused_rows, report_page
 
-    err.print(
+    say(
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
-        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
+        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else ""),
+        err,
     )
     if refused := refused_rows(runner.look):
         say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
@@ -274,7 +282,7 @@ def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
         raise typer.Exit(FAILED if outcome.failed else 0)
     document, page = read_report(runner.look.project), report_page(runner.look.project)
     if not outcome.materialized:
-        out.print("Nothing was stale: no asset was materialized.")
+        say("Nothing was stale: no asset was materialized.")
     print_report(document, page)
     closing = closing_document(document, outcome, page)
     print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
@@ -306,11 +314,11 @@ def print_report(document: "ReportDocument", page: Path) -> None:
 
     if document.weak_teacher:
         say_warning(document.weak_teacher)
-    out.print(document.headline, soft_wrap=True, markup=False)
+    say(document.headline)
     rows = [list(row) for row in summary_rows(document)]
     out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
-    out.print(f"verdict: {document.verdict.verdict}. {document.verdict.text}", soft_wrap=True, markup=False)
-    out.print(f"report: {page}", soft_wrap=True)
+    say(f"verdict: {document.verdict.verdict}. {document.verdict.text}")
+    say(f"report: {shown_path(page)}")
 
 
 @app.command()
@@ -331,7 +339,7 @@ def logits(
     title = f"{measured['rows']:,} rows, {measured['tokens']:,} tokens"
     out.print(table(title, ["column", "bytes", "bytes per token"], rows))
     words = [f"{name} {measured[name]}" for name in ("k", "vocab_size", "precision", "temperature")]
-    out.print(", ".join(words), soft_wrap=True)
+    say(", ".join(words))
 
 
 @app.command()
@@ -340,13 +348,55 @@ def demo(
     folder: Annotated[
         Path | None, typer.Argument(help="a new or empty folder, or one that holds the demo; .demo if left out")
     ] = None,
+    change: Annotated[
+        bool, typer.Option("--change", help="after the demo: edit one row of a copy, and count the prompts it asks")
+    ] = False,
 ) -> None:
     """Write the demo, a project folder with made-up data, and run the whole lineage on it."""
     from distill_dagster.demo.project import DEMO_FOLDER, write_demo
 
-    with writes(folder or DEMO_FOLDER, "choose another folder"):
-        written = write_demo(folder or DEMO_FOLDER)
+    target = folder or DEMO_FOLDER
+    if change:
+        change_demo(target)
+        return
+    with writes(target, "choose another folder"):
+        written = write_demo(target)
     execute(load_config(written))
+
+
+def change_demo(folder: Path) -> None:
+    """Edit one row of the demo's copy, make its set again, and print how many prompts were asked."""
+    from distill_dagster.demo.change import LAST_STAGE, asked_prompts, change_row
+
+    with writes(folder, "choose another folder"):
+        edit = change_row(folder)
+    say(f"{shown_path(edit.file)}, line {edit.line}:\n- {edit.before}\n+ {edit.after}")
+    runner, outcome = walk(load_config(edit.config), LAST_STAGE)
+    if outcome.failed:
+        print_outcome(runner, outcome, ended=False)
+    asked, total = asked_prompts(runner.look.project, outcome.materialized)
+    say(f"the student is stale now: `distill-dagster run -c {shown_path(edit.config)}` trains it on the changed set")
+    print(f"{asked:,} of {total:,} prompts asked")
+
+
+@app.command()
+@explained
+def export_data(
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="a new file; its ending, .jsonl or .parquet, chooses how")
+    ],
+    form: Annotated[TrainerFormat, typer.Option("--format", help="the trainer that reads it")],
+    split: Annotated[ExportSplit, typer.Option(help="the examples to write")] = "train",
+    config: ConfigOption = Path(CONFIG_NAME),
+) -> None:
+    """Write the validated set as trainers read it."""
+    from distill_dagster.cli.export import export_set
+
+    with writes(target, "choose another OUT"):
+        count, warning = export_set(load_config(config), target, form, split)
+    if warning:
+        say_warning(warning)
+    say(f"{target}: {count:,} examples")
 
 
 @app.command()
@@ -356,6 +406,7 @@ def dev(
     port: Annotated[int, typer.Option(min=1, max=65535, help="port on the loopback interface")] = 3000,
 ) -> None:
     """Open the Dagster UI on the project's own instance, on loopback only: Dagster has no login."""
+    from distill_dagster.cli.plain_log import plain_logs
     from distill_dagster.cli.serving import HOST, require_free, watch_start
     from distill_dagster.operations.instance import open_instance
 
@@ -364,10 +415,11 @@ def dev(
     with open_instance(
         settings
     ) as instance:  # sets DAGSTER_HOME; creates the database before several processes need it
-        err.print(f"the UI opens at http://{HOST}:{port}; Dagster's home is {instance.root_directory}", soft_wrap=True)
+        say(f"the UI opens at http://{HOST}:{port}; Dagster's home is {shown_path(instance.root_directory)}", err)
     os.environ[CONFIG_VARIABLE] = str(config.resolve())
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     watch_start(port)
+    plain_logs()
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
     os.execv(sys.executable, [*command, "--host", HOST, "--port", str(port)])

@@ -3,11 +3,14 @@
 import contextlib
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
@@ -21,6 +24,7 @@ err = Console(stderr=True)
 QUIET_SECONDS = 20.0
 BAR_SECONDS = 0.5  # between two texts beside a bar: reading a loss waits for the device
 NUMBER = re.compile(r"[-+−$]?\d")  # how a cell of numbers begins; its unit may follow
+FOLDED_WORD = 6  # characters of a long word, such as a path, that a narrow column shows on each line
 STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow"}
 
 
@@ -31,7 +35,7 @@ def bars() -> Iterator[None]:
     If it is no terminal but, for example, the log of a CI job, print a line every `QUIET_SECONDS` instead.
     """
     if not err.is_terminal:
-        tell = log_listener(lambda line: err.print(Text(f"         {line}")), QUIET_SECONDS)
+        tell = log_listener(lambda line: say(f"         {line}", err), QUIET_SECONDS)
         with listen(lambda progress: None if progress.ended else tell(progress)):
             yield
         return
@@ -62,31 +66,91 @@ def bars() -> Iterator[None]:
             yield
 
 
+def say(message: str, console: Console = out, style: str = "") -> None:
+    """Print a message without markup, because data may look like markup.
+
+    A terminal shows it folded between words, so that no number is torn; a log or a pipe has it on one line.
+    """
+    text = fold(message, console.width) if console.is_terminal else message
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def fold(text: str, width: int) -> str:
+    """The text in lines of at most `width` characters, except for a longer word, such as a path, which stays whole."""
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
+
+
+def shown_path(path: Path | str) -> str:
+    """A path for people: relative to the working folder if it lies below it. A URL stays as it is."""
+    below = "://" not in str(path) and Path(path).is_relative_to(Path.cwd())
+    return str(Path(path).relative_to(Path.cwd())) if below else str(path)
+
+
 def say_step(title: str, state: str) -> None:
     """Print one line to standard error when a step ends; on a terminal, a bar shows that it has started."""
     if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
-        err.print(Text(f" making  {title}"))
+        say(f" making  {title}", err)
     if state in STATES:
-        err.print(Text(f"{state:>7}  {title}", style=STATES[state]))
+        say(f"{state:>7}  {title}", err, STATES[state])
 
 
 def say_error(message: str) -> None:
-    """Print an error to standard error, without markup, because data may look like markup."""
-    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
+    """Print an error to standard error."""
+    say(f"error: {message}", err, "bold red")
 
 
 def say_warning(message: str) -> None:
     """Print a warning in the same way."""
-    err.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
+    say(f"warning: {message}", err, "yellow")
 
 
-def table(title: str | None, columns: list[str], rows: list[list[str]], whole_labels: bool = False) -> Table:
-    """A table with numbers aligned to the right. With `whole_labels`, the first column is never wrapped."""
-    grid = Table(title=title, title_justify="left")
-    for i, column in enumerate(columns):
-        of_numbers = i > 0 and all(NUMBER.match(row[i]) for row in rows if row[i])
-        justify = "right" if of_numbers else "left"
-        grid.add_column(column, justify=justify, overflow="fold", no_wrap=whole_labels and i == 0)
-    for row in rows:
-        grid.add_row(*(Text(str(cell)) for cell in row))
-    return grid
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table with numbers aligned to the right. Where it is narrow, words are folded, and numbers stay whole.
+
+    With `whole_labels`, the first column is never folded. A terminal that is too narrow for all columns gets one line
+    for each cell.
+    """
+
+    title: str | None
+    columns: list[str]
+    rows: list[list[str]]
+    whole_labels: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        fits = sum(map(self._least_width, range(len(self.columns)))) <= options.max_width - 3 * len(self.columns) - 1
+        yield self._table() if fits else Text("\n".join(self._lines(options.max_width)))
+
+    def _has_numbers(self, i: int) -> bool:
+        return i > 0 and all(NUMBER.match(row[i]) for row in self.rows if row[i])
+
+    def _least_width(self, i: int) -> int:
+        """What a column needs: whole labels, whole numbers, and of other texts a part of a word."""
+        whole = self.whole_labels and i == 0
+        words = [word for row in self.rows for word in ([row[i]] if whole else row[i].split())]
+        longest = max(map(len, words), default=0)
+        return longest if whole or self._has_numbers(i) else min(longest, FOLDED_WORD)
+
+    def _table(self) -> Table:
+        grid = Table(title=self.title, title_justify="left")
+        for i, column in enumerate(self.columns):
+            justify = "right" if self._has_numbers(i) else "left"
+            no_wrap, least = self.whole_labels and i == 0, self._least_width(i)
+            grid.add_column(column, justify=justify, overflow="fold", no_wrap=no_wrap, min_width=least)
+        for row in self.rows:
+            grid.add_row(*map(Text, row))
+        return grid
+
+    def _lines(self, width: int) -> Iterator[str]:
+        if self.title:
+            yield fold(self.title, width)
+        for row in self.rows:
+            yield fold(row[0], width)
+            cells = zip(self.columns[1:], row[1:], strict=True)
+            yield from (fold(f"  {column}: {cell}", width) for column, cell in cells if cell)
+
+
+def table(title: str | None, columns: list[str], rows: list[list[Any]], whole_labels: bool = False) -> Grid:
+    """A table of cells of any type; an empty cell is None or ""."""
+    return Grid(title, columns, [["" if cell is None else str(cell) for cell in row] for row in rows], whole_labels)

@@ -1,12 +1,10 @@
 """`distill-dagster plan`, as tables for a terminal."""
 
-from rich.table import Table
-
-from distill_dagster.cli.console import table
+from distill_dagster.cli.console import Grid, table
 from distill_dagster.planning.plan import Plan, ShardPlan
 
 
-def plan_tables(plan: Plan) -> list[Table]:
+def plan_tables(plan: Plan) -> list[Grid]:
     """A table of what would be made and why, and one of the requests of each shard."""
     steps = [[step.title, step.state, ", ".join(step.why)] for step in plan.steps if not step.is_fresh]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from distill_dagster.cli.console import table
+from distill_dagster.cli.console import shown_path, table
 from distill_dagster.config import DataConfig, FormatName, TaskName
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import ConfigError, DataError
@@ -145,7 +145,15 @@ def print_tables(validation: Validation, out: Console) -> None:
         columns = ["where", "code", "why", *(["azure", "why azure"] if validation.compat else []), "row"]
         out.print(table(f"Refused rows ({count:,}{first})", columns, shown))
     files = [
-        [f["file"], f["split"], f"{f['rows']:,}", f"{f['rejected']:,}", _codes(f), f["error"] or "", *_azure(f)]
+        [
+            shown_path(f["file"]),
+            f["split"],
+            f"{f['rows']:,}",
+            f"{f['rejected']:,}",
+            _codes(f),
+            f["error"] or "",
+            *_azure(f),
+        ]
         for f in validation.files
     ]
     columns = ["file", "split", "rows", "refused", "by code", "error"]

@@ -18,6 +18,7 @@ from random import Random
 from typing import Any
 
 from distill_dagster.demo.catalog import Item, Maker
+from distill_dagster.demo.classification import make_classification
 from distill_dagster.demo.conversation import make_conversation
 from distill_dagster.demo.math import make_math
 from distill_dagster.demo.nli import make_nli
@@ -33,9 +34,11 @@ MAKERS: dict[str, Maker] = {
     "math": make_math,
     "summarization": make_summarization,
     "conversation": make_conversation,
+    "classification": make_classification,
 }
 TASKS = tuple(MAKERS)
-MIX = ("nli", "qa", "math", "nli", "qa", "math", "nli", "qa", "summarization", "conversation")
+DEMO_TASKS = tuple(task for task in TASKS if task != "classification")  # whose rows the demo's vocabulary covers
+MIX = ("nli", "qa", "math", "nli", "qa", "math", "nli", "qa", "summarization", "conversation", "classification")
 PART = re.compile(r"part-(\d{2,})\.jsonl")
 REDRAWS = 1000  # draws for one row before the facts count as used up
 
@@ -44,7 +47,7 @@ def write_dataset(
     folder: Path,
     *,
     seed: int = 0,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] = DEMO_TASKS,
     train_rows: int = 3200,
     shards: int = 8,
     validation_rows: int = 200,
@@ -107,7 +110,7 @@ class _World:
         row = {"id": f"{task}-{name}", "task": task, "messages": list(item.messages)}
         if item.reference is not None:
             row["reference"] = item.reference
-        return {**row, "group": f"{task}-{sha256(canonical_json(item.facts))[:12]}"}
+        return {**row, "group": group_of(item)}
 
     def _new_item(self, task: str, split: str, draw: Random) -> Item:
         for _ in range(REDRAWS):
@@ -120,6 +123,11 @@ class _World:
             f"{task}: {REDRAWS} draws gave no question for {split} that is not among the {len(self.questions):,} taken "
             "already; ask for fewer rows, or for more tasks"
         )
+
+
+def group_of(item: Item) -> str:
+    """The group of a row: equal for items with equal facts."""
+    return f"{item.task}-{sha256(canonical_json(item.facts))[:12]}"
 
 
 def _words(text: str) -> str:

@@ -8,6 +8,7 @@ Each step's loss is divided by the weights of all its tokens, over accumulated b
 Only public methods and attributes of the Trainer are used.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,17 @@ class OneDeviceArguments(TrainingArguments):
         return min(1, super().n_gpu)
 
 
+@contextlib.contextmanager
+def _own_use_cache(config: Any) -> Iterator[None]:
+    """Keep the model's own `use_cache`. The Trainer would set it to False, and that would be saved with the model."""
+    has, own = hasattr(config, "use_cache"), getattr(config, "use_cache", None)
+    yield
+    if has:
+        config.use_cache = own
+    elif hasattr(config, "use_cache"):
+        del config.use_cache
+
+
 class SignalTrainer(Trainer):
     """Trains on the loss of `signal` and validates with the loss of `measure`."""
 
@@ -54,9 +66,10 @@ class SignalTrainer(Trainer):
     def __init__(
         self, *, data: TrainingSet, signal: Signal, measure: Signal, batches: LengthBatches, **trainer: Any
     ) -> None:
-        super().__init__(
-            train_dataset=data.train, eval_dataset=data.validation if len(data.validation) else None, **trainer
-        )
+        with _own_use_cache(trainer["model"].config):
+            super().__init__(
+                train_dataset=data.train, eval_dataset=data.validation if len(data.validation) else None, **trainer
+            )
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
         self.step_loss = torch.zeros(())  # of the present step, on the device: reading it waits for the device

@@ -79,8 +79,10 @@ def test_a_verdict_of_fail_ends_with_the_whole_closing_and_exits_with_three(copy
     assert closing.keys() == KEYS
     assert (closing["verdict"], closing["skipped"]) == ("FAIL", 16)
     assert "verdict: FAIL." in ended.stdout
+    assert "made  eval_report: verdict FAIL" in ended.output
     again = run_command("run", "--config", config)
     assert (again.exit_code, last_line(again)["verdict"]) == (3, "FAIL")
+    assert "fresh  eval_report: verdict FAIL" in again.output
 
 
 def test_init_gives_a_project_that_is_valid(tmp_path):
@@ -90,7 +92,7 @@ def test_init_gives_a_project_that_is_valid(tmp_path):
     assert checked.exit_code == 0
     files = json.loads(checked.stdout)["files"]
     assert [f["split"] for f in files].count("train") == 4
-    assert sum(f["rows"] for f in files) == 560
+    assert sum(f["rows"] for f in files) == 1810
     again = run_command("init", folder)
     assert again.exit_code == 2
     assert "exists already" in again.output
@@ -102,6 +104,7 @@ def test_init_writes_the_schema_that_its_config_names(tmp_path):
     assert text.splitlines()[0] == "# yaml-language-server: $schema=distill.schema.json"
     schema = json.loads((tmp_path / "mine" / "distill.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(text))
+    assert (tmp_path / "mine" / ".gitignore").read_text() == "/store/\n"
 
 
 def test_schema_prints_or_writes_the_same_document(tmp_path):
@@ -156,6 +159,35 @@ def test_a_report_before_the_first_run_says_what_to_do(tmp_path):
     result = run_command("report", "--config", write_project(tmp_path))
     assert result.exit_code == 2
     assert "materialize it first" in result.output.replace("\n", " ")
+
+
+def test_a_set_is_exported_once_and_a_stale_one_says_so(copy_of_made, tmp_path):
+    config, out = copy_of_made(), tmp_path / "set.jsonl"
+    done = run_command("export-data", out, "--format", "openai", "--config", config)
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line)["messages"] for line in out.read_text().splitlines()]
+    assert f"{len(rows)} examples" in done.stdout
+    assert {row[-1]["role"] for row in rows} == {"assistant"}
+    assert "stale" not in done.output
+    again = run_command("export-data", out, "--format", "trl", "--config", config)
+    assert (again.exit_code, "exists already" in again.output) == (2, True)
+    config = with_other_filters(config)
+    stale = run_command("export-data", tmp_path / "more.parquet", "--format", "trl", "--config", config)
+    assert stale.exit_code == 0
+    assert "validated_synthetic_set is stale" in stale.output
+
+
+def with_other_filters(config: Path) -> Path:
+    settings = yaml.safe_load(config.read_text())
+    settings["quality"]["min_label_rows"] = 7
+    config.write_text(yaml.safe_dump(settings))
+    return config
+
+
+def test_a_set_that_is_not_made_cannot_be_exported(tmp_path):
+    refused = run_command("export-data", tmp_path / "set.jsonl", "--format", "trl", "--config", write_project(tmp_path))
+    assert refused.exit_code == 2
+    assert "materialize it first" in " ".join(refused.output.split())
 
 
 def test_an_unknown_asset_is_refused_with_the_choices(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from distill_dagster.cli.serving import HOST, require_free
 from distill_dagster.errors import ConfigError
-from testing.dev_server import COMMAND, environment, run_command
+from testing.dev_server import COMMAND, DevServer, environment, run_command, wait_for
 from testing.projects import write_project
 
 
@@ -31,6 +31,22 @@ def test_a_port_in_use_is_refused_and_a_free_one_is_not(taken):
         free.bind((HOST, 0))
         port = free.getsockname()[1]
     require_free(port)
+
+
+@pytest.mark.processes
+def test_a_log_keeps_its_lines_without_colour_codes():
+    written = "\x1b[32m2026-01-01\x1b[0m - dagster - \x1b[1;34mINFO\x1b[0m - é\nno end".encode()
+    copied = subprocess.run([sys.executable, "-m", "distill_dagster.cli.plain_log"], input=written, capture_output=True)
+    assert copied.stdout.decode() == "2026-01-01 - dagster - INFO - é\nno end"
+
+
+@pytest.mark.daemon
+@pytest.mark.processes
+def test_what_dev_writes_into_a_file_has_no_colour_codes(tmp_path):
+    with DevServer(write_project(tmp_path)) as server:
+        wait_for(lambda: "dagster" in server.log() and " INFO " in server.log(), 60, "a line of the log")
+        assert "\x1b" not in server.log()
+        assert "nobody is alerted" not in server.log()
 
 
 @pytest.mark.processes

@@ -85,10 +85,3 @@ def test_a_single_component_needs_no_prefix_and_keeps_the_executor_of_the_projec
     own = "import dagster as dg\n\ndefs = dg.Definitions(executor=dg.multiprocess_executor)\n"
     dg_project.write("own.py", own)
     assert {"raw_dataset", "eval_report"} <= assets_of(dg_project)
-
-
-def test_a_scaffold_without_sample_rows_writes_nothing(dg_project):
-    code, said = dg_project.run(*DG, "scaffold", "defs", TYPE, "mine", "--task", "classification")
-    assert code == 1
-    assert "no sample rows exist" in said
-    assert not (dg_project.defs / "mine").exists()

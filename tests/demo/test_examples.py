@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from distill_dagster.config import TaskName
 from distill_dagster.config.reading import load_config
 from distill_dagster.demo.project import DEMO_CONFIG, write_demo
-from distill_dagster.demo.world import TASKS
+from distill_dagster.demo.world import DEMO_TASKS, MAKERS
 from distill_dagster.models.building import build, parameter_count, train_tokenizer
 from distill_dagster.models.rendering import encode_example, end_ids
 from distill_dagster.sources.files.discovery import discover
@@ -23,7 +25,33 @@ def test_every_example_loads(path):
     assert load_config(path).student.model
 
 
-@pytest.mark.parametrize("task", TASKS)
+def test_every_task_of_the_config_has_sample_rows():
+    assert set(MAKERS) == set(get_args(TaskName))
+
+
+SIZED = re.compile(r"#   (\w+) +([\d.]+) billion parameters x (\d+) bytes \(.*\) = (\d+) GB")
+BYTES = {"generation": 2, "training": 16, "benchmark": 2, "disk": 12}  # for each parameter, see README
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [("api_to_phi4_mini", {"training", "benchmark"}), ("llama_8b_to_1b", {"generation", "training"})],
+)
+def test_the_memory_that_an_example_states_follows_from_its_parameters_and_fits_what_it_asks_for(name, stated):
+    path = EXAMPLES / f"{name}.yaml"
+    compute = load_config(path).compute
+    needs = {"generation": compute.generate, "training": compute.train, "benchmark": compute.benchmark}
+    found = SIZED.findall(path.read_text(encoding="utf-8"))
+    assert {what for what, *_ in found} == stated | {"disk"}
+    for what, billions, per_parameter, size in found:
+        assert int(per_parameter) == BYTES[what]
+        assert round(float(billions) * BYTES[what]) == int(size)
+        if what in needs:
+            assert (needs[what].gpus, needs[what].cpu) == (1, False)
+            assert int(size) < needs[what].memory_gb
+
+
+@pytest.mark.parametrize("task", DEMO_TASKS)
 def test_each_task_has_an_example_with_existing_models(task):
     config = load_config(EXAMPLES / f"{task}.yaml")
     assert config.task == task

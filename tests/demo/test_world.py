@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from distill_dagster.config import DataConfig
-from distill_dagster.demo.world import TASKS, write_dataset
+from distill_dagster.demo.world import DEMO_TASKS, TASKS, write_dataset
 from distill_dagster.errors import DataError
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, duplicate_key
 from distill_dagster.sources.files.discovery import discover, discover_test
@@ -50,7 +50,7 @@ def test_rows_that_do_not_divide_by_shards_are_all_written(tmp_path):
 def test_the_demo_has_eight_shards_with_every_task(full):
     assert {split: len(part) for split, part in full.items()} == {"train": 3200, "validation": 200, "test": 400}
     for start in range(0, 3200, 400):
-        assert {row["task"] for row in full["train"][start : start + 400]} == set(TASKS)
+        assert {row["task"] for row in full["train"][start : start + 400]} == set(DEMO_TASKS)
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path):

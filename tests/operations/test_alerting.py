@@ -302,7 +302,13 @@ def test_more_runs_than_a_tick_takes_are_all_told(tiny_config, instance, hook):
     assert [state.split()[0] for state in states] == [str(RUNS_A_TICK), str(RUNS_A_TICK), "20", "nothing"]
 
 
-@pytest.mark.parametrize(("enabled", "status"), [(True, "RUNNING"), (False, "STOPPED")])
-def test_the_sensor_runs_where_the_config_says_so(tmp_path, enabled, status):
+@pytest.mark.parametrize(
+    ("enabled", "address", "status"),
+    [(True, "json://localhost", "RUNNING"), (False, "json://localhost", "STOPPED"), (True, "", "STOPPED")],
+)
+def test_the_sensor_runs_where_the_config_says_so_and_an_address_is_there(
+    tmp_path, monkeypatch, enabled, address, status
+):
+    monkeypatch.setenv("DISTILL_ALERT_URLS", address)
     config = load_config(write_project(tmp_path, **{"alerts.enabled": enabled}))
     assert build_definitions(config).resolve_sensor_def("alert").default_status == dg.DefaultSensorStatus[status]

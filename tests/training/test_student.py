@@ -85,6 +85,7 @@ def test_a_student_is_written_with_its_history_and_counts(spec_of):
     assert re.fullmatch(
         r"train tiny: 32 of 32, loss .*, learning rate .*, validation loss .*, took [\dhmins ]+", lines[-1]
     )
+    assert json.loads((out / "model" / "config.json").read_text())["use_cache"] is True
 
 
 def test_the_losses_of_the_lines_are_those_of_the_history(spec_of):
