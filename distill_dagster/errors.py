@@ -46,5 +46,9 @@ class TeacherError(UserError):
     """A teacher cannot be reached, or too many of its requests fail."""
 
 
+class EndpointError(TeacherError):
+    """No request to an endpoint can work: its URL, the network, the key or the account is wrong."""
+
+
 class BudgetError(UserError):
     """The teacher's budget is spent; the replies received so far are kept."""

@@ -5,7 +5,7 @@ within a run.
 
     429, 408, 409, 5xx, timeout, dropped connection, broken body    sent again, after a wait
     400, 413, 422, ...                                              this request cannot work: a failed reply
-    401, 402, 403, 404, 429 with `insufficient_quota`               no request can work: TeacherError
+    401, 402, 403, 404, 429 with `insufficient_quota`               no request can work: EndpointError
 
 The wait is exponential with full jitter: Brooker (2015), "Exponential Backoff And Jitter", AWS Architecture Blog.
 The jitter is added to the server's Retry-After, so that requests refused together do not come back together.
@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.protocol import NO_ROOM, NOT_RENDERED, PREVIOUS_TURN_FAILED
 
 BASE_S = 1.0  # the first wait is 0 to 1 s, the second 0 to 2 s, ...
@@ -91,14 +91,14 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, varia
     """Turns a status of 400 or more into the failure of one attempt. `body` is the response's JSON, or its text.
 
     Raises:
-        TeacherError: no request to this endpoint can work.
+        EndpointError: no request to this endpoint can work.
     """
     error = body.get("error", body) if isinstance(body, dict) else body
     said = error.get("message") or error.get("detail") if isinstance(error, dict) else error  # detail: FastAPI's name
     message = f"{host} answered {status}: {str(said or 'no message')[:MESSAGE_CHARACTERS]}"
     if status in FATAL and (status != 429 or _is_out_of_quota(error)):
         key = f"check the environment variable {variable}" if variable else "name its environment variable in `api_key`"
-        raise TeacherError(f"{message}\n  {FATAL[status].format(key=key)}")
+        raise EndpointError(f"{message}\n  {FATAL[status].format(key=key)}")
     return AttemptError(
         f"http_{status}",
         message,

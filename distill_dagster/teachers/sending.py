@@ -8,6 +8,9 @@ a pause.
     _ask      _enter -> _attempt -> reply, or wait and try again
     _enter    the gate: wait as long as `limits` says
 
+The first request to an endpoint in this process is sent alone. If it shows that no request can work (causes.py), no
+other is sent.
+
 The first error of `record`, or one that stops everything, closes the gate: waiting requests give up unrecorded, those
 in flight are still recorded, and then the error is raised. An interrupt also cancels the requests in flight.
 """
@@ -15,16 +18,30 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.errors import EndpointError
+from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, cause_of_refusal, is_certain
 from distill_dagster.teachers.client import make_client
 from distill_dagster.teachers.completion import read_reply, request_body
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
 from distill_dagster.teachers.secrets import hide_key
+
+_working: set[tuple[str, str, str | None]] = set()  # endpoints that answered in this process, see `_place`
+
+
+def forget_endpoints() -> None:
+    """Send the first request to every endpoint alone again."""
+    _working.clear()
+
+
+def _place(endpoint: EndpointConfig) -> tuple[str, str, str | None]:
+    return endpoint.url, endpoint.model, endpoint.api_key
 
 
 class ClosedError(Exception):
@@ -55,11 +72,24 @@ class Sender:
         """Send them all; raises the first error after the replies in flight have been recorded."""
         waiting = iter(requests)
         async with make_client(self._endpoint, self._key) as self._client:
-            workers = min(self._limits.maximum, len(requests))
-            self._workers = [asyncio.create_task(self._work(waiting)) for _ in range(workers)]
-            await asyncio.gather(*self._workers, return_exceptions=True)
+            if not self._is_known_to_work:
+                await self._send(islice(waiting, 1), 1)
+            if self._error is None:
+                _working.add(_place(self._endpoint))
+                await self._send(waiting, min(self._limits.maximum, len(requests)))
+        if isinstance(self._error, EndpointError):
+            _working.discard(_place(self._endpoint))
         if self._error is not None:
             raise self._error
+
+    @property
+    def _is_known_to_work(self) -> bool:
+        return _place(self._endpoint) in _working
+
+    async def _send(self, waiting: Iterator[Request], workers: int) -> None:
+        """Send requests until none is left, by as many workers."""
+        self._workers = [asyncio.create_task(self._work(waiting)) for _ in range(workers)]
+        await asyncio.gather(*self._workers, return_exceptions=True)
 
     async def _work(self, waiting: Iterator[Request]) -> None:
         for request in waiting:
@@ -93,14 +123,20 @@ class Sender:
                 reply = await self._attempt(request, ticket)
             except AttemptError as e:
                 cost += self._cost(*e.usage)
-                if e.passing and attempt < self._endpoint.attempts:
+                if e.passing and attempt < self._endpoint.attempts and not self._is_hopeless(e):
                     await self._rest(back_off_s(attempt, e.retry_after_s))
                     continue
+                if e.code == "connection" and (cause := cause_of_connection(self._endpoint, e)):
+                    raise cause from e
                 reply = self._failed(request, e)
             else:
                 cost += self._cost(reply.prompt_tokens, reply.completion_tokens)
             milliseconds = (time.perf_counter() - started) * 1000
             return reply._replace(attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
+
+    def _is_hopeless(self, error: AttemptError) -> bool:
+        """Whether the first connection fails for a reason that waiting does not cure."""
+        return error.code == "connection" and not self._is_known_to_work and is_certain(error)
 
     async def _enter(self, request: Request) -> Ticket:
         """Wait for a free place, the rates and the end of a pause, then take the place."""
@@ -120,7 +156,10 @@ class Sender:
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            reply = read_reply(await self._post(request), request, self._key)
+            content = await self._post(request)
+            if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, self._hidden(content))):
+                raise cause
+            reply = read_reply(content, request, self._key)
             self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
         except AttemptError as e:
             now = time.monotonic()
@@ -150,11 +189,17 @@ class Sender:
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
+            text, location = self._hidden(e.response.content), e.response.headers.get("location")
+            if cause := cause_of_refusal(endpoint, e.status_code, text, location):
+                raise cause from None
             body = self._without_key(e.body)
             raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
         return response.content
+
+    def _hidden(self, content: bytes) -> str:
+        return hide_key(content.decode("utf-8", "replace"), self._key)
 
     def _without_key(self, body: Any) -> Any:
         """The body of an error without the key, which some servers repeat in it."""
