@@ -35,6 +35,7 @@ from distill_dagster.store.result import Result, Spec
 
 SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
+ERROR = "error"  # in the metadata of a failure: the class of the user's error
 OVERDUE = ("student_checkpoint", "eval_report")  # the assets to which `automation.report_hours` applies
 
 
@@ -158,4 +159,4 @@ def explained() -> Iterator[None]:
     try:
         yield
     except UserError as e:
-        raise dg.Failure(str(e), allow_retries=False) from e
+        raise dg.Failure(str(e), metadata={ERROR: type(e).__name__}, allow_retries=False) from e

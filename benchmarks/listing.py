@@ -82,7 +82,7 @@ def _seconds(look: Callable[[], object]) -> float:
 
 
 def _run(project: Project, instance: dg.DagsterInstance) -> None:
-    runner = Runner(Snapshot(project), build_lineage(project.config), instance, lambda title, state: None)
+    runner = Runner(Snapshot(project), build_lineage(project.config), instance, lambda title, state, why: None)
     outcome = runner.run("teacher_outputs")
     assert not outcome.materialized, outcome.materialized[:3]
     assert not outcome.failed, outcome.failed
@@ -158,7 +158,7 @@ def _tell(project: Project, instance: dg.DagsterInstance) -> None:
         report()
 
     assert tell.execute_in_process(instance=instance).success
-    Runner(look, build_lineage(project.config), instance, lambda title, state: None).run("raw_dataset")
+    Runner(look, build_lineage(project.config), instance, lambda title, state, why: None).run("raw_dataset")
 
 
 def _write_rows(path: Path, number: int) -> Path:

@@ -26,8 +26,13 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
     )
     def bring_up_to_date(context: dg.OpExecutionContext) -> None:
         look = Snapshot(getattr(context.resources, resource).value)
-        say = {"made": context.log.info, "failed": context.log.error}
-        runner = Runner(look, lineage, context.instance, lambda title, state: say.get(state, _nothing)(title))
+        log = {"made": context.log.info, "failed": context.log.error, "held": context.log.warning}
+
+        def say(title: str, state: str, why: str) -> None:
+            if state in log:
+                log[state](f"{state} {title}" + (f": {why}" if why else ""))
+
+        runner = Runner(look, lineage, context.instance, say)
         outcome = runner.run()
         context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
         if outcome.failed:
@@ -42,10 +47,6 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
         bring_up_to_date()
 
     return redistill_job
-
-
-def _nothing(_: str) -> None:
-    """Log nothing for an artefact that is up to date."""
 
 
 def redistill_schedule(config: DistillConfig, job: dg.JobDefinition) -> dg.ScheduleDefinition:

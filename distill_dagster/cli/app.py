@@ -131,7 +131,7 @@ def status(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what is fresh, stale and failing, and what is made next; exits with 1 if a check of severity error fails."""
+    """Show what is fresh, stale and failing, and what is made next; exits with 1 if a step or an error check failed."""
     from distill_dagster.cli.status import is_failing, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -157,6 +157,8 @@ def print_status(found: dict[str, Any]) -> None:
             for o in found["open"]
         ]
         out.print(table("Not up to date", ["artefact", "state", "because of", "is made"], rows))
+    for failed in found["failed"]:
+        say_error(f"{failed['artefact']} failed at {failed['failed_at']}: {failed['error']}")
     if found["failing_checks"]:
         rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))

@@ -47,12 +47,16 @@ def bars() -> Iterator[None]:
             yield
 
 
-def say_step(title: str, state: str) -> None:
-    """Print one line to standard error when a step ends; on a terminal, a bar shows that it has started."""
+def say_step(title: str, state: str, why: str = "") -> None:
+    """Print one line to standard error when a step ends, with the first line of the reason if it was not made.
+
+    On a terminal, a bar shows that a step has started.
+    """
     if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
         err.print(Text(f" making  {title}"))
     if state in STATES:
-        err.print(Text(f"{state:>7}  {title}", style=STATES[state]))
+        reason = f": {why.strip().splitlines()[0]}" if why.strip() else ""
+        err.print(Text(f"{state:>7}  {title}{reason}", style=STATES[state]), soft_wrap=True)
 
 
 def say_error(message: str) -> None:

@@ -15,6 +15,7 @@ from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, follows
 from distill_dagster.operations.dagster_internals import switched
+from distill_dagster.operations.failed_steps import failed_steps
 from distill_dagster.operations.failing_checks import FailingCheck, failing_checks
 from distill_dagster.operations.orphans import find_orphans
 from distill_dagster.operations.run_failures import is_own
@@ -23,7 +24,9 @@ from distill_dagster.store.manifest import title_of
 
 
 def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, failing checks.
+    """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, what failed.
+
+    `failed` holds the last error of each step that was tried and not made, `failing_checks` the checks that fail.
 
     `next` names what can be made now, because all that it reads is fresh and no failing check holds it back.
     `automation` says whether Dagster makes it without a request, `lost_runs` which runs have lost their process, and
@@ -37,6 +40,7 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
     return {
         "artefacts": dict(Counter(step.state for step in steps)),
         "open": [{"artefact": step.title, "state": step.state, "why": [*step.why, *held]} for step, held in unfinished],
+        "failed": [asdict(step) for step in failed_steps(instance, look, steps)],
         "failing_checks": [_document(check) for check in failing],
         "lost_runs": [run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
         "alerts": state_of(Memory.load(look.project.store.root, time.time())),
@@ -46,8 +50,8 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
 
 
 def is_failing(found: dict[str, Any]) -> bool:
-    """Whether a check of severity error fails; a warning holds nothing back."""
-    return any(check["severity"] == "ERROR" for check in found["failing_checks"])
+    """Whether a step failed, or a check of severity error fails; a warning holds nothing back."""
+    return bool(found["failed"]) or any(check["severity"] == "ERROR" for check in found["failing_checks"])
 
 
 def _held_by(config: DistillConfig, step: Step, holding: list[FailingCheck]) -> list[str]:

@@ -208,7 +208,7 @@ def test_a_torn_table_is_named_and_made_again_without_a_call(answered, server, i
 def materialize(config, shard: str) -> str | None:
     """Materialize one shard in its own Dagster instance; returns the error, or None."""
     with dg.DagsterInstance.ephemeral() as instance:
-        runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state: None)
+        runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state, why: None)
         observe(instance, runner.look)
         return runner._materialize("teacher_outputs", shard)
 
