@@ -38,6 +38,15 @@ class ComputeError(UserError):
     """This machine lacks the devices that a step needs."""
 
 
+class PreflightError(UserError):
+    """A run cannot work; found before anything was made or spent."""
+
+    @classmethod
+    def of(cls, found: list[str]) -> "PreflightError":
+        """The error for everything that is missing."""
+        return cls(f"the run cannot work, and nothing was made or asked; {len(found)} problem(s):\n" + "\n".join(found))
+
+
 class TrainingError(UserError):
     """A model cannot be trained on these rows with these settings."""
 

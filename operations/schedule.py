@@ -4,11 +4,13 @@ import dagster as dg
 
 from distill_dagster.assets.naming import Names
 from distill_dagster.config import DistillConfig
-from distill_dagster.errors import UserError
+from distill_dagster.errors import PreflightError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.run_failures import JOB, OWN_RUNS
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.steps import list_steps
+from distill_dagster.preflight.look import preflight
+from distill_dagster.preflight.requirement import errors_of
 
 
 def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefinition:
@@ -32,6 +34,8 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
             if state in log:
                 log[state](f"{state} {title}" + (f": {why}" if why else ""))
 
+        if errors := errors_of(preflight(look, list_steps(look), whole=False)):
+            raise dg.Failure(str(PreflightError.of([e.found for e in errors])), allow_retries=False)
         runner = Runner(look, lineage, context.instance, say)
         outcome = runner.run()
         context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")

@@ -111,18 +111,55 @@ def plan(
 ) -> None:
     """Show what a run would make and why, and what its requests would cost; sends and makes nothing."""
     from distill_dagster.cli.planning import closing_lines, plan_tables
+    from distill_dagster.cli.preflight import preflight_document, preflight_table, stop_if_hopeless
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.planning.plan import make_plan
+    from distill_dagster.preflight.look import preflight
 
-    planned = make_plan(Snapshot(Project(load_config(config))))
+    look = Snapshot(Project(load_config(config)))
+    planned = make_plan(look)
+    requirements = preflight(look, planned.steps, whole=False, asks=planned.total.new > 0)
     if as_json:
-        print(json.dumps(planned.document(), ensure_ascii=False))
-        return
-    for found in plan_tables(planned):
-        out.print(found)
-    for line in closing_lines(planned):
-        out.print(line, soft_wrap=True, markup=False)
+        document = {**planned.document(), "preflight": preflight_document(requirements)}
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        for found in [*plan_tables(planned), *([preflight_table(requirements)] if requirements else [])]:
+            out.print(found)
+        for line in closing_lines(planned):
+            out.print(line, soft_wrap=True, markup=False)
+    stop_if_hopeless(requirements)
+
+
+@app.command()
+@explained
+def check(
+    config: ConfigOption = Path(CONFIG_NAME),
+    until: Annotated[str | None, typer.Option(help="look at what a run needs up to this asset")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+) -> None:
+    """Look whether a run can work: keys, endpoints (one request each), models, devices, memory, disk, write access."""
+    from distill_dagster.cli.preflight import look_at_all, preflight_document, preflight_table, stop_if_hopeless
+
+    settings = load_config(config)
+    _require_stage(settings, until)
+    requirements = look_at_all(settings, until)
+    if as_json:
+        print(json.dumps(preflight_document(requirements), ensure_ascii=False))
+    elif requirements:
+        out.print(preflight_table(requirements))
+    else:
+        out.print("Nothing is stale: a run would make nothing, and needs nothing.")
+    stop_if_hopeless(requirements)
+
+
+def _require_stage(config: DistillConfig, until: str | None) -> None:
+    """Refuse an `--until` that names no stage of the project."""
+    from distill_dagster.lineage.stages import stages_of
+
+    names = [stage.name for stage in stages_of(config)]
+    if until is not None and until not in names:
+        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
 
 
 @app.command()
@@ -132,7 +169,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
     """Show what is fresh, stale and failing, and what is made next; exits with 1 if a step or an error check failed."""
-    from distill_dagster.cli.status import is_failing, read_status
+    from distill_dagster.cli.status import is_failing, print_status, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.instance import open_instance
@@ -148,29 +185,6 @@ def status(
         raise typer.Exit(FAILED)
 
 
-def print_status(found: dict[str, Any]) -> None:
-    """Print the status as tables."""
-    out.print(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
-    if found["open"]:
-        rows = [
-            [o["artefact"], o["state"], ", ".join(o["why"]), "next" if o["artefact"] in found["next"] else ""]
-            for o in found["open"]
-        ]
-        out.print(table("Not up to date", ["artefact", "state", "because of", "is made"], rows))
-    for failed in found["failed"]:
-        say_error(f"{failed['artefact']} failed at {failed['failed_at']}: {failed['error']}")
-    if found["failing_checks"]:
-        rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
-        out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
-    if found["alerts"]:
-        out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
-    for run_id in found["lost_runs"]:
-        out.print(f"run {run_id} is under way, but its process is gone", soft_wrap=True, markup=False)
-    kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
-    unasked = [words for kind, words in kinds.items() if found["automation"][kind]]
-    out.print(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")
-
-
 @app.command()
 @explained
 def run(
@@ -182,17 +196,20 @@ def run(
 
 
 def execute(config: DistillConfig, until: str | None = None) -> None:
-    """Run the lineage (or its first part, up to `until`) and print how it ended."""
+    """Run the lineage (or its first part, up to `until`) and print how it ended.
+
+    Raises:
+        PreflightError: the run cannot work, and nothing was made.
+    """
+    from distill_dagster.cli.preflight import look_at_all, show_and_stop
     from distill_dagster.definitions import build_lineage
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
-    from distill_dagster.lineage.stages import stages_of
     from distill_dagster.operations.instance import open_instance
     from distill_dagster.operations.runner import Runner
 
-    names = [stage.name for stage in stages_of(config)]
-    if until is not None and until not in names:
-        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
+    _require_stage(config, until)
+    show_and_stop(look_at_all(config, until))
     try:
         with open_instance(config) as instance, bars():
             runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, say_step)

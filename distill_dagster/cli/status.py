@@ -10,6 +10,7 @@ import dagster as dg
 from distill_dagster.alerts.memory import Memory
 from distill_dagster.alerts.outbox import state_of
 from distill_dagster.assets.naming import Names
+from distill_dagster.cli.console import out, say_error, table
 from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.snapshot import Snapshot
@@ -80,3 +81,26 @@ def _automation(config: DistillConfig, names: Names, instance: dg.DagsterInstanc
         "on_change": by_hand.get(names.own("redistill"), automation.enabled),
         "on_schedule": by_hand.get(names.own("redistill_schedule"), automation.cron is not None),
     }
+
+
+def print_status(found: dict[str, Any]) -> None:
+    """Print the status as tables."""
+    out.print(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
+    if found["open"]:
+        rows = [
+            [o["artefact"], o["state"], ", ".join(o["why"]), "next" if o["artefact"] in found["next"] else ""]
+            for o in found["open"]
+        ]
+        out.print(table("Not up to date", ["artefact", "state", "because of", "is made"], rows))
+    for failed in found["failed"]:
+        say_error(f"{failed['artefact']} failed at {failed['failed_at']}: {failed['error']}")
+    if found["failing_checks"]:
+        rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
+        out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
+    if found["alerts"]:
+        out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
+    for run_id in found["lost_runs"]:
+        out.print(f"run {run_id} is under way, but its process is gone", soft_wrap=True, markup=False)
+    kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
+    unasked = [words for kind, words in kinds.items() if found["automation"][kind]]
+    out.print(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")

@@ -14,9 +14,11 @@ holds several sets of weights, only the set that transformers loads is counted, 
     consolidated.safetensors              the same weights for another program: ignored
 """
 
+import contextlib
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +167,47 @@ def _header_parameters(path: Path) -> int:
     return parameters
 
 
+def fetch_small_files(name: str, revision: str | None) -> Path:
+    """The snapshot folder of a hub model with all files but its weights; the folder's name is the commit.
+
+    Raises:
+        ModelError: the hub has no such model, or cannot be asked.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _explained(name, revision):
+        return Path(snapshot_download(name, revision=revision, allow_patterns=BESIDE_WEIGHTS))
+
+
+def hub_parameters(name: str, revision: str) -> int:
+    """The number of weights that the hub states of a model; 0 if it states none or cannot be asked."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        stated = HfApi().model_info(name, revision=revision, expand=["safetensors"]).safetensors
+    except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError):
+        return 0
+    return stated.total if stated else 0
+
+
 def _fetch(name: str, revision: str | None) -> Path:
     """The snapshot folder of a hub model; its name is the commit. The small files say which weights to fetch next."""
-    import httpx2
     from huggingface_hub import snapshot_download
+
+    with _explained(name, revision):
+        path = Path(snapshot_download(name, revision=revision, allow_patterns=[*BESIDE_WEIGHTS, WEIGHTS]))
+        weights = _weight_names(path)
+        if weights != [WEIGHTS]:
+            snapshot_download(name, revision=path.name, allow_patterns=weights)
+        return path
+
+
+@contextlib.contextmanager
+def _explained(name: str, revision: str | None) -> Iterator[None]:
+    """Turn what the hub's client raises into a ModelError."""
+    import httpx2
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     way_out = (
@@ -176,11 +215,7 @@ def _fetch(name: str, revision: str | None) -> Path:
     )
     try:
         with quietly():
-            path = Path(snapshot_download(name, revision=revision, allow_patterns=[*BESIDE_WEIGHTS, WEIGHTS]))
-            weights = _weight_names(path)
-            if weights != [WEIGHTS]:
-                snapshot_download(name, revision=path.name, allow_patterns=weights)
-            return path
+            yield
     except HFValidationError as e:
         raise ModelError(f"model {name!r} is neither a folder nor a name on the hub ({e}); correct `model.name`") from e
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as e:

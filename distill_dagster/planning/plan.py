@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.errors import NotPublishedError
+from distill_dagster.errors import NotPublishedError, UserError
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.freshness import is_fresh
@@ -91,6 +91,26 @@ def make_plan(look: Snapshot) -> Plan:
         budget_usd=look.config.teacher.budget_usd,
         rules=list(dict.fromkeys(rules)),
     )
+
+
+def asks_anything(look: Snapshot, steps: Sequence[Step]) -> bool:
+    """Whether a run would send any request that is not answered yet; stops at the first one.
+
+    True if that cannot be told, because a file or a model cannot be read.
+    """
+    stale = {(step.asset, step.shard) for step in steps if not step.is_fresh}
+    responses, asked, rules = Responses(look.project.responses), set[str](), list[str]()
+    try:
+        faculty = _faculty(look, ("teacher_model", None) in stale, rules)
+        shards = (key for key in look.shards if ("teacher_outputs", key) in stale)
+        if any(_plan_shard(look, key, faculty, responses, asked, rules).new for key in shards):
+            return True
+        if ("teacher_benchmark", None) not in stale:
+            return False
+        benchmark = _plan_benchmark(look, faculty, responses, asked, rules)
+        return benchmark is not None and benchmark.new > 0
+    except UserError:
+        return True
 
 
 _COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd")

@@ -6,7 +6,7 @@ It follows no redirect: a redirect can turn a POST into a GET, and can take the 
 import ssl
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
 
@@ -28,7 +28,7 @@ def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenA
     timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # sending.py limits the whole attempt
     parts = urlsplit(endpoint.url)
     http_client = openai.DefaultAioHttpClient(
-        params=parse_qsl(parts.query, keep_blank_values=True),
+        params=parts.query,
         limits=limits,
         timeout=timeout,
         verify=trusted(),
