@@ -32,7 +32,7 @@ def preflight(
     models = Models(look, whole)
     models.inspect(pending)
     endpoints = pending.endpoints
-    if endpoints and not (asks_anything(look, steps) if asks is None else asks):
+    if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
         endpoints = []
     return [
         *place_requirements(look, pending, models.parameters, write=whole),

@@ -14,18 +14,22 @@ from distill_dagster.planning.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The stages with a step that a run would make, in order."""
+    """The steps that a run would make, in order."""
 
     config: DistillConfig
-    stages: tuple[str, ...]
+    steps: tuple[Step, ...]
 
     @classmethod
     def of(cls, config: DistillConfig, steps: Sequence[Step], until: str | None = None) -> "Pending":
         """Those of the plan's steps that are not up to date, up to the stage `until`."""
         names = [stage.name for stage in stages_of(config)]
         wanted = names[: names.index(until) + 1] if until else names
-        stale = {step.asset for step in steps if not step.is_fresh}
-        return cls(config, tuple(name for name in wanted if name in stale))
+        return cls(config, tuple(step for step in steps if not step.is_fresh and step.asset in wanted))
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages of the steps, in order."""
+        return list(dict.fromkeys(step.asset for step in self.steps))
 
     @property
     def endpoints(self) -> list[EndpointConfig]:
