@@ -28,6 +28,8 @@ from distill_dagster.lineage.freshness import code_versions, fingerprint, inputs
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage, deps_of
+from distill_dagster.lineage.student import STAGE as STUDENT
+from distill_dagster.lineage.student import link_student
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.resources.compute import Compute, run_here
 from distill_dagster.store.manifest import Manifest
@@ -104,6 +106,8 @@ class StageAsset:
 
         store = look.project.store
         manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
+        if self.stage.name == STUDENT:
+            link_student(store, manifest)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.data_version),
             metadata={

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from distill_dagster.cli.console import bars, err, out, say_error, say_step, say_warning, table
+from distill_dagster.cli.console import bars, out, say_error, say_step, table
 from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from distill_dagster.lineage.snapshot import Snapshot
-    from distill_dagster.operations.runner import Outcome, Runner
-    from distill_dagster.report.document import ReportDocument
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +28,7 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
 ]
 Compat = Literal["azure"]
-FAILED, WRONG_INPUT, VERDICT_FAIL, INTERRUPTED = 1, 2, 3, 130
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130  # cli/outcome.py has those of a run
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:
@@ -201,6 +199,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     Raises:
         PreflightError: the run cannot work, and nothing was made.
     """
+    from distill_dagster.cli.outcome import print_outcome
     from distill_dagster.cli.preflight import look_at_all, show_and_stop
     from distill_dagster.definitions import build_lineage
     from distill_dagster.lineage.project import Project
@@ -217,49 +216,8 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     except KeyboardInterrupt:
         say_error("interrupted; what was made and answered is kept, and the next run goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-    print_outcome(runner, outcome, ended=until in (None, "eval_report"))
-
-
-def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
-    """Whether everything was made, and only the report's verdict failed."""
-    from distill_dagster.cli.outcome import read_report
-    from distill_dagster.lineage.freshness import is_fresh
-
-    if [*outcome.failed] != ["eval_report"] or not is_fresh(look, "eval_report"):
-        return False
-    return read_report(look.project).verdict.verdict == "FAIL"
-
-
-def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
-    """Print the closing table, the report's path and one line of JSON.
-
-    Exits with 1 if a step or a blocking check failed, and with 3 if only the verdict is FAIL.
-    """
-    from distill_dagster.cli.outcome import closing_document, read_report, refused_rows, report_page
-
-    err.print(
-        f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
-        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
-    )
-    if refused := refused_rows(runner.look):
-        say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
-    for name, message in outcome.warnings.items():
-        say_warning(f"{name}: {message}")
-    for name, message in outcome.failed.items():
-        say_error(f"{name}: {message}")
-    if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
-        counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
-        what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
-        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))
-        raise typer.Exit(FAILED if outcome.failed else 0)
-    document, page = read_report(runner.look.project), report_page(runner.look.project)
-    if not outcome.materialized:
-        out.print("Nothing was stale: no asset was materialized.")
-    print_report(document, page)
-    closing = closing_document(document, outcome, page)
-    print(json.dumps(closing, ensure_ascii=False))
-    if closing["verdict"] == "FAIL":
-        raise typer.Exit(VERDICT_FAIL)
+    if code := print_outcome(runner, outcome, ended=until in (None, "eval_report")):
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -269,7 +227,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
 ) -> None:
     """Show the last report as a table, and its path."""
-    from distill_dagster.cli.outcome import read_report, report_page
+    from distill_dagster.cli.outcome import print_report, read_report, report_page
     from distill_dagster.lineage.project import Project
 
     project = Project(load_config(config))
@@ -279,16 +237,6 @@ def report(
         return
     out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
-
-
-def print_report(document: "ReportDocument", page: Path) -> None:
-    """Print the report's three columns as a table, the verdict with its reason, and the page's path."""
-    from distill_dagster.report.tables import summary_rows
-
-    rows = [list(row) for row in summary_rows(document)]
-    out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
-    out.print(f"verdict: {document.verdict.verdict}. {document.verdict.text}", soft_wrap=True, markup=False)
-    out.print(f"report: {page}", soft_wrap=True)
 
 
 @app.command()

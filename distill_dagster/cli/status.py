@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, follows
+from distill_dagster.lineage.student import snippet, student_path
 from distill_dagster.operations.dagster_internals import switched
 from distill_dagster.operations.failed_steps import failed_steps
 from distill_dagster.operations.failing_checks import FailingCheck, failing_checks
@@ -46,6 +48,7 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
         "lost_runs": [run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
         "alerts": state_of(Memory.load(look.project.store.root, time.time())),
         "next": [step.title for step, held in unfinished if not step.waits and not held],
+        "student": str(path) if (path := student_path(look.project.store)) else None,
         "automation": _automation(look.config, names, instance),
     }
 
@@ -83,6 +86,12 @@ def _automation(config: DistillConfig, names: Names, instance: dg.DagsterInstanc
     }
 
 
+def print_student(path: Path) -> None:
+    """Print where the student is, and the lines that load it."""
+    out.print(f"student: {path}", soft_wrap=True, markup=False, highlight=False)
+    out.print(snippet(path), soft_wrap=True, markup=False, highlight=False)
+
+
 def print_status(found: dict[str, Any]) -> None:
     """Print the status as tables."""
     out.print(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
@@ -104,3 +113,5 @@ def print_status(found: dict[str, Any]) -> None:
     kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
     unasked = [words for kind, words in kinds.items() if found["automation"][kind]]
     out.print(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")
+    if found["student"]:
+        print_student(Path(found["student"]))
