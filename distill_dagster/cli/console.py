@@ -17,7 +17,7 @@ out = Console(width=None if sys.stdout.isatty() else 120)  # in a log or a pipe,
 err = Console(stderr=True)
 
 QUIET_SECONDS = 20.0
-NUMBER = re.compile(r"[-+−$]?\d")  # how a cell of numbers begins; its unit may follow
+NUMBER = re.compile(r"(at most |about |< )?[-+−$]?\d|–$")  # how a cell of numbers begins; its unit may follow
 STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow"}
 
 

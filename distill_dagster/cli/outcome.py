@@ -17,6 +17,8 @@ from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.tables import summary_rows
 from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files
+from distill_dagster.teachers.money import spent_so_far
+from distill_dagster.teachers.responses import Responses
 
 FAILED, VERDICT_FAIL = 1, 3  # exit codes
 
@@ -68,6 +70,10 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
         f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
         f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else "")
     )
+    teacher = runner.look.config.teacher
+    if any(source.endpoint for source in teacher.sources):
+        spent = Responses(runner.look.project.responses).spent()
+        err.print(f"teachers, all runs together: {spent_so_far(spent, teacher)}", markup=False)
     if refused := refused_rows(runner.look):
         say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
     for name, message in outcome.warnings.items():

@@ -4,6 +4,7 @@ from rich.table import Table
 
 from distill_dagster.cli.console import table
 from distill_dagster.planning.plan import Plan, ShardPlan
+from distill_dagster.teachers.money import usd
 
 
 def plan_tables(plan: Plan) -> list[Table]:
@@ -24,13 +25,15 @@ def closing_lines(plan: Plan) -> list[str]:
         return ["Nothing is stale: a run would make nothing."]
     lines = [f"time with the teacher: {_duration(plan.seconds)}"]
     if plan.budget_usd is not None:
-        lines.append(f"budget: {plan.budget_usd:.4f} USD, {plan.spent_usd:.4f} spent so far")
+        lines.append(f"budget: {usd(plan.budget_usd)}, {usd(plan.spent_usd)} spent so far")
+    if plan.total.by_limit:
+        lines.append(f"{plan.total.cost} is an upper bound: every answer counts with its longest length")
     return [*lines, *plan.rules]
 
 
 def _cells(shard: ShardPlan) -> list[str]:
     counts = (shard.rows, shard.new, shard.reused, shard.prompt_tokens, shard.completion_tokens)
-    return [shard.shard, *(f"{count:,}" for count in counts), f"{shard.cost_usd:.4f} USD"]
+    return [shard.shard, *(f"{count:,}" for count in counts), shard.cost]
 
 
 def _duration(seconds: float | None) -> str:

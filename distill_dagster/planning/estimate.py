@@ -11,6 +11,7 @@ from typing import Any
 
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
+from distill_dagster.teachers.money import expected_cost
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
 
@@ -28,6 +29,14 @@ class ShardPlan:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
+    priced: int = 0  # new requests to endpoints that have a price
+    unpriced: int = 0  # new requests to endpoints that have none
+    by_limit: int = 0  # priced requests whose answers count with the longest length
+
+    @property
+    def cost(self) -> str:
+        """The cost in words."""
+        return expected_cost(self.cost_usd, self.priced, self.unpriced, is_bound=self.by_limit > 0)
 
 
 class Estimate:
@@ -77,8 +86,11 @@ class Estimate:
         price = ref.endpoint.price if ref.endpoint else None
         if price:
             plan.cost_usd += price.cost(prompt_tokens, completion_tokens)
+            plan.priced += 1
+            plan.by_limit += mean is None
         elif ref.endpoint:
-            self._rules.append(f"{ref.name} has no `price`: its requests count as 0 USD")
+            plan.unpriced += 1
+            self._rules.append(f"{ref.name} has no `price`: give one to see what its requests cost")
 
     def _mean_tokens(self, teacher: Teacher) -> float | None:
         """The mean length of the teacher's replies. Looked up once, because that reads a column of every segment."""

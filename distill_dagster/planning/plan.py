@@ -113,7 +113,10 @@ def asks_anything(look: Snapshot, steps: Sequence[Step]) -> bool:
         return True
 
 
-_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd")
+_COUNTED = (
+    *("rows", "new", "reused", "prompt_tokens", "completion_tokens"),
+    *("cost_usd", "priced", "unpriced", "by_limit"),
+)
 
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:

@@ -7,7 +7,7 @@ the key's variable) are read from the config at each run, so that a new price ma
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distill_dagster.config import EndpointConfig, Section, TeacherConfig, TeacherSource
 from distill_dagster.errors import DataError
@@ -29,8 +29,19 @@ class Faculty(Section):
     @property
     def needs_device(self) -> bool:
         """Whether any of them runs on this machine."""
-        refs = [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
-        return any(ref.endpoint is None for ref in refs)
+        return any(ref.endpoint is None for ref in self._refs)
+
+    @property
+    def billing(self) -> Literal["local", "no price", "priced"]:
+        """Whether replies cost money: none of them, by an unknown price, or by the endpoints' prices."""
+        endpoints = [ref.endpoint for ref in self._refs if ref.endpoint]
+        if not endpoints:
+            return "local"
+        return "priced" if any(endpoint.price for endpoint in endpoints) else "no price"
+
+    @property
+    def _refs(self) -> list[ModelRef]:
+        return [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
 
 
 def write_faculty(folder: Path, faculty: Faculty) -> None:

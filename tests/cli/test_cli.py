@@ -19,18 +19,8 @@ from testing.projects import write_project
 
 pytestmark = pytest.mark.processes
 
-KEYS = {
-    "seconds",
-    "teacher",
-    "baseline",
-    "student",
-    "retention",
-    "verdict",
-    "materialized",
-    "skipped",
-    "report",
-    "student_path",
-}
+SCORES = {"teacher", "baseline", "student", "retention", "verdict"}
+KEYS = {"seconds", *SCORES, "materialized", "skipped", "report", "student_path"}
 
 
 def last_line(result) -> dict:
