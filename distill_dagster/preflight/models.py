@@ -17,6 +17,7 @@ from distill_dagster.models.pinning import count_parameters, fetch_small_files, 
 from distill_dagster.models.ref import read_ref
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.teachers.faculty import read_faculty
 
 ROLES = {"teacher.model": "teacher", "student.model": "student"}
 PUBLISHED = {"teacher": "teacher_model", "student": "student_base"}
@@ -111,11 +112,12 @@ def check_files(folder: Path) -> None:
 
 
 def _published(look: Snapshot, asset: str) -> tuple[str, int]:
-    """A model that was pinned or built before: its folder may be gone since."""
-    ref = read_ref(look.get(asset).folder)
-    if ref.endpoint is None and not Path(ref.path).is_dir():
-        raise ModelError(f"{ref.path} is gone: restore it, or materialize {asset} again")
-    return f"{ref.name}, {_size(ref.parameters)}", ref.parameters
+    """The models that were pinned or built before: a folder may be gone since."""
+    folder = look.get(asset).folder
+    refs = read_faculty(folder).refs if asset == "teacher_model" else [read_ref(folder)]
+    if gone := [ref.path for ref in refs if ref.endpoint is None and not Path(ref.path).is_dir()]:
+        raise ModelError(f"{gone[0]} is gone: restore it, or materialize {asset} again")
+    return ", ".join(ref.name for ref in refs), refs[0].parameters
 
 
 def _size(parameters: int) -> str:

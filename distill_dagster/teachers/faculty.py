@@ -29,18 +29,19 @@ class Faculty(Section):
     @property
     def needs_device(self) -> bool:
         """Whether any of them runs on this machine."""
-        return any(ref.endpoint is None for ref in self._refs)
+        return any(ref.endpoint is None for ref in self.refs)
 
     @property
     def billing(self) -> Literal["local", "no price", "priced"]:
         """Whether replies cost money: none of them, by an unknown price, or by the endpoints' prices."""
-        endpoints = [ref.endpoint for ref in self._refs if ref.endpoint]
+        endpoints = [ref.endpoint for ref in self.refs if ref.endpoint]
         if not endpoints:
             return "local"
         return "priced" if any(endpoint.price for endpoint in endpoints) else "no price"
 
     @property
-    def _refs(self) -> list[ModelRef]:
+    def refs(self) -> list[ModelRef]:
+        """All models that answer or judge; the first one is *the* teacher."""
         return [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
 
 
