@@ -8,7 +8,7 @@ import pytest
 from distill_dagster.cli.console import err, say_step
 from distill_dagster.cli.status import is_failing, read_status
 from distill_dagster.config.reading import load_config
-from distill_dagster.definitions import build_lineage
+from distill_dagster.definitions import build_definitions, build_lineage
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.failed_steps import failed_steps
@@ -133,3 +133,15 @@ def test_the_line_of_a_step_holds_the_first_line_of_the_reason():
         say_step("teacher_outputs[a]", "failed", "host answered 401: no\n  check the key")
         say_step("student_base", "made", "")
     assert shown.get().splitlines() == [" failed  teacher_outputs[a]: host answered 401: no", "   made  student_base"]
+
+
+def test_an_unattended_run_that_cannot_work_makes_nothing(tmp_path, server, instance, monkeypatch):
+    monkeypatch.delenv("MADE_KEY", raising=False)
+    config = load_config(write_api_project(tmp_path, server, endpoint={"api_key": "MADE_KEY"}))
+    job = build_definitions(config).resolve_job_def("redistill_job")
+    ended = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not ended.success
+    (failure,) = [event for event in ended.all_events if event.is_step_failure]
+    assert "MADE_KEY, which is not set" in failure.step_failure_data.user_failure_data.description
+    assert Project(config).store.find("eval_dataset") is None
+    assert server.counts()["total"] == 0
