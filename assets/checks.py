@@ -24,7 +24,6 @@ from distill_dagster.store import files
 from distill_dagster.training.specs import TrialResult, TrialSpec
 
 LEVELS = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
-TABLES = ("raw_dataset", "teacher_outputs", "validated_synthetic_set")  # the column schema check covers these
 
 
 def build_checks(config: DistillConfig) -> list[dg.AssetChecksDefinition]:
@@ -35,7 +34,9 @@ def build_checks(config: DistillConfig) -> list[dg.AssetChecksDefinition]:
     if severity.loads_and_generates != "off":
         checks.append(_trial(names, severity.loads_and_generates))
     if severity.column_schema_change != "off":
-        for table in TABLES:  # one step each, so that none waits for another
+        for table in (
+            stage.name for stage in STAGES.values() if stage.has_watched_columns
+        ):  # one step each, so that none waits for another
             checks += dg.build_column_schema_change_checks(
                 assets=[names.key(table)], severity=LEVELS[severity.column_schema_change]
             )

@@ -12,13 +12,13 @@ from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_related
+from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.report.specs import Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
-
-MODELS = {"teacher": "teacher_model", "baseline": "student_base", "student": "student_checkpoint"}
+from distill_dagster.training.specs import TrainResult
 
 
 def _benchmark(role: Role, who: str) -> StageAsset:
@@ -44,7 +44,7 @@ def _benchmark(role: Role, who: str) -> StageAsset:
 
 def _measured(upstream: Upstream, role: Role) -> ModelRef:
     """The model of a role; of several teachers the first."""
-    folder = upstream.artefact(MODELS[role]).folder
+    folder = upstream.artefact(MEASURED[role]).folder
     if role == "teacher":
         return current_faculty(folder, upstream.config.teacher).teachers[0][1]
     return read_ref(folder)
@@ -76,7 +76,11 @@ def _made_from(upstream: Upstream) -> Provenance:
     for asset in ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset"):
         manifest = upstream.provenance(asset)
         about = {"data_version": manifest.data_version[:16], "created_at": manifest.created_at, **manifest.counts}
-        if asset in MODELS.values():
+        if manifest.launchpad:
+            about["launchpad"] = manifest.launchpad
+        if asset in MEASURED.values():
             about["model"] = read_ref(manifest.folder).name
+        if asset == "student_checkpoint":
+            about["loss"] = manifest.read(TrainResult).training.get("loss", "CE")
         lineage[asset] = about
     return Provenance.model_validate(lineage)

@@ -6,24 +6,28 @@
         return GenerateSpec(rows=upstream.file("raw_dataset", files.RAW_FILE), …)
 
 The stage of that name declares deps, partitions, pool, code version and worker; the config gives owners and the key's
-prefix. The asset does nothing if the store already holds an artefact of the same fingerprint. A user's mistake
-becomes a `dagster.Failure` with the same words and no retry.
+prefix. The asset does nothing if the store already holds an artefact of the same fingerprint, or if the shard's source
+file was removed after the run was requested. A user's mistake becomes a `dagster.Failure` with the same words and no
+retry.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import Field, create_model
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.naming import Names
+from distill_dagster.assets.run_tags import add_rows, mark_run
 from distill_dagster.assets.views.tables import counts_table
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
+from distill_dagster.lineage.because import because, changed_rows
 from distill_dagster.lineage.freshness import code_versions, fingerprint, inputs_of
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
@@ -31,14 +35,14 @@ from distill_dagster.lineage.stages import STAGES, Stage, deps_of
 from distill_dagster.lineage.student import STAGE as STUDENT
 from distill_dagster.lineage.student import link_student
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.resources.compute import Compute, run_here
-from distill_dagster.store.manifest import Manifest
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.compute.inline import run_inline
+from distill_dagster.store.manifest import Manifest, title_of
 from distill_dagster.store.result import Result, Spec
 
 SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
 ERROR = "error"  # in the metadata of a failure: the class of the user's error
-OVERDUE = ("student_checkpoint", "eval_report")  # the assets to which `automation.report_hours` applies
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,25 @@ class Overrides:
 
     fields: type[dg.Config]
     section: tuple[str, str]
+
+    def schema(self, config: DistillConfig) -> dg.ConfigSchema:
+        """The launchpad's fields. Their defaults are the values of the config, and the launchpad opens with them."""
+        own = self.values(config)
+        shown: dict[str, Any] = {
+            name: (info.annotation, Field(default=own[name], description=info.description))
+            for name, info in self.fields.model_fields.items()
+        }
+        return create_model(self.fields.__name__, __base__=dg.Config, **shown).to_config_schema()
+
+    def values(self, config: DistillConfig) -> dict[str, Any]:
+        """The values of the fields in a config."""
+        section = getattr(getattr(config, self.section[0]), self.section[1])
+        return {name: getattr(section, name) for name in self.fields.model_fields}
+
+    def changed(self, config: DistillConfig, run: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields in which a run's config differs from the project's; one that is left empty does not."""
+        own = self.values(config)
+        return {name: run[name] for name in own if run.get(name) is not None and run[name] != own[name]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +101,56 @@ class StageAsset:
             code_version=code_versions(config)[stage.name],
             pool=names.own(stage.pool) if stage.pool else None,
             automation_condition=rerun_when_inputs_change(),
-            freshness_policy=overdue if stage.name in OVERDUE else None,
+            freshness_policy=overdue if stage.has_deadline else None,
             required_resource_keys={names.own("project"), *compute},
-            config_schema=self.overrides.fields.to_config_schema() if self.overrides else None,
+            config_schema=self.overrides.schema(config) if self.overrides else None,
+            output_required=not self.stage.sharded,
         )
-        def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+            shard = context.partition_key if self.stage.sharded else None
             with explained():
-                return self._materialize(context, names)
+                own: Project = getattr(context.resources, names.own("project")).value
+                changed = self._launchpad(context, own.config)
+                look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
+                if shard is None or shard in look.sources:
+                    yield self._materialize(context, names, Upstream(look, self.stage, shard), changed)
+                else:
+                    context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
 
         return asset
 
-    def _materialize(self, context: dg.AssetExecutionContext, names: Names) -> dg.MaterializeResult:
-        """Publish the artefact, unless the store holds a complete one that was made from the same inputs."""
-        shard = context.partition_key if self.stage.sharded else None
-        look = Snapshot(self._project(context, names))
-        upstream = Upstream(look, self.stage, shard)
+    def _materialize(
+        self, context: dg.AssetExecutionContext, names: Names, upstream: Upstream, changed: dict[str, Any]
+    ) -> dg.MaterializeResult:
+        """Publish the artefact, unless the store holds a complete one that was made from the same inputs.
+
+        `changed` are the settings of the launchpad.
+        """
+        look, shard = upstream.look, upstream.shard
         if self.guard:
             self.guard(upstream)
         inputs = inputs_of(look, self.stage.name, shard)
         wanted, before = fingerprint(inputs), look.find(self.stage.name, shard)
         is_fresh = before is not None and before.is_made_from(wanted)
+        mark_run(context, title_of(self.stage.name, shard), because(look, self.stage.name, shard, inputs))
         if before and is_fresh:
             context.log.info(f"nothing to do: {before.folder} was made from these inputs on {before.created_at}")
 
         def make(out: Path, work: Path) -> Result:
-            return self._run(context, names, self.spec_of(upstream, out, work))
+            return self._run(context, names, self.spec_of(upstream, out, work)).with_launchpad(changed)
 
         store = look.project.store
         manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
         if self.stage.name == STUDENT:
             link_student(store, manifest)
+        look.forget(self.stage.name, shard)
+        if before and not is_fresh and (rows := changed_rows(look, self.stage.name, shard, before.data_version)):
+            add_rows(context, shard, rows)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.data_version),
             metadata={
                 "skipped": is_fresh,
+                **_launchpad_view(manifest),
                 "counts": counts_table(manifest.counts),
                 **self.view(manifest),
                 "dagster/uri": str(manifest.folder),
@@ -120,18 +159,14 @@ class StageAsset:
             },
         )
 
-    def _project(self, context: dg.AssetExecutionContext, names: Names) -> Project:
-        """The project, with the settings that this run overrides."""
-        project: Project = getattr(context.resources, names.own("project")).value
-        if self.overrides is None:
-            return project
-        given = {name: value for name, value in context.op_execution_context.op_config.items() if value is not None}
-        return project.with_overrides(self.overrides.section, given)
+    def _launchpad(self, context: dg.AssetExecutionContext, config: DistillConfig) -> dict[str, Any]:
+        """The settings in which this run differs from the project's config."""
+        return self.overrides.changed(config, context.op_execution_context.op_config) if self.overrides else {}
 
     def _run(self, context: dg.AssetExecutionContext, names: Names, spec: Spec) -> Result:
         """Run the stage's worker where the stage's `compute` says, or here if it needs no device."""
         if self.stage.compute is None:
-            return run_here(context, self.stage.worker, spec, "cpu")
+            return run_inline(context, self.stage.worker, spec, devices=[])
         compute: Compute = getattr(context.resources, names.own(f"{self.stage.compute}_compute"))
         return compute.run(context, self.stage.worker, spec)
 
@@ -155,6 +190,12 @@ def stage_asset(
         return StageAsset(stage, (spec_of.__doc__ or "").strip(), spec_of, view, frozenset(kinds), guard, overrides)
 
     return decorate
+
+
+def _launchpad_view(manifest: Manifest) -> dict[str, Any]:
+    """The settings of the launchpad that shaped an artefact, if there were any."""
+    settings = manifest.launchpad
+    return {"made_with_launchpad_settings": dg.MetadataValue.json(settings)} if settings else {}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from distill_dagster.assets.views.student import student_view
 from distill_dagster.assets.views.teacher import model_view
 from distill_dagster.lineage.guards import require_rows
 from distill_dagster.lineage.upstream import Upstream
+from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
 from distill_dagster.store import files
 from distill_dagster.training.specs import PrepareSpec, TrainSpec
@@ -37,6 +38,7 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
     return PrepareSpec(
         role="student",
         model=model,
+        use=student_use(upstream.config),
         rows=upstream.files("raw_dataset", files.RAW_FILE) if model.architecture and not from_teacher else [],
         tokenizer_of=read_ref(upstream.artefact("teacher_model").folder).path if from_teacher else None,
         out=str(out),
@@ -52,12 +54,13 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    config = upstream.config
+    config, from_logits = upstream.config, upstream.config.student.training.signal == "logits"
     return TrainSpec(
         student_base=read_ref(upstream.artefact("student_base").folder),
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=config.student.training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),
+        logits=upstream.files("teacher_logits", files.LOGITS_FILE) if from_logits else [],
         name=config.name,
         task=config.task,
         out=str(out),

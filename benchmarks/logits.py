@@ -18,6 +18,7 @@ fp16 numbers, further than any model's. (A model with random weights is not the 
 so close together that they take next to nothing.)
 """
 
+import dataclasses
 import statistics
 import tempfile
 import time
@@ -28,7 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from distill_dagster.logits.distributions import Distributions, Precision, encode
+from distill_dagster.logits.distributions import (
+    MOST_DRAWS,
+    NO_DRAW,
+    TEMPERATURES,
+    Distributions,
+    Precision,
+    encode,
+)
 from distill_dagster.logits.prefill import Reader, keep
 from distill_dagster.logits.sequences import TokenSequence
 from distill_dagster.logits.size import measure_file
@@ -50,6 +58,7 @@ def measure() -> dict[str, float]:
     return {
         "logits_second_pass_speedup": second_pass_speedup(),
         "logits_bytes_per_token_lossless": bytes_per_token(drawn, "lossless"),
+        "logits_bytes_per_token_lossless_sampled": bytes_per_token([sampled(rng, one) for one in drawn], "lossless"),
         "logits_bytes_per_token_compact": bytes_per_token(drawn, "compact"),
         "logits_bytes_per_token_worst": bytes_per_token([spread(rng, 100) for _ in range(40)], "lossless"),
     }
@@ -105,15 +114,34 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def power_law(rng: np.random.Generator, tokens: int) -> Distributions:
+def power_law(rng: np.random.Generator, tokens: int, vocabulary: int = VOCABULARY) -> Distributions:
     """Distributions that fall off as (rank + offset) ** -exponent, with noise, cut at rank 4,096."""
     exponent, offset = rng.uniform(1, 3, (tokens, 1)), np.exp(rng.uniform(-3, 3, (tokens, 1)))
     scores = -exponent * np.log(np.arange(1, 4097) + offset) + 0.3 * rng.standard_normal((tokens, 4096))
     scores = -np.sort(-scores, axis=1)
     mass = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)  # (T, 4096)
     ranks = (rng.uniform(size=(tokens, 1)) > np.cumsum(mass, axis=1)).sum(axis=1).clip(0, K - 1)
-    ids, tail = rng.integers(0, VOCABULARY, (tokens, K)), np.log(mass[:, K:].sum(axis=1))
-    return Distributions(ids, np.log(mass[:, :K]).astype(np.float16), tail.astype(np.float16), ranks)
+    ids = rng.integers(0, vocabulary, (tokens, K))
+    tail, sums = (
+        mass[:, K:].sum(axis=1),
+        [(mass[:, K:] ** (1 / temperature)).sum(axis=1) for temperature in TEMPERATURES],
+    )
+    kept = (np.log(part).astype(np.float16) for part in (mass[:, :K], tail))
+    return Distributions(ids, *kept, ranks, tail_logsums=np.log(np.stack(sums, axis=1)).astype(np.float16))
+
+
+def sampled(rng: np.random.Generator, given: Distributions) -> Distributions:
+    """The same with max(1, ceil(50 * mass)) tokens drawn from the tail in place of its sums."""
+    count = np.ceil(MOST_DRAWS * np.exp(given.tail_logmass.astype(np.float64))).clip(1, MOST_DRAWS)  # (T,)
+    draws = rng.integers(0, VOCABULARY, (len(count), int(count.max())))
+    draws = np.where(np.arange(draws.shape[1]) < count[:, None], draws, NO_DRAW)
+    return dataclasses.replace(given, tail_logsums=None, draws=draws)
+
+
+def constants_of(vocabulary: int, precision: Precision) -> dict[str, Any]:
+    """The columns that are the same in every row."""
+    constants = {"k": K, "vocab_size": vocabulary, "precision": precision, "temperature": 1.0}
+    return constants | {"tokenizer_hash": "0" * 64, "teacher_revision": "0" * 40}
 
 
 def spread(rng: np.random.Generator, tokens: int) -> Distributions:
@@ -125,12 +153,10 @@ def spread(rng: np.random.Generator, tokens: int) -> Distributions:
 
 def bytes_per_token(answers: list[Distributions], precision: Precision) -> float:
     """Size of the file that holds `answers`, divided by their tokens."""
-    constants = {"k": K, "vocab_size": VOCABULARY, "precision": precision, "temperature": 1.0}
-    constants |= {"tokenizer_hash": "0" * 64, "teacher_revision": "0" * 40}
     rows = [
         {"row_id": f"train.jsonl#{i}", "sample": 0, "turn": 0, "tokens": len(given.ids)}
         | encode(given, VOCABULARY, precision)
-        | constants
+        | constants_of(VOCABULARY, precision)
         for i, given in enumerate(answers)
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,9 @@ from pydantic_core import CoreSchema
 
 from distill_dagster.config import DistillConfig, TaskName
 from distill_dagster.config.component_schema import CONFIG_FILE, component_schema, inlined_schema
+from distill_dagster.config.explaining import Source
 from distill_dagster.config.reading import config_of, load_config
+from distill_dagster.config.written import Location, Place, YamlError, read_documents
 from distill_dagster.definitions import build_definitions
 from distill_dagster.errors import ConfigError
 from distill_dagster.store.disk import write_text
@@ -148,7 +150,8 @@ class DistillationComponent(dg.Component, dg.Resolvable):
         tree = context.source_position_tree
         where = tree.position.filename if tree else "attributes"
         if CONFIG_FILE not in given:
-            return cls(config_of(given, folder, where))
+            places = _places(Path(where), tree.position.start.line) if tree else {}
+            return cls(config_of(given, folder, Source(where, model.root, places)))
         if others := sorted(given.keys() - {CONFIG_FILE}):
             raise ConfigError(
                 f"{where}: `{CONFIG_FILE}: {given[CONFIG_FILE]}` stands beside `{others[0]}`: remove one of them; with "
@@ -159,6 +162,25 @@ class DistillationComponent(dg.Component, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of the project, without an executor: the code location keeps its own."""
         return build_definitions(self.config)
+
+
+def _places(file: Path, line: int) -> dict[Location, Place]:
+    """Where the attributes of the document on a line are written; {} for attributes that come from no file.
+
+    Raises:
+        ConfigError: the file repeats a key.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        documents = read_documents(file.read_text(encoding="utf-8"))
+    except YamlError as e:
+        raise ConfigError(f"{file}:{e.line}: {e}" if e.line else f"{file}: {e}") from e
+    for document in documents:
+        lines = [place.line for place in document.places.values()]
+        if min(lines) <= line <= max(lines):
+            return {at[1:]: place for at, place in document.places.items() if at[:1] == ("attributes",)}
+    return {}
 
 
 def _rendered(context: dg.ResolutionContext, value: Any) -> Any:

@@ -38,15 +38,27 @@ ASSETS: dict[str, StageAsset] = {
 }
 
 
-def build_resources(config: DistillConfig) -> dict[str, dg.ConfigurableResource]:
-    """The project, and for each kind of step the compute that its need declares."""
+def build_resources(config: DistillConfig) -> dict[str, dg.ResourceDefinition]:
+    """The project, and for each kind of step the compute that its need declares.
+
+    Their config is that of the project, and no run changes it. As configurable resources of Dagster, they would be in
+    every launchpad, and a launchpad that was opened before the project's config changed would bring the old one back.
+    """
     names, compute = Names.of(config), config.compute
     pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
-    needs = {"fit": compute.fit, "generate": compute.generate, "train": compute.train, "benchmark": compute.benchmark}
-    return {
-        names.own("project"): ProjectResource.of(config),
-        **{names.own(f"{kind}_compute"): Compute.of(need, pool, compute.backend) for kind, need in needs.items()},
+    project = _fixed(ProjectResource.of(config), f"The project {config.name}: task {config.task}, store {config.store}")
+    return {names.own("project"): project} | {
+        names.own(f"{kind}_compute"): _fixed(
+            Compute.of(need, pool, compute.backend),
+            f"Where the work of kind {kind} runs: {compute.backend}; `compute.{kind}` needs {need.gpus} GPU(s) of "
+            f"{need.memory_gb:g} GB or more, and {'accepts' if need.cpu else 'refuses'} a CPU instead",
+        )
+        for kind, need in compute.needs.items()
     }
+
+
+def _fixed(resource: dg.ConfigurableResource, description: str) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition.hardcoded_resource(resource, description)
 
 
 def build_lineage(config: DistillConfig) -> dg.Definitions:

@@ -14,7 +14,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from distill_dagster.errors import ModelError, UserError
@@ -26,6 +28,7 @@ from distill_dagster.progress import listen, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
+from distill_dagster.store.disk import room_for
 from distill_dagster.store.result import Result, Spec, Usage
 from distill_dagster.training.specs import (
     PrepareResult,
@@ -104,6 +107,11 @@ def _reset_device(device: str) -> None:
     torch.cuda.reset_peak_memory_stats(device)
 
 
+def _room_for(spec: Spec) -> AbstractContextManager[None]:
+    """Explain a full disk; in the asset's process, the store does."""
+    return room_for(Path(getattr(spec, "out", ".")).absolute().parent)
+
+
 def _serve_pipes() -> int:
     """Take the spec from Dagster Pipes; results and errors go back as messages, never as pickles."""
     from dagster_pipes import open_dagster_pipes
@@ -113,7 +121,7 @@ def _serve_pipes() -> int:
         name, device = pipes.get_extra("worker"), pipes.get_extra("device")
         spec = WORKERS[name].spec.model_validate(pipes.get_extra("spec"))
         try:
-            with listen(log_listener(pipes.log.info)):
+            with listen(log_listener(pipes.log.info)), _room_for(spec):
                 result = run_worker(name, spec, device)
         except UserError as e:
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
@@ -133,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         spec = WORKERS[options.worker].spec.model_validate_json(sys.stdin.read())
-        with listen(log_listener(lambda line: print(line, file=sys.stderr))):
+        with listen(log_listener(lambda line: print(line, file=sys.stderr))), _room_for(spec):
             result = run_worker(options.worker, spec, options.device)
     except UserError as e:
         print(f"{type(e).__name__}: {e}", file=sys.stderr)

@@ -26,6 +26,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.project import Project
 from distill_dagster.operations.run_failures import read_run, with_examples
+from distill_dagster.store.disk import room_for
 
 TICK_SECONDS = 15
 LOOK_BACK = 3600.0  # seconds before the last look from which a run may still appear: clocks differ, commits are late
@@ -48,7 +49,8 @@ def alert_sensor(config: DistillConfig) -> dg.SensorDefinition:
     def alert(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         project: Project = getattr(context.resources, resource).value
         try:
-            return dg.SkipReason(tell(context.instance, project, time.time(), context.log))
+            with room_for(project.store.root):
+                return dg.SkipReason(tell(context.instance, project, time.time(), context.log))
         except UserError as e:
             return dg.SkipReason(str(e))
 

@@ -12,6 +12,7 @@ that asks an endpoint is made.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from distill_dagster.assets.naming import Names
+from distill_dagster.assets.run_tags import INVOCATION
+from distill_dagster.errors import UserError
 from distill_dagster.lineage.endpoints import asks_endpoint
 from distill_dagster.lineage.freshness import is_fresh
-from distill_dagster.lineage.snapshot import Snapshot, shared
+from distill_dagster.lineage.snapshot import Snapshot, changes_since, shared
 from distill_dagster.lineage.stages import STAGES, Stage, follows, stages_of
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.run_failures import explain_step, is_of_the_endpoint
@@ -51,8 +54,15 @@ class Runner:
     `look`; a file that is added later belongs to the next run.
     """
 
-    def __init__(self, look: Snapshot, lineage: dg.Definitions, instance: dg.DagsterInstance, say: Say) -> None:
-        self.look, self.instance, self.say = look, instance, say
+    def __init__(
+        self,
+        look: Snapshot,
+        lineage: dg.Definitions,
+        instance: dg.DagsterInstance,
+        say: Say,
+        invocation: str = "distill-dagster run",
+    ) -> None:
+        self.look, self.instance, self.say, self.invocation = look, instance, say, invocation
         self.names = Names.of(look.config)
         self.job = lineage.resolve_implicit_global_asset_job_def()
         self.outcome = Outcome()
@@ -71,8 +81,21 @@ class Runner:
                     self._visit(stage, shard)
                 if stage.name == until:
                     break
+        self._note_changed_sources()
         self.outcome.seconds = round(time.perf_counter() - started, 1)
         return self.outcome
+
+    def _note_changed_sources(self) -> None:
+        """Warn of source files that came, went or changed since the walk began."""
+        try:
+            changed = changes_since(self.look)
+        except UserError:  # such as a pattern that matches no file any more: the next run says so
+            return
+        if changed:
+            self.outcome.warnings["source files"] = (
+                f"{'; '.join(changed)}; this happened during the run, which goes by the files at its start: the next "
+                "run takes it up"
+            )
 
     def _visit(self, stage: Stage, shard: str | None) -> None:
         title = title_of(stage.name, shard)
@@ -121,11 +144,18 @@ class Runner:
         self.look.forget(name, shard)
         is_new = self._published(name, shard) != before
         if error:
-            self.outcome.failed[title] = error
+            error = self.outcome.failed[title] = self._explained(error, name, shard)
             self._give_up(name, shard, title)
         else:
             (self.outcome.materialized if is_new else self.outcome.skipped).append(title)
         self.say(title, "failed" if error else "made" if is_new else "fresh", error or "")
+
+    def _explained(self, error: str, name: str, shard: str | None) -> str:
+        """The error, and that the source file is gone if it was removed during the run."""
+        url = self.look.sources[shard].url if name == "raw_dataset" and shard in self.look.sources else None
+        if url is None or "://" in url or os.path.lexists(url):
+            return error
+        return f"{url} was removed during the run: run again, and the run goes on without it"
 
     def _published(self, name: str, shard: str | None) -> str | None:
         """The version that is published now. A shard with failed requests gets a new one from the same inputs."""
@@ -140,7 +170,7 @@ class Runner:
             partition_key=shard,
             raise_on_error=False,
             run_config=QUIET,
-            tags={GATES_TAG: gates_of(self.look.config)},
+            tags={GATES_TAG: gates_of(self.look.config), INVOCATION: self.invocation},
         )
         if any(event.is_step_failure and _is_interrupt(event) for event in result.all_events):
             raise KeyboardInterrupt

@@ -3,9 +3,11 @@
 import dagster as dg
 
 from distill_dagster.assets.naming import Names
+from distill_dagster.assets.run_tags import BECAUSE, INVOCATION, short
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import PreflightError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stages import stages_of
 from distill_dagster.operations.run_failures import JOB, OWN_RUNS
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.steps import list_steps
@@ -17,12 +19,14 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
     `lineage` holds the project's assets and checks. Each artefact is made in a run of its own.
     """
     names = Names.of(config)
-    resource = names.own("project")
+    resource, stages = names.own("project"), [stage.name for stage in stages_of(config)]
+    until = dg.Enum(names.own("last_asset"), [dg.EnumValue(name) for name in stages])
 
     @dg.op(
         name=names.own("bring_up_to_date"),
         description="Makes everything that is stale, in the order of the lineage; each artefact in a run of its own.",
         required_resource_keys={resource},
+        config_schema={"until": dg.Field(until, default_value=stages[-1], description="the last asset to make")},
     )
     def bring_up_to_date(context: dg.OpExecutionContext) -> None:
         from distill_dagster.preflight.look import preflight  # inside: it adds 0.1 s to the loading of the location
@@ -35,10 +39,11 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
             if state in log:
                 log[state](f"{state} {title}" + (f": {why}" if why else ""))
 
-        if errors := errors_of(preflight(look, list_steps(look), whole=False)):
+        until = context.op_config["until"]
+        if errors := errors_of(preflight(look, list_steps(look), whole=False, until=until)):
             raise dg.Failure(str(PreflightError.of([e.found for e in errors])), allow_retries=False)
-        runner = Runner(look, lineage, context.instance, say)
-        outcome = runner.run()
+        invocation = f"{context.run.tags.get(INVOCATION, 'launched by hand')}: job {names.own(JOB)}"
+        outcome = Runner(look, lineage, context.instance, say, invocation).run(until)
         context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
         if outcome.failed:
             why = "; ".join(f"{title}: {why}" for title, why in outcome.failed.items())
@@ -73,6 +78,11 @@ def redistill_schedule(config: DistillConfig, job: dg.JobDefinition) -> dg.Sched
             steps = list_steps(Snapshot(getattr(context.resources, resource).value))
         except UserError as e:
             return dg.SkipReason(str(e))
-        return dg.RunRequest() if any(not step.is_fresh for step in steps) else dg.SkipReason("nothing is stale")
+        stale = [step for step in steps if not step.is_fresh]
+        if not stale:
+            return dg.SkipReason("nothing is stale")
+        why = f"{stale[0].title}: {', '.join(stale[0].why)}"
+        others = f"; and {len(stale) - 1} others are not up to date" if len(stale) > 1 else ""
+        return dg.RunRequest(tags={INVOCATION: "schedule", BECAUSE: short(f"{why}{others}")})
 
     return redistill

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from distill_dagster.assets.naming import Names
+from distill_dagster.assets.run_tags import INVOCATION
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.snapshot import Snapshot
@@ -40,6 +41,7 @@ def automation_sensors(config: DistillConfig) -> list[dg.SensorDefinition]:
         target=dg.AssetSelection.assets(*own),
         default_status=running if config.automation.enabled else stopped,
         minimum_interval_seconds=interval,
+        run_tags={INVOCATION: "automation: an input changed"},
         emit_backfills=False,  # their daemon looks twice a minute: two shards would wait for it twice a stage
     )
     return [observe_sources, automatic]

@@ -14,6 +14,8 @@ byte. The script is one JSON object with these fields and defaults:
     logprobs 5       most alternatives a token for requests with logprobs; 0: no logprobs
     choices  null    the texts from which an answer is chosen
     rules    []      the first rule that applies decides; without one the server answers as usual
+    refuses  {}      parameters that the model refuses; this, refuse_status and stream_only: strict_models.py
+    cached   0       prompt tokens of every answer that the usage counts as read from the cache
 
 A rule applies to chat requests whose messages contain `match` (default: all). It skips the first `skip` of them and
 then applies `times` times (default: always). Its `fault` is one of
@@ -25,8 +27,12 @@ then applies `times` times (default: always). Its `fault` is one of
     broken_json      status 200 with a body that is no JSON
     no_choices       an empty list of choices, but tokens in the usage
     null_content     content null; `finish_reason` stop, unless the rule says another
-    say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one
+    say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one,
+                     and the fields of `choice` added to the choice
     message          the fields of `message` added to the message, such as reasoning_content
+    body             status 200 with exactly the bytes whose base64 is `base64`
+
+With `stream: true` the answer is a stream, which has faults of its own: see event_streams.py.
 
 `python -m testing.fault_server --port 0` prints its port as the first line. Paths: POST /v1/chat/completions,
 GET /v1/models, POST /control/script (which also resets the counts), GET /control/counts.
@@ -34,6 +40,7 @@ GET /v1/models, POST /control/script (which also resets the counts), GET /contro
 
 import argparse
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -48,7 +55,11 @@ from typing import Any
 
 from aiohttp import web
 
+from testing.event_streams import stream
+from testing.strict_models import refused_parameter
+
 DEFAULTS = {"latency": 0.0, "key": None, "models": None, "logprobs": 5, "choices": None, "rules": []}
+DEFAULTS |= {"refuses": {}, "refuse_status": 400, "stream_only": False, "cached": 0}
 
 
 @dataclass
@@ -114,6 +125,7 @@ def completion(body: dict[str, Any], script: dict[str, Any], rule: dict[str, Any
         "index": 0,
         "message": {"role": "assistant", "content": text, **rule.get("message", {})},
         "finish_reason": rule.get("finish_reason", "stop"),
+        **rule.get("choice", {}),
         "logprobs": token_logprobs(text or "", asked) if asked else None,
     }
     prompt, given = sum(len(m["content"].split()) for m in messages), len((text or "").split())
@@ -123,7 +135,12 @@ def completion(body: dict[str, Any], script: dict[str, Any], rule: dict[str, Any
         "created": 1,
         "model": body["model"],
         "choices": [] if rule.get("fault") == "no_choices" else [choice],
-        "usage": {"prompt_tokens": prompt, "completion_tokens": given, "total_tokens": prompt + given},
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": given,
+            "total_tokens": prompt + given,
+            **({"prompt_tokens_details": {"cached_tokens": script["cached"]}} if script["cached"] else {}),
+        },
     }
 
 
@@ -191,6 +208,8 @@ class Handlers:
         return None
 
     async def answered(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if refused := refused_parameter(body, self.state.script):
+            return web.json_response(refused[1], status=refused[0])
         rule = self.state.rule_for(body["messages"])
         fault = rule.get("fault")
         await asyncio.sleep(rule.get("seconds", 60) if fault == "hang" else self.state.script["latency"])
@@ -198,8 +217,13 @@ class Handlers:
             return error(rule["status"], rule.get("text", "made to fail"), rule.get("headers"), rule.get("body"))
         if fault == "drop":
             return close(request)
+        if fault == "body":
+            return web.Response(body=base64.b64decode(rule["base64"]), content_type="application/json")
         payload = completion(body, self.state.script, rule)
         text = json.dumps(payload)
+        if body.get("stream") and payload["choices"]:
+            self.state.tokens.append(payload["usage"]["total_tokens"])
+            return await stream(request, payload, fault, bool(body.get("stream_options")))
         if fault == "cut":
             return await cut(request, text)
         if fault == "broken_json":
@@ -214,7 +238,9 @@ class Handlers:
         return self.refused(request, None) or web.json_response({"object": "list", "data": data})
 
     async def script(self, request: web.Request) -> web.Response:
-        given = await request.json()
+        return self.follow(await request.json())
+
+    def follow(self, given: dict[str, Any]) -> web.Response:
         if unknown := sorted(set(given) - set(DEFAULTS)):
             return error(400, f"no such fields: {unknown}")
         self.state = State({**DEFAULTS, **given}, [0] * len(given.get("rules", [])))
@@ -224,9 +250,9 @@ class Handlers:
         return web.json_response(self.state.counts())
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, app: web.Application) -> None:
     """Serve on loopback until the process ends; prints the port."""
-    runner = web.AppRunner(Handlers().app(), access_log=None)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
     await site.start()
@@ -237,8 +263,10 @@ async def serve(port: int) -> None:
 class FaultServer:
     """The server in its own process, which ends with the block, or when the process that started it dies."""
 
+    module = "testing.fault_server"
+
     def __enter__(self) -> "FaultServer":
-        command = [sys.executable, "-m", "testing.fault_server", "--port", "0", "--until-stdin-closes"]
+        command = [sys.executable, "-m", self.module, "--port", "0", "--until-stdin-closes"]
         root = Path(__file__).parents[1]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
         assert self._process.stdout is not None
@@ -263,7 +291,7 @@ class FaultServer:
             return json.load(response)
 
 
-def main() -> None:
+def main(handlers: Handlers) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
@@ -271,8 +299,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.until_stdin_closes:
         threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    asyncio.run(serve(options.port))
+    asyncio.run(serve(options.port, handlers.app()))
 
 
 if __name__ == "__main__":
-    main()
+    main(Handlers())

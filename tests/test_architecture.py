@@ -55,7 +55,8 @@ def test_no_module_takes_a_private_name_from_another():
 
 
 def test_few_modules_stand_loose():
-    loose = [path.name for path in (ROOT / "distill_dagster").glob("*.py") if path.name != "__init__.py"]
+    entries = ("__init__.py", "__main__.py")
+    loose = [path.name for path in (ROOT / "distill_dagster").glob("*.py") if path.name not in entries]
     assert len(loose) <= MOST_LOOSE_MODULES, loose
 
 
@@ -71,3 +72,17 @@ def test_no_two_classes_share_a_name():
 def test_names_that_say_nothing_are_not_used():
     empty = {"helper", "helpers", "utils", "util", "common", "manager", "misc"}
     assert [str(path) for path in modules() if path.stem in empty or path.parent.name in empty] == []
+
+
+def test_no_json_holds_nan():
+    """Python writes NaN, which is no JSON, unless it is forbidden: `json.dumps(…, allow_nan=False)` raises instead."""
+    seen, lenient = 0, []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dumps", "json.dump"):
+                seen += 1
+                allows = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}.get("allow_nan")
+                if allows != "False":
+                    lenient.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert seen > 20
+    assert lenient == []

@@ -1,6 +1,7 @@
 """What a person reads about an artefact in the Dagster UI: a few rows, the columns, a curve, a scores table."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ from distill_dagster.store import parquet
 from distill_dagster.store.result import Result
 
 CELL = 160  # characters of one cell
+NOT_MEASURED = "not measured"
 
 
 def _cell(value: Any) -> str | int | float:
-    """One value as short text; of a list of messages only the last one's content."""
+    """One value as short text; of a list of messages only the last one's content. JSON knows no NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return NOT_MEASURED
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if isinstance(value, list) and value and isinstance(value[0], dict) and "content" in value[0]:
         value = value[-1]["content"]
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
     return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 

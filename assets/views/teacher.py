@@ -49,6 +49,8 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "completion_tokens": result.completion_tokens,
         **cost_of(result),
         "answers_by_teacher": dg.MetadataValue.json(result.teachers),
+        "finish_reasons": dg.MetadataValue.json(result.finish_reasons),
+        "tokens_estimated": result.estimated,
         **({"errors": dg.MetadataValue.json(result.errors)} if result.errors else {}),
         "preview": table_preview(manifest.file(files.TEACHER_FILE), ["row_id", "turn", "raw_text", "finish_reason"]),
         **usage_of(result, result.dtype),

@@ -31,7 +31,7 @@ from distill_dagster.config import (
     GenerationConfig,
     LogitsConfig,
     SmokeConfig,
-    TrainingConfig,
+    StudentTrainingConfig,
 )
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
@@ -190,7 +190,7 @@ def train(job: Job) -> Figures:
     spec = TrainSpec(
         student_base=job.ref,
         teacher=job.ref,
-        training=TrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),
+        training=StudentTrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),
         examples=str(job.folder / "examples.parquet"),
         name="student",
         task="qa",

@@ -97,7 +97,7 @@ class Memory:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         raw = asdict(self)
         del raw["path"]
-        write_text(self.path, json.dumps(raw, ensure_ascii=False, indent=1))
+        write_text(self.path, json.dumps(raw, ensure_ascii=False, indent=1, allow_nan=False))
 
     def is_news(self, failure: Failure, now: float, repeat_hours: float) -> bool:
         """Whether to send this failure: it was not sent within `repeat_hours`, or was repaired since."""

@@ -1,34 +1,45 @@
 """The commands. Each is a few lines over the library; see `distill-dagster --help`."""
 
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from distill_dagster.cli.console import bars, out, say_error, say_step, table
+from distill_dagster.cli.console import bars, err, out, say_error, say_step, table
 from distill_dagster.config import DistillConfig, FormatName, TaskName
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.errors import ConfigError, UserError
 
-if TYPE_CHECKING:
-    pass
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Distil a large teacher language model into a small student, as a Dagster asset graph.",
-)
+app = typer.Typer(no_args_is_help=True)
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
 ]
 Compat = Literal["azure"]
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130  # cli/outcome.py has those of a run
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"distill-dagster {version('distill-dagster')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Distil a large teacher language model into a small student, as a Dagster asset graph."""
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,6 +56,16 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+@contextlib.contextmanager
+def writes(path: Path, way_out: str) -> Iterator[None]:
+    """Explain why `path` cannot be written, with the way out."""
+    try:
+        yield
+    except OSError as e:
+        where = f": {e.filename}" if e.filename and Path(e.filename) != path else ""
+        raise ConfigError(f"{path} cannot be written ({e.strerror}{where}): {way_out}") from e
+
+
 @app.command()
 @explained
 def init(
@@ -54,7 +75,8 @@ def init(
     """Write a new project: a commented distill.yaml and a few sample rows to replace with your own."""
     from distill_dagster.cli.scaffold import write_project
 
-    config = write_project(folder, task)
+    with writes(folder, "choose another folder"):
+        config = write_project(folder, task)
     called = sys.argv[0]
     command = Path(called).absolute() if os.sep in called else called  # a relative path is wrong inside the folder
     out.print(f"{config} is ready. Next, in {folder}: {command} validate, then run", soft_wrap=True, markup=False)
@@ -71,10 +93,8 @@ def schema(
     if output is None:
         print(schema_text(), end="")
         return
-    try:
+    with writes(output, "choose another --output"):
         output.write_text(schema_text(), encoding="utf-8")
-    except OSError as e:
-        raise ConfigError(f"{output} cannot be written ({e.strerror}): choose another --output") from e
 
 
 @app.command()
@@ -107,7 +127,10 @@ def plan(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what a run would make and why, and what its requests would cost; sends and makes nothing."""
+    """Show what a run would make and why, and what its requests would cost; sends and makes nothing.
+
+    Exits with 1 if a source file cannot be used, or rows of two shards share an id.
+    """
     from distill_dagster.cli.planning import closing_lines, plan_tables
     from distill_dagster.cli.preflight import preflight_document, preflight_table, stop_if_hopeless
     from distill_dagster.lineage.project import Project
@@ -120,13 +143,17 @@ def plan(
     requirements = preflight(look, planned.steps, whole=False, asks=planned.total.new > 0)
     if as_json:
         document = {**planned.document(), "preflight": preflight_document(requirements)}
-        print(json.dumps(document, ensure_ascii=False))
+        print(json.dumps(document, ensure_ascii=False, allow_nan=False))
     else:
         for found in [*plan_tables(planned), *([preflight_table(requirements)] if requirements else [])]:
             out.print(found)
         for line in closing_lines(planned):
             out.print(line, soft_wrap=True, markup=False)
+    for problem in planned.problems:
+        say_error(problem)
     stop_if_hopeless(requirements)
+    if planned.problems:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -143,7 +170,7 @@ def check(
     _require_stage(settings, until)
     requirements = look_at_all(settings, until)
     if as_json:
-        print(json.dumps(preflight_document(requirements), ensure_ascii=False))
+        print(json.dumps(preflight_document(requirements), ensure_ascii=False, allow_nan=False))
     elif requirements:
         out.print(preflight_table(requirements))
     else:
@@ -166,7 +193,10 @@ def status(
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
-    """Show what is fresh, stale and failing, and what is made next; exits with 1 if a step or an error check failed."""
+    """Show what is fresh, stale and failing, and what is made next.
+
+    Exits with 1 if the last run of a step failed, a check of severity error fails, or a source file cannot be used.
+    """
     from distill_dagster.cli.status import is_failing, print_status, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
@@ -176,7 +206,7 @@ def status(
     with open_instance(settings) as instance:
         found = read_status(Snapshot(Project(settings)), instance)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
     else:
         print_status(found)
     if is_failing(found):
@@ -206,11 +236,12 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.instance import open_instance
     from distill_dagster.operations.runner import Runner
+    from distill_dagster.store.disk import room_for
 
     _require_stage(config, until)
     show_and_stop(look_at_all(config, until))
     try:
-        with open_instance(config) as instance, bars():
+        with room_for(Path(config.store)), open_instance(config) as instance, bars():
             runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:
@@ -233,7 +264,7 @@ def report(
     project = Project(load_config(config))
     document = read_report(project)
     if as_json:
-        print(json.dumps(document.as_json(), ensure_ascii=False))
+        print(json.dumps(document.as_json(), ensure_ascii=False, allow_nan=False))
         return
     out.print(document.headline, soft_wrap=True, markup=False)
     print_report(document, report_page(project))
@@ -250,7 +281,7 @@ def logits(
 
     measured = measure_file(file)
     if as_json:
-        print(json.dumps(measured, ensure_ascii=False))
+        print(json.dumps(measured, ensure_ascii=False, allow_nan=False))
         return
     sizes = {**measured["columns"], "total": measured}
     rows = [[name, f"{size['bytes']:,}", f"{size['bytes_per_token']:,.2f}"] for name, size in sizes.items()]
@@ -270,21 +301,30 @@ def demo(
     """Write the demo, a project folder with made-up data, and run the whole lineage on it."""
     from distill_dagster.demo.project import DEMO_FOLDER, write_demo
 
-    execute(load_config(write_demo(folder or DEMO_FOLDER)))
+    with writes(folder or DEMO_FOLDER, "choose another folder"):
+        written = write_demo(folder or DEMO_FOLDER)
+    execute(load_config(written))
 
 
 @app.command()
 @explained
 def dev(
     config: ConfigOption = Path(CONFIG_NAME),
-    port: Annotated[int, typer.Option(help="port on the loopback interface")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port on the loopback interface")] = 3000,
 ) -> None:
     """Open the Dagster UI on the project's own instance, on loopback only: Dagster has no login."""
-    from distill_dagster.operations.instance import dagster_home
+    from distill_dagster.cli.serving import HOST, require_free, watch_start
+    from distill_dagster.operations.instance import open_instance
 
-    os.environ["DAGSTER_HOME"] = str(dagster_home(load_config(config)))
+    settings = load_config(config)
+    require_free(port)
+    with open_instance(
+        settings
+    ) as instance:  # sets DAGSTER_HOME; creates the database before several processes need it
+        err.print(f"the UI opens at http://{HOST}:{port}; Dagster's home is {instance.root_directory}", soft_wrap=True)
     os.environ[CONFIG_VARIABLE] = str(config.resolve())
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    watch_start(port)
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
+    os.execv(sys.executable, [*command, "--host", HOST, "--port", str(port)])

@@ -83,7 +83,7 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
     if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
         counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
         what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
-        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False))
+        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False, allow_nan=False))
         return FAILED if outcome.failed else 0
     project = runner.look.project
     document, page = read_report(project), report_page(project)
@@ -93,7 +93,7 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
     print_report(document, page)
     print_student(student)
     closing = closing_document(document, outcome, page, student)
-    print(json.dumps(closing, ensure_ascii=False))
+    print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
     return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
 
 

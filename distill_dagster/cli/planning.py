@@ -13,8 +13,10 @@ def plan_tables(plan: Plan) -> list[Table]:
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
     parts = [*plan.shards, *([plan.benchmark] if plan.benchmark else [])]
     if parts:
-        shards = [_cells(part) for part in [*parts, *([plan.total] if len(parts) > 1 else [])]]
+        both = plan.total.single_usd != plan.total.batch_usd
+        shards = [_cells(part, both) for part in [*parts, *([plan.total] if len(parts) > 1 else [])]]
         columns = ["shard", "rows", "new requests", "answered before", "prompt tokens", "completion tokens", "cost"]
+        columns += ["one by one", "in batches"] if both else []
         tables.append(table("What the teacher would be asked", columns, shards))
     return tables
 
@@ -31,9 +33,10 @@ def closing_lines(plan: Plan) -> list[str]:
     return [*lines, *plan.rules]
 
 
-def _cells(shard: ShardPlan) -> list[str]:
+def _cells(shard: ShardPlan, both_prices: bool) -> list[str]:
     counts = (shard.rows, shard.new, shard.reused, shard.prompt_tokens, shard.completion_tokens)
-    return [shard.shard, *(f"{count:,}" for count in counts), shard.cost]
+    both = [shard.in_words(price) for price in (shard.single_usd, shard.batch_usd)] if both_prices else []
+    return [shard.shard, *(f"{count:,}" for count in counts), shard.cost, *both]
 
 
 def _duration(seconds: float | None) -> str:

@@ -29,8 +29,10 @@ from distill_dagster.store.manifest import title_of
 def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
     """The status as JSON-able values: artefacts by state, the reasons for those that are not fresh, what failed.
 
-    `failed` holds the last error of each step that was tried and not made, `failing_checks` the checks that fail.
+    `failed` holds the last error of each step that was tried and not made, `failing_checks` the checks that fail, and
+    `unusable_files` the error of each source file that cannot be read, or whose name cannot be a key.
 
+    `launchpad` names the artefacts that were made with settings of the launchpad, and these settings.
     `next` names what can be made now, because all that it reads is fresh and no failing check holds it back.
     `automation` says whether Dagster makes it without a request, `lost_runs` which runs have lost their process, and
     `alerts` what waits for delivery.
@@ -45,8 +47,10 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
         "open": [{"artefact": step.title, "state": step.state, "why": [*step.why, *held]} for step, held in unfinished],
         "failed": [asdict(step) for step in failed_steps(instance, look, steps)],
         "failing_checks": [_document(check) for check in failing],
+        "unusable_files": {key: str(error) for key, error in look.read_sources().items()},
         "lost_runs": [run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
         "alerts": state_of(Memory.load(look.project.store.root, time.time())),
+        "launchpad": _launchpad(look, steps),
         "next": [step.title for step, held in unfinished if not step.waits and not held],
         "student": str(path) if (path := student_path(look.project.store)) else None,
         "automation": _automation(look.config, names, instance),
@@ -54,8 +58,9 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> dict[str, Any]:
 
 
 def is_failing(found: dict[str, Any]) -> bool:
-    """Whether a step failed, or a check of severity error fails; a warning holds nothing back."""
-    return bool(found["failed"]) or any(check["severity"] == "ERROR" for check in found["failing_checks"])
+    """Whether a step or a check of severity error failed, or a source file cannot be used; a warning holds nothing."""
+    failing = any(check["severity"] == "ERROR" for check in found["failing_checks"])
+    return failing or bool(found["failed"]) or bool(found["unusable_files"])
 
 
 def _held_by(config: DistillConfig, step: Step, holding: list[FailingCheck]) -> list[str]:
@@ -66,6 +71,12 @@ def _held_by(config: DistillConfig, step: Step, holding: list[FailingCheck]) -> 
         for check in holding
         if check.asset in read and (None in (step.shard, check.shard) or check.shard == step.shard)
     ]
+
+
+def _launchpad(look: Snapshot, steps: list[Step]) -> list[dict[str, Any]]:
+    """The artefacts whose run had other settings than distill.yaml."""
+    found = ((step.title, look.find(step.asset, step.shard)) for step in steps)
+    return [{"artefact": title, "settings": made.launchpad} for title, made in found if made and made.launchpad]
 
 
 def _document(check: FailingCheck) -> dict[str, Any]:
@@ -106,6 +117,11 @@ def print_status(found: dict[str, Any]) -> None:
     if found["failing_checks"]:
         rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
         out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
+    for made in found["launchpad"]:
+        said = ", ".join(f"{name} {value}" for name, value in made["settings"].items())
+        out.print(f"{made['artefact']} was made with settings of the launchpad: {said}", soft_wrap=True, markup=False)
+    for problem in found["unusable_files"].values():
+        say_error(problem)
     if found["alerts"]:
         out.print(f"alerts: {found['alerts']}", soft_wrap=True, markup=False)
     for run_id in found["lost_runs"]:

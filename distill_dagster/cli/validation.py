@@ -24,7 +24,8 @@ from distill_dagster.sources.judging import azure
 from distill_dagster.sources.judging.decoding import Decoded, decode
 from distill_dagster.sources.judging.raw_rows import fault_text, make_reject
 from distill_dagster.sources.judging.rules import Fault
-from distill_dagster.sources.judging.verdicts import SourceReading
+from distill_dagster.sources.judging.shared_ids import IdsSeen
+from distill_dagster.sources.judging.verdicts import Batch, SourceReading
 
 SHOWN = 50  # rows of the printed table; --json has them all
 Verdict = dict[str, Any]
@@ -41,29 +42,47 @@ class Validation:
     files: list[Verdict] = field(default_factory=list)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Yield every refused row of every file, in order. A file that cannot be used has an `error` in `files`."""
+        """Yield every refused row of every file, in order. A file that cannot be used has an `error` in `files`.
+
+        The ids of a project's rows differ in all shards, and in all test files. Files of a command line may belong to
+        several projects or splits, so their ids are not compared.
+        """
+        shards, tests = IdsSeen(), IdsSeen(strict=True)
         for source in self.sources:
-            reading = SourceReading(source, self.data, self.task)
-            verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
-            refused_by_azure = 0
-            try:
-                for batch in reading:
-                    ours = {reject["line"]: reject for reject in batch.rejects}
-                    if not self.compat:
-                        yield from ({"file": source.url, **reject} for reject in batch.rejects)
-                        continue
-                    for item in (decode(line, self.data.max_row_bytes) for line in batch.lines):
-                        found = azure.judge_record(item, self.task)
-                        refused_by_azure += bool(found)
-                        if found or item.line.number in ours:
-                            yield _both(source, item, ours.get(item.line.number), found)
-            except DataError as e:
-                verdict["error"] = str(e)
-            verdict |= reading.counts
-            if self.compat:
-                whole = azure.judge_file(source.url, self.task, reading.counts["lines"])
-                verdict |= {"refused_by_azure": refused_by_azure, "azure_message": fault_text(whole)}
-            self.files.append(verdict)
+            yield from self._judge(source, tests if source.split == "test" else shards if source.split else None)
+
+    def _judge(self, source: SourceFile, seen: IdsSeen | None) -> Iterator[Verdict]:
+        """Yield the refused rows of one file, and add its own verdict to `files`."""
+        reading = SourceReading(source, self.data, self.task)
+        verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
+        refused_by_azure = 0
+        try:
+            for batch in reading:
+                if seen is not None:
+                    seen.add(source.key, batch.rows["row_id"].to_pylist(), batch.contents)
+                for found in self._refused(source, batch):
+                    refused_by_azure += found.get("azure") == "refuses"
+                    yield found
+        except DataError as e:
+            verdict["error"] = str(e)
+        verdict |= reading.counts
+        if seen is not None and (shared := seen.shared(source.key)):
+            verdict["error"] = "; ".join(["E011: " + found.text for found in shared])
+        if self.compat:
+            whole = azure.judge_file(source.url, self.task, reading.counts["lines"])
+            verdict |= {"refused_by_azure": refused_by_azure, "azure_message": fault_text(whole)}
+        self.files.append(verdict)
+
+    def _refused(self, source: SourceFile, batch: Batch) -> Iterator[Verdict]:
+        """The rows of a batch that we refuse, or with `compat` Azure."""
+        if not self.compat:
+            yield from ({"file": source.url, **reject} for reject in batch.rejects)
+            return
+        ours = {reject["line"]: reject for reject in batch.rejects}
+        for item in (decode(line, self.data.max_row_bytes) for line in batch.lines):
+            found = azure.judge_record(item, self.task)
+            if found or item.line.number in ours:
+                yield _both(source, item, ours.get(item.line.number), found)
 
     @property
     def refused(self) -> bool:
@@ -88,8 +107,8 @@ def write_json(validation: Validation, stream: TextIO) -> None:
     """Write one JSON document, {"rejects": […], "files": […]}, as the verdicts are found."""
     stream.write('{"rejects": [')
     for n, verdict in enumerate(validation.verdicts()):
-        stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False))
-    stream.write('],\n"files": ' + json.dumps(validation.files, ensure_ascii=False) + "}\n")
+        stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False, allow_nan=False))
+    stream.write('],\n"files": ' + json.dumps(validation.files, ensure_ascii=False, allow_nan=False) + "}\n")
 
 
 def validation_of(

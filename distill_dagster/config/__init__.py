@@ -11,11 +11,13 @@ Unknown fields are errors, so that a typo never silently leaves a default in for
 reads the file, schema.py writes its JSON Schema, and reference.py writes docs/config.md.
 """
 
+from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig, FormatName
+from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
     AlertsConfig,
-    AutomationConfig,
     ComputeConfig,
     DistillConfig,
     EvaluationConfig,
@@ -34,12 +36,11 @@ from distill_dagster.config.section import (
     TaskName,
     VerdictWord,
 )
+from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
-    LogitsConfig,
     MixedTeacher,
-    PriceConfig,
     SmokeConfig,
     TeacherConfig,
     TeacherSource,
@@ -55,6 +56,7 @@ __all__ = [
     "ComputeConfig",
     "DataConfig",
     "DistillConfig",
+    "DivergenceName",
     "EndpointConfig",
     "Engine",
     "EvaluationConfig",
@@ -62,9 +64,11 @@ __all__ = [
     "GenerationConfig",
     "Learn",
     "LogitsConfig",
+    "LogitsSignalConfig",
     "MixedTeacher",
     "ModelConfig",
     "Need",
+    "ParametersConfig",
     "PriceConfig",
     "Prompting",
     "QualityConfig",
@@ -72,8 +76,10 @@ __all__ = [
     "Section",
     "Severity",
     "SeverityConfig",
+    "SignalName",
     "SmokeConfig",
     "StudentConfig",
+    "StudentTrainingConfig",
     "TaskName",
     "TeacherConfig",
     "TeacherSource",

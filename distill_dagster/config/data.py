@@ -7,7 +7,14 @@ from pydantic import BeforeValidator, Field
 from distill_dagster.config.section import Section
 
 FormatName = Literal[
-    "auto", "chat", "bedrock-conversation-2024", "prompt_completion", "sharegpt", "alpaca", "input_output"
+    "auto",
+    "chat",
+    "bedrock-conversation-2024",
+    "prompt_completion",
+    "sharegpt",
+    "alpaca",
+    "input_output",
+    "question_answer",
 ]
 
 
@@ -37,6 +44,11 @@ class DataConfig(Section):
     test: OneFileOrMore = Field(description="Held-out files. No model is trained on them.")
     format: FormatName = Field(
         default="auto", description="Format of the rows. `auto` detects it from the first rows of each file."
+    )
+    meta_keys: list[str] = Field(
+        default=[],
+        description="Keys of the rows or of their turns that change nothing, though docs/formats.md lists them as keys "
+        "that change the question. They are kept in `meta`.",
     )
     validation_share: float = Field(
         default=0.05, ge=0, lt=0.5, description="Share of the training groups held out if `validation` is empty."

@@ -15,7 +15,9 @@ class ModelConfig(Section):
     """
 
     name: str | None = Field(
-        default=None, description="An existing model: its folder, or its name on the Hugging Face hub."
+        default=None,
+        description="An existing model: its folder, its name on the Hugging Face hub, or, for `teacher.model` and "
+        "`student.model`, a GGUF file.",
     )
     revision: str | None = Field(
         default=None, description="Hub commit to load. If left out, the newest commit is pinned and recorded."

@@ -1,15 +1,22 @@
-"""The whole of `distill.yaml`, and its sections on student, evaluation, compute, automation and alerts."""
+"""The whole of `distill.yaml`, and its sections on student, evaluation, compute and alerts."""
 
+import re
+from datetime import date
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
-from distill_dagster.config.models import ModelConfig, TrainingConfig
+from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
+from distill_dagster.config.signals import StudentTrainingConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
+
+ComputeBackend = Literal["inline", "subprocess"]
+OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 
 
 class StudentConfig(Section):
@@ -21,7 +28,9 @@ class StudentConfig(Section):
         description="What the student learns to write: the teacher's `answer`, or `reasoning_and_answer`, which is the "
         "chain of thought followed by the answer.",
     )
-    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the student is trained.")
+    training: StudentTrainingConfig = Field(
+        default_factory=StudentTrainingConfig, description="How the student is trained."
+    )
 
 
 class EvaluationConfig(Section):
@@ -59,7 +68,7 @@ class Need(Section):
 class ComputeConfig(Section):
     """Where the work runs, and what each step needs."""
 
-    backend: Literal["inline", "subprocess"] = Field(
+    backend: ComputeBackend = Field(
         default="inline",
         description="`inline` runs a step in the asset's process; `subprocess` starts a Dagster Pipes worker for it, "
         "which frees its memory at the end.",
@@ -72,31 +81,17 @@ class ComputeConfig(Section):
     train: Need = Field(default_factory=Need, description="What training the student needs.")
     benchmark: Need = Field(default_factory=Need, description="What measuring a model needs.")
 
+    @property
+    def needs(self) -> dict[str, Need]:
+        """Kind of step -> what it needs."""
+        return {"fit": self.fit, "generate": self.generate, "train": self.train, "benchmark": self.benchmark}
+
     @field_validator("fit", "generate", "train", "benchmark")
     @classmethod
     def _one_device(cls, value: Need) -> Need:
         if value.gpus > 1:
             raise ValueError(f"`gpus: {value.gpus}`, but a step uses at most one GPU so far: set `gpus: 1`")
         return value
-
-
-class AutomationConfig(Section):
-    """What Dagster does without a request, and when."""
-
-    observe_seconds: int = Field(
-        default=30, ge=5, description="Seconds between two looks at the source files, after which changes are acted on."
-    )
-    enabled: bool = Field(default=False, description="Make again what a change made stale. If false, only on request.")
-    cron: str | None = Field(
-        default=None,
-        description="When to make everything stale again, such as `0 3 * * *`. If left out, never on a schedule.",
-    )
-    report_hours: float | None = Field(
-        default=None,
-        gt=0,
-        description="Age in hours after which Dagster shows the student and the report as overdue. If left out, never.",
-    )
-    timezone: str = Field(default="UTC", description="Time zone of `cron`, such as Europe/Berlin.")
 
 
 class AlertsConfig(Section):
@@ -156,6 +151,12 @@ class DistillConfig(Section):
         default=["team:distillation"], description="Owners of the assets in Dagster: `team:name` or an e-mail address."
     )
     store: str = Field(default="store", description="Local folder in which every artefact is published.")
+    prompt_date: date | None = Field(
+        default=None,
+        description="The date that chat templates write as today's, such as 2025-01-31, in all prompts and in the "
+        "student's own template. If left out, it is 2024-07-26 where a template asks the clock. If the teacher's "
+        "template writes a date, a change asks it again.",
+    )
     data: DataConfig = Field(description="The source files and the format of their rows.")
     teacher: TeacherConfig = Field(description="The large model whose answers the student learns.")
     student: StudentConfig = Field(description="The small model that goes to production.")
@@ -171,6 +172,14 @@ class DistillConfig(Section):
         default_factory=AutomationConfig, description="What Dagster does without a request."
     )
     alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is alerted when a check or run fails.")
+
+    @field_validator("owners")
+    @classmethod
+    def _known_to_dagster(cls, value: list[str]) -> list[str]:
+        for owner in value:
+            if not OWNER.fullmatch(owner):
+                raise ValueError(f"{owner!r} is no owner: write `team:{owner or 'name'}`, or an e-mail address")
+        return value
 
     @field_validator("store")
     @classmethod
@@ -198,5 +207,28 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
         problems.append(
             f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
             f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
+        )
+    return problems + _signal_misfits(teacher, student)
+
+
+def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
+    """What the student's signal needs and the config does not give."""
+    if student.training.signal == "text":
+        return []
+    objective, logits, problems = student.training.objective, teacher.logits, []
+    if logits is None:
+        problems.append(
+            "`student.training.signal: logits` needs the teacher's distributions, and `teacher.logits` is not given: "
+            "add `teacher.logits: {}`, or use `signal: text`"
+        )
+    elif logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
+        problems.append(
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
+            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
+        )
+    if student.model.architecture and student.model.tokenizer != "teacher":
+        problems.append(
+            f"`student.training.signal: logits` needs a student with the teacher's tokenizer, and "
+            f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
         )
     return problems

@@ -67,6 +67,7 @@ class SeverityConfig(Section):
 
     enough_valid_rows: AnySeverity = _severity("error", "enough rows of the source file are valid")
     few_duplicate_rows: AnySeverity = _severity("warn", "few rows of the source file repeat an earlier question")
+    ids_differ: AnySeverity = _severity("error", "no row has the id of another row in another source file (E011)")
     gold_in_form: AnySeverity = _severity("warn", "every gold answer has the form of its task")
     enough_valid_test_rows: AnySeverity = _severity("error", "enough held-out rows are valid")
     test_gold_in_form: AnySeverity = _severity("warn", "every held-out gold answer has the form of its task")

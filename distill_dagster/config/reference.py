@@ -88,7 +88,7 @@ def _cells(schema: dict[str, Any], required: bool) -> Iterator[str]:
 
 def _default(schema: dict[str, Any]) -> str:
     value = schema["default"]
-    return f"`{value:g}`" if isinstance(value, float) else f"`{json.dumps(value, ensure_ascii=False)}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{json.dumps(value, ensure_ascii=False, allow_nan=False)}`"
 
 
 def _type(schema: dict[str, Any]) -> str:

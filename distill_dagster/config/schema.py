@@ -74,7 +74,7 @@ def config_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """The schema as the text of `distill.schema.json`."""
-    return json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(config_schema(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _tidy(node: Any) -> Any:

@@ -14,9 +14,9 @@ VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]  # what the report says of
 
 
 class Section(BaseModel):
-    """A part of the config: immutable, and without unknown fields."""
+    """A part of the config: immutable, without unknown fields, and with numbers that JSON can write."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 __all__ = ["ROLES", "SUMMARY_WORDS", "Engine", "Learn", "Prompting", "Role", "Section", "TaskName"]

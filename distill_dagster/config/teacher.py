@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from distill_dagster.config.endpoint import HeaderName, HeaderValue, ParametersConfig, PriceConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.section import SUMMARY_WORDS, Prompting, Section
 from distill_dagster.tasks.misfits import tasks_with
@@ -16,17 +18,6 @@ SHAPING = {
     "extra_body",
     "json_mode",
 }  # the endpoint's fields that shape its answers
-
-
-class PriceConfig(Section):
-    """What an endpoint charges, in US dollars for a million tokens."""
-
-    prompt: float = Field(default=0.0, ge=0, description="US dollars for a million prompt tokens.")
-    completion: float = Field(default=0.0, ge=0, description="US dollars for a million completion tokens.")
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """US dollars for this many tokens."""
-        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1_000_000
 
 
 class EndpointConfig(Section):
@@ -58,6 +49,11 @@ class EndpointConfig(Section):
         default=None, gt=0, description="The account's limit on tokens, if it has one."
     )
     timeout_seconds: float = Field(default=120, gt=0, description="Longest wait for one reply.")
+    longest_wait_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="Longest wait that the endpoint may ask for. If it asks for more, the shard stops resumably.",
+    )
     attempts: int = Field(default=6, ge=1, le=100, description="Most times that one request is sent.")
     top_logprobs: int = Field(
         default=0, ge=0, le=20, description="Log-probabilities to request and store for each token."
@@ -70,17 +66,65 @@ class EndpointConfig(Section):
         default="json_schema",
         description="The kind of response_format that the endpoint supports, for prompts that ask for JSON.",
     )
+    stream: bool = Field(default=False, description="Ask for streamed answers, for models that answer in no other way.")
+    batch: bool = Field(
+        default=False,
+        description="Send requests through the provider's batch API (files and batches): cheaper, and answered within "
+        "24 hours.",
+    )
     extra_body: dict[str, Any] = Field(
         default={}, description="Fields of the provider's own, added to every request unchanged."
+    )
+    parameters: ParametersConfig = Field(
+        default_factory=ParametersConfig, description="What the endpoint accepts instead of a parameter."
+    )
+    organization: HeaderValue | None = Field(
+        default=None, description="OpenAI's organization, sent as the header OpenAI-Organization."
+    )
+    project: HeaderValue | None = Field(
+        default=None, description="OpenAI's project, sent as the header OpenAI-Project."
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={},
+        description="Further headers of every request. A value `$NAME` is that of the environment variable NAME.",
     )
     price: PriceConfig | None = Field(
         default=None, description="The endpoint's prices, for the recorded cost, the plan and the budget."
     )
 
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """US dollars for a request that is sent as this section says; 0 without a price."""
+        return self.price.cost(prompt_tokens, completion_tokens, cached_tokens, self.batch) if self.price else 0.0
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "EndpointConfig":
+        if self.batch and self.stream:
+            raise ValueError("a batch is not streamed: remove `stream: true` or `batch: true`")
+        if self.batch and self.price and self.price.batch_discount is None:
+            raise ValueError(
+                "`batch: true` with a `price` needs `price.batch_discount`, the share by which a batch is cheaper: "
+                "0.5 for half price, 0 for the same"
+            )
+        return self
+
     @property
     def shaping(self) -> dict[str, Any]:
         """The fields that shape the answers: what would answer differently is another teacher."""
         return self.model_dump(include=SHAPING)
+
+    @field_validator("headers")
+    @classmethod
+    def _no_key(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(name.casefold() == "authorization" for name in value):
+            raise ValueError("the header Authorization holds the key: name its environment variable in `api_key`")
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _no_stream(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if own := value.keys() & {"stream", "stream_options"}:
+            raise ValueError(f"`{min(own)}` cannot be an extra field: use `stream: true` of the endpoint")
+        return value
 
     @field_validator("url")
     @classmethod
@@ -134,24 +178,14 @@ class BestOfConfig(Section):
 class SmokeConfig(Section):
     """A trial: a new teacher or prompt gets a few rows first, and the rest only if most of the answers are usable."""
 
-    rows: int = Field(default=16, ge=0, le=1000, description="Rows to try first; 0 skips the trial.")
+    rows: int = Field(
+        default=16,
+        ge=0,
+        le=1000,
+        description="Rows to try first; 0 skips the trial, and the probes of other parameters.",
+    )
     max_failed_share: float = Field(
         default=0.5, ge=0, le=1, description="Largest share of the tried rows that parser and filters may refuse."
-    )
-
-
-class LogitsConfig(Section):
-    """How much to keep of the teacher's next-token distributions, which a second pass reads.
-
-    `lossless` keeps float16 values; `compact` keeps 8 bits of each value, off by at most 1/255 of a token's range.
-    """
-
-    k: int = Field(default=64, ge=1, le=1024, description="Most likely tokens to keep for each token of an answer.")
-    precision: Literal["lossless", "compact"] = Field(
-        default="lossless", description="How log-probabilities are stored: as float16, or in 8 bits."
-    )
-    batch_tokens: int = Field(
-        default=16_384, ge=64, description="Tokens read in one batch, padded prompts and answers together."
     )
 
 
@@ -237,6 +271,16 @@ class TeacherConfig(Section):
         if self.best_of and self.generation.samples * (1 + len(self.best_of.teachers)) < 2:
             raise ValueError(
                 "`best_of` needs several answers to each row: raise `generation.samples`, or name `teachers`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sent_samples_differ(self) -> "TeacherConfig":
+        fixed = [s.endpoint.model for s in self.sources if s.endpoint and s.endpoint.parameters.temperature == 0]
+        if self.generation.samples > 1 and fixed:
+            raise ValueError(
+                f"`generation.samples: {self.generation.samples}` need a temperature above 0, and "
+                f"`parameters.temperature: 0` of {fixed[0]} sends 0: remove one of the two"
             )
         return self
 

@@ -128,6 +128,6 @@ def _words(text: str) -> str:
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)

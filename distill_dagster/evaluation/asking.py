@@ -1,8 +1,8 @@
 """The requests that measure a model, and a local model's replies to them.
 
-Every benchmark asks its model through `Teacher`, greedily. An endpoint's replies go through the project's responses, as
-all that was paid for (endpoint.py). A local model's replies are not stored: they cost no money, and a benchmark that is
-made again shows the model as it runs now.
+Every benchmark asks its model through `Teacher`, greedily if the model's endpoint accepts that. An endpoint's replies
+go through the project's responses, as all that was paid for (endpoint.py). A local model's replies are not stored: they
+cost no money, and a benchmark that is made again shows the model as it runs now.
 """
 
 from collections import defaultdict
@@ -16,11 +16,10 @@ from distill_dagster.teachers.asker import request_hash
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 
 
-def benchmark_requests(prompts: Sequence[Prompt], teacher: Teacher, max_new_tokens: int) -> list[Request]:
-    """The requests that measure a model: each prompt, greedily."""
-    generation = GenerationConfig(max_new_tokens=max_new_tokens)
+def benchmark_requests(prompts: Sequence[Prompt], teacher: Teacher) -> list[Request]:
+    """The requests that measure a model: each prompt once, with the parameters that the teacher was opened with."""
     forms = [(prompt.messages, prompt.response_format) for prompt in prompts]
-    return [Request(request_hash(teacher, m, form, generation, "", 0), m, form) for m, form in forms]
+    return [Request(request_hash(teacher, m, form, "", 0), m, form) for m, form in forms]
 
 
 def ask_local(
@@ -33,7 +32,7 @@ def ask_local(
     """
     generation = GenerationConfig(max_new_tokens=spec.max_new_tokens, batch_tokens=spec.evaluation.batch_tokens)
     model = open_teacher(spec.model, generation, device)
-    requests, replies = benchmark_requests(prompts, model, spec.max_new_tokens), defaultdict[str, list[Reply]](list)
+    requests, replies = benchmark_requests(prompts, model), defaultdict[str, list[Reply]](list)
 
     def record(reply: Reply) -> None:
         replies[reply.request_hash].append(reply)

@@ -1,7 +1,8 @@
 """One model on the held-out rows: its answers, how good they are, and what they cost.
 
 The teacher's, the baseline's and the student's benchmark are this one function over three models, so that nothing
-but the model differs: same rows, same prompts, greedy decoding. `specs.Benchmark` shows what it says of a model.
+but the model differs: same rows, same prompts, greedy decoding. An endpoint that does not accept temperature 0 is
+measured with what it accepts, and `sampling` says so. `specs.Benchmark` shows what it says of a model.
 
 An answer counts as wrong, and is counted, if it cannot be parsed, if the token limit cut it off, or if the prompt does
 not fit the model's context. A row without a reference is answered but not scored.
@@ -21,7 +22,7 @@ from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
 from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.comparison import item_scores
-from distill_dagster.evaluation.endpoint import ask_endpoint
+from distill_dagster.evaluation.endpoint import ask_endpoint, sampling_of
 from distill_dagster.evaluation.specs import (
     Benchmark,
     BenchmarkCounts,
@@ -42,8 +43,8 @@ from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply
-from distill_dagster.teachers.retries import may_heal
 
 Row = Mapping[str, Any]
 
@@ -70,14 +71,18 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         model=ModelIdentity.model_validate(spec.model.model_dump()),
         max_new_tokens=spec.max_new_tokens,
         prompting=spec.prompting,
+        sampling=sampling_of(spec),
+        labels=spec.labels,
         bytes_on_disk=bytes_on_disk(Path(spec.model.path)) if spec.model.path else None,
-        **dict(score_predictions(predictions, spec.evaluation)),
+        **dict(score_predictions(predictions, spec.evaluation, spec.labels)),
         **dict(counts),
         **dict(measured),
     )
     document, out = benchmark.model_dump(mode="json"), Path(spec.out)
     parquet.write_table(out / files.PREDICTIONS_FILE, predictions, schemas.PREDICTION)
-    (out / files.BENCHMARK_FILE).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / files.BENCHMARK_FILE).write_text(
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     return BenchmarkResult(
         data_version=hashing.sha256(hashing.canonical_json([document, predictions])),
         counts=counts,
@@ -133,7 +138,7 @@ def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, reply: Reply) -> dict[s
         "prediction": reply.text or "",
         "parsed": parsed,
         "reference": prompt.reference,
-        "score": task.score(parsed, prompt.reference) if prompt.reference else None,
+        "score": task.score(parsed, prompt.reference, spec.labels) if prompt.reference else None,
         "finish_reason": reply.finish_reason,
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
@@ -155,8 +160,12 @@ def _count(predictions: Sequence[Row]) -> dict[str, int]:
     }
 
 
-def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) -> Scores:
+def score_predictions(
+    predictions: Sequence[Row], evaluation: EvaluationConfig, labels: Sequence[str] | None = None
+) -> Scores:
     """The mean score over items with its interval, and the same with every metric for each task.
+
+    `labels` is the label set that the answers were parsed against.
 
     A conversation is one item. Its metrics in `by_task` are means over turns, its interval is over conversations.
     """
@@ -167,17 +176,21 @@ def score_predictions(predictions: Sequence[Row], evaluation: EvaluationConfig) 
         interval=(interval.low, interval.high),
         interval_method=interval.method,
         items=len(scores),
-        by_task={task: _score_task(task, rows, evaluation) for task, rows in metrics.by_task(predictions).items()},
+        by_task={
+            task: _score_task(task, rows, evaluation, labels) for task, rows in metrics.by_task(predictions).items()
+        },
     )
 
 
-def _score_task(task: str, predictions: Sequence[Row], evaluation: EvaluationConfig) -> TaskScore:
+def _score_task(
+    task: str, predictions: Sequence[Row], evaluation: EvaluationConfig, labels: Sequence[str] | None
+) -> TaskScore:
     scores = list(item_scores(predictions).values())
     interval = _interval(scores, evaluation)
     return TaskScore(
         headline=get_task(task).metric,
         score=math.fsum(scores) / len(scores),
-        metrics=metrics.compute(task, predictions),
+        metrics=metrics.compute(task, predictions, labels),
         items=len(scores),
         interval=(interval.low, interval.high),
     )

@@ -1,13 +1,15 @@
 """A model behind an endpoint on the held-out rows: its replies, and what is known of its speed.
 
-The timed requests are sent first, one after another, as for a local model. The others follow as fast as the endpoint's
-limits allow. All replies are stored in the project's responses: a benchmark that is made again pays nothing and shows
-the latencies that were measured when the requests were sent. Only the provider knows memory, size and hardware.
+The timed requests are sent first, one after another and never in a batch, as for a local model. The others follow as
+fast as the endpoint's limits allow. All replies are stored in the project's responses: a benchmark that is made again
+pays nothing and shows the latencies that were measured when the requests were sent. Only the provider knows memory,
+size and hardware.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -23,10 +25,13 @@ from distill_dagster.evaluation.specs import (
     MemoryUse,
     Speed,
 )
+from distill_dagster.models.ref import ModelRef
 from distill_dagster.progress import track
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker
+from distill_dagster.teachers.batching.records import Batching
+from distill_dagster.teachers.body import sampling_sent
 from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
@@ -42,26 +47,42 @@ def ask_endpoint(
         BudgetError: the budget is spent.
     """
     generation = GenerationConfig(max_new_tokens=spec.max_new_tokens)
-    one_by_one = spec.model.model_copy(update={"endpoint": endpoint.model_copy(update={"concurrency": 1})})
     responses = Responses(Path(spec.responses))
     with (
         responses.journal(f"{spec.role}_benchmark") as journal,
         track(f"benchmark {spec.role}", total=len(prompts)) as advance,
     ):
         watch = FailureWatch(spec.stop_failed_share)
-        asker = Asker(responses, journal, Budget(spec.budget_usd, responses), watch, advance)
-        patient, teacher = open_teacher(one_by_one, generation, "cpu"), open_teacher(spec.model, generation, "cpu")
-        alone = asker.ask(patient, benchmark_requests(timed, patient, spec.max_new_tokens))
-        requests = benchmark_requests(prompts, teacher, spec.max_new_tokens)
+        budget = Budget(spec.budget_usd, responses)
+        asker = Asker(responses, journal, budget, watch, advance)
+        batching = Batching(responses.root / "batches", budget.afford, responses.find)
+        patient = open_teacher(one_by_one(spec.model), generation, "cpu")
+        teacher = open_teacher(spec.model, generation, "cpu", batching)
+        alone = asker.ask(patient, benchmark_requests(timed, patient))
+        requests = benchmark_requests(prompts, teacher)
         replies = asker.ask(teacher, requests)
     return [replies[request.request_hash] for request in requests], _measured(spec, endpoint, list(alone.values()))
+
+
+def one_by_one(ref: ModelRef) -> ModelRef:
+    """The same model, asked for one answer at a time, so that the answers can be timed."""
+    assert ref.endpoint is not None, "a local model is timed in another way"
+    return ref.model_copy(update={"endpoint": ref.endpoint.model_copy(update={"concurrency": 1, "batch": False})})
+
+
+def sampling_of(spec: BenchmarkSpec) -> dict[str, Any] | None:
+    """The sampling parameters of an endpoint that is not asked greedily, because it does not accept that; else None."""
+    if spec.model.endpoint is None:
+        return None
+    sent = sampling_sent(spec.model.endpoint, GenerationConfig(max_new_tokens=spec.max_new_tokens))
+    return sent if sent.get("temperature") != 0 else None
 
 
 def _measured(spec: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Reply]) -> Measurement:
     """The same measurement as of a local model, with None for what only the provider knows."""
     answered = [reply for reply in alone if reply.ok]
-    latencies = [reply.latency_ms for reply in answered] or [float("nan")]
-    p50, p95, p99 = (round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99))
+    latencies = [reply.latency_ms for reply in answered]
+    p50, p95, p99 = (_percentile(latencies, p) for p in (50, 95, 99))
     host = urlsplit(endpoint.url).hostname
     return Measurement(
         speed=Speed(
@@ -86,6 +107,10 @@ def _measured(spec: BenchmarkSpec, endpoint: EndpointConfig, alone: Sequence[Rep
         hardware=Hardware(device="endpoint", name=host, cores=None, memory_gb=None, threads=None),
         versions={"python": sys.version.split()[0], "torch": None, "transformers": None},
     )
+
+
+def _percentile(latencies: Sequence[float], share: float) -> float | None:
+    return round(float(np.percentile(latencies, share)), 3) if latencies else None
 
 
 def _mean(tokens: Sequence[int]) -> float | None:

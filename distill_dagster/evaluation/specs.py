@@ -7,7 +7,7 @@
      "by_task": {"nli": {"headline": "accuracy", "score": 0.912, "metrics": {"accuracy": 0.912, "macro_f1": 0.909},
                          "items": 400, "interval": [0.878, 0.937]}},
      "rows": 402, "predictions": 402, "unparsable": 3, "truncated": 1, "failed": 0, "unscored": 2,
-     "max_new_tokens": 64, "prompting": "plain", "bytes_on_disk": 708112,
+     "max_new_tokens": 64, "prompting": "plain", "labels": ["entailment", …], "bytes_on_disk": 708112,
      "speed": {"requests": 32, "latency_ms": {"p50": 6.98, "p95": 14.7, "p99": 18.1}, …},
      "memory": {"weight_bytes": 579072, "peak_bytes": 14500000, …}, "parameters": 144624, "dtype": "float32",
      "hardware": {"device": "cpu", "cores": 2, …}, "versions": {"python": "3.11.7", …}}
@@ -15,15 +15,27 @@
 A number that only an endpoint's provider knows is None.
 """
 
-from typing import Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role, Section
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
 
 Ends = tuple[float, float]  # low and high end of an interval
+
+
+def _without_nan(value: Any) -> Any:
+    """None for NaN, which an older version wrote where nothing was measured; of a list, its other values."""
+    if isinstance(value, list):
+        return [inner for inner in map(_without_nan, value) if inner is not None]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+Measured = Annotated[float | None, BeforeValidator(_without_nan)]  # None: not measured
+Timings = Annotated[list[float], BeforeValidator(_without_nan)]
 
 
 class BenchmarkSpec(Spec):
@@ -58,11 +70,11 @@ class SpeedSpec(Section):
 
 
 class Latency(BaseModel, frozen=True):
-    """Percentiles over requests, in milliseconds."""
+    """Percentiles over requests, in milliseconds; None if no request was answered."""
 
-    p50: float
-    p95: float
-    p99: float
+    p50: Measured
+    p95: Measured
+    p99: Measured
 
 
 class FirstToken(BaseModel, frozen=True):
@@ -85,7 +97,7 @@ class Speed(BaseModel, frozen=True):
     tokens_per_second: float | None  # while decoding; None if every answer was one token
     prompt_tokens_mean: float | None
     completion_tokens_mean: float | None
-    latencies_ms: list[float]
+    latencies_ms: Timings
     load_s: float | None
     threads: int | None
 
@@ -171,6 +183,9 @@ class Benchmark(BaseModel):
 
     max_new_tokens: int
     prompting: Prompting = "plain"
+    labels: list[str] | None = None  # the label set that the answers were parsed against
+    sampling: dict[str, Any] | None = Field(default=None, exclude_if=lambda sampling: sampling is None)
+    # as sent to an endpoint that does not accept temperature 0, such as {"temperature": 1.0}; {}: it accepts none
     bytes_on_disk: int | None
 
     speed: Speed

@@ -19,7 +19,8 @@ from typing import Any
 
 from distill_dagster.tasks import Task, get_task
 from distill_dagster.tasks.json_text import objects_in
-from distill_dagster.tasks.reading import field_of, part_thoughts
+from distill_dagster.tasks.reading import field_of
+from distill_dagster.tasks.thoughts import part_thoughts
 
 NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 JUDGE_PROMPT = (
@@ -42,7 +43,10 @@ JUDGE_FORMAT = {
 
 
 def agreements(
-    task_name: str, answers: Sequence[Sequence[str | None]], gold: Sequence[Sequence[str]] | None
+    task_name: str,
+    answers: Sequence[Sequence[str | None]],
+    gold: Sequence[Sequence[str]] | None,
+    labels: Sequence[str] | None = None,
 ) -> list[float]:
     """One number in 0 … 1 for each of the row's answers. An answer is the list of its turns; None is a turn that does
     not parse.
@@ -51,10 +55,12 @@ def agreements(
     """
     task = get_task(task_name)
     if gold is not None and any(gold):
-        return [_mean(task.score(turn, g) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers]
+        return [
+            _mean(task.score(turn, g, labels) for turn, g in zip(turns, gold, strict=True) if g) for turns in answers
+        ]
     return [
         _mean(
-            _same(task, mine, theirs)
+            _same(task, mine, theirs, labels)
             for j, other in enumerate(answers)
             if j != i
             for mine, theirs in zip(turns, other, strict=True)
@@ -63,8 +69,8 @@ def agreements(
     ]
 
 
-def _same(task: Task, mine: str | None, theirs: str | None) -> float:
-    return task.agreement(mine, theirs) if mine is not None and theirs is not None else 0.0
+def _same(task: Task, mine: str | None, theirs: str | None, labels: Sequence[str] | None) -> float:
+    return task.agreement(mine, theirs, labels) if mine is not None and theirs is not None else 0.0
 
 
 def _mean(values: Any) -> float:

@@ -21,6 +21,7 @@ from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import request_hash
+from distill_dagster.teachers.batching.records import Batching
 from distill_dagster.teachers.faculty import Faculty
 from distill_dagster.teachers.protocol import PREVIOUS_TURN_FAILED, Reply, Request, Teacher
 from distill_dagster.teachers.smoke import SmokeGate
@@ -83,10 +84,11 @@ class Panel:
         return self.own[-1][1]
 
 
-def open_panel(faculty: Faculty, generation: GenerationConfig, device: str) -> Panel:
+def open_panel(faculty: Faculty, generation: GenerationConfig, device: str, batching: Batching | None = None) -> Panel:
     """The faculty's teachers and panel, ready to be asked."""
-    own = [(weight, open_teacher(ref, generation, device)) for weight, ref in faculty.teachers]
-    return Panel(own, [open_teacher(ref, generation, device) for ref in faculty.panel], generation.samples)
+    own = [(weight, open_teacher(ref, generation, device, batching)) for weight, ref in faculty.teachers]
+    others = [open_teacher(ref, generation, device, batching) for ref in faculty.panel]
+    return Panel(own, others, generation.samples)
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class Rounds:
         teacher = self.panel.teacher(row_id, sample)
         messages = self.how.ask(task, with_replies(prompt, history)) if history is not None else []
         form = self.how.response_format(task)
-        key = request_hash(teacher, messages, form, self.generation, row_id, sample % self.panel.samples)
+        key = request_hash(teacher, messages, form, row_id, sample % self.panel.samples)
         return Call(position, sample, prompt.turn, teacher, Request(key, messages, form))
 
     def _ask(self, calls: Sequence[Call], gate: SmokeGate | None) -> list[tuple[Call, Reply]]:

@@ -19,9 +19,10 @@ from statistics import median
 from typing import Any
 
 from distill_dagster.config import QualityConfig
+from distill_dagster.generation.probes import JUDGE_GENERATION, probes_of
 from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.specs import AnswerLength, GenerateResult, GenerateSpec
-from distill_dagster.generation.table import JUDGE_GENERATION, choose, count, errors_of, teacher_row
+from distill_dagster.generation.table import choose, count, errors_of, finish_reasons_of, teacher_row
 from distill_dagster.progress import track
 from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
@@ -30,11 +31,12 @@ from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.asker import Asker, CallTally, sampling_params
+from distill_dagster.teachers.asker import Asker, CallTally
+from distill_dagster.teachers.batching.records import Batching
 from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
-from distill_dagster.teachers.retries import may_heal
 from distill_dagster.teachers.smoke import SmokeGate
 
 Row = Mapping[str, Any]
@@ -50,20 +52,23 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         BudgetError: the budget is spent. After any of these errors the replies so far are kept.
     """
     rows, started = parquet.read_table(Path(spec.rows)), time.perf_counter()
-    panel = open_panel(spec.faculty, spec.generation, device)
-    judge = open_teacher(spec.faculty.judge, JUDGE_GENERATION, device) if spec.faculty.judge else None
     responses = Responses(Path(spec.responses))
+    budget = Budget(spec.budget_usd, responses)
+    batching = Batching(responses.root / "batches", budget.afford, responses.find)
+    panel = open_panel(spec.faculty, spec.generation, device, batching)
+    judge = open_teacher(spec.faculty.judge, JUDGE_GENERATION, device, batching) if spec.faculty.judge else None
     total = sum(len(prompts_of(row)) for row in rows) * panel.answers
     with responses.journal(spec.journal) as journal, track("generate", total) as advance:
-        budget, watch = Budget(spec.budget_usd, responses), FailureWatch(spec.stop_failed_share)
-        asker = Asker(responses, journal, budget, watch, advance)
+        watch = FailureWatch(spec.stop_failed_share)
+        probes = probes_of(spec.faculty, spec.generation, spec.smoke)
+        asker = Asker(responses, journal, budget, watch, advance, probes)
         how = Asked(spec.prompting, spec.summary_words, spec.labels)
         answered = Rounds(rows, panel, spec.generation, how, asker).run(_gate(rows, how, spec))
         answered.sort(key=lambda pair: (pair[0].row, pair[0].sample, pair[0].turn))
-        table = [teacher_row(rows[c.row], c, reply, spec.generation, how) for c, reply in answered]
+        table = [teacher_row(rows[c.row], c, reply, how) for c, reply in answered]
         judge_errors: dict[str, int] = {}
         if spec.choose:
-            judge_errors = choose(rows, table, spec.choose, judge, asker)
+            judge_errors = choose(rows, table, spec.choose, spec.labels, judge, asker)
         parquet.write_table(Path(spec.out) / files.TEACHER_FILE, table, schemas.TEACHER)
     return GenerateResult(
         data_version=hashing.rows_hash(table),
@@ -82,7 +87,7 @@ def _gate(rows: Sequence[Row], how: Asked, spec: GenerateSpec) -> SmokeGate:
     return SmokeGate(
         spec.smoke,
         Path(spec.responses) / "smoke",
-        {**sampling_params(spec.generation), **how.params, "prompts": {task: how.ask(task, []) for task in tasks}},
+        {**how.params, "prompts": {task: how.ask(task, []) for task in tasks}},
         _judge_as_quality_does(rows, how),
     )
 
@@ -122,6 +127,7 @@ def _facts(table: Sequence[Row], tally: CallTally, seconds: float, panel: Panel,
         "tokens_per_second": tally.completion_tokens / seconds if seconds else 0.0,
         "table_cost_usd": sum({line["request_hash"]: line["cost_usd"] for line in table}.values()),
         "errors": errors_of(table),
+        "finish_reasons": finish_reasons_of(table),
         "answer_length": _answer_length(table),
         "dtype": panel.dtype(device),
     }

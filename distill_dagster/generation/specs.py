@@ -73,6 +73,8 @@ class GenerateResult(Result[GenerateCounts]):
     billing: Literal["local", "no price", "priced"] | None = None  # None: an older version did not record it
     table_cost_usd: float  # of all replies in the table, whenever they were paid for
     errors: dict[str, int]  # failed lines by code
+    finish_reasons: dict[str, int] = {}  # answered lines by finish reason
+    estimated: int = 0  # requests of now whose tokens the endpoint did not count, so that they are estimated
     judge_errors: dict[str, int] = {}  # the judge's failed replies by code
     answer_length: AnswerLength
     device: str

@@ -5,21 +5,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.choosing import JUDGE_FORMAT, agreements, judge_messages, read_choice
 from distill_dagster.generation.rounds import Call
 from distill_dagster.generation.specs import GenerateCounts
 from distill_dagster.store import hashing
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
-from distill_dagster.teachers.asker import Asker, request_hash, sampling_params
+from distill_dagster.teachers.asker import Asker, request_hash
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 
 Row = Mapping[str, Any]
-JUDGE_GENERATION = GenerationConfig(max_new_tokens=256)
 
 
-def teacher_row(row: Row, call: Call, reply: Reply, generation: GenerationConfig, how: Asked) -> dict[str, Any]:
+def teacher_row(row: Row, call: Call, reply: Reply, how: Asked) -> dict[str, Any]:
     """One line of `schemas.TEACHER`, before one of the row's answers is chosen."""
     reading = how.read(row["task"], reply.text)
     return {
@@ -29,7 +27,7 @@ def teacher_row(row: Row, call: Call, reply: Reply, generation: GenerationConfig
         "request_hash": reply.request_hash,
         "teacher": reply.teacher,
         "teacher_revision": reply.teacher_revision,
-        "params": hashing.canonical_json({**sampling_params(generation), **how.params}),
+        "params": hashing.canonical_json({**call.teacher.sampling, **how.params}),
         "raw_text": reply.text,
         "reasoning": reply.reasoning or reading.reasoning,
         "answer": reading.answer if reply.ok else None,
@@ -49,7 +47,12 @@ def teacher_row(row: Row, call: Call, reply: Reply, generation: GenerationConfig
 
 
 def choose(
-    rows: Sequence[Row], table: Sequence[dict[str, Any]], how: str, judge: Teacher | None, asker: Asker
+    rows: Sequence[Row],
+    table: Sequence[dict[str, Any]],
+    how: str,
+    labels: Sequence[str] | None,
+    judge: Teacher | None,
+    asker: Asker,
 ) -> dict[str, int]:
     """Choose one of each row's answers, with all its turns: fills `agreement` and `chosen` of the table.
 
@@ -58,7 +61,7 @@ def choose(
     answers: dict[str, dict[int, list[dict[str, Any]]]] = {row["row_id"]: {} for row in rows}
     for line in table:  # in the order of row, sample, turn
         answers[line["row_id"]].setdefault(line["sample"], []).append(line)
-    scores, failed = {row["row_id"]: _scored(row, answers, how) for row in rows}, Counter[str]()
+    scores, failed = {row["row_id"]: _scored(row, answers, how, labels) for row in rows}, Counter[str]()
     if judge:
         scores, failed = _judged(rows, answers, judge, asker)
     for row_id, by_sample in answers.items():
@@ -70,11 +73,13 @@ def choose(
     return dict(failed)
 
 
-def _scored(row: Row, answers: Mapping[str, Mapping[int, Sequence[Row]]], how: str) -> dict[int, float]:
+def _scored(
+    row: Row, answers: Mapping[str, Mapping[int, Sequence[Row]]], how: str, labels: Sequence[str] | None
+) -> dict[int, float]:
     gold = [prompt.reference for prompt in prompts_of(row)] if how == "gold" else None
     by_sample = answers[row["row_id"]]
     parsed = [[_usable(line) for line in lines] for lines in by_sample.values()]
-    return dict(zip(by_sample, agreements(row["task"], parsed, gold), strict=True))
+    return dict(zip(by_sample, agreements(row["task"], parsed, gold, labels), strict=True))
 
 
 def _usable(line: Row) -> str | None:
@@ -117,7 +122,7 @@ def _candidates(by_sample: Mapping[int, Sequence[Row]]) -> dict[int, str]:
 
 def _judge_request(row: Row, texts: Sequence[str], judge: Teacher) -> Request:
     messages = judge_messages(row["messages"], texts)
-    key = request_hash(judge, messages, JUDGE_FORMAT, JUDGE_GENERATION, row["row_id"], 0)
+    key = request_hash(judge, messages, JUDGE_FORMAT, row["row_id"], 0)
     return Request(key, messages, JUDGE_FORMAT)
 
 
@@ -133,6 +138,11 @@ def count(rows: Sequence[Any], table: Sequence[Row]) -> GenerateCounts:
         unparsed=sum(line["answer"] is None for line in ok),
         chosen=sum(line["chosen"] for line in table),
     )
+
+
+def finish_reasons_of(table: Sequence[Row]) -> dict[str, int]:
+    """How many answered lines of the table ended for which reason."""
+    return dict(sorted(Counter(row["finish_reason"] for row in table if row["status"] == "ok").items()))
 
 
 def errors_of(table: Sequence[Row]) -> dict[str, int]:

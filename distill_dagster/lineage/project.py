@@ -6,6 +6,7 @@ from typing import Any
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import check_config
+from distill_dagster.generation.unsettled import is_unsettled
 from distill_dagster.store.artefacts import Store
 
 
@@ -18,7 +19,7 @@ class Project:
     @property
     def store(self) -> Store:
         """Where the project's artefacts are."""
-        return Store(Path(self.config.store))
+        return Store(Path(self.config.store), is_unsettled=is_unsettled)
 
     @property
     def responses(self) -> Path:

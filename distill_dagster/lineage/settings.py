@@ -4,11 +4,13 @@ One function for each stage, from the config to JSON-able values. A fingerprint 
 what the stage reads (stages.py).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import DistillConfig, ModelConfig, TeacherSource
+from distill_dagster.config import DistillConfig, GenerationConfig, ModelConfig, TeacherSource
 from distill_dagster.config.teacher import SHAPING
+from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
 Settings = dict[str, Any]
 
@@ -16,7 +18,8 @@ Settings = dict[str, Any]
 def reading(config: DistillConfig) -> Settings:
     """The settings that decide how a source row is judged."""
     rules = config.data.model_dump(include={"format", "require_system", "max_row_bytes", "validation_share"})
-    return {"reading": {"task": config.task, **rules, "holds_out": not config.data.validation}}
+    kept = {"meta_keys": sorted(config.data.meta_keys)} if config.data.meta_keys else {}
+    return {"reading": {"task": config.task, **rules, **kept, "holds_out": not config.data.validation}}
 
 
 def teacher_model(config: DistillConfig) -> Settings:
@@ -26,7 +29,7 @@ def teacher_model(config: DistillConfig) -> Settings:
     if teacher.sources:
         settings["sources"] = [_source(source) for source in teacher.sources]
         settings["weights"] = [source.weight for source in teacher.mix]
-    return settings | ({"fit": teacher.fit.model_dump()} if teacher.fit else {})
+    return settings | ({"fit": teacher.fit.model_dump()} if teacher.fit else {}) | _prompt_date(config)
 
 
 def _source(source: TeacherSource) -> Settings:
@@ -44,23 +47,38 @@ def model(config: ModelConfig) -> Settings:
     return {"model": config.model_dump(exclude={"name", "revision"})}
 
 
+def _prompt_date(config: DistillConfig) -> Settings:
+    """The date in prompts; a project that sets none keeps the fingerprints that it had before there was one."""
+    return {"prompt_date": config.prompt_date.isoformat()} if config.prompt_date else {}
+
+
 def _stamps(name: str) -> list[list[str | int]]:
-    """Name, size and time of a model folder's files, so that a replaced model is noticed; [] for a hub name."""
+    """Name, size and time of a model's files, so that a replaced model is noticed; [] for a hub name."""
     folder = Path(name)
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = sorted(folder.iterdir()) if folder.is_dir() else [folder]
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths if path.is_file()]
 
 
 def teacher_outputs(config: DistillConfig) -> Settings:
     """How the teacher is prompted, and how its replies are read."""
     teacher = config.teacher
+    judge = teacher.best_of.judge if teacher.best_of else None
     return {
         "dtype": _dtype(teacher.model),
         "generation": teacher.generation.model_dump(exclude={"engine", "batch_tokens"}),  # neither changes an answer
         **asked_with(config),
         "choose": teacher.best_of.choose if teacher.best_of else None,
         "labels": config.quality.labels,
+        **_accepted([source for source in teacher.sources if source is not judge], teacher.generation),
+        **({"judge": sent} if judge and (sent := _accepted([judge], GREEDY)) else {}),
     }
+
+
+def _accepted(sources: Sequence[TeacherSource], generation: GenerationConfig) -> Settings:
+    """What endpoints are sent in place of `generation`; nothing where they accept it, as in older stores."""
+    asked = sampling_params(generation)
+    sent = [sampling_params(generation, source.endpoint.parameters) if source.endpoint else asked for source in sources]
+    return {"sent": sent} if any(params != asked for params in sent) else {}
 
 
 def asked_with(config: DistillConfig) -> Settings:
@@ -82,17 +100,18 @@ def validated_synthetic_set(config: DistillConfig) -> Settings:
 
 def student_base(config: DistillConfig) -> Settings:
     """The student before distillation."""
-    return model(config.student.model)
+    return model(config.student.model) | _prompt_date(config)
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:
     """How the student is trained."""
-    return {"training": config.student.training.model_dump()}
+    return {"training": config.student.training.shaping}
 
 
 def teacher_benchmark(config: DistillConfig) -> Settings:
     """How the teacher is measured."""
-    return _benchmark(config, config.teacher.model) | asked_with(config)
+    measured = [] if config.teacher.model else config.teacher.sources[:1]
+    return _benchmark(config, config.teacher.model) | asked_with(config) | _accepted(measured, GREEDY)
 
 
 def student_benchmark(config: DistillConfig) -> Settings:

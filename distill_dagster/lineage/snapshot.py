@@ -38,6 +38,24 @@ def shared(look: "Snapshot") -> Iterator[None]:
         _walk.reset(token)
 
 
+def changes_since(look: "Snapshot") -> list[str]:
+    """The source files that came, went or changed since a snapshot was taken, such as `train-part-03 changed`.
+
+    Raises:
+        DataError: a pattern of the config matches no file any more.
+    """
+    now = Snapshot(look.project)
+    sources = [*now.sources.values(), *now.test_sources], [*look.sources.values(), *look.test_sources]
+    present, before = ({source.key: source for source in found} for found in sources)
+    unreadable = now.read_sources()
+    both = [key for key in sorted(present.keys() & before.keys()) if key not in unreadable]
+    return [
+        *(f"{key} is new" for key in sorted(present.keys() - before.keys())),
+        *(f"{key} is gone" for key in sorted(before.keys() - present.keys())),
+        *(f"{key} changed" for key in both if now.known_version(key) != look.known_version(key)),
+    ]
+
+
 def _same_files(one: DistillConfig, other: DistillConfig) -> bool:
     return one.store == other.store and one.data == other.data
 
@@ -93,6 +111,10 @@ class Snapshot:
     def source_version(self, shard: str) -> str:
         """The content hash of a shard's file; UnreadableError if the file cannot be read."""
         return self._version_of(self.source(shard))
+
+    def known_version(self, key: str) -> str | None:
+        """The content hash of a file that was read already, held-out files included; None for another one."""
+        return self._versions.get(key)
 
     def test_versions(self) -> dict[str, str]:
         """Key -> content hash of the held-out files; UnreadableError if one cannot be read."""

@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distill_dagster.config import ROLES, DistillConfig, ModelConfig
+from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.labels import labels_come_from, labels_of
 from distill_dagster.lineage.snapshot import Snapshot
 
 Inputs = dict[str, Any]
 RAW_SHARDS, SHARD_LIST, TEST_FILES = "raw_shards", "shard_list", "test_files"
+MEASURED: dict[Role, str] = {"teacher": "teacher_model", "baseline": "student_base", "student": "student_checkpoint"}
 Kind = Literal["fit", "generate", "train", "benchmark"]
 
 
@@ -70,6 +71,8 @@ class Stage:
     compute: Kind | None = None  # the entry of the config's `compute` that says what it needs; None: no device
     pool: str | None = None  # the Dagster pool that bounds how many of its runs are admitted
     wanted: Callable[[DistillConfig], bool] = _always  # whether a project with this config has the stage
+    has_watched_columns: bool = False  # a check compares the columns of its table with those of the version before
+    has_deadline: bool = False  # `automation.report_hours` applies to it
 
 
 def _reads(*assets: str) -> Callable[[DistillConfig], Sequence[str]]:
@@ -89,20 +92,26 @@ def _tokenizer_reads(model: ModelConfig) -> Sequence[str]:
     return ("teacher_model",) if model.tokenizer == "teacher" else ("raw_dataset",)
 
 
+def _student_reads(config: DistillConfig) -> Sequence[str]:
+    """The stored distributions too, if the student learns from them."""
+    own = ("validated_synthetic_set", "student_base")
+    return (*own, "teacher_logits") if config.student.training.signal == "logits" else own
+
+
 def _labels(look: Snapshot, _: str | None) -> Inputs:
     return {"labels": labels_of(look)}
 
 
-def _benchmark(role: str, shaped_by: Callable[[DistillConfig], Inputs], model: str) -> Stage:
+def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stage:
     return Stage(
         f"{role}_benchmark",
         group="evaluation",
         worker="run_benchmark",
         shaped_by=shaped_by,
-        reads=_reads("eval_dataset", model),
+        reads=_reads("eval_dataset", MEASURED[role]),
         also=_labels,
         consults=labels_come_from,
-        code_version="3",
+        code_version="4",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -118,6 +127,8 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.reading,
             reads=_reads(RAW_SHARDS),
             sharded=True,
+            has_watched_columns=True,
+            code_version="2",
         ),
         Stage(
             "eval_dataset",
@@ -125,6 +136,7 @@ STAGES: dict[str, Stage] = {
             worker="read_rows",
             shaped_by=settings.reading,
             reads=_reads(TEST_FILES),
+            code_version="2",
         ),
         Stage(
             "teacher_model",
@@ -143,7 +155,8 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.teacher_outputs,
             reads=_reads("raw_dataset", "teacher_model"),
             sharded=True,
-            code_version="4",
+            has_watched_columns=True,
+            code_version="5",
             compute="generate",
             pool="gpu_teacher",
         ),
@@ -154,6 +167,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.teacher_logits,
             reads=_reads("raw_dataset", "teacher_outputs", "teacher_model"),
             sharded=True,
+            code_version="2",
             compute="generate",
             pool="gpu_teacher",
             wanted=lambda config: config.teacher.logits is not None,
@@ -164,7 +178,8 @@ STAGES: dict[str, Stage] = {
             worker="build_set",
             shaped_by=settings.validated_synthetic_set,
             reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
-            code_version="4",
+            has_watched_columns=True,
+            code_version="5",
         ),
         Stage(
             "student_base",
@@ -179,20 +194,22 @@ STAGES: dict[str, Stage] = {
             group="student",
             worker="train_student",
             shaped_by=settings.student_checkpoint,
-            reads=_reads("validated_synthetic_set", "student_base"),
+            reads=_student_reads,
             compute="train",
             pool="gpu_student",
+            has_deadline=True,
         ),
-        _benchmark("teacher", settings.teacher_benchmark, "teacher_model"),
-        _benchmark("baseline", settings.student_benchmark, "student_base"),
-        _benchmark("student", settings.student_benchmark, "student_checkpoint"),
+        _benchmark("teacher", settings.teacher_benchmark),
+        _benchmark("baseline", settings.student_benchmark),
+        _benchmark("student", settings.student_benchmark),
         Stage(
             "eval_report",
             group="evaluation",
             worker="write_report",
             shaped_by=settings.eval_report,
             reads=_reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset"),
-            code_version="2",
+            has_deadline=True,
+            code_version="3",
         ),
     )
 }

@@ -13,6 +13,14 @@ in descending order, a rank is enough to store the next token, and
 
     exp(logprobs).sum() + exp(tail_logmass) == 1.
 
+What a student needs of the other tokens, the tail, is kept in one of two ways:
+
+    bucket     tail_logsums   [5.1, 8.9]        log of the sum of p**(1/T) over the tail, for T = 2 and T = 4, because
+                                                neither follows from the k and the tail's mass at T = 1
+    sampled    draws          [9041, 217]       tokens drawn from the tail in proportion to p, with replacement;
+                                                max(1, ceil(50 * mass)) of them. Each has mass / number of draws, which
+                                                is the tail's distribution on average over draws (arXiv 2503.16870)
+
 Because of that order the differences between neighbours are never negative, and the encodings store differences:
 
     lossless   the fp16 values. The bit pattern of a positive fp16 number grows with the number, so the patterns of
@@ -28,9 +36,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from distill_dagster.logits.packing import bits_for, pack, unpack
+from distill_dagster.logits.packing import bits_for, pack, packed_size, unpack
 
 Precision = Literal["lossless", "compact"]
+Tail = Literal["bucket", "sampled"]
+TEMPERATURES = (2, 4)  # of `tail_logsums`
+MOST_DRAWS = 50  # from the tail of one token, if it holds all of the mass
+DRAW_BITS = 6  # for the number of draws of one token, less 1
+NO_DRAW = -1
 LOWEST = -65504.0  # fp16's lowest number, stored for every log-probability below it and for an empty tail
 MAGNITUDE_BITS = 16  # two whole bytes of an fp16 number, although its sign is left out
 LEVELS = 255  # highest code of `compact`
@@ -44,6 +57,8 @@ class Distributions:
     logprobs: np.ndarray  # (T, k), each row descending, LOWEST … 0
     tail_logmass: np.ndarray  # (T,), LOWEST … 0
     ranks: np.ndarray  # (T,) integers below k
+    tail_logsums: np.ndarray | None = None  # (T, 2) at TEMPERATURES; None if sampled, or captured before they were kept
+    draws: np.ndarray | None = None  # (T, M) token ids, NO_DRAW behind the last draw of a token; None unless sampled
 
     @property
     def token_ids(self) -> np.ndarray:
@@ -52,13 +67,15 @@ class Distributions:
 
 
 def encode(given: Distributions, vocab_size: int, precision: Precision) -> dict[str, bytes]:
-    """The packed columns of `schemas.LOGITS`: token_ranks, topk_ids, topk_logprobs, tail_logmass."""
+    """The packed columns of `schemas.LOGITS`; of tail_logsums and tail_draws, those that `given` has."""
     magnitudes = _magnitudes(given.logprobs)
     return {
         "token_ranks": pack(given.ranks, bits_for(given.ids.shape[1])),
         "topk_ids": pack(given.ids, bits_for(vocab_size)),
         "topk_logprobs": _encode_lossless(magnitudes) if precision == "lossless" else _encode_compact(magnitudes),
         "tail_logmass": pack(_magnitudes(given.tail_logmass), MAGNITUDE_BITS),
+        **({} if given.tail_logsums is None else {"tail_logsums": given.tail_logsums.astype("<f2").tobytes()}),
+        **({} if given.draws is None else {"tail_draws": _encode_draws(given.draws, vocab_size)}),
     }
 
 
@@ -69,12 +86,30 @@ def decode(columns: Mapping[str, Any], tokens: int, k: int, vocab_size: int, pre
         ValueError: a column does not have the size of `tokens` tokens.
     """
     decoder = _decode_lossless if precision == "lossless" else _decode_compact
+    logsums, draws = columns.get("tail_logsums"), columns.get("tail_draws")
     return Distributions(
         ids=unpack(columns["topk_ids"], tokens * k, bits_for(vocab_size)).astype(np.int32).reshape(tokens, k),
         logprobs=-decoder(columns["topk_logprobs"], tokens, k),
         tail_logmass=-_numbers(unpack(columns["tail_logmass"], tokens, MAGNITUDE_BITS)),
         ranks=unpack(columns["token_ranks"], tokens, bits_for(k)).astype(np.int32),
+        tail_logsums=None if logsums is None else np.frombuffer(logsums, "<f2").astype(np.float32).reshape(tokens, -1),
+        draws=None if draws is None else _decode_draws(draws, tokens, vocab_size),
     )
+
+
+def _encode_draws(draws: np.ndarray, vocab_size: int) -> bytes:
+    """The number of draws of each token, then the drawn ids of all tokens in a row."""
+    drawn = draws != NO_DRAW  # (T, M)
+    return pack(drawn.sum(axis=1) - 1, DRAW_BITS) + pack(draws[drawn], bits_for(vocab_size))
+
+
+def _decode_draws(blob: bytes, tokens: int, vocab_size: int) -> np.ndarray:
+    counts_size = packed_size(tokens, DRAW_BITS)
+    counts = unpack(blob[:counts_size], tokens, DRAW_BITS).astype(np.int64) + 1
+    ids = unpack(blob[counts_size:], int(counts.sum()), bits_for(vocab_size))
+    draws = np.full((tokens, int(counts.max(initial=1))), NO_DRAW, dtype=np.int32)
+    draws[np.arange(draws.shape[1]) < counts[:, None]] = ids
+    return draws
 
 
 def _magnitudes(logprobs: np.ndarray) -> np.ndarray:

@@ -8,27 +8,28 @@ slices of the answers' positions, each of at most `SLICE_ELEMENTS` logits.
 Legend: B rows, T tokens of the longest, H hidden size, V vocabulary, N answer tokens of the whole batch, S of a
 slice, k kept.
 
-Some architectures change the logits after the head (Gemma 2 caps them, Cohere and Granite scale them). So each model is
-tried once: if `head(body(ids))` differs in any bit from the model's own logits, each row is read alone through the
-model's `forward`, a slice of logits at a time (`logits_to_keep`). The numbers are the same, it takes more time.
+If a model changes its logits after the head (models/head.py), each row is read alone through the model's `forward`, a
+slice of logits at a time (`logits_to_keep`). The numbers are the same, it takes more time.
 
 Rows are padded on the right. A token of a causal model does not see the tokens behind it, so padding changes nothing.
 """
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from distill_dagster.errors import ModelError
-from distill_dagster.logits.distributions import LOWEST, Distributions
+from distill_dagster.logits.distributions import LOWEST, MOST_DRAWS, NO_DRAW, TEMPERATURES, Distributions, Tail
 from distill_dagster.logits.sequences import TokenSequence
+from distill_dagster.models.head import is_head_apart, takes_positions
 from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.row_limits import RowLimits
 
 # Logits of one slice. A GPU reads the whole head for each slice, so its slices are large: 256 MiB as float32, three
 # times that at the peak. A CPU's are small enough for its caches: 16 MiB.
 SLICE_ELEMENTS = {"cuda": 2**26, "cpu": 2**22}
+BLOCK = 256  # tokens that are summed together before a draw
 
 
 class Reader:
@@ -40,8 +41,9 @@ class Reader:
         (2, 64)
     """
 
-    def __init__(self, loaded: LoadedModel, k: int, slice_elements: int | None = None) -> None:
-        self.loaded, self.k = loaded, k
+    def __init__(self, loaded: LoadedModel, k: int, tail: Tail = "bucket", slice_elements: int | None = None) -> None:
+        self.loaded, self.k, self.tail = loaded, k, tail
+        self.limits = RowLimits.of(loaded.model.config)
         self.vocab_size, self.head_apart = _try_head(loaded)
         if k > self.vocab_size:
             raise ModelError(f"teacher.logits.k is {k}, {loaded.ref.name} has {self.vocab_size} tokens: lower `k`")
@@ -58,13 +60,40 @@ class Reader:
 
         with torch.inference_mode():
             slices = self._through_head(batch) if self.head_apart else self._through_forward(batch)
-            parts = [keep(logits, targets, self.k) for logits, targets in slices]
-        ids, logprobs, tail, ranks = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+            parts = self._keep(slices, self._uniforms(batch))
+        ids, logprobs, tail, ranks, kept = (part.cpu().numpy() for part in parts)
         if np.isnan(logprobs).any() or np.isnan(tail).any():
             raise ModelError(f"{self.loaded.ref.name} returns NaN as {self.loaded.dtype}: try another `dtype`")
         ends = np.cumsum([sequence.answer_tokens for sequence in batch])[:-1]
-        columns = (np.split(column, ends) for column in (ids, logprobs, tail, ranks))
-        return [Distributions(*row) for row in zip(*columns, strict=True)]
+        columns = (np.split(column, ends) for column in (ids, logprobs, tail, ranks, kept))
+        name = "tail_logsums" if self.tail == "bucket" else "draws"
+        return [Distributions(*row, **{name: own}) for *row, own in zip(*columns, strict=True)]
+
+    def _keep(self, slices: Iterator[tuple[Any, Any]], uniforms: Any) -> list[Any]:
+        """What `keep` returns, for all N positions."""
+        import torch
+
+        parts, start = [], 0
+        for logits, targets in slices:
+            own = None if uniforms is None else uniforms[start : start + len(targets)]
+            parts.append(keep(logits, targets, self.k, own))
+            start += len(targets)
+        *columns, tails = zip(*parts, strict=True)
+        width = max(tail.shape[1] for tail in tails)
+        padded = [torch.nn.functional.pad(tail, (0, width - tail.shape[1]), value=NO_DRAW) for tail in tails]
+        return [*(torch.cat(column) for column in columns), torch.cat(padded)]
+
+    def _uniforms(self, batch: list[TokenSequence]) -> Any:
+        """Numbers in [0, 1) (N, 50) that depend on each row's key alone, not on its batch; None for a bucket."""
+        import torch
+
+        if self.tail == "bucket":
+            return None
+        numbers = [
+            np.random.default_rng(list(repr(s.key).encode())).random((s.answer_tokens, MOST_DRAWS), dtype=np.float32)
+            for s in batch
+        ]
+        return torch.from_numpy(np.concatenate(numbers)).to(self.loaded.device)
 
     def _through_head(self, batch: list[TokenSequence]) -> Iterator[tuple[Any, Any]]:
         """Slices of logits (S, V) and their true tokens (S,): one pass of the body, then the head slice by slice."""
@@ -88,7 +117,8 @@ class Reader:
             for start in range(sequence.answer_start - 1, len(sequence.ids) - 1, self.slice_positions):
                 end = min(start + self.slice_positions, len(sequence.ids) - 1)
                 kept = torch.arange(start, end, device=self.loaded.device)
-                out = self.loaded.model(input_ids=ids[:, :end], use_cache=False, logits_to_keep=kept)
+                read = len(sequence.ids) - 1 if self.limits.side(len(sequence.ids) - 1) else end
+                out = self.loaded.model(input_ids=ids[:, :read], use_cache=False, logits_to_keep=kept)
                 first = start + 1 - sequence.answer_start
                 yield out.logits[0], targets[first : first + end - start]
 
@@ -99,29 +129,67 @@ class Reader:
         return torch.tensor(tokens, device=self.loaded.device)  # (N,)
 
 
-def keep(logits: Any, targets: Any, k: int) -> tuple[Any, Any, Any, Any]:
-    """The k likeliest tokens of each position, including the true one.
+def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, Any, Any, Any, Any]:
+    """The k likeliest tokens of each position, including the true one, and what is kept of the tail.
 
-    Takes logits (S, V), which it overwrites, and true tokens (S,); returns ids (S, k) int32, log-probabilities (S, k)
-    and the tail's log-mass (S,) as float16, and the true token's rank (S,) int32. The arithmetic is float32 and in
-    place: allocating a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed directly,
-    because 1 - the mass of the k has no digits left where a model is sure.
+    Takes logits (S, V), which it overwrites, true tokens (S,), and for a sampled tail numbers in [0, 1) (S, M).
+    Returns ids (S, k) int32, log-probabilities (S, k) and the tail's log-mass (S,) as float16, the true token's rank
+    (S,) int32, and `tail_logsums` (S, 2) as float16 or draws (S, M) int32. The arithmetic is float32 and in place:
+    allocating a second (S, V) tensor costs a CPU more time than that. The tail is summed directly, relative to
+    the k-th likeliest token, because 1 - the mass of the k has no digits left where a model is sure.
     """
     import torch
 
     logits = logits.float()
     values, ids = logits.topk(k, dim=-1)  # (S, k)
-    highest = values[:, :1].clone()  # (S, 1)
+    highest = values[:, -1].clamp(min=torch.finfo(torch.float32).min)  # (S,): no token of the tail has more
     found = ids == targets[:, None]
     outside = ~found.any(dim=-1)
     own = logits.gather(1, targets[:, None])[:, 0]  # (S,)
     ids[outside, -1], values[outside, -1] = targets[outside], own[outside]
     ranks = torch.where(outside, k - 1, found.int().argmax(dim=-1))
-    rest = logits.scatter_(1, ids, float("-inf")).sub_(highest).exp_().sum(dim=-1)  # (S,) mass, not yet normalised
-    values -= highest
-    total = (rest + values.exp().sum(dim=-1)).log()  # (S,)
-    logprobs, tail = (values - total[:, None]).clamp(LOWEST, 0.0), (rest.log() - total).clamp(LOWEST, 0.0)
-    return ids.int(), logprobs.half(), tail.half(), ranks.int()
+    masses = logits.scatter_(1, ids, float("-inf")).sub_(highest[:, None]).exp_()  # (S, V), at most 1
+    rest = masses.sum(dim=-1).log()  # (S,)
+    total = torch.logaddexp(rest + highest, values.logsumexp(dim=-1))
+    logprobs, tail = values - total[:, None], rest + highest - total
+    kept = _log_sums(masses, highest - total) if uniforms is None else _draw(masses, tail.exp(), uniforms)
+    lowest = (part.clamp(LOWEST, 0.0).half() for part in (logprobs, tail))
+    return ids.int(), *lowest, ranks.int(), kept
+
+
+def _log_sums(masses: Any, highest: Any) -> Any:
+    """Logarithm of the sum of p**(1/T) over the tail for T = 2 and 4, (S, 2) float16; `masses` is overwritten.
+
+    `masses` (S, V) are relative to a token whose log-probability is `highest` (S,).
+    """
+    import torch
+
+    sums = [masses.sqrt_().sum(dim=-1).log() + highest / temperature for temperature in TEMPERATURES]
+    return torch.stack(sums, dim=-1).clamp(LOWEST, -LOWEST).half()
+
+
+def _draw(masses: Any, tail: Any, uniforms: Any) -> Any:
+    """Tokens drawn from the tail in proportion to `masses` (S, V), max(1, ceil(50 * tail)) of them: (S, M) int32.
+
+    A draw is the first token whose cumulative mass exceeds a uniform number times the whole. It is looked up in two
+    steps, among blocks of tokens and inside one block: cumulative sums over a whole vocabulary take longer than the
+    rest of `keep`, and in float32 they lose the small masses.
+    """
+    import torch
+
+    count = (MOST_DRAWS * tail).ceil().clamp(1, MOST_DRAWS).long()  # (S,)
+    wanted = uniforms[:, : int(count.max())]  # (S, M)
+    blocks = torch.nn.functional.pad(masses, (0, -masses.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))  # (S, C, BLOCK)
+    upto = blocks.sum(dim=-1).cumsum(dim=-1)  # (S, C)
+    at = wanted * upto[:, -1:]
+    block = torch.searchsorted(upto, at, right=True).clamp(max=upto.shape[1] - 1)  # (S, M)
+    before = torch.where(block > 0, upto.gather(1, (block - 1).clamp(min=0)), 0.0)
+    inside = blocks.gather(1, block[..., None].expand(-1, -1, BLOCK)).cumsum(dim=-1)  # (S, M, BLOCK)
+    place = (inside <= (at - before)[..., None]).sum(dim=-1)  # BLOCK where rounding left nothing above it
+    last = inside.argmax(dim=-1)  # the first place that has all of the block's mass
+    ids = (block * BLOCK + torch.minimum(place, last)).clamp(max=masses.shape[1] - 1)  # without a tail, any token
+    drawn = torch.arange(wanted.shape[1], device=ids.device) < count[:, None]
+    return torch.where(drawn, ids, NO_DRAW).int()
 
 
 def _pad(rows: list[list[int]], loaded: LoadedModel) -> tuple[Any, Any]:
@@ -143,14 +211,12 @@ def _try_head(loaded: LoadedModel) -> tuple[int, bool]:
     import torch
 
     model, ids = loaded.model, torch.arange(8, device=loaded.device)[None]  # (1, T)
-    head = model.get_output_embeddings()
     with torch.inference_mode():
-        logits = model(input_ids=ids, use_cache=False).logits  # (1, T, V)
-        hidden = getattr(model.get_decoder()(input_ids=ids, use_cache=False), "last_hidden_state", None)
-        apart = head is not None and hidden is not None and torch.equal(head(hidden), logits)
-    if not apart and "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        width = model(input_ids=ids, use_cache=False).logits.shape[-1]
+    apart = is_head_apart(model)
+    if not apart and not takes_positions(model):
         raise ModelError(
             f"{type(model).__name__} returns the logits of all tokens at once only, which do not fit into memory: "
             "remove `teacher.logits`, or use a teacher of another architecture"
         )
-    return int(logits.shape[-1]), apart
+    return int(width), apart

@@ -5,9 +5,10 @@
     sequence      ids [3, 41, 77, 1, 4, …, 4, 590, 13, 1], answer_start 12     "Yes", ".", end token
 
 The prompt is rendered and tokenized as when the teacher was asked, over the teacher's own earlier answers. The answer
-is stored as text and is tokenized behind its prompt. The tokenizer splits a text in one way only, while a sampling
-teacher now and then writes the same text in other tokens: `retokenized` says that the number of tokens differs from the
-number that the teacher generated. An answer whose tokens are not known is refused with one of these codes:
+is stored as text and is tokenized behind its prompt, after what the chat template opens an answer with. The tokenizer
+splits a text in one way only, while a sampling teacher now and then writes the same text in other tokens:
+`retokenized` says that the number of tokens differs from the number that the teacher generated. An answer whose tokens
+are not known is refused with one of these codes:
 
     unknown_row     no raw row has this id and turn
     other_teacher   another model, or another revision, gave the answer
@@ -22,8 +23,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distill_dagster.models.answer_text import answer_text
+from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import RenderError, encode, encode_example, end_ids, render_prompt
+from distill_dagster.models.rendering import (
+    RenderError,
+    encode,
+    encode_example,
+    end_ids,
+    render_prompt,
+)
 from distill_dagster.tasks.prompts import prompts_of, with_replies
 
 Key = tuple[str, int, int]  # row id, sample, turn
@@ -75,9 +84,10 @@ def sequences_of(
     """
     answers = [answer for answer in answers if may_be_learned(answer)]
     texts = {_key(answer): answer["answer"] or "" for answer in answers}  # as later turns saw them
+    opening = opening_of(loaded.tokenizer)
     for answer in answers:
         try:
-            yield _sequence(answer, rows, texts, loaded)
+            yield _sequence(answer, rows, texts, loaded, opening)
         except _Refused as refused:
             yield Refusal(_key(answer), refused.code, str(refused), answer["raw_text"])
 
@@ -96,13 +106,14 @@ def _sequence(
     rows: Mapping[str, Mapping[str, Any]],
     texts: Mapping[Key, str],
     loaded: LoadedModel,
+    opening: str,
 ) -> TokenSequence:
     key, ref = _key(answer), loaded.ref
     if (answer["teacher"], answer["teacher_revision"]) != (ref.name, ref.revision):
         given = f"{answer['teacher']} {answer['teacher_revision'][:12]}"
         raise _Refused("other_teacher", f"answered by {given}, the teacher is {ref.name} {ref.revision[:12]}")
     messages = _messages(key, rows, texts)
-    prompt, ids = _tokenize(loaded.tokenizer, messages, answer["raw_text"])
+    prompt, ids = _tokenize(loaded.tokenizer, messages, answer["raw_text"], opening)
     if answer["finish_reason"] == "stop":
         ids = ids + _end(loaded, messages, answer["raw_text"])
     if len(ids) == len(prompt):
@@ -123,17 +134,18 @@ def _messages(key: Key, rows: Mapping[str, Mapping[str, Any]], texts: Mapping[Ke
     return with_replies(prompts[turn], [text for text in earlier if text is not None])
 
 
-def _tokenize(tokenizer: Any, messages: list[dict[str, str]], text: str) -> tuple[list[int], list[int]]:
+def _tokenize(tokenizer: Any, messages: list[dict[str, str]], text: str, opening: str) -> tuple[list[int], list[int]]:
     """Token ids of the prompt, and of the prompt and the answer behind it."""
     try:
         rendered = render_prompt(tokenizer, messages)
     except RenderError as e:
         raise _Refused("E015", str(e)) from e
-    prompt, ids = encode(tokenizer, rendered), encode(tokenizer, rendered + text)
+    given = "" if text.startswith(opening) else opening  # a decoder may drop the space that opens an answer
+    prompt, ids = encode(tokenizer, rendered), encode(tokenizer, rendered + given + text)
     if ids[: len(prompt)] != prompt or not prompt:
         raise _Refused("prompt_merged", f"behind {rendered[-20:]!r} the prompt's {len(prompt)} tokens become others")
-    again = tokenizer.decode(ids[len(prompt) :], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    if again != text:
+    again = answer_text(tokenizer, ids[len(prompt) :], opening)
+    if again not in (text, given + text):
         raise _Refused("text_changed", f"the tokens decode to {again[:80]!r}")
     return prompt, ids
 

@@ -35,7 +35,7 @@ from distill_dagster.store import files, parquet, schemas
 
 WINDOW_TOKENS = 2**18  # prompts and answers of one row group; at k=64 at most 60 MB of packed columns
 SNIPPET = 200  # characters
-TEMPERATURE = 1.0  # of the softmax; log-probabilities at any other temperature follow from these
+TEMPERATURE = 1.0  # of the softmax
 
 
 @dataclass(slots=True)
@@ -73,13 +73,13 @@ def capture_logits(spec: CaptureSpec, device: str) -> CaptureResult:
     rows = {row["row_id"]: row for row in parquet.read_table(Path(spec.rows))}
     answers = parquet.read_table(Path(spec.answers), COLUMNS)
     loaded = load(spec.model, device)
-    reader, tally, refusals = Reader(loaded, spec.logits.k), CaptureTally(), list[Refusal]()
+    reader, tally, refusals = Reader(loaded, spec.logits.k, spec.logits.tail), CaptureTally(), list[Refusal]()
     constants, made = _constants(reader, spec.logits), sequences_of(answers, rows, loaded)
     ok = sum(may_be_learned(answer) for answer in answers)
     with LogitsWriter(Path(spec.out) / files.LOGITS_FILE) as writer, track("capture logits", ok) as advance:
         for window in _windows(made, refusals):
             started = time.perf_counter()
-            table = _read_window(window, reader, spec.logits, constants, tally)
+            table = read_window(window, reader, spec.logits, constants, tally)
             writer.write(table)
             tally.hash(table)
             tally.seconds += time.perf_counter() - started
@@ -126,12 +126,12 @@ def _windows(made: Iterable[TokenSequence | Refusal], refusals: list[Refusal]) -
         yield window
 
 
-def _read_window(
+def read_window(
     window: list[TokenSequence], reader: Reader, config: LogitsConfig, constants: dict[str, Any], tally: CaptureTally
 ) -> list[dict[str, Any]]:
     """Rows of `schemas.LOGITS`, in the order of the window. Distributions are packed at once, batch by batch."""
     table: dict[int, dict[str, Any]] = {}
-    for batch in cut_batches({i: len(one.ids) for i, one in enumerate(window)}, 0, config.batch_tokens):
+    for batch in _batches(window, reader, config.batch_tokens):
         sequences = [window[i] for i in batch]
         for i, sequence, given in zip(batch, sequences, reader.read(sequences), strict=True):
             tally.add(sequence, given)
@@ -140,6 +140,13 @@ def _read_window(
             keys = {"row_id": row_id, "sample": sample, "turn": turn, "tokens": sequence.answer_tokens}
             table[i] = {**keys, **packed, **constants}
     return [table[i] for i in range(len(window))]
+
+
+def _batches(window: list[TokenSequence], reader: Reader, batch_tokens: int) -> Iterator[list[int]]:
+    """Positions in the window, in batches of like length that the model reads with the same angles."""
+    for side in (False, True):
+        lengths = {i: len(one.ids) for i, one in enumerate(window) if reader.limits.side(len(one.ids) - 1) == side}
+        yield from cut_batches(lengths, 0, batch_tokens)
 
 
 def _require_own(refusals: list[Refusal], ok: int) -> None:

@@ -22,7 +22,8 @@ from distill_dagster.errors import DataError
 from distill_dagster.logits.distributions import decode
 from distill_dagster.store import parquet, schemas
 
-PACKED = ("token_ranks", "topk_ids", "topk_logprobs", "tail_logmass")
+PACKED = ("token_ranks", "topk_ids", "topk_logprobs", "tail_logmass", "tail_logsums", "tail_draws")
+ADDED = ("tail_logsums", "tail_draws")  # a file of version 0.1.0 lacks these
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class LogitsRow:
     ids: np.ndarray  # (T, k) int32, likeliest first, the true next token among them
     logprobs: np.ndarray  # (T, k) float32
     tail_logmass: np.ndarray  # (T,) float32: log of the mass of all other tokens, -65504 if there is none
+    tail_logsums: np.ndarray | None  # (T, 2) float32: log of the sum of their p**(1/2), and of their p**(1/4)
+    draws: np.ndarray | None  # (T, M) int32: tokens drawn from them, -1 behind the last of a row
     vocab_size: int
     temperature: float
     tokenizer_hash: str
@@ -85,7 +88,7 @@ def read_logits(path: Path) -> Iterator[LogitsRow]:
     with opened(path) as file:
         for group in range(file.num_row_groups):
             for row in file.read_row_group(group).to_pylist():
-                yield _unpack(row)
+                yield unpack_row(row)
 
 
 @contextlib.contextmanager
@@ -93,7 +96,7 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """An open `logits.parquet`; an error in the block that shows a torn or a foreign file becomes a `DataError`."""
     try:
         with pq.ParquetFile(path) as file:
-            if missing := sorted(set(schemas.LOGITS.names) - set(file.schema_arrow.names)):
+            if missing := sorted(set(schemas.LOGITS.names) - set(file.schema_arrow.names) - set(ADDED)):
                 raise ValueError(f"it has no column {', '.join(missing)}")
             yield file
     except (OSError, ValueError) as e:  # ArrowInvalid is a ValueError
@@ -102,13 +105,15 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
         ) from e
 
 
-def _unpack(row: dict[str, Any]) -> LogitsRow:
+def unpack_row(row: dict[str, Any]) -> LogitsRow:
     given = decode(row, row["tokens"], row["k"], row["vocab_size"], row["precision"])
     return LogitsRow(
         token_ids=given.token_ids,
         ids=given.ids,
         logprobs=given.logprobs,
         tail_logmass=given.tail_logmass,
+        tail_logsums=given.tail_logsums,
+        draws=given.draws,
         **{name: row[name] for name in ("row_id", "sample", "turn", "vocab_size", "temperature")},
         tokenizer_hash=row["tokenizer_hash"],
         teacher_revision=row["teacher_revision"],

@@ -15,11 +15,14 @@ from typing import Any
 
 from distill_dagster.config import Engine
 from distill_dagster.errors import ModelError
+from distill_dagster.models.answer_text import answer_text
 from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
+from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
+from distill_dagster.models.row_limits import RowLimits
 
 __all__ = ["Completion", "Sampling", "answers", "complete", "cut_batches", "fits", "generation_settings"]
 
@@ -72,19 +75,23 @@ def answers(
     sampling = Sampling(max_new_tokens, temperature, top_p, seed)
     engine = choose_engine(loaded, engine)
     rows: list[Row] = []
+    limits = RowLimits.of(loaded.model.config)
     for i, messages in enumerate(prompts):
         try:
             ids = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))
         except RenderError:
             yield i, Completion("", "error", 0, 0, 0.0, "E015")
             continue
-        if fits(loaded.model, len(ids), max_new_tokens):
+        if not limits.reads(ids):
+            yield i, Completion("", "error", len(ids), 0, 0.0, "E015")
+        elif fits(loaded.model, len(ids), max_new_tokens):
             rows.append(Row(i, ids, keys[i] if keys else ""))
         else:
             yield i, Completion("", "error", len(ids), 0, 0.0, "E010")
     run = answer_continuously if engine == "continuous" else answer_batched
+    opening = opening_of(loaded.tokenizer)
     for ended in run(loaded, rows, sampling, batch_tokens):
-        yield from ((row.position, _completion(loaded, row)) for row in ended)
+        yield from ((row.position, _completion(loaded, row, opening)) for row in ended)
 
 
 def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
@@ -109,12 +116,12 @@ def fits(model: Any, prompt_tokens: int, max_new_tokens: int) -> bool:
     return prompt_tokens > 0 and (context is None or prompt_tokens + max_new_tokens <= context)
 
 
-def _completion(loaded: LoadedModel, row: Row) -> Completion:
-    """A row's answer as text, without its end token."""
+def _completion(loaded: LoadedModel, row: Row, opening: str) -> Completion:
+    """A row's answer as text, without the template's opening and without its end token."""
     stopped = row.answer[-1] in end_ids(loaded.tokenizer, loaded.model.generation_config)
     tokens = row.answer[:-1] if stopped else row.answer
     return Completion(
-        text=loaded.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+        text=answer_text(loaded.tokenizer, tokens, opening),
         finish_reason="stop" if stopped else "length",
         prompt_tokens=len(row.prompt),
         completion_tokens=len(row.answer),

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.errors import ModelError
-from distill_dagster.models.own_code import is_own_code, own_code_error
+from distill_dagster.models.own_code import unreadable
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.models.tokenizer import open_config, open_tokenizer
 
 KEPT = 2
 
@@ -32,7 +33,7 @@ class LoadedModel:
     ref: ModelRef
 
 
-_kept: "OrderedDict[tuple[str, str, str, str], LoadedModel]" = OrderedDict()
+_kept: "OrderedDict[tuple[str, ...], LoadedModel]" = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -43,7 +44,7 @@ def load(ref: ModelRef, device: str) -> LoadedModel:
         ModelError: it does not exist, is not a causal language model, or has no chat template.
     """
     dtype = dtype_name(ref.dtype, device)
-    key = (ref.path, ref.revision, dtype, device)
+    key = (ref.path, ref.version, dtype, device)
     with _lock:
         if key not in _kept:
             while len(_kept) >= KEPT:
@@ -74,33 +75,10 @@ def dtype_name(dtype: str, device: str) -> str:
 
 
 def _open(ref: ModelRef, device: str, dtype: str) -> LoadedModel:
-    tokenizer = open_tokenizer(Path(ref.path))
+    tokenizer = open_tokenizer(Path(ref.path), ref.prompt_date)
     model = open_model(Path(ref.path), dtype)
     tokenizer.padding_side = "left"
     return LoadedModel(model.to(device).eval(), tokenizer, device, dtype, ref)
-
-
-def open_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model's folder, with a padding token and a chat template.
-
-    Raises:
-        ModelError: it cannot be read, needs its own code, or has no chat template.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        with quietly():
-            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as e:
-        raise _unreadable(folder, e, f"{folder}: its tokenizer cannot be read") from e
-    if not tokenizer.chat_template:
-        raise ModelError(
-            f"{folder} has no chat template, so messages cannot become its text: use the instruct version of this "
-            "model, or save a `chat_template.jinja` beside its tokenizer"
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token  # padding is masked, so any token will do
-    return tokenizer
 
 
 def open_model(folder: Path, dtype: str) -> Any:
@@ -127,8 +105,8 @@ def open_model(folder: Path, dtype: str) -> Any:
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, json.JSONDecodeError) as e:
-        raise _unreadable(folder, e, f"{folder} cannot be loaded as a causal language model") from e
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, IndexError, AttributeError, ImportError) as e:
+        raise unreadable(folder, e, f"{folder} cannot be loaded as a causal language model") from e
     ends, pad = model.generation_config.eos_token_id, model.generation_config.pad_token_id
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=pad)
     return model
@@ -141,12 +119,8 @@ def stored_dtype(folder: Path) -> Any:
         ModelError: the folder's config cannot be read.
     """
     import torch
-    from transformers import AutoConfig
 
-    try:
-        dtype: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).dtype
-    except (OSError, ValueError) as e:
-        raise _unreadable(folder, e, f"{folder}: its config cannot be read") from e
+    dtype: Any = open_config(folder).dtype
     return dtype if dtype is not None else torch.float32
 
 
@@ -154,12 +128,3 @@ def stored_dtype_name(folder: Path) -> str:
     """The name of the stored dtype, without importing torch; float32, as in transformers, if the config names none."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return str(config.get("dtype") or config.get("torch_dtype") or "float32")
-
-
-def _unreadable(folder: Path, error: BaseException, said: str) -> ModelError:
-    """Our error for what transformers could not load."""
-    return own_code_error(folder) if is_own_code(error) else ModelError(f"{said}: {_first_line(error)}")
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

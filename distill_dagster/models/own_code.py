@@ -49,6 +49,13 @@ def own_code_error(folder: Path, file: str | None = None) -> ModelError:
     )
 
 
+def unreadable(folder: Path, error: BaseException, said: str) -> ModelError:
+    """Our error for what transformers could not load: `said`, and the first line of its own error."""
+    if is_own_code(error):
+        return own_code_error(folder)
+    return ModelError(f"{said}: {next(iter(str(error).strip().splitlines()), type(error).__name__)}")
+
+
 def _ships_model(model_type: Any) -> bool:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 

@@ -14,17 +14,18 @@ holds several sets of weights, only the set that transformers loads is counted, 
     consolidated.safetensors              the same weights for another program: ignored
 """
 
-import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
+from distill_dagster.models.dates import mentions_date
 from distill_dagster.models.entries import entry
+from distill_dagster.models.gguf_file import gguf_of
 from distill_dagster.models.own_code import refuse_own_code
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
@@ -46,24 +47,34 @@ BESIDE_WEIGHTS = [  # a revision covers these and the weights; nothing else is f
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def pin(model: ModelConfig) -> ModelRef:
+def pin(model: ModelConfig, prompt_date: date | None = None) -> ModelRef:
     """Resolve an existing model: hash a folder, or fetch a hub model (unless the local cache has it).
+
+    The ref holds `prompt_date` only if the model's chat template writes a date.
 
     Raises:
         ModelError: it does not exist, is not of the configured revision, has no safetensors weights, or needs its own
             code.
     """
     assert model.name is not None, "a model made from an architecture is built, not pinned"
-    folder = Path(model.name).expanduser()
+    ref = _pin(model, model.name)
+    return ref.model_copy(update={"prompt_date": prompt_date}) if mentions_date(Path(ref.path)) else ref
+
+
+def _pin(model: ModelConfig, name: str) -> ModelRef:
+    if file := gguf_of(name):
+        raise ModelError(
+            f"{file} is a GGUF file, which only `teacher.model` and `student.model` can name: set `model.name` to the "
+            "folder or the hub's name of the model that it was made from"
+        )
+    folder = Path(name).expanduser()
     if folder.is_dir():
         return pin_folder(folder, name=folder.name, dtype=model.dtype, revision=model.revision)
-    if folder.is_absolute() or model.name.startswith("."):
+    if folder.is_absolute() or name.startswith("."):
         raise ModelError(f"model folder {folder} does not exist; correct `model.name`, or name a model on the hub")
-    path = _fetch(model.name, model.revision)
+    path = _fetch(name, model.revision)
     refuse_own_code(path)
-    return ModelRef(
-        path=str(path), name=model.name, revision=path.name, dtype=model.dtype, parameters=count_parameters(path)
-    )
+    return ModelRef(path=str(path), name=name, revision=path.name, dtype=model.dtype, parameters=count_parameters(path))
 
 
 def pin_folder(folder: Path, *, name: str, dtype: str = "auto", revision: str | None = None) -> ModelRef:
@@ -167,16 +178,9 @@ def _header_parameters(path: Path) -> int:
     return parameters
 
 
-def fetch_small_files(name: str, revision: str | None) -> Path:
-    """The snapshot folder of a hub model with all files but its weights; the folder's name is the commit.
-
-    Raises:
-        ModelError: the hub has no such model, or cannot be asked.
-    """
-    from huggingface_hub import snapshot_download
-
-    with _explained(name, revision):
-        return Path(snapshot_download(name, revision=revision, allow_patterns=BESIDE_WEIGHTS))
+def fetch_small(name: str, revision: str | None) -> Path:
+    """The snapshot folder of a hub model with its small files, but perhaps without weights; errors as in `pin`."""
+    return _downloaded(name, revision, [*BESIDE_WEIGHTS, "adapter_config.json"])
 
 
 def hub_parameters(name: str, revision: str) -> int:
@@ -194,20 +198,14 @@ def hub_parameters(name: str, revision: str) -> int:
 
 def _fetch(name: str, revision: str | None) -> Path:
     """The snapshot folder of a hub model; its name is the commit. The small files say which weights to fetch next."""
-    from huggingface_hub import snapshot_download
-
-    with _explained(name, revision):
-        path = Path(snapshot_download(name, revision=revision, allow_patterns=[*BESIDE_WEIGHTS, WEIGHTS]))
-        weights = _weight_names(path)
-        if weights != [WEIGHTS]:
-            snapshot_download(name, revision=path.name, allow_patterns=weights)
-        return path
+    path = _downloaded(name, revision, [*BESIDE_WEIGHTS, WEIGHTS])
+    weights = _weight_names(path)
+    return path if weights == [WEIGHTS] else _downloaded(name, path.name, weights)
 
 
-@contextlib.contextmanager
-def _explained(name: str, revision: str | None) -> Iterator[None]:
-    """Turn what the hub's client raises into a ModelError."""
+def _downloaded(name: str, revision: str | None, patterns: list[str]) -> Path:
     import httpx2
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     way_out = (
@@ -215,7 +213,7 @@ def _explained(name: str, revision: str | None) -> Iterator[None]:
     )
     try:
         with quietly():
-            yield
+            return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except HFValidationError as e:
         raise ModelError(f"model {name!r} is neither a folder nor a name on the hub ({e}); correct `model.name`") from e
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as e:

@@ -6,10 +6,12 @@ The path of weights that lie in the artefact's own folder is stored relative to 
 """
 
 import json
+from datetime import date
 from pathlib import Path
 
 from distill_dagster.config import EndpointConfig, Section
 from distill_dagster.store import files
+from distill_dagster.store.hashing import canonical_json, sha256
 
 
 class ModelRef(Section):
@@ -21,6 +23,14 @@ class ModelRef(Section):
     dtype: str = "auto"
     parameters: int = 0  # 0: not known
     endpoint: EndpointConfig | None = None
+    prompt_date: date | None = None  # the project's `prompt_date`, if the model's chat template writes a date
+
+    @property
+    def version(self) -> str:
+        """What tells the model apart from any that answers differently: its revision, and the date in its prompts."""
+        if self.prompt_date is None:
+            return self.revision
+        return sha256(canonical_json([self.revision, self.prompt_date.isoformat()]))
 
     def relative_to(self, folder: Path) -> "ModelRef":
         """The same model as a file in `folder` records it: a path inside the folder is relative to it."""

@@ -6,22 +6,17 @@ A row of a sentiment task under the template of `models/building.py`:
     prompt    <|user|>Great film.<|end|><|assistant|>
     answer                                           positive<|end|>
 
-Prompt and answer are tokenized separately, because at inference nothing follows the prompt yet. The answer includes
-the first end-of-sequence token that the template puts after it.
+The prompt is tokenized alone, because at inference nothing follows it yet. What follows it in training is the
+template's own rendering of the answer (`frames.py`), up to the first end-of-sequence token behind it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.errors import ModelError
+from distill_dagster.models.frames import Frame, RenderError, frame_of, render, shared
 
-# Templates ignore variables that they do not read. Qwen3's then writes an empty thought instead of a long one.
-TEMPLATE_OPTIONS = {"enable_thinking": False}
-
-
-class RenderError(ModelError):
-    """A chat template cannot render a row, or does not put the answer right after the prompt (E015)."""
+__all__ = ["Encoded", "RenderError", "encode", "encode_answer", "encode_example", "end_ids", "render_prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +27,13 @@ class Encoded:
     answer_start: int
 
 
-def _render(tokenizer: Any, messages: Sequence[Mapping[str, str]], generate: bool) -> str:
-    from jinja2 import TemplateError
-
-    plain = [{"role": m["role"], "content": m["content"]} for m in messages]
-    try:
-        return tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=generate, **TEMPLATE_OPTIONS)
-    except TemplateError as e:
-        roles = ", ".join(m["role"] for m in plain)
-        raise RenderError(f"the chat template refuses messages with the roles {roles}: {e}") from e
-
-
 def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
     """The text that the model continues: `messages` and the marker that opens the answer.
 
     Raises:
         RenderError: the template refuses the messages, for example a system message that it does not support.
     """
-    return _render(tokenizer, messages, generate=True)
+    return render(tokenizer, messages, generate=True)
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
@@ -68,19 +52,34 @@ def encode_example(tokenizer: Any, messages: Sequence[Mapping[str, str]], answer
     """The ids of a prompt and its answer, ending in one of `ends`.
 
     Raises:
-        RenderError: the template refuses the row, or does not render it as the prompt followed by the answer.
+        RenderError: the template refuses the row, or writes another text than the answer.
     """
     answer = answer.strip()  # as many templates do; the white space carries no meaning
     prompt = render_prompt(tokenizer, messages)
-    whole = _render(tokenizer, [*messages, {"role": "assistant", "content": answer}], generate=False)
-    if not whole.startswith(prompt + answer):
-        raise RenderError(
-            f"the chat template renders the row as {whole[-80:]!r}, which does not continue its prompt "
-            f"{prompt[-40:]!r} with the answer {answer[:40]!r}; use a template "
-            "whose generation prompt is a prefix of the full text"
-        )
-    closing = encode(tokenizer, whole[len(prompt) + len(answer) :])
-    first_end = next((i for i, token in enumerate(closing) if token in ends), None)
-    ending = closing[: first_end + 1] if first_end is not None else list(ends[:1])
-    prompt_ids = encode(tokenizer, prompt)
-    return Encoded(ids=[*prompt_ids, *encode(tokenizer, answer), *ending], answer_start=len(prompt_ids))
+    frame = frame_of(tokenizer, messages, prompt, answer)
+    ids = encode(tokenizer, prompt)
+    return Encoded(ids=[*ids, *encode_answer(tokenizer, prompt, frame, answer, ends)], answer_start=len(ids))
+
+
+def encode_answer(tokenizer: Any, prompt: str, frame: Frame, answer: str, ends: Sequence[int]) -> list[int]:
+    """The ids behind the prompt's: the answer in its frame, up to the first of `ends` behind it.
+
+    Without an opening, answer and closing are tokenized apart. With one, the whole is tokenized as the template wrote
+    it; if the prompt's last token would merge with what follows, the prompt keeps the tokens that it has at inference.
+    """
+    if not frame.opening:
+        return [*encode(tokenizer, answer), *_ending(encode(tokenizer, frame.closing), ends)]
+    start, opened = encode(tokenizer, prompt), frame.opening + answer
+    bodies = [encode(tokenizer, prompt + text) for text in (opened, opened + frame.closing)]
+    if any(ids[: len(start)] != start for ids in bodies):
+        start, bodies = [], [encode(tokenizer, text) for text in (opened, opened + frame.closing)]
+    body, whole = bodies
+    same = shared(body, whole)
+    has_end = any(token in ends for token in whole[same:])
+    return [*(whole[:same] if has_end else body)[len(start) :], *_ending(whole[same:], ends)]
+
+
+def _ending(closing: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """The tokens of `closing` up to its first end token, or an end token alone if it has none."""
+    first = next((i for i, token in enumerate(closing) if token in ends), None)
+    return list(closing[: first + 1]) if first is not None else list(ends[:1])

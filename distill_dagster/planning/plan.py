@@ -19,18 +19,16 @@ from typing import Any
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError, UserError
+from distill_dagster.generation.probes import probes_of
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
-from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.labels import labels_of
 from distill_dagster.lineage.settings import answer_tokens
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
+from distill_dagster.planning.source_rows import SourceRows
 from distill_dagster.planning.steps import Step, list_steps
-from distill_dagster.sources.judging.raw_tables import read_rows
-from distill_dagster.sources.specs import ReadSpec
-from distill_dagster.store import files, parquet
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
@@ -51,6 +49,9 @@ class Plan:
     spent_usd: float
     budget_usd: float | None
     rules: list[str] = field(default_factory=list)
+    problems: list[str] = field(
+        default_factory=list
+    )  # what would make the run fail, such as a file without a valid row
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON-able values."""
@@ -60,22 +61,29 @@ class Plan:
 def make_plan(look: Snapshot) -> Plan:
     """Plan a run without sending a request.
 
+    A source file that cannot be used is among the `problems`, and its rows are not counted.
+
     Raises:
-        DataError: the source files cannot be read.
+        DataError: a pattern of the config matches no file.
         ModelError: a local teacher does not exist.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        return _make_plan(look, SourceRows(look, Path(folder)))
+
+
+def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
     steps = list_steps(look)
     stale = {(step.asset, step.shard) for step in steps if not step.is_fresh}
     responses, rules = Responses(look.project.responses), []
     asked: set[str] = set()  # by earlier shards, so that a request of two shards counts once
     faculty = _faculty(look, ("teacher_model", None) in stale, rules)
     shards = [
-        _plan_shard(look, key, faculty, responses, asked, rules)
+        _plan_shard(look, key, found, faculty, responses, asked, rules)
         for key in look.shards
-        if ("teacher_outputs", key) in stale
+        if ("teacher_outputs", key) in stale and (found := rows.of("raw_dataset", key)) is not None
     ]
     is_measured = ("teacher_benchmark", None) in stale
-    benchmark = _plan_benchmark(look, faculty, responses, asked, rules) if is_measured else None
+    benchmark = _plan_benchmark(look, rows, faculty, responses, asked, rules) if is_measured else None
     parts = [*shards, *([benchmark] if benchmark else [])]
     total = ShardPlan("all", *(sum(getattr(part, name) for part in parts) for name in _COUNTED))
     speed = _requests_per_second(look)
@@ -90,6 +98,7 @@ def make_plan(look: Snapshot) -> Plan:
         spent_usd=responses.spent(),
         budget_usd=look.config.teacher.budget_usd,
         rules=list(dict.fromkeys(rules)),
+        problems=rows.all_problems(),
     )
 
 
@@ -99,51 +108,50 @@ def asks_anything(look: Snapshot, steps: Sequence[Step]) -> bool:
     True if that cannot be told, because a file or a model cannot be read.
     """
     stale = {(step.asset, step.shard) for step in steps if not step.is_fresh}
-    responses, asked, rules = Responses(look.project.responses), set[str](), list[str]()
-    try:
-        faculty = _faculty(look, ("teacher_model", None) in stale, rules)
-        shards = (key for key in look.shards if ("teacher_outputs", key) in stale)
-        if any(_plan_shard(look, key, faculty, responses, asked, rules).new for key in shards):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return _asks_anything(look, SourceRows(look, Path(folder)), stale)
+        except UserError:
             return True
-        if ("teacher_benchmark", None) not in stale:
-            return False
-        benchmark = _plan_benchmark(look, faculty, responses, asked, rules)
-        return benchmark is not None and benchmark.new > 0
-    except UserError:
+
+
+def _asks_anything(look: Snapshot, source: SourceRows, stale: set[tuple[str, str | None]]) -> bool:
+    responses, asked, rules = Responses(look.project.responses), set[str](), list[str]()
+    faculty = _faculty(look, ("teacher_model", None) in stale, rules)
+    for key in look.shards:
+        if ("teacher_outputs", key) in stale:
+            rows = source.of("raw_dataset", key)
+            if rows is None or _plan_shard(look, key, rows, faculty, responses, asked, rules).new:
+                return True
+    if ("teacher_benchmark", None) not in stale:
+        return False
+    if source.of("eval_dataset", None) is None:
         return True
+    benchmark = _plan_benchmark(look, source, faculty, responses, asked, rules)
+    return benchmark is not None and benchmark.new > 0
 
 
 _COUNTED = (
     *("rows", "new", "reused", "prompt_tokens", "completion_tokens"),
-    *("cost_usd", "priced", "unpriced", "by_limit"),
+    *("cost_usd", "single_usd", "batch_usd", "priced", "unpriced", "by_limit"),
 )
 
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
     """The teachers that would answer; none if the project's own one is made first, since every row is then new."""
-    teacher = look.config.teacher
+    teacher, day = look.config.teacher, look.config.prompt_date
     if not is_stale:
         return current_faculty(look.get("teacher_model").folder, teacher)
     own: list[tuple[float, ModelRef]] = []
     if teacher.model:
         rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")
     else:
-        own = [(source.weight, pin_source(source)) for source in teacher.mix] or [(1.0, pin_source(teacher.sources[0]))]
+        own = [(source.weight, pin_source(source, day)) for source in teacher.mix]
+        own = own or [(1.0, pin_source(teacher.sources[0], day))]
     best_of = teacher.best_of
-    panel = [pin_source(source) for source in best_of.teachers] if best_of else []
-    judge = pin_source(best_of.judge) if best_of and best_of.judge else None
+    panel = [pin_source(source, day) for source in best_of.teachers] if best_of else []
+    judge = pin_source(best_of.judge, day) if best_of and best_of.judge else None
     return Faculty(teachers=own, panel=panel, judge=judge)
-
-
-def _rows_of(look: Snapshot, asset: str, shard: str | None) -> list[dict[str, Any]]:
-    """The rows that a run would use: the published ones or, if those are stale, rows judged in a temporary folder."""
-    if is_fresh(look, asset, shard):
-        return parquet.read_table(look.get(asset, shard).file(files.RAW_FILE))
-    sources = look.test_sources if shard is None else [look.source(shard)]
-    with tempfile.TemporaryDirectory() as folder:
-        data, task = look.config.data, look.config.task
-        read_rows(ReadSpec(files=sources, data=data, task=task, unique_ids=shard is None, out=folder), "cpu")
-        return parquet.read_table(Path(folder) / files.RAW_FILE)
 
 
 def _labels(look: Snapshot) -> list[str] | None:
@@ -155,9 +163,14 @@ def _labels(look: Snapshot) -> list[str] | None:
 
 
 def _plan_shard(
-    look: Snapshot, shard: str, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
+    look: Snapshot,
+    shard: str,
+    rows: Sequence[dict[str, Any]],
+    faculty: Faculty,
+    responses: Responses,
+    asked: set[str],
+    rules: list[str],
 ) -> ShardPlan:
-    rows = _rows_of(look, "raw_dataset", shard)
     plan = ShardPlan(shard, rows=len(rows))
     if faculty.judge is not None:
         rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
@@ -193,8 +206,9 @@ def _count_rounds(
 ) -> None:
     """Count the requests of known teachers; earlier ones are found among the stored replies."""
     teacher = look.config.teacher
-    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
-    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules)
+    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel, *([faculty.judge] if faculty.judge else [])]
+    probes = probes_of(faculty, teacher.generation, teacher.smoke)
+    estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules, probes)
     panel = open_panel(faculty, teacher.generation, "cpu")
     how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
@@ -205,10 +219,12 @@ def _count_rounds(
 
 
 def _plan_benchmark(
-    look: Snapshot, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
+    look: Snapshot, source: SourceRows, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan | None:
     """The requests that measure the teacher on the held-out rows; None for one that runs here and costs nothing."""
     from distill_dagster.evaluation.asking import benchmark_requests
+    from distill_dagster.evaluation.benchmark import draw_prompts
+    from distill_dagster.evaluation.endpoint import one_by_one
 
     ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
@@ -216,11 +232,14 @@ def _plan_benchmark(
     config, most = look.config, answer_tokens(look.config)
     teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")
     how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(look))
-    rows = _rows_of(look, "eval_dataset", None)
+    rows = source.of("eval_dataset", None) or []
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
-    requests = benchmark_requests(prompts, teacher, most)
-    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, requests)
+    timed = benchmark_requests(draw_prompts(prompts, config.evaluation), teacher)
+    Estimate(plan, [one_by_one(ref)], responses, asked, most, rules).ask(teacher, timed)
+    first = {request.request_hash for request in timed}
+    others = [r for r in benchmark_requests(prompts, teacher) if r.request_hash not in first]
+    Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, others)
     return plan
 
 

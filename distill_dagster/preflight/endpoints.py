@@ -16,6 +16,7 @@ from distill_dagster.store.hashing import sha256
 from distill_dagster.teachers.asker import Asker
 from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.causes import place_of
+from distill_dagster.teachers.client import read_headers
 from distill_dagster.teachers.endpoint import ApiTeacher, read_key
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.responses import Responses
@@ -36,6 +37,7 @@ def endpoint_requirements(look: Snapshot, endpoints: list[EndpointConfig], ask: 
 
 def _key(endpoint: EndpointConfig) -> str:
     read_key(endpoint)
+    read_headers(endpoint)
     return f"{endpoint.api_key} is set" if endpoint.api_key else "none is sent"
 
 

@@ -1,8 +1,11 @@
 """The models that a run would pin or build: whether they are there, can be read, and how many parameters they have.
 
-a folder          config.json, weights in safetensors, tokenizer with a chat template, no code of its own
+a folder          config.json, weights in safetensors, no code of its own; config and tokenizer fit their use
+a GGUF file       the same of its metadata
 a hub name        the same of its small files, which are fetched; the weights are not
-an architecture   transformers has it, and every one of its settings
+an architecture   transformers has it, and every one of its settings; its positions suffice for the rows
+
+models/fitness.py has these checks. The stages that pin the models repeat them.
 """
 
 from dataclasses import dataclass, field
@@ -13,14 +16,18 @@ from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.entries import entry
-from distill_dagster.models.pinning import count_parameters, fetch_small_files, hub_parameters
+from distill_dagster.models.fitness import Use, require_fit, student_use, teacher_use
+from distill_dagster.models.gguf_file import gguf_of
+from distill_dagster.models.pinning import count_parameters, fetch_small, hub_parameters
 from distill_dagster.models.ref import read_ref
+from distill_dagster.models.stored_forms import stored_form_problem
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.teachers.faculty import read_faculty
 
 ROLES = {"teacher.model": "teacher", "student.model": "student"}
 PUBLISHED = {"teacher": "teacher_model", "student": "student_base"}
+Found = tuple[Literal["ok", "not checked"], str, int]  # state, words, parameters
 LATER = "`distill-dagster check` looks at it"
 
 
@@ -47,31 +54,49 @@ class Models:
     def _note(self, of: str, role: str | None, model: ModelConfig | None) -> None:
         """Add what is found of a model; None: the one that the asset `of` published."""
         try:
-            state, said, parameters = self._look_at(model) if model else ("ok", *_published(self.look, of))
+            state, said, parameters = self._look_at(of, model) if model else ("ok", *_published(self.look, of))
         except UserError as e:
             state, said, parameters = "error", f"`{of}`: {e}", 0
         self.found.append(Requirement("model", of, state, said))
         if role and parameters:
             self.parameters[role] = parameters
 
-    def _look_at(self, model: ModelConfig) -> tuple[Literal["ok", "not checked"], str, int]:
+    def _look_at(self, of: str, model: ModelConfig) -> Found:
         """State, words and parameters of a model that would be pinned or built; ModelError if that cannot work."""
+        use = self._use(of)
         if model.architecture:
-            return self._new(model)
-        folder = Path(str(model.name)).expanduser()
+            return self._new(model, use)
+        name = str(model.name)
+        if file := gguf_of(name):
+            return self._file(model, use, file)
+        folder = Path(name).expanduser()
         if folder.is_dir():
-            return self._existing(folder)
-        if folder.is_absolute() or str(model.name).startswith("."):
+            return self._existing(model, use, folder)
+        if folder.is_absolute() or name.startswith("."):
             raise ModelError(f"model folder {folder} does not exist; correct its `name`, or name a model on the hub")
-        return self._of_the_hub(str(model.name), model.revision)
+        return self._of_the_hub(model, use)
 
-    def _new(self, model: ModelConfig) -> tuple[Literal["ok", "not checked"], str, int]:
+    def _use(self, of: str) -> Use:
+        """What the model of a field of the config is for; of the teachers, only `teacher.model` can be fitted."""
+        if of == "student.model":
+            return student_use(self.look.config)
+        use = teacher_use(self.look.config)
+        return use if of == "teacher.model" else use.model_copy(update={"trains": False})
+
+    def _new(self, model: ModelConfig, use: Use) -> Found:
         if not self.whole:
             return "not checked", f"a new {model.architecture}; {LATER}", 0
         from distill_dagster.models.building import sketch
 
         parameters = sketch(model, self._vocabulary(model))
+        require_fit(model, use)
         return "ok", f"a new {model.architecture}, about {_size(parameters)}", parameters
+
+    def _file(self, model: ModelConfig, use: Use, file: Path) -> Found:
+        if not self.whole:
+            return "not checked", f"{file}; {LATER}", 0
+        require_fit(model, use)
+        return "ok", f"{file}, {_size(0)}", 0
 
     def _vocabulary(self, model: ModelConfig) -> int:
         """The size of the tokenizer that a new model will get; that of the teacher where it is known."""
@@ -81,34 +106,28 @@ class Models:
         size = entry(Path(teacher.name).expanduser() / "config.json", "vocab_size") if teacher.name else None
         return size if isinstance(size, int) else teacher.vocab_size
 
-    def _existing(self, folder: Path) -> tuple[Literal["ok", "not checked"], str, int]:
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"{folder} holds no config.json: name the folder that `save_pretrained` wrote")
-        parameters = count_parameters(folder)
+    def _existing(self, model: ModelConfig, use: Use, folder: Path) -> Found:
         if self.whole:
-            check_files(folder)
+            require_fit(model, use)
+        elif problem := _form_problem(folder, use):
+            raise ModelError(problem)
+        parameters = count_parameters(folder)
         return "ok", f"{folder}, {_size(parameters)}", parameters
 
-    def _of_the_hub(self, name: str, revision: str | None) -> tuple[Literal["ok", "not checked"], str, int]:
+    def _of_the_hub(self, model: ModelConfig, use: Use) -> Found:
+        name = str(model.name)
         if not self.whole:
             return "not checked", f"{name} of the hub; {LATER}", 0
-        folder = fetch_small_files(name, revision)
-        check_files(folder)
-        parameters = hub_parameters(name, folder.name)
-        return "ok", f"{name} at {folder.name[:12]}, {_size(parameters)}", parameters
+        commit = fetch_small(name, model.revision).name
+        require_fit(model.model_copy(update={"revision": commit}), use)
+        parameters = hub_parameters(name, commit)
+        return "ok", f"{name} at {commit[:12]}, {_size(parameters)}", parameters
 
 
-def check_files(folder: Path) -> None:
-    """Check the small files of a model's folder against each other. Every such check is called from here.
-
-    Raises:
-        ModelError: it needs its own code, or its tokenizer cannot be read or has no chat template.
-    """
-    from distill_dagster.models.loading import open_tokenizer
-    from distill_dagster.models.own_code import refuse_own_code
-
-    refuse_own_code(folder)
-    open_tokenizer(folder)
+def _form_problem(folder: Path, use: Use) -> str | None:
+    """Why a folder's weights cannot be used, as far as this shows without transformers."""
+    is_quantized = (folder / "config.json").is_file() and entry(folder / "config.json", "quantization_config")
+    return None if is_quantized and not use.trains else stored_form_problem(folder, trains=use.trains)
 
 
 def _published(look: Snapshot, asset: str) -> tuple[str, int]:

@@ -153,7 +153,7 @@ def _score(candidate: Candidate | None) -> float | None:
     """The task's score against gold, 0 for an unparsable text; None without an answer or without gold."""
     if candidate is None or candidate.teacher["status"] != "ok" or not candidate.reference:
         return None
-    return candidate.task.score(candidate.answer, candidate.reference)
+    return candidate.task.score(candidate.answer, candidate.reference, candidate.labels)
 
 
 def _gold(raw: pa.Table, task: str) -> Iterator[dict[str, Any]]:

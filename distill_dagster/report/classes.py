@@ -16,7 +16,8 @@ from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.metrics import by_task
 from distill_dagster.report.document import ClassScore, ClassTable, LabelScores
 from distill_dagster.tasks import get_task
-from distill_dagster.tasks.labels import normal_label
+from distill_dagster.tasks.labelled import gold_and_given
+from distill_dagster.tasks.labels import label_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,32 +25,38 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-def class_tables(predictions: Mapping[Role, Sequence[Row]]) -> list[ClassTable]:
-    """A table for each task whose answers are labels, from prediction rows by role. Rows without gold do not count."""
+def class_tables(predictions: Mapping[Role, Sequence[Row]], labels: Sequence[str] | None = None) -> list[ClassTable]:
+    """A table for each task whose answers are labels, from prediction rows by role. Rows without gold do not count.
+
+    `labels` is the label set that the answers were parsed against.
+    """
     rows = {role: by_task(predictions[role]) for role in ROLES}
     return [
-        ClassTable(task=task, labels=_labels({role: rows[role][task] for role in ROLES}))
+        ClassTable(
+            task=task, labels=_labels({role: rows[role][task] for role in ROLES}, labels or get_task(task).labels)
+        )
         for task in rows["teacher"]
         if get_task(task).labelled
     ]
 
 
-def _labels(rows: Mapping[Role, Sequence[Row]]) -> list[LabelScores]:
-    scores = {role: label_scores(rows[role]) for role in ROLES}
+def _labels(rows: Mapping[Role, Sequence[Row]], known: Sequence[str] | None) -> list[LabelScores]:
+    scores = {role: label_scores(rows[role], known) for role in ROLES}
     spellings: dict[str, str] = {}
     for reference in (text for row in rows["teacher"] for text in row["reference"]):
-        spellings.setdefault(normal_label(reference), reference.strip())
+        spellings.setdefault(label_key(reference, known), reference.strip())
     gold = sorted({label for table in scores.values() for label in table.index})
     return [
         LabelScores(label=spellings[label], **{role: _score(scores[role], label) for role in ROLES}) for label in gold
     ]
 
 
-def label_scores(rows: Sequence[Row]) -> "pd.DataFrame":
-    """support, given, hits, precision, recall and f1 of one model, indexed by the normal form of each gold label."""
+def label_scores(rows: Sequence[Row], known: Sequence[str] | None) -> "pd.DataFrame":
+    """support, given, hits, precision, recall and f1 of one model, indexed by the key of each gold label."""
     import pandas as pd
 
-    answers = pd.DataFrame([_gold_and_given(row) for row in rows], columns=["gold", "given"])
+    pairs = [gold_and_given(row["parsed"], row["reference"], known) for row in rows]
+    answers = pd.DataFrame(pairs, columns=["gold", "given"])
     right = answers[answers["gold"] == answers["given"]]
     counts = pd.DataFrame(
         {
@@ -64,13 +71,6 @@ def label_scores(rows: Sequence[Row]) -> "pd.DataFrame":
         recall=table["hits"] / table["support"],
         f1=2 * table["hits"] / (table["given"] + table["support"]),
     )
-
-
-def _gold_and_given(row: Row) -> tuple[str, str | None]:
-    """Both labels in normal form. If a row has several gold labels, its gold label is the given one, else the first."""
-    gold = [normal_label(label) for label in row["reference"]]
-    given = None if row["parsed"] is None else normal_label(row["parsed"])
-    return (given if given in gold else gold[0]), given
 
 
 def _score(table: "pd.DataFrame", label: str) -> ClassScore:

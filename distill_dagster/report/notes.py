@@ -1,11 +1,13 @@
 """What a reader must know before trusting a number."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.comparison import Comparison
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.ratios import same_machine
+from distill_dagster.report.specs import Provenance
 
 FEW_REQUESTS = 100
 
@@ -18,6 +20,8 @@ def notes_on(benchmarks: Benchmarks, compared: Comparison) -> list[str]:
     notes = []
     if teacher.unscored:
         notes.append(f"{teacher.unscored:,} held-out prompts have no reference; they were answered but not scored.")
+    if teacher.sampling is not None:
+        notes.append(_sampling_note(teacher.sampling))
     if len(teacher.by_task) > 1:
         notes.append(f"The score is the mean over the items of {len(teacher.by_task)} tasks with different metrics.")
     for name, estimate in (("Retention", compared.retention), ("Gap recovered", compared.gap_recovered)):
@@ -29,6 +33,24 @@ def notes_on(benchmarks: Benchmarks, compared: Comparison) -> list[str]:
                 "against both ends of the interval."
             )
     return notes + _speed_notes(benchmarks)
+
+
+def _sampling_note(sampling: Mapping[str, Any]) -> str:
+    """That the teacher was not measured greedily."""
+    at = " and ".join(f"{name} {value}" for name, value in sampling.items())
+    return (
+        f"The teacher was measured at {at or 'the default temperature of its provider'}, as its endpoint does not "
+        "accept 0; the other models were measured at 0. Its answers, and so its score, vary from call to call."
+    )
+
+
+def launchpad_notes(provenance: Provenance) -> list[str]:
+    """A sentence if the student was trained with other settings than those of distill.yaml."""
+    settings = provenance.student_checkpoint.launchpad
+    if not settings:
+        return []
+    said = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return [f"The student was trained with settings of the launchpad instead of those of distill.yaml: {said}."]
 
 
 def _speed_notes(benchmarks: Benchmarks) -> list[str]:

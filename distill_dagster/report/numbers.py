@@ -6,10 +6,11 @@
     size(3_704_120)                3.70 MB
     ratio_phrase(11.2, "parameters", "fewer", "more", "as many parameters")    11 times fewer parameters
 
-Every function that takes None for an unknown number writes a dash for it.
+A measure that is None is "not measured"; a share or a ratio that is None is a dash.
 """
 
 DASH = "–"
+NOT_MEASURED = "not measured"
 
 
 def percent(value: float | None) -> str:
@@ -27,7 +28,7 @@ def percent_range(low: float | None, high: float | None) -> str:
 def duration(milliseconds: float | None) -> str:
     """Three significant digits in ms, or seconds from 10 s on."""
     if milliseconds is None:
-        return DASH
+        return NOT_MEASURED
     if milliseconds >= 10_000:
         return f"{milliseconds / 1000:.1f} s"
     decimals = 0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2
@@ -37,7 +38,7 @@ def duration(milliseconds: float | None) -> str:
 def size(count: float | None) -> str:
     """Bytes in powers of 1,000."""
     if count is None:
-        return DASH
+        return NOT_MEASURED
     for scale, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= scale:
             return f"{_three_digits(count / scale)} {unit}"
@@ -47,7 +48,7 @@ def size(count: float | None) -> str:
 def amount(count: float | None) -> str:
     """A count of parameters, or another large number: 8.03 B, 917 k."""
     if count is None:
-        return DASH
+        return NOT_MEASURED
     for scale, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if count >= scale:
             return f"{_three_digits(count / scale)} {unit}"
@@ -56,7 +57,7 @@ def amount(count: float | None) -> str:
 
 def rate(per_second: float | None) -> str:
     """Something per second."""
-    return DASH if per_second is None else f"{_three_digits(per_second)}/s"
+    return NOT_MEASURED if per_second is None else f"{_three_digits(per_second)}/s"
 
 
 def times(ratio: float) -> str:

@@ -148,6 +148,9 @@ def _draw_latency(axes: Any, document: ReportDocument) -> None:
     slowest, quickest = 0.0, float("inf")
     for role in ROLES:
         times = sorted(document.benchmarks[role].speed.latencies_ms)
+        if not times:
+            axes.plot([], [], color=ROLE_COLOURS[role], label=f"{role.capitalize()}: not measured")
+            continue
         slowest, quickest = max(slowest, times[-1]), min(quickest, times[0])
         shares = [100 * (i + 1) / len(times) for i in range(len(times))]
         axes.step(

@@ -14,9 +14,10 @@ class Origin(BaseModel, frozen=True, extra="allow"):
     data_version: str
     created_at: str
     model: str | None = None  # the model's name; left out of artefacts that hold none
+    launchpad: dict[str, Any] | None = None  # settings in which its run differed from distill.yaml; left out if none
 
     @model_serializer(mode="wrap")
-    def _without_missing_model(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_missing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {key: value for key, value in handler(self).items() if value is not None}
 
 

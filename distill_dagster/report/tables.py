@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.document import ClassTable, Ratios, ReportDocument
-from distill_dagster.report.numbers import DASH, amount, duration, percent, percent_range, rate, ratio_label, size
+from distill_dagster.report.numbers import (
+    DASH,
+    NOT_MEASURED,
+    amount,
+    duration,
+    percent,
+    percent_range,
+    rate,
+    ratio_label,
+    size,
+)
 from distill_dagster.report.wording import estimate_cell
 
 if TYPE_CHECKING:
@@ -159,4 +169,6 @@ def _plain(value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return f"{value:,.6g}" if isinstance(value, float) else json.dumps(value)
+    if value is None:
+        return NOT_MEASURED
+    return f"{value:,.6g}" if isinstance(value, float) else json.dumps(value, allow_nan=False)

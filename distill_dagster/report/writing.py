@@ -18,7 +18,7 @@ from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
-from distill_dagster.report.notes import notes_on
+from distill_dagster.report.notes import launchpad_notes, notes_on
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
@@ -103,18 +103,18 @@ def build_report(
         ratios=ratios,
         metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
         benchmarks={role: benchmarks[role] for role in ROLES},
-        classes=class_tables(predictions),
+        classes=class_tables(predictions, benchmarks["teacher"].labels),
         examples=example_pairs(predictions, rows),
         lineage=provenance,
         history=[dict(entry) for entry in history],
         evaluation=evaluation,
-        notes=notes_on(benchmarks, compared),
+        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance)],
     )
 
 
 def write_pages(folder: Path, document: ReportDocument) -> None:
     """Write report.json, report.md and report.html into `folder`."""
-    text = json.dumps(document.as_json(), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(document.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / files.REPORT_FILE).write_text(text, encoding="utf-8")
     (folder / files.REPORT_MARKDOWN).write_text(render_markdown(document), encoding="utf-8")
     (folder / files.REPORT_PAGE).write_text(render_html(document), encoding="utf-8")

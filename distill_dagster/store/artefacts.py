@@ -18,7 +18,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,14 @@ class Store:
         {'rows': 1}
     """
 
-    __slots__ = ("backend", "root")
+    __slots__ = ("backend", "is_unsettled", "root")
 
-    def __init__(self, root: Path, backend: Backend | None = None) -> None:
+    def __init__(
+        self, root: Path, backend: Backend | None = None, is_unsettled: Callable[[Manifest], bool] = lambda _: False
+    ) -> None:
         self.root = root  # the project's local folder
         self.backend: Backend = backend or LocalBackend(root)
+        self.is_unsettled = is_unsettled  # a manifest that says complete, by older rules, of what is to be made again
 
     def folder(self, asset: str, shard: str | None = None) -> Path:
         """The folder of an artefact, existing or not."""
@@ -152,7 +155,7 @@ class Store:
         if text is None:
             return None
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, parse_constant=lambda _: None)  # an older version wrote NaN for None
         except ValueError as e:
             folder = self.backend.folder(key)
             raise DataError(
@@ -161,7 +164,8 @@ class Store:
         version = raw["version"]
         if not self.backend.holds(key, version, raw["files"]):
             return None
-        return Manifest(**raw, folder=self.backend.folder(key, version))
+        manifest = Manifest(**raw, folder=self.backend.folder(key, version))
+        return replace(manifest, complete=manifest.complete and not self.is_unsettled(manifest))
 
     def _make_current(self, key: str, manifest: Manifest, replaced: Manifest | None) -> None:
         """Keep the manifest that is replaced, replace it, and remove the versions that no reader can reach any more."""
@@ -178,4 +182,4 @@ def _key(asset: str, shard: str | None) -> str:
 def _document(manifest: Manifest) -> str:
     """The manifest as the text of its file."""
     body = {name: value for name, value in asdict(manifest).items() if name != "folder"}
-    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

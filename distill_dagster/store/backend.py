@@ -113,7 +113,8 @@ class LocalBackend:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / LOCK):
                 try:
-                    yield
+                    with room_for(self.root):  # while the scratch folder still takes its room
+                        yield
                 finally:
                     for scratch in folder.glob(f"{SCRATCH}*"):
                         shutil.rmtree(scratch, ignore_errors=True)

@@ -1,17 +1,25 @@
-"""Write files so that they survive a crash, and turn a full or read-only disk into an error that names the store."""
+"""Write files so that they survive a crash, and turn a full or read-only disk into an error that names it."""
 
 import contextlib
 import errno
 import hashlib
 import os
+import re
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from distill_dagster.errors import DataError
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+SAYS_FULL = re.compile(  # safetensors and tokenizers, in Rust; pyarrow
+    rf"no space left on device|disk quota exceeded|os error (?:{errno.ENOSPC}|{errno.EDQUOT})\b", re.IGNORECASE
+)
+SAYS_UNWRITTEN = re.compile(r"PytorchStreamWriter failed writing|inline_container")  # torch.save: for any reason
+SCARCE = 64 * 2**20  # bytes: a disk with less free space than this can have been too small for a file
 
 
 def file_sha256(path: Path) -> str:
@@ -43,17 +51,87 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def room_for(root: Path) -> Iterator[None]:
-    """Turn the `OSError` of a store that is full or cannot be written into a `DataError`; every other error passes."""
+    """Turn the error of a disk that is full, or of a store that cannot be written, into a `DataError`.
+
+    Libraries report a full disk in their own ways: an `OSError`, or a `RuntimeError` that only quotes it. They also
+    write outside the store, to temporary files and caches, so the message names the disk. Other errors pass.
+    """
     try:
         yield
-    except OSError as e:
-        if e.errno in FULL:
+    except DataError:
+        raise
+    except Exception as e:
+        if (full := _full_place(e, root)) is not None:
+            name = f"the store {root}" if full == root else str(full)
             raise DataError(
-                f"the store {root} is full ({e}): make room and run again; no artefact is half published"
+                f"{name} is full ({_said(e)}): make room on {file_system_of(full)} and run again; no artefact is half "
+                "published"
             ) from e
-        if e.errno in CLOSED and (e.filename is None or Path(os.fsdecode(e.filename)).is_relative_to(root)):
+        if isinstance(e, OSError) and e.errno == errno.EFBIG:
+            raise DataError(
+                f"a file in the store {root} would be larger than this process or its disk allows ({e}): raise "
+                "`ulimit -f`, or choose another `store:`"
+            ) from e
+        if isinstance(e, OSError) and e.errno in CLOSED and (e.filename is None or _is_below(e.filename, root)):
             raise DataError(f"the store {root} cannot be written ({e}): choose another `store:`") from e
         raise
+
+
+def file_system_of(path: Path) -> str:
+    """The file system that holds a path, with its free space, for messages: `the file system /data (3.2 MB free)`."""
+    mount = _existing(path)
+    while not os.path.ismount(mount):
+        mount = mount.parent
+    return f"the file system {mount} ({_free(mount) / 1e6:,.1f} MB free)"
+
+
+def _full_place(error: BaseException, root: Path) -> Path | None:
+    """The folder whose disk an error reports as full; None if it reports something else."""
+    causes = list(_chain(error))
+    named = next((e.filename for e in causes if isinstance(e, OSError) and e.errno in FULL and e.filename), None)
+    if named is not None:
+        path = Path(os.fsdecode(named)).absolute()
+        return root if _is_below(path, root) else path.parent
+    scarcest = min([root, *_places_outside()], key=lambda place: _free(_existing(place)))
+    if any((isinstance(e, OSError) and e.errno in FULL) or SAYS_FULL.search(str(e)) for e in causes):
+        return scarcest if _free(_existing(scarcest)) < SCARCE else root
+    if any(SAYS_UNWRITTEN.search(str(e)) for e in causes) and _free(_existing(scarcest)) < SCARCE:
+        return scarcest
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that led to it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _places_outside() -> list[Path]:
+    """Where libraries write besides the store: temporary files, Hugging Face's cache, Dagster's home."""
+    cache = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface")
+    home = os.environ.get("DAGSTER_HOME")
+    return [Path(tempfile.gettempdir()), Path(cache), *([Path(home)] if home else [])]
+
+
+def _said(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _is_below(path: str | bytes | int | Path, root: Path) -> bool:
+    return not isinstance(path, int) and Path(os.fsdecode(path)).absolute().is_relative_to(root.absolute())
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _free(path: Path) -> int:
+    return shutil.disk_usage(path).free
 
 
 def settle(folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ VOLATILE = frozenset({"latency_ms", "cost_usd", "attempts", "created_at"})
 
 def canonical_json(value: Any) -> str:
     """`value` as JSON with sorted keys and no spaces, which is the text that is hashed."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def storable(text: str) -> str:

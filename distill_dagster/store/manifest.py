@@ -35,6 +35,11 @@ class Manifest:
         """Whether the artefact is complete and was made from exactly these inputs."""
         return self.complete and self.fingerprint == fingerprint
 
+    @property
+    def launchpad(self) -> dict[str, Any]:
+        """The settings in which the run that made it differed from distill.yaml; {} for most artefacts."""
+        return self.facts.get("launchpad", {})
+
     def read(self, kind: type[R]) -> R:
         """The worker's typed result."""
         said = {**self.facts, "counts": self.counts, "data_version": self.data_version, "complete": self.complete}

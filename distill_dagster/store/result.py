@@ -49,13 +49,14 @@ class Usage(BaseModel):
 class Result(BaseModel, Generic[C]):
     """The base of all results, over its kind of counts."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     data_version: str  # hash of the content: equal means that nothing downstream is stale
     counts: C
     complete: bool = True  # False: usable, and to be made again by the next run, such as after requests that failed
     usage: Usage | None = None  # set by `workers.run_worker`
     leased: list[str] = []  # the devices that `Compute` leased
+    launchpad: dict[str, Any] = {}  # settings of its run that differ from those of distill.yaml
 
     def with_usage(self, usage: Usage) -> Self:
         """The same result with the usage of its run."""
@@ -65,8 +66,12 @@ class Result(BaseModel, Generic[C]):
         """The same result with the devices that its run leased."""
         return self.model_copy(update={"leased": devices})
 
+    def with_launchpad(self, settings: dict[str, Any]) -> Self:
+        """The same result with the settings in which its run differed from distill.yaml, if there are any."""
+        return self.model_copy(update={"launchpad": settings}) if settings else self
+
     def parts(self) -> tuple[dict[str, int], dict[str, Any]]:
         """`counts` and `facts` of the manifest, as JSON-able values."""
-        not_run_by_a_worker = {"usage", "leased"} - self.model_fields_set
+        not_run_by_a_worker = {"usage", "leased", "launchpad"} - self.model_fields_set
         document = self.model_dump(mode="json", exclude={"data_version", "complete"} | not_run_by_a_worker)
         return document.pop("counts"), document

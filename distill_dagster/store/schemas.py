@@ -57,7 +57,7 @@ TEACHER = pa.schema(
         ("answer", pa.string()),  # null: the text does not have the task's form
         ("agreement", pa.float64()),  # 0 … 1, the chooser's rating; null unless one of several answers was chosen
         ("chosen", pa.bool_()),  # whether the student may learn this one of the row's answers
-        ("finish_reason", pa.string()),  # stop | length | content_filter | error
+        ("finish_reason", pa.string()),  # stop | length | content_filter | refusal | error, or the server's word
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("latency_ms", pa.float64()),  # a batch's wall time divided by its rows
@@ -87,6 +87,8 @@ RESPONSE = pa.schema(  # a teacher's reply before it is parsed
         ("error_code", pa.string()),
         ("error", pa.string()),
         ("created_at", pa.string()),  # ISO 8601
+        ("estimated", pa.bool_()),  # the server did not count the tokens; null in older replies
+        ("received", pa.string()),  # the body as it came, where a reply holds less than that
     ]
 )
 
@@ -100,6 +102,8 @@ LOGITS = pa.schema(  # the teacher's distribution over each token of an answer; 
         ("topk_ids", pa.binary()),
         ("topk_logprobs", pa.binary()),
         ("tail_logmass", pa.binary()),
+        ("tail_logsums", pa.binary()),  # null: the tail is sampled, or was captured before 0.2.0
+        ("tail_draws", pa.binary()),  # null: the tail is not sampled
         ("k", pa.int32()),
         ("vocab_size", pa.int32()),
         ("precision", pa.string()),  # lossless | compact

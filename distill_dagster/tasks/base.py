@@ -9,19 +9,21 @@ one thing in the whole lineage. A worked example, for `math`:
     parse       "18" from either form           None where the text holds no answer in the task's form
     score       score("18", ["18.0"]) = 1.0
     label       None                            the class to balance by, for tasks with labels
-    metrics     {"accuracy": the mean of score}
+    measures    {"accuracy": the mean of score}
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from distill_dagster.tasks import chain_of_thought
-from distill_dagster.tasks.final_line import ANSWER
+from distill_dagster.tasks.answer_mark import ANSWER
 from distill_dagster.tasks.json_text import objects_in
 from distill_dagster.tasks.measures import Measure, mean_of
 from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
-from distill_dagster.tasks.reading import Reading, part_thoughts
+from distill_dagster.tasks.reading import Reading
+from distill_dagster.tasks.thoughts import part_thoughts
 
 
 class Task(ABC):
@@ -32,6 +34,7 @@ class Task(ABC):
 
     metric: ClassVar[str]  # the name of the headline metric, which is the mean of `score`
     more_metrics: ClassVar[Mapping[str, Measure]] = {}  # measured beside it
+    text_metrics: ClassVar[Mapping[str, Measure]] = {}  # measured of the models' whole texts
     exact: ClassVar[bool] = True  # a score is 0 or 1, so 0 means wrong
 
     labelled: ClassVar[bool] = False  # answers are labels of a set
@@ -52,8 +55,8 @@ class Task(ABC):
         """The answer in `text`, in the task's one form, or None. Only tasks with labels look at `labels`."""
 
     @abstractmethod
-    def agreement(self, answer: str, reference: str) -> float:
-        """How well a parsed answer agrees with one gold answer, 0 … 1."""
+    def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
+        """How well a parsed answer agrees with one gold answer, 0 … 1. Only tasks with labels look at `labels`."""
 
     def prompting_for(self, prompting: Prompting) -> Prompting:
         """`prompting` if the task supports it, else `plain`.
@@ -94,9 +97,8 @@ class Task(ABC):
     def read(self, text: str, prompting: Prompting, labels: Sequence[str] | None) -> Reading:
         """The parts of the reply to `ask` with the same prompting; no text of a model makes this raise.
 
-        Thoughts before the answer, between <think> tags, are reasoning with every prompting. Where the prompt asked
-        for JSON, the last object that holds an answer counts. An object that is cut off is no answer, and neither is a
-        text without any object.
+        Thoughts in the text (thoughts.py) are reasoning with every prompting. Where the prompt asked for JSON, the last
+        object that holds an answer counts. An object that is cut off is no answer, nor is a text without any object.
         """
         thoughts, rest = part_thoughts(text)
         if self.prompting_for(prompting) == "plain":
@@ -119,7 +121,7 @@ class Task(ABC):
             return answer
         return f"{reason}\n\n{self.final_mark} {answer}"
 
-    def score(self, answer: str | None, references: Sequence[str]) -> float:
+    def score(self, answer: str | None, references: Sequence[str], labels: Sequence[str] | None = None) -> float:
         """The best agreement with any of the gold answers, 0 … 1; an answer that could not be parsed scores 0.
 
         Raises:
@@ -129,12 +131,11 @@ class Task(ABC):
             raise ValueError(f"a {self.name} answer needs at least one reference to be scored; the row has none")
         if answer is None:
             return 0.0
-        return max(self.agreement(answer, reference) for reference in references)
+        return max(self.agreement(answer, reference, labels) for reference in references)
 
-    @property
-    def metrics(self) -> dict[str, Measure]:
+    def measures(self, labels: Sequence[str] | None = None) -> Mapping[str, Measure]:
         """What is measured of a set of answers, by name; the headline metric, the mean of `score`, comes first."""
-        return {self.metric: mean_of(self.score), **self.more_metrics}
+        return {self.metric: mean_of(partial(self.score, labels=labels)), **self.more_metrics}
 
     def label(self, answer: str) -> str | None:
         """The class of a parsed answer, for balancing; None where the task has no classes."""

@@ -41,7 +41,7 @@ def instructions(guide: str, key: str, form: str, labels: Sequence[str] | None) 
 
 
 def _quoted(label: str) -> str:
-    return json.dumps(label, ensure_ascii=False)
+    return json.dumps(label, ensure_ascii=False, allow_nan=False)
 
 
 def schema(key: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     labels ["card_arrival", "reverted_card_payment?"]
     "Label: Card_arrival"       card_arrival
-    "reverted_card_payment"     reverted_card_payment?    (final punctuation is not compared)
+    "reverted_card_payment"     reverted_card_payment?    (final punctuation is compared only if labels differ in it)
     "So: it.\n\nAnswer: card_arrival"   card_arrival
     "my card"                   None
 
@@ -13,9 +13,8 @@ line is an answer.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from distill_dagster.tasks.final_line import after_answer
 from distill_dagster.tasks.labelled import LabelTask
-from distill_dagster.tasks.labels import drop_lead, match_label
+from distill_dagster.tasks.stated_label import only_line, stated_label
 
 
 class Classification(LabelTask):
@@ -30,9 +29,5 @@ class Classification(LabelTask):
     )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The label that makes up the text or its last "Answer:"; without a label set, the only line there."""
-        stated = after_answer(text)
-        if labels:
-            return match_label(text, labels) or match_label(stated, labels)
-        line = drop_lead(stated)
-        return line if line and len(line.splitlines()) == 1 else None
+        """The label that makes up the text or that it states; without a label set, the only line there."""
+        return stated_label(text, labels) if labels else only_line(text)

@@ -39,6 +39,6 @@ class Conversation(Task):
         """The text without surrounding blanks."""
         return text.strip() or None
 
-    def agreement(self, answer: str, reference: str) -> float:
+    def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
         """ROUGE-L F1 without stemming."""
         return rouge(answer, reference, "rougeL", stem=False)

@@ -28,7 +28,23 @@ DECODER = json.JSONDecoder(strict=False, parse_float=str, parse_int=str, parse_c
 
 def objects_in(text: str) -> list[Any] | None:
     """The objects and lists of objects in `text`, in order; None where the last of them does not end."""
-    text, found, at = ESCAPE.sub(_escape, text), [], 0
+    found = _objects(ESCAPE.sub(_escape, text))
+    return None if found is None else [value for value, _ in found]
+
+
+def closing_object(text: str) -> Any:
+    """The object or list of objects that ends `text`, but for the end of a code fence; None without one."""
+    text = ESCAPE.sub(_escape, text)
+    found = _objects(text)
+    if not found:
+        return None
+    value, end = found[-1]
+    return None if text[end:].strip("`~ \t\r\n") else value
+
+
+def _objects(text: str) -> list[tuple[Any, int]] | None:
+    """Each object with the position of its end; None where the last of them does not end."""
+    found, at = [], 0
     while start := START.search(text, at):
         try:
             value, at = DECODER.raw_decode(text, start.start())
@@ -37,7 +53,7 @@ def objects_in(text: str) -> list[Any] | None:
             if end is None:
                 return None
             value, at = _mended(text[start.start() : end]), end
-        found.append(value)
+        found.append((value, at))
     return found
 
 

@@ -9,13 +9,11 @@
 A project may name labels of its own, such as yes and no.
 """
 
-import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from distill_dagster.tasks.final_line import after_answer
 from distill_dagster.tasks.labelled import LabelTask
-from distill_dagster.tasks.labels import WRAPPING, drop_lead, match_label
+from distill_dagster.tasks.stated_label import leading_label, stated_label
 
 
 class NLI(LabelTask):
@@ -30,16 +28,6 @@ class NLI(LabelTask):
     )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The label that makes up the text or its last "Answer:", or that opens it before an explanation."""
+        """The label that makes up the text or that it states, or that opens it before an explanation."""
         known = tuple(labels or self.labels or ())
-        stated = after_answer(text)
-        return match_label(text, known) or match_label(stated, known) or _leading_label(drop_lead(stated), known)
-
-
-def _leading_label(text: str, labels: Sequence[str]) -> str | None:
-    """The label at the start of `text`, closed by punctuation or a line end; None if `text` names another label too."""
-    named = [label for label in labels if re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, re.IGNORECASE)]
-    if len(named) != 1:
-        return None
-    closed = rf"{re.escape(named[0])}[{re.escape(WRAPPING.strip())}]*(?:[.,;:!?\n]|\s+[-–—(]|\s*$)"
-    return named[0] if re.match(closed, text.lstrip(WRAPPING), re.IGNORECASE) else None
+        return stated_label(text, known) or leading_label(text, known)

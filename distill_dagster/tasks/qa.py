@@ -3,30 +3,20 @@
     answer "The Eiffel Tower."      reference ["Eiffel tower", "the tower"]      exact match 1, token F1 1
     answer "a red car"              reference ["red truck"]                      exact match 0, token F1 1/2
 
-Both scores compare answers as SQuAD does: in lower case, without punctuation, articles and extra blanks, and against
-the best of the references (Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
-section 6.1).
+Both scores compare answers as SQuAD does, without case, punctuation, articles and extra blanks, and against the best of
+the references (normal_answer.py).
 """
 
-import re
-import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.base import Task
-from distill_dagster.tasks.final_line import bare_answer
 from distill_dagster.tasks.measures import Measure, mean_of
+from distill_dagster.tasks.normal_answer import normal_answer
 from distill_dagster.tasks.options import Prompting
-
-ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def normal_answer(text: str) -> str:
-    """`text` as SQuAD compares it; a text of nothing but articles and punctuation stays as it is."""
-    bare = ARTICLES.sub(" ", text.lower().translate(WITHOUT_PUNCTUATION))
-    return " ".join(bare.split()) or text.strip()
+from distill_dagster.tasks.words import apart
 
 
 def token_f1(answer: str | None, references: Sequence[str]) -> float:
@@ -37,7 +27,7 @@ def token_f1(answer: str | None, references: Sequence[str]) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return normal_answer(text).split()
+    return apart(normal_answer(text)).split()
 
 
 def _overlap(answer: list[str], reference: list[str]) -> float:
@@ -61,9 +51,9 @@ class QA(Task):
     )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The text, or what its last "Answer:" states, without surrounding blanks."""
-        return bare_answer(text) or None
+        """The text, or what its last "Answer:" states, without surrounding blanks and Markdown."""
+        return stated(text) or None
 
-    def agreement(self, answer: str, reference: str) -> float:
+    def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
         """SQuAD's exact match: 1 or 0."""
         return float(normal_answer(answer) == normal_answer(reference))

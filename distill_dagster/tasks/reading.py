@@ -3,21 +3,12 @@
     text      "<think>It sleeps.</think>Answer: neutral"
     Reading   answer "neutral", reasoning "It sleeps.", said "Answer: neutral"
 
-A reasoning model thinks aloud before it answers. If its server leaves the thoughts in the text, tags enclose them. The
-opening tag may be missing, because the chat template has put it into the prompt.
+thoughts.py finds the thoughts, json_text.py the objects.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-THOUGHT = re.compile(
-    r"\s*<(?:think|thinking)>(?P<own>.*?)</(?:think|thinking)>"
-    r"|(?P<opened_before>.*?)^[ \t]*</(?:think|thinking)>[ \t]*$",
-    re.DOTALL | re.IGNORECASE | re.MULTILINE,
-)
-OPENED = re.compile(r"\s*<(?:think|thinking)>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +22,6 @@ class Reading:
     answer: str | None  # in the task's form; None where the text has none
     reasoning: str | None = None
     said: str = field(default="", compare=False)
-
-
-def part_thoughts(text: str) -> tuple[str | None, str]:
-    """The thoughts in `text` and the text after them, which is empty where the thoughts do not end."""
-    if found := THOUGHT.match(text):
-        return (found["own"] or found["opened_before"] or "").strip() or None, text[found.end() :].strip()
-    if opened := OPENED.match(text):
-        return text[opened.end() :].strip() or None, ""
-    return None, text.strip()
 
 
 def field_of(value: Any, names: Sequence[str]) -> Any:

@@ -13,6 +13,7 @@ summary is the answer:
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from distill_dagster.tasks.answer_mark import SUMMARY_KEYS, SUMMARY_NOUNS, stated
 from distill_dagster.tasks.base import Task
 from distill_dagster.tasks.measures import Measure
 from distill_dagster.tasks.options import Prompting
@@ -47,10 +48,10 @@ class Summarization(Task):
     promptings: ClassVar[tuple[Prompting, ...]] = ("plain", "chain_of_density")
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The text without surrounding blanks."""
-        return text.strip() or None
+        """The text, without a "Summary:" that opens it, and without a JSON object or a code fence around it."""
+        return stated(text, nouns=SUMMARY_NOUNS, keys=SUMMARY_KEYS, leading=True) or None
 
-    def agreement(self, answer: str, reference: str) -> float:
+    def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
         """ROUGE-L F1 with stemming."""
         return rouge(answer, reference, "rougeL", stem=True)
 

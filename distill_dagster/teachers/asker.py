@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from distill_dagster.config import GenerationConfig
 from distill_dagster.store import hashing
 from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.journal import Journal
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
+from distill_dagster.teachers.sampling import is_sampled
 from distill_dagster.teachers.smoke import SmokeGate
 
 
@@ -24,28 +24,25 @@ def request_hash(
     teacher: Teacher,
     messages: Sequence[dict[str, str]],
     response_format: dict[str, Any] | None,
-    generation: GenerationConfig,
     row_id: str,
     sample: int,
 ) -> str:
-    """Identifies a request: what the teacher reads, the teacher, the sampling parameters, the sample's number.
+    """Identifies a request: what the teacher reads, the teacher, the sampling parameters that it is
+    sent, the sample's number.
 
     At temperature 0 two rows with the same prompt share one request; above it each row draws its own answer.
     """
     key = {
         "prompt": teacher.render(messages, response_format) if messages else None,  # None: never sent
         "model": teacher.identity,
-        "params": sampling_params(generation),
+        "params": teacher.sampling,
         "sample": sample,
-        "row_id": row_id if generation.temperature > 0 or not messages else None,
+        "row_id": row_id if is_sampled(teacher.sampling) or not messages else None,
     }
     return hashing.sha256(hashing.canonical_json(key))
 
 
-def sampling_params(generation: GenerationConfig) -> dict[str, Any]:
-    """The parameters that decide which tokens are chosen, without those that only decide how requests are batched."""
-    params: dict[str, Any] = {"temperature": generation.temperature, "max_new_tokens": generation.max_new_tokens}
-    return params if generation.temperature == 0 else {**params, "top_p": generation.top_p, "seed": generation.seed}
+Probe = tuple[Teacher, Request]
 
 
 @dataclass(slots=True)
@@ -57,6 +54,7 @@ class CallTally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
+    estimated: int = 0  # requests whose tokens the server did not count
 
 
 @dataclass(slots=True)
@@ -68,6 +66,7 @@ class Asker:
     budget: Budget
     watch: FailureWatch
     advance: Callable[[int], None]  # called with the number of calls that are done
+    probes: Sequence[Probe] = ()  # sent before the first request that is new, unless they are answered
     tally: CallTally = field(default_factory=CallTally)
     _times: Counter[str] = field(default_factory=Counter)  # how many calls share a request
 
@@ -92,6 +91,10 @@ class Asker:
     def _send(self, teacher: Teacher, requests: Sequence[Request], replies: dict[str, Reply]) -> None:
         if not requests:
             return
+        probes, self.probes = self.probes, ()
+        for prober, probe in probes:
+            if not self.responses.find([probe.request_hash]):
+                self._send(prober, [probe], {})
         self.budget.check()
 
         def record(reply: Reply) -> None:
@@ -107,6 +110,7 @@ class Asker:
         self.tally.prompt_tokens += reply.prompt_tokens
         self.tally.completion_tokens += reply.completion_tokens
         self.tally.cost_usd += reply.cost_usd
+        self.tally.estimated += bool(reply.estimated)
         self.advance(self._times[reply.request_hash])
         self.budget.charge(reply)
         self.watch.see(reply)

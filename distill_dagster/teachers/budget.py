@@ -36,6 +36,16 @@ class Budget:
                 "raise it and run again; the answers so far are kept and not paid for twice"
             )
 
+    def afford(self, most_usd: float) -> None:
+        """Raise BudgetError if a batch of at most `most_usd` may overrun the budget: once sent, it runs to its end."""
+        self.check()
+        if self.limit_usd is not None and self._spent + most_usd > self.limit_usd:
+            raise BudgetError(
+                f"the batch may cost {most_usd:.4f} USD, if every answer is as long as max_new_tokens allows, and "
+                f"{self.limit_usd - self._spent:.4f} of teacher.budget_usd {self.limit_usd:.4f} are left: raise it, "
+                "lower teacher.generation.max_new_tokens, or set `batch: false`"
+            )
+
     def charge(self, reply: Reply) -> None:
         """Add the cost of a reply that is in the journal; raises as `check` does."""
         self._spent += reply.cost_usd
@@ -46,17 +56,19 @@ class FailureWatch:
     """Stops a shard if too large a share of its requests fails."""
 
     def __init__(self, most_share: float) -> None:
-        self._most, self._asked, self._codes = most_share, 0, Counter()
+        self._most, self._asked, self._codes = most_share, 0, Counter[str]()
+        self._last = ""  # what the last failed request was told
 
     def see(self, reply: Reply) -> None:
         """Count a reply; raise TeacherError if more than the allowed share of at least `FEWEST` requests failed."""
         self._asked += 1
         if not reply.ok:
             self._codes[reply.error_code or "unknown"] += 1
+            self._last = reply.error or self._last
         failed = self._codes.total()
         if self._asked >= FEWEST and failed > self._most * self._asked:
             by_code = ", ".join(f"{code} {count}" for code, count in self._codes.most_common())
             raise TeacherError(
                 f"{failed} of {self._asked} requests failed ({by_code}), more than teacher.stop_failed_share "
-                f"{self._most:.0%} (the last: {reply.error}); the answers so far are kept: fix the cause and run again"
+                f"{self._most:.0%} (the last: {self._last}); the answers so far are kept: fix the cause and run again"
             )

@@ -15,17 +15,22 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
+from distill_dagster.teachers.complaint import read_complaint
+from distill_dagster.teachers.faults import Fault, fault_of
+from distill_dagster.teachers.waits import named_wait_s
 
 CHARACTERS = 200  # of a body in a message
 PATH = "/chat/completions"  # what a request adds to `url`
+ERRORS = {"error", "errors", "detail", "message", "usage"}  # keys of an answer, or of an error, without words
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 EXPIRED, OTHER_HOST = 10, {62, 64}  # OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
+UNCLEAR = {Fault.NO_MODEL, Fault.REFUSED, Fault.UNKNOWN}  # faults that may come from a wrong setting
 UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 _KEY, _BAD = r"(api|access|auth\w*)[\s_-]*(key|token)", "invalid|incorrect|wrong|missing|expired|revoked"
 WRONG_KEY = re.compile(
@@ -59,11 +64,20 @@ def check_key_hint(endpoint: EndpointConfig) -> str:
     return f"check the key in the environment variable {endpoint.api_key}"
 
 
-def cause_of_refusal(endpoint: EndpointConfig, status: int, text: str, location: str | None) -> EndpointError | None:
-    """Why a status other than 200 means that no request can work; None if retries.py decides."""
-    said = f"answered {status}: {_shortened(text)}"
+def cause_of_refusal(
+    endpoint: EndpointConfig, status: int, headers: Mapping[str, str], body: Any
+) -> EndpointError | None:
+    """Why a status other than 200 means that no request can work; None if retries.py decides.
+
+    `body` is JSON or text. Only its message is read, never a prompt that the server repeats.
+    """
+    complaint = read_complaint(body)
+    text, has_wait = complaint.message, named_wait_s(headers, body, complaint.message) is not None
+    said = f"answered {status}: {_shortened(text) or 'no message'}"
     if 300 <= status < 400:
-        return _redirected(endpoint, status, location)
+        return _redirected(endpoint, status, headers.get("location"))
+    if fault_of(status, complaint, has_wait) not in UNCLEAR:
+        return None
     if status == 407:
         return endpoint_error(endpoint, said, f"the proxy wants a login: put it into the URL in {_proxy_variables()}")
     if PLAIN_HTTP.search(text):
@@ -82,8 +96,8 @@ def cause_of_body(endpoint: EndpointConfig, text: str) -> EndpointError | None:
     if text.lstrip().startswith("<"):
         return endpoint_error(endpoint, "answered with a web page, not with JSON", _check_url(endpoint))
     try:
-        body = json.loads(text)
-    except ValueError:
+        body = json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
         return None
     return _cause_of_json(endpoint, body)
 
@@ -118,11 +132,12 @@ def _cause_of_json(endpoint: EndpointConfig, body: Any) -> EndpointError | None:
         body = body[0]
     if not isinstance(body, dict) or "choices" in body:
         return None
-    said = f"answered 200 without a chat completion: {_shortened(json.dumps(body, ensure_ascii=False))}"
-    text = json.dumps(body.get("error") or body, ensure_ascii=False)
-    if WRONG_KEY.search(text):
+    complaint = read_complaint(body)
+    fault, text = fault_of(None, complaint), complaint.message
+    said = f"answered 200 without a chat completion: {_shortened(text or json.dumps(body, allow_nan=False))}"
+    if fault == Fault.KEY or (fault in UNCLEAR and WRONG_KEY.search(text)):
         return endpoint_error(endpoint, said, check_key_hint(endpoint))
-    if WRONG_PATH.search(text) or not (body.keys() & {"error", "errors", "detail", "message", "usage"}):
+    if fault in UNCLEAR and (WRONG_PATH.search(text) or not (text or body.keys() & ERRORS)):
         return endpoint_error(endpoint, said, _check_url(endpoint))
     return None
 

@@ -5,8 +5,9 @@
     teacher.answer([Request("9c01", [{"role": "user", "content": "2 + 2?"}])], record=print)
     # Reply(request_hash='9c01', text='4', finish_reason='stop', prompt_tokens=12, ...)
 
-sending.py sends the requests, retries.py says which failures are tried again, limits.py how fast the account may be
-asked, and completion.py knows the protocol. The tests run all of it against the server of testing/fault_server.py.
+sending.py sends the requests, and batching/ those of `batch: true`. retries.py says which failures are tried again,
+limits.py how fast the account may be asked, body.py what is sent, and completion.py reads what comes back. The tests
+run all of it against the servers of testing/fault_server.py and testing/batch_server.py.
 """
 
 import asyncio
@@ -20,9 +21,12 @@ from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import EndpointError
+from distill_dagster.teachers.batching.records import Batching
+from distill_dagster.teachers.batching.sending import BatchSender
 from distill_dagster.teachers.faculty import endpoint_revision
 from distill_dagster.teachers.limits import Limits
 from distill_dagster.teachers.protocol import Reply, Request
+from distill_dagster.teachers.sampling import sampling_params
 from distill_dagster.teachers.sending import Sender
 
 
@@ -33,13 +37,18 @@ class ApiTeacher:
     not call `answer` of the same teacher.
     """
 
-    def __init__(self, endpoint: EndpointConfig, generation: GenerationConfig) -> None:
+    def __init__(
+        self, endpoint: EndpointConfig, generation: GenerationConfig, batching: Batching | None = None
+    ) -> None:
+        endpoint = endpoint if batching else endpoint.model_copy(update={"batch": False})
+        self._batching = batching
         self._endpoint, self._generation = endpoint, generation
         self._limits = Limits(endpoint, generation.max_new_tokens)
         self._one_call = threading.Lock()
         self.name = endpoint.model
         self.revision = endpoint_revision(endpoint)
         self.identity = {**endpoint.shaping, "revision": self.revision}
+        self.sampling = sampling_params(generation, endpoint.parameters)
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
         """The messages as they are sent; only the provider knows its chat template."""
@@ -60,15 +69,18 @@ class ApiTeacher:
         in that thread, `record` is called in one other thread, and an interrupt waits for the last reply.
 
         Raises:
-            EndpointError: no key; or the endpoint cannot be reached, answers 401, 402, 403 or 404, or says that the
-                account's quota is used up.
+            EndpointError: no key; or the endpoint cannot be reached, says that no request can work, or asks for too
+                long a wait.
         """
         key = read_key(self._endpoint)
         if not requests:
             return
 
         async def ask() -> None:
-            await Sender(self._endpoint, self._generation, self._limits, key, record).run(requests)
+            if self._batching and self._endpoint.batch:
+                await BatchSender(self._endpoint, self._generation, self._batching, key, record).run(requests)
+            else:
+                await Sender(self._endpoint, self._generation, self._limits, key, record).run(requests)
 
         with self._one_call:
             try:

@@ -6,6 +6,7 @@ the key's variable) are read from the config at each run, so that a new price ma
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,27 +70,30 @@ def endpoint_ref(endpoint: EndpointConfig) -> ModelRef:
     return ModelRef(name=endpoint.model, revision=endpoint_revision(endpoint), endpoint=endpoint)
 
 
-def pin_source(source: TeacherSource) -> ModelRef:
+def pin_source(source: TeacherSource, prompt_date: date | None = None) -> ModelRef:
     """The pinned teacher of a source; ModelError if a local one does not exist."""
     if source.endpoint is not None:
         return endpoint_ref(source.endpoint)
     assert source.model is not None, "a source is a model or an endpoint"
-    return pin(source.model)
+    return pin(source.model, prompt_date)
 
 
 def pin_faculty(
-    teachers: Sequence[tuple[float, ModelRef]], panel: Sequence[TeacherSource], judge: TeacherSource | None
+    teachers: Sequence[tuple[float, ModelRef]],
+    panel: Sequence[TeacherSource],
+    judge: TeacherSource | None,
+    prompt_date: date | None = None,
 ) -> Faculty:
     """The faculty of pinned teachers, with the panel and the judge pinned too."""
-    pinned = [pin_source(source) for source in panel]
-    return Faculty(teachers=list(teachers), panel=pinned, judge=pin_source(judge) if judge else None)
+    pinned = [pin_source(source, prompt_date) for source in panel]
+    return Faculty(teachers=list(teachers), panel=pinned, judge=pin_source(judge, prompt_date) if judge else None)
 
 
 def faculty_version(faculty: Faculty) -> str:
     """The revision of a single local teacher; for any other faculty a hash of all that shapes its answers."""
     first = faculty.teachers[0][1]
     if len(faculty.teachers) == 1 and first.endpoint is None and not faculty.panel and faculty.judge is None:
-        return first.revision
+        return first.version
     identity = [
         [[weight, *_identity(ref)] for weight, ref in faculty.teachers],
         [_identity(ref) for ref in faculty.panel],
@@ -101,7 +105,7 @@ def faculty_version(faculty: Faculty) -> str:
 def _identity(ref: ModelRef) -> list[Any]:
     """Name, revision and precision, and all that shapes an endpoint's answers: a `revision` that the user gave does not
     change with the model or the URL beside it."""
-    return [ref.name, ref.revision, ref.dtype, _shaping(ref.endpoint)]
+    return [ref.name, ref.version, ref.dtype, _shaping(ref.endpoint)]
 
 
 def current_faculty(folder: Path, config: TeacherConfig) -> Faculty:

@@ -37,7 +37,12 @@ class Journal:
         Raises:
             DataError: the disk is full or the folder is read-only; the lines before stay readable.
         """
-        data = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+        data = (
+            json.dumps(entry, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+                "utf-8", "surrogatepass"
+            )
+            + b"\n"
+        )
         try:
             written = 0
             while written < len(data):

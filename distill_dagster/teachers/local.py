@@ -11,10 +11,12 @@ from typing import Any
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.models.decoding import Completion, answers
-from distill_dagster.models.loading import LoadedModel, dtype_name, load, open_tokenizer
+from distill_dagster.models.loading import LoadedModel, dtype_name, load
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import RenderError, render_prompt
+from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.teachers.protocol import NO_ROOM, NOT_RENDERED, Reply, Request
+from distill_dagster.teachers.sampling import sampling_params
 
 
 class LocalTeacher:
@@ -27,11 +29,12 @@ class LocalTeacher:
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
         self.name, self.revision = ref.name, ref.revision
         self.identity = {"name": ref.name, "revision": ref.revision, "dtype": ref.dtype}
+        self.sampling = sampling_params(generation)
         self._ref, self._generation, self._device = ref, generation, device
 
     @cached_property
     def _tokenizer(self) -> Any:
-        return open_tokenizer(Path(self._ref.path))
+        return open_tokenizer(Path(self._ref.path), self._ref.prompt_date)
 
     @property
     def loaded(self) -> LoadedModel:

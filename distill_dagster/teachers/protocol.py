@@ -34,7 +34,7 @@ class Reply(NamedTuple):
 
     request_hash: str
     text: str | None
-    finish_reason: str  # stop | length | content_filter | error
+    finish_reason: str  # stop | length | content_filter | refusal | error, or the server's own word
     prompt_tokens: int = 0  # of the last attempt, as are completion_tokens and latency_ms
     completion_tokens: int = 0
     latency_ms: float = 0.0
@@ -47,6 +47,8 @@ class Reply(NamedTuple):
     teacher: str = ""  # who replied, at which revision and when: filled in when the reply is stored
     teacher_revision: str = ""
     created_at: str | None = None  # ISO 8601
+    estimated: bool | None = False  # the server did not count the tokens; None in replies of before this mark
+    received: str | None = None  # the body as it came, where a reply holds less than that
 
     @property
     def ok(self) -> bool:
@@ -60,6 +62,7 @@ class Teacher(Protocol):
     name: str
     revision: str
     identity: dict[str, Any]  # what makes it this teacher: part of every request's hash
+    sampling: dict[str, Any]  # the sampling parameters that it gets, as `sampling_params` returns them
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
         """The request as the teacher sees it, as JSON: another part of its hash."""

@@ -15,7 +15,6 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,7 +30,6 @@ from distill_dagster.teachers.journal import Journal, open_journal, read_journal
 from distill_dagster.teachers.protocol import Reply
 
 MOST_SMALL = 64  # small segments that stay unmerged: each lookup opens every segment
-_values = itemgetter(*Reply._fields)  # of a line of a journal
 Found = TypeVar("Found")
 
 
@@ -49,7 +47,8 @@ class Responses:
             DataError: a segment or a journal is damaged; the message names it.
         """
         wanted = set(hashes)
-        found = {reply.request_hash: reply for reply in self._journaled() if reply.ok and reply.request_hash in wanted}
+        journaled = (segments.understood(reply) for reply in self._journaled() if reply.request_hash in wanted)
+        found = {reply.request_hash: reply for reply in journaled if reply.ok}
         missing = wanted - found.keys()
         return found | self._look(lambda paths: segments.find(paths, missing)) if missing else found
 
@@ -77,7 +76,7 @@ class Responses:
 
     def _seal(self, journal: Path) -> None:
         """Turn a journal into a segment. After a kill in between both hold the same replies, which count once."""
-        replies = [reply for reply in _replies(journal) if reply.ok or reply.cost_usd]
+        replies = [reply for reply in _replies(journal) if reply.ok or reply.cost_usd or reply.received is not None]
         unsealed = self._look(lambda paths: segments.unsealed(replies, paths)) if replies else []
         if unsealed:
             with self._new_segment() as path:
@@ -93,7 +92,9 @@ class Responses:
         """Put many segments into one, which names those that it replaces: after a kill in between they count once."""
         for path in self._replaced(self._all_segments()):
             path.unlink(missing_ok=True)  # left by a merge that was killed
-        schema = schemas.RESPONSE.with_metadata({segments.REPLACES: json.dumps([path.name for path in small])})
+        schema = schemas.RESPONSE.with_metadata(
+            {segments.REPLACES: json.dumps([path.name for path in small], allow_nan=False)}
+        )
         with self._new_segment() as merged, pq.ParquetWriter(merged, schema, compression="zstd") as writer:
             for path in small:
                 writer.write_table(segments.read(path), row_group_size=parquet.ROWS_PER_GROUP)
@@ -141,4 +142,4 @@ class Responses:
 
 
 def _replies(journal: Path) -> Iterator[Reply]:
-    return (Reply._make(_values(line)) for line in read_journal(journal))
+    return (Reply(**line) for line in read_journal(journal))

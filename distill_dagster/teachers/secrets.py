@@ -7,6 +7,9 @@ secret and may be an ordinary word of an error message, so it is not hidden. Nor
     hide_key("the label EMPTY is unknown", "EMPTY")                              "the label EMPTY is unknown"
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 HIDDEN = "***"
 SHORTEST = 8  # characters of a key that is hidden
 PLACEHOLDERS = {  # of 8 characters or more: usual with vLLM, llama.cpp, LM Studio, and in examples
@@ -24,3 +27,15 @@ def is_secret(key: str | None) -> bool:
 def hide_key(text: str, key: str | None) -> str:
     """`text` without the key. Hide it before the text is cut, or a part of the key may remain at the end."""
     return text.replace(key, HIDDEN) if key is not None and is_secret(key) else text
+
+
+def without_secrets(body: Any, secrets: Sequence[str | None]) -> Any:
+    """The JSON of an error without the key and the secret headers, which some servers repeat in it."""
+    if isinstance(body, dict):
+        return {name: without_secrets(value, secrets) for name, value in body.items()}
+    if isinstance(body, list):
+        return [without_secrets(value, secrets) for value in body]
+    if isinstance(body, str):
+        for secret in secrets:
+            body = hide_key(body, secret)
+    return body

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distill_dagster.errors import DataError
+from distill_dagster.store import schemas
+from distill_dagster.teachers.finish import INTERRUPTED, meaning_of
 from distill_dagster.teachers.protocol import Reply
 
 compute: Any = pc  # its functions are generated, which type checkers do not see
@@ -32,12 +34,19 @@ def find(paths: Iterable[Path], wanted: Iterable[str]) -> dict[str, Reply]:
         mask = compute.is_in(column(path, "request_hash"), keys)
         if compute.any(mask).as_py():
             table = read(path).filter(mask)
-            table = table.filter(compute.not_equal(table["finish_reason"], "error"))
             columns = table.select(Reply._fields).to_pydict()
             with _collector_paused():
                 replies = map(Reply._make, zip(*columns.values(), strict=True))
-                found |= zip(columns["request_hash"], replies, strict=True)
+                found |= {reply.request_hash: reply for reply in map(understood, replies) if reply.ok}
     return found
+
+
+def understood(reply: Reply) -> Reply:
+    """A stored reply with the finish reason that its word means now. An interrupted one counts as failed."""
+    if reply.finish_reason in ("stop", "length", "error"):  # nearly all
+        return reply
+    end = meaning_of(reply.finish_reason)
+    return reply._replace(finish_reason="error" if end == INTERRUPTED else end)
 
 
 @contextlib.contextmanager
@@ -75,16 +84,26 @@ def mean_tokens(paths: Iterable[Path], teacher: str, revision: str) -> float | N
 
 
 def read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A segment as a table of `schemas.RESPONSE`.
+    """A segment as a table of `schemas.RESPONSE`; columns that it was written without are null.
 
     Raises:
         DataError: the file is damaged.
         FileNotFoundError: another process merged it meanwhile.
     """
     try:
-        return pq.read_table(path, columns=columns)
+        table = pq.read_table(path, columns=columns)
     except (pa.ArrowInvalid, OSError) as e:
         raise _damaged(path, e) from e
+    return table if columns else in_schema(table)
+
+
+def in_schema(table: pa.Table) -> pa.Table:
+    """The table with the columns of `schemas.RESPONSE`, those that it lacks as nulls."""
+    columns = {
+        field.name: table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type)
+        for field in schemas.RESPONSE
+    }
+    return pa.table(columns, schema=schemas.RESPONSE)
 
 
 def _damaged(path: Path, error: Exception) -> Exception:

@@ -16,21 +16,29 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import EndpointError
-from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, cause_of_refusal, is_certain
-from distill_dagster.teachers.client import make_client
-from distill_dagster.teachers.completion import read_reply, request_body
+from distill_dagster.teachers.body import request_body
+from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, is_certain
+from distill_dagster.teachers.client import make_client, no_key, secrets_of
+from distill_dagster.teachers.completion import error_body, read_reply
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
+from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, back_off_s, refusal
-from distill_dagster.teachers.secrets import hide_key
+from distill_dagster.teachers.retries import AttemptError, refusal_by, too_long_a_wait
+from distill_dagster.teachers.secrets import hide_key, without_secrets
+from distill_dagster.teachers.streaming import whole_answer
+from distill_dagster.teachers.unsupported import refuse_unsupported
+from distill_dagster.teachers.waits import back_off_s
+
+LOG = logging.getLogger(__name__)
+SAID_S = 10.0  # a wait of at least this many seconds is logged
 
 _working: set[tuple[str, str, str | None]] = set()  # endpoints that answered in this process, see `_place`
 
@@ -61,6 +69,7 @@ class Sender:
     ) -> None:
         self._endpoint, self._generation, self._limits = endpoint, generation, limits
         self._key, self._record = key, record
+        self._secrets = secrets_of(endpoint, key)
         self._host = urlsplit(endpoint.url).hostname or ""
         self._error: BaseException | None = None
         self._workers: list[asyncio.Task[None]] = []
@@ -122,7 +131,7 @@ class Sender:
             try:
                 reply = await self._attempt(request, ticket)
             except AttemptError as e:
-                cost += self._cost(*e.usage)
+                cost += self._endpoint.cost(*e.usage)
                 if e.passing and attempt < self._endpoint.attempts and not self._is_hopeless(e):
                     await self._rest(back_off_s(attempt, e.retry_after_s))
                     continue
@@ -130,7 +139,7 @@ class Sender:
                     raise cause from e
                 reply = self._failed(request, e)
             else:
-                cost += self._cost(reply.prompt_tokens, reply.completion_tokens)
+                cost += reply.cost_usd
             milliseconds = (time.perf_counter() - started) * 1000
             return reply._replace(attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
 
@@ -159,18 +168,29 @@ class Sender:
             content = await self._post(request)
             if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, self._hidden(content))):
                 raise cause
-            reply = read_reply(content, request, self._key)
-            self._limits.answered(ticket, reply.prompt_tokens, reply.completion_tokens)
+            content = whole_answer(content, request)
+            reply = read_reply(content, request, self._key, self._endpoint.api_key)
+            tokens = reply.prompt_tokens, reply.completion_tokens
+            reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))
+            self._limits.answered(ticket, *tokens)
         except AttemptError as e:
-            now = time.monotonic()
-            if e.overload:
-                self._limits.overloaded(ticket, now)
-                self._limits.pause(now + (e.retry_after_s or 0.0))
+            self._heed(e, ticket)
             raise
         finally:
             self._limits.leave()
             self._changed.set()
         return reply
+
+    def _heed(self, error: AttemptError, ticket: Ticket) -> None:
+        """Slow down and pause as a failed attempt asks; EndpointError if the pause would be too long."""
+        now, asked, longest = time.monotonic(), error.retry_after_s or 0.0, self._endpoint.longest_wait_seconds
+        if error.passing and asked > longest:
+            raise too_long_a_wait(self._host, asked, longest) from error
+        if asked >= SAID_S and now + asked > self._limits.paused_until + 1:
+            LOG.warning("%s asks to wait %.0f s; continuing after that", self._host, asked)
+        if error.overload:
+            self._limits.overloaded(ticket, now)
+            self._limits.pause(now + asked)
 
     async def _post(self, request: Request) -> bytes:
         """The unread body of a response of status 200."""
@@ -178,43 +198,38 @@ class Sender:
         import openai
 
         endpoint = self._endpoint
+        sent = request_body(request, endpoint, self._generation)
         try:
             async with asyncio.timeout(endpoint.timeout_seconds):
                 response = await self._client.post(
                     "/chat/completions",
                     cast_to=httpx2.Response,
-                    body=request_body(request, endpoint, self._generation),
-                    options={} if self._key else {"headers": {"Authorization": openai.Omit()}},
+                    body=sent,
+                    options={"headers": no_key(self._key)},
                 )
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
-            text, location = self._hidden(e.response.content), e.response.headers.get("location")
-            if cause := cause_of_refusal(endpoint, e.status_code, text, location):
-                raise cause from None
-            body = self._without_key(e.body)
-            raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
+            body = without_secrets(error_body(e.response.content, self._key), self._secrets)
+            refuse_unsupported(e.status_code, body, sent, self._host, endpoint)
+            raise refusal_by(endpoint, e.status_code, e.response.headers, body) from None
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
         return response.content
 
     def _hidden(self, content: bytes) -> str:
-        return hide_key(content.decode("utf-8", "replace"), self._key)
-
-    def _without_key(self, body: Any) -> Any:
-        """The body of an error without the key, which some servers repeat in it."""
-        if isinstance(body, dict):
-            return {name: self._without_key(value) for name, value in body.items()}
-        if isinstance(body, list):
-            return [self._without_key(value) for value in body]
-        return hide_key(body, self._key) if isinstance(body, str) else body
-
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._endpoint.price
-        return price.cost(prompt_tokens, completion_tokens) if price else 0.0
+        return without_secrets(content.decode("utf-8", "replace"), self._secrets)
 
     def _failed(self, request: Request, error: AttemptError) -> Reply:
-        return Reply(request.request_hash, None, "error", *error.usage, error_code=error.code, error=str(error))
+        return Reply(
+            request.request_hash,
+            None,
+            "error",
+            *error.usage,
+            error_code=error.code,
+            error=str(error),
+            received=error.received,
+        )
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

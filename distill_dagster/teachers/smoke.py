@@ -31,7 +31,7 @@ class SmokeGate:
 
     config: SmokeConfig
     folder: Path  # one file for each teacher and prompt that passed
-    asked_as: Mapping[str, Any]  # how teachers are asked; with a teacher's identity it names the file
+    asked_as: Mapping[str, Any]  # how teachers are prompted; with a teacher's identity and sampling it names the file
     reason_of: Callable[[Row, Reply], str | None]  # raw row, reply -> why the reply would be refused, or None
     row_of: Mapping[str, Row] = field(default_factory=dict)  # request hash -> raw row
 
@@ -59,10 +59,12 @@ class SmokeGate:
         if len(reasons) > self.config.max_failed_share * len(replies):
             raise TeacherError(_message(teacher, replies, reasons, self.config.max_failed_share))
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}) + "\n")
+        write_text(
+            self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}, allow_nan=False) + "\n"
+        )
 
     def _passed(self, teacher: Teacher) -> Path:
-        key = hashing.sha256(hashing.canonical_json([teacher.identity, dict(self.asked_as)]))
+        key = hashing.sha256(hashing.canonical_json([teacher.identity, {**teacher.sampling, **self.asked_as}]))
         return self.folder / f"{key[:16]}.json"
 
 

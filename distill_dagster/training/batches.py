@@ -2,6 +2,9 @@
 
 Padding is wasted work, so rows are shuffled, sorted by length within blocks of fifty batches, cut, and the batches
 shuffled again. The order of epoch e is made from (seed, e), so a resumed run sees the order of an unbroken one.
+
+If the model reads rows of more than `switch` tokens with other angles (`models/row_limits.py`), they have their own
+batches.
 """
 
 import math
@@ -17,26 +20,32 @@ LOGGED_POINTS = 100
 
 
 class LengthBatches:
-    """A batch sampler: lists of row positions, `batch_size` each except the last."""
+    """A batch sampler: lists of row positions, `batch_size` each except the last one on each side of the switch."""
 
     drop_last = False  # Accelerate asks, where several processes share the batches
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, switch: int | None = None) -> None:
         self.lengths, self.batch_size, self.seed, self.epoch = np.asarray(lengths), batch_size, seed, 0
+        self.switch = switch
+        longer = self.lengths > (switch if switch is not None else np.inf)
+        self.sides = [side for side in (np.flatnonzero(~longer), np.flatnonzero(longer)) if len(side)]
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+        return sum(-(-len(side) // self.batch_size) for side in self.sides)
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self.seed, self.epoch])
-        order, block = random.permutation(len(self.lengths)), self.batch_size * BLOCK
-        batches: list[np.ndarray] = []
+        batches = [batch for side in self.sides for batch in self._cut(side[random.permutation(len(side))])]
+        for i in random.permutation(len(batches)):
+            yield batches[i].tolist()
+
+    def _cut(self, order: np.ndarray) -> Iterator[np.ndarray]:
+        """Batches of like length, from a shuffled order."""
+        block = self.batch_size * BLOCK
         for start in range(0, len(order), block):
             part = order[start : start + block]
             part = part[np.argsort(-self.lengths[part], kind="stable")]
-            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
-        for i in random.permutation(len(batches)):
-            yield batches[i].tolist()
+            yield from (part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,8 @@ class StepPlan:
     log_every: int
 
     @staticmethod
-    def of(config: TrainingConfig, rows: int) -> "StepPlan":
-        """The plan of `config` for `rows` training rows."""
-        per_epoch = math.ceil(math.ceil(rows / config.batch_size) / config.gradient_accumulation)
+    def of(config: TrainingConfig, batches: int) -> "StepPlan":
+        """The plan of `config` for so many batches in an epoch."""
+        per_epoch = math.ceil(batches / config.gradient_accumulation)
         steps = max(1, math.ceil(config.epochs * per_epoch))
         return StepPlan(steps, per_epoch, max(1, math.ceil(steps / config.evaluations)), max(1, steps // LOGGED_POINTS))

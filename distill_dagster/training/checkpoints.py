@@ -37,7 +37,10 @@ def mark(checkpoint: Path) -> None:
     files = _files(checkpoint)
     for path in files.values():
         fsync(path)
-    write_text(checkpoint / MARKER, json.dumps({name: file_sha256(path) for name, path in files.items()}, indent=1))
+    write_text(
+        checkpoint / MARKER,
+        json.dumps({name: file_sha256(path) for name, path in files.items()}, indent=1, allow_nan=False),
+    )
 
 
 def is_complete(checkpoint: Path) -> bool:

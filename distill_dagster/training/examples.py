@@ -10,16 +10,18 @@ The answer is the whole target text: with `student.learn: reasoning_and_answer` 
 A row that is too long is refused and not cut, because half an answer teaches to stop in the middle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
+from distill_dagster.config import TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.rendering import RenderError, encode_example
+from distill_dagster.models.row_limits import NO_LIMITS, RowLimits, longest_row
 from distill_dagster.tasks.prompts import prompts_of
 
 SPLITS = ("train", "validation")
@@ -35,6 +37,18 @@ class TrainingSet:
     train: Dataset
     validation: Dataset
     counts: dict[str, int]
+
+    def joined(self, join: Callable[[Dataset], tuple[Dataset, dict[str, int]]]) -> "TrainingSet":
+        """The set with what a signal adds to its training rows; the validation loss is that of the text.
+
+        Raises:
+            TrainingError: no training row is left.
+        """
+        train, left_out = join(self.train)
+        if not len(train):
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+            raise TrainingError(f"0 of {len(self.train):,} rows can train with this signal: {reasons}")
+        return TrainingSet(train, self.validation, {**self.counts, **left_out, "train_rows": len(train)})
 
     @property
     def train_tokens(self) -> int:
@@ -58,27 +72,39 @@ def gold_examples(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any
     return examples, without
 
 
-def read_examples(path: Path, cache: Path, extra: Sequence[str] = ()) -> Dataset:
-    """The validated set (`schemas.EXAMPLE`) as a memory-mapped dataset, with the `extra` columns of a signal."""
-    columns = [*KEYS, "split", "messages", "answer", *extra]
+def read_examples(path: Path, cache: Path) -> Dataset:
+    """The validated set (`schemas.EXAMPLE`) as a memory-mapped dataset."""
+    columns = [*KEYS, "split", "messages", "answer"]
     with quietly():
         return Dataset.from_parquet(str(path), cache_dir=str(cache), columns=columns)  # pyright: ignore[reportReturnType]
 
 
-def tokenize(examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length: int) -> TrainingSet:
+def most_tokens(config: TrainingConfig, model: Any) -> int:
+    """The longest row that may train: `max_length`, or less if the model cannot read so long a row."""
+    return min(config.max_length, longest_row(model.config) or config.max_length)
+
+
+def tokenize(
+    examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length: int, limits: RowLimits = NO_LIMITS
+) -> TrainingSet:
     """Tokenize `examples` (`KEYS`, `split`, `messages`, `answer`; other columns are kept) and part them by split.
+
+    A row with a token that has no embedding, by the model's `limits`, is refused too.
 
     Raises:
         TrainingError: no training row is left.
     """
 
+    reasons: list[str] = []
+
     def encode_row(row: dict[str, Any]) -> dict[str, Any]:
         try:
             encoded = encode_example(tokenizer, row["messages"], row["answer"], ends)
-        except RenderError:
+        except RenderError as e:
+            reasons.append(str(e))
             return {"input_ids": [], "answer_start": 0, "length": 0, "refused": "E015"}
         length = len(encoded.ids)
-        refused = "too_long" if length > max_length else ""
+        refused = "too_long" if length > max_length else "" if limits.reads(encoded.ids) else "E015"
         return {"input_ids": encoded.ids, "answer_start": encoded.answer_start, "length": length, "refused": refused}
 
     with quietly():
@@ -91,10 +117,12 @@ def tokenize(examples: Dataset, tokenizer: Any, ends: Sequence[int], max_length:
     counts = {f"{split}_rows": len(kept[split]) for split in SPLITS}
     counts |= {code: sum(c == code for c in refused) for code in REFUSALS}
     if not kept["train"]:
+        why = f", such as: {reasons[0]}" if reasons else ""
         raise TrainingError(
             f"0 of {len(splits):,} rows can train: {counts['too_long']:,} are longer than max_length {max_length}, "
-            f"{counts['E015']:,} are not rendered as prompt and answer by the chat template (E015), and "
-            f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, or add training rows"
+            f"{counts['E015']:,} are refused or rewritten by the chat template (E015{why}), and "
+            f"{sum(s == 'validation' for s in splits):,} are for validation; raise `max_length`, add training rows, or "
+            "use a model with another template"
         )
     rows = encoded.remove_columns(["split", "refused"])
     with quietly():

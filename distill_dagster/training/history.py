@@ -29,7 +29,7 @@ def history_of(log: Iterable[Mapping[str, float]]) -> list[LossPoint]:
 def write_history(out: Path, history: Sequence[LossPoint]) -> None:
     """Write every point into `out/history.json`."""
     points = [point.model_dump() for point in history]
-    (out / files.HISTORY_FILE).write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
+    (out / files.HISTORY_FILE).write_text(json.dumps(points, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def thinned(run: TrainingRun) -> TrainingRun:

@@ -18,12 +18,14 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback
 from distill_dagster.config import TrainingConfig
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import track
 from distill_dagster.store import hashing
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
+from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainingRun, ValidationLoss
@@ -51,11 +53,13 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     forget()
-    plan = StepPlan.of(config, len(data.train))
+    switch = RowLimits.of(model.config).switch
+    batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch)
+    plan = StepPlan.of(config, len(batches))
     folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
-    with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen:
+    with quietly(), track(label, total=plan.steps) as advance, _chosen(device) as chosen, computing_loss(model):
         arguments = _arguments(config, data, plan, chosen, folder)
-        trainer = _trainer(model, tokenizer, data, config, signal, plan, arguments, advance)
+        trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
         resume = latest(folder)
         resumed_from = step_of(resume) if resume else 0
         advance(resumed_from)
@@ -80,8 +84,10 @@ def train(
 
 def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, start_revision: str) -> str:
     """Hash of everything that decides the weights, except the machine."""
-    columns = [*TOKENS, *signal.columns]
-    splits: list[Any] = [split.select_columns(columns) for split in (data.train, data.validation)]
+    splits: list[Any] = [
+        data.train.select_columns([*TOKENS, *signal.columns]),
+        data.validation.select_columns(list(TOKENS)),
+    ]
     rows = [hashing.rows_hash(split) for split in splits]
     versions = [torch.__version__, transformers.__version__]
     parts = [config.model_dump(), signal.name, rows, start_revision, versions]
@@ -144,11 +150,11 @@ def _trainer(
     config: TrainingConfig,
     signal: Signal,
     plan: StepPlan,
+    batches: LengthBatches,
     arguments: OneDeviceArguments,
     advance: Callable[[int], None],
 ) -> SignalTrainer:
     """The Trainer with its callbacks; it prints nothing."""
-    batches = LengthBatches(data.train["length"], config.batch_size, config.seed)
     callbacks: list[TrainerCallback] = [Watch(plan, batches, advance)]
     if len(data.validation) and config.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))

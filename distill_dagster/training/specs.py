@@ -12,10 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from distill_dagster.config import ModelConfig, TeacherSource, TrainingConfig
+from distill_dagster.config.signals import StudentTrainingConfig
+from distill_dagster.models.fitness import Use
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
 
-SignalName = Literal["text"]  # what the student learns from, see `signals/`
+Origin = Literal["existing", "endpoint", "built", "dequantized", "fitted"]  # how a model was had
 
 
 class PrepareSpec(Spec):
@@ -26,7 +28,9 @@ class PrepareSpec(Spec):
     sources: list[tuple[float, TeacherSource]] = []  # an endpoint, or the weighted teachers of a mix
     panel: list[TeacherSource] = []
     judge: TeacherSource | None = None
+    use: Use = Use()  # what the model, or each of the sources, is for
     student: ModelConfig | None = None  # of a teacher: the student that its answers will train
+    student_use: Use = Use(trains=True)
     fit: TrainingConfig | None = None
     rows: list[str] = []  # raw.parquet files: the tokenizer's text, the fit's gold answers
     held_out: str | None = None  # raw.parquet of the test rows, whose prompts no fit may see
@@ -45,9 +49,9 @@ class TrainSpec(Spec):
 
     student_base: ModelRef  # the weights that training starts from
     teacher: ModelRef  # for the model card
-    training: TrainingConfig
-    signal: SignalName = "text"
+    training: StudentTrainingConfig
     examples: str
+    logits: list[str] = []  # logits.parquet of every shard, for the signal of that name
     name: str
     task: str
     out: str
@@ -110,7 +114,7 @@ class TrainCounts(Counts):
     train_rows: int
     validation_rows: int
     too_long: int = 0
-    E015: int = 0  # not rendered as prompt and answer by the chat template
+    E015: int = 0  # refused or rewritten by the chat template
     train_tokens: int = 0
     steps: int = 0
     parameters: int = 0
@@ -132,7 +136,7 @@ class PrepareResult(Result[PrepareCounts]):
     """A model that was pinned, built or fitted. On disk the fields of `fit` are on the same level as the others."""
 
     name: str
-    origin: Literal["existing", "endpoint", "built", "fitted"]
+    origin: Origin
     dtype: str
     base_revision: str | None = None  # of a fitted model: the weights that the fit started from
     fit: TrainingRun | None = None

@@ -8,15 +8,17 @@ history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step
 from pathlib import Path
 
 from distill_dagster.models.building import parameter_count, write_model
-from distill_dagster.models.loading import open_model, open_tokenizer, stored_dtype
+from distill_dagster.models.loading import open_model, stored_dtype
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
+from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
 from distill_dagster.training.card import model_card
-from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
-from distill_dagster.training.signals import SIGNALS
+from distill_dagster.training.signals import open_signal
 from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 
 
@@ -28,10 +30,11 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
         ModelError: the model that training starts from cannot be loaded.
     """
     base, out, work, config = Path(spec.student_base.path), Path(spec.out), Path(spec.work), spec.training
-    tokenizer, model = open_tokenizer(base), open_model(base, "float32")
-    signal = SIGNALS[spec.signal](config, tokenizer.pad_token_id)
-    examples = read_examples(Path(spec.examples), work / "datasets", signal.columns)
-    data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), config.max_length)
+    tokenizer, model = open_tokenizer(base, spec.student_base.prompt_date), open_model(base, "float32")
+    signal = open_signal(spec, model, tokenizer, work / "datasets")
+    examples = read_examples(Path(spec.examples), work / "datasets")
+    ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
+    data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
     label, revision = f"train {spec.name}", spec.student_base.revision
     run = train(model, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label)
     model.to(stored_dtype(base))
@@ -42,4 +45,6 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     )
     card = model_card(spec, counts, run.kept, library_versions())
     (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
-    return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(thinned(run)))
+    said = thinned(run)
+    said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
+    return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))

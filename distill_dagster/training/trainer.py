@@ -58,7 +58,7 @@ class SignalTrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
-        ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0)
+        ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, switch=batches.switch)
         self.validation_loader = self.loader(data.validation, ordered, measure)
 
     def loader(self, rows: Any, batches: LengthBatches, signal: Signal) -> DataLoader:
@@ -82,7 +82,7 @@ class SignalTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """This batch's share of the step's weighted mean."""
-        return self.signal.loss(model, inputs) / num_items_in_batch
+        return self.signal.loss(model, inputs, num_items_in_batch)
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the estimate walks over all parameters at every step."""
@@ -95,7 +95,7 @@ class SignalTrainer(Trainer):
         total, weight = 0.0, 0.0
         with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self.validation_loader:
-                total += float(self.measure.loss(model, batch))
+                total += float(self.measure.loss(model, batch, 1.0))
                 weight += batch["weight"]
         total, weight = self._over_processes(total, weight)
         metrics = {"eval_loss": total / weight}

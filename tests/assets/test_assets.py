@@ -121,6 +121,20 @@ def test_materializing_again_does_nothing(made):
     assert last_metadata(instance, "student_checkpoint")["skipped"].value is True
 
 
+def test_a_run_of_a_shard_whose_file_was_removed_since_makes_nothing(tmp_path, instance):
+    config = load_config(write_project(tmp_path))
+    observe(instance, Snapshot(Project(config)))
+    (tmp_path / "data" / "train" / "part-01.jsonl").unlink()
+    for asset in ("raw_dataset", "teacher_outputs"):
+        result = execute(config, instance, asset, partition_key="train-part-01", run_config=QUIET)
+        assert result.success, asset
+        assert not result.get_asset_materialization_events()
+        assert not result.get_asset_check_evaluations()
+        assert "the source file of train-part-01 was removed" in str(instance.all_logs(result.run_id))
+    assert execute(config, instance, "raw_dataset", partition_key="train-part-00", run_config=QUIET).success
+    assert Project(config).store.shards("raw_dataset") == ["train-part-00"]
+
+
 def test_partitions_follow_the_source_files(tmp_path, instance):
     config = load_config(write_project(tmp_path))
     train, project = tmp_path / "data" / "train", Project(config)

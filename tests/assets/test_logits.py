@@ -45,7 +45,7 @@ def test_the_asset_is_there_only_where_it_is_asked_for():
 
 
 def test_the_defaults_are_sixty_four_tokens_without_loss():
-    assert LogitsConfig().model_dump() == {"k": 64, "precision": "lossless", "batch_tokens": 16_384}
+    assert LogitsConfig().model_dump() == {"k": 64, "precision": "lossless", "tail": "bucket", "batch_tokens": 16_384}
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"precision": "int4"}, {"top": 5}])
@@ -92,7 +92,7 @@ def test_a_second_run_makes_nothing(captured):
 
 @pytest.mark.parametrize(
     ("changes", "fresh"),
-    [({"batch_tokens": 128}, True), ({"k": 8}, False), ({"precision": "compact"}, False)],
+    [({"batch_tokens": 128}, True), ({"k": 8}, False), ({"precision": "compact"}, False), ({"tail": "sampled"}, False)],
 )
 def test_only_what_shapes_the_file_makes_it_stale(captured, changes, fresh):
     config = captured[0].config
@@ -124,3 +124,32 @@ def test_the_check_fails_where_an_answer_has_neither_logits_nor_a_reject(tmp_pat
     assert (check.passed, check.blocking) == (False, True)
     assert check.metadata["missing"].value == 1
     assert "1 neither" in check.description
+
+
+@pytest.mark.parametrize("tail", ["bucket", "sampled"])
+def test_a_student_learns_from_the_stored_distributions(tmp_path, instance, tail):
+    changes = {"teacher.logits": {"k": 8, "tail": tail}, "student.training.signal": "logits"}
+    config = load_config(write_project(tmp_path, **changes))
+    project, outcome = Project(config), run_project(config, instance, "student_checkpoint")
+    assert outcome.failed == {}
+    student = project.store.get("student_checkpoint")
+    assert student.inputs["teacher_logits"].keys() == Snapshot(project).sources.keys()
+    assert student.facts["training"]["loss"] == "0.5 * CE + 0.5 * forward_kl at T = 1"
+    assert student.counts["no_logits"] + student.counts["train_rows"] > 0
+    text = student.file("model/README.md").read_text()
+    assert "| loss | 0.5 \\* CE + 0.5 \\* forward\\_kl at T = 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "`teacher.logits` is not given: add"),
+        ({"teacher.logits": {"tail": "sampled"}, "student.training.logits": {"temperature": 2}}, "use `tail: bucket`"),
+        ({"teacher.logits": {}, "student.model.tokenizer": "train"}, "use `tokenizer: teacher`"),
+        ({"teacher.logits": {}, "student.training.label_smoothing": 0.1}, "label_smoothing"),
+        ({"teacher.logits": {}, "student.training.logits": {"temperature": 3}}, "temperature"),
+    ],
+)
+def test_a_signal_that_cannot_be_learned_is_refused_in_the_config(tmp_path, changes, expected):
+    with pytest.raises(ConfigError, match=expected):
+        load_config(write_project(tmp_path, **{"student.training.signal": "logits", **changes}))

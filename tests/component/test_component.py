@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
 import dagster as dg
 import pytest
@@ -63,6 +64,35 @@ def test_an_attribute_beside_config_file_is_refused(folder):
         folder.load({"config_file": "a.yaml", "task": "nli"})
 
 
+def written(folder, text: str) -> DistillationComponent:
+    """The component of this text as `quality`."""
+    attributes = yaml.safe_dump({key: value for key, value in tiny_settings().items() if key != "quality"})
+    head = "type: distill_dagster.DistillationComponent\nattributes:\n"
+    (folder.path / "defs.yaml").write_text(head + indent(attributes + text, "  "))
+    with folder.sandbox.build_component_tree() as tree:
+        try:
+            return tree.load_component(folder.path)
+        except ComponentTreeException as e:
+            raise e.__cause__ or e from None
+
+
+def test_words_that_yaml_takes_for_booleans_and_numbers_are_labels_as_they_are_written(folder):
+    labels = written(folder, "quality: {labels: [yes, no, 1.10, 'quoted', 012]}\n").config.quality.labels
+    assert labels == ["yes", "no", "1.10", "quoted", "012"]
+
+
+def test_a_wrong_attribute_is_named_with_its_line(folder):
+    with pytest.raises(ConfigError, match=r"defs\.yaml:(\d+): unknown field lables, did you mean labels") as error:
+        written(folder, "quality:\n  lables: [a]\n")
+    line = int(str(error.value).split("defs.yaml:")[1].split(":")[0])
+    assert "lables" in (folder.path / "defs.yaml").read_text().splitlines()[line - 1]
+
+
+def test_an_attribute_that_comes_twice_is_refused(folder):
+    with pytest.raises(ConfigError, match=r"defs\.yaml:\d+: `labels` is here and on line \d+"):
+        written(folder, "quality:\n  labels: [a]\n  labels: [b]\n")
+
+
 def test_templates_are_rendered_and_other_text_is_kept(folder, monkeypatch):
     monkeypatch.setenv("SCRATCH", "/mnt/fast")
     monkeypatch.setenv("RATE", "0.003")
@@ -90,7 +120,7 @@ def test_wrong_attributes_are_all_named_with_the_file(folder):
     settings = tiny_settings(tusk="nli", **{"student.training.epochs": -1})
     with pytest.raises(ConfigError, match="2 problem") as caught:
         folder.load(settings)
-    for words in (str(folder.path / "defs.yaml"), "tusk: no such field", "student.training.epochs: "):
+    for words in (str(folder.path / "defs.yaml"), "unknown field tusk", "student.training.epochs: "):
         assert words in str(caught.value)
 
 

@@ -16,7 +16,7 @@ import sys
 import assets.mine
 import distill_dagster.assets.stage_asset
 import distill_dagster.operations.instance
-import distill_dagster.resources.compute
+import distill_dagster.resources.compute.subprocess
 
 print(assets.__file__, distill_dagster.assets.__file__)
 print([name for name in {names!r} if importlib.util.find_spec(name)])
@@ -38,7 +38,12 @@ def names_in(wheel: Path) -> list[str]:
 def test_the_wheel_holds_one_package_and_its_data(wheel):
     names = names_in(wheel)
     assert {name.split("/")[0].removesuffix(".dist-info").partition("-")[0] for name in names} == {"distill_dagster"}
-    expected = ("assets/stage_asset.py", "resources/compute.py", "operations/runner.py", "assets/views/tables.py")
+    expected = (
+        "assets/stage_asset.py",
+        "resources/compute/resource.py",
+        "operations/runner.py",
+        "assets/views/tables.py",
+    )
     data = ("operations/dagster.yaml", "demo/demo.yaml", "report/report.html.jinja", "report/report.md.jinja")
     assert {f"distill_dagster/{name}" for name in (*expected, *data)} <= set(names)
 

@@ -117,7 +117,7 @@ def test_the_document_and_the_facts_of_the_manifest_keep_their_keys(produced):
     keys = [
         *("role", "model", "score", "interval", "interval_method", "items", "by_task"),
         *("rows", "predictions", "unparsable", "truncated", "failed", "unscored"),
-        *("max_new_tokens", "prompting", "bytes_on_disk"),
+        *("max_new_tokens", "prompting", "labels", "bytes_on_disk"),
         *("speed", "memory", "parameters", "dtype", "hardware", "versions"),
     ]
     document = json.loads((out / "benchmark.json").read_text())

@@ -146,6 +146,45 @@ def test_no_layer_above_the_teacher_asks_again_and_the_next_run_asks_what_failed
     assert server.counts()["total"] == 0
 
 
+PASSING = {
+    "network": {"fault": "say", "text": "half", "finish_reason": "network_error"},
+    "498": {"fault": "status", "status": 498},
+    "an error in the choice": {"fault": "say", "text": "half", "choice": {"error": {"code": 502, "message": "down"}}},
+    "400 without a reason": {"fault": "status", "status": 400, "body": {}},
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_fault_that_may_pass_is_planned_and_asked_again_after_the_shard_was_published(
+    tmp_path, server, instance, name
+):
+    path = write_api_project(tmp_path, server, shards=1)
+    server.script(rules=[{"match": f"<{n}>", **PASSING[name]} for n in (2, 5)])
+    assert "teacher_outputs[train-part-00]" in run_until_answers(path, instance).materialized
+    project = Project(load_config(path))
+    result = project.store.get("teacher_outputs", "train-part-00").read(GenerateResult)
+    assert (result.counts.failed, sum(result.errors.values())) == (2, 2)
+    plan = make_plan(Snapshot(project))
+    step = next(step for step in plan.steps if step.title == "teacher_outputs[train-part-00]")
+    assert (step.state, step.why) == ("stale", ("requests that failed are sent again",))
+    assert [shard.new for shard in plan.shards] == [2]
+    server.script()
+    assert run_until_answers(path, instance).materialized == ["teacher_outputs[train-part-00]"]
+    assert server.counts()["by_prompt"] == {"question <2>": 1, "question <5>": 1}
+    server.script()
+    assert not run_until_answers(path, instance).materialized
+
+
+def test_a_prompt_that_the_provider_refuses_is_not_asked_again(tmp_path, server, instance):
+    path = write_api_project(tmp_path, server, shards=1)
+    body = {"error": {"code": "content_filter", "message": "The prompt was filtered"}}
+    server.script(rules=[{"match": "<2>", "fault": "status", "status": 400, "body": body}])
+    run_until_answers(path, instance)
+    server.script()
+    assert not run_until_answers(path, instance).materialized
+    assert server.counts()["total"] == 0
+
+
 def test_a_row_that_changes_is_one_call_through_the_assets_too(answered, server, instance):
     path, project = answered
     shard = path.parent / "data/train/part-01.jsonl"
@@ -277,6 +316,37 @@ def test_the_plan_of_a_fresh_project_asks_and_makes_nothing(tmp_path, server):
         "completion tokens of made: the limit, max_new_tokens",
         "time: not known, no shard has asked this teacher yet",
     ]
+
+
+DISCOUNT = {**PRICE, "batch_discount": 0.5}
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_plan_shows_both_prices(tmp_path, server, batch):
+    path = write_api_project(tmp_path, server, endpoint={"price": DISCOUNT, "batch": batch})
+    plan = planned(path)
+    for part in plan["shards"]:
+        assert part["single_usd"] == pytest.approx(part["prompt_tokens"] + 2 * part["completion_tokens"])
+        assert part["batch_usd"] == part["single_usd"] / 2
+        assert part["cost_usd"] == (part["batch_usd"] if batch else part["single_usd"])
+    assert plan["benchmark"]["cost_usd"] == plan["benchmark"]["single_usd"], "all of so few are timed one by one"
+    assert plan["benchmark"]["new"] == HELD_OUT
+    assert "made: in a batch a request costs 50% less" in plan["rules"]
+    shown = CliRunner().invoke(app, ["plan", "--config", str(path)]).output
+    assert "one by one" in shown
+    assert "in batches" in shown
+    assert f"{plan['total']['batch_usd']:.4f}" in shown
+
+
+def test_the_plan_counts_probes_as_the_run_sends_them(tmp_path, server, instance):
+    generation = {"max_new_tokens": 16, "temperature": 0.5}
+    teacher = {"generation": generation, "smoke": {"rows": 2, "max_failed_share": 1}}
+    path = write_api_project(tmp_path, server, shards=2, teacher=teacher)
+    plan = planned(path)
+    assert sum(shard["new"] for shard in plan["shards"]) == 2 * SHARD_ROWS + 4 + 1, "one probe, at temperature 0"
+    assert not run_until_answers(path, instance).failed
+    assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT
+    assert planned(path)["shards"] == []
 
 
 def test_the_plan_says_what_a_run_then_asks(answered, server, instance):

@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from distill_dagster.config import ModelConfig, TrainingConfig
+from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.training.specs import StepLoss, TrainSpec, TrialSpec
@@ -65,7 +65,7 @@ def test_training_in_bfloat16_gives_finite_falling_losses(tmp_path):
     spec = TrainSpec(
         student_base=base,
         teacher=base,
-        training=TrainingConfig(
+        training=StudentTrainingConfig(
             learning_rate=5e-3, epochs=4, batch_size=8, evaluations=4, max_length=64, early_stopping_patience=None
         ),
         examples=write_examples(tmp_path / "examples.parquet"),

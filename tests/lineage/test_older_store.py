@@ -4,9 +4,12 @@
 machine, where nothing listens now.
 """
 
+import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distill_dagster.config.reading import load_config
@@ -18,7 +21,17 @@ from distill_dagster.planning.plan import make_plan
 from testing.projects import run_project
 
 OLD = Path(__file__).parents[1] / "stores" / "version_0_1_0"
-MADE_AGAIN = {"eval_report": {"eval_dataset"}}  # stage -> the inputs that it declares now and did not declare then
+MADE_AGAIN = {  # stage -> its inputs that have changed: rows and answers are read and scored in another way since
+    "raw_dataset": {"code_version"},  # equal rows have equal hashes, so that no request changes
+    "eval_dataset": {"code_version"},
+    "teacher_outputs": {"code_version"},
+    "validated_synthetic_set": {"code_version"},
+    "teacher_benchmark": {"code_version"},
+    "baseline_benchmark": {"code_version"},
+    "student_benchmark": {"code_version"},
+    "eval_report": {"code_version", "eval_dataset"},
+}
+PLANNED = {*MADE_AGAIN, "teacher_model", "student_base", "student_checkpoint"}  # nobody knows yet what stays the same
 
 
 @pytest.fixture
@@ -41,14 +54,16 @@ def test_every_manifest_is_of_the_present_inputs_but_for_the_named_ones(project)
 def test_no_request_is_planned(project):
     plan = make_plan(Snapshot(project))
     assert plan.total.new == 0
-    assert {step.asset for step in plan.steps if not step.is_fresh} == set(MADE_AGAIN)
+    assert {step.asset for step in plan.steps if not step.is_fresh} <= PLANNED
 
 
 def test_a_run_asks_nothing_and_makes_again_what_is_named(project, instance):
     versions = {name: project.store.get(name).version for name in ("teacher_model", "student_checkpoint")}
+    hashes = {shard: project.store.get("raw_dataset", shard).data_version for shard in Snapshot(project).shards}
     outcome = run_project(project.config, instance)
     assert not outcome.failed
-    assert outcome.materialized == list(MADE_AGAIN)
+    assert {name.partition("[")[0] for name in outcome.materialized} == set(MADE_AGAIN)
+    assert {shard: project.store.get("raw_dataset", shard).data_version for shard in hashes} == hashes
     assert {name: project.store.get(name).version for name in versions} == versions
 
 
@@ -56,4 +71,58 @@ def test_replies_are_found_where_an_answers_table_is_lost(project, instance):
     shutil.rmtree(project.store.folder("teacher_outputs", "train-part-00"))
     outcome = run_project(project.config, instance, "teacher_outputs")
     assert not outcome.failed, "nothing listens where the teacher answered"
-    assert outcome.materialized == ["teacher_outputs[train-part-00]"]
+    assert "teacher_outputs[train-part-00]" in outcome.materialized
+
+
+def with_word(path: Path, word: str, where: str = "finish_reason") -> None:
+    """Give the first row of a table another word."""
+    table = pq.read_table(path)
+    words = [word, *table[where].to_pylist()[1:]]
+    place = table.schema.get_field_index(where)
+    pq.write_table(table.set_column(place, table.schema.field(where), pa.array(words, pa.string())), path)
+
+
+def shard_of(project: Project) -> Path:
+    return project.store.folder("teacher_outputs", "train-part-00")
+
+
+def first_reply(project: Project) -> None:
+    """Interrupt the reply to the shard's first row, in the table and among the stored replies."""
+    table = next(shard_of(project).glob("versions/*/teacher.parquet"))
+    key = pq.read_table(table)["request_hash"][0].as_py()
+    with_word(table, "network_error")
+    for segment in (project.responses / "segments").glob("*.parquet"):
+        stored = pq.read_table(segment)
+        place = stored.schema.get_field_index("finish_reason")
+        rows = zip(stored["request_hash"].to_pylist(), stored["finish_reason"].to_pylist(), strict=True)
+        words = ["network_error" if row == key else word for row, word in rows]
+        pq.write_table(stored.set_column(place, "finish_reason", pa.array(words, pa.string())), segment)
+
+
+def test_an_interrupted_answer_that_was_published_as_a_whole_one_is_asked_again(project):
+    first_reply(project)
+    plan = make_plan(Snapshot(project))
+    step = next(step for step in plan.steps if step.title == "teacher_outputs[train-part-00]")
+    assert (step.state, step.why) == ("stale", ("requests that failed are sent again",))
+    assert [(shard.shard, shard.new, shard.reused) for shard in plan.shards] == [("train-part-00", 1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"), [({"http_498": 1}, "stale"), ({"http_400": 2}, "stale"), ({"E010": 1}, "fresh"), ({}, "fresh")]
+)
+def test_faults_that_an_older_version_took_for_final_are_asked_again_if_they_may_pass(project, errors, state):
+    path = shard_of(project) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["errors"] = errors
+    path.write_text(json.dumps(manifest))
+    steps = make_plan(Snapshot(project)).steps
+    assert next(step.state for step in steps if step.title == "teacher_outputs[train-part-00]") == state
+
+
+@pytest.mark.parametrize("word", ["eos", "end_turn", "COMPLETE"])
+def test_an_answer_that_was_refused_for_its_word_for_the_end_is_taken_without_a_call(project, word, instance):
+    with_word(next(shard_of(project).glob("versions/*/teacher.parquet")), word)
+    outcome = run_project(project.config, instance, "validated_synthetic_set")
+    assert not outcome.failed
+    kept = pq.read_table(next(project.store.folder("validated_synthetic_set").glob("versions/*/rejects.parquet")))
+    assert "unfinished" not in kept["code"].to_pylist()

@@ -146,7 +146,7 @@ def test_logits_are_never_there_for_a_whole_batch(tmp_path, architecture):
 def test_a_true_token_outside_the_likeliest_takes_the_last_place():
     logits = torch.tensor([[5.0, 4.0, 3.0, 2.0, 1.0, 0.0]] * 3)
     expected = torch.log_softmax(logits, -1)[0]
-    ids, logprobs, tail, ranks = keep(logits, torch.tensor([5, 1, 2]), 3)
+    ids, logprobs, tail, ranks, _ = keep(logits, torch.tensor([5, 1, 2]), 3)
     assert ids.tolist() == [[0, 1, 5], [0, 1, 2], [0, 1, 2]]
     assert ranks.tolist() == [2, 1, 2]
     assert logprobs[0].tolist() == expected[[0, 1, 5]].half().tolist()
@@ -156,7 +156,7 @@ def test_a_true_token_outside_the_likeliest_takes_the_last_place():
 
 def test_what_is_below_fp16_and_an_empty_tail_are_its_lowest_number():
     logits = torch.tensor([[0.0, float("-inf"), -1e9]])
-    ids, logprobs, tail, ranks = keep(logits, torch.tensor([1]), 3)
+    ids, logprobs, tail, ranks, _ = keep(logits, torch.tensor([1]), 3)
     assert logprobs.tolist() == [[0.0, LOWEST, LOWEST]]
     assert tail.tolist() == [LOWEST]
     assert ids[0, ranks[0]] == 1
@@ -165,7 +165,7 @@ def test_what_is_below_fp16_and_an_empty_tail_are_its_lowest_number():
 def test_the_tail_of_a_sure_model_keeps_its_size():
     logits = torch.zeros(1, 1000)
     logits[0, 7] = 30.0  # 1 - p of the rest is 0 in float32; their sum is not
-    _, _, tail, _ = keep(logits, torch.tensor([7]), 2)
+    _, _, tail, *_ = keep(logits, torch.tensor([7]), 2)
     assert tail.item() == pytest.approx(np.log(998) - 30, rel=1e-3)
 
 
@@ -180,3 +180,43 @@ def test_a_model_that_says_nan_is_an_error(tmp_path):
         broken.model.lm_head.weight[7] = float("nan")
     with pytest.raises(ModelError, match="NaN"):
         Reader(broken, K).read(sequences(2))
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 200.0])
+def test_the_tails_sums_at_other_temperatures_are_those_of_the_dense_softmax(spread):
+    logits = spread * torch.randn(6, 300, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ids, _, _, _, sums = keep(logits.float(), torch.zeros(6, dtype=torch.int64), 5)
+    rest = logits.log_softmax(-1).scatter(1, ids.long(), float("-inf"))
+    for column, temperature in enumerate((2, 4)):
+        expected = (rest / temperature).logsumexp(-1)
+        np.testing.assert_allclose(sums[:, column], expected, rtol=2**-10, atol=2e-3)
+
+
+def test_draws_are_from_the_tail_in_proportion_and_their_number_follows_its_mass():
+    """10,000 positions of one distribution: the target's mean is p, and so is the mean of its gradient q - target."""
+    positions, vocab, k = 10_000, 700, 4
+    logits = 2 * torch.randn(vocab, generator=torch.Generator().manual_seed(2))
+    p = logits.softmax(-1)
+    uniforms = torch.rand(positions, 50, generator=torch.Generator().manual_seed(3))
+    ids, logprobs, tail, _, draws = keep(
+        logits.repeat(positions, 1), logits.topk(1).indices.expand(positions), k, uniforms
+    )
+    mass, drawn = tail[0].float().exp(), draws >= 0
+    assert drawn.sum(dim=1).unique().tolist() == [int(np.ceil(50 * mass.item()))]
+    assert not (draws[..., None] == ids[:, None]).any(), "what is stored by itself is not drawn"
+    target = torch.zeros(vocab).index_add_(0, ids[0].long(), logprobs[0].float().exp())
+    counts = torch.bincount(draws[drawn].long(), minlength=vocab).float()
+    target += mass * counts / drawn.sum()
+    error = (p * (1 - p) * mass / drawn.sum()).sqrt()  # of a share of so many draws
+    assert ((target - p).abs() < 5 * error + 1e-3 * p).all()
+
+
+def test_a_rows_draws_depend_on_its_key_and_not_on_its_batch(loaded):
+    made = sequences(8, seed=6)
+    together = Reader(loaded, K, "sampled").read(made)
+    for sequence, given in zip(made, together, strict=True):
+        (alone,) = Reader(loaded, K, "sampled", slice_elements=3 * 400).read([sequence])
+        width = min(alone.draws.shape[1], given.draws.shape[1])
+        np.testing.assert_array_equal(alone.draws[:, :width], given.draws[:, :width])
+        assert (alone.draws[:, width:] == -1).all()
+        assert (given.draws[:, width:] == -1).all()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from distill_dagster.logits.sequences import Refusal, sequences_of
 from distill_dagster.models.loading import load
-from distill_dagster.models.rendering import encode, render_prompt
+from distill_dagster.models.rendering import encode, encode_example, render_prompt
 from testing.logits_tiny import teacher_row
 from testing.models_tiny import raw_row, rows, write_model
 
@@ -124,6 +124,21 @@ def test_an_answer_that_merges_with_its_prompt_is_refused_and_not_shifted(made, 
     assert joint[: len(prompt)] != prompt, "the tiny tokenizer has ' is' as one token"
     assert made("is red", model=spaced).code == "prompt_merged"
     assert not isinstance(made("\tred", model=spaced), Refusal)
+
+
+@pytest.mark.parametrize("opening", [" ", "<|system|>final<|user|>"])
+@pytest.mark.parametrize("stop", ["stop", "length"])
+def test_what_opens_an_answer_is_read_as_it_is_taught(made, loaded, opening, stop):
+    template = loaded.tokenizer.chat_template.replace(
+        "+ message['content']", f"+ ('{opening}' if message['role'] == 'assistant' else '') + message['content']"
+    )
+    opened = templated(loaded, template)
+    taught = encode_example(opened.tokenizer, rows(1)[0]["messages"], "red", [END])
+    sequence = made("red", model=opened, finish_reason=stop)
+    assert sequence.answer_start == taught.answer_start
+    assert sequence.ids == (taught.ids if stop == "stop" else taught.ids[:-1])
+    if opening == " ":
+        assert made(" red", model=opened, finish_reason=stop).ids == sequence.ids  # as a byte-level decoder gives it
 
 
 def test_messages_that_the_template_refuses_are_refused(made, loaded):

@@ -135,13 +135,18 @@ try:
 except ModelError as e:
     print("ModelError", e)
 """
+CHECK = """
+from distill_dagster.config import ModelConfig
+from distill_dagster.models.fitness import Use, problems
+print(problems(ModelConfig(name="maker/tiny"), Use(trains=True)))
+"""
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def _pin(cache, **environment) -> str:
+def _pin(cache, script=PIN, **environment) -> str:
     """What pinning maker/tiny prints in another process, because the hub's address and cache are read once."""
     env = {**os.environ, "HF_HUB_CACHE": str(cache), **environment}
-    return subprocess.run([sys.executable, "-c", PIN], env=env, capture_output=True, text=True, check=True).stdout
+    return subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_hub_name_is_found_in_the_local_cache_or_says_the_way_out(tmp_path):
@@ -202,3 +207,17 @@ def test_of_the_weights_on_the_hub_only_those_that_are_loaded_are_fetched(folder
     assert f'"parameters":{parameters}' in said
     assert weights["whole"].name not in hub.sent
     assert {weights["part"].name, "config.json", "tokenizer.json"} < hub.sent
+
+
+def test_a_model_on_the_hub_is_checked_without_its_weights(folder, tmp_path):
+    with Hub(folder) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        where = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HUB_DISABLE_XET": "1"}
+        sound = _pin(tmp_path / "one", CHECK, **where)
+        (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "maker/base"}')
+        adapter = _pin(tmp_path / "two", CHECK, **where)
+        hub.shutdown()
+    assert sound == "[]\n"
+    assert "holds an adapter of maker/base and not a model" in adapter
+    assert "tokenizer.json" in hub.sent
+    assert not any(name.endswith(".safetensors") for name in hub.sent)

@@ -174,3 +174,15 @@ def test_what_is_found_is_redacted_and_nothing_else():
     assert "sk-" not in redacted
     assert redacted.endswith("about order 12345.")
     assert redact("Nothing in 2024.") == "Nothing in 2024."
+
+
+@pytest.mark.parametrize("text", ["Das mache ich nicht.", "できません。", "", "4"])
+def test_a_refusal_of_the_server_is_one_in_any_language(text):
+    assert reason(text, finish_reason="refusal", task="conversation") == "refusal"
+
+
+@pytest.mark.parametrize(
+    ("word", "slug"), [("eos", None), ("MAX_TOKENS", "truncated"), ("SAFETY", "unfinished"), ("banana", "unfinished")]
+)
+def test_the_words_for_the_end_mean_the_same_in_tables_of_before(word, slug):
+    assert reason("Paris", finish_reason=word, task="conversation") == slug

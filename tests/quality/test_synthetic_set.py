@@ -95,7 +95,8 @@ def test_a_chain_of_thought_is_read_as_it_was_asked_and_the_student_sees_the_row
     assert (a["answer"], a["reasoning"], a["label"]) == ("neutral", "It is silent.", "neutral")
     assert a["messages"] == [turn("system", "S"), turn("user", "p")]
     assert (b["answer"], b["reasoning"]) == ("entailment", None)
-    assert codes(build([raws[0]], [answer("a", replies[0]["raw_text"])])) == {("a", "off_form")}
+    (plain,) = build([raws[0]], [answer("a", replies[0]["raw_text"])]).examples
+    assert (plain["answer"], plain["reasoning"]) == ("neutral", None)  # nobody asked for a reason
 
 
 def test_a_student_may_learn_the_reasoning_too_and_the_facts_are_of_the_answers():

@@ -165,6 +165,21 @@ def test_speeds_of_different_machines_are_not_compared():
     assert any(found in note for note in document.notes)
 
 
+@pytest.mark.parametrize(
+    ("sampling", "words"),
+    [
+        ({"temperature": 1.0, "top_p": 0.9}, "at temperature 1.0 and top_p 0.9, as its endpoint does not accept 0"),
+        ({}, "at the default temperature of its provider"),
+    ],
+)
+def test_a_teacher_that_was_not_measured_greedily_is_noted(document, sampling, words):
+    assert not any("was measured at" in note for note in document.notes)
+    given = parts()
+    given["benchmarks"]["teacher"] = given["benchmarks"]["teacher"].model_copy(update={"sampling": sampling})
+    (note,) = [note for note in build_report(**given).notes if "was measured at" in note]
+    assert words in note
+
+
 def test_another_prompting_of_the_teacher_is_noted(document):
     assert not any("prompting" in note for note in document.notes)
     given = parts()
@@ -277,5 +292,27 @@ def test_words():
     text = verdict_text(Decision("INCONCLUSIVE", "", 1234), 0.92, retention)
     assert "About 1,300 held-out items would decide it; there are 400." in text
     assert flat_rows({"a": {"b": 1234, "c": [1.5, None]}, "d": [{"e": True}], "f": {}}) == [
-        ("a.b", "1,234"), ("a.c", "1.5, null"), ("d[0].e", "true"), ("f", "{}"),
+        ("a.b", "1,234"), ("a.c", "1.5, not measured"), ("d[0].e", "true"), ("f", "{}"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("roles", [("teacher",), ROLES])
+def test_a_latency_that_is_missing_is_not_measured(tmp_path, missing, roles):
+    given = parts()
+    for role in roles:
+        body = given["benchmarks"][role].model_dump()
+        body["speed"] |= {
+            "latencies_ms": [] if missing is None else [missing],
+            "latency_ms": dict.fromkeys(("p50", "p95", "p99"), missing),
+        }
+        given["benchmarks"][role] = Benchmark.model_validate(body)
+    document = build_report(**given)
+    write_pages(tmp_path, document)
+    page, _ = read_page(tmp_path)
+    markdown, written = (tmp_path / "report.md").read_text(), (tmp_path / "report.json").read_text()
+    assert "Teacher: not measured" in page.text
+    assert [row[1] for row in summary_rows(document) if row[0].startswith("Latency")] == ["not measured"] * 3
+    assert not re.search(r"\bnan\b", page.text + markdown, re.IGNORECASE)
+    assert json.loads(written, parse_constant=pytest.fail)["ratios"]["latency"] is None
+    assert read_document(tmp_path / "report.json") == document

@@ -77,6 +77,27 @@ def test_blank_and_other_content_passes_there_and_not_here(tmp_path, content):
     assert validate(tmp_path, [*good(1), bad])[0] == [(2, "refuses", "accepts", "E010")]
 
 
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (
+            b'{"messages": 3, "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "q"}]}',
+            "E001",
+        ),
+        ({"messages": [S, U], "tools": [{"type": "function"}]}, "E017"),
+        ({"messages": [S, {"role": "user", "content": [{"type": "image_url"}]}]}, "E017"),
+        ({"messages": [S, U], "input": "another text"}, "E018"),
+    ],
+)
+def test_what_changes_the_question_unseen_passes_there_and_not_here(tmp_path, row, code):
+    assert validate(tmp_path, [*good(1), row])[0] == [(2, "refuses", "accepts", code)]
+
+
+def test_a_developer_passes_here_and_not_there(tmp_path):
+    row = {"messages": [{"role": "developer", "content": "S"}, U]}
+    assert validate(tmp_path, [row])[0] == [(1, "accepts", "refuses", "E003")]
+
+
 def test_a_gold_answer_passes_here_and_not_there(tmp_path):
     assert validate(tmp_path, good(1, A))[0] == [(1, "accepts", "refuses", "E006")]
 

@@ -15,6 +15,7 @@ from distill_dagster.sources.judging.rules import faults, is_flawless
 from distill_dagster.store.hashing import canonical_json, row_id_of, rows_hash, sha256
 from distill_dagster.tasks import TASKS
 
+KEYS = st.sampled_from(["a", "b", '\\":', "é : \n"])
 NUMBERS = st.integers() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
 TEXT = st.text(max_size=8)
 VALUE = st.recursive(
@@ -47,6 +48,10 @@ def test_orjson_reads_what_json_reads(row, ascii_only):
 @example(b'{"a": [-9223372036854775809, {"b": 18446744073709551616}]}')
 @example(b'{"a": 1e400, "b": -0, "c": -0.0, "d": 1E5}')
 @example(b'{"a": 1, "a": 2}')
+@example(b'{"a" :1,"a":2}')
+@example(b'{"a": {"b": 1, "b": 1}, "c": "\\":"}')
+@example(b'{"a": "\\" :", "b": 1}')
+@example(b'{"a": "\\":", "b" : 1}')
 @example(b'{"a": "\\ud83d\\ude00"}')
 @example(b'{"a": "\\ud83d"}')
 @example(b'{"a": NaN}')
@@ -57,6 +62,21 @@ def test_orjson_reads_what_json_reads(row, ascii_only):
 def test_orjson_refuses_what_json_refuses(data):
     fast, slow = both(data.encode() if isinstance(data, str) else data)
     assert exactly(fast) == exactly(slow)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(KEYS, st.sampled_from([":", " :", "\n \t: "]), st.sampled_from(["1", '":"', '"\\":"'])), max_size=4
+    )
+)
+def test_a_key_that_occurs_twice_is_found_however_it_is_spaced(pairs):
+    text = ",".join(f"{json.dumps(key)}{colon}{value}" for key, colon, value in pairs)
+    keys = [key for key, _, _ in pairs]
+    for whole in ("{" + text + "}", '{"inner": [{' + text + "}]}"):
+        found = decode(Line(1, whole.encode(), len(whole)), 10_000)
+        assert (found.row is None) == (len(set(keys)) < len(keys)), whole
+        assert found.row is not None or "occurs twice in one object" in found.problem
 
 
 ROLE = st.sampled_from(["system", "user", "assistant"])

@@ -1,12 +1,17 @@
 """Which source files are found, and which keys they get."""
 
+import re
+
 import fsspec
 import pytest
 from datasets import Dataset
 
 from distill_dagster.config import DataConfig
-from distill_dagster.errors import DataError, UserError
+from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import SourceFile, content_hash, discover, discover_test
+from distill_dagster.sources.files.versions import SourceVersions
+from distill_dagster.sources.judging.verdicts import SourceReading
+from distill_dagster.store.artefacts import check_key
 
 
 def config(root, **patterns):
@@ -66,17 +71,59 @@ def test_a_file_has_one_split(files):
         discover(config(files, train="train/*", validation="train/part-01.jsonl"))
 
 
-def test_a_name_that_cannot_be_a_folder_is_refused(tmp_path):
-    (tmp_path / "a b.jsonl").write_text("")
-    with pytest.raises(UserError, match="'train-a b'"):
-        discover(config(tmp_path, train="*.jsonl"))
+@pytest.mark.parametrize("name", ["a b", "a,b", "é", "[a]", "a..b", "x" * 120, "?", " "])
+def test_a_file_whose_name_cannot_be_a_key_fails_alone(tmp_path, name):
+    for stem in (name, "a-b"):
+        (tmp_path / f"{stem}.jsonl").write_text("{}")
+    bad, good = sorted(discover(config(tmp_path, train="*.jsonl")), key=lambda source: source.key == "train-a-b")
+    assert good == SourceFile("train-a-b", "train", f"{tmp_path}/a-b.jsonl")
+    assert check_key(bad.key) == bad.key != good.key
+    for read in (content_hash, lambda source: SourceVersions(tmp_path / "v.json").of([source]), list_rows):
+        with pytest.raises(DataError, match=rf"{re.escape(name)}\.jsonl: shard name .* rename the file"):
+            read(bad)
+    versions, unreadable = SourceVersions(tmp_path / "v.json").readable([bad, good])
+    assert (versions.keys(), unreadable.keys()) == ({good.key}, {bad.key})
 
 
-def test_a_file_name_with_wildcards_in_it_is_found_literally(tmp_path):
-    (tmp_path / "a.jsonl").write_text("")
-    (tmp_path / "[a].jsonl").write_text("")
-    with pytest.raises(UserError, match=r"\[a\]"):
-        discover(config(tmp_path, train="[a].jsonl"))
+def list_rows(source):
+    return list(SourceReading(source, DataConfig(train="x", test="x"), "qa"))
+
+
+FOLDERS = ["[2024] proj", "what?", "a*b", "[a]/*/[!x]"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("data/*.jsonl", ["a", "b"]),
+        ("data/a.jsonl", ["a"]),
+        ("data/[b].jsonl", ["b"]),
+        ("data/?.jsonl", ["a", "b"]),
+        ("*/a.jsonl", ["a"]),
+        ("**/*.jsonl", ["a", "b", "c"]),
+        ("data/{a,b}.jsonl", []),
+    ],
+)
+def test_only_what_the_user_wrote_is_a_pattern(tmp_path, folder, pattern, found):
+    root = tmp_path / folder
+    for name in ("data/a.jsonl", "data/b.jsonl", "data/more/c.jsonl"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    if not found:
+        with pytest.raises(DataError, match="matches no file"):
+            discover(config(root, train=pattern))
+        return
+    sources = discover(config(root, train=pattern))
+    assert [source.key.removeprefix("train-") for source in sources] == found
+    assert all(source.url.startswith(str(root)) and content_hash(source) for source in sources)
+
+
+def test_a_saved_dataset_in_such_a_folder_is_found(tmp_path):
+    Dataset.from_list([{"text": "a"}]).save_to_disk(tmp_path / "[2024] proj" / "saved")
+    for pattern in ("saved", "s*"):
+        (source,) = discover(config(tmp_path / "[2024] proj", train=pattern))
+        assert content_hash(source)
 
 
 def test_an_unknown_protocol_is_an_error_of_the_data():
@@ -158,3 +205,9 @@ def test_a_broken_link_without_an_ending_is_not_skipped(files):
     linked(files / "train" / "more", "gone")
     with pytest.raises(DataError, match=r"train/more is a link to gone, which does not exist"):
         discover(config(files, train="train/*"))
+
+
+@pytest.mark.parametrize("pattern", ["train", "train/"])
+def test_a_folder_in_place_of_a_file_says_how_to_name_its_files(files, pattern):
+    with pytest.raises(DataError, match=r"data\.train: '.*/train/?' is a folder, .* for its files write .*/train/\*$"):
+        discover(config(files, train=pattern))

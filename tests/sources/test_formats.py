@@ -37,6 +37,7 @@ ROWS = {  # the same row in each format
     },
     "alpaca": {"instruction": "q", "input": "", "output": "a"},
     "input_output": {"input": "q", "output": "a"},
+    "question_answer": {"question": "q", "answer": "a"},
 }
 SYSTEM, ASKED = {"role": "system", "content": "S"}, {"role": "user", "content": "q"}
 
@@ -60,10 +61,11 @@ def test_a_row_of_each_format(tmp_path, name, named):
     extra = {"id": 7, "reference": ["b"], "group": "g", "lang": "en"}
     reading, (row,), _ = judge(tmp_path, [{**ROWS[name], **extra}], format=name if named else "auto")
     assert reading.form == name
-    has_system = name not in ("alpaca", "input_output")
+    has_system = name not in ("alpaca", "input_output", "question_answer")
     assert row["messages"] == ([SYSTEM, ASKED] if has_system else [ASKED])
     assert (row["row_id"], row["reference"], row["group"]) == ("7", ["b"], "g")
-    assert json.loads(row["meta"]) == {"lang": "en", "assistant": "a"}
+    kept = {"answer": "a"} if name == "question_answer" else {"assistant": "a"}
+    assert json.loads(row["meta"]) == {"lang": "en", **kept}
 
 
 @pytest.mark.parametrize("name", ["chat", VERSION, "sharegpt", "prompt_completion"])
@@ -101,21 +103,22 @@ def test_blocks_of_text_are_lines_and_other_blocks_are_refused(tmp_path):
         tmp_path, [row({"text": "a"}, {"text": "b"}), row({"image": {}}), row({"text": 3}), row()]
     )
     assert kept["messages"] == [{"role": "user", "content": "a\nb"}]
-    assert [r["code"] for r in rejects] == ["E010", "E010", "E010"]
+    assert [r["code"] for r in rejects] == ["E017", "E010", "E010"]
 
 
 @pytest.mark.parametrize(
     ("good", "bad", "code", "says"),
     [
         (ROWS["sharegpt"], {"conversations": "x"}, "E002", "`conversations` is a str"),
-        (ROWS["sharegpt"], {"conversations": [{"from": "tool", "value": "x"}]}, "E004", "'tool'"),
+        (ROWS["sharegpt"], {"conversations": [{"from": "tool", "value": "x"}]}, "E017", "'tool'"),
+        (ROWS["sharegpt"], {"conversations": [{"from": "narrator", "value": "x"}]}, "E004", "'narrator'"),
         (ROWS["sharegpt"], {"conversations": ["x"]}, "E004", "message 1 is a str"),
         (ROWS["sharegpt"], {"conversations": [{"from": ["a"], "value": "x"}]}, "E004", "role"),
         (ROWS["alpaca"], {"instructions": "x"}, "E002", "`instruction` is missing"),
-        (ROWS["input_output"], {"inputs": "x"}, "E002", "`input` is missing.*'inputs'"),
+        (ROWS["input_output"], {"inputs": "x"}, "E002", "`input` is missing.*'inputs'.*docs/formats.md"),
         (ROWS[VERSION], {"schemaVersion": VERSION, "messages": None}, "E002", "`messages`"),
         (ROWS[VERSION], {"schemaVersion": VERSION, "messages": [1]}, "E004", "message 1 is a int"),
-        (ROWS["prompt_completion"], {"prompt": "x", "completion": ""}, "E010", "blank"),
+        (ROWS["prompt_completion"], {"prompt": " ", "completion": "x"}, "E010", "blank"),
     ],
 )
 def test_faults_name_the_keys_of_the_format(tmp_path, good, bad, code, says):

@@ -231,3 +231,24 @@ def test_line_numbers_of_rejects_count_over_the_files_of_a_saved_dataset(tmp_pat
     rejects = [reject for batch in reading for reject in batch.rejects]
     assert [(r["line"], r["code"]) for r in rejects] == [(3, "E010")]
     assert rejects[0]["snippet"] == '{"messages":[{"role":"user","content":" "}]}'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json"])
+def test_text_of_windows_is_read(tmp_path, monkeypatch, encoding, name):
+    monkeypatch.setattr(opening, "CHUNK", 101)  # odd, so that characters are cut
+    rows = [{**row, "é": "“x” 🙂"} for row in ROWS[:20]]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    text = f"[{','.join(lines)}]" if name.endswith(".json") else "\r\n".join(lines)
+    data = text.encode(encoding)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert [item.row for item in decoded(str(tmp_path / name), 10_000)] == rows
+
+
+def test_text_of_windows_that_breaks_off_is_an_error(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps(ROWS[0]).encode("utf-16")[:-1])
+    with pytest.raises(
+        DataError, match=r"a\.jsonl begins as UTF-16 and is not valid \(truncated data\); save it as UTF-8"
+    ):
+        list(read_source(str(path), 10_000))

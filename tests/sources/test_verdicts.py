@@ -68,7 +68,13 @@ def verdict(tmp_path, row, **options):
         ({"messages": []}, "E002", "empty"),
         ({"messages": "hi"}, "E002", "str"),
         ({"messages": ["hi"]}, "E004", "message 1 is a str"),
-        ({"messages": [turn("developer", "x"), USER]}, "E004", "'developer'"),
+        ({"messages": [turn("narrator", "x"), USER]}, "E004", "'narrator'"),
+        ({"messages": [turn("tool", "x"), USER]}, "E017", "'tool'"),
+        ({"messages": [USER], "tools": [{}]}, "E017", "`tools`.*data.meta_keys"),
+        ({"messages": [USER], "prompt": "p"}, "E018", "`prompt`.*`messages`.*data.meta_keys"),
+        (b'{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "E001", "'content' occurs twice"),
+        (b'{"messages" : [], "x":"\\":", "messages" :[]}', "E001", "'messages' occurs twice"),
+        (b'{"messages": [], "score": 1e999}', "E001", "1e999 is too large"),
         ({"messages": [turn(["user"], "x")]}, "E004", r"\['user'\]"),
         ({"messages": [{"role": "user", "text": "x"}]}, "E004", "no `content`.*'text'"),
         (chat("user", "system"), "E005", "message 2 is system after user"),
@@ -98,7 +104,7 @@ def test_every_rule_names_the_value(tmp_path, row, code, says):
 def test_all_errors_of_a_row_are_in_one_reject(tmp_path):
     reject = verdict(tmp_path, {"id": 7, "messages": [turn("user", ""), turn("tool", "x")], "reference": {}})
     assert reject["row_id"] == "7"
-    assert [part[:4] for part in reject["message"].split("; ") if part.startswith("E0")] == ["E010", "E004", "E010"]
+    assert [part[:4] for part in reject["message"].split("; ") if part.startswith("E0")] == ["E010", "E017", "E010"]
 
 
 @pytest.mark.parametrize("roles", [("system",), ("user",), ("user", "assistant", "user"), ("system", "user")])
@@ -161,6 +167,11 @@ def test_prompt_and_completion_are_recognised(tmp_path):
     assert [r["messages"][-1] for r in shard.rows] == [turn("user", "p"), turn("user", "p"), turn("user", "q")]
     assert shard.rows[0]["meta"] == '{"source":"s"}'
     assert [r["code"] for r in shard.rejects] == ["E002", "E010"]
+
+
+def test_no_control_character_of_a_row_reaches_the_terminal(tmp_path):
+    (reject,) = read(tmp_path, [GOOD, b"\x00\x1b[31m{\tx\x9b"]).rejects
+    assert reject["snippet"] == "\ufffd\ufffd[31m{\tx\ufffd"
 
 
 def test_a_named_format_is_not_guessed(tmp_path):

@@ -1,5 +1,7 @@
 """Publishing: an artefact is complete or absent, made once for a fingerprint, and readable while it is replaced."""
 
+import json
+import math
 import multiprocessing
 import os
 import signal
@@ -8,7 +10,7 @@ import time
 import pytest
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
-from distill_dagster.store.artefacts import MANIFEST, Store, check_key
+from distill_dagster.store.artefacts import MANIFEST, PREVIOUS, Store, check_key
 from distill_dagster.store.backend import LocalBackend
 from distill_dagster.store.result import Counts, Result
 
@@ -201,3 +203,23 @@ def test_files_get_the_mode_of_the_umask(tmp_path):
 def test_a_name_that_could_leave_the_store_is_refused(key):
     with pytest.raises(UserError):
         check_key(key)
+
+
+def test_a_manifest_in_which_an_older_version_wrote_nan_is_read_and_kept_as_json(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "abc", "f1")
+    path = store.folder("raw_dataset", "s0") / MANIFEST
+    path.write_text(path.read_text().replace('"facts": {}', '"facts": {"p50": NaN, "all": [NaN, -Infinity]}'))
+    assert store.get("raw_dataset", "s0").facts == {"p50": None, "all": [None, None]}
+    publish(store, "def", "f2")
+    for name in (MANIFEST, PREVIOUS):
+        json.loads((path.parent / name).read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_result_has_no_number_that_json_lacks(value):
+    class Timed(Result[Counts]):
+        seconds: float
+
+    with pytest.raises(ValueError, match="finite"):
+        Timed(data_version="v", counts=Counts(), seconds=value)

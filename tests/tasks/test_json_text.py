@@ -75,7 +75,8 @@ def test_an_object_cut_off_is_none(text):
 
 
 PIECES = ['"', "'", "{", "}", "\\", '", "b": "', "```", '{"b": "z"}', "]", "\\frac"]
-TEXT = st.text(st.characters(exclude_characters="\b\f"), max_size=20) | st.sampled_from(PIECES)
+# an escape of JSON before the letters of a LaTeX command is read as that command ("\to"), so controls are left out here
+TEXT = st.text(st.characters(exclude_characters="\b\f\t\n\r"), max_size=20) | st.sampled_from(PIECES)
 VALUES = st.dictionaries(TEXT, TEXT | st.none() | st.booleans() | st.lists(TEXT, max_size=2), min_size=1, max_size=4)
 
 

@@ -74,6 +74,14 @@ def test_every_question_is_answered_once_and_never_more_at_once_than_allowed(ser
 FAULTS = {
     "408": {"fault": "status", "status": 408},
     "409": {"fault": "status", "status": 409},
+    "498": {"fault": "status", "status": 498},
+    "a router that is full": {"fault": "status", "status": 400, "text": "upstream overloaded, try again"},
+    "an error in the choice": {
+        "fault": "say",
+        "text": "half an",
+        "choice": {"error": {"code": 502, "message": "down"}},
+    },
+    "the network": {"fault": "say", "text": "half an", "finish_reason": "network_error"},
     "429": {"fault": "status", "status": 429},
     "429 that says when": {"fault": "status", "status": 429, "headers": {"retry-after": "1"}},
     "500": {"fault": "status", "status": 500, "body": ["no", "object"]},
@@ -93,6 +101,9 @@ CODES = {
     "broken json": "bad_response",
     "no choices": "bad_response",
     "interrupted": "bad_response",
+    "an error in the choice": "bad_response",
+    "the network": "bad_response",
+    "a router that is full": "http_400",
 }
 
 
@@ -336,6 +347,11 @@ FATAL = [
     ({"status": 403}, "not allowed to use this model"),
     ({"status": 404}, "usually ends in /v1"),
     ({"status": 429, "body": {"error": {"code": "insufficient_quota", "message": "pay"}}}, "waiting does not help"),
+    ({"status": 429, "body": {"error": {"type": "exceeded_current_quota_error"}}}, "no money left"),
+    ({"status": 400, "text": "Your credit balance is too low to access the API"}, "credit balance.*\n.*no money left"),
+    ({"status": 429, "headers": {"retry-after": "3600"}}, "asks to wait 3,600 s .*longest_wait_seconds is 300"),
+    ({"status": 429, "text": "Please try again in 7m12s."}, "asks to wait 432 s"),
+    ({"status": 503, "body": [{"error": {"details": [{"retryDelay": "301s"}]}}]}, "asks to wait 301 s"),
 ]
 
 
@@ -448,3 +464,37 @@ def test_the_identity_changes_with_what_would_answer_differently(server):
     ]
     assert len({same, *(identity(**change) for change in changes)}) == 1 + len(changes)
     assert identity(concurrency=3, timeout_seconds=9, attempts=2, url=server.url + "/") == same
+
+
+GEMINI = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota."}}
+ASKED = {
+    "in the details": {"body": [{"error": {**GEMINI["error"], "details": [{"retryDelay": "1.2s"}]}}]},
+    "in words": {"text": "Rate limit reached. Please try again in 1.2s."},
+    "until a limit is reset": {"headers": {"x-ratelimit-reset-tokens": "1.2s", "x-ratelimit-remaining-tokens": "0"}},
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_wait_is_kept_however_the_server_names_it(server, name):
+    server.script(rules=[{"fault": "status", "status": 429, "times": 1, **ASKED[name]}])
+    assert ask_one(server).ok
+    first, second = server.counts()["times"]
+    assert second - first >= 1.2
+
+
+def test_a_long_wait_is_said(server, caplog):
+    server.script(rules=[{"match": "question 0", "fault": "status", "status": 429, "headers": {"retry-after": "60"}}])
+
+    def record(reply):
+        raise BudgetError("enough seen")
+
+    with pytest.raises(BudgetError):
+        teacher_at(server, concurrency=2).answer(questions(2), record)
+    assert "127.0.0.1 asks to wait 60 s" in caplog.text
+
+
+def test_the_longest_wait_is_that_of_the_config(server):
+    server.script(rules=[{"fault": "status", "status": 429, "headers": {"retry-after": "3"}}])
+    with pytest.raises(TeacherError, match=r"asks to wait 3 s .*longest_wait_seconds is 2: run again after that time"):
+        ask_one(server, longest_wait_seconds=2)
+    assert server.counts()["total"] == 1

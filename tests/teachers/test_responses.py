@@ -1,10 +1,13 @@
 """Stored replies are found and counted once, after kills and while other processes merge."""
 
 import contextlib
+import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +110,39 @@ def test_killed_between_the_segment_and_the_journals_end_everything_counts_once(
     assert responses.mean_completion_tokens("made", "1") == 10
     assert sum(len(parquet.read_table(path)) for path in segments(tmp_path)) == 3
     assert not journal.exists()
+
+
+OLDER = pa.schema([field for field in schemas.RESPONSE if field.name not in ("estimated", "received")])
+
+
+def test_segments_and_journals_from_before_two_columns_are_read_and_merged(tmp_path, merges_early):
+    seal(tmp_path, "one", [reply(1)])
+    pq.write_table(pq.read_table(segments(tmp_path)[0]).select(OLDER.names), segments(tmp_path)[0])
+    line = {name: value for name, value in reply(2)._asdict().items() if name in OLDER.names}
+    (tmp_path / "journals" / "two.jsonl").write_text(json.dumps(line) + "\n")
+    assert Responses(tmp_path).find(["h1", "h2"]) == {"h1": reply(1, estimated=None, received=None), "h2": reply(2)}
+    for n in range(3, 8):
+        seal(tmp_path, f"shard-{n}", [reply(n)])
+    assert len(segments(tmp_path)) < 6
+    assert sorted(Responses(tmp_path).find([f"h{n}" for n in range(9)])) == [f"h{n}" for n in range(1, 8)]
+
+
+def test_a_stored_reply_ends_as_its_word_means_now_and_an_interrupted_one_is_asked_again(tmp_path):
+    words = ["eos", "MAX_TOKENS", "SAFETY", "banana", "network_error"]
+    stored = [reply(n, finish_reason=word) for n, word in enumerate(words)]
+    seal(tmp_path, "one", stored)
+    write_journal(tmp_path, "two", [entry._replace(request_hash=f"j{n}") for n, entry in enumerate(stored)])
+    found = Responses(tmp_path).find([f"{kind}{n}" for kind in "hj" for n in range(5)])
+    for kind in "hj":
+        ends = [found[f"{kind}{n}"].finish_reason for n in range(4)]
+        assert ends == ["stop", "length", "content_filter", "banana"]
+    assert len(found) == 8
+    assert Responses(tmp_path).spent() == 5.0
+
+
+def test_a_body_that_was_no_answer_is_kept_though_it_cost_nothing(tmp_path):
+    seal(tmp_path, "one", [failure(1, cost_usd=0.0, received="<html>"), failure(2, cost_usd=0.0)])
+    assert [row["received"] for row in parquet.read_table(segments(tmp_path)[0])] == ["<html>"]
 
 
 def test_what_a_writer_that_was_killed_left_is_no_segment(tmp_path):

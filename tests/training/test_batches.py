@@ -43,4 +43,17 @@ def test_the_order_is_of_seed_and_epoch_alone():
     ],
 )
 def test_a_plan_counts_incomplete_batches_and_steps_as_whole_ones(rows, changes, plan):
-    assert StepPlan.of(TrainingConfig(**changes), rows) == plan
+    config = TrainingConfig(**changes)
+    assert StepPlan.of(config, len(LengthBatches([1] * rows, config.batch_size, seed=0))) == plan
+
+
+def test_rows_on_either_side_of_a_switch_share_no_batch():
+    own = lengths(1003)
+    batches = LengthBatches(own, 16, seed=0, switch=40)
+    made = list(batches)
+    assert sorted(i for batch in made for i in batch) == list(range(1003))
+    assert len(made) == len(batches)
+    assert all(len({own[i] > 40 for i in batch}) == 1 for batch in made)
+    assert {len(batch) for batch in made} <= {16, *(sum((n > 40) == side for n in own) % 16 for side in (0, 1))}
+    unbroken = LengthBatches(own, 16, seed=0)
+    assert list(LengthBatches(own, 16, seed=0, switch=101)) == list(unbroken)  # no row is longer

@@ -2,7 +2,7 @@
 
 import yaml
 
-from distill_dagster.config import TrainingConfig
+from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.training.card import model_card
 from distill_dagster.training.specs import TrainCounts, TrainSpec
@@ -12,7 +12,7 @@ def card(name="intents", student="Qwen/Qwen2.5-0.5B", teacher_parameters=8_000_0
     spec = TrainSpec(
         student_base=ModelRef(path="/s", name=student, revision="e" * 40, parameters=500_000),
         teacher=ModelRef(path="/t", name="big", revision="f" * 40, parameters=teacher_parameters),
-        training=TrainingConfig(),
+        training=StudentTrainingConfig(),
         name=name,
         task="qa",
         **{"examples": "/examples.parquet", "out": "/out", "work": "/work"},
@@ -45,6 +45,8 @@ def test_the_card_says_what_went_in():
         "learning\\_rate",
         "| kept weights | last |",
         "| torch | 2.13.0 |",
+        "| signal | text |",
+        "| loss | CE |",
     ):
         assert expected in text
 

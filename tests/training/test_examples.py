@@ -59,3 +59,9 @@ def test_no_row_that_can_train_is_an_error_with_the_counts(tokenizer):
         TrainingError, match=r"0 of 2 rows can train: 1 are longer than max_length 32, 0 .* 1 are for validation"
     ):
         tokenize(Dataset.from_list(table), tokenizer, [tokenizer.eos_token_id], max_length=32)
+
+
+def test_if_the_template_refuses_every_row_the_error_says_why(tokenizer):
+    tokenizer.chat_template = "{{ raise_exception('no user role') }}"
+    with pytest.raises(TrainingError, match=r"0 of 2 rows .* 2 are refused .*\(E015, such as: .*no user role\)"):
+        tokenize(Dataset.from_list(examples("a", "b")), tokenizer, [tokenizer.eos_token_id], max_length=32)

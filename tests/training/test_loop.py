@@ -49,6 +49,9 @@ class Joining(TextSignal):
     columns: ClassVar[tuple[str, ...]] = ("label",)
     seen: list[tuple] = field(default_factory=list)
 
+    def join(self, rows):
+        return rows.map(lambda row: {"label": f"label of {row['row_id']}"}), {}
+
     def collate(self, rows):
         self.seen.extend(tuple(row[key] for key in (*KEYS, "label")) for row in rows)
         return TextSignal(self.pad, self.prompt_weight, self.smoothing).collate(rows)
@@ -79,8 +82,10 @@ def trained(tmp_path):
     def run(signal_of):
         model, tokenizer = open_model(tmp_path / "model", "float32"), open_tokenizer(tmp_path / "model")
         signal = signal_of(tokenizer.pad_token_id)
-        examples = read_examples(tmp_path / "examples.parquet", tmp_path / "datasets", signal.columns)
-        data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), TRAINING.max_length)
+        examples = read_examples(tmp_path / "examples.parquet", tmp_path / "datasets")
+        data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), TRAINING.max_length).joined(
+            signal.join
+        )
         options = {"device": "cpu", "work": tmp_path / "work", "start_revision": ref.revision, "label": "train"}
         return train(model, tokenizer, data, TRAINING, signal, **options), signal, table
 
@@ -103,7 +108,7 @@ def test_the_losses_are_those_that_were_written_down(trained):
 
 def test_a_signal_reads_its_columns_and_the_keys_of_each_row(trained):
     run, signal, table = trained(lambda pad: Joining(pad, TRAINING.prompt_loss_weight, TRAINING.label_smoothing))
-    own = [tuple(row[key] for key in (*KEYS, "label")) for row in table if row["split"] == "train"]
+    own = [(*(row[key] for key in KEYS), f"label of {row['row_id']}") for row in table if row["split"] == "train"]
     assert sorted(signal.seen) == sorted(own * 2)  # each row once an epoch; the validation loss is of the text
     assert run.resumed_from_step == 0
     again, _, _ = trained(text)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from distill_dagster.config import TrainingConfig
+from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.progress import listen
 from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
@@ -23,7 +24,7 @@ from testing.models_tiny import write_examples, write_model
 
 pytestmark = pytest.mark.processes
 
-TRAINING = TrainingConfig(
+TRAINING = StudentTrainingConfig(
     learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
 )
 
@@ -177,8 +178,8 @@ def validation_loss(spec) -> float:
     data = tokenize(examples, tokenizer, end_ids(tokenizer, model.generation_config), spec.training.max_length)
     signal = TextSignal(tokenizer.pad_token_id)
     batch = signal.collate(list(data.validation))
-    with torch.no_grad():
-        return float(signal.loss(model.eval(), batch) / batch["weights"].sum())
+    with torch.no_grad(), computing_loss(model.eval()):
+        return float(signal.loss(model, batch, batch["weight"]))
 
 
 def test_without_validation_rows_the_last_weights_are_kept_and_it_says_so(spec_of, tmp_path):
@@ -200,3 +201,15 @@ def test_accumulated_batches_give_the_step_of_one_large_batch(spec_of, tmp_path)
         seen.append([p.loss if isinstance(p, StepLoss) else p.validation_loss for p in result.history])
     assert len(seen[0]) == 2
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)
+
+
+def test_rows_beyond_the_learned_positions_are_refused_and_the_others_train(spec_of, tmp_path):
+    rows_of = dropping()
+    base = write_model(
+        tmp_path / "short", rows_of.model_copy(update={"settings": {**rows_of.settings, "n_positions": 15}})
+    )
+    result = train_student(spec_of("out", student_base=base), "cpu")
+    counts = result.counts
+    assert counts.too_long > 0
+    assert counts.train_rows > 0
+    assert counts.train_rows + counts.validation_rows + counts.too_long == 64 + 16

@@ -15,6 +15,7 @@ from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.training.batches import LengthBatches
 from distill_dagster.training.examples import gold_examples, tokenize
+from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer
 from testing.models_tiny import rows, write_model
@@ -39,10 +40,11 @@ def take_step(folder: str, out: str, batch: int) -> None:
     )
     signal = TextSignal(tokenizer.pad_token_id)
     batches = LengthBatches(data.train["length"], batch, 0)
-    trainer = SignalTrainer(model=model, args=arguments, data=data, signal=signal, measure=signal, batches=batches)
-    validation = LengthBatches(data.validation["length"], 2, 0)
-    trainer.validation_loader = trainer.loader(data.validation, validation, signal)
-    trainer.train()
+    with computing_loss(model):
+        trainer = SignalTrainer(model=model, args=arguments, data=data, signal=signal, measure=signal, batches=batches)
+        validation = LengthBatches(data.validation["length"], 2, 0)
+        trainer.validation_loader = trainer.loader(data.validation, validation, signal)
+        trainer.train()
     seen = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
     kept = {key: seen[key] for key in ("loss", "eval_loss", "grad_norm")}
     path = Path(out, f"seen-{os.environ.get('RANK', '0')}.json")

@@ -3,27 +3,30 @@
     prompts of 30, 31, 33, 400 tokens, 64 new tokens, budget 500  ->  [400], [33, 31, 30]
     cost of the second batch: 3 rows x (33 + 64) = 291 of 500
 
-A batch runs until its longest answer has ended; rows that end before it are computed to the same end.
+A batch runs until its longest answer has ended; rows that end before it are computed to the same end. Rows that would
+change each other's answers are in different batches (`grouped`).
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, generation_settings, left_padded
+from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, generation_settings, grouped, left_padded
 from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.row_limits import RowLimits
 
 
 def answer_batched(
     loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int
 ) -> Iterator[Sequence[Row]]:
     """Answer `rows` batch by batch. All rows of a batch get the same share of its time."""
-    lengths = {i: len(row.prompt) for i, row in enumerate(rows)}
     settings, choose = generation_settings(loaded, sampling), TokenChoice(sampling)
-    for positions in cut_batches(lengths, sampling.max_new_tokens, batch_tokens):
-        batch = [rows[i] for i in positions]
-        _answer(loaded, batch, settings, choose)
-        yield batch
+    for group in grouped(rows, sampling.max_new_tokens, RowLimits.of(loaded.model.config)):
+        lengths = {i: len(row.prompt) for i, row in enumerate(group)}
+        for positions in cut_batches(lengths, sampling.max_new_tokens, batch_tokens):
+            batch = [group[i] for i in positions]
+            _answer(loaded, batch, settings, choose)
+            yield batch
 
 
 def cut_batches(lengths: Mapping[int, int], max_new_tokens: int, batch_tokens: int) -> Iterator[list[int]]:

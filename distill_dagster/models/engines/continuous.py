@@ -17,10 +17,12 @@ from collections.abc import Iterator, Sequence
 from inspect import signature
 from typing import Any
 
+from distill_dagster.models.engines.batched import answer_batched
 from distill_dagster.models.engines.columns import pack
-from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, left_padded
+from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, grouped, left_padded
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 
 IDLE_SHARE = 1 / 4  # 1/8 measured 2 to 10 % slower
 HEADROOM = 64  # columns that are free after a copy of the cache, unless all rows end before
@@ -41,13 +43,21 @@ def is_supported(model: Any) -> bool:
 def answer_continuously(
     loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int
 ) -> Iterator[Sequence[Row]]:
-    """Answer `rows`; yields each as soon as its answer has ended."""
-    waiting = sorted(rows, key=lambda row: len(row.prompt))  # longest last
-    slots = Slots(loaded, sampling, batch_tokens)
-    while waiting or slots.live:
-        ended = slots.fill(waiting) if slots.should_fill(waiting) else slots.step()
-        if ended:
-            yield ended
+    """Answer `rows`; yields each as soon as its answer has ended.
+
+    Answers that may cross the switch of `longrope` are left to `generate`, which then reads the whole row again.
+    """
+    limits = RowLimits.of(loaded.model.config)
+    for group in grouped(rows, sampling.max_new_tokens, limits):
+        if limits.crosses(len(group[0].prompt), sampling.max_new_tokens):
+            yield from answer_batched(loaded, group, sampling, batch_tokens)
+            continue
+        waiting = sorted(group, key=lambda row: len(row.prompt))  # longest last
+        slots = Slots(loaded, sampling, batch_tokens)
+        while waiting or slots.live:
+            ended = slots.fill(waiting) if slots.should_fill(waiting) else slots.step()
+            if ended:
+                yield ended
 
 
 class Slots:

@@ -14,6 +14,7 @@ from typing import Any
 
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,20 @@ class Row:
     answer: list[int] = field(default_factory=list)
     milliseconds: float = 0.0  # its share of the time of its batches
     ended: bool = False
+
+
+def grouped(rows: Sequence[Row], new_tokens: int, limits: RowLimits) -> list[list[Row]]:
+    """Rows that may share a batch: those that stay on one side of the switch of `longrope`, and those that may cross.
+
+    The latter cross it together, since a group of them has prompts of one length. Without a switch all rows are one
+    group.
+    """
+    groups: dict[tuple[bool, int], list[Row]] = {}
+    for row in rows:
+        length = len(row.prompt)
+        key = (False, length) if limits.crosses(length, new_tokens) else (limits.side(length), 0)
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
 
 
 def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:

@@ -71,7 +71,7 @@ def _sentence(reason: str, teacher: Mapping[str, Any], other: str) -> str:
         "unfinished": f"finish_reason is {teacher['finish_reason']!r}, not 'stop'",
         "empty": "the answer is blank",
         "placeholder": "the answer is a placeholder such as 'None' or 'N/A'",
-        "refusal": "the answer opens by declining to answer",
+        "refusal": "the model declines to answer",
         "off_form": "the text holds no answer in the task's form",
         "no_reasoning": "the reply gives no reason for its answer, and student.learn requires one",
         "self_reference": "the answer speaks of itself as a language model",

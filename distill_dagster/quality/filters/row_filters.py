@@ -10,29 +10,19 @@ The filters run in the order of `FILTERS`, and the first reason counts. reasons.
 docs/verdicts.md.
 """
 
-import re
 from collections.abc import Callable
 
 from distill_dagster.quality.filters.candidate import Candidate
 from distill_dagster.quality.filters.degeneration import echo, repetition, self_reference
+from distill_dagster.quality.filters.refusal import declines
 from distill_dagster.redaction import find
+from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.labels import normal_label
+from distill_dagster.teachers.finish import LENGTH, REFUSAL, STOP, meaning_of
 
 PLACEHOLDERS = frozenset(
     {"none", "null", "nil", "nan", "undefined", "n/a", "na", "not available", "not applicable", "tbd", "todo", "..."}
     | {"…", "-", "--", "?", "answer", "your answer", "your answer here", "insert answer here", "string", "text"}
-)
-
-CANNOT = r"(?:can ?not|can['’]t|won['’]t|will not|(?:am|['’]m) (?:unable|not able) to)"
-ASKED = r"(?:assist|help|comply|fulfill?|provide|answer|engage|continue|create|generate|write|do that|discuss|support)"
-REFUSALS = re.compile(
-    rf"(?:(?:i['’]m|i am|i['’]m really|i['’]m very)? ?sorry,? but (?:as an? |i {CANNOT} {ASKED})"
-    rf"|(?:i['’]m|i am) sorry,? i {CANNOT} {ASKED}"
-    rf"|i apologi[sz]e,? but (?:as an? |i {CANNOT})"
-    rf"|i {CANNOT} (?:assist|help|comply|fulfill?|engage)\b(?! you (?:to|by|find))"
-    r"|as an? (?:ai|artificial intelligence|large language model|language model)\b"
-    r"|i(?:['’]m| am) (?:just |only )?an? (?:ai|artificial intelligence|large language model|language model)\b)",
-    re.IGNORECASE,
 )
 
 
@@ -43,12 +33,12 @@ def failed(candidate: Candidate) -> str | None:
 
 def truncated(candidate: Candidate) -> str | None:
     """The answer reached the token limit, so its end is missing."""
-    return "truncated" if candidate.teacher["finish_reason"] == "length" else None
+    return "truncated" if _end(candidate) == LENGTH else None
 
 
 def unfinished(candidate: Candidate) -> str | None:
     """Something other than the model ended the answer, such as a content filter."""
-    return "unfinished" if candidate.teacher["finish_reason"] not in ("stop", "length") else None
+    return "unfinished" if _end(candidate) not in (STOP, LENGTH) else None
 
 
 def empty(candidate: Candidate) -> str | None:
@@ -58,7 +48,7 @@ def empty(candidate: Candidate) -> str | None:
 
 def placeholder(candidate: Candidate) -> str | None:
     """The whole answer is a placeholder such as "N/A", and neither a label nor a gold answer."""
-    form = normal_label(candidate.text)
+    form = normal_label(stated(candidate.text))
     if form not in PLACEHOLDERS:
         return None
     allowed = {normal_label(text) for text in (*(candidate.labels or ()), *candidate.reference)}
@@ -66,13 +56,17 @@ def placeholder(candidate: Candidate) -> str | None:
 
 
 def refusal(candidate: Candidate) -> str | None:
-    """The answer opens by declining to answer.
+    """The server says that the model refused, in any language.
 
-    The openings follow Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on Aligned Language Models",
-    the list of refusal strings in appendix B), narrowed to those that decline: a bare "I'm sorry" opens good answers in
-    service dialogues ("I'm sorry, the table is taken").
+    Or the answer opens by declining, in a language of refusals.yaml, or what it states behind a mark does.
     """
-    return "refusal" if REFUSALS.match(candidate.text.lstrip("*_\"'“ ")) else None
+    end, text = _end(candidate), candidate.text
+    return "refusal" if end == REFUSAL or (end == STOP and (declines(text) or declines(stated(text)))) else None
+
+
+def _end(candidate: Candidate) -> str:
+    """What the server's finish reason means."""
+    return meaning_of(candidate.teacher["finish_reason"])
 
 
 def off_form(candidate: Candidate) -> str | None:
@@ -89,7 +83,8 @@ def gold_disagreement(candidate: Candidate) -> str | None:
     """The answer scores 0 against gold; only with `quality.require_gold_agreement`, in tasks where 0 means wrong."""
     if not (candidate.gold_agreement and candidate.task.exact and candidate.reference):
         return None
-    return "gold_disagreement" if candidate.task.score(candidate.answer, candidate.reference) == 0 else None
+    score = candidate.task.score(candidate.answer, candidate.reference, candidate.labels)
+    return "gold_disagreement" if score == 0 else None
 
 
 def personal_data(candidate: Candidate) -> str | None:
@@ -104,10 +99,10 @@ Filter = Callable[[Candidate], str | None]
 FILTERS: tuple[Filter, ...] = (
     failed,
     truncated,
+    refusal,
     unfinished,
     empty,
     placeholder,
-    refusal,
     off_form,
     no_reasoning,
     self_reference,

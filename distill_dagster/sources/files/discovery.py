@@ -4,24 +4,28 @@
     SourceFile(key="train-part-00", split="train",      url="/p/data/train/part-00.jsonl")
     SourceFile(key="validation",    split="validation", url="s3://bucket/validation.parquet")
 
-A folder that `datasets.save_to_disk` wrote counts as one file. A symlink counts as its target but keeps its own name;
-one that points to a file already in the split is skipped. A broken symlink counts as a file that cannot be read.
+A file whose name cannot be a key gets one made of it, and a `problem`, so that it fails alone. A folder that
+`datasets.save_to_disk` wrote counts as one file. A symlink counts as its target but keeps its own name; one that points
+to a file already in the split is skipped. A broken symlink counts as a file that cannot be read.
 """
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import fsspec
 
 from distill_dagster.config import DataConfig
-from distill_dagster.errors import DataError
-from distill_dagster.sources.files.opening import read_chunks, said
-from distill_dagster.sources.files.rows import ENDING, ENDINGS
-from distill_dagster.sources.files.saved_dataset import data_files, is_saved_dataset
+from distill_dagster.errors import DataError, UserError
+from distill_dagster.sources.files.opening import read_chunks, refuse_dangling
+from distill_dagster.sources.files.patterns import expand
+from distill_dagster.sources.files.rows import ENDING
+from distill_dagster.sources.files.saved_dataset import data_files
 from distill_dagster.store.artefacts import check_key
+from distill_dagster.store.hashing import sha256
+
+NO_KEY = re.compile(r"[^A-Za-z0-9_-]+")
+SHOWN_OF_KEY = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,14 @@ class SourceFile:
     key: str
     split: str  # train | validation | test; "" for a file from the command line
     url: str  # a local path or an fsspec URL
+    problem: str = ""  # why it cannot be a shard; such a file counts as one that cannot be read
 
 
 def discover(data: DataConfig) -> list[SourceFile]:
     """Training and validation files, sorted by key.
 
     Raises:
-        DataError: a pattern matches no file, a file cannot be read as rows, or two files get the same key.
+        DataError: a pattern matches no file, a file has another ending, or two files get the same key.
     """
     files = [*_files("train", data.train), *_files("validation", data.validation)]
     for what, _ in _in_two_splits(files):
@@ -64,7 +69,7 @@ def named(patterns: Iterable[str]) -> list[SourceFile]:
     Raises:
         DataError: a pattern matches no file, or a file cannot be read as rows.
     """
-    urls = dict.fromkeys(url for pattern in patterns for url in _expand("FILE", pattern))
+    urls = dict.fromkeys(url for pattern in patterns for url in expand("FILE", pattern))
     return [SourceFile(_stem(url), "", url) for url in urls]
 
 
@@ -72,8 +77,9 @@ def content_hash(source: SourceFile) -> str:
     """The shard's version: hex SHA-256 of the file's stored bytes, or of the Arrow files of a saved dataset.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or its name cannot be a key.
     """
+    require_key(source)
     refuse_dangling(source.url)
     digest = hashlib.sha256()
     for url in [source.url] if ENDING.search(source.url) else data_files(source.url):
@@ -82,29 +88,35 @@ def content_hash(source: SourceFile) -> str:
     return digest.hexdigest()
 
 
-def refuse_dangling(path: str) -> None:
-    """Refuse a broken symlink by name, which the error for a missing file would not do.
+def require_key(source: SourceFile) -> None:
+    """Refuse a file whose name cannot be a key.
 
     Raises:
-        DataError: `path` is a symlink whose target is missing, or in a folder that this user may not enter.
+        DataError: it is such a file.
     """
-    if os.path.islink(path) and not os.path.exists(path):
-        raise DataError(
-            f"{path} is a link to {os.readlink(path)}, which does not exist for this user: fetch its target (for files "
-            "under DVC, `dvc pull`), or remove the link"
-        )
+    if source.problem:
+        raise DataError(source.problem)
 
 
 def _files(split: str, patterns: Iterable[str]) -> Iterator[SourceFile]:
     """The files of a split; a file that several patterns or symlinks lead to comes once."""
-    urls = list(dict.fromkeys(url for pattern in patterns for url in _expand(f"data.{split}", pattern)))
+    urls = list(dict.fromkeys(url for pattern in patterns for url in expand(f"data.{split}", pattern)))
     real = _real(urls)
     own = {real[url] for url in urls if not os.path.islink(url)}
     for url in urls:
         if os.path.islink(url) and real[url] in own:
             continue
         stem = _stem(url)
-        yield SourceFile(check_key(stem if stem == split else f"{split}-{stem}"), split, url)
+        yield _source(stem if stem == split else f"{split}-{stem}", split, url)
+
+
+def _source(key: str, split: str, url: str) -> SourceFile:
+    """The file under its key, or under one that is made of its name and says why it is not its own."""
+    try:
+        return SourceFile(check_key(key), split, url)
+    except UserError as e:
+        letters = NO_KEY.sub("-", key)[:SHOWN_OF_KEY]
+        return SourceFile(f"{letters}-{sha256(key)[:8]}", split, url, f"{url}: {e}")
 
 
 def _real(urls: Sequence[str]) -> dict[str, str]:
@@ -126,58 +138,6 @@ def _in_two_splits(files: Sequence[SourceFile]) -> Iterator[tuple[str, str]]:
 def _stem(url: str) -> str:
     """The file's name without its ending."""
     return ENDING.sub("", url.rstrip("/").rpartition("/")[2])
-
-
-def _expand(asked: str, pattern: str) -> list[str]:
-    """The URLs that a pattern matches: the file or saved dataset of exactly that name, else the wildcard matches.
-
-    `asked` says where the pattern comes from, for messages.
-    """
-    try:
-        filesystem, path = fsspec.core.url_to_fs(pattern)
-        filesystem.invalidate_cache()
-        urls = _matches(filesystem, path)
-    except DataError:
-        raise
-    except Exception as e:  # such as no credentials, no connection, no such protocol
-        raise DataError(f"{asked}: {pattern!r} cannot be listed: {said(e)}") from e
-    if not urls:
-        folder = "" if ENDING.search(path) else f", and for the files of a folder write {path.rstrip('/')}/*"
-        raise DataError(f"{asked}: {pattern!r} matches no file; check the path and the * in it{folder}")
-    for url, is_file in urls.items():
-        if is_file and not ENDING.search(url):
-            refuse_dangling(url)
-            raise DataError(f"{asked}: {url} does not end in {ENDINGS}; convert it, or narrow the pattern")
-    return list(urls)
-
-
-def _matches(filesystem: Any, path: str) -> dict[str, bool]:
-    """URL -> True for a file, False for a saved dataset's folder; other folders are skipped."""
-    if filesystem.isfile(path):
-        return {_url(filesystem, path): True}
-    found = {path: {"type": "directory"}} if filesystem.isdir(path) else filesystem.glob(path, detail=True)
-    if not found and filesystem.lexists(path):  # a broken symlink
-        found = {path: {"type": "link"}}
-    files = {name: _is_file(filesystem, name, info) for name, info in sorted(found.items())}
-    return {_url(filesystem, name): f for name, f in files.items() if f or is_saved_dataset(filesystem, name)}
-
-
-def _is_file(filesystem: Any, path: str, listed: dict[str, Any]) -> bool:
-    """Whether it is a file, a symlink to one, or a broken symlink; listings do not say where a symlink points."""
-    if listed["type"] in ("file", "directory"):
-        return listed["type"] == "file"
-    is_link = listed["type"] == "link" or listed.get("islink", False)
-    is_lock = path.rpartition("/")[2].startswith(".#")  # Emacs puts a broken symlink beside a file in edit
-    return filesystem.isfile(path) or (is_link and not is_lock and not filesystem.exists(path))
-
-
-def _url(filesystem: Any, path: str) -> str:
-    """`path` in a form that fsspec.open takes: a plain path on the local filesystem, else a URL."""
-    return path if "file" in _protocols(filesystem) else filesystem.unstrip_protocol(path)
-
-
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    return (filesystem.protocol,) if isinstance(filesystem.protocol, str) else tuple(filesystem.protocol)
 
 
 def _by_key(files: Iterable[SourceFile]) -> list[SourceFile]:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distill_dagster.errors import DataError
+from distill_dagster.sources.files.encoding import read_utf8
 from distill_dagster.sources.files.lines import BOM, Line
-from distill_dagster.sources.files.opening import CHUNK, read_chunks
+from distill_dagster.sources.files.opening import CHUNK
 
 MARK = re.compile(rb'["\[\]{},]')
 REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
@@ -50,7 +51,7 @@ def read_json_list(url: str, max_row_bytes: int) -> Iterator[Line]:
 
 def _inside_list(url: str) -> Iterator[bytes]:
     """The text after the list's opening bracket."""
-    chunks, head = read_chunks(url), b""
+    chunks, head = read_utf8(url), b""
     for chunk in chunks:
         head = (head + chunk).removeprefix(BOM).lstrip()
         if head:

@@ -9,7 +9,7 @@ is skipped without being held in memory.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from distill_dagster.sources.files.opening import read_chunks
+from distill_dagster.sources.files.encoding import read_utf8
 
 BOM = b"\xef\xbb\xbf"
 
@@ -28,7 +28,7 @@ def read_lines(url: str, max_row_bytes: int) -> Iterator[Line]:
     Raises:
         DataError: the file is missing, cannot be read, or its compressed data breaks off.
     """
-    return split(read_chunks(url), max_row_bytes)
+    return split(read_utf8(url), max_row_bytes)
 
 
 def split(chunks: Iterator[bytes], limit: int) -> Iterator[Line]:

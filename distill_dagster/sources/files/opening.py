@@ -7,6 +7,7 @@ classes, so any error while opening or reading becomes a DataError that names th
 
 import contextlib
 import gzip
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,6 +92,19 @@ def _unzstd(stream: Any) -> Iterator[bytes]:
                 frame, started = zstandard.ZstdDecompressor().decompressobj(), False
     if started:
         raise EOFError("the last zstd frame is cut off")
+
+
+def refuse_dangling(path: str) -> None:
+    """Refuse a broken symlink by name, which the error for a missing file would not do.
+
+    Raises:
+        DataError: `path` is a symlink whose target is missing, or in a folder that this user may not enter.
+    """
+    if os.path.islink(path) and not os.path.exists(path):
+        raise DataError(
+            f"{path} is a link to {os.readlink(path)}, which does not exist for this user: fetch its target (for files "
+            "under DVC, `dvc pull`), or remove the link"
+        )
 
 
 def said(error: Exception) -> str:

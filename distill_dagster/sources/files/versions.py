@@ -20,8 +20,8 @@ from typing import Any
 import fsspec
 
 from distill_dagster.errors import DataError
-from distill_dagster.sources.files.discovery import SourceFile, content_hash, refuse_dangling
-from distill_dagster.sources.files.opening import said
+from distill_dagster.sources.files.discovery import SourceFile, content_hash, require_key
+from distill_dagster.sources.files.opening import refuse_dangling, said
 from distill_dagster.store.disk import write_text
 
 SETTLED_S = 2.0
@@ -67,6 +67,7 @@ class SourceVersions:
         return {source.key: now[source.url]["version"] for source in sources if source.url in now}, unreadable
 
     def _version(self, source: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]:
+        require_key(source)
         stamp = _stamp(source.url)
         if known is not None and stamp is not None and known["stamp"] == stamp:
             return known
@@ -81,7 +82,7 @@ class SourceVersions:
     def _write(self, entries: dict[str, Any]) -> None:
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._memory, json.dumps(entries) + "\n")
+            write_text(self._memory, json.dumps(entries, allow_nan=False) + "\n")
         except OSError:
             return  # a read-only store only costs time
 

@@ -5,12 +5,13 @@
     Draft(messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}], …)
 
 Several text blocks of one message become its lines. With a block that is not text (an image, a tool call) the content
-stays a list, which E010 refuses.
+stays a list, which E017 refuses.
 """
 
 from typing import Any
 
 from distill_dagster.sources.formats.chat import COMMON, Draft, make_draft
+from distill_dagster.sources.formats.turns import joined
 
 VERSION = "bedrock-conversation-2024"
 KNOWN = COMMON | {"schemaVersion", "system", "messages"}
@@ -27,17 +28,9 @@ def draft(row: dict[str, Any]) -> Draft:
     if isinstance(turns, list):
         turns = [_message(turn) for turn in turns]
         if system is not None and system != []:
-            turns = [{"role": "system", "content": _text(system)}, *turns]
+            turns = [{"role": "system", "content": joined(system)}, *turns]
     return make_draft(row, turns, "messages", KNOWN)
 
 
 def _message(turn: Any) -> Any:
-    return {**turn, "content": _text(turn["content"])} if isinstance(turn, dict) and "content" in turn else turn
-
-
-def _text(content: Any) -> Any:
-    """The lines of text blocks; anything else stays as it is and is judged later."""
-    if not isinstance(content, list) or not content:
-        return content
-    texts = [block["text"] for block in content if isinstance(block, dict) and block.keys() == {"text"}]
-    return "\n".join(texts) if len(texts) == len(content) and all(isinstance(t, str) for t in texts) else content
+    return {**turn, "content": joined(turn["content"])} if isinstance(turn, dict) and "content" in turn else turn

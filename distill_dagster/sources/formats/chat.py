@@ -5,7 +5,7 @@ Draft(messages=[{"role": "user", "content": "2 + 2?"}], reference=4, meta={"lang
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 COMMON = frozenset({"id", "reference", "group", "task"})  # keys that rows of any format may have
@@ -24,6 +24,8 @@ class Draft:
     meta: dict[str, Any] | None = None
     key: str = "messages"  # the format's name for the messages, for error messages
     keys: Collection[str] = ()  # all keys of the object
+    faults: list[tuple[str, str]] = field(default_factory=list)  # code and message of what cannot be sent
+    not_gold: set[int] = field(default_factory=set)  # places of assistant turns that are not to be learned
 
 
 def make_draft(row: dict[str, Any], messages: Any, key: str, known: frozenset[str]) -> Draft:

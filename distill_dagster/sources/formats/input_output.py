@@ -18,5 +18,9 @@ def fits(row: dict[str, Any]) -> bool:
 
 
 def draft(row: dict[str, Any]) -> Draft:
-    """The row's fields by name."""
-    return make_draft(row, exchange(row.get("input"), row.get("output")), "input", KNOWN)
+    """The row's fields by name; an `input` that is a whole request (OpenAI's preference data) is read as one."""
+    asked = row.get("input")
+    if isinstance(asked, dict) and "messages" in asked:
+        row = {**row, **{key: value for key, value in asked.items() if key not in ("messages", "input")}}
+        asked = asked["messages"]
+    return make_draft(row, exchange(asked, row.get("output")), "input", KNOWN)

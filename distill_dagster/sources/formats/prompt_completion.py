@@ -24,9 +24,9 @@ def draft(row: dict[str, Any]) -> Draft:
 
 
 def exchange(asked: Any, answered: Any) -> list[Any] | None:
-    """Prompt and completion as one list of messages; None without a prompt."""
+    """Prompt and completion as one list of messages; None without a prompt. A blank completion counts as missing."""
     messages = _turns(asked, "user")
-    if messages is None or answered is None:
+    if messages is None or answered is None or (isinstance(answered, str) and not answered.strip()):
         return messages
     return [*messages, *(_turns(answered, "assistant") or [])]
 

@@ -1,11 +1,21 @@
 """The formats of rows, and how to recognize one from a file's first rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import ModuleType
 from typing import Any
 
-from distill_dagster.sources.formats import alpaca, bedrock, chat, input_output, prompt_completion, sharegpt
+from distill_dagster.sources.formats import (
+    alpaca,
+    bedrock,
+    chat,
+    input_output,
+    prompt_completion,
+    question_answer,
+    sharegpt,
+)
 from distill_dagster.sources.formats.chat import Draft
+from distill_dagster.sources.formats.keys import read_keys
+from distill_dagster.sources.formats.turns import read_turns
 
 FORMATS: dict[str, ModuleType] = {  # in this order, since Bedrock's rows look like chat, Alpaca's like input/output
     bedrock.VERSION: bedrock,
@@ -14,6 +24,7 @@ FORMATS: dict[str, ModuleType] = {  # in this order, since Bedrock's rows look l
     "prompt_completion": prompt_completion,
     "alpaca": alpaca,
     "input_output": input_output,
+    "question_answer": question_answer,
 }
 FIRST_ROWS = 20  # rows from which the format is recognized
 
@@ -31,3 +42,11 @@ def detect(rows: Iterable[dict[str, Any]]) -> str:
 def reader(name: str) -> Callable[[dict[str, Any]], Draft]:
     """The function that reads one row of the format `name`."""
     return FORMATS[name].draft
+
+
+def complete(draft: Draft, kept: Collection[str]) -> None:
+    """Read what a draft holds beside plain turns; what cannot be sent becomes a fault. `kept`: `data.meta_keys`."""
+    if isinstance(draft.reference, str) and not draft.reference.strip():
+        draft.reference = None  # as null
+    read_turns(draft, kept)
+    read_keys(draft, kept)

@@ -7,9 +7,9 @@ Draft(messages=[{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "co
 from typing import Any
 
 from distill_dagster.sources.formats.chat import COMMON, Draft, make_draft
+from distill_dagster.sources.formats.turns import role_of
 
 KNOWN = COMMON | {"conversations"}
-ROLES = {"human": "user", "gpt": "assistant"}  # other roles keep their names
 NAMES = {"from": "role", "value": "content"}
 
 
@@ -30,5 +30,4 @@ def _message(turn: Any) -> Any:
     if not isinstance(turn, dict):
         return turn
     message = {NAMES.get(key, key): value for key, value in turn.items()}
-    role = message.get("role")
-    return {**message, "role": ROLES.get(role, role)} if isinstance(role, str) else message
+    return {**message, "role": role_of(message["role"])} if "role" in message else message

@@ -5,7 +5,7 @@ Azure withdrew its components in April 2025, but files in its format are still i
     file     E008  the task is one of NLI, CONVERSATION, NLU_QA, MATH, SUMMARIZATION
              E001  the name ends in .jsonl
              E009  at least 65 records, for MATH 40
-    record   E001  a line is a JSON object
+    record   E001  a line is a JSON object; of two equal keys the last counts
              E002  its first key, under any name, holds a list: the validator does not look for `messages`
              E004  every message is an object with `role` and `content`, which may hold anything
              E003  the first message has the role system
@@ -19,7 +19,7 @@ Azure's validator stops at the first bad record; here every record gets a verdic
 from collections.abc import Iterator
 from typing import Any
 
-from distill_dagster.sources.judging.decoding import Decoded
+from distill_dagster.sources.judging.decoding import Decoded, last_wins
 from distill_dagster.sources.judging.rules import Fault, shown
 from distill_dagster.tasks import TASKS
 
@@ -42,9 +42,10 @@ def judge_file(url: str, task: str, records: int) -> list[Fault]:
 
 def judge_record(item: Decoded, task: str) -> list[Fault]:
     """Why Azure refuses a record; empty if it accepts the record."""
-    if item.row is None:
+    row = last_wins(item.line) if item.row is None else item.row
+    if row is None:
         return [("E001", item.problem)]
-    key, messages = next(iter(item.row.items()), ("", None))
+    key, messages = next(iter(row.items()), ("", None))
     if not isinstance(messages, list) or not messages:
         return [("E002", f"Azure reads the first key, {key!r}, which holds no list of messages: {shown(messages)}")]
     found = [fault for number, message in enumerate(messages, 1) for fault in _judge_message(number, message)]

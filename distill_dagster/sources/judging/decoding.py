@@ -5,9 +5,16 @@ into floats, and refuses some texts that json accepts. So json decides whenever 
 that may have been such a number: the verdict is always json's.
 
     b'{"id": 12345678901234567890123}'     orjson: 1.2345678901234568e+22     json: 12345678901234567890123
+
+Both keep the last of two equal keys, so an object with the same key twice is found by counting: a key ends in `":`, and
+fewer decoded keys than such ends mean a second one (or a text that holds `":`). Then json looks at each pair.
+
+    b'{"role": "user", "role": "system"}'     "the key 'role' occurs twice in one object"
 """
 
 import json
+import math
+import re
 from typing import Any, NamedTuple
 
 import orjson
@@ -36,30 +43,74 @@ def decode(line: Line, limit: int) -> Decoded:
         row = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _decode_slowly(line, data)
-    if type(row) is not dict or data.count(b"[") + data.count(b"{") > DEEPEST or not _is_exact(row):
+    if type(row) is not dict or data.count(b"[") + data.count(b"{") > DEEPEST or not _is_whole(row, data):
         return _decode_slowly(line, data)
     return Decoded(line, row, "")
 
 
-def _is_exact(value: Any) -> bool:
-    """Whether no float in an object or list can be a whole number too large for orjson."""
-    for inner in value.values() if type(value) is dict else value:
+def last_wins(line: Line) -> dict[str, Any] | None:
+    """The object of a row that is refused because a key occurs twice, as most programs read it; else None."""
+    try:
+        row = json.loads((line.data or b"").decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _is_whole(row: dict[str, Any], data: bytes) -> bool:
+    """Whether orjson's object surely is what json would return, and has every key of the text."""
+    if any(blank in data for blank in _BLANKS_BEFORE_COLON) and _KEY_AND_BLANK.search(data):
+        return False
+    return _keys(row) == data.count(b'":')
+
+
+_BLANKS_BEFORE_COLON = (b" :", b"\t:", b"\r:", b"\n:")
+_KEY_AND_BLANK = re.compile(rb'"[ \t\r\n]+:')
+_INEXACT = -(
+    2**62
+)  # added for a float that may be a whole number too large for orjson: no count of keys makes up for it
+
+
+def _keys(value: Any) -> int:
+    """How many keys an object or list has at all levels; below 0 if one of its floats may be inexact."""
+    count, inners = (len(value), value.values()) if type(value) is dict else (0, value)
+    for inner in inners:
         kind = type(inner)
         if kind is str or kind is int:
             continue
         if kind is float:
             if abs(inner) >= 2**63:
-                return False
-        elif (kind is dict or kind is list) and not _is_exact(inner):
-            return False
-    return True
+                return _INEXACT
+        elif kind is dict or kind is list:
+            count += _keys(inner)
+    return count
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise RepeatedKeyError(f"the key {twice[:60]!r} occurs twice in one object; keep one of the two")
+    return made
+
+
+class RepeatedKeyError(ValueError):
+    """An object with the same key twice: readers differ on which one counts."""
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_float, object_pairs_hook=_object)
 
 
 def _decode_slowly(line: Line, data: bytes) -> Decoded:
@@ -75,6 +126,8 @@ def _decode_slowly(line: Line, data: bytes) -> Decoded:
         return Decoded(line, None, "the row holds half a surrogate pair (\\ud800 to \\udfff), which is not a character")
     except RecursionError:
         return Decoded(line, None, TOO_DEEP)
+    except RepeatedKeyError as e:
+        return Decoded(line, None, str(e))
     except ValueError as e:
         return Decoded(line, None, f"the row is not JSON: {e}")
     if not isinstance(row, dict):

@@ -23,6 +23,7 @@ from distill_dagster.tasks import TASKS
 STAGE = "raw_dataset"
 SNIPPET = 200  # characters of a rejected row that are kept
 MESSAGE_KEYS = {"role", "content"}
+NO_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)], "\ufffd")  # all but tab and newline
 _PLAIN = ("row_id", "split", "task", "group", "source_line", "meta")  # columns with one value for each row
 
 
@@ -123,13 +124,28 @@ def _parts(draft: Draft, task: str) -> tuple[list[dict[str, str]], list[str], di
     """Messages, gold answers and meta."""
     messages, meta = _messages(draft)
     reference = [str(value) for value in _as_list(draft.reference)]
-    if TASKS[task].single_turn and messages[-1]["role"] == "assistant":
+    if not TASKS[task].single_turn:
+        return _without_gold(messages, draft.not_gold, meta), reference, meta
+    if messages[-1]["role"] == "assistant":
         gold, messages = messages[-1]["content"], messages[:-1]
-        if not reference:
+        if len(messages) in draft.not_gold:
+            meta.setdefault("assistant", gold)
+        elif not reference:
             reference = [gold]
         elif gold not in reference:
             meta.setdefault("assistant", gold)
     return messages, reference, meta
+
+
+def _without_gold(messages: list[dict[str, str]], places: set[int], meta: dict[str, Any]) -> list[dict[str, str]]:
+    """A conversation whose turns at `places` are blank, which is how a row says that they are no gold answers.
+
+    The teacher replaces every assistant turn of a conversation; the texts are kept in meta.
+    """
+    if not places:
+        return messages
+    meta.setdefault("assistant", {str(place): messages[place]["content"] for place in sorted(places)})
+    return [{**message, "content": ""} if n in places else message for n, message in enumerate(messages)]
 
 
 def make_reject(item: Decoded, shard: str, found: list[Fault]) -> dict[str, Any]:
@@ -151,8 +167,8 @@ def fault_text(found: list[Fault]) -> str:
 
 
 def snippet(item: Decoded) -> str:
-    """The beginning of a row's text."""
-    return (item.line.data or b"")[: SNIPPET * 4].decode("utf-8", "replace")[:SNIPPET]
+    """The beginning of a row's text, fit for a terminal: a control character is shown as U+FFFD."""
+    return (item.line.data or b"")[: SNIPPET * 4].decode("utf-8", "replace")[:SNIPPET].translate(NO_CONTROLS)
 
 
 def _messages(draft: Draft) -> tuple[list[dict[str, str]], dict[str, Any]]:

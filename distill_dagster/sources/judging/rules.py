@@ -1,4 +1,4 @@
-"""The rules for one row, E002 to E010: each function checks one thing and yields its faults.
+"""The rules for one row, E002 to E010, E017 and E018: each function checks one thing and yields its faults.
 
     [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
     ("E005", "message 2 is user after user; user and assistant take turns, starting with user")
@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from distill_dagster.sources.formats.chat import Draft
+from distill_dagster.sources.formats.keys import CHANGING
+from distill_dagster.sources.formats.turns import ROLES, TOOL_ROLES, odd_part
 from distill_dagster.tasks import TASKS
 
-ROLES = ("system", "user", "assistant")
 SINGLE_TURNS = (["user"], ["user", "assistant"])
 Fault = tuple[str, str]  # code, message
 
@@ -37,7 +38,7 @@ def check_list(draft: Draft) -> Iterator[Fault]:
     key, messages = draft.key, draft.messages
     if messages is None:
         held = ", ".join(shown(k) for k in itertools.islice(draft.keys, 8)) or "none"
-        yield "E002", f"`{key}` is missing or null; the row's keys are {held}"
+        yield "E002", f"`{key}` is missing or null; the row's keys are {held}; docs/formats.md has the formats"
     elif not isinstance(messages, list):
         yield "E002", f"`{key}` is a {type(messages).__name__}, a list is expected: {shown(messages)}"
     elif not messages:
@@ -50,12 +51,26 @@ def check_message(number: int, message: Any) -> Iterator[Fault]:
         yield "E004", f"message {number} is a {type(message).__name__}, an object is expected: {shown(message)}"
         return
     role = message.get("role")
-    if not isinstance(role, str) or role not in ROLES:
+    if isinstance(role, str) and role.lower() in TOOL_ROLES:
+        yield "E017", f"message {number} has the role {shown(role)}, and tools cannot be sent; leave the row out"
+    elif not isinstance(role, str) or role not in ROLES:
         yield "E004", f"message {number} has the role {shown(role)}; the roles are {', '.join(ROLES)}"
     if "content" not in message:
         yield "E004", f"message {number} has no `content`; its keys are {', '.join(map(shown, message)) or 'none'}"
     else:
-        yield from check_text(f"content of message {number}", message["content"])
+        yield from check_content(f"content of message {number}", message["content"])
+
+
+def check_content(name: str, value: Any) -> Iterator[Fault]:
+    """E017: no part of the content is an image, a tool call or the like; E010: it is text."""
+    kinds = filter(None, map(odd_part, value if isinstance(value, list) else []))
+    if kind := next(kinds, None):
+        yield (
+            "E017",
+            f"{name} has a part of type {shown(kind)}, and only text is sent; leave the row out, or describe it",
+        )
+    else:
+        yield from check_text(name, value)
 
 
 def check_text(name: str, value: Any) -> Iterator[Fault]:
@@ -85,7 +100,7 @@ def check_turns(roles: Sequence[str], task: str, require_system: bool) -> Iterat
     asked, answered = turns.count("user"), turns.count("assistant")
     if TASKS[task].single_turn:
         if asked != 1:
-            yield "E006", f"{task} takes one user turn, the row has {asked}"
+            yield "E006", f"{task} takes one user turn, the row has {asked}; rows of several have the task conversation"
     elif not turns or asked != answered or turns[-1] != "assistant":
         yield "E007", f"{task} takes whole pairs of user and assistant, the row has {asked} and {answered}"
 
@@ -107,12 +122,14 @@ def check_names(draft: Draft) -> Iterator[Fault]:
 
 
 def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
-    """True only for a row without faults; False says nothing about the row."""
+    """True only for a row without faults, of which nothing but plain turns is read; False says nothing about it."""
     if type(task) is not str or task not in TASKS or type(draft.messages) is not list:
+        return False
+    if draft.faults or (draft.meta and not CHANGING.isdisjoint(draft.meta)):
         return False
     roles = []
     for message in draft.messages:
-        if type(message) is not dict or "role" not in message:
+        if type(message) is not dict or len(message) != 2 or "role" not in message:
             return False
         content = message.get("content")
         if type(content) is not str or not content or content.isspace() or "\0" in content:  # `_is_text`, inlined
@@ -148,8 +165,20 @@ def faults(draft: Draft, task: str, require_system: bool) -> list[Fault]:
     if not found:
         messages = draft.messages
         found = [fault for n, message in enumerate(messages, 1) for fault in check_message(n, message)]
-        if not any(code == "E004" for code, _ in found):
+        if not any(code in ("E004", "E017") for code, _ in found):
             found = [*check_turns([m["role"] for m in messages], task, require_system), *found]
+        found = [*draft.faults, *found]
     found += check_reference(draft.reference)
     found += check_names(draft)
     return found
+
+
+def check_unlearned(draft: Draft, task: str) -> Iterator[Fault]:
+    """E017: in a test row, an earlier turn of a conversation is no gold answer, but later turns need its text."""
+    if not TASKS[task].single_turn:
+        for place in sorted(draft.not_gold - {len(draft.messages) - 1}):
+            yield (
+                "E017",
+                f"message {place + 1} is not to be learned (weight 0), and a test row scores every turn against its "
+                "text; end the row before it, or remove the weight",
+            )

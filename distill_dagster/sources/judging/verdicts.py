@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from distill_dagster.config import DataConfig, TaskName
 from distill_dagster.errors import DataError
-from distill_dagster.sources.files.discovery import SourceFile
+from distill_dagster.sources.files.discovery import SourceFile, require_key
 from distill_dagster.sources.files.lines import Line
 from distill_dagster.sources.files.rows import read_source
 from distill_dagster.sources.formats.registry import FIRST_ROWS, detect
@@ -38,14 +38,16 @@ class Batch:
     lines: list[Line]  # all of them, as they were read
     rows: pa.Table  # schemas.RAW
     hashed: bytes  # what hashing.rows_hash hashes of the rows
+    contents: bytes  # a digest of 16 bytes for each row: its task, messages and reference
     rejects: list[dict[str, Any]]  # schemas.REJECT
 
 
 class SourceReading:
     """One pass over a source file. `task` applies to every row that names none.
 
-    Iteration yields the batches, and raises a DataError if the file cannot be read to its end, is empty, or holds no
-    valid row. `counts` covers the rows read so far: lines == rows + rejected, and one entry for each code.
+    Iteration yields the batches, and raises a DataError if the file cannot be read to its end, is empty, holds no
+    valid row, or has a name that cannot be a key. `counts` covers the rows read so far: lines == rows + rejected, and
+    one entry for each code.
     """
 
     def __init__(self, source: SourceFile, data: DataConfig, task: TaskName) -> None:
@@ -69,6 +71,7 @@ class SourceReading:
         }
 
     def __iter__(self) -> Iterator[Batch]:
+        require_key(self.source)
         limit = self.data.max_row_bytes
         lines = read_source(self.source.url, limit)
         head = list(itertools.islice(lines, FIRST_ROWS))
@@ -88,7 +91,7 @@ class SourceReading:
         """Apply E011 to the rows that are otherwise valid."""
         problems = self._seen.problems(judged)
         if not problems:
-            return Batch(lines, judged.table, judged.hashed, judged.rejects)
+            return Batch(lines, judged.table, judged.hashed, judged.contents, judged.rejects)
         runs = list(_runs_without(problems, judged.table.num_rows))
         ends = [0, *judged.ends]
         numbers = judged.table["source_line"]
@@ -102,6 +105,7 @@ class SourceReading:
             lines,
             pa.concat_tables([judged.table.slice(start, stop - start) for start, stop in runs]),
             b"".join(judged.hashed[ends[start] : ends[stop]] for start, stop in runs),
+            b"".join(judged.contents[16 * start : 16 * stop] for start, stop in runs),
             sorted([*judged.rejects, *repeated], key=lambda reject: reject["line"]),
         )
 

@@ -1,15 +1,15 @@
-"""What the trainer needs of a signal: which columns it reads, how rows become a batch, and the loss of a batch.
+"""What the trainer needs of a signal: how rows become a batch, and the loss of a batch.
 
-The trainer owns everything else: the order of rows, devices, accumulation, and the division of the loss. A signal
-returns a sum over tokens, each times its weight; the trainer divides by the weights of the whole optimizer step,
-over all accumulated batches and all processes. So every token counts the same, however the step is cut into batches.
+The trainer owns everything else: the order of rows, devices, accumulation, and the divisor of the loss. The loss is a
+sum over tokens, each times its weight, divided by the weights of the whole optimizer step, over all accumulated batches
+and all processes. So every token counts the same, however the step is cut into batches.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypedDict
 
 import torch
-from transformers import PreTrainedModel
+from datasets import Dataset
 
 Example = Mapping[str, Any]  # row_id, sample, turn, input_ids, answer_start, length, and the signal's own columns
 
@@ -20,19 +20,22 @@ class TensorBatch(TypedDict):
     input_ids: torch.Tensor  # (B, T) int64
     weights: torch.Tensor  # (B, T) float32, of each token in the loss
     weight: float  # their sum
-    first: int  # the first position whose logits are needed
 
 
 class Signal(Protocol):
     """What the student learns from."""
 
     name: ClassVar[str]  # in a spec
-    columns: ClassVar[tuple[str, ...]]  # what it needs of an example besides its tokens and its keys
+    columns: ClassVar[tuple[str, ...]]  # what it adds to an example besides its tokens and its keys
+
+    def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
+        """Add the signal's own columns to tokenized rows; leave out those that cannot train, counted by reason."""
+        ...
 
     def collate(self, rows: Sequence[Example]) -> TensorBatch:
         """A batch of `rows`, whose keys can look up what is stored elsewhere."""
         ...
 
-    def loss(self, model: PreTrainedModel, batch: TensorBatch) -> torch.Tensor:
-        """The sum over all tokens of weight times loss, a scalar."""
+    def loss(self, model: Any, batch: Any, divisor: float) -> torch.Tensor:
+        """The sum over all tokens of weight times loss, divided by `divisor`; see `forward.computing_loss`."""
         ...

@@ -1,0 +1,76 @@
+"""`student.training`: the student's training, and the signal that it learns from."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from distill_dagster.config.models import TrainingConfig
+from distill_dagster.config.section import Section
+
+SignalName = Literal["text", "logits"]
+DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]
+
+
+class LogitsSignalConfig(Section):
+    """The objective alpha * CE + (1 - alpha) * T^2 * D(teacher, student) on the stored distributions."""
+
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="Weight of the cross-entropy on the teacher's tokens; 0: none of it."
+    )
+    temperature: Literal[1, 2, 4] = Field(
+        default=1,
+        description="Softmax temperature T of both sides. Only 1, 2 and 4 are exact, because only for these the sum "
+        "over the tokens that are not stored is kept.",
+    )
+    divergence: DivergenceName = Field(
+        default="forward_kl", description="D: forward or reverse KL, skew KL, or the generalised Jensen-Shannon."
+    )
+    skew: float = Field(default=0.1, gt=0, lt=1, description="The teacher's share of the mixture in `skew_kl`.")
+    beta: float = Field(default=0.5, gt=0, lt=1, description="The teacher's share of the mixture in `jsd`.")
+
+
+class StudentTrainingConfig(TrainingConfig):
+    """How the student is trained: what it learns from, and as in any training, how."""
+
+    signal: SignalName = Field(
+        default="text",
+        description="What the student learns from: the `text` of the answers, or the teacher's stored distributions "
+        "as well (`logits`; needs `teacher.logits`).",
+    )
+    logits: LogitsSignalConfig | None = Field(
+        default=None, description="The objective of the signal `logits`. If left out, its fields' defaults."
+    )
+
+    @model_validator(mode="after")
+    def _objective_of_a_signal(self) -> "StudentTrainingConfig":
+        if self.signal == "text" and self.logits is not None:
+            raise ValueError("`logits` is the objective of `signal: logits`, and the signal is `text`: remove it")
+        if self.signal == "logits" and self.label_smoothing:
+            raise ValueError(
+                f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "
+                "distributions: remove it, or use `signal: text`"
+            )
+        return self
+
+    @property
+    def objective(self) -> LogitsSignalConfig:
+        """The objective of the signal `logits`."""
+        return self.logits or LogitsSignalConfig()
+
+    @property
+    def loss(self) -> str:
+        """The loss of a token, as a formula."""
+        if self.signal == "text":
+            return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
+        objective = self.objective
+        parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
+        scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
+        divergence = f"{objective.divergence}{parameter} at T = {objective.temperature}"
+        return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{divergence}"
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """What decides the weights; for `text`, the fields that a config had before there were other signals."""
+        plain = self.model_dump(exclude={"signal", "logits"})
+        other = {"signal": self.signal, "logits": self.objective.model_dump()}
+        return plain if self.signal == "text" else plain | other

@@ -1,0 +1,57 @@
+"""Whether a text opens by declining to answer, in any of the languages of refusals.yaml.
+
+    "I'm sorry, but I can't help with that."          declines
+    "Es tut mir leid, dabei kann ich nicht helfen."   declines
+    "I'm sorry, the table is taken."                  a good answer: it says sorry and answers
+    "I can't help but agree."                         a good answer
+
+The English openings follow the refusal strings of Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on
+Aligned Language Models", appendix B), narrowed to those that decline: a bare "I'm sorry" opens good answers in service
+dialogues.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import regex
+import yaml
+
+from distill_dagster.tasks.folding import folded
+
+OPENING = 300  # characters that are looked at
+DECORATION = "*_`\"'#> \t\n"
+VOWELS = regex.compile("[\u064b-\u0652\u0640]")  # Arabic's short vowels, which most texts leave out
+JOINT = r"[\s,.!;:、。،؛-]*"
+
+
+@cache
+def refusal_table() -> dict[str, Any]:
+    """refusals.yaml: language -> its phrases."""
+    return yaml.safe_load((files("distill_dagster.quality.filters") / "refusals.yaml").read_text(encoding="utf-8"))
+
+
+def declines(text: str) -> bool:
+    """Whether `text` opens by declining."""
+    opening = _plain(text[:OPENING]).lstrip(DECORATION)
+    return bool(opening) and any(pattern.match(opening) for pattern in _patterns())
+
+
+@cache
+def _patterns() -> list[regex.Pattern[str]]:
+    return [_pattern(phrases) for phrases in refusal_table().values()]
+
+
+def _pattern(phrases: Mapping[str, Any]) -> regex.Pattern[str]:
+    """One language: an apology and what declines behind it, or what declines alone."""
+    sorry, sadly = phrases["sorry"], phrases.get("sadly", phrases["sorry"])
+    but = rf"{JOINT}(?:(?:{phrases['but']}){JOINT})?"
+    whole = rf"(?:(?:{sorry}|{sadly}){but}){{0,2}}(?:{'|'.join(phrases['declines'])})"
+    if behind := phrases.get("after_sorry"):
+        whole += rf"|(?:{sorry}){but}(?:{'|'.join(behind)})"
+    return regex.compile(_plain(whole.replace("{that}", phrases["that"])))
+
+
+def _plain(text: str) -> str:
+    return VOWELS.sub("", folded(text))

@@ -1,0 +1,120 @@
+"""The turns of a row as people write them: names of roles, content in parts, and keys beside role and content.
+
+    {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}    system "Be brief."
+    {"role": "Chatbot", "content": "12", "weight": 0}                            assistant "12", which is no gold answer
+    {"role": "assistant", "content": null, "tool_calls": [{…}]}                  E017
+
+`judging.rules` refuses a turn that is still odd after this, such as the turn of a tool or a part with an image.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from distill_dagster.sources.formats.chat import Draft
+
+ROLES = ("system", "user", "assistant")
+ROLE_NAMES = {
+    "developer": "system",  # OpenAI's newer name
+    "human": "user",  # ShareGPT
+    "prompter": "user",  # OASST
+    **dict.fromkeys(("gpt", "chatgpt", "bot", "chatbot", "model", "ai"), "assistant"),  # ShareGPT, Cohere, Gemini
+}
+TOOL_ROLES = frozenset(
+    [
+        "tool",
+        "tools",
+        "tool_call",
+        "tool_response",
+        "tool_result",
+        "function",
+        "function_call",
+        "function_response",
+        "observation",
+        "ipython",
+    ]
+)
+TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+NOT_SENT = {  # keys of a turn that change what a model sees or has to write
+    **dict.fromkeys(("tool_calls", "function_call"), "calls a tool"),
+    **dict.fromkeys(("image", "images", "image_url", "audio", "video", "videos", "files"), "holds media"),
+    "prefix": "is the forced beginning of an answer",
+}
+WEIGHTS = ("weight", "loss", "train", "training", "trainable")  # 0 or false on a turn that is not to be learned
+WAY_OUT = "remove it, or name the key in data.meta_keys if it changes nothing"
+
+
+def role_of(name: Any) -> Any:
+    """The role under our name for it; one that is unknown stays as it is and is judged later."""
+    if not isinstance(name, str) or name in ROLES:
+        return name
+    lower = name.lower()
+    return lower if lower in ROLES else ROLE_NAMES.get(lower, name)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a key's value says nothing: null, false, blank, an empty list or object, also as text."""
+    if isinstance(value, str):
+        return value.strip() in ("", "[]", "{}", "null")
+    return value is None or value is False or value == [] or value == {}
+
+
+def joined(content: Any) -> Any:
+    """Parts of text as lines; anything else stays as it is."""
+    if not isinstance(content, list) or not content or any(map(odd_part, content)):
+        return content
+    texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return "\n".join(texts) if len(texts) == len(content) else content
+
+
+def odd_part(part: Any) -> str | None:
+    """The kind of a part that is an object but not text, such as `image_url`; None for text and for anything else."""
+    if not isinstance(part, dict) or not part:
+        return None
+    kind = part.get("type")
+    if isinstance(kind, str):
+        return None if kind in TEXT_PARTS else kind
+    return next((key for key in part if key != "text"), None)
+
+
+def read_turns(draft: Draft, kept: Collection[str]) -> None:
+    """Read the turns of a draft; `kept` names keys that change nothing."""
+    if not isinstance(draft.messages, list):
+        return
+    messages = [_turn(message) for message in draft.messages]
+    draft.messages = messages
+    for place, message in enumerate(messages):
+        if not isinstance(message, dict):
+            continue
+        draft.faults += _not_sent(place + 1, message, kept)
+        weights = (message.get(key) for key in WEIGHTS if key not in kept)
+        if message.get("role") == "assistant" and any(weight is not None and weight == 0 for weight in weights):
+            draft.not_gold.add(place)
+    if "name" not in kept:
+        draft.faults += _speakers(messages)
+
+
+def _turn(message: Any) -> Any:
+    if not isinstance(message, dict) or "role" not in message:
+        return message
+    read = {**message, "role": role_of(message["role"])}
+    return {**read, "content": joined(read["content"])} if "content" in read else read
+
+
+def _not_sent(number: int, message: dict[str, Any], kept: Collection[str]) -> Iterator[tuple[str, str]]:
+    for key, what in NOT_SENT.items():
+        if key not in kept and not is_empty(message.get(key)):
+            yield "E017", f"message {number} {what}, and only text is sent: `{key}`; {WAY_OUT}"
+
+
+def _speakers(messages: list[Any]) -> Iterator[tuple[str, str]]:
+    """Turns of one role under several names: models would no longer see who speaks."""
+    for role in ("user", "assistant"):
+        turns = (m for m in messages if isinstance(m, dict) and m.get("role") == role)
+        names = sorted({str(turn["name"]) for turn in turns if not is_empty(turn.get("name"))})
+        if len(names) > 1:
+            shown = ", ".join(map(repr, names[:3]))
+            yield (
+                "E018",
+                f"the turns of role {role} have several names ({shown}), and names are not sent: write them into the "
+                "content, or put `name` into data.meta_keys",
+            )

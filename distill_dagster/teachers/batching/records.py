@@ -1,0 +1,90 @@
+"""What was sent as a batch and not yet recorded, on disk: a killed run waits for it again and sends nothing twice.
+
+    store/responses/batches/5c1f….json
+      {"key": "5c1f…", "hashes": ["9c01…", …], "attempt": 1, "input_file_id": "file-7", "batch_id": "batch_3", …}
+
+The file is written before each step: before the upload (without ids), before the batch is created (with the file's
+id), and before it is polled (with the batch's id). A run that finds no batch's id asks the provider for a batch with
+this key in its metadata, or of this input file. The file is removed when every result is recorded.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Container, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from distill_dagster.errors import DataError
+from distill_dagster.store.disk import room_for, write_text
+
+
+@dataclass(slots=True)
+class BatchRecord:
+    """One batch: its requests in the order of its file, and how far it got."""
+
+    hashes: list[str]
+    attempt: int = 1  # 2, 3, …: a batch of requests that failed in the batches before
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    saved_at: float = 0.0  # seconds since 1970
+    input_file_id: str | None = None
+    batch_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Where a project keeps its records, and who says whether a batch can be afforded."""
+
+    folder: Path
+    afford: Callable[[float], None]  # raises BudgetError if a batch may cost more US dollars than the budget holds
+    find: Callable[[Iterable[str]], Container[str]]  # the requests among these whose replies are stored
+
+    def save(self, record: BatchRecord) -> None:
+        """Write a record; it is on disk when this returns.
+
+        Raises:
+            DataError: the store is full or cannot be written.
+        """
+        record.saved_at = time.time()
+        with room_for(self.folder.parent):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text(self._path(record), json.dumps(asdict(record), allow_nan=False))
+
+    def recorded(self, record: BatchRecord, hashes: Container[str]) -> None:
+        """Forget these requests of a batch; its record stays for those that another call will ask for."""
+        others = [key for key in record.hashes if key not in hashes]
+        stored = self.find(others) if others else ()
+        left = [key for key in others if key not in stored]
+        if left and left != record.hashes:
+            record.hashes = left
+            self.save(record)
+        elif not left:
+            self.remove(record)
+
+    def remove(self, record: BatchRecord) -> None:
+        """Forget a batch whose results are recorded, or that will give none."""
+        self._path(record).unlink(missing_ok=True)
+
+    def of(self, hashes: Iterable[str]) -> list[BatchRecord]:
+        """The batches that hold any of these requests. Records whose replies are all stored are removed.
+
+        Raises:
+            DataError: a record is damaged.
+        """
+        wanted = set(hashes)
+        records = [self._read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
+        for record in records:
+            if wanted.isdisjoint(record.hashes):
+                self.recorded(record, ())
+        return [record for record in records if not wanted.isdisjoint(record.hashes)]
+
+    def _path(self, record: BatchRecord) -> Path:
+        return self.folder / f"{record.key}.json"
+
+    def _read(self, path: Path) -> BatchRecord:
+        try:
+            return BatchRecord(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return BatchRecord([])  # another process has just recorded the results
+        except (ValueError, TypeError) as e:
+            raise DataError(f"{path} is damaged ({e}); delete it: its requests are sent again") from e

@@ -1,0 +1,46 @@
+"""The tokens that a server counted, as the provider bills them.
+
+    {"prompt_tokens": 690, "completion_tokens": 10, "total_tokens": 736}      690 and 46: with the thoughts
+    {"input_tokens": 12, "output_tokens": "2"}                                12 and 2
+    {"prompt_tokens": {"text": 12}}                                           not counted
+
+Some servers leave the thoughts out of `completion_tokens`, but not out of the total. A count that is no number, or none
+that a table can hold, is no count.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+MOST = 2**31 - 1  # tokens: an int32 column
+
+
+def billed_tokens(usage: Any) -> tuple[int | None, int | None]:
+    """Prompt and completion tokens, None where the server did not count them; no value makes this raise."""
+    given = usage if isinstance(usage, Mapping) else {}
+    prompt = _count(given, "prompt_tokens", "input_tokens")
+    completion = _count(given, "completion_tokens", "output_tokens")
+    total, thoughts = _count(given, "total_tokens"), _thoughts(given)
+    if prompt is None and total is not None and completion is not None:
+        prompt = max(0, total - completion)
+    beyond = total - prompt if total is not None and prompt is not None else None
+    apart = thoughts + (completion or 0) if total is None and thoughts > (completion or 0) else None
+    counted = [count for count in (completion, beyond, apart) if count is not None]
+    return prompt, max(0, *counted) if counted else None
+
+
+def _thoughts(usage: Mapping[str, Any]) -> int:
+    """The tokens of the thoughts, 0 if the server did not count them."""
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    inner = _count(details, "reasoning_tokens") if isinstance(details, Mapping) else None
+    return inner or _count(usage, "reasoning_tokens", "thoughts_tokens") or 0
+
+
+def _count(usage: Mapping[str, Any], *names: str) -> int | None:
+    """The first of these fields that is a count."""
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 12:
+            value = int(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST:
+            return int(value)
+    return None

@@ -1,0 +1,47 @@
+"""Lets a model's forward compute a signal's loss, so that no caller ever holds the logits of all positions.
+
+Autocast, gradient synchronisation and sharding are set up around `forward`. A loss that called the body and the head
+from outside would run without them.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from distill_dagster.models.head import is_head_apart, takes_positions
+from distill_dagster.training.signals.kernel import Term, head_loss, logits_loss
+
+
+@contextlib.contextmanager
+def computing_loss(model: PreTrainedModel) -> Iterator[None]:
+    """Inside the block, `model(input_ids=…, counted=…, terms=…)` returns the sum of all terms, a float32 scalar.
+
+    `input_ids` are (B, T), padded on the right: under causal attention no real token sees the padding, so no attention
+    mask is needed. `counted` (B, T) marks the N tokens whose predictions enter the loss; the first token has none. The
+    terms' positions are these N, row by row.
+    """
+    plain, is_training, head = model.forward, model.training, model.get_output_embeddings()
+    apart, slices = is_head_apart(model.eval()), takes_positions(model)
+    model.train(is_training)
+
+    def forward(input_ids: torch.Tensor, counted: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
+        if apart and head is not None:
+            hidden = model.get_decoder()(input_ids=input_ids, use_cache=False).last_hidden_state  # (B, T, H)
+            return head_loss(hidden[:, :-1][counted[:, 1:]], head, terms)
+        first = int(counted.any(dim=0).int().argmax()) - 1
+        kept = torch.arange(first, input_ids.shape[1] - 1, device=input_ids.device)
+        if slices:
+            logits = plain(input_ids=input_ids, use_cache=False, logits_to_keep=kept).logits  # (B, K, V)
+        else:
+            logits = plain(input_ids=input_ids, use_cache=False).logits[:, kept]
+        return logits_loss(logits[counted[:, first + 1 :]], terms)
+
+    patched: Any = model
+    patched.forward = forward
+    try:
+        yield
+    finally:
+        patched.forward = plain

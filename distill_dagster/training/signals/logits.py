@@ -1,0 +1,204 @@
+"""The logits signal: the teacher's stored distributions beside the text of its answers.
+
+    L = sum_t w_t (alpha CE_t + (1 - alpha) T^2 D_t) / sum_t w_t        (Hinton et al., arXiv 1503.02531, section 2)
+
+CE is the cross-entropy on the teacher's token. D is a divergence between teacher and student at temperature T over the
+k stored tokens and the tail (divergence.py). A token without a stored distribution is learned with CE alone at full
+weight, as if the teacher had been sure of it.
+
+Where the tail is sampled, D is the forward KL with the m draws in the tail's place, each with the m-th part of its mass
+r. Over many draws its gradient is that of the whole distribution (arXiv 2503.16870, section 4):
+
+    sum_k p log(p / q) + r log r - r/m sum_draws log q
+
+Where teacher and student pad their vocabularies to different sizes, D leaves out the tokens that only one of them has.
+N positions, k stored tokens, M draws.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
+from distill_dagster.errors import TrainingError
+from distill_dagster.logits.distributions import NO_DRAW, TEMPERATURES
+from distill_dagster.logits.table import LogitsRow
+from distill_dagster.logits.tokenizer import tokenizer_hash
+from distill_dagster.training.signals.divergence import Divergence, divergence_of
+from distill_dagster.training.signals.kernel import LogProbs
+from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.stored import StoredLogits
+from distill_dagster.training.signals.text import CrossEntropy, TextSignal
+
+
+class LogitsBatch(TensorBatch):
+    """A text batch with the distributions of its N tokens that have a weight."""
+
+    stored: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """A term of the kernel: the divergence, and the cross-entropy if `by_token` is given."""
+
+    ids: torch.Tensor  # (N, k)
+    p: torch.Tensor  # (N, k+1) the teacher's log-probabilities at `temperature`, the tail's last
+    by_divergence: torch.Tensor  # (N,) weights
+    divergence: Divergence
+    temperature: float = 1.0
+    ranks: torch.Tensor | None = None  # (N,) the true token's place among `ids`
+    by_token: torch.Tensor | None = None  # (N,) weights of the cross-entropy
+    drawn: torch.Tensor | None = None  # (N, M)
+    share: torch.Tensor | None = None  # (N, M) of the teacher's mass that each draw has
+    vocab_size: int | None = None
+    needs_mean: ClassVar[bool] = False
+
+    def loss(self, chunk: slice, seen: LogProbs) -> torch.Tensor:
+        """See `kernel.Term`."""
+        p = self.p[chunk]
+        if seen.drawn is None or self.share is None:
+            diverges = self.divergence(p, torch.cat([seen.kept, seen.rest[:, None]], dim=-1))
+        else:
+            kept, tail = p[:, :-1], p[:, -1]
+            diverges = self.divergence(kept, seen.kept) + tail.exp() * tail
+            diverges = diverges - (self.share[chunk] * seen.drawn).sum(dim=-1)
+        loss = self.by_divergence[chunk] * diverges
+        if self.ranks is not None and self.by_token is not None:
+            loss = loss - self.by_token[chunk] * seen.kept.gather(1, self.ranks[chunk][:, None])[:, 0]
+        return loss
+
+
+@dataclass(frozen=True, slots=True)
+class LogitsSignal:
+    """Learns the teacher's distributions, and by the share `alpha` its tokens."""
+
+    text: TextSignal
+    stored: StoredLogits
+    config: StudentTrainingConfig
+    vocab_size: int  # of the student's logits
+
+    name: ClassVar[str] = "logits"
+    columns: ClassVar[tuple[str, ...]] = ("stored", "matched")
+
+    @classmethod
+    def open(
+        cls, config: StudentTrainingConfig, paths: Sequence[str], student: Any, tokenizer: Any, cache: Path
+    ) -> Self:
+        """The signal over these `logits.parquet` files.
+
+        Raises:
+            TrainingError: the student has another tokenizer than the teacher, or what is stored does not suffice.
+        """
+        vocab_size = student.get_output_embeddings().weight.shape[0]
+        stored = StoredLogits(paths, cache, vocab_size)
+        _require_tokenizer(stored, tokenizer)
+        _require_tail(stored, config.objective)
+        return cls(TextSignal.of(config, tokenizer.pad_token_id), stored, config, vocab_size)
+
+    def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
+        """Find the distributions of every row."""
+        return self.stored.join(rows)
+
+    def collate(self, rows: Sequence[Example]) -> LogitsBatch:
+        """The batch of the text signal, and the distributions of its counted tokens, row by row."""
+        batch, parts = self.text.collate(rows), []
+        counted = batch["weights"].numpy() > 0
+        for i, row in enumerate(rows):
+            positions = np.flatnonzero(counted[i])
+            given, start = self.stored.row(row["stored"]), row["answer_start"]
+            place = positions - start
+            parts.append(self._targets(given, batch["input_ids"][i].numpy()[positions], place, row["matched"]))
+        joined = {name: torch.from_numpy(_stacked([part[name] for part in parts])) for name in parts[0]}
+        return LogitsBatch(**batch, stored=joined)
+
+    def _targets(self, given: LogitsRow, tokens: np.ndarray, place: np.ndarray, matched: int) -> dict[str, np.ndarray]:
+        """The teacher's side of one row's N tokens; those without a distribution get any k ids and no weight."""
+        has = (place >= 0) & (place < matched)  # (N,)
+        at = np.clip(place, 0, matched - 1)
+        logprobs, tail = at_temperature(given, self.config.objective.temperature)
+        ids, ranks = given.ids[at].astype(np.int64), np.argmax(given.ids[at] == tokens[:, None], axis=1)
+        _put_token(ids, ranks, tokens, ~has)
+        targets = {"ids": ids, "p": np.concatenate([logprobs, tail[:, None]], axis=1)[at], "ranks": ranks, "has": has}
+        if given.draws is not None:
+            drawn = given.draws[at].astype(np.int64)  # (N, M)
+            each = np.exp(given.tail_logmass[at]) / np.maximum((drawn != NO_DRAW).sum(axis=1), 1)  # (N,)
+            targets |= {"drawn": np.maximum(drawn, 0), "share": np.where(drawn == NO_DRAW, 0, each[:, None])}
+        return targets
+
+    def loss(self, model: Any, batch: LogitsBatch, divisor: float) -> torch.Tensor:
+        """The objective's sum over the batch, divided by `divisor`."""
+        ids, weights, stored = batch["input_ids"], batch["weights"], batch["stored"]
+        counted, objective = weights > 0, self.config.objective
+        each = weights[counted] / divisor  # (N,)
+        by_token = torch.where(stored["has"], objective.alpha * each, each)
+        by_divergence = torch.where(stored["has"], (1 - objective.alpha) * objective.temperature**2 * each, 0.0)
+        divergence = divergence_of(objective.divergence, skew=objective.skew, beta=objective.beta)
+        masked = self.stored.common if self.vocab_size > self.stored.common else None
+        is_one = objective.temperature == 1 and masked is None
+        term = Distillation(
+            ids=stored["ids"],
+            p=stored["p"],
+            by_divergence=by_divergence,
+            divergence=divergence,
+            temperature=float(objective.temperature),
+            ranks=stored["ranks"] if is_one else None,
+            by_token=by_token if is_one else None,
+            drawn=stored.get("drawn"),
+            share=stored.get("share"),
+            vocab_size=masked,
+        )
+        terms = [term] if is_one else [CrossEntropy(ids[counted][:, None], by_token), term]
+        return model(input_ids=ids, counted=counted, terms=terms)
+
+
+def _require_tokenizer(stored: StoredLogits, tokenizer: Any) -> None:
+    own = tokenizer_hash(tokenizer)
+    if own != stored.tokenizer_hash:
+        raise TrainingError(
+            f"the student's tokenizer ({own[:12]}) is not the one whose tokens the stored logits are of "
+            f"({stored.tokenizer_hash[:12]}): use a student with the teacher's tokenizer, or `signal: text`"
+        )
+
+
+def _require_tail(stored: StoredLogits, objective: LogitsSignalConfig) -> None:
+    if stored.tail == "sampled" and (objective.temperature, objective.divergence) != (1, "forward_kl"):
+        raise TrainingError(
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and the objective is "
+            f"{objective.divergence} at temperature {objective.temperature}: set `tail: bucket`, which captures again"
+        )
+    if objective.temperature != 1 and not stored.has_logsums:
+        raise TrainingError(
+            f"`temperature: {objective.temperature}` needs sums over the tail that version 0.1.0 did not store: delete "
+            "the folders of teacher_logits and materialize them again, or set `temperature: 1`"
+        )
+
+
+def at_temperature(given: LogitsRow, temperature: int) -> tuple[np.ndarray, np.ndarray]:
+    """The teacher's log-probabilities (T, k) and the tail's log-mass (T,) at a temperature of `TEMPERATURES` or 1."""
+    if temperature == 1:
+        return given.logprobs, given.tail_logmass
+    assert given.tail_logsums is not None, "checked before the training"
+    logs, tail = given.logprobs / temperature, given.tail_logsums[:, TEMPERATURES.index(temperature)]
+    norm = np.logaddexp(np.logaddexp.reduce(logs, axis=1), tail)  # (T,)
+    return logs - norm[:, None], tail - norm
+
+
+def _put_token(ids: np.ndarray, ranks: np.ndarray, tokens: np.ndarray, where: np.ndarray) -> None:
+    """Give the rows in `where` k different ids, the true token among them; both arrays are changed in place."""
+    k = ids.shape[1]
+    ids[where] = np.arange(k)
+    outside = where & (tokens >= k)
+    ids[outside, 0] = tokens[outside]
+    ranks[where] = np.where(tokens[where] < k, tokens[where], 0)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """The rows of all parts; narrower ones are padded with zeros, which are draws without a share."""
+    width = max(part.shape[-1] for part in parts) if parts[0].ndim > 1 else 0
+    padded = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) if width else part for part in parts]
+    return np.concatenate(padded)

@@ -1,0 +1,9 @@
+"""Where a worker runs: the resource that assets get, and one module for each backend.
+
+inline       in the asset's process; models stay loaded between shards. CPU, tests, `distill-dagster run`.
+subprocess   a Dagster Pipes child that sees only the leased devices and gives their memory back at its end.
+"""
+
+from distill_dagster.resources.compute.resource import Compute
+
+__all__ = ["Compute"]

@@ -1,0 +1,19 @@
+"""Runs a worker in the asset's process. Its progress goes to the run's log, unless it has a listener already."""
+
+import dagster as dg
+
+from distill_dagster.progress import is_heard, listen, log_listener
+from distill_dagster.resources.gpu import ordinal
+from distill_dagster.store.result import Result, Spec
+from distill_dagster.workers import run_worker
+
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+
+
+def run_inline(context: Context, worker: str, spec: Spec, devices: list[str]) -> Result:
+    """Run a worker on the first of these devices, or on the CPU if there is none."""
+    device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
+    if is_heard():
+        return run_worker(worker, spec, device)
+    with listen(log_listener(context.log.info)):
+        return run_worker(worker, spec, device)

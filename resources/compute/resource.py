@@ -1,0 +1,64 @@
+"""The resource that runs an asset's worker on the devices that its need declares. All work of assets goes through here.
+
+An asset never loads a model. Dagster injects a `Compute` for its kind of work, with that kind's need of devices, and
+the asset asks it to run a worker of `distill_dagster.workers`. The backend decides where that happens.
+"""
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from distill_dagster.config import Need
+from distill_dagster.config.project import ComputeBackend
+from distill_dagster.errors import ComputeError
+from distill_dagster.resources.compute.inline import Context, run_inline
+from distill_dagster.resources.compute.subprocess import run_subprocess
+from distill_dagster.resources.gpu import GpuPool
+from distill_dagster.store.result import Result, Spec
+
+BACKENDS: dict[ComputeBackend, Callable[[Context, str, Spec, list[str]], Result]] = {
+    "inline": run_inline,
+    "subprocess": run_subprocess,
+}
+NO_DEVICE = Need(gpus=0, memory_gb=0, cpu=True)
+
+
+class Compute(dg.ConfigurableResource):
+    """Runs workers for one kind of step.
+
+    Example:
+        >>> compute = Compute.of(Need(gpus=1, cpu=True), GpuPool(devices=[]), backend="inline")
+        >>> compute.run(context, "generate_shard", spec).counts
+        GenerateCounts(rows=250, ok=250, failed=0)
+    """
+
+    pool: GpuPool
+    backend: ComputeBackend = "inline"
+    gpus: int = 1  # the need, field by field: Dagster shows it beside the resource
+    memory_gb: float = 0.0
+    cpu: bool = True
+
+    @classmethod
+    def of(cls, need: Need, pool: GpuPool, backend: ComputeBackend) -> "Compute":
+        """The compute of one kind of step."""
+        return cls(pool=pool, backend=backend, **need.model_dump())
+
+    @property
+    def need(self) -> Need:
+        """The devices and memory that are leased for each run of a worker."""
+        return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
+
+    def run(self, context: Context, worker: str, spec: Spec) -> Result:
+        """Lease what the need declares, run the worker there, and return its result.
+
+        Nothing is leased for a spec that needs no device.
+
+        Raises:
+            UserError: the worker refused the spec.
+            ComputeError: the machine lacks what the need declares.
+        """
+        with self.pool.lease(self.need if spec.needs_device else NO_DEVICE) as devices:
+            if len(devices) > 1:
+                raise ComputeError(f"{len(devices)} GPUs were asked for, {worker} uses one: set its `gpus` to 1")
+            context.log.info(f"{worker} runs {self.backend} on {', '.join(f'GPU {d}' for d in devices) or 'the CPU'}")
+            return BACKENDS[self.backend](context, worker, spec, devices).with_lease(devices)

@@ -1,0 +1,28 @@
+"""Which settings shape which stage."""
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.stages import STAGES
+from testing.projects import write_project
+
+
+def shaped(path) -> dict:
+    config = load_config(path)
+    return {name: stage.shaped_by(config) for name, stage in STAGES.items()}
+
+
+def test_a_date_shapes_the_models_and_no_date_shapes_nothing(tmp_path):
+    without = shaped(write_project(tmp_path / "a"))
+    dated = shaped(write_project(tmp_path / "b", prompt_date="2025-03-04"))
+    assert not any("prompt_date" in settings for settings in without.values())
+    changed = {name for name, settings in dated.items() if "prompt_date" in settings}
+    assert changed == {"teacher_model", "student_base"}
+    assert dated["student_base"]["prompt_date"] == "2025-03-04"
+
+
+def test_a_file_that_is_a_model_is_noticed_when_it_is_replaced(tmp_path):
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(b"one")
+    path = write_project(tmp_path, **{"student.model": {"name": str(file)}})
+    before = shaped(path)["student_base"]
+    file.write_bytes(b"another")
+    assert shaped(path)["student_base"] != before

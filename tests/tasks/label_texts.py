@@ -1,0 +1,113 @@
+"""Texts of models and the labels that they mean. Data only."""
+
+STARS = ["1*", "1", "2", "2*"]
+INTENTS = ["card_arrival", "reverted_card_payment?", "don't know", "other"]
+NLI = ["entailment", "not_entailment"]
+STANCE = ["agree", "disagree", "do not agree", "N/A"]
+WORLD = ["café", "ＡＴＭ", "straße", "да", "नहीं", "ご要望", "O'Reilly – Media", "C++", "C", "C#"]
+
+# label set, text, label: the forms of the same label
+FORMS = [
+    (WORLD, "cafe\u0301", "café"),  # decomposed (NFD)
+    (WORLD, "CAFÉ", "café"),
+    (WORLD, "ca\u200bfé", "café"),  # zero-width space
+    (WORLD, "\ufeffcafé", "café"),  # byte order mark
+    (WORLD, "ca\u00adfé", "café"),  # soft hyphen
+    (WORLD, "ATM", "ＡＴＭ"),  # full width
+    (WORLD, "ＣＡＦＥ\u0301", "café"),
+    (WORLD, "STRASSE", "straße"),  # full case folding
+    (WORLD, "Да.", "да"),
+    (WORLD, "«да»", "да"),
+    (WORLD, "नही\u0902", "नहीं"),
+    (WORLD, "नहीं\ufe0f", "नहीं"),  # variation selector
+    (WORLD, "「ご要望」", "ご要望"),
+    (WORLD, "こ\u3099要望", "ご要望"),  # voiced mark apart
+    (WORLD, "O’Reilly — Media", "O'Reilly – Media"),  # curly apostrophe, another dash
+    (WORLD, "O'Reilly\u00a0–\u2009Media", "O'Reilly – Media"),  # other blanks
+    (INTENTS, "Don’t know.", "don't know"),
+    (INTENTS, "**Label:** `card_arrival`", "card_arrival"),
+    (INTENTS, "“other”", "other"),
+    (INTENTS, "reverted_card_payment", "reverted_card_payment?"),
+    (NLI, "Not_Entailment", "not_entailment"),
+    (STANCE, "n/a", "N/A"),
+    (STANCE, "N／A", "N/A"),
+    (STANCE, "\u202aagree\u202c", "agree"),  # direction marks
+    (STANCE, "(disagree)", "disagree"),
+]
+
+# label set, text, label or None: labels that a loose comparison would merge stay apart
+APART = [
+    (["yes?", "yes!"], "yes?", "yes?"),
+    (["yes?", "yes!"], "Yes!", "yes!"),
+    (["yes?", "yes!"], "yes", None),
+    (["yes?", "yes!", "yes"], "Yes.", "yes"),
+    (STARS, "1*", "1*"),
+    (STARS, "1", "1"),
+    (STARS, "**1**", "1"),
+    (STARS, "**1***", "1*"),
+    (STARS, "1.", "1"),
+    (STARS, "1!", None),
+    (["US", "us"], "US", "US"),
+    (["US", "us"], "**us**", "us"),
+    (["US", "us"], "Us", None),
+    (WORLD, "c++", "C++"),
+    (WORLD, "c", "C"),
+    (WORLD, "c#", "C#"),
+    (["a", "a."], "A!", None),
+    (["a", "a."], "a.", "a."),
+    (["ﬁt", "fit"], "fit", "fit"),  # a ligature
+    (["ﬁt", "fit"], "Fit", None),
+    (["①", "1"], "①", "①"),
+    (["①", "1"], "1", "1"),
+    (["(yes)", "yes"], "(yes)", "(yes)"),
+    (["(yes)", "yes"], "yes", "yes"),
+    (['"A"', "A"], '"A"', '"A"'),
+    (["x²", "x2"], "x²", "x²"),
+    (["not entailment", "entailment"], "not entailment", "not entailment"),
+    (["-1", "1"], "-1", "-1"),
+    (["+", "-"], "-", "-"),
+    (["0-1", "01"], "0–1", "0-1"),
+]
+
+# text, label of NLI or None: where a text states its label
+STATED = [
+    ("**Answer:** neutral", "neutral"),
+    ("Final answer: neutral", "neutral"),
+    ("**Final Answer**: neutral", "neutral"),
+    ("Answer: **neutral**.", "neutral"),
+    ("**Answer: neutral**", "neutral"),
+    ("*Answer:* neutral", "neutral"),
+    ("### Answer\n\nneutral", "neutral"),
+    ("## Final Answer: neutral", "neutral"),
+    ("### **Answer**\nneutral.\n\nThe note is silent.", "neutral"),
+    ("**Answer**\nneutral", "neutral"),
+    ("> Answer: neutral", "neutral"),
+    ("- Answer: neutral", "neutral"),
+    ("✅ Final Answer: **neutral**", "neutral"),
+    ("It is silent.\n\nAnswer: neutral\n\nEntailment would need more.", "neutral"),
+    ("Answer: neutral (the note is silent)", "neutral"),
+    ("My answer: neutral", "neutral"),
+    ("Answer:\nneutral", "neutral"),
+    ("<answer>neutral</answer>", "neutral"),
+    ("It is silent. <answer> Neutral </answer> Done.", "neutral"),
+    ('```json\n{"answer": "neutral"}\n```', "neutral"),
+    ('{"label": "neutral", "reason": "no entailment"}', "neutral"),
+    ('Here it is:\n```json\n{"reason": "contradiction? no", "answer_choice": "Neutral"}\n```', "neutral"),
+    ('[{"answer": "neutral"}]', "neutral"),
+    ("```\nneutral\n```", "neutral"),
+    ("The note is silent, so the answer is **neutral**.", "neutral"),
+    ("The correct label is: neutral.", "neutral"),
+    ("Classification: neutral", "neutral"),
+    ("Antwort: neutral", "neutral"),
+    ("Réponse : neutral", "neutral"),
+    ("**Respuesta:** neutral", "neutral"),
+    ("答案：neutral", "neutral"),
+    ("Ответ: neutral", "neutral"),
+    ("الإجابة: neutral", "neutral"),
+    ("The answer is not neutral.", None),
+    ("Answer: neither entailment nor neutral", None),
+    ("It is neutral.\n\nAnswer:", None),
+    ('{"answer": null}', None),
+    ('{"answer": "neutral"', None),
+    ("<answer>", None),
+]
