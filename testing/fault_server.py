@@ -5,7 +5,7 @@
         ...                                             # send requests to server.url, http://127.0.0.1:40123/v1
         server.counts()["total"]                        # chat requests that it has received
 
-An answer depends on the messages alone ("answer 3f9a1c" or one of `choices`), so that two runs can be compared byte by
+An answer depends on the messages alone ("answer 4168220" or one of `choices`), so that two runs can be compared byte by
 byte. The script is one JSON object with these fields and defaults:
 
     latency  0.0     seconds before every answer
@@ -103,7 +103,7 @@ def digest(messages: list[dict[str, str]]) -> str:
 def answer_to(messages: list[dict[str, str]], choices: list[str] | None = None) -> str:
     """The text of the answer to these messages if no rule applies."""
     chosen = digest(messages)
-    return choices[int(chosen, 16) % len(choices)] if choices else f"answer {chosen[:6]}"
+    return choices[int(chosen, 16) % len(choices)] if choices else f"answer {int(chosen[:6], 16)}"
 
 
 def token_logprobs(text: str, alternatives: int) -> dict[str, Any]:

@@ -59,8 +59,8 @@ def test_the_funnel_goes_from_the_teacher_rows_to_the_examples_in_the_order_of_t
     table = rows_of(funnel(built.counts))
     assert [(row["step"], row["removed"], row["left"]) for row in table] == [
         ("teacher rows", 0, 10),
-        ("empty", 1, 9),
-        ("refusal", 1, 8),
+        ("refusal", 1, 9),
+        ("empty", 1, 8),
         ("off_form", 2, 6),
     ]
     assert table[-1] == {"step": "off_form", "removed": 2, "left": built.counts.examples, "left_share": "60.00%"}

@@ -11,7 +11,7 @@ from distill_dagster.teachers.faculty import Faculty
 from distill_dagster.teachers.responses import Responses
 from testing.generation_contract import CONCURRENCY, asked_rows, at, generate, is_right, spec_for
 
-PRICE = {"prompt": 0.0, "completion": 500_000}  # "answer 3f9a1c" has two tokens: a dollar an answer
+PRICE = {"prompt": 0.0, "completion": 500_000}  # "answer 4168220" has two tokens: a dollar an answer
 
 
 def priced(folder, server, rows, **changes):

@@ -30,7 +30,7 @@ from testing.generation_contract import (
 pytestmark = pytest.mark.processes
 
 PRICE = {"prompt": 0.0, "completion": 1_000_000}  # a dollar a completion token
-DOLLARS = 2  # "answer 3f9a1c" has two tokens
+DOLLARS = 2  # "answer 4168220" has two tokens
 
 
 def priced(folder, server, rows, **changes):

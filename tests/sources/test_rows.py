@@ -220,7 +220,7 @@ def test_a_folder_of_splits_asks_for_one_of_them(tmp_path):
 
 
 def test_a_plain_folder_says_how_its_files_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"matches no file.*/\*"):
+    with pytest.raises(DataError, match=r"is a folder, and .* for its files write .*/\*"):
         discover(DataConfig(train=str(tmp_path), test="x"))
 
 

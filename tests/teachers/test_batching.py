@@ -34,7 +34,7 @@ from testing.generation_contract import (
 pytestmark = pytest.mark.processes
 
 PRICE = {"prompt": 0.0, "completion": 1_000_000, "batch_discount": 0.5}  # half a dollar a completion token
-DOLLARS = 1.0  # "answer 3f9a1c" has two tokens
+DOLLARS = 1.0  # "answer 4168220" has two tokens
 
 
 @pytest.fixture
