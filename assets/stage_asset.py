@@ -34,6 +34,8 @@ from distill_dagster.lineage.freshness import code_versions, fingerprint, inputs
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage, deps_of
+from distill_dagster.lineage.student import STAGE as STUDENT
+from distill_dagster.lineage.student import link_student
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.compute.inline import run_inline
@@ -42,6 +44,7 @@ from distill_dagster.store.result import Result, Spec
 
 SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
+ERROR = "error"  # in the metadata of a failure: the class of the user's error
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class StageAsset:
 
         store = look.project.store
         manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
+        if self.stage.name == STUDENT:
+            link_student(store, manifest)
         look.forget(self.stage.name, shard)
         if before and not is_fresh and (rows := changed_rows(look, self.stage.name, shard, before.data_version)):
             add_rows(context, shard, rows)
@@ -202,4 +207,4 @@ def explained() -> Iterator[None]:
     try:
         yield
     except UserError as e:
-        raise dg.Failure(str(e), allow_retries=False) from e
+        raise dg.Failure(str(e), metadata={ERROR: type(e).__name__}, allow_retries=False) from e

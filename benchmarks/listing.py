@@ -2,6 +2,7 @@
 
     status_s_1000_shards       status_s_10000_shards       the last over the first tells whether it is linear
     plan_s_1000_shards         plan_s_10000_shards
+    preflight_s_1000_shards    preflight_s_10000_shards    what the preflight adds to `plan`
     noop_run_s_1000_shards     `run --until teacher_outputs` where every shard is fresh
 
 The source files and the manifests are real, and so is the Dagster instance: SQLite databases in a folder. The tables in
@@ -33,6 +34,7 @@ from distill_dagster.operations.instance import INSTANCE_CONFIG
 from distill_dagster.operations.runner import Runner
 from distill_dagster.operations.settled import GATES_TAG, gates_of
 from distill_dagster.planning.plan import make_plan
+from distill_dagster.preflight.look import preflight
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.store.artefacts import MANIFEST
 from distill_dagster.store.manifest import Manifest
@@ -68,11 +70,18 @@ def _measure(project: Project, instance: dg.DagsterInstance, shards: int) -> dic
     looks: dict[str, Callable[[], object]] = {
         "status": lambda: read_status(Snapshot(project), instance),
         "plan": lambda: make_plan(Snapshot(project)),
+        "preflight": _preflight(project),
     }
     if shards == SIZES[0]:
         _tell(project, instance)
         looks["noop_run"] = lambda: _run(project, instance)
     return {f"{name}_s_{shards}_shards": min(_seconds(look) for _ in range(ROUNDS)) for name, look in looks.items()}
+
+
+def _preflight(project: Project) -> Callable[[], object]:
+    look = Snapshot(project)
+    planned = make_plan(look)
+    return lambda: preflight(look, planned.steps, whole=False, asks=planned.total.new > 0)
 
 
 def _seconds(look: Callable[[], object]) -> float:
@@ -82,7 +91,7 @@ def _seconds(look: Callable[[], object]) -> float:
 
 
 def _run(project: Project, instance: dg.DagsterInstance) -> None:
-    runner = Runner(Snapshot(project), build_lineage(project.config), instance, lambda title, state: None)
+    runner = Runner(Snapshot(project), build_lineage(project.config), instance, lambda title, state, why: None)
     outcome = runner.run("teacher_outputs")
     assert not outcome.materialized, outcome.materialized[:3]
     assert not outcome.failed, outcome.failed
@@ -158,7 +167,7 @@ def _tell(project: Project, instance: dg.DagsterInstance) -> None:
         report()
 
     assert tell.execute_in_process(instance=instance).success
-    Runner(look, build_lineage(project.config), instance, lambda title, state: None).run("raw_dataset")
+    Runner(look, build_lineage(project.config), instance, lambda title, state, why: None).run("raw_dataset")
 
 
 def _write_rows(path: Path, number: int) -> Path:

@@ -38,12 +38,25 @@ class ComputeError(UserError):
     """This machine lacks the devices that a step needs."""
 
 
+class PreflightError(UserError):
+    """A run cannot work; found before anything was made or spent."""
+
+    @classmethod
+    def of(cls, found: list[str]) -> "PreflightError":
+        """The error for everything that is missing."""
+        return cls(f"the run cannot work, and nothing was made or asked; {len(found)} problem(s):\n" + "\n".join(found))
+
+
 class TrainingError(UserError):
     """A model cannot be trained on these rows with these settings."""
 
 
 class TeacherError(UserError):
     """A teacher cannot be reached, or too many of its requests fail."""
+
+
+class EndpointError(TeacherError):
+    """No request to an endpoint can work: its URL, the network, the key or the account is wrong."""
 
 
 class BudgetError(UserError):

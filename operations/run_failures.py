@@ -12,8 +12,9 @@ import dagster as dg
 from distill_dagster.alerts.examples import example_rows
 from distill_dagster.alerts.message import Example, Failure
 from distill_dagster.assets.naming import Names
+from distill_dagster.assets.stage_asset import ERROR
 from distill_dagster.checks import CHECKS
-from distill_dagster.errors import UserError
+from distill_dagster.errors import BudgetError, EndpointError, UserError
 from distill_dagster.lineage.project import Project
 
 EVENTS = {
@@ -72,6 +73,13 @@ def explain_step(event: dg.DagsterEvent) -> str:
     error = failure.error.cause if failure.error and failure.error.cause else failure.error
     where = f" (in {error.stack[-1].strip().splitlines()[0]})" if error and error.stack else ""
     return f"{error.message.strip()}{where}" if error else "the step failed; its log is in the Dagster UI"
+
+
+def is_of_the_endpoint(event: dg.DagsterEvent) -> bool:
+    """Whether a step failed with an error that every other request would meet too."""
+    said = event.step_failure_data.user_failure_data
+    kind = said.metadata.get(ERROR) if said else None
+    return kind is not None and kind.value in (EndpointError.__name__, BudgetError.__name__)
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:

@@ -6,6 +6,9 @@ lineage. A failure holds back what is made from the failed artefact, and nothing
     raw_dataset[a]       failed     raw_dataset[b]       made
     teacher_outputs[a]   held       teacher_outputs[b]   made
     validated_synthetic_set, student_checkpoint, … held; student_base made
+
+After an error that every request to the endpoint would meet (no connection, a refused key, no money left), nothing else
+that asks an endpoint is made.
 """
 
 import logging
@@ -19,15 +22,17 @@ import dagster as dg
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.run_tags import INVOCATION
 from distill_dagster.errors import UserError
+from distill_dagster.lineage.endpoints import asks_endpoint
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.snapshot import Snapshot, changes_since, shared
 from distill_dagster.lineage.stages import STAGES, Stage, follows, stages_of
 from distill_dagster.operations.observing import observe
-from distill_dagster.operations.run_failures import explain_step
+from distill_dagster.operations.run_failures import explain_step, is_of_the_endpoint
 from distill_dagster.operations.settled import GATES_TAG, Settled, gates_of
 from distill_dagster.store.manifest import title_of
 
 VERDICT_FAILED = "check verdict_is_pass: "  # how explain_failure begins if the report was made, and its verdict is FAIL
+Say = Callable[[str, str, str], None]  # title, state (started, made, fresh, failed, held), and why, or ""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -55,7 +60,7 @@ class Runner:
         look: Snapshot,
         lineage: dg.Definitions,
         instance: dg.DagsterInstance,
-        say: Callable[[str, str], None],
+        say: Say,
         invocation: str = "distill-dagster run",
     ) -> None:
         self.look, self.instance, self.say, self.invocation = look, instance, say, invocation
@@ -63,7 +68,8 @@ class Runner:
         self.job = lineage.resolve_implicit_global_asset_job_def()
         self.outcome = Outcome()
         self._settled = Settled(instance, look.config)
-        self._not_made: set[tuple[str, str | None]] = set()  # failed or held; with None: any shard of it
+        self._not_made: dict[tuple[str, str | None], str] = {}  # -> what failed first; with None: any shard of it
+        self._stopped_by: str | None = None  # the step after which no endpoint is asked any more
 
     def run(self, until: str | None = None) -> Outcome:
         """Bring every asset up to date, or those up to `until`, except what is made from something that failed."""
@@ -94,44 +100,59 @@ class Runner:
 
     def _visit(self, stage: Stage, shard: str | None) -> None:
         title = title_of(stage.name, shard)
-        if self._is_held(stage, shard):
-            self.outcome.held.append(title)
-            self._not_made |= {(stage.name, shard), (stage.name, None)}
-            self.say(title, "held")
-        elif is_fresh(self.look, stage.name, shard) and self._settled.knows(self.look.get(stage.name, shard)):
+        if self._is_settled(stage.name, shard):
             self.outcome.skipped.append(title)
-            self.say(title, "fresh")
+            self.say(title, "fresh", "")
+        elif cause := self._held_by(stage, shard):
+            self.outcome.held.append(title)
+            self._give_up(stage.name, shard, cause)
+            self.say(title, "held", f"{cause} failed")
         else:
             self._bring_up_to_date(stage.name, shard)
 
-    def _is_held(self, stage: Stage, shard: str | None) -> bool:
-        """Whether something that it is made from failed or was held: of its own shard, or of any shard if it has none.
+    def _is_settled(self, name: str, shard: str | None) -> bool:
+        """Whether there is nothing to do: nothing that it is made from failed, and it is up to date."""
+        if self._failed_upstream(STAGES[name], shard):
+            return False
+        return is_fresh(self.look, name, shard) and self._settled.knows(self.look.get(name, shard))
+
+    def _held_by(self, stage: Stage, shard: str | None) -> str | None:
+        """The step that failed and holds this one back; None if it can be made.
 
         If a teacher behind an endpoint failed on the training rows, it is not paid for the held-out rows either.
         """
+        if self._stopped_by and asks_endpoint(stage.name, self.look.config):
+            return self._stopped_by
         is_paid = stage.name == "teacher_benchmark" and self.look.config.teacher.model is None
-        if is_paid and any(title.startswith("teacher_outputs[") for title in self.outcome.failed):
-            return True
+        answers = next((title for title in self.outcome.failed if title.startswith("teacher_outputs[")), None)
+        return (answers if is_paid else None) or self._failed_upstream(stage, shard)
+
+    def _failed_upstream(self, stage: Stage, shard: str | None) -> str | None:
+        """What failed of what it is made from: of its own shard, or of any shard if it has none."""
         read = follows(stage, self.look.config)
         own = ((name, shard if name in STAGES and STAGES[name].sharded else None) for name in read)
-        return any(artefact in self._not_made for artefact in own)
+        return next((self._not_made[artefact] for artefact in own if artefact in self._not_made), None)
+
+    def _give_up(self, name: str, shard: str | None, cause: str) -> None:
+        for artefact in ((name, shard), (name, None)):
+            self._not_made.setdefault(artefact, cause)
 
     def _bring_up_to_date(self, name: str, shard: str | None) -> None:
         title = title_of(name, shard)
-        self.say(title, "started")
+        self.say(title, "started", "")
         before = self._published(name, shard)
         error = self._materialize(name, shard)
         self.look.forget(name, shard)
         is_new = self._published(name, shard) != before
         if error:
-            self.outcome.failed[title] = self._explained(error, name, shard)
-            self._not_made |= {(name, shard), (name, None)}
+            error = self.outcome.failed[title] = self._explained(error, name, shard)
+            self._give_up(name, shard, title)
         else:
             (self.outcome.materialized if is_new else self.outcome.skipped).append(title)
         if error and error.startswith(VERDICT_FAILED) and is_fresh(self.look, name):
-            self.say(f"{title}: verdict FAIL", "made" if is_new else "fresh")
+            self.say(f"{title}: verdict FAIL", "made" if is_new else "fresh", "")
         else:
-            self.say(title, "failed" if error else "made" if is_new else "fresh")
+            self.say(title, "failed" if error else "made" if is_new else "fresh", error or "")
 
     def _explained(self, error: str, name: str, shard: str | None) -> str:
         """The error, and that the source file is gone if it was removed during the run."""
@@ -160,6 +181,8 @@ class Runner:
         for found in result.get_asset_check_evaluations():
             if not found.passed and not (found.blocking and found.severity == dg.AssetCheckSeverity.ERROR):
                 self.outcome.warnings[f"{found.check_name} on {title_of(name, shard)}"] = found.description or ""
+        if any(event.is_step_failure and is_of_the_endpoint(event) for event in result.all_events):
+            self._stopped_by = title_of(name, shard)
         return None if result.success else explain_failure(result)
 
 

@@ -99,16 +99,10 @@ class GpuPool(dg.ConfigurableResource):
         Raises:
             ComputeError: the machine has too few such devices, unless it has none and the need accepts a CPU.
         """
-        usable = self.usable(need)
-        if need.gpus == 0 or (not usable and need.cpu):
+        usable = self.usable_for(need)
+        if not usable:
             yield []
             return
-        if need.gpus > len(usable):
-            memory = f" with {need.memory_gb:g} GB" if need.memory_gb else ""
-            raise ComputeError(
-                f"{need.gpus} GPU(s){memory} asked for, this machine has {len(usable)}; lower `compute.….gpus`"
-                f"{'' if need.cpu else ' or set `cpu: true`'}, or run on a machine that has them"
-            )
         Path(self.lock_folder).mkdir(parents=True, exist_ok=True)
         while (locks := self._acquire(usable, need.gpus)) is None:
             time.sleep(POLL_SECONDS)
@@ -117,6 +111,23 @@ class GpuPool(dg.ConfigurableResource):
         finally:
             for lock in locks.values():
                 lock.release()
+
+    def usable_for(self, need: Need) -> list[str]:
+        """The devices from which a need is leased; [] means CPU.
+
+        Raises:
+            ComputeError: as `lease` does.
+        """
+        usable = self.usable(need)
+        if need.gpus == 0 or (not usable and need.cpu):
+            return []
+        if need.gpus > len(usable):
+            memory = f" with {need.memory_gb:g} GB" if need.memory_gb else ""
+            raise ComputeError(
+                f"{need.gpus} GPU(s){memory} asked for, this machine has {len(usable)}; lower `compute.….gpus`"
+                f"{'' if need.cpu else ' or set `cpu: true`'}, or run on a machine that has them"
+            )
+        return usable
 
     def _acquire(self, usable: list[str], count: int) -> dict[str, FileLock] | None:
         """Lock `count` free devices, or none at all."""

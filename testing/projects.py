@@ -73,7 +73,7 @@ def write_project(folder: Path, **changes) -> Path:
 
 def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str | None = None) -> Outcome:
     """Bring a project, or its first stages, up to date without output."""
-    return Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state: None).run(until)
+    return Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state, why: None).run(until)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Result
+from distill_dagster.teachers.money import LOCAL, NO_PRICE
 from distill_dagster.training.specs import PrepareResult
 
 SHOWN = ("answer", "raw_text", "finish_reason", "turn", "row_id")
@@ -48,8 +49,7 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "tokens_per_second": result.tokens_per_second,
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
-        "cost_usd": result.cost_usd,
-        "cost_usd_of_all_rows": result.table_cost_usd,
+        **cost_of(result),
         "answers_by_teacher": dg.MetadataValue.json(result.teachers),
         "finish_reasons": dg.MetadataValue.json(result.finish_reasons),
         "tokens_estimated": result.estimated,
@@ -57,3 +57,11 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "preview": table_preview(manifest.file(files.TEACHER_FILE), SHOWN, "teacher_outputs"),
         **usage_of(result, result.dtype),
     }
+
+
+def cost_of(result: GenerateResult) -> dict[str, Any]:
+    """What the answers cost: numbers if there is a price, else words."""
+    words = {"local": LOCAL, "no price": NO_PRICE}
+    if result.billing in words and not result.table_cost_usd:
+        return {"cost": words[result.billing]}
+    return {"cost_usd": result.cost_usd, "cost_usd_of_all_rows": result.table_cost_usd}

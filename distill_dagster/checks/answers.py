@@ -9,6 +9,7 @@ from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.logits.specs import CaptureResult
 from distill_dagster.quality.filters.shard_answers import PERSONAL_DATA, UNKNOWN, reasons_of
 from distill_dagster.store import files, parquet
+from distill_dagster.teachers.money import spent_so_far
 from distill_dagster.teachers.responses import Responses
 
 FEWEST = 30  # answers, now and before, below which medians are not compared
@@ -55,7 +56,8 @@ def _cost_within_budget(of: Inspection) -> Finding:
     budget, share = of.config.teacher.budget_usd, of.limit
     spent = Responses(of.look.project.responses).spent()
     if budget is None:
-        return Finding(True, f"{spent:,.4f} USD are spent, teacher.budget_usd is not set", {"spent_usd": spent})
+        said = f"{spent_so_far(spent, of.config.teacher)}; teacher.budget_usd is not set"
+        return Finding(True, said, {"spent_usd": spent})
     return Finding(
         spent <= budget * share,
         f"{spent:,.4f} of {budget:,.2f} USD are spent ({spent / budget:.1%}); at most {share:.1%} may be",

@@ -1,4 +1,4 @@
-"""The command line: `distill-dagster init | schema | validate | plan | status | run | report | export-data | demo | …`.
+"""The command line; `distill-dagster --help` lists the commands.
 
 Progress, warnings and errors go to standard error, results to standard output. Exit codes (docs/cli.md):
 

@@ -19,16 +19,14 @@ from distill_dagster.errors import ConfigError, UserError
 from distill_dagster.quality.trainer_formats import ExportSplit, TrainerFormat
 
 if TYPE_CHECKING:
-    from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.runner import Outcome, Runner
-    from distill_dagster.report.document import ReportDocument
 
 app = typer.Typer(no_args_is_help=True)
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="the project's distill.yaml")
 ]
 Compat = Literal["azure"]
-FAILED, WRONG_INPUT, VERDICT_FAIL, INTERRUPTED = 1, 2, 3, 130
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130  # cli/outcome.py has those of a run
 
 
 def _print_version(wanted: bool) -> None:
@@ -138,22 +136,59 @@ def plan(
     Exits with 1 if a source file cannot be used, or rows of two shards share an id.
     """
     from distill_dagster.cli.planning import closing_lines, plan_tables
+    from distill_dagster.cli.preflight import preflight_document, preflight_table, stop_if_hopeless
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.planning.plan import make_plan
+    from distill_dagster.preflight.look import preflight
 
-    planned = make_plan(Snapshot(Project(load_config(config))))
+    look = Snapshot(Project(load_config(config)))
+    planned = make_plan(look)
+    requirements = preflight(look, planned.steps, whole=False, asks=planned.total.new > 0)
     if as_json:
-        print(json.dumps(planned.document(), ensure_ascii=False, allow_nan=False))
+        document = {**planned.document(), "preflight": preflight_document(requirements)}
+        print(json.dumps(document, ensure_ascii=False, allow_nan=False))
     else:
-        for found in plan_tables(planned):
+        for found in [*plan_tables(planned), *([preflight_table(requirements)] if requirements else [])]:
             out.print(found)
         for line in closing_lines(planned):
             say(line)
     for problem in planned.problems:
         say_error(problem)
+    stop_if_hopeless(requirements)
     if planned.problems:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@explained
+def check(
+    config: ConfigOption = Path(CONFIG_NAME),
+    until: Annotated[str | None, typer.Option(help="look at what a run needs up to this asset")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+) -> None:
+    """Look whether a run can work: keys, endpoints (one request each), models, devices, memory, disk, write access."""
+    from distill_dagster.cli.preflight import look_at_all, preflight_document, preflight_table, stop_if_hopeless
+
+    settings = load_config(config)
+    _require_stage(settings, until)
+    requirements = look_at_all(settings, until)
+    if as_json:
+        print(json.dumps(preflight_document(requirements), ensure_ascii=False, allow_nan=False))
+    elif requirements:
+        out.print(preflight_table(requirements))
+    else:
+        out.print("Nothing is stale: a run would make nothing, and needs nothing.")
+    stop_if_hopeless(requirements)
+
+
+def _require_stage(config: DistillConfig, until: str | None) -> None:
+    """Refuse an `--until` that names no stage of the project."""
+    from distill_dagster.lineage.stages import stages_of
+
+    names = [stage.name for stage in stages_of(config)]
+    if until is not None and until not in names:
+        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
 
 
 @app.command()
@@ -164,9 +199,9 @@ def status(
 ) -> None:
     """Show what is fresh, stale and failing, and what is made next.
 
-    Exits with 1 if a check of severity error fails, or a source file cannot be used.
+    Exits with 1 if the last run of a step failed, a check of severity error fails, or a source file cannot be used.
     """
-    from distill_dagster.cli.status import is_failing, read_status
+    from distill_dagster.cli.status import is_failing, print_status, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.instance import open_instance
@@ -182,32 +217,6 @@ def status(
         raise typer.Exit(FAILED)
 
 
-def print_status(found: dict[str, Any]) -> None:
-    """Print the status as tables."""
-    say(", ".join(f"{count} {state}" for state, count in sorted(found["artefacts"].items())))
-    if found["open"]:
-        rows = [
-            [o["artefact"], o["state"], ", ".join(o["why"]), "next" if o["artefact"] in found["next"] else ""]
-            for o in found["open"]
-        ]
-        out.print(table("Not up to date", ["artefact", "state", "because of", "is made"], rows))
-    if found["failing_checks"]:
-        rows = [[f"{c['artefact']}: {c['check']}", c["severity"], c["description"]] for c in found["failing_checks"]]
-        out.print(table("Failing checks", ["check", "severity", "what it found"], rows))
-    for made in found["launchpad"]:
-        said = ", ".join(f"{name} {value}" for name, value in made["settings"].items())
-        say(f"{made['artefact']} was made with settings of the launchpad: {said}")
-    for problem in found["unusable_files"].values():
-        say_error(problem)
-    if found["alerts"]:
-        say(f"alerts: {found['alerts']}")
-    for run_id in found["lost_runs"]:
-        say(f"run {run_id} is under way, but its process is gone")
-    kinds = {"on_change": "when an input changes", "on_schedule": "by the clock"}
-    unasked = [words for kind, words in kinds.items() if found["automation"][kind]]
-    say(f"automation: {' and '.join(unasked) or 'off, so only `distill-dagster run` or the UI makes anything'}")
-
-
 @app.command()
 @explained
 def run(
@@ -219,24 +228,34 @@ def run(
 
 
 def execute(config: DistillConfig, until: str | None = None) -> None:
-    """Run the lineage (or its first part, up to `until`) and print how it ended."""
+    """Run the lineage (or its first part, up to `until`) and print how it ended.
+
+    Raises:
+        PreflightError: the run cannot work, and nothing was made.
+    """
+    from distill_dagster.cli.outcome import print_outcome
+
     runner, outcome = walk(config, until)
-    print_outcome(runner, outcome, ended=until in (None, "eval_report"))
+    if code := print_outcome(runner, outcome, ended=until in (None, "eval_report")):
+        raise typer.Exit(code)
 
 
 def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Outcome"]:
-    """Run the lineage, or its first part, up to `until`."""
+    """Look whether the run can work, then run the lineage, or its first part, up to `until`.
+
+    Raises:
+        PreflightError: the run cannot work, and nothing was made.
+    """
+    from distill_dagster.cli.preflight import look_at_all, show_and_stop
     from distill_dagster.definitions import build_lineage
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
-    from distill_dagster.lineage.stages import stages_of
     from distill_dagster.operations.instance import open_instance
     from distill_dagster.operations.runner import Runner
     from distill_dagster.store.disk import room_for
 
-    names = [stage.name for stage in stages_of(config)]
-    if until is not None and until not in names:
-        raise ConfigError(f"--until {until}: no such asset; choose one of {', '.join(names)}")
+    _require_stage(config, until)
+    show_and_stop(look_at_all(config, until))
     try:
         with room_for(Path(config.store)), open_instance(config) as instance, bars():
             runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, say_step)
@@ -247,49 +266,6 @@ def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Ou
     return runner, outcome
 
 
-def failed_by_verdict(look: "Snapshot", outcome: "Outcome") -> bool:
-    """Whether everything was made, and only the report's verdict failed."""
-    from distill_dagster.cli.outcome import read_report
-    from distill_dagster.lineage.freshness import is_fresh
-
-    if [*outcome.failed] != ["eval_report"] or not is_fresh(look, "eval_report"):
-        return False
-    return read_report(look.project).verdict.verdict == "FAIL"
-
-
-def print_outcome(runner: "Runner", outcome: "Outcome", ended: bool) -> None:
-    """Print the closing table, the report's path and one line of JSON.
-
-    Exits with 1 if a step or a blocking check failed, and with 3 if only the verdict is FAIL.
-    """
-    from distill_dagster.cli.outcome import closing_document, read_report, refused_rows, report_page
-
-    say(
-        f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
-        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else ""),
-        err,
-    )
-    if refused := refused_rows(runner.look):
-        say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
-    for name, message in outcome.warnings.items():
-        say_warning(f"{name}: {message}")
-    for name, message in outcome.failed.items():
-        say_error(f"{name}: {message}")
-    if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
-        counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
-        what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
-        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False, allow_nan=False))
-        raise typer.Exit(FAILED if outcome.failed else 0)
-    document, page = read_report(runner.look.project), report_page(runner.look.project)
-    if not outcome.materialized:
-        say("Nothing was stale: no asset was materialized.")
-    print_report(document, page)
-    closing = closing_document(document, outcome, page)
-    print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
-    if closing["verdict"] == "FAIL":
-        raise typer.Exit(VERDICT_FAIL)
-
-
 @app.command()
 @explained
 def report(
@@ -297,7 +273,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
 ) -> None:
     """Show the last report as a table, and its path."""
-    from distill_dagster.cli.outcome import read_report, report_page
+    from distill_dagster.cli.outcome import print_report, read_report, report_page
     from distill_dagster.lineage.project import Project
 
     project = Project(load_config(config))
@@ -306,19 +282,6 @@ def report(
         print(json.dumps(document.as_json(), ensure_ascii=False, allow_nan=False))
         return
     print_report(document, report_page(project))
-
-
-def print_report(document: "ReportDocument", page: Path) -> None:
-    """Print a warning of a weak teacher, the headline, the three columns, the verdict with its reason, and the path."""
-    from distill_dagster.report.tables import summary_rows
-
-    if document.weak_teacher:
-        say_warning(document.weak_teacher)
-    say(document.headline)
-    rows = [list(row) for row in summary_rows(document)]
-    out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
-    say(f"verdict: {document.verdict.verdict}. {document.verdict.text}")
-    say(f"report: {shown_path(page)}")
 
 
 @app.command()
@@ -366,6 +329,7 @@ def demo(
 
 def change_demo(folder: Path) -> None:
     """Edit one row of the demo's copy, make its set again, and print how many prompts were asked."""
+    from distill_dagster.cli.outcome import print_outcome
     from distill_dagster.demo.change import LAST_STAGE, asked_prompts, change_row
 
     with writes(folder, "choose another folder"):
@@ -373,7 +337,7 @@ def change_demo(folder: Path) -> None:
     say(f"{shown_path(edit.file)}, line {edit.line}:\n- {edit.before}\n+ {edit.after}")
     runner, outcome = walk(load_config(edit.config), LAST_STAGE)
     if outcome.failed:
-        print_outcome(runner, outcome, ended=False)
+        raise typer.Exit(print_outcome(runner, outcome, ended=False))
     asked, total = asked_prompts(runner.look.project, outcome.materialized)
     say(f"the student is stale now: `distill-dagster run -c {shown_path(edit.config)}` trains it on the changed set")
     print(f"{asked:,} of {total:,} prompts asked")

@@ -23,7 +23,7 @@ err = Console(stderr=True)
 
 QUIET_SECONDS = 20.0
 BAR_SECONDS = 0.5  # between two texts beside a bar: reading a loss waits for the device
-NUMBER = re.compile(r"[-+−$]?\d")  # how a cell of numbers begins; its unit may follow
+NUMBER = re.compile(r"(at most |about |< )?[-+−$]?\d|–$")  # how a cell of numbers begins; its unit may follow
 FOLDED_WORD = 6  # characters of a long word, such as a path, that a narrow column shows on each line
 STATES = {"made": "green", "fresh": "dim", "failed": "bold red", "held": "yellow"}
 
@@ -87,12 +87,16 @@ def shown_path(path: Path | str) -> str:
     return str(Path(path).relative_to(Path.cwd())) if below else str(path)
 
 
-def say_step(title: str, state: str) -> None:
-    """Print one line to standard error when a step ends; on a terminal, a bar shows that it has started."""
+def say_step(title: str, state: str, why: str = "") -> None:
+    """Print one line to standard error when a step ends, with the first line of the reason if it was not made.
+
+    On a terminal, a bar shows that a step has started.
+    """
     if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
         say(f" making  {title}", err)
     if state in STATES:
-        say(f"{state:>7}  {title}", err, STATES[state])
+        reason = f": {why.strip().splitlines()[0]}" if why.strip() else ""
+        say(f"{state:>7}  {title}{reason}", err, STATES[state])
 
 
 def say_error(message: str) -> None:

@@ -1,15 +1,26 @@
 """How a run ended, for people and as JSON."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from distill_dagster.cli.console import err, out, say, say_error, say_warning, shown_path, table
+from distill_dagster.cli.status import print_student
 from distill_dagster.config import ROLES
+from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.operations.runner import Outcome
+from distill_dagster.lineage.student import STAGE as STUDENT
+from distill_dagster.lineage.student import link_student
+from distill_dagster.operations.runner import Outcome, Runner
 from distill_dagster.report.document import ReportDocument, read_document
+from distill_dagster.report.tables import summary_rows
 from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files
+from distill_dagster.teachers.money import spent_so_far
+from distill_dagster.teachers.responses import Responses
+
+FAILED, VERDICT_FAIL = 1, 3  # exit codes
 
 
 def read_report(project: Project) -> ReportDocument:
@@ -28,7 +39,7 @@ def refused_rows(look: Snapshot) -> int:
     return sum(manifest.read(ReadResult).counts.rejected for manifest in tables if manifest)
 
 
-def closing_document(document: ReportDocument, outcome: Outcome, page: Path) -> dict[str, Any]:
+def closing_document(document: ReportDocument, outcome: Outcome, page: Path, student: Path) -> dict[str, Any]:
     """The last line of a run, for machines: what was made, and the scores and sizes of the three models."""
     models = {role: document.benchmarks[role].model_dump(include={"score", "parameters"}) for role in ROLES}
     return {
@@ -39,4 +50,60 @@ def closing_document(document: ReportDocument, outcome: Outcome, page: Path) -> 
         "materialized": len(outcome.materialized),
         "skipped": len(outcome.skipped),
         "report": str(page),
+        "student_path": str(student),
     }
+
+
+def failed_by_verdict(look: Snapshot, outcome: Outcome) -> bool:
+    """Whether everything was made, and only the report's verdict failed."""
+    if [*outcome.failed] != ["eval_report"] or not is_fresh(look, "eval_report"):
+        return False
+    return read_report(look.project).verdict.verdict == "FAIL"
+
+
+def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
+    """Print the closing table, the paths of student and report, and one line of JSON; returns the exit code.
+
+    It is 1 if a step or a blocking check failed, and 3 if only the verdict is FAIL.
+    """
+    say(
+        f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
+        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else ""),
+        err,
+    )
+    teacher = runner.look.config.teacher
+    if any(source.endpoint for source in teacher.sources):
+        spent = Responses(runner.look.project.responses).spent()
+        say(f"teachers, all runs together: {spent_so_far(spent, teacher)}", err)
+    if refused := refused_rows(runner.look):
+        say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
+    for name, message in outcome.warnings.items():
+        say_warning(f"{name}: {message}")
+    for name, message in outcome.failed.items():
+        say_error(f"{name}: {message}")
+    if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
+        counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
+        what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
+        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False, allow_nan=False))
+        return FAILED if outcome.failed else 0
+    project = runner.look.project
+    document, page = read_report(project), report_page(project)
+    student = link_student(project.store, project.store.get(STUDENT))  # an older version left no link
+    if not outcome.materialized:
+        say("Nothing was stale: no asset was materialized.")
+    print_report(document, page)
+    print_student(student)
+    closing = closing_document(document, outcome, page, student)
+    print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
+    return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
+
+
+def print_report(document: ReportDocument, page: Path) -> None:
+    """Print a warning of a weak teacher, the headline, the three columns, the verdict with its reason, and the path."""
+    if document.weak_teacher:
+        say_warning(document.weak_teacher)
+    say(document.headline)
+    rows = [list(row) for row in summary_rows(document)]
+    out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
+    say(f"verdict: {document.verdict.verdict}. {document.verdict.text}")
+    say(f"report: {shown_path(page)}")

@@ -2,6 +2,7 @@
 
 from distill_dagster.cli.console import Grid, table
 from distill_dagster.planning.plan import Plan, ShardPlan
+from distill_dagster.teachers.money import usd
 
 
 def plan_tables(plan: Plan) -> list[Grid]:
@@ -24,14 +25,16 @@ def closing_lines(plan: Plan) -> list[str]:
         return ["Nothing is stale: a run would make nothing."]
     lines = [f"time with the teacher: {_duration(plan.seconds)}"]
     if plan.budget_usd is not None:
-        lines.append(f"budget: {plan.budget_usd:.4f} USD, {plan.spent_usd:.4f} spent so far")
+        lines.append(f"budget: {usd(plan.budget_usd)}, {usd(plan.spent_usd)} spent so far")
+    if plan.total.by_limit:
+        lines.append(f"{plan.total.cost} is an upper bound: every answer counts with its longest length")
     return [*lines, *plan.rules]
 
 
 def _cells(shard: ShardPlan, both_prices: bool) -> list[str]:
     counts = (shard.rows, shard.new, shard.reused, shard.prompt_tokens, shard.completion_tokens)
-    prices = [shard.cost_usd, *([shard.single_usd, shard.batch_usd] if both_prices else [])]
-    return [shard.shard, *(f"{count:,}" for count in counts), *(f"{price:.4f} USD" for price in prices)]
+    both = [shard.in_words(price) for price in (shard.single_usd, shard.batch_usd)] if both_prices else []
+    return [shard.shard, *(f"{count:,}" for count in counts), shard.cost, *both]
 
 
 def _duration(seconds: float | None) -> str:

@@ -75,6 +75,7 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         counts=count(rows, table),
         complete=not any(map(may_heal, [*(line["error_code"] for line in table), *judge_errors])),
         judge_errors=judge_errors,
+        billing=spec.faculty.billing,
         device=device,
         **_facts(table, asker.tally, time.perf_counter() - started, panel, device),
     )

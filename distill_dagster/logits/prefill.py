@@ -135,8 +135,8 @@ def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, 
     Takes logits (S, V), which it overwrites, true tokens (S,), and for a sampled tail numbers in [0, 1) (S, M).
     Returns ids (S, k) int32, log-probabilities (S, k) and the tail's log-mass (S,) as float16, the true token's rank
     (S,) int32, and `tail_logsums` (S, 2) as float16 or draws (S, M) int32. The arithmetic is float32 and in place:
-    allocating a second (S, V) tensor costs a CPU more time than the arithmetic. The tail is summed directly, relative to
-    the k-th likeliest token: 1 - the mass of the k has no digits left where a model is sure.
+    allocating a second (S, V) tensor costs a CPU more time than that. The tail is summed directly, relative to
+    the k-th likeliest token, because 1 - the mass of the k has no digits left where a model is sure.
     """
     import torch
 

@@ -29,6 +29,7 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
+BUILD_ERRORS = (ValueError, TypeError, KeyError, RuntimeError, AssertionError, ZeroDivisionError)
 FROM_TOKENIZER = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"}  # settings that it decides
 
 
@@ -73,21 +74,43 @@ def build(model: ModelConfig, tokenizer: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    config = _configure(model, str(model.architecture), tokenizer)
+    config = _configure(model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     state = torch.random.get_rng_state()
     torch.manual_seed(model.seed)
     try:
         built = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    except (ValueError, TypeError, KeyError, RuntimeError, AssertionError, ZeroDivisionError) as e:
-        raise ModelError(f"architecture {model.architecture!r} cannot be built from {model.settings}: {e}") from e
+    except BUILD_ERRORS as e:
+        raise _cannot_be_built(model, e) from e
     finally:
         torch.random.set_rng_state(state)
     built.generation_config = GenerationConfig(eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
     return built
 
 
-def _configure(model: ModelConfig, architecture: str, tokenizer: Any) -> Any:
+def sketch(model: ModelConfig, vocabulary: int) -> int:
+    """The number of parameters of a new model with a vocabulary of this size, which is built without its memory.
+
+    Raises:
+        ModelError: as `build` does.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = _configure(model, vocabulary, pad=0, end=1)
+    try:
+        with torch.device("meta"):
+            return parameter_count(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
+    except BUILD_ERRORS as e:
+        raise _cannot_be_built(model, e) from e
+
+
+def _cannot_be_built(model: ModelConfig, error: Exception) -> ModelError:
+    return ModelError(f"architecture {model.architecture!r} cannot be built from {model.settings}: {error}")
+
+
+def _configure(model: ModelConfig, vocabulary: int, pad: int, end: int) -> Any:
     """The architecture's config, with settings that it has."""
+    architecture = str(model.architecture)
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -99,9 +122,9 @@ def _configure(model: ModelConfig, architecture: str, tokenizer: Any) -> Any:
             + (f"did you mean {near}?" if near else "use a model type such as llama, qwen3 or gpt2")
         )
     _check_settings(model, AutoConfig.for_model(architecture))
-    ids = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
+    ids = {"pad_token_id": pad, "bos_token_id": None, "eos_token_id": end}
     try:
-        return AutoConfig.for_model(architecture, **{**model.settings, "vocab_size": len(tokenizer), **ids})
+        return AutoConfig.for_model(architecture, **{**model.settings, "vocab_size": vocabulary, **ids})
     except (StrictDataclassError, ValueError, TypeError, KeyError, ZeroDivisionError) as e:
         raise ModelError(f"architecture {architecture!r} refuses its settings: {' '.join(str(e).split())}") from e
 

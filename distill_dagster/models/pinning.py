@@ -183,6 +183,19 @@ def fetch_small(name: str, revision: str | None) -> Path:
     return _downloaded(name, revision, [*BESIDE_WEIGHTS, "adapter_config.json"])
 
 
+def hub_parameters(name: str, revision: str) -> int:
+    """The number of weights that the hub states of a model; 0 if it states none or cannot be asked."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        stated = HfApi().model_info(name, revision=revision, expand=["safetensors"]).safetensors
+    except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError):
+        return 0
+    return stated.total if stated else 0
+
+
 def _fetch(name: str, revision: str | None) -> Path:
     """The snapshot folder of a hub model; its name is the commit. The small files say which weights to fetch next."""
     path = _downloaded(name, revision, [*BESIDE_WEIGHTS, WEIGHTS])

@@ -13,6 +13,7 @@ from distill_dagster.config import EndpointConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.teachers.asker import Probe
 from distill_dagster.teachers.limits import CHARACTERS_PER_TOKEN, prompt_characters
+from distill_dagster.teachers.money import expected_cost
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
 
@@ -32,6 +33,18 @@ class ShardPlan:
     cost_usd: float = 0.0  # as the config says: one by one, or in batches
     single_usd: float = 0.0  # the same requests one by one
     batch_usd: float = 0.0  # in batches, at the price's batch_discount; as single_usd without one
+    priced: int = 0  # new requests to endpoints that have a price
+    unpriced: int = 0  # new requests to endpoints that have none
+    by_limit: int = 0  # priced requests whose answers count with the longest length
+
+    @property
+    def cost(self) -> str:
+        """The cost in words."""
+        return self.in_words(self.cost_usd)
+
+    def in_words(self, amount: float) -> str:
+        """An amount for these requests, with what is known of it."""
+        return expected_cost(amount, self.priced, self.unpriced, is_bound=self.by_limit > 0)
 
 
 class Estimate:
@@ -90,14 +103,19 @@ class Estimate:
         plan.prompt_tokens += prompt_tokens
         plan.completion_tokens += completion_tokens
         if ref.endpoint:
-            self._count_cost(ref.name, ref.endpoint, prompt_tokens, completion_tokens)
+            self._count_cost(ref.name, ref.endpoint, prompt_tokens, completion_tokens, by_limit=mean is None)
 
-    def _count_cost(self, name: str, endpoint: EndpointConfig, prompt_tokens: int, completion_tokens: int) -> None:
+    def _count_cost(
+        self, name: str, endpoint: EndpointConfig, prompt_tokens: int, completion_tokens: int, by_limit: bool
+    ) -> None:
         """Add the price of a request, one by one and in a batch."""
         plan, price = self._plan, endpoint.price
         if price is None:
-            self._rules.append(f"{name} has no `price`: its requests count as 0 USD")
+            plan.unpriced += 1
+            self._rules.append(f"{name} has no `price`: give one to see what its requests cost")
             return
+        plan.priced += 1
+        plan.by_limit += by_limit
         plan.cost_usd += endpoint.cost(prompt_tokens, completion_tokens)
         plan.single_usd += price.cost(prompt_tokens, completion_tokens)
         plan.batch_usd += price.cost(prompt_tokens, completion_tokens, batch=True)

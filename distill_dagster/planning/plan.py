@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.errors import NotPublishedError
+from distill_dagster.errors import NotPublishedError, UserError
 from distill_dagster.generation.probes import probes_of
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
@@ -102,7 +102,39 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
     )
 
 
-_COUNTED = ("rows", "new", "reused", "prompt_tokens", "completion_tokens", "cost_usd", "single_usd", "batch_usd")
+def asks_anything(look: Snapshot, steps: Sequence[Step]) -> bool:
+    """Whether a run would send any request that is not answered yet; stops at the first one.
+
+    True if that cannot be told, because a file or a model cannot be read.
+    """
+    stale = {(step.asset, step.shard) for step in steps if not step.is_fresh}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return _asks_anything(look, SourceRows(look, Path(folder)), stale)
+        except UserError:
+            return True
+
+
+def _asks_anything(look: Snapshot, source: SourceRows, stale: set[tuple[str, str | None]]) -> bool:
+    responses, asked, rules = Responses(look.project.responses), set[str](), list[str]()
+    faculty = _faculty(look, ("teacher_model", None) in stale, rules)
+    for key in look.shards:
+        if ("teacher_outputs", key) in stale:
+            rows = source.of("raw_dataset", key)
+            if rows is None or _plan_shard(look, key, rows, faculty, responses, asked, rules).new:
+                return True
+    if ("teacher_benchmark", None) not in stale:
+        return False
+    if source.of("eval_dataset", None) is None:
+        return True
+    benchmark = _plan_benchmark(look, source, faculty, responses, asked, rules)
+    return benchmark is not None and benchmark.new > 0
+
+
+_COUNTED = (
+    *("rows", "new", "reused", "prompt_tokens", "completion_tokens"),
+    *("cost_usd", "single_usd", "batch_usd", "priced", "unpriced", "by_limit"),
+)
 
 
 def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:

@@ -94,7 +94,7 @@ class LocalBackend:
         try:
             with open(f"{self.root}/{key}/{name}", encoding="utf-8") as file:
                 return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def replace(self, key: str, name: str, text: str) -> None:

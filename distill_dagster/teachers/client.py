@@ -1,5 +1,7 @@
 """The HTTP client that requests are sent with: OpenAI's, over aiohttp.
 
+It follows no redirect: a redirect can turn a POST into a GET, and can take the key to another host.
+
 OpenAI's client also reads the environment: OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS become headers
 of every request. They are meant for OpenAI, and an endpoint may be of another provider. So only the headers that the
 config names are sent.
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 
 if TYPE_CHECKING:
     import openai
@@ -24,21 +26,27 @@ AUTHORIZATION = "Authorization"
 def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenAI":
     """OpenAI's client with its retries off, over aiohttp, which takes less CPU time than its default transport.
 
+    A query in the URL, such as Azure's `?api-version=…`, follows the path of each request.
+
     Raises:
-        TeacherError: a variable that `headers` names is not set.
+        EndpointError: a variable that `headers` names is not set.
     """
     import httpx2
     import openai
 
     limits = httpx2.Limits(max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency)
     timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # sending.py limits the whole attempt
+    parts = urlsplit(endpoint.url)
+    http_client = openai.DefaultAioHttpClient(
+        params=parts.query, limits=limits, timeout=timeout, verify=trusted(), follow_redirects=False
+    )
     client = openai.AsyncOpenAI(
-        base_url=endpoint.url,
+        base_url=parts._replace(query="").geturl(),
         api_key=key or "none",
         max_retries=0,
         timeout=timeout,
         default_headers=_headers(endpoint, key),
-        http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout, verify=_trusted()),
+        http_client=http_client,
     )
     client.organization = client.project = None  # those of the environment; the config's are among the headers
     return client
@@ -55,7 +63,7 @@ def read_headers(endpoint: EndpointConfig) -> dict[str, str]:
     """The headers that the config names, with the values of the environment variables in them.
 
     Raises:
-        TeacherError: a variable is not set.
+        EndpointError: a variable is not set.
     """
     named = {"OpenAI-Organization": endpoint.organization, "OpenAI-Project": endpoint.project, **endpoint.headers}
     return {name: _value(endpoint, name, value) for name, value in named.items() if value is not None}
@@ -72,7 +80,7 @@ def _value(endpoint: EndpointConfig, name: str, value: str) -> str:
         return value
     given = os.environ.get(value[1:], "").strip()
     if not given or not (given.isascii() and given.isprintable()):
-        raise TeacherError(
+        raise EndpointError(
             f"{urlsplit(endpoint.url).hostname}: the header {name} is expected in the environment variable "
             f"{value[1:]}, which is not set, empty, or holds what no header can: export it, and start again"
         )
@@ -92,7 +100,7 @@ def _headers(endpoint: EndpointConfig, key: str | None) -> dict[str, Any]:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The certificates that the client trusts by default. Reading them takes 20 ms, so it is done once a process."""
     import httpx2
 

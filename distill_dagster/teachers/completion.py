@@ -34,7 +34,7 @@ def read_reply(content: bytes, request: Request, key: str | None = None, variabl
 
     Raises:
         AttemptError: the body holds no answer; carries the body, and its usage, if there is one.
-        TeacherError: the body says that no request can work.
+        EndpointError: the body says that no request can work.
     """
     body: Any = None
     try:

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.batching.records import Batching
 from distill_dagster.teachers.batching.sending import BatchSender
 from distill_dagster.teachers.faculty import endpoint_revision
@@ -69,9 +69,10 @@ class ApiTeacher:
         in that thread, `record` is called in one other thread, and an interrupt waits for the last reply.
 
         Raises:
-            TeacherError: no key; or the endpoint says that no request can work, or asks for too long a wait.
+            EndpointError: no key; or the endpoint cannot be reached, says that no request can work, or asks for too
+                long a wait.
         """
-        key = _read_key(self._endpoint)
+        key = read_key(self._endpoint)
         if not requests:
             return
 
@@ -91,18 +92,22 @@ class ApiTeacher:
                     pool.submit(contextvars.copy_context().run, asyncio.run, ask()).result()
 
 
-def _read_key(endpoint: EndpointConfig) -> str | None:
-    """The key from its environment variable; None if the endpoint needs none."""
+def read_key(endpoint: EndpointConfig) -> str | None:
+    """The key from its environment variable; None if the endpoint needs none.
+
+    Raises:
+        EndpointError: the variable is not set, or holds no key.
+    """
     if endpoint.api_key is None:
         return None
     key = os.environ.get(endpoint.api_key, "").strip()
     if not key:
-        raise TeacherError(
+        raise EndpointError(
             f"{urlsplit(endpoint.url).hostname}: the key is expected in the environment variable {endpoint.api_key}, "
             f"which is {'empty' if endpoint.api_key in os.environ else 'not set'}: export it, and start again"
         )
     if not (key.isascii() and key.isprintable()):
-        raise TeacherError(
+        raise EndpointError(
             f"{urlsplit(endpoint.url).hostname}: the environment variable {endpoint.api_key} holds characters that no "
             "key has (line breaks or letters outside ASCII): copy the key again"
         )

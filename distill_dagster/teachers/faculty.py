@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distill_dagster.config import EndpointConfig, Section, TeacherConfig, TeacherSource
 from distill_dagster.errors import DataError
@@ -30,8 +30,20 @@ class Faculty(Section):
     @property
     def needs_device(self) -> bool:
         """Whether any of them runs on this machine."""
-        refs = [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
-        return any(ref.endpoint is None for ref in refs)
+        return any(ref.endpoint is None for ref in self.refs)
+
+    @property
+    def billing(self) -> Literal["local", "no price", "priced"]:
+        """Whether replies cost money: none of them, by an unknown price, or by the endpoints' prices."""
+        endpoints = [ref.endpoint for ref in self.refs if ref.endpoint]
+        if not endpoints:
+            return "local"
+        return "priced" if any(endpoint.price for endpoint in endpoints) else "no price"
+
+    @property
+    def refs(self) -> list[ModelRef]:
+        """All models that answer or judge; the first one is *the* teacher."""
+        return [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
 
 
 def write_faculty(folder: Path, faculty: Faculty) -> None:

@@ -3,17 +3,22 @@
 Only this module decides on retries: those of the HTTP client are off, and no caller of a teacher repeats a request
 within a run. faults.py holds the kinds of faults, waits.py the waits.
 
-    money, key, no_access, no_model         TeacherError: no request can work
+    money, key, no_access, no_model         EndpointError: no request can work
     rate, passing, unknown, no answer       sent again, after a wait
     content, too_long, refused              a failed reply at once
+
+causes.py names the setting to change where a response shows it.
 
 After the run, `faults.may_heal` says of a failed reply whether the next run sends its request again.
 """
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from distill_dagster.errors import TeacherError
+from distill_dagster.config import EndpointConfig
+from distill_dagster.errors import EndpointError
+from distill_dagster.teachers.causes import cause_of_refusal
 from distill_dagster.teachers.complaint import read_complaint
 from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_of
 from distill_dagster.teachers.protocol import NO_ROOM
@@ -56,7 +61,7 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, varia
     """Turns a status that is no success into the failure of one attempt. `body` is the response's JSON, or its text.
 
     Raises:
-        TeacherError: no request to this endpoint can work.
+        EndpointError: no request to this endpoint can work.
     """
     said = read_complaint(body)
     fault = fault_of(status, said, named_wait_s(headers, body, said.message) is not None)
@@ -65,12 +70,19 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, varia
     return error
 
 
+def refusal_by(endpoint: EndpointConfig, status: int, headers: Mapping[str, str], body: Any) -> AttemptError:
+    """As `refusal`; an EndpointError names the setting to change where the response shows which one is wrong."""
+    if cause := cause_of_refusal(endpoint, status, headers, body):
+        raise cause
+    return refusal(status, headers, body, urlsplit(endpoint.url).hostname or "", endpoint.api_key)
+
+
 def complaint(body: Any, otherwise: str, variable: str | None) -> AttemptError:
     """Turns a body of status 200 without an answer into the failure of one attempt; `otherwise` is said of one without
     a message.
 
     Raises:
-        TeacherError: as `refusal`.
+        EndpointError: as `refusal`.
     """
     said = read_complaint(body)
     wait = named_wait_s({}, body, said.message)
@@ -83,13 +95,13 @@ def complaint(body: Any, otherwise: str, variable: str | None) -> AttemptError:
 def _failure(fault: Fault, message: str, code: str, variable: str | None) -> AttemptError:
     if fault in FATAL:
         key = f"check the environment variable {variable}" if variable else "name its environment variable in `api_key`"
-        raise TeacherError(f"{message}\n  {FATAL[fault].format(key=key)}")
+        raise EndpointError(f"{message}\n  {FATAL[fault].format(key=key)}")
     return AttemptError(CODES.get(fault, code), message, passing=fault not in SENT_ONCE, overload=fault == Fault.RATE)
 
 
-def too_long_a_wait(host: str, seconds: float, longest: float) -> TeacherError:
+def too_long_a_wait(host: str, seconds: float, longest: float) -> EndpointError:
     """The error for a wait that nobody would sit through, such as one for tomorrow's quota."""
-    return TeacherError(
+    return EndpointError(
         f"{host} asks to wait {seconds:,.0f} s before the next request, and teacher.endpoint.longest_wait_seconds is "
         f"{longest:,.0f}: run again after that time, or raise the limit; the answers so far are kept"
     )

@@ -8,6 +8,9 @@ a pause.
     _ask      _enter -> _attempt -> reply, or wait and try again
     _enter    the gate: wait as long as `limits` says
 
+The first request to an endpoint in this process is sent alone. If it shows that no request can work (causes.py), no
+other is sent.
+
 The first error of `record`, or one that stops everything, closes the gate: waiting requests give up unrecorded, those
 in flight are still recorded, and then the error is raised. An interrupt also cancels the requests in flight.
 """
@@ -16,16 +19,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
+from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.body import request_body
+from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, is_certain
 from distill_dagster.teachers.client import make_client, no_key, secrets_of
 from distill_dagster.teachers.completion import error_body, read_reply
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, refusal, too_long_a_wait
+from distill_dagster.teachers.retries import AttemptError, refusal_by, too_long_a_wait
 from distill_dagster.teachers.secrets import hide_key, without_secrets
 from distill_dagster.teachers.streaming import whole_answer
 from distill_dagster.teachers.unsupported import refuse_unsupported
@@ -33,6 +39,17 @@ from distill_dagster.teachers.waits import back_off_s
 
 LOG = logging.getLogger(__name__)
 SAID_S = 10.0  # a wait of at least this many seconds is logged
+
+_working: set[tuple[str, str, str | None]] = set()  # endpoints that answered in this process, see `_place`
+
+
+def forget_endpoints() -> None:
+    """Send the first request to every endpoint alone again."""
+    _working.clear()
+
+
+def _place(endpoint: EndpointConfig) -> tuple[str, str, str | None]:
+    return endpoint.url, endpoint.model, endpoint.api_key
 
 
 class ClosedError(Exception):
@@ -64,11 +81,24 @@ class Sender:
         """Send them all; raises the first error after the replies in flight have been recorded."""
         waiting = iter(requests)
         async with make_client(self._endpoint, self._key) as self._client:
-            workers = min(self._limits.maximum, len(requests))
-            self._workers = [asyncio.create_task(self._work(waiting)) for _ in range(workers)]
-            await asyncio.gather(*self._workers, return_exceptions=True)
+            if not self._is_known_to_work:
+                await self._send(islice(waiting, 1), 1)
+            if self._error is None:
+                _working.add(_place(self._endpoint))
+                await self._send(waiting, min(self._limits.maximum, len(requests)))
+        if isinstance(self._error, EndpointError):
+            _working.discard(_place(self._endpoint))
         if self._error is not None:
             raise self._error
+
+    @property
+    def _is_known_to_work(self) -> bool:
+        return _place(self._endpoint) in _working
+
+    async def _send(self, waiting: Iterator[Request], workers: int) -> None:
+        """Send requests until none is left, by as many workers."""
+        self._workers = [asyncio.create_task(self._work(waiting)) for _ in range(workers)]
+        await asyncio.gather(*self._workers, return_exceptions=True)
 
     async def _work(self, waiting: Iterator[Request]) -> None:
         for request in waiting:
@@ -102,14 +132,20 @@ class Sender:
                 reply = await self._attempt(request, ticket)
             except AttemptError as e:
                 cost += self._endpoint.cost(*e.usage)
-                if e.passing and attempt < self._endpoint.attempts:
+                if e.passing and attempt < self._endpoint.attempts and not self._is_hopeless(e):
                     await self._rest(back_off_s(attempt, e.retry_after_s))
                     continue
+                if e.code == "connection" and (cause := cause_of_connection(self._endpoint, e)):
+                    raise cause from e
                 reply = self._failed(request, e)
             else:
                 cost += reply.cost_usd
             milliseconds = (time.perf_counter() - started) * 1000
             return reply._replace(attempts=attempt, cost_usd=cost, latency_ms=milliseconds)
+
+    def _is_hopeless(self, error: AttemptError) -> bool:
+        """Whether the first connection fails for a reason that waiting does not cure."""
+        return error.code == "connection" and not self._is_known_to_work and is_certain(error)
 
     async def _enter(self, request: Request) -> Ticket:
         """Wait for a free place, the rates and the end of a pause, then take the place."""
@@ -129,7 +165,10 @@ class Sender:
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
         """Send the request once, and let the limits learn from what comes back."""
         try:
-            content = whole_answer(await self._post(request), request)
+            content = await self._post(request)
+            if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, self._hidden(content))):
+                raise cause
+            content = whole_answer(content, request)
             reply = read_reply(content, request, self._key, self._endpoint.api_key)
             tokens = reply.prompt_tokens, reply.completion_tokens
             reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))
@@ -143,7 +182,7 @@ class Sender:
         return reply
 
     def _heed(self, error: AttemptError, ticket: Ticket) -> None:
-        """Slow down and pause as a failed attempt asks; TeacherError if the pause would be too long."""
+        """Slow down and pause as a failed attempt asks; EndpointError if the pause would be too long."""
         now, asked, longest = time.monotonic(), error.retry_after_s or 0.0, self._endpoint.longest_wait_seconds
         if error.passing and asked > longest:
             raise too_long_a_wait(self._host, asked, longest) from error
@@ -173,10 +212,13 @@ class Sender:
         except openai.APIStatusError as e:
             body = without_secrets(error_body(e.response.content, self._key), self._secrets)
             refuse_unsupported(e.status_code, body, sent, self._host, endpoint)
-            raise refusal(e.status_code, e.response.headers, body, self._host, endpoint.api_key) from None
+            raise refusal_by(endpoint, e.status_code, e.response.headers, body) from None
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
         return response.content
+
+    def _hidden(self, content: bytes) -> str:
+        return without_secrets(content.decode("utf-8", "replace"), self._secrets)
 
     def _failed(self, request: Request, error: AttemptError) -> Reply:
         return Reply(

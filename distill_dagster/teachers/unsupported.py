@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from distill_dagster.config import EndpointConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 
 STATUSES = {400, 422}
 MESSAGE_CHARACTERS = 300
@@ -50,19 +50,19 @@ def refuse_unsupported(status: int, body: Any, sent: dict[str, Any], host: str, 
     """Raise if a response of this status and JSON body says that a parameter of the body that was sent is unsupported.
 
     Raises:
-        TeacherError: it does; the message names the parameter, the value that was sent, and the line to write.
+        EndpointError: it does; the message names the parameter, the value that was sent, and the line to write.
     """
     if status not in STATUSES:
         return
     errors = list(_errors(body))
     said = "; ".join(message for _, _, message in errors if message) or "no message"
     if not sent.get("stream") and any(STREAM_ONLY.search(message) for _, _, message in errors):
-        raise TeacherError(_message(status, said, host, "answers only as a stream", "stream: true"))
+        raise EndpointError(_message(status, said, host, "answers only as a stream", "stream: true"))
     name = next((name for error in errors if (name := _refused(*error, sent))), None)
     if name is not None:
         value = json.dumps(sent[name], ensure_ascii=False, allow_nan=False)[:40]
         line = _line(name, said, endpoint)
-        raise TeacherError(_message(status, said, host, f"refuses the parameter `{name}: {value}`", line))
+        raise EndpointError(_message(status, said, host, f"refuses the parameter `{name}: {value}`", line))
 
 
 def _errors(body: Any) -> Iterator[tuple[str | None, str | None, str]]:

@@ -106,8 +106,9 @@ def test_an_endpoint_that_refuses_is_not_asked_to_be_measured(tmp_path, server, 
     server.script(rules=[{"match": "<13>", "fault": "status", "status": 401}])
     outcome = run_project(load_config(path), instance, "teacher_benchmark")
     assert list(outcome.failed) == ["teacher_outputs[train-part-01]"]
-    assert {"teacher_outputs[train-part-02]", "student_base"} <= set(outcome.materialized)
-    assert outcome.held == ["validated_synthetic_set", "student_checkpoint", "teacher_benchmark"]
+    assert {"teacher_outputs[train-part-00]", "student_base"} <= set(outcome.materialized)
+    not_asked = ["teacher_outputs[train-part-02]", "teacher_outputs[validation]"]
+    assert outcome.held == [*not_asked, "validated_synthetic_set", "student_checkpoint", "teacher_benchmark"]
     assert not any("<95" in prompt for prompt in server.counts()["by_prompt"])
 
 

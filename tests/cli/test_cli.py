@@ -19,7 +19,8 @@ from testing.projects import write_project
 
 pytestmark = pytest.mark.processes
 
-KEYS = {"seconds", "teacher", "baseline", "student", "retention", "verdict", "materialized", "skipped", "report"}
+SCORES = {"teacher", "baseline", "student", "retention", "verdict"}
+KEYS = {"seconds", *SCORES, "materialized", "skipped", "report", "student_path"}
 
 
 def last_line(result) -> dict:
@@ -36,6 +37,11 @@ def test_a_second_run_makes_nothing_and_says_so(made):
     assert closing["materialized"] == 17  # 4 shards twice, 9 unpartitioned assets
     assert closing["student"]["parameters"] < closing["teacher"]["parameters"]
     assert Path(closing["report"]).exists()
+    assert closing["student_path"] == str(project.store.root / "student")
+    assert f"from_pretrained({closing['student_path']!r})" in first.stdout
+    assert (project.store.root / "student/model.safetensors").samefile(
+        project.store.get("student_checkpoint").file("model/model.safetensors")
+    )
 
     second = run_command("run", "--config", config)
     assert (last_line(second)["materialized"], last_line(second)["skipped"]) == (0, 17)

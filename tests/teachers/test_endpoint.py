@@ -427,24 +427,25 @@ from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Request
 asked = [Request(str(n), [{"role": "user", "content": str(n)}]) for n in range(100)]
 try:
-    ApiTeacher(EndpointConfig(url=sys.argv[1], model="made", concurrency=4), GenerationConfig()).answer(asked, print)
+    ApiTeacher(EndpointConfig(url=sys.argv[1], model="made", concurrency=4), GenerationConfig()).answer(asked, id)
 except KeyboardInterrupt:
     sys.exit(77)
 """
 
 
 def test_an_interrupt_ends_it_and_nothing_new_is_sent(server):
-    server.script(latency=120)  # longer than the test may last
+    hang = {"fault": "hang", "seconds": 120, "skip": 1}  # longer than the test may last; the first one is sent alone
+    server.script(rules=[hang])
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, server.url], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
     )
-    while server.counts()["total"] < 4:
+    while server.counts()["total"] < 5:
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 77
-    assert server.counts()["total"] == 4
+    assert server.counts()["total"] == 5
 
 
 def test_the_identity_changes_with_what_would_answer_differently(server):
@@ -463,13 +464,6 @@ def test_the_identity_changes_with_what_would_answer_differently(server):
     ]
     assert len({same, *(identity(**change) for change in changes)}) == 1 + len(changes)
     assert identity(concurrency=3, timeout_seconds=9, attempts=2, url=server.url + "/") == same
-
-
-def test_nobody_at_the_address_is_a_failed_reply():
-    teacher = ApiTeacher(EndpointConfig(url="http://127.0.0.1:9/v1", model="m", attempts=1), GenerationConfig())
-    reply = ask(teacher, questions(1))["h0"]
-    assert (reply.error_code, reply.attempts) == ("connection", 1)
-    assert "127.0.0.1" in reply.error
 
 
 GEMINI = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota."}}

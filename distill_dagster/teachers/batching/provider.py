@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import TeacherError
 from distill_dagster.teachers.batching.records import BatchRecord
+from distill_dagster.teachers.causes import cause_of_connection, is_certain
 from distill_dagster.teachers.client import no_key
-from distill_dagster.teachers.retries import AttemptError, refusal
+from distill_dagster.teachers.retries import AttemptError, refusal_by
 from distill_dagster.teachers.secrets import hide_key, without_secrets
 from distill_dagster.teachers.waits import back_off_s
 
@@ -109,7 +110,7 @@ class BatchProvider:
         """Call until it works.
 
         Raises:
-            TeacherError: it cannot work, or failed too often.
+            TeacherError: it cannot work, or failed too often; EndpointError where no other call can work either.
         """
         import openai
 
@@ -122,7 +123,7 @@ class BatchProvider:
             except openai.NotFoundError as e:
                 raise TeacherError(self._not_found(e)) from None
             except (TimeoutError, openai.APIError) as e:
-                failure = self._failure(e)
+                failure = self._failure(e, is_last=attempt >= self._endpoint.attempts)
             if not failure.passing or attempt >= self._endpoint.attempts:
                 raise TeacherError(
                     f"the batch API failed: {failure}\n  batches that were sent go on at the provider, and the next "
@@ -130,11 +131,11 @@ class BatchProvider:
                 )
             await asyncio.sleep(back_off_s(attempt, failure.retry_after_s))
 
-    def _failure(self, error: Exception) -> AttemptError:
+    def _failure(self, error: Exception, is_last: bool) -> AttemptError:
         """The failure of a call.
 
         Raises:
-            TeacherError: no call can work, such as without a key.
+            EndpointError: no call can work, such as without a key or without a connection.
         """
         import openai
 
@@ -142,7 +143,9 @@ class BatchProvider:
             return AttemptError("timeout", f"{self._host}: no answer in time")
         if isinstance(error, openai.APIStatusError):
             body = without_secrets(error.body, self._secrets)
-            return refusal(error.status_code, error.response.headers, body, self._host, self._endpoint.api_key)
+            return refusal_by(self._endpoint, error.status_code, error.response.headers, body)
+        if (cause := cause_of_connection(self._endpoint, error)) and (is_certain(error) or is_last):
+            raise cause from error
         return AttemptError("connection", f"{self._host}: {hide_key(str(error.__cause__ or error), self._key)}")
 
     def _not_found(self, error: "openai.NotFoundError") -> str:

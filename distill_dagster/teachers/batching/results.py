@@ -16,7 +16,7 @@ from distill_dagster.teachers.body import request_body
 from distill_dagster.teachers.completion import load_json, read_reply
 from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, refusal
+from distill_dagster.teachers.retries import AttemptError, refusal_by
 from distill_dagster.teachers.secrets import without_secrets
 from distill_dagster.teachers.unsupported import refuse_unsupported
 
@@ -72,7 +72,7 @@ def read_result(
 
     Raises:
         AttemptError: there is no answer in it.
-        TeacherError: no request to this endpoint can work.
+        EndpointError: no request to this endpoint can work.
     """
     result = result or {}
     response = result.get("response")
@@ -83,9 +83,9 @@ def read_result(
         body, host = without_secrets(body, secrets), urlsplit(endpoint.url).hostname or ""
         status = status if isinstance(status, int) else 500
         refuse_unsupported(status, body, request_body(request, endpoint, generation), host, endpoint)
-        raise refusal(status, {}, body, host, endpoint.api_key)
+        raise refusal_by(endpoint, status, {}, body)
     content = json.dumps(body, allow_nan=False).encode()
-    reply = read_reply(content, request, key)
+    reply = read_reply(content, request, key, endpoint.api_key)
     return reply._replace(cost_usd=endpoint.cost(reply.prompt_tokens, reply.completion_tokens, cached_tokens(content)))
 
 

@@ -1,0 +1,114 @@
+"""Devices and memory: whether each step gets what it leases, and whether the model fits there.
+
+Memory is counted by parameter, without activations, caches and the libraries themselves:
+
+    training    16 bytes    float32 weights and gradients, AdamW's two moments
+    answering    4 bytes    float32, or 2 in bfloat16
+
+So too little for these bytes is too little for certain.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from distill_dagster.config import ComputeConfig, ModelConfig, Need
+from distill_dagster.errors import ComputeError
+from distill_dagster.lineage.stages import STAGES
+from distill_dagster.models.loading import dtype_name
+from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.resources.gpu import GpuPool, machine_devices
+
+TRAINING_BYTES = 16
+BYTES = {"float32": 4, "bfloat16": 2}
+TIGHT = 0.8  # share of the memory above which activations may no longer fit
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+GB = 1024**3
+
+
+def device_requirements(pending: Pending, parameters: Mapping[str, int], load_torch: bool) -> Iterator[Requirement]:
+    """A device for each step that leases one, and memory for the models whose size is known (`teacher`, `student`)."""
+    compute = pending.config.compute
+    pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
+    for name in pending.on_devices:
+        need = need_of(name, compute)
+        try:
+            devices = pool.usable_for(need)
+        except ComputeError as e:
+            yield Requirement("device", name, "error", str(e))
+            continue
+        yield _device(name, devices, load_torch)
+        size = parameters.get(_who(name))
+        if size:
+            yield _memory(name, pending, size, devices)
+
+
+def need_of(stage: str, compute: ComputeConfig) -> Need:
+    """What the config declares for a stage's kind of compute."""
+    kind = STAGES[stage].compute
+    assert kind is not None, f"{stage} runs on no device"
+    return getattr(compute, kind)
+
+
+def _device(stage: str, devices: list[str], load_torch: bool) -> Requirement:
+    if not devices:
+        return Requirement("device", stage, "ok", "the CPU")
+    listed = machine_devices()
+    if unknown := [device for device in devices if device not in listed]:
+        said = f"compute.devices names GPU {unknown[0]}; nvidia-smi lists {', '.join(listed) or 'none'}"
+        return Requirement("device", stage, "warning", said)
+    if load_torch and not _torch_finds_cuda():
+        said = "this torch finds no CUDA: install a CUDA build of torch, or set compute.devices: []"
+        return Requirement("device", stage, "error", said)
+    return Requirement("device", stage, "ok", f"GPU {', '.join(devices)}")
+
+
+def _torch_finds_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _memory(stage: str, pending: Pending, parameters: int, devices: list[str]) -> Requirement:
+    needed = parameters * _bytes_of(stage, pending, "cuda" if devices else "cpu") / GB
+    listed = machine_devices() if devices else {}
+    known = [listed[device] for device in devices if device in listed]
+    if devices and not known:
+        return Requirement("memory", stage, "not checked", f"about {needed:.1f} GB; that of the GPU is not known")
+    has = min(known) if known else main_memory_gb()
+    where = "of the GPU" if known else "of main memory"
+    said = f"about {needed:.1f} GB before activations, of {has:.1f} GB {where}"
+    if needed > has:
+        return Requirement("memory", stage, "error", f"{said}: use a smaller model or a larger machine")
+    return Requirement("memory", stage, "warning" if needed > TIGHT * has else "ok", said)
+
+
+def _bytes_of(stage: str, pending: Pending, device: str) -> int:
+    if stage in ("teacher_model", "student_checkpoint"):
+        return TRAINING_BYTES
+    return BYTES[dtype_name(_model(stage, pending).dtype, device)]
+
+
+def _model(stage: str, pending: Pending) -> ModelConfig:
+    teacher = pending.config.teacher.model
+    return teacher if _who(stage) == "teacher" and teacher else pending.config.student.model
+
+
+def _who(stage: str) -> str:
+    return "teacher" if stage.startswith("teacher_") else "student"
+
+
+def main_memory_gb() -> float:
+    """The memory that this process may use: the machine's with its swap, or the container's limit."""
+    total = psutil.virtual_memory().total + psutil.swap_memory().total
+    return min([total, *_container_limits()]) / GB
+
+
+def _container_limits() -> Iterator[int]:
+    for name in CGROUP_LIMITS:
+        path = Path(name)
+        text = path.read_text().strip() if path.is_file() else ""
+        if text.isdecimal():
+            yield int(text)

@@ -1,0 +1,42 @@
+"""The preflight: every requirement of the steps that a run would make, looked at before anything is spent.
+
+`plan` and unattended runs look at what this machine shows at once: keys, folders of models, devices, disk. `check` and
+`run` look at the whole: they also send one request to each endpoint, ask the hub, read tokenizers, sketch new models
+with transformers, look for CUDA, and write a trial file.
+"""
+
+from collections.abc import Sequence
+
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.plan import asks_anything
+from distill_dagster.planning.steps import Step
+from distill_dagster.preflight.devices import device_requirements
+from distill_dagster.preflight.endpoints import endpoint_requirements
+from distill_dagster.preflight.models import Models
+from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.places import place_requirements
+from distill_dagster.preflight.requirement import Requirement
+
+
+def preflight(
+    look: Snapshot, steps: Sequence[Step], *, whole: bool, until: str | None = None, asks: bool | None = None
+) -> list[Requirement]:
+    """What the steps that are not up to date need, and whether it is there; nothing if all are up to date.
+
+    `until` is the last stage that a run would make. `asks` says whether a request is new; if it is None, the stored
+    replies are searched until one is. Without a new request, no key and no endpoint is needed.
+    """
+    pending = Pending.of(look.config, steps, until)
+    if not pending.stages:
+        return []
+    models = Models(look, whole)
+    models.inspect(pending)
+    endpoints = pending.endpoints
+    if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
+        endpoints = []
+    return [
+        *place_requirements(look, pending, models.parameters, write=whole),
+        *models.found,
+        *device_requirements(pending, models.parameters, load_torch=whole),
+        *endpoint_requirements(look, endpoints, ask=whole),
+    ]

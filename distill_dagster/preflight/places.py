@@ -1,0 +1,78 @@
+"""The store and Dagster's home: whether they can be written, and whether the disk has room for what a run makes."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from distill_dagster.errors import DataError
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.requirement import Requirement, require
+
+CHECKPOINT_BYTES, CHECKPOINTS = 12, 3  # a parameter: weights and AdamW's moments; most that exist at a time
+WEIGHT_BYTES = 4
+TABLES = 6  # sizes of the source files: rows, answers, replies, examples
+TRAINED = {"teacher_model": "teacher", "student_checkpoint": "student"}
+GB = 1024**3
+
+
+def place_requirements(
+    look: Snapshot, pending: Pending, parameters: Mapping[str, int], write: bool
+) -> Iterator[Requirement]:
+    """Write access, by a trial file if `write`, and room on the store's disk."""
+    store = look.project.store.root
+    home = Path(os.environ.get("DAGSTER_HOME") or store / ".dagster")
+    for name, folder in (("store", store), ("DAGSTER_HOME", home)):
+        yield require("write access", name, lambda folder=folder: _writable(folder, write))
+    yield _room(look, pending, parameters)
+
+
+def _writable(folder: Path, write: bool) -> str:
+    """The folder's path.
+
+    Raises:
+        DataError: it cannot be made, or written.
+    """
+    way_out = "choose another folder, or make this one writable"
+    if not write:
+        above = _existing(folder)
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise DataError(f"{folder} cannot be written ({above} is read-only or no folder): {way_out}")
+        return str(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"preflight")
+    except OSError as e:
+        raise DataError(f"{folder} cannot be written ({e.strerror or e}): {way_out}") from e
+    return str(folder)
+
+
+def _room(look: Snapshot, pending: Pending, parameters: Mapping[str, int]) -> Requirement:
+    """Room on disk: too little for the weights and one checkpoint is an error, for all that is expected a warning."""
+    trained = [parameters.get(TRAINED[name], 0) for name in pending.stages if name in TRAINED]
+    weights = sum(trained) * WEIGHT_BYTES
+    least = weights + max(trained, default=0) * CHECKPOINT_BYTES
+    expected = weights + max(trained, default=0) * CHECKPOINT_BYTES * CHECKPOINTS + _table_bytes(look, pending)
+    folder = _existing(look.project.store.root)
+    free = shutil.disk_usage(folder).free
+    said = f"about {expected / GB:.2f} GB of {free / GB:.1f} GB that are free on the disk of {folder}"
+    if free < least:
+        said = f"at least {least / GB:.2f} GB are needed, {free / GB:.2f} GB are free on the disk of {folder}"
+        return Requirement("disk", "store", "error", f"{said}: make room, or choose another `store:`")
+    return Requirement("disk", "store", "warning" if free < expected else "ok", said)
+
+
+def _table_bytes(look: Snapshot, pending: Pending) -> int:
+    if not {"raw_dataset", "teacher_outputs", "validated_synthetic_set"} & set(pending.stages):
+        return 0
+    files = [Path(source.url) for source in look.sources.values() if "://" not in source.url]
+    return TABLES * sum(path.stat().st_size for path in files if path.is_file())
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    folder = folder.absolute()
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,0 +1,293 @@
+"""The preflight: what cannot work is found before anything is made or asked, and only what is pending counts."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from distill_dagster.cli import app
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.steps import list_steps
+from distill_dagster.preflight import devices, places
+from distill_dagster.preflight.look import preflight
+from distill_dagster.resources import gpu
+from distill_dagster.store import files
+from distill_dagster.teachers.sending import forget_endpoints
+from testing.models_tiny import write_model
+from testing.projects import TINY_LLAMA, run_project, write_project
+from testing.wrong_places import said, wrong_place
+from tests.generation.test_project import write_api_project
+
+
+@pytest.fixture(autouse=True)
+def first_requests(monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", "")  # so that what a command leaves there is gone after the test
+    forget_endpoints()
+    yield
+    forget_endpoints()
+
+
+def look_at(path, whole=True, until=None, **given):
+    look = Snapshot(Project(load_config(path)))
+    return preflight(look, list_steps(look), whole=whole, until=until, **given)
+
+
+def errors(path, **how) -> dict[tuple[str, str], str]:
+    return {(found.what, found.of): found.found for found in look_at(path, **how) if found.state == "error"}
+
+
+def test_a_project_that_can_work_has_no_error(tmp_path, server):
+    found = look_at(write_api_project(tmp_path, server))
+    assert {requirement.state for requirement in found} == {"ok"}
+    assert {"key", "endpoint", "model", "device", "memory", "disk", "write access"} == {r.what for r in found}
+    assert server.counts()["total"] == 1
+
+
+def test_only_one_request_is_sent_and_the_run_then_sends_none_alone(tmp_path, server, instance):
+    path = write_api_project(tmp_path, server)
+    look_at(path)
+    run_project(load_config(path), instance, "teacher_outputs")
+    prompts = server.counts()["by_prompt"]
+    assert prompts.pop("Reply with the word OK.") == 1
+    assert set(prompts.values()) == {1}
+
+
+def test_the_request_is_paid_and_changes_no_estimate(tmp_path, server):
+    path = write_api_project(tmp_path, server, endpoint={"price": {"completion": 1000.0}})
+    look_at(path)
+    from distill_dagster.planning.plan import make_plan
+
+    plan = make_plan(Snapshot(Project(load_config(path))))
+    assert plan.spent_usd > 0
+    assert any("the limit, max_new_tokens" in rule for rule in plan.rules)
+
+
+def test_a_key_that_is_not_set_is_named_and_nothing_is_sent(tmp_path, server, monkeypatch):
+    monkeypatch.delenv("MADE_KEY", raising=False)
+    path = write_api_project(tmp_path, server, endpoint={"api_key": "MADE_KEY"})
+    for whole in (True, False):
+        assert "MADE_KEY, which is not set" in errors(path, whole=whole)["key", "made"]
+    assert server.counts()["total"] == 0
+
+
+def test_without_the_whole_nothing_is_sent_nor_written_and_transformers_stays_out(tmp_path, server, monkeypatch):
+    path = write_api_project(tmp_path, server)
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers"]:
+        monkeypatch.delitem(sys.modules, name)
+    found = {requirement.what: requirement.state for requirement in look_at(path, whole=False)}
+    assert (found["endpoint"], found["model"]) == ("not checked", "not checked")
+    assert server.counts()["total"] == 0
+    assert "transformers" not in sys.modules
+    assert not (tmp_path / "store").exists()
+
+
+def nowhere() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+
+
+def test_an_endpoint_that_is_not_there_is_named(tmp_path, server):
+    path = write_api_project(tmp_path, server, endpoint={"url": nowhere()})
+    assert "connection refused" in errors(path)["endpoint", "made"]
+
+
+def test_every_endpoint_of_a_mix_and_of_a_panel_is_asked_once(tmp_path, server):
+    with wrong_place(said(200, {"error": "Unexpected endpoint or method."})) as other:
+        panel = [{"endpoint": {"url": other.url, "model": "second"}}]
+        path = write_api_project(tmp_path, server, teacher={"best_of": {"teachers": panel}})
+        found = errors(path)
+    assert list(found) == [("endpoint", "second")]
+    assert (server.counts()["total"], len(other.requests)) == (1, 1)
+
+
+def test_a_request_that_is_refused_for_itself_is_a_warning(tmp_path, server):
+    server.script(rules=[{"fault": "status", "status": 400, "text": "max_tokens is too large"}])
+    found = [r for r in look_at(write_api_project(tmp_path, server)) if r.what == "endpoint"]
+    assert [r.state for r in found] == ["warning"]
+    assert "max_tokens is too large" in found[0].found
+
+
+def test_a_spent_budget_is_an_error_and_nothing_is_sent(tmp_path, server, instance):
+    price = {"price": {"completion": 1_000_000.0}}
+    path = write_api_project(tmp_path, server, endpoint=price, teacher={"budget_usd": 1})
+    run_project(load_config(path), instance, "teacher_outputs")
+    before = server.counts()["total"]
+    assert "budget_usd" in errors(path)["endpoint", "made"]
+    assert server.counts()["total"] == before
+
+
+def test_a_teacher_that_has_answered_needs_no_key(tmp_path, server, instance, monkeypatch):
+    monkeypatch.setenv("MADE_KEY", "sk-0123456789")
+    path = write_api_project(tmp_path, server, endpoint={"api_key": "MADE_KEY"})
+    run_project(load_config(path), instance, "teacher_outputs")
+    monkeypatch.delenv("MADE_KEY")
+    before = server.counts()["total"]
+    found = {requirement.what for requirement in look_at(path, until="student_checkpoint")}
+    assert "model" in found
+    assert not {"key", "endpoint"} & found
+    (tmp_path / "data/train/part-00.jsonl").rename(tmp_path / "data/train/part-99.jsonl")
+    found = {requirement.what for requirement in look_at(path, until="student_checkpoint")}
+    assert not {"key", "endpoint"} & found, "all replies are stored"
+    assert ("key", "made") in errors(path), "the teacher was not measured yet"
+    assert server.counts()["total"] == before
+
+
+def test_until_leaves_out_what_comes_later(tmp_path, server):
+    path = write_api_project(tmp_path, server, **{"student.model.architecture": "lama"})
+    assert ("model", "student.model") in errors(path)
+    assert not errors(path, until="teacher_outputs")
+    assert not errors(path, until="raw_dataset")
+    assert server.counts()["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "of", "words"),
+    [
+        ({"student.model.architecture": "lama"}, "student.model", "llama"),
+        ({"student.model.settings": {**TINY_LLAMA, "hidden_sise": 8}}, "student.model", "did you mean hidden_size"),
+        ({"student.model.settings": {**TINY_LLAMA, "num_attention_heads": 5}}, "student.model", "32"),
+        ({"teacher.model.architecture": "gtp2"}, "teacher.model", "gpt2"),
+        ({"student.model": {"name": "./no-such-student"}}, "student.model", "no-such-student does not exist"),
+        ({"student.model": {"name": "no/such/name"}}, "student.model", "neither a folder nor a name"),
+    ],
+)
+def test_a_model_that_cannot_be_made_is_named_by_its_field(tmp_path, changes, of, words):
+    found = errors(write_project(tmp_path, **changes))
+    assert list(found) == [("model", of)]
+    assert words in found["model", of]
+
+
+def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):
+    write_model(tmp_path / "mine")
+    path = write_project(tmp_path, **{"student.model": {"name": "mine"}})
+    assert not errors(path)
+    (tmp_path / "mine/chat_template.jinja").unlink()
+    assert "chat template" in errors(path)["model", "student.model"]
+    weights = tmp_path / "mine/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "torn" in errors(path, whole=False)["model", "student.model"]
+
+
+def test_a_published_model_whose_folder_is_gone_is_named(tmp_path, instance):
+    write_model(tmp_path / "mine")
+    path = write_project(tmp_path, **{"student.model": {"name": "mine"}})
+    run_project(load_config(path), instance, "student_base")
+    ref = Project(load_config(path)).store.get("student_base").file(files.MODEL_FILE)
+    ref.write_text(ref.read_text().replace(str(tmp_path / "mine"), str(tmp_path / "cache")))
+    found = errors(path, whole=False)
+    assert "cache is gone: restore it, or materialize student_base again" in found["model", "student_base"]
+
+
+@pytest.fixture
+def one_gpu(monkeypatch):
+    """A machine with one GPU of 16 GB."""
+    for module in (gpu, devices):
+        monkeypatch.setattr(module, "machine_devices", lambda: {"0": 16.0})
+    monkeypatch.setattr(devices, "_torch_finds_cuda", lambda: True)
+
+
+def test_a_gpu_that_is_wanted_and_not_there_is_named(tmp_path):
+    path = write_project(tmp_path, **{"compute.train": {"gpus": 1, "cpu": False}})
+    assert list(errors(path, whole=False)) == [("device", "student_checkpoint")]
+
+
+def test_more_memory_than_any_gpu_has_is_named(tmp_path, one_gpu):
+    changes = {"compute.devices": "auto", "compute.train": {"gpus": 1, "memory_gb": 80, "cpu": False}}
+    assert "with 80 GB asked for" in errors(write_project(tmp_path, **changes))["device", "student_checkpoint"]
+
+
+def test_a_gpu_that_nvidia_smi_does_not_list_is_a_warning(tmp_path, one_gpu):
+    found = look_at(write_project(tmp_path, **{"compute.devices": ["3"]}), whole=False)
+    assert {r.state for r in found if r.what == "device"} == {"warning"}
+    assert any("GPU 3; nvidia-smi lists 0" in r.found for r in found)
+
+
+def test_a_torch_without_cuda_is_named(tmp_path, one_gpu, monkeypatch):
+    monkeypatch.setattr(devices, "_torch_finds_cuda", lambda: False)
+    found = errors(write_project(tmp_path, **{"compute.devices": "auto"}))
+    assert "CUDA build of torch" in found["device", "student_checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [
+        ({"hidden_size": 2048, "num_hidden_layers": 22}, "warning"),
+        ({"hidden_size": 4096, "num_hidden_layers": 32}, "error"),
+    ],
+)
+def test_a_student_that_does_not_fit_the_gpu_is_named_before_it_trains(tmp_path, one_gpu, settings, state):
+    """0.8 billion parameters take 13 of 16 GB, and 5 billion do not fit."""
+    model = {**TINY_LLAMA, **settings, "intermediate_size": 4 * settings["hidden_size"] // 2}
+    changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
+    found = [
+        r for r in look_at(write_project(tmp_path, **changes)) if (r.what, r.of) == ("memory", "student_checkpoint")
+    ]
+    assert [r.state for r in found] == [state], found
+
+
+def test_too_little_main_memory_and_disk_are_named(tmp_path, monkeypatch):
+    model = {**TINY_LLAMA, "hidden_size": 1024, "num_hidden_layers": 8}
+    path = write_project(tmp_path, **{"student.model": {"architecture": "llama", "settings": model}})
+    assert not errors(path)
+    monkeypatch.setattr(devices, "main_memory_gb", lambda: 0.1)
+    usage = type("Usage", (), {"free": 10_000_000})
+    monkeypatch.setattr(places.shutil, "disk_usage", lambda folder: usage)
+    assert {("memory", "student_checkpoint"), ("disk", "store")} <= set(errors(path))
+
+
+def test_a_container_has_the_memory_of_its_limit(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(devices, "CGROUP_LIMITS", (str(limit),))
+    limit.write_text("max\n")
+    free = devices.main_memory_gb()
+    limit.write_text(f"{2**29}\n")
+    assert devices.main_memory_gb() == 0.5 < free
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_store_or_home_that_cannot_be_written_is_named(tmp_path, monkeypatch, whole):
+    (tmp_path / "file").write_text("")
+    path = write_project(tmp_path, store="file/store")
+    assert "cannot be written" in errors(path, whole=whole)["write access", "store"]
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file"))
+    assert "cannot be written" in errors(path, whole=whole)["write access", "DAGSTER_HOME"]
+    monkeypatch.setenv("DAGSTER_HOME", "/proc/no-such-folder")
+    assert not whole or "cannot be written" in errors(path, whole=whole)["write access", "DAGSTER_HOME"]
+
+
+def command(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_check_and_plan_and_run_exit_with_two_before_anything_is_made(tmp_path, server, monkeypatch):
+    monkeypatch.delenv("MADE_KEY", raising=False)
+    path = write_api_project(tmp_path, server, endpoint={"api_key": "MADE_KEY"})
+    for verb in ("check", "plan", "run"):
+        ended = command(verb, "--config", path)
+        assert ended.exit_code == 2, ended.output
+        assert "MADE_KEY, which is not set" in " ".join(ended.output.split())
+    project = Project(load_config(path))
+    assert project.store.find("eval_dataset") is None
+    found = json.loads(command("check", "--config", path, "--json").stdout)
+    assert [r["what"] for r in found if r["state"] == "error"] == ["key"]
+    planned = json.loads(command("plan", "--config", path, "--json").stdout)
+    assert [r["what"] for r in planned["preflight"] if r["state"] == "error"] == ["key"]
+
+
+def test_check_of_a_project_that_can_work_is_one_table_and_exits_with_zero(tmp_path, server):
+    shown = command("check", "--config", write_api_project(tmp_path, server))
+    assert shown.exit_code == 0, shown.output
+    assert "What the run needs" in shown.stdout
+    assert "answered" in shown.stdout
+
+
+def test_check_refuses_an_unknown_asset(tmp_path, server):
+    refused = command("check", "--config", write_api_project(tmp_path, server), "--until", "the_end")
+    assert refused.exit_code == 2
+    assert Path(tmp_path / "store").exists() is False
