@@ -17,7 +17,7 @@ from distill_dagster.errors import ModelError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.entries import entry
 from distill_dagster.models.fitness import Use, require_fit, student_use, teacher_use
-from distill_dagster.models.gguf_file import gguf_of
+from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.pinning import count_parameters, fetch_small, hub_parameters
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.stored_forms import stored_form_problem
@@ -103,7 +103,10 @@ class Models:
         teacher = self.look.config.teacher.model
         if model.tokenizer != "teacher" or teacher is None:
             return model.vocab_size
-        size = entry(Path(teacher.name).expanduser() / "config.json", "vocab_size") if teacher.name else None
+        if teacher.name and (file := gguf_of(teacher.name)):
+            size = getattr(read_gguf_config(file), "vocab_size", None)
+        else:
+            size = entry(Path(teacher.name).expanduser() / "config.json", "vocab_size") if teacher.name else None
         return size if isinstance(size, int) else teacher.vocab_size
 
     def _existing(self, model: ModelConfig, use: Use, folder: Path) -> Found:

@@ -17,7 +17,7 @@ def run_and(path, instance, change, until="validated_synthetic_set"):
     """Run a project, and change its files once the first shard is made."""
     config = load_config(path)
 
-    def say(title, state):
+    def say(title, state, why):
         if (title, state) == (FIRST, "made"):
             change(path.parent / "data")
 

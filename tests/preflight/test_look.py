@@ -12,13 +12,16 @@ from distill_dagster.cli import app
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.models.building import build, train_tokenizer
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.preflight import devices, places
 from distill_dagster.preflight.look import preflight
+from distill_dagster.preflight.requirement import errors_of
 from distill_dagster.resources import gpu
 from distill_dagster.store import files
 from distill_dagster.teachers.sending import forget_endpoints
-from testing.models_tiny import write_model
+from testing.gguf_tiny import write_gguf
+from testing.models_tiny import TINY, rows, write_model
 from testing.projects import TINY_LLAMA, run_project, write_project
 from testing.wrong_places import said, wrong_place
 from tests.generation.test_project import write_api_project
@@ -174,6 +177,36 @@ def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):
     assert "torn" in errors(path, whole=False)["model", "student.model"]
 
 
+def test_models_that_do_not_fit_their_use_are_named_once(tmp_path, monkeypatch):
+    write_model(tmp_path / "mine")
+    path = write_project(tmp_path, **{"student.model": {"name": "mine"}, "student.training.max_length": 4096})
+    (tmp_path / "mine/adapter_config.json").write_text('{"base_model_name_or_path": "maker/base"}')
+    for whole in (True, False):
+        found = errors(path, whole=whole)
+        assert list(found) == [("model", "student.model")]
+        assert found["model", "student.model"].count("an adapter of maker/base") == 1
+    gpt2 = {"architecture": "gpt2", "settings": {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}}
+    said = errors(write_project(tmp_path / "new", **{"student.model": gpt2}))["model", "student.model"]
+    assert "has positions for 64 tokens: set `max_length: 64`" in said
+
+
+def test_a_gguf_file_is_looked_at_without_its_weights(tmp_path):
+    tokenizer = train_tokenizer([m["content"] for row in rows(32) for m in row["messages"]], 400)
+    write_gguf(build(TINY, tokenizer), tokenizer, tmp_path / "tiny.gguf", quantized=False)
+    path = write_project(tmp_path, **{"teacher.model": {"name": "./tiny.gguf"}})
+    assert not errors(path)
+    states = {r.of: r.state for r in look_at(path, whole=False) if r.what == "model"}
+    assert states["teacher.model"] == "not checked"
+    (tmp_path / "tiny.gguf").write_bytes((tmp_path / "tiny.gguf").read_bytes()[:500])
+    assert "cannot be dequantized" in errors(path)["model", "teacher.model"]
+
+
+def test_a_header_whose_variable_is_not_set_is_named(tmp_path, server, monkeypatch):
+    monkeypatch.delenv("GATEWAY_KEY", raising=False)
+    path = write_api_project(tmp_path, server, endpoint={"headers": {"X-Gateway": "$GATEWAY_KEY"}})
+    assert "the header X-Gateway" in errors(path, whole=False)["key", "made"]
+
+
 def test_a_published_model_whose_folder_is_gone_is_named(tmp_path, instance):
     write_model(tmp_path / "mine")
     path = write_project(tmp_path, **{"student.model": {"name": "mine"}})
@@ -252,13 +285,18 @@ def test_a_container_has_the_memory_of_its_limit(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_store_or_home_that_cannot_be_written_is_named(tmp_path, monkeypatch, whole):
-    (tmp_path / "file").write_text("")
-    path = write_project(tmp_path, store="file/store")
-    assert "cannot be written" in errors(path, whole=whole)["write access", "store"]
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file"))
-    assert "cannot be written" in errors(path, whole=whole)["write access", "DAGSTER_HOME"]
+    look = Snapshot(Project(load_config(write_project(tmp_path, store="later/store"))))
+    (tmp_path / "later").write_text("a file since the config was read")
+
+    def found(name: str) -> str:
+        requirements = preflight(look, list_steps(look), whole=whole)
+        return next((r.found for r in errors_of(requirements) if (r.what, r.of) == ("write access", name)), "")
+
+    assert "cannot be written" in found("store")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "later"))
+    assert "cannot be written" in found("DAGSTER_HOME")
     monkeypatch.setenv("DAGSTER_HOME", "/proc/no-such-folder")
-    assert not whole or "cannot be written" in errors(path, whole=whole)["write access", "DAGSTER_HOME"]
+    assert not whole or "cannot be written" in found("DAGSTER_HOME")
 
 
 def command(*arguments: object):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.errors import BudgetError, TeacherError
+from distill_dagster.errors import BudgetError, EndpointError, TeacherError
 from distill_dagster.teachers.batching import provider, results, sending
 from distill_dagster.teachers.batching.results import lines_of, results_in
 from distill_dagster.teachers.faculty import Faculty
@@ -30,6 +30,7 @@ from testing.generation_contract import (
     start,
     steps_of,
 )
+from testing.wrong_places import redirect, wrong_place
 
 pytestmark = pytest.mark.processes
 
@@ -275,8 +276,17 @@ def test_calls_that_fail_for_a_while_are_repeated(tmp_path, server):
 
 def test_an_endpoint_without_a_batch_api_is_named(tmp_path, server):
     server.script(batch={"statuses": [404]})
-    with pytest.raises(TeacherError, match=r"has no POST /v1/files \(404\)[\s\S]*batch: false"):
+    with pytest.raises(EndpointError, match=r"has no POST /v1/files \(404\)[\s\S]*batch: false"):
         generate(batched(tmp_path, server, asked_rows(3)))
+
+
+def test_a_wrong_place_is_named_as_for_single_requests(tmp_path, server):
+    with wrong_place(redirect(307, "https://elsewhere.example/v1/files")) as place:
+        with pytest.raises(EndpointError, match=r"redirects \(307\) to another host, elsewhere\.example"):
+            generate(batched(tmp_path / "moved", server, asked_rows(3), endpoint={"url": f"{place.url}/v1"}))
+        assert len(place.requests) == 1
+    with pytest.raises(EndpointError, match="nothing listens on"):
+        generate(batched(tmp_path / "gone", server, asked_rows(3), endpoint={"url": f"{place.url}/v1", "attempts": 1}))
 
 
 def test_the_key_is_sent_and_hidden(tmp_path, server, monkeypatch):
@@ -285,7 +295,7 @@ def test_the_key_is_sent_and_hidden(tmp_path, server, monkeypatch):
     rows = asked_rows(2)
     assert is_right(generate(batched(tmp_path, server, rows, endpoint={"api_key": "MADE_KEY"}))[1], rows)
     server.script(key="another")
-    with pytest.raises(TeacherError, match="401") as caught:
+    with pytest.raises(EndpointError, match="401") as caught:
         generate(batched(tmp_path / "wrong", server, rows, endpoint={"api_key": "MADE_KEY"}))
     assert os.environ["MADE_KEY"] not in str(caught.value)
 

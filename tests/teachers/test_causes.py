@@ -202,6 +202,9 @@ def test_the_first_request_is_sent_alone_once_in_a_process():
         said(200, {"error": {"message": "upstream timed out"}}),
         said(200, {"choices": []}),
         said(422, {"error": {"message": "the label 'token' is wrong in row 3"}}),
+        said(422, {"detail": [{"msg": "bad value", "input": "no such route; invalid api key"}]}),  # repeats the prompt
+        said(404, {"error": {"message": "Rate limit reached for this model"}}),
+        said(200, {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}),
     ],
 )
 def test_what_only_one_request_suffers_from_stops_nothing(answer):

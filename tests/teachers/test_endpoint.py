@@ -17,7 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.errors import BudgetError, TeacherError
+from distill_dagster.errors import BudgetError, EndpointError, TeacherError
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.secrets import hide_key, is_secret
@@ -358,7 +358,7 @@ FATAL = [
 @pytest.mark.parametrize(("answer", "way_out"), FATAL)
 def test_what_no_request_can_survive_stops_everything(server, answer, way_out):
     server.script(latency=0.02, rules=[{"fault": "status", **answer}])
-    with pytest.raises(TeacherError, match=way_out):
+    with pytest.raises(EndpointError, match=way_out):
         teacher_at(server, concurrency=3).answer(questions(200), lambda reply: None)
     assert server.counts()["total"] <= 3
 

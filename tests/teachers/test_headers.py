@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Request
 
@@ -63,7 +63,7 @@ def test_what_the_config_names_is_sent(server, monkeypatch):
 
 def test_a_header_whose_variable_is_not_set_is_said_before_anything_is_sent(server, monkeypatch):
     monkeypatch.delenv("GATEWAY_KEY", raising=False)
-    with pytest.raises(TeacherError, match=r"the header Api-Key .* variable GATEWAY_KEY"):
+    with pytest.raises(EndpointError, match=r"the header Api-Key .* variable GATEWAY_KEY"):
         ask(server, headers={"Api-Key": "$GATEWAY_KEY"})
     assert server.counts()["total"] == 0
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig, ParametersConfig, SmokeConfig, TeacherConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 from distill_dagster.generation.shard import generate_shard
 from distill_dagster.teachers.asker import request_hash
 from distill_dagster.teachers.endpoint import ApiTeacher
@@ -105,7 +105,7 @@ LINES = [
 def test_a_refused_parameter_is_named_with_the_line_to_write(server, status, refuses, settings, what, line):
     refuses = refuses if status == 400 else {name: [] for name in refuses}
     server.script(refuses=refuses, refuse_status=status)
-    with pytest.raises(TeacherError) as caught:
+    with pytest.raises(EndpointError) as caught:
         ask_one(teacher_at(server, **settings))
     line = line if status == 400 else line.replace("temperature: 1", "temperature: omit")
     assert f"127.0.0.1 refuses the parameter {what}" in str(caught.value)
@@ -119,7 +119,7 @@ def test_the_line_that_is_named_is_accepted(server):
         try:
             assert ask_one(teacher_at(server, **settings)).ok
             break
-        except TeacherError as e:
+        except EndpointError as e:
             settings |= yaml.safe_load(str(e).rpartition("again:  ")[2])
     assert settings == {
         "top_logprobs": 0,
@@ -131,7 +131,7 @@ def test_the_line_that_is_named_is_accepted(server):
 def test_a_refused_response_format_is_named(server):
     server.script(refuses={"response_format": []})
     for mode, line in (("json_schema", "json_mode: json_object"), ("json_object", "json_mode: none")):
-        with pytest.raises(TeacherError, match=line):
+        with pytest.raises(EndpointError, match=line):
             ask_one(teacher_at(server, json_mode=mode), {"type": "json_schema", "json_schema": {"name": "a"}})
 
 
@@ -166,7 +166,7 @@ def refuse(body):
 
 @pytest.mark.parametrize(("body", "line"), WORDINGS)
 def test_other_providers_word_it_otherwise(body, line):
-    with pytest.raises(TeacherError, match=line):
+    with pytest.raises(EndpointError, match=line):
         refuse(body[0]["error"] if isinstance(body, list) else body)
 
 
@@ -181,7 +181,7 @@ def nothing_paid(server):
 
 def test_what_the_benchmark_will_send_is_refused_before_the_rows_are_paid(tmp_path, server):
     server.script(refuses={"temperature": [1]})
-    with pytest.raises(TeacherError, match=r"parameters: \{temperature: 1\}"):
+    with pytest.raises(EndpointError, match=r"parameters: \{temperature: 1\}"):
         generate_shard(spec_for(tmp_path, server, asked_rows(20), generation=SAMPLED, smoke=TRIAL), "cpu")
     assert nothing_paid(server)
 
@@ -189,7 +189,7 @@ def test_what_the_benchmark_will_send_is_refused_before_the_rows_are_paid(tmp_pa
 def test_what_the_judge_will_send_is_refused_before_the_rows_are_paid(tmp_path, server):
     server.script(refuses={"temperature": [1]})
     faculty = Faculty(teachers=[(1.0, at(server, parameters={"temperature": 1}))], judge=at(server, model="judge"))
-    with pytest.raises(TeacherError, match=r"parameters: \{temperature: 1\}"):
+    with pytest.raises(EndpointError, match=r"parameters: \{temperature: 1\}"):
         generate_shard(spec_for(tmp_path, server, asked_rows(9), faculty=faculty, choose="judge", smoke=TRIAL), "cpu")
     assert nothing_paid(server)
 
@@ -197,7 +197,7 @@ def test_what_the_judge_will_send_is_refused_before_the_rows_are_paid(tmp_path, 
 def test_what_a_second_teacher_refuses_is_named_before_the_first_is_paid(tmp_path, server):
     server.script(models=["made"])
     faculty = Faculty(teachers=[(1.0, at(server))], panel=[at(server, model="other")])
-    with pytest.raises(TeacherError, match="no such model"):
+    with pytest.raises(EndpointError, match="check `model`, which is other"):
         generate_shard(
             spec_for(tmp_path, server, asked_rows(9), faculty=faculty, choose="majority", smoke=TRIAL), "cpu"
         )

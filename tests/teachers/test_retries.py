@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.complaint import MESSAGE_CHARACTERS
 from distill_dagster.teachers.retries import refusal
 
@@ -37,5 +37,5 @@ def test_what_the_server_said_is_in_the_message(body):
 
 @pytest.mark.parametrize(("variable", "way_out"), [("MY_KEY", "MY_KEY"), (None, "`api_key`")])
 def test_a_refused_key_is_named_by_its_variable(variable, way_out):
-    with pytest.raises(TeacherError, match=f"host answered 401[\\s\\S]*{way_out}"):
+    with pytest.raises(EndpointError, match=f"host answered 401[\\s\\S]*{way_out}"):
         refusal(401, {}, {"error": {"message": "no"}}, "host", variable)

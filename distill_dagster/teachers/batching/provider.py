@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError, TeacherError
 from distill_dagster.teachers.batching.records import BatchRecord
 from distill_dagster.teachers.causes import cause_of_connection, is_certain
 from distill_dagster.teachers.client import no_key
@@ -121,7 +121,7 @@ class BatchProvider:
                 async with asyncio.timeout(max(timeout_s, self._endpoint.timeout_seconds)):
                     return await call()
             except openai.NotFoundError as e:
-                raise TeacherError(self._not_found(e)) from None
+                raise self._not_found(e) from None
             except (TimeoutError, openai.APIError) as e:
                 failure = self._failure(e, is_last=attempt >= self._endpoint.attempts)
             if not failure.passing or attempt >= self._endpoint.attempts:
@@ -148,8 +148,10 @@ class BatchProvider:
             raise cause from error
         return AttemptError("connection", f"{self._host}: {hide_key(str(error.__cause__ or error), self._key)}")
 
-    def _not_found(self, error: "openai.NotFoundError") -> str:
-        return (
+    def _not_found(self, error: "openai.NotFoundError") -> TeacherError:
+        """The error for a path or a batch that is not there; no batch can be sent if it is the path."""
+        kind = EndpointError if error.request.method == "POST" else TeacherError
+        return kind(
             f"{self._host} has no {error.request.method} {error.request.url.path} (404): if the provider has no batch "
             "API, set `batch: false`. A batch of another account, or one that the provider has deleted, is forgotten "
             "if you delete its file in responses/batches/ of the store; its requests are then sent again"
