@@ -29,6 +29,7 @@ from distill_dagster.operations.orphans import end_orphans
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.store import files, parquet
+from distill_dagster.teachers.money import usd
 from testing.fault_server import answer_to
 from testing.generation_contract import lasting, small_disk
 from testing.projects import TINY_LLAMA, run_project, write_project
@@ -221,7 +222,10 @@ def test_until_all_shards_have_the_new_teachers_answers_no_set_is_made(answered,
     outcome = run_until_answers(path, instance)
     assert list(outcome.failed) == ["teacher_outputs[train-part-01]"]
     changed = Project(load_config(path))
-    with pytest.raises(DataError, match=r"teacher_outputs of 1 of 4 shards \(train-part-01\) were made from other"):
+    assert outcome.held[:2] == ["teacher_outputs[train-part-02]", "teacher_outputs[validation]"], "the key is refused"
+    with pytest.raises(
+        DataError, match=r"teacher_outputs of 3 of 4 shards \(train-part-01, train-part-02, validation\)"
+    ):
         require_current_answers(Upstream(Snapshot(changed), STAGES["validated_synthetic_set"], None))
     server.script(choices=["new"])
     assert not run_until_answers(path, instance).failed
@@ -332,10 +336,11 @@ def test_the_plan_shows_both_prices(tmp_path, server, batch):
     assert plan["benchmark"]["cost_usd"] == plan["benchmark"]["single_usd"], "all of so few are timed one by one"
     assert plan["benchmark"]["new"] == HELD_OUT
     assert "made: in a batch a request costs 50% less" in plan["rules"]
-    shown = CliRunner().invoke(app, ["plan", "--config", str(path)]).output
+    shown = CliRunner().invoke(app, ["plan", "--config", str(path)], env={"COLUMNS": "250"}).output
     assert "one by one" in shown
     assert "in batches" in shown
-    assert f"{plan['total']['batch_usd']:.4f}" in shown
+    assert f"at most {usd(plan['total']['batch_usd'])}" in shown
+    assert f"at most {usd(plan['total']['single_usd'])}" in shown
 
 
 def test_the_plan_counts_probes_as_the_run_sends_them(tmp_path, server, instance):
