@@ -29,6 +29,7 @@ from distill_dagster.operations.orphans import end_orphans
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.store import files, parquet
+from distill_dagster.teachers.money import usd
 from testing.fault_server import answer_to
 from testing.generation_contract import lasting, small_disk
 from testing.projects import TINY_LLAMA, run_project, write_project
@@ -221,7 +222,10 @@ def test_until_all_shards_have_the_new_teachers_answers_no_set_is_made(answered,
     outcome = run_until_answers(path, instance)
     assert list(outcome.failed) == ["teacher_outputs[train-part-01]"]
     changed = Project(load_config(path))
-    with pytest.raises(DataError, match=r"teacher_outputs of 1 of 4 shards \(train-part-01\) were made from other"):
+    assert outcome.held[:2] == ["teacher_outputs[train-part-02]", "teacher_outputs[validation]"], "the key is refused"
+    with pytest.raises(
+        DataError, match=r"teacher_outputs of 3 of 4 shards \(train-part-01, train-part-02, validation\)"
+    ):
         require_current_answers(Upstream(Snapshot(changed), STAGES["validated_synthetic_set"], None))
     server.script(choices=["new"])
     assert not run_until_answers(path, instance).failed
@@ -335,7 +339,8 @@ def test_the_plan_shows_both_prices(tmp_path, server, batch):
     shown = CliRunner().invoke(app, ["plan", "--config", str(path)]).output
     assert "one by one" in shown
     assert "in batches" in shown
-    assert f"{plan['total']['batch_usd']:.4f}" in shown
+    assert usd(plan["total"]["batch_usd"]).removesuffix(" USD") in shown
+    assert usd(plan["total"]["single_usd"]).removesuffix(" USD") in shown
 
 
 def test_the_plan_counts_probes_as_the_run_sends_them(tmp_path, server, instance):

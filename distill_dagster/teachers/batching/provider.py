@@ -139,7 +139,7 @@ class BatchProvider:
         """
         import openai
 
-        if isinstance(error, TimeoutError | openai.APITimeoutError):
+        if isinstance(error, TimeoutError):
             return AttemptError("timeout", f"{self._host}: no answer in time")
         if isinstance(error, openai.APIStatusError):
             body = without_secrets(error.body, self._secrets)
