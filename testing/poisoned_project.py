@@ -21,6 +21,7 @@ SHARDS, ROWS, HELD_OUT = 3, 40, 4
 POISONED = "train-part-01"
 REFUSED, CUT_OFF, REPEATED = range(40, 52), range(52, 61), range(61, 63)
 LIVE_TEXT = "Mail ana@example.org, or <script>go()</script> to http://evil.example.org/x and"
+NO_SCORES = {"teacher_above_chance": "off"}  # the gold answers are made up
 STUDENT = {"learning_rate": 1e-2, "epochs": 1, "batch_size": 64, "max_length": 128, "evaluations": 1}
 
 
@@ -50,7 +51,7 @@ def write_poisoned_project(folder: Path, server: FaultServer, **changes: object)
             "data.validation": [],
             "teacher": {"endpoint": endpoint, "generation": {"max_new_tokens": 16}, "smoke": {"rows": 0}},
             "student": {"model": {"name": str(folder / "tiny-student")}, "training": STUDENT},
-            "checks": {"min_teacher_rows": 5, "min_train_rows": 5},
+            "checks": {"min_teacher_rows": 5, "min_train_rows": 5, "severity": dict(NO_SCORES)},
             "automation": {"enabled": True, "observe_seconds": 5},
             "evaluation.latency_requests": 2,
             **changes,

@@ -170,11 +170,13 @@ def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Ou
     from distill_dagster.definitions import build_lineage
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
-    from distill_dagster.operations.instance import open_instance
+    from distill_dagster.operations.instance import HOME, dagster_home, open_instance
     from distill_dagster.operations.runner import Runner
     from distill_dagster.store.disk import room_for
 
     _require_stage(config, until)
+    if HOME in os.environ:
+        dagster_home(config)
     show_and_stop(look_at_all(config, until))
     try:
         with room_for(Path(config.store)), open_instance(config) as instance, bars():

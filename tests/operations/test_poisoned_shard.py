@@ -151,7 +151,7 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_
 
         settings = yaml.safe_load(path.read_text())
         allowed = dict.fromkeys(("few_refusals", "few_truncated"), "warn")  # the bad rows are refused anyway
-        settings["checks"]["severity"] = allowed
+        settings["checks"]["severity"] |= allowed
         path.write_text(yaml.safe_dump(settings))
         daemon.reload()
         wait_for(lambda: trained(instance), 300, "the student")
