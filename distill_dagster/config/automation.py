@@ -4,7 +4,6 @@ import difflib
 import zoneinfo
 from datetime import datetime
 
-from croniter import CroniterBadDateError, CroniterError, croniter
 from pydantic import Field, field_validator
 
 from distill_dagster.config.section import Section
@@ -50,6 +49,8 @@ class AutomationConfig(Section):
 
 def cron_problem(cron: str) -> str | None:
     """What is wrong with a cron expression: Dagster takes five fields, and some date has to fit; None if it is fine."""
+    from croniter import CroniterBadDateError, CroniterError, croniter
+
     if cron.startswith("@"):
         return None if croniter.is_valid(cron) and cron != "@reboot" else "no such shorthand: use one such as @daily"
     parts = cron.split()

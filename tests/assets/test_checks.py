@@ -118,7 +118,7 @@ def test_answers_that_are_suddenly_longer_are_told(tmp_path, server, instance):
     assert not run_project(project.config, instance, "teacher_outputs").failed
     found = failing(project, instance)
     assert {check for check, _ in found} == {"steady_answer_length"}
-    assert "and had 13" in found["steady_answer_length", "teacher_outputs[train-part-00]"]
+    assert "and had 14" in found["steady_answer_length", "teacher_outputs[train-part-00]"]
 
 
 def test_what_is_nearly_spent_is_told(tmp_path, server, instance):

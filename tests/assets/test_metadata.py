@@ -15,7 +15,7 @@ from tests.assets.test_assets import METADATA, last_metadata
 BENCHMARK = {"score", "score_low", "score_high", "latency_p50_ms", "bytes_on_disk"}
 RETENTION = {"retention", "retention_low", "retention_high", "gap_recovered"}  # those that are defined
 PLOTTED = {
-    "teacher_outputs": {"cost_usd", "prompt_tokens", "completion_tokens", "success_share"},
+    "teacher_outputs": {"prompt_tokens", "completion_tokens", "success_share"},
     "validated_synthetic_set": {"acceptance"},
     "teacher_benchmark": BENCHMARK,
     "baseline_benchmark": BENCHMARK,

@@ -29,7 +29,7 @@ def test_what_dg_scaffolds_loads_and_runs(dg_project):
     assert {"my_distillation/raw_dataset", "my_distillation/eval_report"} <= assets_of(dg_project)
     dg_project.dg("launch", "--assets", "my_distillation/eval_dataset")
     published = json.loads((dg_project.root / "store/my_distillation/eval_dataset/manifest.json").read_text())
-    assert published["counts"]["rows"] == 100
+    assert published["counts"]["rows"] == 150
 
 
 def test_dg_lists_the_component_and_describes_its_fields(dg_project):
