@@ -168,7 +168,7 @@ class Sender:
             content = await self._post(request)
             if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, self._hidden(content))):
                 raise cause
-            content = whole_answer(content, request)
+            content = whole_answer(content, request, self._key)
             reply = read_reply(content, request, self._key, self._endpoint.api_key)
             tokens = reply.prompt_tokens, reply.completion_tokens
             reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))

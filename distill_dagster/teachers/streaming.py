@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from distill_dagster.teachers.completion import load_json
+from distill_dagster.teachers.completion import as_text, load_json
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.retries import AttemptError
@@ -23,14 +23,24 @@ EVENT_STREAM = "text/event-stream"
 DONE = "[DONE]"
 
 
-def whole_answer(content: bytes, request: Request) -> bytes:
+def whole_answer(content: bytes, request: Request, key: str | None = None) -> bytes:
     """The body of a response of status 200; a stream of events as the completion that they make together.
 
     Raises:
-        AttemptError: the stream was cut off, broken, or holds an error; carries the tokens so far, which were paid for.
+        AttemptError: the stream was cut off, broken, or holds an error; carries the body, without the key, and the
+            tokens so far, which were paid for.
     """
     if not _is_stream(content):
         return content
+    try:
+        return _joined_answer(content, request)
+    except AttemptError as e:
+        e.received = as_text(content, key)
+        raise
+
+
+def _joined_answer(content: bytes, request: Request) -> bytes:
+    """The completion that a stream's events make together."""
     chunks, is_done = [], False
     for data in _events(content):
         if data.startswith(DONE):

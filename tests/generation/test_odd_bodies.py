@@ -92,9 +92,11 @@ def test_a_shard_of_any_bodies_is_published_with_all_that_came(tmp_path_factory,
     rules = [
         {"match": f"<{n}>", "fault": "body", "base64": base64.b64encode(body).decode()} for n, body in enumerate(bodies)
     ]
+    faculty = Faculty(teachers=[(1.0, at(server, price=PriceConfig(prompt=1, completion=1)))])
+    server.script()
+    generate(spec_for(tmp_path_factory.mktemp("first"), server, asked_rows(1), faculty=faculty))  # the endpoint works
     server.script(rules=rules)
     folder, rows = tmp_path_factory.mktemp("odd"), asked_rows(len(bodies) + 1)
-    faculty = Faculty(teachers=[(1.0, at(server, price=PriceConfig(prompt=1, completion=1)))])
     produced, table = generate(spec_for(folder, server, rows, faculty=faculty))
     counts = produced.counts
     assert counts.requests == len(table) == counts.ok + counts.failed == len(rows)
