@@ -4,6 +4,8 @@ All are `ValueError`s. A bug in this package raises something else, so that a ca
 `distill-dagster` prints these errors without a traceback; an asset turns them into a `dagster.Failure`.
 """
 
+from collections.abc import Iterator
+
 
 class UserError(ValueError):
     """The base of all errors that a user can cause and repair."""
@@ -61,3 +63,12 @@ class EndpointError(TeacherError):
 
 class BudgetError(UserError):
     """The teacher's budget is spent; the replies received so far are kept."""
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that led to it, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -67,7 +67,7 @@ def listen(listener: Listener) -> Iterator[None]:
 
 @contextlib.contextmanager
 def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """Report on a piece of work of `total` units, of which an earlier run did `done`; yields `advance(units)`."""
+    """Report on work of `total` units; an earlier run did `done` of them. Yields `advance(units)`."""
     listeners, began, at_first = _listeners.get(), time.monotonic(), done
     last_note: Note | None = None
 

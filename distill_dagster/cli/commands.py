@@ -89,10 +89,12 @@ def check(
 ) -> None:
     """Look whether a run can work: keys, endpoints (one request each), models, devices, memory, disk, write access."""
     from distill_dagster.cli.preflight import look_at_all, preflight_document, preflight_table, stop_if_hopeless
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
 
     settings = load_config(config)
     _require_stage(settings, until)
-    requirements = look_at_all(settings, until)
+    requirements = look_at_all(Snapshot(Project(settings)), until)
     if as_json:
         print(json.dumps(preflight_document(requirements), ensure_ascii=False, allow_nan=False))
     elif requirements:
@@ -177,10 +179,11 @@ def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Ou
     _require_stage(config, until)
     if HOME in os.environ:
         dagster_home(config)
-    show_and_stop(look_at_all(config, until))
+    look = Snapshot(Project(config))
+    show_and_stop(look_at_all(look, until))
     try:
         with room_for(Path(config.store)), open_instance(config) as instance, bars():
-            runner = Runner(Snapshot(Project(config)), build_lineage(config), instance, say_step)
+            runner = Runner(look, build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:
         say_error("interrupted; what was made and answered is kept, and the next run goes on from there")

@@ -7,9 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from distill_dagster.cli.console import err, table
-from distill_dagster.config import DistillConfig
 from distill_dagster.errors import PreflightError
-from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.preflight.look import preflight
@@ -18,9 +16,8 @@ from distill_dagster.preflight.requirement import Requirement, errors_of
 ORDER = {"error": 0, "warning": 1, "not checked": 2, "ok": 3}
 
 
-def look_at_all(config: DistillConfig, until: str | None) -> list[Requirement]:
+def look_at_all(look: Snapshot, until: str | None) -> list[Requirement]:
     """Everything that a run up to `until` needs; each endpoint that it asks gets one request."""
-    look = Snapshot(Project(config))
     return preflight(look, list_steps(look), whole=True, until=until)
 
 

@@ -2,7 +2,7 @@
 
 .demo/store/                       what the demo has made, the teacher that was fitted to its rows included
 .demo/change/llama-1.1M/           that teacher, as an existing model: a changed row does not make another one
-.demo/change/distill.yaml          the demo's config, but for the teacher
+.demo/change/distill.yaml          the demo's config with another teacher
 .demo/change/data/, store/         copies of the demo's rows, artefacts and replies
 
 The teacher's revision is the hash of its files, so the copy has the demo's answers, and only the edited prompt is new.

@@ -22,7 +22,7 @@ import numpy as np
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.distributions import LOWEST, MOST_DRAWS, NO_DRAW, TEMPERATURES, Distributions, Tail
 from distill_dagster.logits.sequences import TokenSequence
-from distill_dagster.models.head import is_head_apart, takes_positions
+from distill_dagster.models.head import Head, takes_positions, try_head
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.row_limits import RowLimits
 
@@ -202,21 +202,17 @@ def _pad(rows: list[list[int]], loaded: LoadedModel) -> tuple[Any, Any]:
     return ids, mask
 
 
-def _try_head(loaded: LoadedModel) -> tuple[int, bool]:
+def _try_head(loaded: LoadedModel) -> Head:
     """The width of the logits, and whether they are exactly the head over the body on a few tokens.
 
     Raises:
         ModelError: they are not, and `forward` cannot return a slice of its logits either.
     """
-    import torch
-
-    model, ids = loaded.model, torch.arange(8, device=loaded.device)[None]  # (1, T)
-    with torch.inference_mode():
-        width = model(input_ids=ids, use_cache=False).logits.shape[-1]
-    apart = is_head_apart(model)
-    if not apart and not takes_positions(model):
+    model = loaded.model
+    head = try_head(model)
+    if not head.is_apart and not takes_positions(model):
         raise ModelError(
             f"{type(model).__name__} returns the logits of all tokens at once only, which do not fit into memory: "
             "remove `teacher.logits`, or use a teacher of another architecture"
         )
-    return int(width), apart
+    return head

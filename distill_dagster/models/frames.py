@@ -27,7 +27,7 @@ PLAIN: Sequence[Mapping[str, str]] = [{"role": "user", "content": "Which colour 
 PLAIN_ANSWER = "red"
 THOUGHT_OPENS, THOUGHT_CLOSES = "<think>", "</think>"
 END_OF_THOUGHT = "\n</think>\n\n"  # behind "<think>\n" it makes the empty thought of Qwen3
-PROBES = ("Jx", "Wq")  # two texts of which one differs from any answer in its first character, and one in its last
+PROBES = ("Jx", "Wq")  # one of the two differs from an answer in its first character, and one in its last
 
 
 class RenderError(ModelError):

@@ -5,18 +5,26 @@ tried once, on a few tokens.
 """
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def is_head_apart(model: Any) -> bool:
-    """Whether `head(body(ids))` equals the model's own logits in every bit. The model is on its device."""
+class Head(NamedTuple):
+    """What a model's head gives."""
+
+    vocab_size: int  # the width of the logits
+    is_apart: bool  # whether `head(body(ids))` equals the model's own logits in every bit
+
+
+def try_head(model: Any) -> Head:
+    """Run the model, which is on its device, on a few tokens."""
     import torch
 
     head, ids = model.get_output_embeddings(), torch.arange(8, device=model.device)[None]  # (1, T)
     with torch.inference_mode():
         logits = model(input_ids=ids, use_cache=False).logits  # (1, T, V)
         hidden = getattr(model.get_decoder()(input_ids=ids, use_cache=False), "last_hidden_state", None)
-        return head is not None and hidden is not None and torch.equal(head(hidden), logits)
+        is_apart = head is not None and hidden is not None and torch.equal(head(hidden), logits)
+    return Head(int(logits.shape[-1]), is_apart)
 
 
 def takes_positions(model: Any) -> bool:

@@ -32,5 +32,5 @@ def require(what: str, of: str, look: Callable[[], str]) -> Requirement:
 
 
 def errors_of(requirements: Iterable[Requirement]) -> list[Requirement]:
-    """Those because of which the run cannot work."""
+    """The requirements that make the run impossible."""
     return [requirement for requirement in requirements if requirement.state == "error"]

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_dagster.errors import DataError
+from distill_dagster.errors import DataError, chain_of
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
@@ -87,7 +87,7 @@ def file_system_of(path: Path) -> str:
 
 def _full_place(error: BaseException, root: Path) -> Path | None:
     """The folder whose disk an error reports as full; None if it reports something else."""
-    causes = list(_chain(error))
+    causes = list(chain_of(error))
     named = next((e.filename for e in causes if isinstance(e, OSError) and e.errno in FULL and e.filename), None)
     if named is not None:
         path = Path(os.fsdecode(named)).absolute()
@@ -98,15 +98,6 @@ def _full_place(error: BaseException, root: Path) -> Path | None:
     if any(SAYS_UNWRITTEN.search(str(e)) for e in causes) and _free(_existing(scarcest)) < SCARCE:
         return scarcest
     return None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those that led to it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _places_outside() -> list[Path]:

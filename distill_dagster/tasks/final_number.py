@@ -85,7 +85,7 @@ def leading_number(text: str) -> Fraction | None:
 
 
 def only_number(text: str) -> Fraction | None:
-    """The number that `text` consists of, but for a unit and an "x =" before it."""
+    """The number that `text` consists of; a unit, and an "x =" before it, are allowed."""
     plain = plain_math(text)
     start = plain.rfind("=") + 1
     found = [one for one in found_in(plain) if one.start >= start]

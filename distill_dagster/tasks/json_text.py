@@ -33,7 +33,7 @@ def objects_in(text: str) -> list[Any] | None:
 
 
 def closing_object(text: str) -> Any:
-    """The object or list of objects that ends `text`, but for the end of a code fence; None without one."""
+    """The object or list of objects at the end of `text`, or before the end of its code fence; None without one."""
     text = ESCAPE.sub(_escape, text)
     found = _objects(text)
     if not found:

@@ -2,7 +2,7 @@
 
     no certificate that this machine trusts     SSL_CERT_FILE
     a redirect, a web page, "no such path"       `url`
-    "API key not valid", whatever the status     the variable that `api_key` names
+    "API key not valid", under any status        the variable that `api_key` names
     nobody listens, no such host, a proxy        `url`, HTTPS_PROXY
 
 Servers agree neither on the status nor on the shape of these errors, so a status of 200 or 400 is judged by the text of
@@ -15,12 +15,12 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
-from distill_dagster.errors import EndpointError
+from distill_dagster.errors import EndpointError, chain_of
 from distill_dagster.teachers.complaint import read_complaint
 from distill_dagster.teachers.faults import Fault, fault_of
 from distill_dagster.teachers.waits import named_wait_s
@@ -104,7 +104,7 @@ def cause_of_body(endpoint: EndpointConfig, text: str) -> EndpointError | None:
 
 def cause_of_connection(endpoint: EndpointConfig, error: BaseException) -> EndpointError | None:
     """Why a connection cannot be made; None if it was made and then lost."""
-    chain = list(_chain(error))
+    chain = list(chain_of(error))
     for cause in reversed(chain):  # the innermost comes from `ssl`; aiohttp's own subclasses of it say less
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(endpoint, cause)
@@ -122,7 +122,7 @@ def is_certain(error: BaseException) -> bool:
     """Whether a connection that could not be made will not work a moment later either: TLS, or an unknown host."""
     return any(
         isinstance(cause, ssl.SSLError) or (isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME)
-        for cause in _chain(error)
+        for cause in chain_of(error)
     )
 
 
@@ -202,15 +202,6 @@ def _proxy_variables() -> str:
     """The proxy variables that are set, or what they are called."""
     found = [name for name in PROXIES if os.environ.get(name) or os.environ.get(name.lower())]
     return " and ".join(found) or PROXIES[0]
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and its causes, outermost first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _without_query(url: str) -> str:

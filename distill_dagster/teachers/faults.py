@@ -147,7 +147,7 @@ STATUS_SAYS = {  # the kinds that the words of an error may give to a status, be
 def fault_of(status: int | None, said: Complaint, names_wait: bool = False) -> Fault:
     """The kind of a fault. `status` is None for an error in a body of status 200.
 
-    A quota that the server expects to be filled up (`names_wait`) is a rate, whatever its words say of money.
+    A quota that the server expects to be filled up (`names_wait`) is a rate, even if its words speak of money.
     """
     by_code = [BY_CODE[code] for code in said.codes if code in BY_CODE]
     status = status if status is not None else said.status

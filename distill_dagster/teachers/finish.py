@@ -55,7 +55,7 @@ PREFIX = re.compile(r"^(?:.*\.)?(?:finish_?reason_+)?")
 def meaning_of(given: Any, has_text: bool = True) -> str:
     """The end that a server means: one of the five above, or its own word.
 
-    `given` is the value of `finish_reason`, whatever its type. SGLang gives an object with the field `type`.
+    `given` is the value of `finish_reason`, of any type. SGLang gives an object with the field `type`.
     """
     word = given.get("type") if isinstance(given, dict) else given
     known = _known("" if word is None else str(word)[:LONGEST_WORD])

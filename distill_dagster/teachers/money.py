@@ -22,7 +22,7 @@ def usd(amount: float) -> str:
 
 
 def expected_cost(amount: float, priced: int, unpriced: int, is_bound: bool) -> str:
-    """What a number of new requests would cost, of which `unpriced` go to endpoints without a price."""
+    """What new requests would cost; `unpriced` of them go to endpoints without a price."""
     if not priced:
         return NO_PRICE if unpriced else LOCAL
     below = amount < 0.0001 and amount > 0

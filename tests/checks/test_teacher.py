@@ -19,7 +19,7 @@ def look(project):
 
 
 def publish(project, right: int, of: int = 100):
-    """A teacher's benchmark on `of` rows, of which it answered `right`."""
+    """A teacher's benchmark on `of` rows; it answered `right` of them."""
     rows = predictions("teacher", [1] * right + [0] * (of - right))
     for i, row in enumerate(rows):
         row["reference"] = [GOLDS[i % 4]]

@@ -1,4 +1,4 @@
-"""What is wrong with source files is told by each command before a teacher is paid, and the other files go on."""
+"""Each command says what is wrong with source files before a teacher is paid; the other files go on."""
 
 import json
 

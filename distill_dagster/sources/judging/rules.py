@@ -122,7 +122,7 @@ def check_names(draft: Draft) -> Iterator[Fault]:
 
 
 def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
-    """True only for a row without faults, of which nothing but plain turns is read; False says nothing about it."""
+    """True only for a faultless row that holds plain turns alone; False says nothing about the row."""
     if type(task) is not str or task not in TASKS or type(draft.messages) is not list:
         return False
     if draft.faults or (draft.meta and not CHANGING.isdisjoint(draft.meta)):

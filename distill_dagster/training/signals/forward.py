@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from distill_dagster.models.head import is_head_apart, takes_positions
+from distill_dagster.models.head import takes_positions, try_head
 from distill_dagster.training.signals.kernel import Term, head_loss, logits_loss
 
 
@@ -24,7 +24,7 @@ def computing_loss(model: PreTrainedModel) -> Iterator[None]:
     terms' positions are these N, row by row.
     """
     plain, is_training, head = model.forward, model.training, model.get_output_embeddings()
-    apart, slices = is_head_apart(model.eval()), takes_positions(model)
+    apart, slices = try_head(model.eval()).is_apart, takes_positions(model)
     model.train(is_training)
 
     def forward(input_ids: torch.Tensor, counted: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:

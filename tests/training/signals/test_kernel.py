@@ -11,7 +11,7 @@ DIVERGENCES = ("forward_kl", "reverse_kl", "skew_kl", "jsd")
 
 
 class Stored:
-    """A divergence from a teacher whose logits are all known, of which K and the tail are used."""
+    """A divergence from a teacher whose logits are all known; K of them and the tail are used."""
 
     needs_mean, drawn = False, None
 
