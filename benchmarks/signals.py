@@ -86,13 +86,13 @@ def parts(positions: int, vocabulary: int, hidden: int) -> tuple[Any, Any, Any, 
     return head, states, torch.randint(0, vocabulary, (positions,)), torch.full((positions,), 1 / positions)
 
 
-def distillation(tokens: torch.Tensor, weights: torch.Tensor, vocabulary: int) -> Distillation:
+def distillation(tokens: torch.Tensor, weights: torch.Tensor, vocabulary: int, device: str = "cpu") -> Distillation:
     """Half cross-entropy, half forward KL from power-law distributions that hold the true tokens."""
     given = power_law(np.random.default_rng(0), len(tokens))
     ids = (tokens[:, None] + torch.arange(K) * (vocabulary // K)) % vocabulary  # the true token first
     p = torch.from_numpy(np.concatenate([given.logprobs, given.tail_logmass[:, None]], axis=1).astype(np.float32))
-    ranks = torch.zeros_like(tokens)
-    return Distillation(ids, p, weights / 2, forward_kl, ranks=ranks, by_token=weights / 2)
+    ids, p, ranks, half = (part.to(device) for part in (ids, p, torch.zeros_like(tokens), weights / 2))
+    return Distillation(ids, p, half, forward_kl, ranks=ranks, by_token=half)
 
 
 def step_ratio() -> float:

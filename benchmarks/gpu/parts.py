@@ -14,6 +14,7 @@ geometric distribution.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.gpu.cards import mfu
+from benchmarks.gpu.loss import measure_loss
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.sizes import Size
 from distill_dagster.config import (
@@ -30,6 +32,7 @@ from distill_dagster.config import (
     EvaluationConfig,
     GenerationConfig,
     LogitsConfig,
+    SignalName,
     SmokeConfig,
     StudentTrainingConfig,
 )
@@ -180,28 +183,40 @@ def capture(job: Job) -> Figures:
     return _usage(result) | result.model_dump(include=told)
 
 
-def train(job: Job) -> Figures:
-    """Two epochs over all rows; what is timed is the second one, from step to step, without its checkpoint."""
-    done_at: dict[int, float] = {}  # optimizer steps -> when that many were done
+def train(signal: SignalName) -> Callable[[Job], Figures]:
+    """The part that trains on all rows; the second epoch is timed, from step to step, without its checkpoint."""
 
-    def hear(progress: Progress) -> None:
-        done_at.setdefault(progress.done, time.perf_counter())
+    def teach(job: Job) -> Figures:
+        done_at: dict[int, float] = {}  # optimizer steps -> when that many were done
 
-    spec = TrainSpec(
-        student_base=job.ref,
-        teacher=job.ref,
-        training=StudentTrainingConfig(epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),
-        examples=str(job.folder / "examples.parquet"),
-        name="student",
-        task="qa",
-        out=job.out("student"),
-        work=job.out("student-work"),
-    )
-    with listen(hear):
-        result = _run(job, "train_student", spec, TrainResult)
+        def hear(progress: Progress) -> None:
+            done_at.setdefault(progress.done, time.perf_counter())
+
+        spec = TrainSpec(
+            student_base=job.ref,
+            teacher=job.ref,
+            training=StudentTrainingConfig(signal=signal, epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),
+            examples=str(job.folder / "examples.parquet"),
+            logits=[str(job.folder / "capture" / files.LOGITS_FILE)] if signal == "logits" else [],
+            name="student",
+            task="qa",
+            out=job.out(f"{signal}-student"),
+            work=job.out(f"{signal}-student-work"),
+        )
+        with listen(hear):
+            result = _run(job, "train_student", spec, TrainResult)
+        shutil.rmtree(spec.out)
+        shutil.rmtree(spec.work)
+        return _usage(result) | _trained(job, result, done_at)
+
+    return teach
+
+
+def _trained(job: Job, result: TrainResult, done_at: dict[int, float]) -> Figures:
+    """What a training did, and how fast its second epoch was."""
     counts = result.counts
     speed = counts.train_tokens / (done_at[counts.steps] - done_at[counts.steps // EPOCHS])
-    return _usage(result) | {
+    return {
         "tokens": counts.train_tokens * EPOCHS,
         "tokens_per_second": speed,
         "mfu": mfu(counts.parameters, speed, job.card),
@@ -264,7 +279,9 @@ PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is las
     "try_model": try_model,
     "generate_continuous": generate("continuous"),
     "capture_logits": capture,
-    "train_student": train,
+    "train_text": train("text"),
+    "train_logits": train("logits"),
+    "head_loss": measure_loss,
     "run_benchmark": benchmark,
     "generate_batched": generate("batched"),
 }

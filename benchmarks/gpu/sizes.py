@@ -27,6 +27,8 @@ class Size:
     batch_tokens: int  # held at once while decoding and reading
     batch_size: int  # rows of an optimizer step
     timed: int  # single requests of the benchmark
+    loss_tokens: int  # of the loss alone
+    loss_vocabulary: int
     k: int = 64
 
 
@@ -44,7 +46,14 @@ def _llama(vocab_size: int, hidden: int, inner: int, layers: int, heads: int, kv
 
 
 _WORK = {"rows": 768, "validation": 32, "held_out": 64, "words": 100_000, "prompt_words": 120, "answer_words": 80}
-_LIMITS = {"max_new_tokens": 192, "batch_tokens": 65_536, "batch_size": 32, "timed": 8}
+_LIMITS = {
+    "max_new_tokens": 192,
+    "batch_tokens": 65_536,
+    "batch_size": 32,
+    "timed": 8,
+    "loss_tokens": 8_192,
+    "loss_vocabulary": 151_936,
+}
 
 FULL = {
     "100M": Size(_llama(32_768, 768, 2048, 12, 12, 12), **_WORK, **_LIMITS),
@@ -54,7 +63,15 @@ SMALL = {
     "tiny": Size(
         _llama(512, 64, 128, 2, 4, 2),
         **{"rows": 16, "validation": 4, "held_out": 4, "words": 200, "prompt_words": 12, "answer_words": 8},
-        **{"max_new_tokens": 16, "batch_tokens": 512, "batch_size": 4, "timed": 2, "k": 8},
+        **{
+            "max_new_tokens": 16,
+            "batch_tokens": 512,
+            "batch_size": 4,
+            "timed": 2,
+            "loss_tokens": 64,
+            "loss_vocabulary": 512,
+            "k": 8,
+        },
     )
 }
 

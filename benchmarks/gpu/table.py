@@ -1,7 +1,7 @@
 """The table for people: one line a part.
 
 part                      status   seconds  tokens/s    peak GiB   MFU
-1B:train_student          ok          61.3    48,120       41.20  30.4%
+1B:train_text             ok          61.3    48,120       41.20  30.4%
 1B:run_benchmark          skipped
     the time budget of 420 s is spent
 """

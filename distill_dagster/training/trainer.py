@@ -26,6 +26,9 @@ from distill_dagster.training.examples import TrainingSet
 from distill_dagster.training.signals.protocol import Signal, TensorBatch
 
 
+LOADERS = 2  # processes that collate batches for a GPU
+
+
 class OneDeviceArguments(TrainingArguments):
     """Arguments of a training on one device. `TrainingArguments` would use every GPU that it sees, from cuda:0 on."""
 
@@ -78,7 +81,14 @@ class SignalTrainer(Trainer):
 
     def loader(self, rows: Any, batches: LengthBatches, signal: Signal) -> DataLoader:
         """Batches of `rows` on the device; if there are several processes, each gets a share of them."""
-        plain = DataLoader(rows, batch_sampler=batches, collate_fn=signal.collate)  # pyright: ignore[reportArgumentType]
+        on_gpu = self.args.device.type == "cuda"  # where batches are made while the device computes
+        plain = DataLoader(
+            rows,
+            batch_sampler=batches,
+            collate_fn=signal.collate,  # pyright: ignore[reportArgumentType]
+            num_workers=LOADERS if on_gpu else 0,
+            pin_memory=on_gpu,
+        )
         return self.accelerator.prepare(plain)
 
     def get_train_dataloader(self) -> DataLoader:

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
-    *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_student", "run_benchmark"),
-    "generate_batched",
+    *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_text", "train_logits"),
+    *("head_loss", "run_benchmark", "generate_batched"),
 ]
 
 # The packages of the GPU's machine; those of wheels.sh are installed beside them.
@@ -107,7 +107,7 @@ def test_every_part_runs_with_the_carried_packages_and_has_figures(tmp_path):
     assert all(part["seconds"] > 0 and part["peak_memory_bytes"] > 0 for part in document["parts"])
     by_name = {part["part"].removeprefix("tiny:"): part for part in document["parts"]}
     assert all(by_name[name]["tokens_per_second"] > 0 for name in PARTS[2:])
-    assert by_name["train_student"]["steps"] == 8
+    assert by_name["train_text"]["steps"] == by_name["train_logits"]["steps"] == 8
     assert document["small"] is True
     assert json.loads((tmp_path / "gpu.json").read_text()) == document
     assert not list(tmp_path.glob("gpu-*"))  # models and checkpoints are gone

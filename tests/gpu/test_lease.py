@@ -42,8 +42,9 @@ def test_a_leased_device_is_cuda_0_of_the_worker(tmp_path, monkeypatch):
     made = []
 
     @dg.asset
-    def trial(context: dg.AssetExecutionContext, compute: Compute) -> None:
+    def trial(context: dg.AssetExecutionContext, compute: Compute):
         made.append(compute.run(context, "try_model", spec))
+        yield dg.MaterializeResult()
 
     dg.materialize([trial], resources={"compute": Compute.of(Need(gpus=1, cpu=False), pool, "subprocess")})
     (result,) = made
