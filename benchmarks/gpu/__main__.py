@@ -1,6 +1,6 @@
 """Measure every part, print a table, and as the last line the same figures as one JSON document.
 
-    python -m benchmarks.gpu [--small] [--budget 420] [--folder FOLDER]
+    python -m benchmarks.gpu [--small] [--only 1B:train] [--budget 420] [--folder FOLDER]
 
 The document is also written to $OUT/gpu.json where OUT is set. The exit status is 1 where a part failed, and 2 where
 there is no GPU and `--small` was not given.
@@ -34,11 +34,14 @@ Figures = dict[str, Any]
 class Run:
     """Children one after the other, until every part has figures, a reason for failing, or no time."""
 
-    def __init__(self, folder: Path, found: dict[str, Any], small: bool, budget: float) -> None:
+    def __init__(self, folder: Path, found: dict[str, Any], small: bool, budget: float, only: str) -> None:
         self.folder, self.found, self.small, self.budget = folder, found, small, budget
         self.started = time.time()
         self.results: list[Figures] = []
-        self.waiting = [f"{model}:{part}" for model in sizes(small) for part in PARTS]
+        every = [f"{model}:{part}" for model in sizes(small) for part in PARTS]
+        chosen = [part for part in every if any(part.startswith(one) for one in only.split(","))]
+        models = {part.partition(":")[0] for part in chosen}
+        self.waiting = [part for part in every if part in chosen or part in {f"{m}:prepare_model" for m in models}]
 
     def measure(self) -> list[Figures]:
         """All parts' figures, in order."""
@@ -114,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, and say it to people and to programs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Measure the workers on one GPU.")
     parser.add_argument("--small", action="store_true", help="tiny models; also runs on a CPU")
+    parser.add_argument("--only", default="", help="parts that begin so, with commas between them; default: all")
     parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds after which no part starts")
     parser.add_argument("--folder", help="where to make the folder for models and checkpoints")
     options = parser.parse_args(arguments)
@@ -123,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{found['card'] or 'CPU'}, torch {found['torch']}, transformers {found['transformers']}\n{HEAD}", flush=True)
     with tempfile.TemporaryDirectory(prefix="gpu-", dir=options.folder or scratch_parent()) as folder:
-        run = Run(Path(folder), found, options.small, options.budget)
+        run = Run(Path(folder), found, options.small, options.budget, options.only)
         parts = run.measure()
     document = {
         **found,

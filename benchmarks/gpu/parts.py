@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.gpu.cards import mfu
 from benchmarks.gpu.loss import measure_loss
+from benchmarks.gpu.peers import generate_transformers
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.sizes import Size
 from distill_dagster.config import (
@@ -283,5 +284,6 @@ PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is las
     "train_logits": train("logits"),
     "head_loss": measure_loss,
     "run_benchmark": benchmark,
+    "generate_transformers": generate_transformers,
     "generate_batched": generate("batched"),
 }

@@ -57,7 +57,7 @@ _LIMITS = {
 
 FULL = {
     "100M": Size(_llama(32_768, 768, 2048, 12, 12, 12), **_WORK, **_LIMITS),
-    "1B": Size(_llama(32_768, 2048, 8192, 16, 32, 8), **_WORK, **_LIMITS),
+    "1B": Size(_llama(32_768, 2048, 8192, 16, 32, 8), **{**_WORK, "rows": 384}, **_LIMITS),
 }
 SMALL = {
     "tiny": Size(

@@ -25,7 +25,6 @@ from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
 from distill_dagster.training.signals.protocol import Signal, TensorBatch
 
-
 LOADERS = 2  # processes that collate batches for a GPU
 
 

@@ -11,6 +11,7 @@ import torch
 
 from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.models.decoding import complete
+from distill_dagster.models.engines.replay import Replay
 from distill_dagster.models.loading import load
 from distill_dagster.training.specs import StepLoss, TrainSpec, TrialSpec
 from distill_dagster.workers import run_worker
@@ -57,6 +58,33 @@ def test_both_engines_give_the_same_greedy_answers_in_float32(tmp_path):
     continuous = answered("continuous")
     assert continuous == answered("batched")
     assert len({tokens for _, _, tokens in continuous}) > 3  # else slots would never be refilled in mid-answer
+
+
+def test_steps_are_replayed_unless_the_model_waits_for_the_device(tmp_path, monkeypatch):
+    config = ModelConfig(architecture="llama", settings=WIDE, vocab_size=400)
+    loaded = load(write_model(tmp_path / "model", config).model_copy(update={"dtype": "float32"}), DEVICE)
+    loaded.model.generation_config.eos_token_id = ENDS
+    prompts, recorded, record, forward = [row["messages"] for row in rows(64)], [], Replay.record, loaded.model.forward
+
+    def noting(*parts):
+        recorded.append(record(*parts))
+        return recorded[-1]
+
+    def waiting(**inputs):
+        inputs["input_ids"].sum().item()
+        return forward(**inputs)
+
+    def answered():
+        recorded.clear()
+        return [one.text for one in complete(loaded, prompts, max_new_tokens=24, batch_tokens=1000)]
+
+    monkeypatch.setattr(Replay, "record", noting)
+    first = answered()
+    assert len(recorded) > 3
+    assert None not in recorded
+    monkeypatch.setattr(loaded.model, "forward", waiting)
+    assert answered() == first
+    assert recorded == [None]
 
 
 def test_training_in_bfloat16_gives_finite_falling_losses(tmp_path):

@@ -12,6 +12,7 @@ from distill_dagster.errors import ModelError
 from distill_dagster.models.decoding import answers, choose_engine, complete
 from distill_dagster.models.engines.batched import answer_batched
 from distill_dagster.models.engines.continuous import answer_continuously
+from distill_dagster.models.engines.replay import Replay
 from distill_dagster.models.engines.rows import Row, Sampling, generation_settings, left_padded
 from distill_dagster.models.loading import load
 from distill_dagster.teachers.local import LocalTeacher
@@ -74,6 +75,35 @@ def test_engines_give_generates_answers(models, name, lengths, new, budget, seed
     expected = [alone(loaded, prompt, new).tolist() for prompt in prompts]
     for engine in (answer_continuously, answer_batched):
         assert answered(engine, loaded, prompts, Sampling(new), budget) == expected
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_replayed_steps_give_the_same_answers(models, name, monkeypatch):
+    """Without a GPU the step runs as it would be recorded, on the same tensors at each step."""
+    loaded, made = opened(models, name), []
+
+    def record(*parts):
+        made.append(Replay(*parts))
+        return made[-1]
+
+    prompts = [[30 + i % 50] * (1 + i % 40) for i in range(60)]
+    for sampling in (Sampling(24), Sampling(24, temperature=0.9, seed=3)):
+        expected = answered(answer_continuously, loaded, prompts, sampling, 500)
+        with monkeypatch.context() as patched:
+            patched.setattr(Replay, "is_possible", lambda device: True)
+            patched.setattr(Replay, "record", record)
+            assert answered(answer_continuously, loaded, prompts, sampling, 500) == expected
+    assert len(made) > 10  # the slots were filled again and again
+
+
+def test_a_model_that_cannot_be_recorded_is_stepped(models, monkeypatch):
+    loaded, tried = opened(models, "llama"), []
+    prompts = [[30 + i % 50] * (1 + i % 40) for i in range(60)]
+    expected = answered(answer_continuously, loaded, prompts, Sampling(24), 500)
+    monkeypatch.setattr(Replay, "is_possible", lambda device: True)
+    monkeypatch.setattr(Replay, "record", lambda *parts: tried.append(parts))
+    assert answered(answer_continuously, loaded, prompts, Sampling(24), 500) == expected
+    assert len(tried) == 1
 
 
 def test_the_made_answers_end_at_many_lengths(models):

@@ -25,9 +25,14 @@ def layer_class() -> Any:
         keys: Any
         values: Any
         used = 0  # filled columns
+        column: Any = None  # (1,), the next column, while steps are replayed (see replay.py)
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-            """Write the next columns; returns all filled ones."""
+            """Write the next columns; returns all filled ones, or all columns while steps are replayed."""
+            if self.column is not None:
+                self.keys.index_copy_(2, self.column, key_states)
+                self.values.index_copy_(2, self.column, value_states)
+                return self.keys, self.values
             first, self.used = self.used, self.used + key_states.shape[-2]
             self.keys[:, :, first : self.used] = key_states
             self.values[:, :, first : self.used] = value_states

@@ -9,7 +9,7 @@ Prompts are taken longest first, so a new one always fits the columns of the cac
 slots grows, and together they never hold more than `batch_tokens` tokens. Filling slots costs a pass over the new
 prompts and a copy of the cache, so it waits until `IDLE_SHARE` of them are idle. The answers are those of `generate`:
 the same forward pass, the same choice of tokens. Only the order of floating point sums differs, as it does between two
-batches of `generate`.
+batches of `generate`. On a GPU the steps between two fillings are replayed as one CUDA graph (`replay.py`).
 """
 
 import time
@@ -19,6 +19,7 @@ from typing import Any
 
 from distill_dagster.models.engines.batched import answer_batched
 from distill_dagster.models.engines.columns import pack
+from distill_dagster.models.engines.replay import Replay
 from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, grouped, left_padded
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
@@ -75,6 +76,8 @@ class Slots:
         self._cache: Any = None
         self._mask: Any = None  # (B, capacity)
         self._columns = 0  # filled ones
+        self._replay: Replay | None = None
+        self._records = Replay.is_possible(loaded.device)
 
     @property
     def live(self) -> list[Row]:
@@ -93,6 +96,7 @@ class Slots:
         """Move rows from the end of `waiting` into all idle slots; returns those that end with their first token."""
         import torch
 
+        self._end_replay()
         kept = [i for i, row in enumerate(self._rows) if not row.ended]
         live = [self._rows[i] for i in kept]
         new = [waiting.pop() for _ in range(self._room(live, waiting))]
@@ -107,6 +111,9 @@ class Slots:
             starts = torch.tensor([self._columns - length for length in lengths], device=self._device)
             self._mask = torch.arange(capacity, device=self._device) >= starts[:, None]
             self._rows = live + new
+            if self._records:
+                self._replay = Replay.record(self._model, self._cache, starts, self._columns)
+                self._records = self._replay is not None
             return self._add(new, logits, start) if new else []
 
     def step(self) -> list[Row]:
@@ -114,17 +121,31 @@ class Slots:
         import torch
 
         start, self._columns = time.perf_counter(), self._columns + 1
-        tokens = torch.tensor([[row.answer[-1]] for row in self._rows], device=self._device)  # (B, 1)
+        tokens = [[row.answer[-1]] for row in self._rows]
         places = [[len(row.prompt) + len(row.answer) - 1] for row in self._rows]
         with torch.inference_mode():
-            out = self._model(
-                input_ids=tokens,
-                attention_mask=self._mask[:, : self._columns].long(),
-                position_ids=torch.tensor(places, device=self._device),
-                past_key_values=self._cache,
-                use_cache=True,
-            )
-            return self._add(self._rows, out.logits[:, -1], start)
+            logits = self._replay(tokens, places) if self._replay else self._forward(tokens, places)
+            return self._add(self._rows, logits, start)
+
+    def _forward(self, tokens: list[list[int]], places: list[list[int]]) -> Any:
+        """Logits (B, V) after one more token of each row."""
+        import torch
+
+        out = self._model(
+            input_ids=torch.tensor(tokens, device=self._device),
+            attention_mask=self._mask[:, : self._columns].long(),
+            position_ids=torch.tensor(places, device=self._device),
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        return out.logits[:, -1]
+
+    def _end_replay(self) -> None:
+        """Tell the cache how many columns the replayed steps have filled."""
+        if self._replay is not None:
+            for layer in self._cache.layers:
+                layer.used, layer.column = self._columns, None
+            self._replay = None
 
     def _room(self, live: Sequence[Row], waiting: Sequence[Row]) -> int:
         """How many waiting rows may come in: all rows times the longest row's tokens must stay within the budget."""
