@@ -80,21 +80,23 @@ class _HeadLoss(torch.autograd.Function):
         elements: int | None,
     ) -> torch.Tensor:
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
-        cast = weight.to(hidden.dtype)  # under autocast the arithmetic has the precision of the hidden states
+        # Under autocast hidden states are still float32, in most models, and products in place are not cast by it.
+        arithmetic = _arithmetic(hidden)
+        cast, offset = weight.to(arithmetic), None if bias is None else bias.to(arithmetic)
         for_hidden = torch.empty_like(hidden) if wants_hidden else None
         for_weight = torch.zeros_like(weight) if wants_weight else None
         for_bias = torch.zeros_like(bias) if bias is not None and wants_bias else None
         total = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
         for chunk in _chunks(hidden, len(weight), elements):
-            part = hidden[chunk]
-            logits = torch.nn.functional.linear(part, cast, None if bias is None else bias.to(hidden.dtype))
+            part = hidden[chunk].to(arithmetic)
+            logits = torch.nn.functional.linear(part, cast, offset)
             gradient = logits if logits.dtype == total.dtype else logits.to(total.dtype)
             total += loss_and_gradient(gradient, terms, chunk, any(ctx.needs_input_grad))
             if for_bias is not None:
                 for_bias += gradient.sum(dim=0)
-            gradient = gradient.to(hidden.dtype)
+            gradient = gradient.to(arithmetic)
             if for_hidden is not None:
-                torch.mm(gradient, cast, out=for_hidden[chunk])
+                for_hidden[chunk] = gradient @ cast
             if for_weight is not None:
                 _add_product(for_weight, gradient, part)
         ctx.save_for_backward(for_hidden, for_weight, for_bias)
@@ -207,6 +209,12 @@ def _chunks(rows: torch.Tensor, width: int, elements: int | None) -> list[slice]
 def _scaled(gradient: torch.Tensor | None, upstream: torch.Tensor) -> torch.Tensor | None:
     """The gradient times that of what the loss went into, which is 1 in training; a copy of a head is large."""
     return gradient if gradient is None or upstream.item() == 1 else gradient * upstream
+
+
+def _arithmetic(hidden: torch.Tensor) -> torch.dtype:
+    """The precision of matrix products: autocast's, or that of the hidden states."""
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 
 
 def _add_product(sums: torch.Tensor, gradient: torch.Tensor, hidden: torch.Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from distill_dagster.training.signals.divergence import divergence_of
 from distill_dagster.training.signals.kernel import head_loss, logits_loss
@@ -199,3 +200,34 @@ def test_no_tensor_of_all_logits_exists(parts):
         head_loss(hidden, head, terms, 10 * V).backward()
     assert (10, V) in shapes
     assert (1000, V) not in shapes
+
+
+class Products(TorchDispatchMode):
+    """Notes the precision of each matrix product."""
+
+    def __init__(self):
+        super().__init__()
+        self.precisions = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.addmm_):
+            self.precisions.add(args[-1].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_under_autocast_no_product_is_in_float32(bias):
+    torch.manual_seed(0)
+    hidden, head = torch.randn(N, 32, requires_grad=True), torch.nn.Linear(32, V, bias=bias)
+    term = Smoothed(torch.randint(0, V, (N,)), 0.1)
+    head_loss(hidden, head, [term]).backward()
+    exact = [hidden.grad.clone(), *(parameter.grad.clone() for parameter in head.parameters())]
+    hidden.grad = None
+    head.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16), Products() as products:
+        loss = head_loss(hidden, head, [term])
+    loss.backward()
+    assert products.precisions == {torch.bfloat16}
+    for near, far in zip([hidden.grad, *(parameter.grad for parameter in head.parameters())], exact, strict=True):
+        assert near.dtype == torch.float32
+        assert (near - far).norm() < 0.02 * far.norm()
