@@ -114,7 +114,7 @@ class Watched:
         examples, student = store.get("validated_synthetic_set"), store.get("student_checkpoint")
         assert student.inputs["validated_synthetic_set"] == examples.data_version
         rows = parquet.read_table(examples.file(files.EXAMPLES_FILE), ["row_id", "messages"])
-        return {(row["row_id"], row["messages"][-1]["content"]) for row in rows}
+        return {(row["row_id"], row["messages"][-2]["content"]) for row in rows}
 
     def in_files(self) -> set[tuple[str, str]]:
         """(row id, question) of every row of the training and validation files."""

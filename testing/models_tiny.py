@@ -47,8 +47,10 @@ def write_examples(path: Path, train: int = 64, validation: int = 16) -> str:
     """An examples.parquet whose answers are the colours."""
 
     def example(row: dict) -> dict:
-        kept = {key: row[key] for key in ("row_id", "shard", "split", "task", "messages", "reference")}
-        return {**kept, "sample": 0, "turn": 0, "answer": row["reference"][0], "label": None}
+        kept = {key: row[key] for key in ("row_id", "shard", "split", "task", "reference")}
+        answer = row["reference"][0]
+        messages = [*row["messages"], {"role": "assistant", "content": answer}]
+        return {**kept, "messages": messages, "sample": 0, "turn": 0, "answer": answer, "label": None}
 
     table = [example(row) for row in [*rows(train), *rows(validation, "validation")]]
     parquet.write_table(path, table, schemas.EXAMPLE)

@@ -4,10 +4,6 @@
     openai     {"messages": [{"role": "system", …}, {"role": "user", …}, {"role": "assistant", …}]}
     sharegpt   {"conversations": [{"from": "system", "value": …}, {"from": "human", …}, {"from": "gpt", …}]}
 
-In examples.parquet, `messages` is the prompt alone and the answer a column of its own, because the student learns the
-answer and not the prompt. TRL's SFTTrainer does the same with `prompt` and `completion`. In a conversation, each answer
-is an example: `openai` gives the earlier replies the weight 0, so that each is learned once. `sharegpt` has no weights.
-"""
 
 import json
 import os
@@ -23,6 +19,7 @@ from distill_dagster.quality.columns import pc
 from distill_dagster.quality.trainer_formats import ExportSplit, TrainerFormat
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.disk import fsync
+from distill_dagster.tasks.prompts import without_answer
 
 Row = dict[str, Any]
 ENDINGS = (".jsonl", ".parquet")
@@ -77,16 +74,16 @@ def _answer(row: Row) -> Row:
 
 
 def _for_trl(row: Row) -> Row:
-    return {"prompt": row["messages"], "completion": [_answer(row)]}
+    return {"prompt": without_answer(row["messages"]), "completion": [_answer(row)]}
 
 
 def _for_openai(row: Row) -> Row:
-    earlier = [{**m, "weight": 0} if m["role"] == "assistant" else m for m in row["messages"]]
+    earlier = [{**m, "weight": 0} if m["role"] == "assistant" else m for m in without_answer(row["messages"])]
     return {"messages": [*earlier, _answer(row)]}
 
 
 def _for_sharegpt(row: Row) -> Row:
-    messages = [*row["messages"], _answer(row)]
+    messages = [*without_answer(row["messages"]), _answer(row)]
     return {"conversations": [{"from": SHAREGPT_NAMES[m["role"]], "value": m["content"]} for m in messages]}
 
 

@@ -103,6 +103,6 @@ class SetFacts(_Fact):
 
 
 class SetResult(SetFacts, Result[SetCounts]):
-    """The set in examples.parquet; `data_version` is `hashing.rows_hash` of the examples."""
+    """The set in examples.parquet; `data_version` is the `rows_hash` of its examples, without answers in `messages`."""
 
     shards: int

@@ -37,7 +37,7 @@ from distill_dagster.quality.columns import (
     walk,
 )
 from distill_dagster.quality.duplicates.prompt_index import PromptIndex
-from distill_dagster.quality.examples.example_table import Examples
+from distill_dagster.quality.examples.example_table import Examples, with_answers
 from distill_dagster.quality.examples.facts import SetTally, facts_of
 from distill_dagster.quality.filters.candidate import Candidate
 from distill_dagster.quality.filters.reasons import reject_row
@@ -83,7 +83,7 @@ def build_set(spec: SetSpec, device: str) -> SetResult:
         quality=spec.quality,
         learn=spec.learn,
     )
-    parquet.save_table(Path(spec.out) / files.EXAMPLES_FILE, built.table)
+    parquet.save_table(Path(spec.out) / files.EXAMPLES_FILE, with_answers(built.table))
     parquet.save_table(Path(spec.out) / files.REJECTS_FILE, built.rejected)
     version = hashing.rows_hash(parquet.rows_of(built.table))
     return SetResult(data_version=version, counts=built.counts, shards=len(spec.raw), **dict(built.facts))

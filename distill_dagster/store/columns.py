@@ -75,7 +75,7 @@ OWN: dict[str, dict[str, str]] = {
         "tokenizer_hash": "The hash of the tokenizer that the ids belong to.",
     },
     "validated_synthetic_set": {
-        "messages": "The prompt as chat messages; in a conversation, with the teacher's earlier answers.",
+        "messages": "Prompt and answer as chat messages; in a conversation, with the teacher's earlier answers.",
         "answer": "The text that the student learns; it begins with the reasoning if the student learns that too.",
         "reasoning": "The teacher's reasoning, whether the student learns it or not.",
         "label": "The class by which rows are balanced; empty if the task has no classes.",

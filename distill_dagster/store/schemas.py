@@ -113,7 +113,7 @@ LOGITS = pa.schema(  # the teacher's distribution over each token of an answer; 
     ]
 )
 
-EXAMPLE = pa.schema(  # what the student learns: to reply `answer` to `messages`
+EXAMPLE = pa.schema(  # what the student learns: to reply `answer` to the messages before it
     [
         ("row_id", pa.string()),
         ("sample", pa.int32()),
@@ -121,7 +121,7 @@ EXAMPLE = pa.schema(  # what the student learns: to reply `answer` to `messages`
         ("shard", pa.string()),
         ("split", pa.string()),
         ("task", pa.string()),
-        ("messages", MESSAGES),  # in a conversation, with the teacher's earlier answers
+        ("messages", MESSAGES),  # end with the answer; in a conversation, with the teacher's earlier ones
         ("answer", pa.string()),  # the target text; starts with the reasoning if the student learns that
         ("reasoning", pa.string()),  # the teacher's, learned or not; null: it gave none
         ("reference", pa.list_(pa.string())),

@@ -40,6 +40,12 @@ def _gold_reply(messages: Sequence[Mapping[str, str]], asked: int) -> list[str]:
     return [reply["content"]] if reply and reply["role"] == "assistant" and reply["content"].strip() else []
 
 
+def without_answer(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The prompt of an example, whose messages end with the answer; those of a prompt never end with one."""
+    prompt = messages[:-1] if messages and messages[-1]["role"] == "assistant" else messages
+    return [dict(message) for message in prompt]
+
+
 def with_replies(prompt: Prompt, replies: Sequence[str]) -> list[dict[str, str]]:
     """The prompt's messages with the assistant turns replaced, in order, by `replies` (one for each earlier turn)."""
     assert len(replies) == prompt.turn, f"turn {prompt.turn} follows {prompt.turn} replies, got {len(replies)}"

@@ -22,7 +22,7 @@ from distill_dagster.errors import TrainingError
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.rendering import RenderError, encode_example
 from distill_dagster.models.row_limits import NO_LIMITS, RowLimits, longest_row
-from distill_dagster.tasks.prompts import prompts_of
+from distill_dagster.tasks.prompts import prompts_of, without_answer
 
 SPLITS = ("train", "validation")
 KEYS = ("row_id", "sample", "turn")  # which example it is
@@ -99,7 +99,7 @@ def tokenize(
 
     def encode_row(row: dict[str, Any]) -> dict[str, Any]:
         try:
-            encoded = encode_example(tokenizer, row["messages"], row["answer"], ends)
+            encoded = encode_example(tokenizer, without_answer(row["messages"]), row["answer"], ends)
         except RenderError as e:
             reasons.append(str(e))
             return {"input_ids": [], "answer_start": 0, "length": 0, "refused": "E015"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.store import parquet
+from distill_dagster.tasks.prompts import without_answer
 from distill_dagster.training.specs import TrialCounts, TrialResult, TrialSpec
 
 
@@ -21,7 +22,7 @@ def try_model(spec: TrialSpec, device: str) -> TrialResult:
     """
     rows = parquet.read_table(Path(spec.examples), ["split", "messages"])
     rows = sorted(rows, key=lambda row: row["split"] != "validation")[: spec.prompts]
-    prompts = [[dict(message) for message in row["messages"]] for row in rows]
+    prompts = [without_answer(row["messages"]) for row in rows]
     loaded = load(spec.model, device)
     completions = complete(loaded, prompts, max_new_tokens=spec.max_new_tokens, batch_tokens=spec.batch_tokens)
     answered = sum(bool(completion.text.strip()) for completion in completions)

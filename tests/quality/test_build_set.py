@@ -53,7 +53,11 @@ def test_the_set_of_two_shards_has_the_chosen_answers(tmp_path):
     rejects = parquet.read_table(manifest.file(files.REJECTS_FILE))
     assert [(e["row_id"], e["sample"], e["answer"]) for e in examples] == [("a", 0, "neutral"), ("b", 0, "neutral")]
     assert [(r["row_id"], r["shard"], r["code"]) for r in rejects] == [("c", "s1", "off_form")]
-    assert manifest.data_version == hashing.rows_hash(examples)
+    for example in examples:
+        assert example["messages"][-1] == {"role": "assistant", "content": example["answer"]}
+        assert example["messages"][-2]["role"] == "user"
+    asked = [{**example, "messages": example["messages"][:-1]} for example in examples]
+    assert manifest.data_version == hashing.rows_hash(asked)  # as before the answers joined the messages
 
 
 def test_the_manifest_keeps_its_keys_and_gives_the_result_back(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ConfigError, DataError
 from distill_dagster.models.building import build, train_tokenizer
+from distill_dagster.quality.examples.example_table import with_answers
 from distill_dagster.quality.export import FORMS, export_examples
 from distill_dagster.store import parquet, schemas
 from testing.projects import TINY_LLAMA
@@ -88,13 +89,28 @@ def test_bad_targets_are_refused_and_nothing_is_replaced(examples, tmp_path):
     assert mine.read_text() == "mine"
 
 
-@pytest.mark.parametrize(("form", "ending"), [("trl", "jsonl"), ("trl", "parquet"), ("openai", "parquet")])
-def test_trl_trains_on_an_export_as_it_is(examples, tmp_path, form, ending):
+@pytest.mark.parametrize("form", ["trl", "openai", "sharegpt"])
+def test_the_answer_that_ends_the_messages_is_not_exported_twice(examples, tmp_path, form):
+    """As `examples`, and with the answers among the messages as a set is published."""
+    published = tmp_path / "published.parquet"
+    parquet.save_table(published, with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)))
+    for source, out in ((examples, "a.jsonl"), (published, "b.jsonl")):
+        assert export_examples(source, tmp_path / out, form, "all") == 3
+    assert lines(tmp_path / "a.jsonl") == lines(tmp_path / "b.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("form", "ending"), [("trl", "jsonl"), ("trl", "parquet"), ("openai", "parquet"), ("the set itself", "parquet")]
+)
+def test_trl_trains_on_the_set_and_on_an_export_as_they_are(examples, tmp_path, form, ending):
     from datasets import load_dataset
     from trl import SFTConfig, SFTTrainer
 
     out = tmp_path / f"out.{ending}"
-    export_examples(examples, out, form)
+    if form == "the set itself":
+        parquet.save_table(out, with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)))
+    else:
+        export_examples(examples, out, form)
     kind = {"jsonl": "json"}.get(ending, ending)
     rows = load_dataset(kind, data_files=str(out), split="train", cache_dir=str(tmp_path / "cache"))
     tokenizer = train_tokenizer([SYSTEM["content"], ASK["content"], "Oslo Friday"], 300)

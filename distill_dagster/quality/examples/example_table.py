@@ -130,3 +130,22 @@ def _redact(row: dict[str, Any], *, whole: bool) -> None:
     row["reasoning"] = redact(row["reasoning"]) if row["reasoning"] else row["reasoning"]
     if whole:
         row["answer"] = redact(row["answer"])
+
+
+def with_answers(table: pa.Table) -> pa.Table:
+    """The examples (schemas.EXAMPLE) as they are published: each one's `messages` end with its answer.
+
+    So trainers that learn conversations can read the file. The data version is that of the examples without, because
+    the answer has a column.
+    """
+    messages = table.column("messages").combine_chunks()
+    answers = pa.StructArray.from_arrays(
+        [pa.repeat("assistant", len(table)), table.column("answer").combine_chunks()], ["role", "content"]
+    )
+    said = pa.concat_arrays([messages.flatten(), answers])
+    lengths = messages.value_lengths().to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths)  # among the messages
+    order = np.insert(np.arange(ends[-1] if len(ends) else 0), ends, np.arange(len(table)) + len(messages.flatten()))
+    offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
+    joined = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), said.take(pa.array(order, pa.int64())))
+    return table.set_column(table.schema.get_field_index("messages"), schemas.EXAMPLE.field("messages"), joined)
