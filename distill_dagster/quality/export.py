@@ -4,6 +4,10 @@
     openai     {"messages": [{"role": "system", …}, {"role": "user", …}, {"role": "assistant", …}]}
     sharegpt   {"conversations": [{"from": "system", "value": …}, {"from": "human", …}, {"from": "gpt", …}]}
 
+TRL's SFTTrainer also takes examples.parquet as it is, whose `messages` end with the answer. It then learns the prompt
+too; with `prompt` and `completion` it learns the answer alone, as the student does. In a conversation, each answer is
+an example: `openai` gives the earlier replies the weight 0, so that each is learned once. `sharegpt` has no weights.
+"""
 
 import json
 import os
