@@ -97,8 +97,8 @@ def _run(project: Project, instance: dg.DagsterInstance) -> None:
     assert not outcome.failed, outcome.failed
 
 
-def _write_project(folder: Path, shards: int) -> Project:
-    """Source files of a row each, and the artefacts up to `teacher_outputs`, all fresh."""
+def write_sources(folder: Path, shards: int) -> Project:
+    """A project with source files of a row each, of which nothing is made."""
     model: dict[str, Any] = {"architecture": "llama", "settings": {}}
     config = check_config(
         {
@@ -112,22 +112,29 @@ def _write_project(folder: Path, shards: int) -> Project:
     )
     for number in range(shards):
         _write_rows(folder / f"train/part-{number:05}.jsonl", number)
+    return Project(config)
+
+
+def _write_project(folder: Path, shards: int) -> Project:
+    """Such a project with the artefacts up to `teacher_outputs`, all fresh."""
+    project = write_sources(folder, shards)
+    config = project.config
     table = folder / "table.parquet"
     parquet.write_table(table, [], schemas.RAW)
-    look = Snapshot(Project(config))
+    look = Snapshot(project)
     look.read_sources()
     for shard in look.shards:
-        _publish(look, "raw_dataset", shard, {files.RAW_FILE: table})
-    _publish(look, "eval_dataset", None, {files.RAW_FILE: table})
+        publish(look, "raw_dataset", shard, {files.RAW_FILE: table})
+    publish(look, "eval_dataset", None, {files.RAW_FILE: table})
     ref = endpoint_ref(config.teacher.endpoint) if config.teacher.endpoint else ModelRef(name="", revision="")
     write_faculty(folder, Faculty(teachers=[(1.0, ref)]))
-    _publish(look, "teacher_model", None, {files.FACULTY_FILE: folder / files.FACULTY_FILE})
+    publish(look, "teacher_model", None, {files.FACULTY_FILE: folder / files.FACULTY_FILE})
     for shard in look.shards:
-        _publish(look, "teacher_outputs", shard, {files.TEACHER_FILE: table})
+        publish(look, "teacher_outputs", shard, {files.TEACHER_FILE: table})
     return look.project
 
 
-def _publish(look: Snapshot, asset: str, shard: str | None, tables: dict[str, Path]) -> None:
+def publish(look: Snapshot, asset: str, shard: str | None, tables: dict[str, Path]) -> None:
     """An artefact as `Store.publish` leaves it, without its fsyncs."""
     inputs = inputs_of(look, asset, shard)
     folder = look.project.store.folder(asset, shard)

@@ -8,14 +8,20 @@ A check reads only what is published, so that it finds the same in the same arte
 which checks block what follows (`checks.severity`). assets/checks.py turns them into Dagster's asset checks.
 """
 
-from distill_dagster.checks import answers, models, rows, synthetic_set
+from distill_dagster.checks import answers, models, row_ids, rows, synthetic_set
 from distill_dagster.checks.base import Check, Finding, Inspection
 from distill_dagster.config import DistillConfig
 from distill_dagster.lineage.stages import stages_of
 
 __all__ = ["CHECKS", "Check", "Finding", "Inspection", "checks_of"]
 
-CHECKS: tuple[Check, ...] = (*rows.CHECKS, *answers.CHECKS, *synthetic_set.CHECKS, *models.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *rows.CHECKS,
+    *row_ids.CHECKS,
+    *answers.CHECKS,
+    *synthetic_set.CHECKS,
+    *models.CHECKS,
+)
 
 
 def checks_of(config: DistillConfig) -> list[Check]:

@@ -1,16 +1,13 @@
-"""The checks of source rows: are they valid, do they differ, and can a model give their gold answers?"""
+"""The checks of source rows: are they valid, do their prompts differ, and can a model give their gold answers?"""
 
 from typing import Any
 
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.duplicates.prompt_keys import digest, duplicate_key
 from distill_dagster.quality.labels import labels_of
-from distill_dagster.sources.judging.shared_ids import shared_ids
 from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files, parquet
 from distill_dagster.tasks import get_task
-
-SHOWN = 3  # other shards that a description names
 
 
 def _enough_valid(of: Inspection) -> Finding:
@@ -31,16 +28,6 @@ def _few_duplicates(of: Inspection) -> Finding:
     lines = counts.lines
     numbers = {"duplicate_share": again / max(1, lines), "duplicates": again}
     return at_most(again, lines, of.limit, "rows ask what an earlier one asks", numbers)
-
-
-def _ids_differ(of: Inspection) -> Finding:
-    """Ids that the shard's rows share with other rows of another shard that is published now."""
-    shards = {key: of.look.find(of.asset, key) for key in of.look.shards}
-    paths = {key: manifest.file(files.RAW_FILE) for key, manifest in shards.items() if manifest}
-    found = [shared for shared in shared_ids(paths) if of.shard in (shared.shard, shared.other)]
-    count = sum(len(shared.ids) for shared in found)
-    says = "; ".join(shared.text for shared in found[:SHOWN]) or "no id is that of another row in another shard"
-    return Finding(not found, says, {"shared_ids": count})
 
 
 def _gold_in_form(of: Inspection) -> Finding:
@@ -77,13 +64,6 @@ CHECKS = (
         severity=lambda s: s.few_duplicate_rows,
         limit=lambda c: c.max_duplicate_share,
         shows=("E011",),
-    ),
-    Check(
-        "ids_differ",
-        "raw_dataset",
-        "No row has the id of another row in another shard, so that every answer belongs to one row (E011).",
-        _ids_differ,
-        severity=lambda s: s.ids_differ,
     ),
     Check(
         "gold_in_form",

@@ -24,7 +24,7 @@ from distill_dagster.sources.judging import azure
 from distill_dagster.sources.judging.decoding import Decoded, decode
 from distill_dagster.sources.judging.raw_rows import fault_text, make_reject
 from distill_dagster.sources.judging.rules import Fault
-from distill_dagster.sources.judging.shared_ids import IdsSeen
+from distill_dagster.sources.judging.shared_ids import RowIds, open_row_ids
 from distill_dagster.sources.judging.verdicts import Batch, SourceReading
 
 SHOWN = 50  # rows of the printed table; --json has them all
@@ -47,26 +47,26 @@ class Validation:
         The ids of a project's rows differ in all shards, and in all test files. Files of a command line may belong to
         several projects or splits, so their ids are not compared.
         """
-        shards, tests = IdsSeen(), IdsSeen(strict=True)
-        for source in self.sources:
-            yield from self._judge(source, tests if source.split == "test" else shards if source.split else None)
+        with open_row_ids() as shards, open_row_ids(strict=True) as tests:
+            for source in self.sources:
+                yield from self._judge(source, tests if source.split == "test" else shards if source.split else None)
 
-    def _judge(self, source: SourceFile, seen: IdsSeen | None) -> Iterator[Verdict]:
+    def _judge(self, source: SourceFile, ids: RowIds | None) -> Iterator[Verdict]:
         """Yield the refused rows of one file, and add its own verdict to `files`."""
         reading = SourceReading(source, self.data, self.task)
         verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
         refused_by_azure = 0
         try:
             for batch in reading:
-                if seen is not None:
-                    seen.add(source.key, batch.rows["row_id"].to_pylist(), batch.contents)
+                if ids is not None:
+                    ids.add(source.key, batch.rows["row_id"].to_pylist(), batch.contents)
                 for found in self._refused(source, batch):
                     refused_by_azure += found.get("azure") == "refuses"
                     yield found
         except DataError as e:
             verdict["error"] = str(e)
         verdict |= reading.counts
-        if seen is not None and (shared := seen.shared(source.key)):
+        if ids is not None and (shared := ids.shared(source.key)):
             verdict["error"] = "; ".join(["E011: " + found.text for found in shared])
         if self.compat:
             whole = azure.judge_file(source.url, self.task, reading.counts["lines"])

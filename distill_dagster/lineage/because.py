@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distill_dagster.errors import DataError
+from distill_dagster.lineage.changed_rows import count_changed
 from distill_dagster.lineage.freshness import fingerprint
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES
-from distill_dagster.store import files, parquet
-from distill_dagster.store.hashing import canonical_json
+from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest, title_of
 
 NAMED = 3  # shards that are named; the others are counted
@@ -84,17 +84,7 @@ def changed_rows(look: Snapshot, name: str, shard: str | None, version: Any) -> 
         return ""
     file, columns = TABLES[name]
     try:
-        new, old = (_rows(manifest, file, columns) for manifest in (now, then))
+        changed, rows = count_changed(now.file(file), then.file(file), columns)
     except DataError:  # a damaged table: what reads it says so
         return ""
-    count = sum(old.get(key) != text for key, text in new.items()) + len(old.keys() - new.keys())
-    return f"{count:,} of {len(new):,} rows"
-
-
-def _rows(manifest: Manifest, file: str, columns: list[str]) -> dict[str, str]:
-    """Row -> its text. A row is known by its id, and by its place among those of the same id."""
-    found: dict[str, str] = {}
-    for row in parquet.read_table(manifest.file(file), columns):
-        key = canonical_json([row[column] for column in columns if column in ("row_id", "sample", "turn")])
-        found[key] = canonical_json(row)
-    return found
+    return f"{changed:,} of {rows:,} rows"

@@ -6,14 +6,17 @@ rows.of("raw_dataset", "train-b")     None: its file cannot be used
 rows.all_problems()                   ["raw_dataset[train-b]: …/b.jsonl is empty; …", "raw_dataset: 50 ids of …"]
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.sources.judging.raw_tables import read_rows
-from distill_dagster.sources.judging.shared_ids import shared_ids
+from distill_dagster.sources.judging.shared_ids import SharedIds, ids_and_contents, open_row_ids
 from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, parquet
 from distill_dagster.store.manifest import title_of
@@ -43,7 +46,7 @@ class SourceRows:
             self._table("eval_dataset", None)
         if stale:
             tables = {key: self._table("raw_dataset", key) for key in look.shards}
-            shared = shared_ids({key: table for key, table in tables.items() if table})
+            shared = _shared_ids({key: table for key, table in tables.items() if table})
             self._problems += [f"raw_dataset[{found.shard}]: E011: {found.text}" for found in shared]
         return self._problems
 
@@ -67,3 +70,23 @@ class SourceRows:
         data, task = look.config.data, look.config.task
         read_rows(ReadSpec(files=sources, data=data, task=task, unique_ids=shard is None, out=str(folder)), "cpu")
         return folder / files.RAW_FILE
+
+
+def _shared_ids(tables: dict[str, Path]) -> list[SharedIds]:
+    """The ids that different rows of several shards have; of each shard, those that a shard before it has."""
+    found: list[SharedIds] = []
+    if not _any_twice(tables.values()):
+        return found
+    with open_row_ids() as ids:
+        for shard, table in tables.items():
+            for row_ids, contents in ids_and_contents(table):
+                ids.add(shard, row_ids, contents)
+            found += ids.shared(shard)
+    return found
+
+
+def _any_twice(tables: Iterable[Path]) -> bool:
+    """Whether an id occurs more than once; to know this takes a small part of the time of a comparison of the rows."""
+    ids = [parquet.load_table(table, ["row_id"]).column("row_id").combine_chunks() for table in tables]
+    column = pa.chunked_array(ids, pa.string())
+    return len(column.unique()) < len(column)

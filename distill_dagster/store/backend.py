@@ -146,8 +146,9 @@ class LocalBackend:
 
     def shards(self, asset: str) -> list[str]:
         """Names of the folders below the asset's."""
-        folder = self.folder(asset)
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder(asset)) as found:
+            return sorted(entry.name for entry in found if entry.is_dir())
+        return []
 
     def remove(self, key: str) -> bool:
         """Delete the artefact's folder, unless its lock is held."""

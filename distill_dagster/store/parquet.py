@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from distill_dagster.errors import DataError
 
 ROWS_PER_GROUP = 10_000
+ROWS_PER_BATCH = 1_000  # as dictionaries
 BYTES_PER_GROUP = 1 << 26  # in memory; ends a row group of long rows early
 
 
@@ -116,6 +117,20 @@ def read_table(path: Path, columns: Sequence[str] | None = None, limit: int | No
         with pq.ParquetFile(path) as table:
             batches = table.iter_batches(limit, columns=list(columns) if columns else None)
             return next(batches, pa.RecordBatch.from_pylist([])).to_pylist()
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _torn(path, e) from e
+
+
+def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of a parquet file as dictionaries, `ROWS_PER_BATCH` of them in memory at a time.
+
+    Raises:
+        DataError: the file is incomplete or not parquet; the message names it.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as table:
+            for batch in table.iter_batches(ROWS_PER_BATCH, columns=list(columns)):
+                yield batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as e:
         raise _torn(path, e) from e
 

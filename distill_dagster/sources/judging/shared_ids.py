@@ -1,103 +1,123 @@
 """Ids that different rows of different files have: the answers to such rows cannot be told apart (E011).
 
     a.jsonl  {"id": 0, "messages": [user "2 + 2?"]}       b.jsonl  {"id": 0, "messages": [user "3 + 3?"]}
-    shared_ids({"train-a": …, "train-b": …})              SharedIds("train-b", "train-a", ["0"])
+
+    with open_row_ids() as ids:
+        ids.add("train-a", ["0"], digest_of_a)
+        ids.add("train-b", ["0"], digest_of_b)
+        ids.shared("train-b")                             [SharedIds("train-b", "train-a", 1, "0")]
 
 Ids that count from 0 in every file are the usual cause. Equal rows may share an id, because they are one row.
+
+An SQLite database holds the ids, in memory or in a file that outlives the process. So a shard costs the time of its own
+rows, however many shards there are.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute
 
-from distill_dagster.sources.judging.duplicates import DigestTable, content_digest, digest
+from distill_dagster.errors import DataError
+from distill_dagster.sources.judging.duplicates import content_digest
 from distill_dagster.store import parquet
 
-pc: Any = pyarrow.compute  # creates its functions on import, so pyright does not know them
-CONTENT = ["row_id", "task", "messages", "reference"]
+WAIT_SECONDS = 600  # for another process, which may add a shard of millions of rows
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS shards (number INTEGER PRIMARY KEY, name TEXT UNIQUE, version TEXT)",
+    "CREATE TABLE IF NOT EXISTS ids (id TEXT, shard INTEGER, content BLOB, PRIMARY KEY (id, shard)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS ids_of_shard ON ids (shard)",
+)
+SHARED = """
+SELECT shards.name, COUNT(*), MIN(found.id) FROM (
+    SELECT own.id, (
+        SELECT MIN(other.shard) FROM ids AS other
+        WHERE other.id = own.id AND other.shard <> own.shard AND (:strict OR other.content <> own.content)
+    ) AS other FROM ids AS own JOIN shards ON shards.number = own.shard WHERE shards.name = :shard
+) AS found JOIN shards ON shards.number = found.other GROUP BY shards.number ORDER BY shards.number
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedIds:
-    """The ids that a shard's rows have in common with other rows of another shard."""
+    """The ids that a shard's rows have in common with other rows of another shard: how many, and the first."""
 
     shard: str
     other: str
-    ids: list[str]
+    count: int
+    first: str
 
     @property
     def text(self) -> str:
         """What is wrong, and the way out."""
         return (
-            f"{len(self.ids):,} ids of {self.shard} are those of other rows in {self.other}, such as "
-            f"{self.ids[0]!r}: give each row an id of its own, such as {f'{self.shard}-{self.ids[0]}'!r}, or leave "
+            f"{self.count:,} ids of {self.shard} are those of other rows in {self.other}, such as "
+            f"{self.first!r}: give each row an id of its own, such as {f'{self.shard}-{self.first}'!r}, or leave "
             "the ids out"
         )
 
 
-def shared_ids(paths: Mapping[str, Path]) -> list[SharedIds]:
-    """The ids that different rows of several shards have, from the shards' raw tables; each pair of shards once."""
-    again = _repeated(pa.chunked_array([_ids(path) for path in paths.values()], pa.string()))
-    first: dict[str, tuple[str, bytes]] = {}
-    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for shard, path in paths.items() if len(again) else ():
-        for row_id, content in _contents(path, again):
-            other, known = first.setdefault(row_id, (shard, content))
-            if known != content:
-                found[shard, other].append(row_id)
-    return [SharedIds(shard, other, ids) for (shard, other), ids in found.items()]
+class RowIds:
+    """The row ids of many shards, each with a digest of its row; `open_row_ids` opens them."""
 
+    def __init__(self, database: sqlite3.Connection, strict: bool) -> None:
+        self._database, self._strict = database, strict
 
-def _ids(path: Path) -> pa.Array:
-    return parquet.load_table(path, ["row_id"]).column("row_id").combine_chunks()
+    def versions(self) -> dict[str, str]:
+        """Shard -> the version whose ids were added."""
+        return dict(self._database.execute("SELECT name, version FROM shards"))
 
+    def add(self, shard: str, row_ids: Sequence[str], contents: bytes, version: str = "") -> None:
+        """Store some rows of a shard, with the digests of their contents, of 16 bytes each."""
+        self._database.execute("INSERT OR IGNORE INTO shards (name, version) VALUES (?, ?)", (shard, version))
+        ((number,),) = self._database.execute("SELECT number FROM shards WHERE name = ?", (shard,))
+        rows = ((row_id, number, contents[16 * n : 16 * n + 16]) for n, row_id in enumerate(row_ids))
+        self._database.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", rows)  # `Seen` judges within a shard
 
-def _repeated(ids: pa.ChunkedArray) -> pa.Array:
-    """The values that occur more than once."""
-    counts = pc.value_counts(ids)
-    return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-
-
-def _contents(path: Path, chosen: pa.Array) -> Iterator[tuple[str, bytes]]:
-    """Id and content digest of the rows that have a chosen id."""
-    if not pc.any(pc.is_in(_ids(path), chosen)).as_py():
-        return
-    table = parquet.load_table(path, CONTENT)
-    for row in parquet.rows_of(table.filter(pc.is_in(table.column("row_id"), chosen))):
-        messages = orjson.dumps(row["messages"], option=orjson.OPT_SORT_KEYS)
-        yield row["row_id"], content_digest(row["task"], messages, row["reference"] or [])
-
-
-class IdsSeen:
-    """The same while files are read one after another, in 48 bytes a row.
-
-    `strict`: equal rows may not share an id either, as in the held-out files, which become one table.
-    """
-
-    def __init__(self, *, strict: bool = False) -> None:
-        self._ids, self._rows, self._shards, self._strict = DigestTable(), DigestTable(), list[str](), strict
-        self._found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-
-    def add(self, shard: str, row_ids: Sequence[str], contents: bytes) -> None:
-        """Store some rows of a shard, with the digests of their contents."""
-        if shard not in self._shards:
-            self._shards.append(shard)
-        own, ids = len(self._shards), [digest(row_id.encode()) for row_id in row_ids]
-        rows = b"".join(digest(row_id + contents[16 * n : 16 * n + 16]) for n, row_id in enumerate(ids))
-        known, same = self._ids.find(b"".join(ids)).tolist(), self._rows.find(rows).tolist()
-        for n, number in enumerate(known):
-            if number not in (0, own) and (self._strict or not same[n]):
-                self._found[shard, self._shards[number - 1]].append(row_ids[n])
-        new = [n for n, number in enumerate(known) if not number]
-        self._ids.add(b"".join(ids[n] for n in new), [own] * len(new))
-        self._rows.add(b"".join(rows[16 * n : 16 * n + 16] for n in new), [own] * len(new))
+    def forget(self, shard: str) -> None:
+        """Drop the rows of a shard."""
+        self._database.execute("DELETE FROM ids WHERE shard = (SELECT number FROM shards WHERE name = ?)", (shard,))
+        self._database.execute("DELETE FROM shards WHERE name = ?", (shard,))
 
     def shared(self, shard: str) -> list[SharedIds]:
-        """What a shard shares with those that were added before it."""
-        return [SharedIds(own, other, ids) for (own, other), ids in self._found.items() if own == shard]
+        """The ids of a shard that other rows have; of several shards with such a row, the one that was added first."""
+        found = self._database.execute(SHARED, {"shard": shard, "strict": self._strict})
+        return [SharedIds(shard, other, count, first) for other, count, first in found]
+
+
+def ids_and_contents(path: Path) -> Iterator[tuple[list[str], bytes]]:
+    """The row ids of a raw table and the digests of its rows' contents, some rows at a time."""
+    for rows in parquet.stream_rows(path, ["row_id", "task", "messages", "reference"]):
+        contents = (
+            content_digest(
+                row["task"], orjson.dumps(row["messages"], option=orjson.OPT_SORT_KEYS), row["reference"] or []
+            )
+            for row in rows
+        )
+        yield [row["row_id"] for row in rows], b"".join(contents)
+
+
+@contextlib.contextmanager
+def open_row_ids(path: Path | None = None, *, strict: bool = False) -> Iterator[RowIds]:
+    """Hold the ids in memory, or those of a file for this process alone; all that the block added is kept, or nothing.
+
+    `strict`: equal rows may not share an id either, as in the held-out files, which become one table.
+
+    Raises:
+        DataError: the file cannot be read or written.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path or ":memory:", WAIT_SECONDS, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            for table in TABLES:
+                database.execute(table)
+            yield RowIds(database, strict)
+            database.execute("COMMIT")  # a block that raises closes without it
+    except sqlite3.Error as e:
+        raise DataError(
+            f"{path} cannot be used ({e}): make room on its disk, or delete it and run again, which makes it from the "
+            "published rows"
+        ) from e
