@@ -30,7 +30,7 @@ from distill_dagster.assets.views.tables import counts_table
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.because import because, changed_rows
-from distill_dagster.lineage.freshness import code_versions, fingerprint, inputs_of
+from distill_dagster.lineage.freshness import fingerprint, inputs_of
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage, deps_of
@@ -86,8 +86,8 @@ class StageAsset:
     guard: Callable[[Upstream], None] | None
     overrides: Overrides | None
 
-    def build(self, config: DistillConfig) -> dg.AssetsDefinition:
-        """The asset in a project with this config."""
+    def build(self, config: DistillConfig, code_version: str) -> dg.AssetsDefinition:
+        """The asset in a project with this config, with the code version that `code_versions` gives its stage."""
         names, stage, hours = Names.of(config), self.stage, config.automation.report_hours
         overdue = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None
         compute = {names.own(f"{stage.compute}_compute")} if stage.compute else set()
@@ -100,7 +100,7 @@ class StageAsset:
             group_name=names.group(stage.group),
             kinds=set(self.kinds),
             owners=config.owners,
-            code_version=code_versions(config)[stage.name],
+            code_version=code_version,
             pool=names.own(stage.pool) if stage.pool else None,
             automation_condition=rerun_when_inputs_change(),
             freshness_policy=overdue if stage.has_deadline else None,

@@ -23,6 +23,7 @@ from distill_dagster.assets.stage_asset import StageAsset
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_config
 from distill_dagster.demo.project import demo_config
+from distill_dagster.lineage.freshness import code_versions
 from distill_dagster.operations.alerting import alert_sensor
 from distill_dagster.operations.schedule import redistill_job, redistill_schedule
 from distill_dagster.operations.sensors import automation_sensors
@@ -66,7 +67,8 @@ def _fixed(resource: dg.ConfigurableResource, description: str) -> dg.ResourceDe
 
 def build_lineage(config: DistillConfig) -> dg.Definitions:
     """The assets of one distillation project, their checks and resources."""
-    made = [asset.build(config) for asset in ASSETS.values() if asset.stage.wanted(config)]
+    versions = code_versions(config)
+    made = [asset.build(config, versions[name]) for name, asset in ASSETS.items() if asset.stage.wanted(config)]
     return dg.Definitions(
         assets=[*observed_assets(config), *made],
         asset_checks=build_checks(config),

@@ -51,14 +51,14 @@ def alert_sensor(config: DistillConfig) -> dg.SensorDefinition:
         project: Project = getattr(context.resources, resource).value
         try:
             with room_for(project.store.root):
-                return dg.SkipReason(tell(context.instance, project, time.time(), context.log))
+                return dg.SkipReason(send_alerts(context.instance, project, time.time(), context.log))
         except UserError as e:
             return dg.SkipReason(str(e))
 
     return alert
 
 
-def tell(instance: dg.DagsterInstance, project: Project, now: float, log: logging.Logger) -> str:
+def send_alerts(instance: dg.DagsterInstance, project: Project, now: float, log: logging.Logger) -> str:
     """Look at the runs once, and deliver what waits; returns what was found, in one line.
 
     `now` is seconds since 1970. Without an address no run is read, so that none is missed later.
@@ -76,9 +76,9 @@ def tell(instance: dg.DagsterInstance, project: Project, now: float, log: loggin
             memory = Memory.load(project.store.root, now)
             failures = look(instance, project, memory, now)
             if failures:
-                told = [with_examples(failure, project) for failure in by_severity(failures)[:DETAILED]]
-                told += by_severity(failures)[DETAILED:]
-                memory.write(compose(project.config.name, told, project.config.alerts.ui_url), list(urls), now)
+                shown = [with_examples(failure, project) for failure in by_severity(failures)[:DETAILED]]
+                shown += by_severity(failures)[DETAILED:]
+                memory.write(compose(project.config.name, shown, project.config.alerts.ui_url), list(urls), now)
             memory.save()
             arrived = deliver_due(memory, urls, now, log)
     except Timeout:
@@ -103,7 +103,7 @@ def look(instance: dg.DagsterInstance, project: Project, memory: Memory, now: fl
         for key, failure in findings.failures.items():
             loud = failure.severity == "error" or config.severity == "warn"
             if loud and memory.is_news(failure, now, config.repeat_hours):
-                memory.told[key] = now
+                memory.sent[key] = now
                 news[key] = failure
     if all_seen:
         memory.since = now

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from distill_dagster.store.disk import file_system_of
 
 KEPT = "what was published and what was answered is kept"
-ANEW = "move {home} away and run again: Dagster begins a new history, and " + KEPT
+BEGIN_AGAIN = "move {home} away and run again: Dagster begins a new history, and " + KEPT
 KINDS: tuple[tuple[str, str], ...] = (  # pattern of the database's message, and the way out
     (
         r"disk is full|no space left|disk quota|could not (?:extend|write)",
@@ -31,9 +31,9 @@ KINDS: tuple[tuple[str, str], ...] = (  # pattern of the database's message, and
     (
         r"no such (?:table|column)|has no column|already exists|undefined ?(?:table|column)|relation .* does not exist",
         "it was written by another version of Dagster, or not created to its end: run `DAGSTER_HOME={home} dagster "
-        "instance migrate`; if that does not help, " + ANEW,
+        "instance migrate`; if that does not help, " + BEGIN_AGAIN,
     ),
-    (r"not a database|malformed|corrupt", "the file is damaged: restore it from a backup, or " + ANEW),
+    (r"not a database|malformed|corrupt", "the file is damaged: restore it from a backup, or " + BEGIN_AGAIN),
     (
         r"authentication|password|role .* does not exist|database .* does not exist",
         "the server refuses: check user, password and database name under `storage` in {home}/dagster.yaml",

@@ -9,7 +9,7 @@ from distill_dagster.errors import PreflightError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.operations.run_failures import JOB, OWN_RUNS
-from distill_dagster.operations.runner import Runner
+from distill_dagster.operations.runner import Runner, Say
 from distill_dagster.planning.steps import list_steps
 
 
@@ -29,21 +29,10 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
         config_schema={"until": dg.Field(until, default_value=stages[-1], description="the last asset to make")},
     )
     def bring_up_to_date(context: dg.OpExecutionContext) -> None:
-        from distill_dagster.preflight.look import preflight  # inside: it adds 0.1 s to the loading of the location
-        from distill_dagster.preflight.requirement import errors_of
-
-        look = Snapshot(getattr(context.resources, resource).value)
-        log = {"made": context.log.info, "failed": context.log.error, "held": context.log.warning}
-
-        def say(title: str, state: str, why: str) -> None:
-            if state in log:
-                log[state](f"{state} {title}" + (f": {why}" if why else ""))
-
-        until = context.op_config["until"]
-        if errors := errors_of(preflight(look, list_steps(look), whole=False, until=until)):
-            raise dg.Failure(str(PreflightError.of([e.found for e in errors])), allow_retries=False)
+        look, last = Snapshot(getattr(context.resources, resource).value), context.op_config["until"]
+        _require_that_it_can_work(look, last)
         invocation = f"{context.run.tags.get(INVOCATION, 'launched by hand')}: job {names.own(JOB)}"
-        outcome = Runner(look, lineage, context.instance, say, invocation).run(until)
+        outcome = Runner(look, lineage, context.instance, _say_to(context.log), invocation).run(last)
         context.log.info(f"made {len(outcome.materialized)}, up to date {len(outcome.skipped)}")
         if outcome.failed:
             why = "; ".join(f"{title}: {why}" for title, why in outcome.failed.items())
@@ -57,6 +46,26 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
         bring_up_to_date()
 
     return redistill_job
+
+
+def _require_that_it_can_work(look: Snapshot, last: str) -> None:
+    """End the run if the preflight finds that it cannot work."""
+    from distill_dagster.preflight.look import preflight  # inside: it adds 0.1 s to the loading of the location
+    from distill_dagster.preflight.requirement import errors_of
+
+    if errors := errors_of(preflight(look, list_steps(look), whole=False, until=last)):
+        raise dg.Failure(str(PreflightError.of([e.found for e in errors])), allow_retries=False)
+
+
+def _say_to(log: dg.DagsterLogManager) -> Say:
+    """Says in the run's log what is made, failed or held."""
+    levels = {"made": log.info, "failed": log.error, "held": log.warning}
+
+    def say(title: str, state: str, why: str) -> None:
+        if state in levels:
+            levels[state](f"{state} {title}" + (f": {why}" if why else ""))
+
+    return say
 
 
 def redistill_schedule(config: DistillConfig, job: dg.JobDefinition) -> dg.ScheduleDefinition:

@@ -28,7 +28,8 @@ from typing import Any
 
 from aiohttp import web
 
-from testing.fault_server import FaultServer, Handlers, close, completion, error, main
+from testing.fault_server import FaultServer, Handlers, close, error, main
+from testing.made_answers import completion
 from testing.strict_models import refused_parameter
 
 DEFAULTS = {"hold": False, "lose_reply": 0, "hang_reply": 0, "expire": [], "drop": [], "end": "completed"}

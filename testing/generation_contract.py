@@ -23,7 +23,7 @@ from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.teachers.faculty import Faculty, endpoint_ref
-from testing.fault_server import answer_to
+from testing.made_answers import answer_to
 from testing.models_tiny import raw_row, write_rows
 
 FORKS = multiprocessing.get_context("forkserver")

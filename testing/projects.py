@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from distill_dagster.config import DistillConfig
-from distill_dagster.definitions import build_lineage
+from distill_dagster.definitions import build_definitions, build_lineage
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
@@ -88,3 +88,19 @@ def own_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
 def unpublish(project: Project, asset: str) -> None:
     """Make an artefact missing again."""
     (project.store.folder(asset) / "manifest.json").unlink()
+
+
+def tick(config: DistillConfig, instance: dg.DagsterInstance) -> list[dg.RunRequest] | str | None:
+    """What the schedule asks for, or the reason why it asks for nothing."""
+    definitions = build_definitions(config)
+    schedule = definitions.get_repository_def().get_schedule_def("redistill_schedule")
+    project = definitions.resources["project"]
+    with dg.build_schedule_context(instance=instance, resources={"project": project}) as context:
+        result = schedule.evaluate_tick(context)
+    return result.run_requests or result.skip_message
+
+
+def last_metadata(instance: dg.DagsterInstance, asset: str, shard: str | None = None) -> dict[str, dg.MetadataValue]:
+    """The metadata of an asset's last materialization."""
+    keys = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[shard] if shard else None)
+    return instance.fetch_materializations(keys, limit=1).records[0].asset_materialization.metadata

@@ -1,32 +1,44 @@
 """Fixtures that many tests share: a small project, and one that was run end to end once."""
 
-import json
+import gc
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from filelock import FileLock
+from typer.testing import CliRunner
 
+from distill_dagster.cli import app
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
-from testing.dev_server import Said, run_command
+from distill_dagster.lineage.stages import SHARD_LIST
+from distill_dagster.operations.observing import STORE
+from testing.dev_server import Said
 from testing.fault_server import FaultServer
-from testing.projects import write_project
+from testing.projects import own_instance, write_project
+
+MADE = "made"  # the group of the tests that share that project
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Give every test a group, which one process runs: its own mark, else the file that it shares fixtures with.
 
-    Groups that wait for a daemon go first: one that is begun last is waited for.
+    The tests of the project that is made once are one group, so that no other process waits for it. This group and
+    those that wait for a daemon go first: one that is begun last is waited for.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-    items.sort(key=lambda item: item.get_closest_marker("daemon") is None)
+            group = MADE if "made" in item.fixturenames else item.module.__name__
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.get_closest_marker("daemon") is None, "made" not in item.fixturenames))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what the test modules have imported: it would go through all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -43,30 +55,26 @@ def instance():
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory, worker_id):
-    """A tiny project that `distill-dagster run` has run end to end, once for all processes of the tests.
+def made(tmp_path_factory):
+    """A tiny project that `distill-dagster run` has run end to end, once.
 
-    (project, instance, what the command said). Tests only read it, or ask for `copy_of_made`.
+    (project, instance, what the command said). Tests only read it, or ask for `copy_of_made` or `known_copy`.
     """
-    base = tmp_path_factory.getbasetemp()
-    root = (base if worker_id == "master" else base.parent) / "made"
-    root.mkdir(exist_ok=True)
-    told = root / "said.json"
-    with FileLock(root / "lock"):
-        if not told.exists():
-            said = run_command("run", "--config", str(write_project(root)))
-            assert said.exit_code in (0, 3), said.output  # 3: the verdict is FAIL, on models of this size
-            told.write_text(json.dumps(asdict(said)))
-    project = Project(load_config(root / "distill.yaml"))
-    with dg.DagsterInstance.from_config(str(Path(project.config.store) / ".dagster")) as value:
-        yield project, value, Said(**json.loads(told.read_text()))
+    path = write_project(tmp_path_factory.mktemp("made"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DAGSTER_HOME", raising=False)
+        ended = CliRunner().invoke(app, ["run", "--config", str(path)], catch_exceptions=False)
+    assert ended.exit_code in (0, 3), ended.output  # 3: the verdict is FAIL, on models of this size
+    project = Project(load_config(path))
+    with own_instance(project.config) as instance:
+        yield project, instance, Said(ended.exit_code, ended.stdout, ended.output)
 
 
 @pytest.fixture
 def copy_of_made(made, tmp_path):
     """Call it for a copy of that project, to change: the path of its config, with these changes in it.
 
-    A run of it on a new instance makes nothing, and tells the instance what there is.
+    A new instance does not know the copy: a run makes nothing there, and tells the instance what there is.
     """
 
     def copy(**changes) -> Path:
@@ -75,6 +83,18 @@ def copy_of_made(made, tmp_path):
         return path
 
     return copy
+
+
+@pytest.fixture
+def known_copy(copy_of_made, made):
+    """Such a copy with an instance that knows what there is, as that of the project does: (config, instance)."""
+    config = load_config(copy_of_made())
+    shutil.copytree(Path(made[0].config.store) / ".dagster", Path(config.store) / ".dagster")
+    with own_instance(config) as instance:
+        listed = instance.get_latest_materialization_event(dg.AssetKey(SHARD_LIST)).asset_materialization
+        moved = {STORE: str(Path(config.store).resolve())}  # else it is another project of the same names
+        instance.report_runless_asset_event(dg.AssetMaterialization(SHARD_LIST, tags=listed.tags, metadata=moved))
+        yield config, instance
 
 
 @pytest.fixture(scope="session")

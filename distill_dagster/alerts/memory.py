@@ -2,7 +2,7 @@
 
     since    time of the last complete look at the runs
     runs     run id -> end time of each run that was looked at
-    told     "enough_answers on teacher_outputs[train-part-03]: error" -> time of the alert
+    sent     "enough_answers on teacher_outputs[train-part-03]: error" -> time of the alert
     outbox   the messages, each with its state at every address: waiting, delivered or given up
 
 The record lives in the store and not in the sensor's cursor, because Dagster drops a cursor when the sensor is renamed
@@ -23,7 +23,7 @@ ALERTS_FILE = "alerts.json"
 FIRST_WAIT = 30.0  # seconds until the second attempt; doubles each time
 ATTEMPTS = 10  # over 30 s · (2⁹ − 1), a little more than four hours
 KEPT_MESSAGES = 100  # finished ones, for people to read
-KEPT_DAYS = 400  # of `told`; longer than the longest `repeat_hours`
+KEPT_DAYS = 400  # of `sent`; longer than the longest `repeat_hours`
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Memory:
     path: Path
     since: float
     runs: dict[str, float] = field(default_factory=dict)
-    told: dict[str, float] = field(default_factory=dict)
+    sent: dict[str, float] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
 
     @classmethod
@@ -86,7 +86,8 @@ class Memory:
                 Outgoing(**{**outgoing, "addresses": {k: Attempts(**v) for k, v in outgoing["addresses"].items()}})
                 for outgoing in raw.pop("outbox")
             ]
-            return cls(path, outbox=outbox, **raw)
+            sent = raw.pop("told", {})  # the name of `sent` in version 0.1
+            return cls(path, outbox=outbox, **{"sent": sent, **raw})
         except FileNotFoundError:
             return cls(path, now)
         except (ValueError, TypeError, KeyError) as e:
@@ -101,13 +102,13 @@ class Memory:
 
     def is_news(self, failure: Failure, now: float, repeat_hours: float) -> bool:
         """Whether to send this failure: it was not sent within `repeat_hours`, or was repaired since."""
-        told = self.told.get(failure.key)
-        return told is None or now - told >= repeat_hours * 3600
+        sent = self.sent.get(failure.key)
+        return sent is None or now - sent >= repeat_hours * 3600
 
     def repaired(self, check: str | None, place: str) -> None:
         """Note that a check passed or, without a check, that an asset was made: the next failure is news."""
         for severity in ("warn", "error"):
-            self.told.pop(f"{check or 'run'} on {place}: {severity}", None)
+            self.sent.pop(f"{check or 'run'} on {place}: {severity}", None)
 
     def write(self, message: Message, names: list[str], now: float) -> None:
         """Queue a message for every address."""
@@ -133,6 +134,6 @@ class Memory:
     def forget(self, before: float, now: float) -> None:
         """Drop runs that ended `before` the window under review, old alerts, and old finished messages."""
         self.runs = {run: ended for run, ended in self.runs.items() if ended >= before}
-        self.told = {key: told for key, told in self.told.items() if now - told < KEPT_DAYS * 86_400}
+        self.sent = {key: sent for key, sent in self.sent.items() if now - sent < KEPT_DAYS * 86_400}
         done = [outgoing for outgoing in self.outbox if not outgoing.waits][:-KEPT_MESSAGES]
         self.outbox = [outgoing for outgoing in self.outbox if not any(outgoing is old for old in done)]

@@ -1,7 +1,7 @@
 """How many rows of a table differ from those of its version before.
 
-While two versions are compared, a row takes 16 bytes: a digest of what names it, and one of all that is compared. So two
-versions of a shard of a million rows take about 100 MB. Rows with equal digests of 64 bits count as equal, which is
+While two versions are compared, a row takes 16 bytes: a digest of what names it, and one of all that is compared. So
+two versions of a shard of a million rows take about 100 MB. Rows with equal digests of 64 bits count as equal, which is
 enough for a number that people read.
 """
 

@@ -6,14 +6,14 @@ report.html   one file for a browser, light or dark, wide or narrow; it has no s
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.chance import standings
-from distill_dagster.evaluation.comparison import compare, item_scores, mcnemar
+from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
@@ -77,27 +77,15 @@ def build_report(
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
     """
-    missing = [role for role in ROLES if role not in benchmarks or role not in predictions]
-    if missing:
-        raise DataError(
-            f"the report compares {', '.join(ROLES)}, and has no benchmark of {', '.join(missing)}; "
-            f"materialize {', '.join(f'{role}_benchmark' for role in missing)}"
-        )
+    _require_roles(benchmarks.keys() & predictions.keys())
     scores = {role: item_scores(predictions[role]) for role in ROLES}
     compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
-    retention, target, ratios = compared.retention, evaluation.retention_target, ratios_of(benchmarks)
-    decision = decide(retention, target)
+    retention, ratios = compared.retention, ratios_of(benchmarks)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
         project=project,
         headline=headline(retention, ratios),
-        verdict=StatedVerdict(
-            verdict=decision.outcome,
-            target=target,
-            reason=decision.reason,
-            items_needed=decision.items_needed,
-            text=verdict_text(decision, target, retention),
-        ),
+        verdict=_state_verdict(retention, evaluation.retention_target),
         items=retention.items,
         retention=retention,
         gap_recovered=compared.gap_recovered,
@@ -112,6 +100,25 @@ def build_report(
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
+    )
+
+
+def _require_roles(given: Set[Role]) -> None:
+    if missing := [role for role in ROLES if role not in given]:
+        raise DataError(
+            f"the report compares {', '.join(ROLES)}, and has no benchmark of {', '.join(missing)}; "
+            f"materialize {', '.join(f'{role}_benchmark' for role in missing)}"
+        )
+
+
+def _state_verdict(retention: RatioEstimate, target: float) -> StatedVerdict:
+    decision = decide(retention, target)
+    return StatedVerdict(
+        verdict=decision.outcome,
+        target=target,
+        reason=decision.reason,
+        items_needed=decision.items_needed,
+        text=verdict_text(decision, target, retention),
     )
 
 

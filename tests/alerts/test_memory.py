@@ -16,10 +16,19 @@ def memory(tmp_path):
 
 def test_what_was_saved_is_loaded(tmp_path):
     first = memory(tmp_path)
-    first.told[FAILURE.key], first.runs["r1"] = NOW, NOW - 5
+    first.sent[FAILURE.key], first.runs["r1"] = NOW, NOW - 5
     first.write(Message("t", "bödy\n", "warn"), ["1 json", "2 mailto"], NOW)
     first.record(first.outbox[0], "2 mailto", "no route", NOW)
     first.save()
+    assert memory(tmp_path) == first
+
+
+def test_a_record_of_the_version_before_is_read(tmp_path):
+    first = memory(tmp_path)
+    first.sent[FAILURE.key] = NOW
+    first.save()
+    path = tmp_path / ALERTS_FILE
+    path.write_text(path.read_text().replace('"sent"', '"told"'))
     assert memory(tmp_path) == first
 
 
@@ -32,7 +41,7 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path):
 def test_a_failure_is_news_again_after_the_quiet_hours_or_a_repair(tmp_path):
     value = memory(tmp_path)
     assert value.is_news(FAILURE, NOW, 24)
-    value.told[FAILURE.key] = NOW
+    value.sent[FAILURE.key] = NOW
     assert not value.is_news(FAILURE, NOW + 23.9 * 3600, 24)
     assert value.is_news(FAILURE, NOW + 24 * 3600, 24)
     value.repaired("another_check", FAILURE.place)

@@ -10,30 +10,8 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.observing import observe
 from distill_dagster.operations.runner import QUIET
-from testing.projects import run_project, write_project
-
-USAGE = {"device", "dtype", "seconds", "gpu_seconds", "peak_memory_mb", "versions"}
-METADATA = {
-    "raw_dataset": {"dagster/row_count", "dagster/column_schema", "valid_share", "preview", "rows_by_task"},
-    "eval_dataset": {"dagster/row_count", "preview"},
-    "teacher_model": USAGE | {"revision", "parameters", "loss_curve", "training_config"},
-    "teacher_outputs": USAGE | {"dagster/row_count", "tokens_per_second", "success_share", "preview"},
-    "validated_synthetic_set": {"dagster/row_count", "acceptance", "preview", "shards"},
-    "student_base": USAGE | {"revision", "parameters"},
-    "student_checkpoint": USAGE | {"revision", "parameters", "loss_curve", "final_loss", "training_config"},
-    "teacher_benchmark": USAGE
-    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
-    "baseline_benchmark": USAGE
-    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
-    "student_benchmark": USAGE
-    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
-    "eval_report": {"verdict", "headline", "scores", "report", "report_markdown"},
-}
-
-
-def last_metadata(instance, asset, shard=None):
-    keys = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[shard] if shard else None)
-    return instance.fetch_materializations(keys, limit=1).records[0].asset_materialization.metadata
+from testing.projects import last_metadata, run_project, write_project
+from tests.assets.metadata_keys import METADATA, USAGE
 
 
 def execute(config, instance, asset, **arguments):
@@ -100,9 +78,8 @@ def test_counts_add_up_through_the_lineage(made):
     assert built["examples"] == built["train"] + built["validation"]
 
 
-def test_a_hyperparameter_can_be_changed_for_one_run(copy_of_made, instance):
-    config = load_config(copy_of_made())
-    assert not run_project(config, instance, "student_checkpoint").failed
+def test_a_hyperparameter_can_be_changed_for_one_run(known_copy):
+    config, instance = known_copy
     before = Project(config).store.get("student_checkpoint")
     run_config = {**QUIET, "ops": {"student_checkpoint": {"config": {"learning_rate": 0.005, "epochs": 1.0}}}}
     assert execute(config, instance, "student_checkpoint", run_config=run_config).success
@@ -169,17 +146,16 @@ def requested(config, instance, cursor):
 
 
 @pytest.fixture
-def settled(copy_of_made, instance):
-    """A project that is up to date up to the set, with automation that asks for no more: (config, cursor)."""
-    config = load_config(copy_of_made())
-    assert not run_project(config, instance, "validated_synthetic_set").failed
+def settled(known_copy):
+    """A project that is up to date, with automation that asks for nothing: (config, instance, cursor)."""
+    config, instance = known_copy
     asked, cursor = requested(config, instance, None)
-    assert asked == {"student_base": True, "teacher_benchmark": True}, "what follows, and needs nothing else"
-    return config, cursor
+    assert asked == {}
+    return config, instance, cursor
 
 
-def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, instance, tmp_path):
-    config, cursor = settled
+def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, tmp_path):
+    config, instance, cursor = settled
     part = tmp_path / "data" / "train" / "part-01.jsonl"
     part.write_text("".join(part.read_text().splitlines(keepends=True)[1:]))
     observe(instance, Snapshot(Project(config)))
@@ -191,16 +167,16 @@ def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, i
     assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"
 
 
-def test_a_changed_setting_asks_for_what_it_shapes(settled, instance):
-    config, cursor = settled
+def test_a_changed_setting_asks_for_what_it_shapes(settled):
+    config, instance, cursor = settled
     generation = config.teacher.generation.model_copy(update={"temperature": 0.5})
     changed = config.model_copy(update={"teacher": config.teacher.model_copy(update={"generation": generation})})
     asked, _ = requested(changed, instance, cursor)
     assert asked == {"teacher_outputs": ["train-part-00", "train-part-01", "train-part-02", "validation"]}
 
 
-def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(settled, instance, tmp_path):
-    config, cursor = settled
+def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(settled, tmp_path):
+    config, instance, cursor = settled
     (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
     assert observe(instance, Snapshot(Project(config))) == ["shard_list"]
     asked, cursor = requested(config, instance, cursor)

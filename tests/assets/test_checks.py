@@ -16,8 +16,8 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.quality.specs import SetCounts, SetResult
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.result import Counts, Result
+from testing.api_project import write_api_project
 from testing.projects import run_project
-from tests.generation.test_project import write_api_project
 
 ROWS, BAD = 40, 13
 LIMITS = {"checks.max_truncated_share": 0.1, "checks.max_off_form_share": 0.2, "checks.max_degenerate_share": 0.05}

@@ -70,6 +70,7 @@ def test_values_of_the_config_in_the_launchpad_change_nothing(copy_of_made, inst
     assert before.launchpad == {}
 
 
+@pytest.mark.processes
 def test_a_student_that_was_trained_with_other_settings_says_so_everywhere(copy_of_made, instance):
     path = copy_of_made(**{"checks.severity": {"verdict_is_pass": "off", "loads_and_generates": "warn"}})
     config = load_config(path)

@@ -10,7 +10,8 @@ from distill_dagster.assets.views.numbers import EXACT, rounded
 from distill_dagster.lineage.stages import STAGES, ancestors
 from distill_dagster.report.document import read_document
 from distill_dagster.store.columns import MADE_FROM, TABLES, describe
-from tests.assets.test_assets import METADATA, last_metadata
+from testing.projects import last_metadata
+from tests.assets.metadata_keys import METADATA
 
 BENCHMARK = {"score", "score_low", "score_high", "latency_p50_ms", "bytes_on_disk"}
 RETENTION = {"retention", "retention_low", "retention_high", "gap_recovered"}  # those that are defined

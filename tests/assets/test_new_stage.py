@@ -12,7 +12,7 @@ from distill_dagster import definitions
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.freshness import code_versions, is_fresh
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage
@@ -22,8 +22,8 @@ from distill_dagster.planning.steps import list_steps
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.store.result import Counts, Result, Spec
 from distill_dagster.workers import WORKERS, Worker
+from testing.api_project import write_api_project
 from testing.projects import run_project
-from tests.generation.test_project import write_api_project
 
 # 1. the stage, in lineage/stages.py
 
@@ -98,11 +98,12 @@ def test_a_stage_is_planned_made_and_fresh(words, tmp_path, server, instance):
 
 def test_dagster_derives_deps_partitions_and_version_from_the_stage(words, tmp_path, server):
     config = load_config(write_api_project(tmp_path, server))
-    (spec,) = words.build(config).specs
+    versions = code_versions(config)
+    (spec,) = words.build(config, versions[STAGE.name]).specs
     assert [dep.asset_key for dep in spec.deps] == [dg.AssetKey("teacher_outputs")]
     assert (spec.group_name, spec.partitions_def) == ("teacher", dg.DynamicPartitionsDefinition(name="shards"))
     other = config.model_copy(update={"quality": config.quality.model_copy(update={"labels": ["a"]})})
-    assert spec.code_version != next(iter(words.build(other).specs)).code_version
+    assert spec.code_version == versions[STAGE.name] != code_versions(other)[STAGE.name]
     dg.Definitions.validate_loadable(build_definitions(config))
 
 

@@ -9,7 +9,7 @@ from distill_dagster.config import QualityConfig
 from distill_dagster.quality.plots import LABELS, gold_shares, labels_plot
 from distill_dagster.quality.specs import AgainstGold, RightWrong, SetCounts, SetFacts
 from distill_dagster.quality.synthetic_set import select_examples
-from tests.quality.test_synthetic_set import answer, raw
+from testing.set_rows import answer, raw
 
 
 def set_of(labels, task="nli", **quality):

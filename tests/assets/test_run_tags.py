@@ -8,9 +8,8 @@ from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.run_tags import BECAUSE, INVOCATION
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from testing.projects import run_project
-from tests.generation.test_project import write_api_project
-from tests.operations.test_schedule import tick
+from testing.api_project import write_api_project
+from testing.projects import run_project, tick
 
 
 def tags(instance, asset: str, shard: str | None = None) -> dict[str, str]:

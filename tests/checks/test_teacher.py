@@ -8,7 +8,7 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.report.document import read_document
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.store.hashing import rows_hash
-from tests.report.test_document import benchmark, predictions
+from testing.report_parts import benchmark, predictions
 
 GOLDS = ["neutral", "neutral", "entailment", "contradiction"]  # always answering "neutral" scores 50 %
 

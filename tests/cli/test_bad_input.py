@@ -14,8 +14,8 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.operations.observing import observe
+from testing.api_project import write_api_project
 from testing.projects import run_project, unpublish, write_project
-from tests.generation.test_project import write_api_project
 
 
 def broken(folder, instance, spoil, **changes):
@@ -88,6 +88,7 @@ def test_the_sensor_passes_over_a_file_that_cannot_be_read(tmp_path, instance):
     assert not tick.get_num_requested(dg.AssetKey("eval_dataset"))
 
 
+@pytest.mark.processes
 def test_what_does_not_read_a_bad_shard_is_made(tmp_path, server, instance):
     path = write_api_project(tmp_path, server)
     (path.parent / "data/train/part-01.jsonl").write_text("{}\n")
@@ -134,9 +135,8 @@ def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instan
     assert list(again.failed) == ["raw_dataset[train-part-00]"], "a failed check is not forgotten by the next run"
 
 
-def test_a_tighter_gate_is_applied_to_what_is_there_already(copy_of_made, tmp_path, instance):
-    last = "validated_synthetic_set"
-    assert not run_project(load_config(copy_of_made()), instance, last).failed
+def test_a_tighter_gate_is_applied_to_what_is_there_already(known_copy, tmp_path):
+    last, (_, instance) = "validated_synthetic_set", known_copy
     tighter = load_config(write_project(tmp_path, **{"checks.min_train_rows": 5000}))
     outcome = run_project(tighter, instance)
     assert list(outcome.failed) == [last]
@@ -201,11 +201,10 @@ def test_what_does_not_belong_together_is_not_compared(copy_of_made, tmp_path, a
         require_related(Upstream(Snapshot(project), STAGES["eval_report"], None))
 
 
-def test_a_torn_parquet_is_named(copy_of_made, instance):
-    config = load_config(copy_of_made())
+def test_a_torn_parquet_is_named(known_copy):
+    config, instance = known_copy
     project = Project(config)
     unpublish(project, "validated_synthetic_set")
-    assert not run_project(config, instance, "teacher_outputs").failed
     torn = project.store.get("teacher_outputs", "train-part-01").file("teacher.parquet")
     torn.write_bytes(torn.read_bytes()[:100])
     outcome = run_project(config, instance)
@@ -213,10 +212,9 @@ def test_a_torn_parquet_is_named(copy_of_made, instance):
     assert str(torn) in outcome.failed["validated_synthetic_set"]
 
 
-def test_answers_from_different_settings_are_not_mixed(copy_of_made, instance):
-    config = load_config(copy_of_made())
+def test_answers_from_different_settings_are_not_mixed(known_copy):
+    config, instance = known_copy
     unpublish(Project(config), "validated_synthetic_set")
-    assert not run_project(config, instance, "teacher_outputs").failed
     job = build_definitions(config).resolve_implicit_global_asset_job_def()
 
     def materialize(asset, shard=None, **settings):
@@ -244,6 +242,7 @@ def test_a_file_for_training_and_for_test_is_refused(tmp_path, instance):
         run_project(config, instance, "eval_dataset")
 
 
+@pytest.mark.processes
 def test_the_teacher_is_not_fitted_to_prompts_of_the_test(tmp_path, instance):
     def leak(data):
         held_out = (data / "test.jsonl").read_text().splitlines()[0]

@@ -15,8 +15,8 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.failing_checks import failing_checks
 from distill_dagster.operations.instance import open_instance
+from testing.api_project import run_until_answers, write_api_project
 from testing.projects import run_project, write_project
-from tests.generation.test_project import run_until_answers, write_api_project
 
 BAD = "raw_dataset[train-part-01]"
 

@@ -44,6 +44,7 @@ def test_a_change_asks_one_prompt_and_leaves_the_demo_as_it_was(tmp_path, instan
     assert not run_project(config, instance, "validated_synthetic_set").materialized
 
 
+@pytest.mark.processes
 def test_an_edit_changes_one_row_to_a_question_that_no_row_has(tmp_path, instance):
     assert not run_project(load_config(write_small_demo(tmp_path)), instance, "validated_synthetic_set").failed
     edits = [change_row(tmp_path) for _ in range(3)]

@@ -155,6 +155,7 @@ def test_speed_and_memory_are_those_of_the_model(produced, model):
     assert result.versions.keys() == {"python", "torch", "transformers"}
 
 
+@pytest.mark.processes
 def test_a_child_that_fails_says_why(tmp_path):
     gone = ModelRef(path=str(tmp_path / "gone"), name="gone", revision="0")
     with pytest.raises(

@@ -12,7 +12,6 @@ from distill_dagster.errors import DataError, UserError
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.store.artefacts import Store
 from distill_dagster.teachers.faculty import Faculty
-from testing.fault_server import answer_to
 from testing.generation_contract import (
     asked_row,
     asked_rows,
@@ -26,6 +25,7 @@ from testing.generation_contract import (
     start,
     table_of,
 )
+from testing.made_answers import answer_to
 from testing.models_tiny import raw_row
 
 pytestmark = pytest.mark.processes

@@ -57,6 +57,7 @@ def test_no_request_is_planned(project):
     assert {step.asset for step in plan.steps if not step.is_fresh} <= PLANNED
 
 
+@pytest.mark.processes
 def test_a_run_asks_nothing_and_makes_again_what_is_named(project, instance):
     versions = {name: project.store.get(name).version for name in ("teacher_model", "student_checkpoint")}
     hashes = {shard: project.store.get("raw_dataset", shard).data_version for shard in Snapshot(project).shards}

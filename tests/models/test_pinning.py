@@ -149,6 +149,7 @@ def _pin(cache, script=PIN, **environment) -> str:
     return subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.processes
 def test_a_hub_name_is_found_in_the_local_cache_or_says_the_way_out(tmp_path):
     cache = tmp_path / "hub"
     assert _pin(cache, HF_HUB_OFFLINE="1").startswith("ModelError model 'maker/tiny' (revision newest)")
@@ -197,6 +198,7 @@ class HubHandler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+@pytest.mark.processes
 def test_of_the_weights_on_the_hub_only_those_that_are_loaded_are_fetched(folder, tmp_path):
     parameters, weights = count_parameters(folder), shard(folder)
     with Hub(folder) as hub:
@@ -209,6 +211,7 @@ def test_of_the_weights_on_the_hub_only_those_that_are_loaded_are_fetched(folder
     assert {weights["part"].name, "config.json", "tokenizer.json"} < hub.sent
 
 
+@pytest.mark.processes
 def test_a_model_on_the_hub_is_checked_without_its_weights(folder, tmp_path):
     with Hub(folder) as hub:
         threading.Thread(target=hub.serve_forever, daemon=True).start()

@@ -15,7 +15,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage.project import Project
-from distill_dagster.operations.alerting import LOOK_BACK, RUNS_A_TICK, tell
+from distill_dagster.operations.alerting import LOOK_BACK, RUNS_A_TICK, send_alerts
 from distill_dagster.resources.project import ProjectResource
 from testing.alert_servers import mailbox, webhook
 from testing.projects import run_project, write_project
@@ -49,7 +49,7 @@ def hook(monkeypatch):
 
 
 def look_again(config, instance, later=0.0):
-    return tell(instance, Project(config), time.time() + later, LOG)
+    return send_alerts(instance, Project(config), time.time() + later, LOG)
 
 
 def run_checks(instance, *, passed, severity=dg.AssetCheckSeverity.WARN, count=1, blocking=False):
@@ -107,11 +107,11 @@ def test_a_bad_shard_is_told_with_numbers_rows_and_link_to_webhook_and_mail(pois
 TICK = """
 import sys, time, logging
 import dagster as dg
-from distill_dagster.operations.alerting import tell
+from distill_dagster.operations.alerting import send_alerts
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
-    print(tell(instance, Project(load_config(sys.argv[2])), time.time(), logging.getLogger("alerts")))
+    print(send_alerts(instance, Project(load_config(sys.argv[2])), time.time(), logging.getLogger("alerts")))
 """
 
 

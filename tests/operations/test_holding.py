@@ -8,7 +8,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.operations.observing import VERSION_TAG
-from tests.assets.test_condition import Chain
+from testing.chain import Chain
 
 SOUND = dg.AssetCheckKey(dg.AssetKey("first"), "sound")
 

@@ -75,7 +75,10 @@ def whole(shard: str) -> set[tuple[str, str | None]]:
     return {("raw_dataset", shard), ("teacher_outputs", shard), (LAST, None)}
 
 
-@pytest.mark.parametrize("watched", [True, False], ids=["ticks between", "no tick between"])
+@pytest.mark.parametrize(
+    "watched",
+    [pytest.param(True, id="ticks between", marks=pytest.mark.processes), pytest.param(False, id="no tick between")],
+)
 def test_a_file_that_comes_back_as_it_was_is_made_again_and_costs_no_call(followed, server, watched):
     calls, rows = server.counts()["total"], followed.file.read_bytes()
     followed.file.unlink()
@@ -92,6 +95,7 @@ def test_a_file_that_comes_back_as_it_was_is_made_again_and_costs_no_call(follow
     assert followed.follow() == set()
 
 
+@pytest.mark.processes
 def test_a_file_that_takes_a_name_that_was_there_before_is_made_under_it(followed, server):
     calls, other = server.counts()["total"], followed.file.with_name("part-07.jsonl")
     followed.file.rename(other)
@@ -119,6 +123,7 @@ def test_a_file_that_is_back_before_its_artefacts_were_deleted_is_not_made_again
     assert SHARD in followed.taught()
 
 
+@pytest.mark.processes
 def test_a_shard_that_comes_back_passes_the_check_of_its_columns(followed):
     rows = followed.file.read_bytes()
     followed.file.unlink()

@@ -15,8 +15,8 @@ from distill_dagster.operations.failed_steps import failed_steps
 from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.teachers.sending import forget_endpoints
+from testing.api_project import write_api_project
 from testing.projects import run_project
-from tests.generation.test_project import write_api_project
 
 OTHERS = ["teacher_outputs[train-part-01]", "teacher_outputs[train-part-02]", "teacher_outputs[validation]"]
 

@@ -14,11 +14,11 @@ from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
-from distill_dagster.operations.alerting import tell
+from distill_dagster.operations.alerting import send_alerts
 from distill_dagster.operations.observing import observe
 from testing.alert_servers import webhook
+from testing.api_project import write_api_project, write_rows
 from testing.projects import run_project
-from tests.generation.test_project import write_api_project, write_rows
 
 PREFIXES = ("one", "two")
 
@@ -82,6 +82,7 @@ def test_two_projects_of_one_name_are_told_apart_before_one_removes_the_others_p
     assert "train-part-01" in observe(instance, Snapshot(two)), "a store that is gone holds nothing"
 
 
+@pytest.mark.processes
 def test_a_change_in_one_asks_for_nothing_of_the_other(projects, instance):
     definitions, selection = definitions_of(projects), dg.AssetSelection.all()
     for project in projects:
@@ -105,12 +106,12 @@ def test_each_alerts_and_lists_its_own_failures(projects, server, instance, monk
     with webhook() as hook:
         monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
         for project in projects:
-            tell(instance, project, time.time(), logging.getLogger("alerts"))
+            send_alerts(instance, project, time.time(), logging.getLogger("alerts"))
         server.script(choices=["I'm sorry, but I can't help with that."])
         write_rows(one.store.root.parent / "data/train/part-00.jsonl", range(300, 312))
         assert run_project(one.config, instance, "teacher_outputs").failed
         for project in (two, one):
-            tell(instance, project, time.time(), logging.getLogger("alerts"))
+            send_alerts(instance, project, time.time(), logging.getLogger("alerts"))
         (post,) = hook.posts
     assert "few_refusals" in str(post)
     assert [check["check"] for check in read_status(Snapshot(one), instance)["failing_checks"]] == ["few_refusals"] * 2
@@ -125,7 +126,7 @@ def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_re
     with webhook() as hook:
         monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
         for project in projects:
-            tell(instance, project, time.time(), log)
+            send_alerts(instance, project, time.time(), log)
         for posts, fault in enumerate((True, False, True), start=1):
             rule = {"match": "<", "fault": "status", "status": 401}
             server.script(rules=[rule] if fault else [])
@@ -133,7 +134,7 @@ def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_re
             write_rows(one.store.root.parent / "data/validation.jsonl", range(900 + posts, 904 + posts))
             assert bool(run_project(one.config, instance, "teacher_outputs").failed) is fault
             for project in (two, one):
-                tell(instance, project, time.time(), log)
+                send_alerts(instance, project, time.time(), log)
     assert len(hook.posts) == 2, "the second failure is news, because the first was repaired"
     for post in hook.posts:
         assert "teacher_outputs" in str(post)

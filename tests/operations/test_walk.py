@@ -7,8 +7,8 @@ from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.runner import Runner
+from testing.api_project import write_api_project
 from testing.projects import run_project
-from tests.generation.test_project import write_api_project
 
 FIRST = "raw_dataset[train-part-00]"
 

@@ -20,11 +20,11 @@ from distill_dagster.preflight.requirement import errors_of
 from distill_dagster.resources import gpu
 from distill_dagster.store import files
 from distill_dagster.teachers.sending import forget_endpoints
+from testing.api_project import write_api_project
 from testing.gguf_tiny import write_gguf
 from testing.models_tiny import TINY, rows, write_model
 from testing.projects import TINY_LLAMA, run_project, write_project
 from testing.wrong_places import said, wrong_place
-from tests.generation.test_project import write_api_project
 
 
 @pytest.fixture(autouse=True)

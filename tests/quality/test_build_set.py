@@ -5,7 +5,7 @@ from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.artefacts import Store
-from tests.quality.test_synthetic_set import answer, raw
+from testing.set_rows import answer, raw
 
 FACTS = {
     *("acceptance", "gold_agreement", "gold_agreement_kept", "rows_with_gold", "answers", "labels_before"),

@@ -20,7 +20,7 @@ from distill_dagster.quality.duplicates.shingles import (
 from distill_dagster.quality.examples.diversity import distinct, spread
 from distill_dagster.quality.specs import RightWrong
 from distill_dagster.quality.synthetic_set import select_examples
-from tests.quality.test_synthetic_set import answer, codes, raw
+from testing.set_rows import answer, codes, raw
 
 LONG = (
     "Could you tell me how and where I can find the blue card that I have ordered from you a week ago, "

@@ -13,43 +13,7 @@ from distill_dagster.quality.filters.reasons import REASONS, reject_row
 from distill_dagster.quality.labels import labels_of
 from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.store import schemas
-
-
-def turn(role, content):
-    return {"role": role, "content": content}
-
-
-def raw(row_id, *texts, task="nli", reference=(), split="train", shard="s0", line=1):
-    roles = ("user", "assistant") * len(texts)
-    return {
-        "row_id": row_id,
-        "shard": shard,
-        "split": split,
-        "task": task,
-        "messages": [turn("system", "S"), *(turn(role, text) for role, text in zip(roles, texts, strict=False))],
-        "reference": list(reference),
-        "group": None,
-        "source_line": line,
-        "meta": "{}",
-    }
-
-
-def answer(row_id, text, sample=0, number=0, **more):
-    return {
-        "row_id": row_id,
-        "sample": sample,
-        "turn": number,
-        "request_hash": f"{row_id}-{sample}-{number}",
-        "raw_text": text,
-        "answer": "what an old parser said",
-        "reasoning": None,
-        "params": "{}",
-        "finish_reason": "stop",
-        "status": "ok",
-        "error_code": None,
-        "completion_tokens": 3,
-        **more,
-    }
+from testing.set_rows import answer, codes, raw, turn
 
 
 def build(raws, answers, test=(), **quality):
@@ -59,10 +23,6 @@ def build(raws, answers, test=(), **quality):
 def thought(row_id, reason, choice, **more):
     text = json.dumps({"reason": reason, "answer_choice": choice})
     return answer(row_id, text, params='{"prompting":"chain_of_thought","temperature":0.0}', **more)
-
-
-def codes(built):
-    return {(r["row_id"], r["code"]) for r in built.rejects}
 
 
 def test_an_answer_becomes_an_example_by_todays_parser():

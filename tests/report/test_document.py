@@ -1,88 +1,21 @@
-"""The report: its numbers, its words, and hostile names and rows, which must stay plain text."""
+"""The report's document: its numbers, its words and its notes."""
 
 import json
 import re
-from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
-from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
-from distill_dagster.evaluation.benchmark import score_predictions
 from distill_dagster.evaluation.comparison import RatioEstimate
 from distill_dagster.evaluation.specs import Benchmark, Hardware
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios, ReportDocument, read_document
 from distill_dagster.report.numbers import percent, ratio_label, size
-from distill_dagster.report.specs import Provenance
 from distill_dagster.report.tables import flat_rows, summary_rows
 from distill_dagster.report.wording import headline, verdict_text
 from distill_dagster.report.writing import build_report, write_pages
-
-HOSTILE = "<script>alert(1)</script>{{7*7}}{% raw %}\"'><img src=x onerror=alert(1)> | [x](javascript:alert(1))"
-CONFIG = EvaluationConfig(resamples=1000, retention_target=0.9)
-ROLES = ("teacher", "baseline", "student")
-SIZES = {"teacher": 11_000_000, "student": 1_000_000, "baseline": 1_000_000}
-LATENCIES = {"teacher": 42.0, "student": 10.0, "baseline": 12.0}
-
-
-def predictions(role: str, scores, text: str = "x") -> list[dict]:
-    return [
-        {
-            "row_id": f"{text}-{i}", "turn": 0, "task": "nli", "model": role, "prediction": f"{text} {score}",
-            "parsed": "neutral" if score else None, "reference": ["neutral"], "score": float(score),
-            "finish_reason": "stop",
-        }
-        for i, score in enumerate(scores)
-    ]  # fmt: skip
-
-
-def benchmark(role: str, rows: list[dict], name: str | None = None) -> Benchmark:
-    times = [LATENCIES[role] * (1 + i / 32) for i in range(32)]
-    return Benchmark.model_validate({
-        "role": role,
-        "model": {"name": name or role, "revision": "0", "dtype": "auto", "parameters": SIZES[role]},
-        **score_predictions(rows, CONFIG).model_dump(),
-        **{"rows": len(rows), "predictions": len(rows), "unparsable": 0, "truncated": 0, "failed": 0, "unscored": 0},
-        **{"max_new_tokens": 8, "prompting": "plain"},
-        "speed": {
-            "requests": 32, "skipped": 0, "warm_ups": 3, "batch_size": 1, "concurrency": 1, "max_new_tokens": 8,
-            "latencies_ms": times, "first_token_ms": {"p50": 2.0}, "tokens_per_second": 100.0,
-            "latency_ms": {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)},
-            "prompt_tokens_mean": 20.0, "completion_tokens_mean": 8.0, "load_s": 0.1, "threads": 2,
-        },
-        "memory": {"weight_bytes": 4 * SIZES[role], "peak_bytes": 5 * SIZES[role], "how": "counted"},
-        "parameters": SIZES[role], "bytes_on_disk": 4 * SIZES[role], "dtype": "float32",
-        "hardware": {"device": "cpu", "name": "a processor", "cores": 2, "memory_gb": 8.0, "threads": 2},
-        "versions": {"torch": "2.13.0"},
-    })  # fmt: skip
-
-
-def provenance(text: str, name: str | None) -> Provenance:
-    model = {"data_version": "0123", "created_at": "2026-01-01", "model": name or "a model"}
-    rows = {"data_version": "4567", "created_at": "2026-01-02", "rows": 1234, text: 1}
-    return Provenance.model_validate(
-        {
-            "name": name or "demo",
-            "shards": 8,
-            **dict.fromkeys(("teacher_model", "student_base", "student_checkpoint"), model),
-            **dict.fromkeys(("validated_synthetic_set", "eval_dataset"), rows),
-        }
-    )
-
-
-def parts(text: str = "x", name: str | None = None) -> dict:
-    scores = {"teacher": [1] * 95 + [0] * 5, "student": [1] * 92 + [0] * 7 + [1], "baseline": [0] * 70 + [1] * 30}
-    rows = {role: predictions(role, values, text) for role, values in scores.items()}
-    return {
-        "project": name or "demo",
-        "benchmarks": {role: benchmark(role, found, name) for role, found in rows.items()},
-        "predictions": rows,
-        "evaluation": CONFIG,
-        "provenance": provenance(text, name),
-        "history": [{"step": 10, "loss": 2.0}, {"step": 20, "validation_loss": 1.5}, {"step": 20, "loss": 1.0}],
-    }
+from testing.report_parts import ROLES, benchmark, parts, predictions
+from tests.report.page import read_page
 
 
 @pytest.fixture(scope="module")
@@ -231,76 +164,6 @@ def test_summary_rows_are_short_and_have_three_models(document):
     assert by_label["nli: accuracy"] == ["95.0 %", "30.0 %", "93.0 %"]
     assert by_label["nli: macro F1"]
     assert all(len(cell) < 30 for _, *cells in rows for cell in cells)
-
-
-class Page(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags, self.ids, self.outside, self.text = [], [], [], ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for key, value in attrs:
-            if key == "id":
-                self.ids.append(value)
-            if key in ("src", "href", "xlink:href", "data") and not value.startswith("#"):
-                self.outside.append(value)
-            assert not key.startswith("on"), (tag, key)
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def read_page(folder) -> tuple[Page, str]:
-    page, text = Page(), (folder / "report.html").read_text(encoding="utf-8")
-    page.feed(text)
-    return page, text
-
-
-def test_the_page_is_self_contained(document, tmp_path):
-    write_pages(tmp_path, document)
-    page, text = read_page(tmp_path)
-    assert "script" not in page.tags
-    assert "link" not in page.tags
-    assert page.outside == []
-    assert "url(http" not in text
-    assert "@import" not in text
-    assert len(page.ids) == len(set(page.ids))
-    assert page.tags.count("svg") == 3  # score, latency, loss; one task needs no picture of its own
-    assert "var(--student)" in text
-    assert not re.search(r"#0\da0f\d", text)  # no placeholder colour is left
-    assert read_document(tmp_path / "report.json") == document
-
-
-def test_hostile_names_and_rows_are_text(tmp_path):
-    given = parts(text=HOSTILE, name=HOSTILE)
-    rows = [{"row_id": f"{HOSTILE}-{i}", "messages": [{"role": "user", "content": HOSTILE}]} for i in range(100)]
-    write_pages(tmp_path, build_report(**given, rows=rows))
-    page, _ = read_page(tmp_path)
-    assert "script" not in page.tags
-    assert "img" not in page.tags
-    assert page.text.count(HOSTILE) > 20
-    assert "49{%" not in page.text
-    markdown = (tmp_path / "report.md").read_text()
-    assert "<script" not in markdown
-    assert "<img" not in markdown
-    assert not re.search(r"(?<!\\)\]\(javascript", markdown)
-    (line,) = [line for line in markdown.splitlines() if line.startswith("| teacher\\_model.model")]
-    assert len(re.findall(r"(?<!\\)\|", line)) == 3  # the row keeps its two cells
-
-
-def test_several_tasks_are_drawn_and_named(tmp_path):
-    given = parts()
-    for role, rows in given["predictions"].items():
-        for row in rows[:50]:
-            row |= {"task": "qa", "parsed": "neutral" if row["score"] else "other"}
-        given["benchmarks"][role] = benchmark(role, rows)
-    document = build_report(**given)
-    write_pages(tmp_path, document)
-    page, _ = read_page(tmp_path)
-    assert page.tags.count("svg") == 4
-    assert "qa: token F1" in page.text
-    assert any("2 tasks" in note for note in document.notes)
 
 
 def test_words():

@@ -1,63 +1,21 @@
-"""The API teacher against a real server: every fault, the rates, the end of a run, and the key that stays hidden."""
+"""The API teacher against a real server: every fault, what a request carries, and the end of a run."""
 
 import asyncio
-import itertools
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.errors import BudgetError, EndpointError, TeacherError
-from distill_dagster.teachers.endpoint import ApiTeacher
+from distill_dagster.errors import BudgetError, EndpointError
 from distill_dagster.teachers.protocol import Request
-from distill_dagster.teachers.secrets import hide_key, is_secret
-from testing.fault_server import FaultServer, answer_to
-
-KEY = "sk-very-secret-0123456789"
-
-
-@pytest.fixture(scope="module")
-def running():
-    with FaultServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running):
-    """The server, with the usual script and nothing counted."""
-    running.script()
-    return running
-
-
-def teacher_at(server, generation=None, **endpoint) -> ApiTeacher:
-    settings = {"url": server.url, "model": "made", "concurrency": 8, **endpoint}
-    return ApiTeacher(EndpointConfig(**settings), GenerationConfig(**(generation or {})))
-
-
-def questions(count, text="question {}"):
-    return [Request(f"h{n}", [{"role": "user", "content": text.format(n)}]) for n in range(count)]
-
-
-def ask(teacher, asked):
-    """The replies by request hash; checks that every request is recorded exactly once."""
-    replies = []
-    teacher.answer(asked, replies.append)
-    assert Counter(r.request_hash for r in replies) == Counter(q.request_hash for q in asked)
-    return {reply.request_hash: reply for reply in replies}
-
-
-def ask_one(server, **endpoint):
-    return ask(teacher_at(server, **endpoint), questions(1))["h0"]
+from testing.endpoint_teacher import ask, ask_one, questions, teacher_at
+from testing.made_answers import answer_to
 
 
 def test_every_question_is_answered_once_and_never_more_at_once_than_allowed(server):
@@ -150,51 +108,6 @@ def test_an_answer_without_content_is_an_empty_text(server, finish):
     assert (reply.ok, reply.text, reply.finish_reason, reply.attempts) == (True, "", finish, 1)
 
 
-def test_a_storm_of_429_loses_nothing_and_is_not_multiplied(server):
-    refusal = {"fault": "status", "status": 429, "headers": {"retry-after-ms": "50"}, "times": 100}
-    server.script(rules=[refusal])
-    replies = ask(teacher_at(server, concurrency=32, attempts=20), questions(150))
-    counts = server.counts()
-    assert all(reply.ok for reply in replies.values())
-    assert counts["total"] == 150 + 100
-    assert sum(reply.attempts for reply in replies.values()) == counts["total"]
-    assert counts["most_in_flight"] <= 32
-
-
-def test_while_the_account_is_paused_nothing_else_is_sent(server):
-    refusal = {"fault": "status", "status": 429, "headers": {"retry-after": "2"}, "times": 1, "skip": 10}
-    server.script(latency=0.01, rules=[refusal])
-    ask(teacher_at(server, concurrency=4), questions(60))
-    times = server.counts()["times"]
-    gaps = [after - before for before, after in itertools.pairwise(times)]
-    assert len(times) == 61
-    assert max(gaps) > 1.9
-    assert gaps.index(max(gaps)) < 30  # the pause came amid the others, not only before the one that was refused
-
-
-def test_the_rate_of_requests_is_kept(server):
-    ask(teacher_at(server, requests_per_minute=1200), questions(25))
-    times = server.counts()["times"]
-    for n in (5, 10, 24):
-        shortest = min(after - before for before, after in zip(times, times[n:], strict=False))
-        assert shortest > n * 60 / 1200 - 0.05
-
-
-def test_the_rate_of_tokens_is_kept_by_what_was_used(server):
-    server.script(rules=[{"fault": "say", "text": "word " * 30}])  # far more than was expected of the first
-    ask(teacher_at(server, {"max_new_tokens": 1}, tokens_per_minute=12_000, concurrency=4), questions(20))
-    counts = server.counts()
-    beyond = sum(counts["tokens"]) - 4 * 32  # the first four went out before anything was known
-    assert counts["times"][-1] - counts["times"][0] > 0.8 * beyond / 200
-
-
-def test_what_failed_but_was_counted_is_paid_for(server):
-    server.script(rules=[{"fault": "no_choices", "times": 1}])
-    reply = ask_one(server, price={"prompt": 1_000_000, "completion": 2_000_000})
-    assert (reply.prompt_tokens, reply.completion_tokens) == (2, 2)
-    assert reply.cost_usd == 2 * (2 * 1 + 2 * 2)
-
-
 def test_what_a_request_carries(server):
     asked = [Request("h", [{"role": "user", "content": "?"}], {"type": "json_schema", "json_schema": {"name": "a"}})]
     ask(teacher_at(server), asked)
@@ -247,99 +160,6 @@ def test_reasoning_is_kept_apart_from_the_text(server, field):
     reply = ask_one(server)
     assert reply.reasoning == "2 and 2"
     assert "2 and 2" not in reply.text
-
-
-def test_a_missing_key_is_said_before_anything_is_sent(server, monkeypatch):
-    monkeypatch.delenv("MADE_KEY", raising=False)
-    with pytest.raises(TeacherError, match="MADE_KEY, which is not set"):
-        teacher_at(server, api_key="MADE_KEY").answer(questions(3), print)
-    monkeypatch.setenv("MADE_KEY", "  ")
-    with pytest.raises(TeacherError, match="MADE_KEY, which is empty"):
-        teacher_at(server, api_key="MADE_KEY").answer(questions(3), print)
-    monkeypatch.setenv("MADE_KEY", f"{KEY}\n{KEY}")
-    with pytest.raises(TeacherError, match="copy the key again") as caught:
-        teacher_at(server, api_key="MADE_KEY").answer(questions(3), print)
-    assert KEY not in str(caught.value)
-    assert server.counts()["total"] == 0
-
-
-def test_a_wrong_key_stops_everything_and_is_never_shown(server, monkeypatch, caplog, capfd):
-    caplog.set_level(logging.DEBUG)
-    server.script(key="another", latency=0.05)
-    monkeypatch.setenv("MADE_KEY", KEY)
-    replies = []
-    with pytest.raises(TeacherError, match=r"127\.0\.0\.1 answered 401: .*\*\*\*[\s\S]*MADE_KEY") as caught:
-        teacher_at(server, api_key="MADE_KEY", concurrency=4).answer(questions(500), replies.append)
-    counts = server.counts()
-    assert counts["last_headers"]["Authorization"] == f"Bearer {KEY}"  # it was sent, and so could have been shown
-    assert counts["total"] <= 4
-    assert replies == []
-    chain, error = "", caught.value
-    while error is not None:
-        chain, error = chain + repr(error), error.__cause__ or error.__context__
-    out, err = capfd.readouterr()
-    assert KEY not in chain + caplog.text + out + err
-
-
-def test_a_key_that_a_broken_body_repeats_is_not_in_the_reply(server, monkeypatch):
-    server.script(rules=[{"fault": "say", "text": f"Bearer {KEY}", "finish_reason": "abort"}])
-    monkeypatch.setenv("MADE_KEY", KEY)
-    reply = ask_one(server, api_key="MADE_KEY", attempts=1)
-    assert reply.error_code == "bad_response"
-    assert "Bearer ***" in reply.error
-    assert KEY not in repr(reply)
-
-
-@pytest.mark.parametrize("key", ["EMPTY", "ollama", KEY])
-@pytest.mark.parametrize("text", ["{}", '{{"label": "{}", "{}": ["a", "{}"]}}', "not {} but {}s"])
-def test_an_answer_that_holds_the_key_is_kept_as_it_is(server, monkeypatch, key, text):
-    answer, reasoning = text.replace("{}", key).replace("{{", "{").replace("}}", "}"), f"It is {key}."
-    message = {"content": answer, "reasoning_content": reasoning}
-    server.script(key=key, rules=[{"fault": "say", "text": answer, "message": message}])
-    monkeypatch.setenv("MADE_KEY", key)
-    reply = ask_one(server, api_key="MADE_KEY", top_logprobs=1)
-    assert (reply.text, reply.reasoning) == (answer, reasoning)
-    assert [token["token"] for token in json.loads(reply.logprobs)["content"]] == answer.split()
-
-
-@pytest.mark.parametrize("status", [400, 500])
-def test_a_key_that_an_error_repeats_is_hidden_and_a_placeholder_is_not(server, monkeypatch, status):
-    for key, said in ((KEY, "bad key ***, no model"), ("EMPTY", "bad key EMPTY, no model")):
-        server.script(rules=[{"fault": "status", "status": status, "text": f"bad key {key}, no model"}])
-        monkeypatch.setenv("MADE_KEY", key)
-        reply = ask_one(server, api_key="MADE_KEY", attempts=1)
-        assert reply.error_code == f"http_{status}"
-        assert said in reply.error
-
-
-@pytest.mark.parametrize("fault", ["say", "status"])
-def test_a_key_is_hidden_before_an_error_is_cut(server, monkeypatch, fault):
-    monkeypatch.setenv("MADE_KEY", KEY)
-    for before in range(0, 300, 5):
-        text = "x" * before + KEY + "y" * 400
-        server.script(rules=[{"fault": fault, "status": 400, "text": text, "finish_reason": "abort"}])
-        reply = ask_one(server, api_key="MADE_KEY", attempts=1)
-        assert KEY[:5] not in reply.error
-
-
-@pytest.mark.parametrize("key", ["short-7", "EMPTY", "ollama", "lm-studio", "sk-no-key-required", "NOT-NEEDED", None])
-def test_short_keys_and_placeholders_are_no_secrets(key):
-    assert not is_secret(key)
-    assert hide_key(f"an error about {key}", key) == f"an error about {key}"
-
-
-def test_a_url_with_a_password_in_it_is_refused():
-    with pytest.raises(ValidationError):
-        EndpointConfig(url="https://me:secret@host/v1", model="m")
-
-
-def test_the_right_key_is_sent_and_no_key_is_no_header(server, monkeypatch):
-    server.script(key=KEY)
-    monkeypatch.setenv("MADE_KEY", f" {KEY}\n")
-    assert ask_one(server, api_key="MADE_KEY").ok
-    server.script()
-    assert ask_one(server).ok
-    assert "Authorization" not in server.counts()["last_headers"]
 
 
 FATAL = [
@@ -401,18 +221,6 @@ def test_it_answers_where_a_loop_is_running(server):
     assert (len(threads), len(set(threads))) == (10, 1)
 
 
-def test_calls_from_two_threads_keep_the_limits_together(server):
-    server.script(latency=0.02)
-    teacher, replies = teacher_at(server, concurrency=3), []
-    threads = [threading.Thread(target=teacher.answer, args=(questions(10), replies.append)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(replies) == 20
-    assert server.counts()["most_in_flight"] == 3
-
-
 def test_nothing_to_ask_is_nothing_sent(server):
     assert ask(teacher_at(server), []) == {}
     assert server.counts()["total"] == 0
@@ -464,37 +272,3 @@ def test_the_identity_changes_with_what_would_answer_differently(server):
     ]
     assert len({same, *(identity(**change) for change in changes)}) == 1 + len(changes)
     assert identity(concurrency=3, timeout_seconds=9, attempts=2, url=server.url + "/") == same
-
-
-GEMINI = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota."}}
-ASKED = {
-    "in the details": {"body": [{"error": {**GEMINI["error"], "details": [{"retryDelay": "1.2s"}]}}]},
-    "in words": {"text": "Rate limit reached. Please try again in 1.2s."},
-    "until a limit is reset": {"headers": {"x-ratelimit-reset-tokens": "1.2s", "x-ratelimit-remaining-tokens": "0"}},
-}
-
-
-@pytest.mark.parametrize("name", ASKED)
-def test_a_wait_is_kept_however_the_server_names_it(server, name):
-    server.script(rules=[{"fault": "status", "status": 429, "times": 1, **ASKED[name]}])
-    assert ask_one(server).ok
-    first, second = server.counts()["times"]
-    assert second - first >= 1.2
-
-
-def test_a_long_wait_is_said(server, caplog):
-    server.script(rules=[{"match": "question 0", "fault": "status", "status": 429, "headers": {"retry-after": "60"}}])
-
-    def record(reply):
-        raise BudgetError("enough seen")
-
-    with pytest.raises(BudgetError):
-        teacher_at(server, concurrency=2).answer(questions(2), record)
-    assert "127.0.0.1 asks to wait 60 s" in caplog.text
-
-
-def test_the_longest_wait_is_that_of_the_config(server):
-    server.script(rules=[{"fault": "status", "status": 429, "headers": {"retry-after": "3"}}])
-    with pytest.raises(TeacherError, match=r"asks to wait 3 s .*longest_wait_seconds is 2: run again after that time"):
-        ask_one(server, longest_wait_seconds=2)
-    assert server.counts()["total"] == 1

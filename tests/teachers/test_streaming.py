@@ -11,7 +11,7 @@ from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.retries import AttemptError
 from distill_dagster.teachers.streaming import whole_answer
-from testing.fault_server import answer_to
+from testing.made_answers import answer_to
 
 QUESTION = Request("h", [{"role": "user", "content": "two words"}])
 PRICE = {"prompt": 1_000_000, "completion": 1_000_000}

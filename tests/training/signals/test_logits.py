@@ -1,5 +1,6 @@
 """The logits signal: what is captured is found by its row, and the objective is that of the full distributions."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,13 @@ class Captured:
         paths, config = [str(self.folder / "logits.parquet")], training(**objective)
         return LogitsSignal.open(config, paths, self.student, self.tokenizer, self.folder / "cache")
 
-    def examples(self, answers=None) -> TrainingSet:
-        kept, answers = {"sample": 0, "turn": 0, "split": "train"}, answers or {}
+    @cached_property
+    def own(self) -> TrainingSet:
+        """The rows with their gold answers."""
+        return self.examples({})
+
+    def examples(self, answers: dict[int, str]) -> TrainingSet:
+        kept = {"sample": 0, "turn": 0, "split": "train"}
         table = [
             {
                 **kept,
@@ -83,7 +89,7 @@ class Captured:
         model = model or self.student
         model.zero_grad()
         total = torch.zeros((), dtype=torch.float64)
-        for row in self.examples().train:
+        for row in self.own.train:
             ids, start = torch.tensor([row["input_ids"]]), row["answer_start"]
             with torch.no_grad():
                 p = self.teacher(ids).logits[0, start - 1 : -1].double()
@@ -122,7 +128,7 @@ def sampled(tmp_path_factory):
 def test_with_the_whole_vocabulary_stored_it_is_the_dense_objective(whole, divergence, temperature, alpha):
     objective = {"divergence": divergence, "temperature": temperature, "alpha": alpha}
     (loss, gradient), (expected, dense) = (
-        whole.loss(whole.signal(**objective), whole.examples()),
+        whole.loss(whole.signal(**objective), whole.own),
         whole.dense(objective),
     )
     assert loss == pytest.approx(expected, rel=2e-3)  # what is stored is fp16
@@ -131,7 +137,7 @@ def test_with_the_whole_vocabulary_stored_it_is_the_dense_objective(whole, diver
 
 def test_the_squared_temperature_is_in_the_gradient(whole):
     """The gradient at T = 4 is that of D times 16, so that its size stays that at T = 1 (section 2 of the paper)."""
-    at = {t: whole.loss(whole.signal(temperature=t), whole.examples())[1].norm() for t in (1, 4)}
+    at = {t: whole.loss(whole.signal(temperature=t), whole.own)[1].norm() for t in (1, 4)}
     assert 0.5 < at[4] / at[1] < 2
     plain = whole.dense({"divergence": "forward_kl", "temperature": 4})[1].norm() / 16
     assert at[4] == pytest.approx(16 * plain, rel=1e-2)
@@ -139,27 +145,27 @@ def test_the_squared_temperature_is_in_the_gradient(whole):
 
 @pytest.mark.parametrize("temperature", [1, 2, 4])
 def test_a_student_that_is_its_teacher_has_a_gradient_of_almost_zero(eight, temperature):
-    signal, data = eight.signal(temperature=temperature), eight.examples()
+    signal, data = eight.signal(temperature=temperature), eight.own
     _, own = eight.loss(signal, data, eight.teacher.eval())
     _, other = eight.loss(signal, data)
     assert own.norm() < 0.05 * other.norm()  # what is stored is fp16
 
 
 def test_eight_tokens_and_the_tail_point_where_the_whole_distribution_does(eight):
-    _, gradient = eight.loss(eight.signal(), eight.examples())
+    _, gradient = eight.loss(eight.signal(), eight.own)
     _, dense = eight.dense(HALVES)
     assert torch.cosine_similarity(gradient.flatten().double(), dense.flatten().double(), dim=0) > 0.2
-    assert eight.loss(eight.signal(), eight.examples())[0] <= eight.dense(HALVES)[0] * (1 + 1e-3)
+    assert eight.loss(eight.signal(), eight.own)[0] <= eight.dense(HALVES)[0] * (1 + 1e-3)
 
 
 def test_rows_are_found_by_their_keys_in_any_order(whole):
-    signal, data = whole.signal(), whole.examples()
+    signal, data = whole.signal(), whole.own
     shuffled = TrainingSet(data.train.shuffle(seed=3), data.validation, data.counts)
     assert whole.loss(signal, shuffled)[0] == pytest.approx(whole.loss(signal, data)[0], rel=1e-5)
 
 
 def test_a_row_without_stored_logits_is_refused_and_counted(whole):
-    data = whole.examples()
+    data = whole.own
     strange = data.train.map(lambda row, i: {"row_id": "other" if i < 2 else row["row_id"]}, with_indices=True)
     joined = TrainingSet(strange, data.validation, data.counts).joined(whole.signal().join)
     assert joined.counts["no_logits"] == 2
@@ -190,7 +196,7 @@ def test_vocabularies_that_are_padded_to_different_sizes(tmp_path, teachers, stu
     """What only one side has is left out on both: the student's head gets no gradient there from the divergence."""
     one = Captured(tmp_path, padding=teachers, k=8)
     one.student.resize_token_embeddings(VOCABULARY + students, mean_resizing=False)
-    signal, data = one.signal(), one.examples()
+    signal, data = one.signal(), one.own
     loss, gradient = one.loss(signal, data)
     common = VOCABULARY + min(teachers, students)
     assert gradient[common:].abs().sum() == 0

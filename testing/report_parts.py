@@ -1,0 +1,75 @@
+"""What a report is made from, without models: predictions, benchmarks and where they come from."""
+
+import numpy as np
+
+from distill_dagster.config import EvaluationConfig
+from distill_dagster.evaluation.benchmark import score_predictions
+from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.report.specs import Provenance
+
+CONFIG = EvaluationConfig(resamples=1000, retention_target=0.9)
+ROLES = ("teacher", "baseline", "student")
+SIZES = {"teacher": 11_000_000, "student": 1_000_000, "baseline": 1_000_000}
+LATENCIES = {"teacher": 42.0, "student": 10.0, "baseline": 12.0}
+
+
+def predictions(role: str, scores, text: str = "x") -> list[dict]:
+    """Predictions of a role with these scores; `text` is in every text."""
+    return [
+        {
+            "row_id": f"{text}-{i}", "turn": 0, "task": "nli", "model": role, "prediction": f"{text} {score}",
+            "parsed": "neutral" if score else None, "reference": ["neutral"], "score": float(score),
+            "finish_reason": "stop",
+        }
+        for i, score in enumerate(scores)
+    ]  # fmt: skip
+
+
+def benchmark(role: str, rows: list[dict], name: str | None = None) -> Benchmark:
+    """The benchmark document of these predictions."""
+    times = [LATENCIES[role] * (1 + i / 32) for i in range(32)]
+    return Benchmark.model_validate({
+        "role": role,
+        "model": {"name": name or role, "revision": "0", "dtype": "auto", "parameters": SIZES[role]},
+        **score_predictions(rows, CONFIG).model_dump(),
+        **{"rows": len(rows), "predictions": len(rows), "unparsable": 0, "truncated": 0, "failed": 0, "unscored": 0},
+        **{"max_new_tokens": 8, "prompting": "plain"},
+        "speed": {
+            "requests": 32, "skipped": 0, "warm_ups": 3, "batch_size": 1, "concurrency": 1, "max_new_tokens": 8,
+            "latencies_ms": times, "first_token_ms": {"p50": 2.0}, "tokens_per_second": 100.0,
+            "latency_ms": {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)},
+            "prompt_tokens_mean": 20.0, "completion_tokens_mean": 8.0, "load_s": 0.1, "threads": 2,
+        },
+        "memory": {"weight_bytes": 4 * SIZES[role], "peak_bytes": 5 * SIZES[role], "how": "counted"},
+        "parameters": SIZES[role], "bytes_on_disk": 4 * SIZES[role], "dtype": "float32",
+        "hardware": {"device": "cpu", "name": "a processor", "cores": 2, "memory_gb": 8.0, "threads": 2},
+        "versions": {"torch": "2.13.0"},
+    })  # fmt: skip
+
+
+def provenance(text: str, name: str | None) -> Provenance:
+    """Where the three models come from."""
+    model = {"data_version": "0123", "created_at": "2026-01-01", "model": name or "a model"}
+    rows = {"data_version": "4567", "created_at": "2026-01-02", "rows": 1234, text: 1}
+    return Provenance.model_validate(
+        {
+            "name": name or "demo",
+            "shards": 8,
+            **dict.fromkeys(("teacher_model", "student_base", "student_checkpoint"), model),
+            **dict.fromkeys(("validated_synthetic_set", "eval_dataset"), rows),
+        }
+    )
+
+
+def parts(text: str = "x", name: str | None = None) -> dict:
+    """The arguments of `build_report`: 100 items, of which the teacher has 95 right and the student 93."""
+    scores = {"teacher": [1] * 95 + [0] * 5, "student": [1] * 92 + [0] * 7 + [1], "baseline": [0] * 70 + [1] * 30}
+    rows = {role: predictions(role, values, text) for role, values in scores.items()}
+    return {
+        "project": name or "demo",
+        "benchmarks": {role: benchmark(role, found, name) for role, found in rows.items()},
+        "predictions": rows,
+        "evaluation": CONFIG,
+        "provenance": provenance(text, name),
+        "history": [{"step": 10, "loss": 2.0}, {"step": 20, "validation_loss": 1.5}, {"step": 20, "loss": 1.0}],
+    }
