@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Spare the garbage collector what the test modules have imported: it would go through all of it again and again."""
+    """Spare the garbage collector what the test modules have imported: else it goes through all of it many times."""
     gc.collect()
     gc.freeze()
 

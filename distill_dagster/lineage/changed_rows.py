@@ -27,7 +27,7 @@ def count_changed(new: Path, old: Path, columns: Sequence[str]) -> tuple[int, in
     names_before, rows_before = _digests(old, columns)
     added_or_changed = np.count_nonzero(~np.isin(rows, rows_before))
     removed = np.count_nonzero(~np.isin(names_before, names))
-    return added_or_changed + removed, len(rows)
+    return int(added_or_changed + removed), len(rows)
 
 
 def _digests(path: Path, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
