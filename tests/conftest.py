@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("xdist_group") is None:
             group = MADE if "made" in item.fixturenames else item.module.__name__
             item.add_marker(pytest.mark.xdist_group(group))
+        if "made" in item.fixturenames:
+            item.add_marker(pytest.mark.timeout(900))  # the first one makes it, beside all that the machine does
     items.sort(key=lambda item: (item.get_closest_marker("daemon") is None, "made" not in item.fixturenames))
 
 
