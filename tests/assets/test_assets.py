@@ -146,16 +146,17 @@ def requested(config, instance, cursor):
 
 
 @pytest.fixture
-def settled(known_copy):
-    """A project that is up to date, with automation that asks for nothing: (config, instance, cursor)."""
-    config, instance = known_copy
+def settled(copy_of_made, instance):
+    """A project that is up to date up to the set, with automation that asks for no more: (config, cursor)."""
+    config = load_config(copy_of_made())
+    assert not run_project(config, instance, "validated_synthetic_set").failed
     asked, cursor = requested(config, instance, None)
-    assert asked == {}
-    return config, instance, cursor
+    assert asked == {"student_base": True, "teacher_benchmark": True}, "what follows, and needs nothing else"
+    return config, cursor
 
 
-def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, tmp_path):
-    config, instance, cursor = settled
+def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, instance, tmp_path):
+    config, cursor = settled
     part = tmp_path / "data" / "train" / "part-01.jsonl"
     part.write_text("".join(part.read_text().splitlines(keepends=True)[1:]))
     observe(instance, Snapshot(Project(config)))
@@ -167,16 +168,16 @@ def test_automation_asks_for_the_changed_shard_then_for_what_reads_it(settled, t
     assert "validated_synthetic_set" not in asked, "it waits until the teacher's answers have followed"
 
 
-def test_a_changed_setting_asks_for_what_it_shapes(settled):
-    config, instance, cursor = settled
+def test_a_changed_setting_asks_for_what_it_shapes(settled, instance):
+    config, cursor = settled
     generation = config.teacher.generation.model_copy(update={"temperature": 0.5})
     changed = config.model_copy(update={"teacher": config.teacher.model_copy(update={"generation": generation})})
     asked, _ = requested(changed, instance, cursor)
     assert asked == {"teacher_outputs": ["train-part-00", "train-part-01", "train-part-02", "validation"]}
 
 
-def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(settled, tmp_path):
-    config, instance, cursor = settled
+def test_a_removed_file_asks_for_the_set_and_a_changed_test_file_for_its_rows(settled, instance, tmp_path):
+    config, cursor = settled
     (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
     assert observe(instance, Snapshot(Project(config))) == ["shard_list"]
     asked, cursor = requested(config, instance, cursor)

@@ -135,8 +135,9 @@ def test_too_many_bad_rows_fail_the_check_and_stop_what_follows(tmp_path, instan
     assert list(again.failed) == ["raw_dataset[train-part-00]"], "a failed check is not forgotten by the next run"
 
 
-def test_a_tighter_gate_is_applied_to_what_is_there_already(known_copy, tmp_path):
-    last, (_, instance) = "validated_synthetic_set", known_copy
+def test_a_tighter_gate_is_applied_to_what_is_there_already(copy_of_made, tmp_path, instance):
+    last = "validated_synthetic_set"
+    assert not run_project(load_config(copy_of_made()), instance, last).failed
     tighter = load_config(write_project(tmp_path, **{"checks.min_train_rows": 5000}))
     outcome = run_project(tighter, instance)
     assert list(outcome.failed) == [last]
@@ -212,9 +213,10 @@ def test_a_torn_parquet_is_named(known_copy):
     assert str(torn) in outcome.failed["validated_synthetic_set"]
 
 
-def test_answers_from_different_settings_are_not_mixed(known_copy):
-    config, instance = known_copy
+def test_answers_from_different_settings_are_not_mixed(copy_of_made, instance):
+    config = load_config(copy_of_made())
     unpublish(Project(config), "validated_synthetic_set")
+    assert not run_project(config, instance, "teacher_outputs").failed
     job = build_definitions(config).resolve_implicit_global_asset_job_def()
 
     def materialize(asset, shard=None, **settings):

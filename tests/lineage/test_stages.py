@@ -78,9 +78,10 @@ def test_a_runs_own_settings_are_checked_like_the_files(tiny_config):
         Project(tiny_config).with_overrides(("student", "training"), {"epochs": -1})
 
 
-def test_one_changed_row_makes_one_shard_and_its_downstream_again(known_copy, tmp_path):
-    config, instance = known_copy
+def test_one_changed_row_makes_one_shard_and_its_downstream_again(copy_of_made, tmp_path, instance):
+    config = load_config(copy_of_made())
     last = "validated_synthetic_set"
+    assert not run_project(config, instance, last).failed
     part = tmp_path / "data" / "train" / "part-01.jsonl"
     lines = part.read_text().splitlines(keepends=True)
     part.write_text("".join(lines[1:]))

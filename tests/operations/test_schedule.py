@@ -10,25 +10,27 @@ from distill_dagster.lineage.sweeping import sweep_removed
 from testing.projects import run_project, tick, unpublish, write_project
 
 
-def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(known_copy, tmp_path):
-    config, instance = known_copy
+def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(copy_of_made, tmp_path):
+    config = load_config(copy_of_made())
     project = Project(config)
     for asset in ("validated_synthetic_set", "eval_report"):
         unpublish(project, asset)
-    assert len(tick(config, instance)) == 1
-    job = build_definitions(config).resolve_job_def("redistill_job")
-    assert job.execute_in_process(instance=instance).success
-    assert project.store.find("validated_synthetic_set")
-    assert project.store.find("eval_report")
-    assert tick(config, instance) == "nothing is stale"
-    (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
-    assert len(tick(config, instance)) == 1
+    with dg.instance_for_test() as instance:
+        assert len(tick(config, instance)) == 1
+        job = build_definitions(config).resolve_job_def("redistill_job")
+        assert job.execute_in_process(instance=instance).success
+        assert project.store.find("validated_synthetic_set")
+        assert project.store.find("eval_report")
+        assert tick(config, instance) == "nothing is stale"
+        (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
+        assert len(tick(config, instance)) == 1
     assert sweep_removed(Snapshot(project)) == [], "the published set is still made from the removed shard"
 
 
-def test_files_of_a_removed_shard_go_when_no_set_is_made_from_them(known_copy, tmp_path):
-    config, instance = known_copy
+def test_files_of_a_removed_shard_go_when_no_set_is_made_from_them(copy_of_made, tmp_path, instance):
+    config = load_config(copy_of_made())
     project = Project(config)
+    assert not run_project(config, instance, "validated_synthetic_set").failed
     (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
     assert not run_project(config, instance, "validated_synthetic_set").failed
     assert "train-part-02" not in project.store.get("validated_synthetic_set").inputs["teacher_outputs"]
