@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from distill_dagster.tasks.number_context import is_name, is_part, scale, sign_of
-from distill_dagster.tasks.plain_math import plain_math
 
 DIGIT = re.compile("[0-9]")
 CURRENCY = "$€£¥₹₽₩"
@@ -73,11 +72,6 @@ def _judged(match: re.Match[str], plain: str) -> Found | None:
         return Found(None, match.start(), end)
     sign = -1 if match["outer"] == "-" or match["inner"] else sign_of(plain, match.start())
     return Found(sign * (value * factor + added), match.start(), end)
-
-
-def numbers_in(text: str) -> Iterator[Fraction | None]:
-    """The numbers in `text`, in order, with None for each that is malformed or a part of something else."""
-    return (found.value for found in found_in(plain_math(text)))
 
 
 def _value(match: re.Match[str], plain: str) -> Fraction | None:
