@@ -20,7 +20,7 @@ from distill_dagster.sources.judging.duplicates import DigestTable, content_dige
 from distill_dagster.store import parquet
 
 pc: Any = pyarrow.compute  # creates its functions on import, so pyright does not know them
-CONTENT = ["row_id", "task", "messages", "reference"]
+CONTENT = ["row_id", "task", "messages", "reference", "not_gold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _contents(path: Path, chosen: pa.Array) -> Iterator[tuple[str, bytes]]:
     table = parquet.load_table(path, CONTENT)
     for row in parquet.rows_of(table.filter(pc.is_in(table.column("row_id"), chosen))):
         messages = orjson.dumps(row["messages"], option=orjson.OPT_SORT_KEYS)
-        yield row["row_id"], content_digest(row["task"], messages, row["reference"] or [])
+        yield row["row_id"], content_digest(row["task"], messages, row["reference"] or [], row["not_gold"])
 
 
 class IdsSeen:
