@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -428,8 +429,8 @@ REFUSED = {  # name -> (row, code, what the message says)
         for key, value in {
             **dict.fromkeys(("suffix", "text", "dialogue", "Dialogue", "knowledge", "evidence", "background"), "x"),
             **dict.fromkeys(("facts", "support", "hint", "code", "sql_context", "sqlContext", "schema"), "x"),
-            **dict.fromkeys(("examples", "few_shot", "fewShot", "few_shot_examples"), [{"input": "x", "output": "y"}]),
-            **dict.fromkeys(("table", "Documents"), [["x", "y"]]),
+            **{key: [{"input": "x"}] for key in ("examples", "few_shot", "fewShot", "few_shot_examples")},
+            **{key: [["x", "y"]] for key in ("table", "Documents")},
         }.items()
     },
     "a text that the instruction speaks of": ({"instruction": "Summarize.", "text": "Ann left."}, "E018", "`text`"),
@@ -588,6 +589,11 @@ def test_no_key_of_the_table_is_dropped(tmp_path, key):
     else:
         used = [*(m["content"] for m in rows[0]["messages"]), *rows[0]["reference"]]
         assert "something else" in used
+
+
+def test_the_documentation_lists_every_key_of_the_table():
+    text = (Path(__file__).parents[2] / "docs/formats.md").read_text()
+    assert [key for key in TABLE if f"`{key}`" not in text] == []
 
 
 @pytest.mark.parametrize("key", ["lang", "source", "title", "score", "category", "$schema"])

@@ -35,7 +35,7 @@ def are_listed(draft: Draft, value: Any) -> bool:
 
 
 def is_passage(draft: Draft, value: Any) -> bool:
-    """Whether some message holds `value` as a paragraph or line, alone or behind a label, or holds a long one at all."""
+    """Whether some message holds `value` as a paragraph or line, perhaps behind a label; a long one anywhere."""
     return all(any(_is_passage(text.strip(), content) for content in _contents(draft)) for text in texts_of(value))
 
 

@@ -2,7 +2,7 @@
 
     {"question": "Who?", "answers": {"text": ["Ann", "Ann"]}}                          gold "Ann"
     {"question": "Who?", "answers": ["Ann", "Ann B."]}                                 gold "Ann" and "Ann B."
-    {"question": "Capital?", "answers": ["Paris", "London"], "answer": "Paris"}        E018: choices, and nobody sees them
+    {"question": "Capital?", "answers": ["Paris", "London"], "answer": "Paris"}        E018: no message lists them
     {"question": "Capital?", "answers": ["Paris", "London"], "label": 0}               E018: counted from 0, or from 1?
 
 A list of answers beside a key that names the right one is a list of choices, of which the others are wrong. The first
@@ -105,7 +105,7 @@ def _is_spans(value: Any) -> bool:
 
 
 def _golds(value: Any) -> list[Any]:
-    """Several gold answers, or one that is a number; SQuAD keeps them in an object, under `text`, TriviaQA under two."""
+    """Several gold answers, or one that is a number; SQuAD and TriviaQA keep them in an object."""
     if isinstance(value, dict):
         value = [value["value"], *(value.get("aliases") or [])] if "value" in value else value.get("text")
     values = value if isinstance(value, list) else [value]
