@@ -3,9 +3,9 @@
     {"instruction": "Add the numbers.", "input": "2, 2", "output": "4"}
     Draft(messages=[{"role": "user", "content": "Add the numbers.\\n\\n2, 2"}, {"role": "assistant", …}], …)
 
-Instruction and input form one user turn, with an empty line between them; a blank one of the two counts as missing, as in
-the data set that gave the format its name. The framing text of Alpaca's own training prompt is left out, because chat
-templates do that work.
+Instruction and input form one user turn, with an empty line between them; a blank one of the two counts as missing, as
+in the data set that gave the format its name. The framing text of Alpaca's own training prompt is left out, because
+chat templates do that work.
 """
 
 from typing import Any
