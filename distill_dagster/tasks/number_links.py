@@ -43,8 +43,8 @@ LINK = re.compile(
     rf"|{UNIT}?,?\s*\(?(?:\+\s*/\s*-|±)\s*"
     rf"|{UNIT}?\s+(?:{_any(OPERATIONS)})\s+{MONEY}-?"
     rf"|(?:{UNIT}|\s+{WORD})?\s+(?:out\s+of|of|von|sur|de|van|di|su|из|for\s+(?:every|each)|per|vs\.?|versus)"
-    rf"\s+(?:(?:the|a total of)\s+)?{MONEY}"
-    rf"|\s?[,(]?\s*(?:with\s+)?(?:an?\s+)?(?:remainder|rem\.?|r|rest|reste|resto|restante|остаток)(?:\s+of)?\s*[:=]?\s*"
+    rf"\s+(?:(?:the|every|each|a total of|his|her|its|their|your|my)\s+)?{MONEY}"
+    rf"|\s?[,(]?\s*(?:(?:and|with)\s+)?(?:an?\s+)?(?:remainder|rem\.?|r|rest|reste|resto|restante|остаток)(?:\s+of)?\s*[:=]?\s*"
     rf"|\s+\(?(?:in\s+)?(?:base|mod|modulo)\s+"
     rf"|(?:\s+{WORD}){{1,2}},?\s+(?:and|or|und|oder|et|ou|y|e|en|и|или)\s+{MONEY}-?"
     rf"|(?:\s?{WORD})?\s*(?:{_any(JOINTS)})\s*"
@@ -54,7 +54,7 @@ LINK = re.compile(
 )
 TWO_UNITS = re.compile(rf"\s?-?{MEASURE},?\s*(?:(?:and|und|et|y|e|en|и)\s+)?", re.IGNORECASE)
 TAIL = re.compile(rf"[0-9.,/]*\s?-?{MEASURE}", re.IGNORECASE)
-IN = re.compile(rf"{UNIT}?\s+in\s+", re.IGNORECASE)
+IN = re.compile(rf"{UNIT}?\s+in\s+(?:every\s+)?", re.IGNORECASE)
 YEAR = re.compile(r"(?:19|20)[0-9]{2}(?![0-9])")
 RATIO = re.compile(r"\bratio\b[^\n]*$", re.IGNORECASE)
 COLON = re.compile(r"\s*:\s*")

@@ -80,7 +80,8 @@ def part_thoughts(text: str) -> tuple[str | None, str]:
     if not found and not opening:
         return None, text.strip()
     thoughts, answer = found or ([], text)
-    thoughts = [*opening, *thoughts]
+    more, answer = part_opening(answer, KNOWN) if found else ([], answer)
+    thoughts = [*opening, *thoughts, *more]
     if wrapped := WRAPPED.match(answer.strip()):
         answer = wrapped["answer"] or wrapped["final"] or ""
     return "\n\n".join(filter(None, (thought.strip() for thought in thoughts))) or None, answer.strip()

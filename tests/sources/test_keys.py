@@ -351,6 +351,12 @@ READ = {  # name -> (row, messages, gold answers, meta); a row of task qa
         ["Ann"],
         {"answers": {"text": ["Ann", "Ann B."], "answer_start": [0, 0]}},
     ),
+    "CoQA": (
+        {"question": "q", "answers": [{"text": "Ann", "answer_start": 1}, {"text": "Ann B."}]},
+        [u("q")],
+        ["Ann", "Ann B."],
+        {},
+    ),
     "TriviaQA": ({"question": "q", "answer": {"value": "Ann", "aliases": ["A."]}}, [u("q")], ["Ann", "A."], {}),
     "weight 0 as text": (
         {"messages": [u("q"), a("bad", weight="0")]},
@@ -449,6 +455,11 @@ REFUSED = {  # name -> (row, code, what the message says)
         )
         for key in ("correct_answer", "correctAnswer", "label", "output", "reference", "correct")
     },
+    "answers that say whether they are right": (
+        {"question": "q", "answers": [{"text": "Paris", "correct": True}, {"text": "Rome", "correct": False}]},
+        "E018",
+        "`answers` holds more than the gold answer",
+    ),
     "choices by letter under answers": (
         {"question": "Capital?", "answers": {"A": "Paris", "B": "Rome"}, "answer": "A"},
         "E018",

@@ -82,6 +82,7 @@ FORMS = {  # what the text is: (text, thoughts, answer)
     "an unknown element and one for the answer": ("<my_thoughts>a</my_thoughts>\n<answer>391</answer>", "a", "391"),
     "an element with an attribute": ('<plan kind="short">a</plan>391', "a", "391"),
     "several blocks": ("<plan>a</plan>\n<cot>b</cot>\n391", "a\n\nb", "391"),
+    "thoughts, then a plan": ("<think>a</think>\n<plan>b</plan>\n391", "a\n\nb", "391"),
     "a plan, then thoughts": ("<plan>a</plan>\n<think>b</think>\n391", "a\n\nb", "391"),
     "thoughts in code-like text": ("<rationale>1 < 2</rationale>391", "1 < 2", "391"),
     "Seed-OSS, budget": (

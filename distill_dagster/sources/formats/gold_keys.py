@@ -15,9 +15,10 @@ from typing import Any
 from distill_dagster.sources.formats.chat import Draft
 from distill_dagster.sources.formats.copies import are_all_turns, are_listed, texts_of
 from distill_dagster.sources.formats.key_readers import differs, message_of, role_in, take
-from distill_dagster.sources.formats.turns import is_empty
+from distill_dagster.sources.formats.turns import is_empty, plain_key
 
 CHOICES = ("answers", "choices", "options")
+VERDICTS = frozenset({"correct", "iscorrect", "iscorrectanswer", "isanswer", "right", "label"})
 
 
 def read_answer(draft: Draft, key: str, value: Any) -> None:
@@ -39,15 +40,15 @@ def read_answer(draft: Draft, key: str, value: Any) -> None:
 
 def read_answers(draft: Draft, key: str, value: Any) -> None:
     """Several gold answers; choices, where another key names the right one."""
-    if not has_gold(draft):
+    if not has_gold(draft) and not _has_verdicts(value):
         read_answer(draft, key, value)
     elif not _is_spans(value) and set(_folded(value)) - set(_gold_texts(draft)) and not are_listed(draft, value):
         draft.faults.append(
             (
                 "E018",
-                f"`{key}` holds more than the gold answer, which another key names: if these are choices, put them "
-                f"into `{draft.key}`; if all are right, write them as `reference`; if they change nothing, name the "
-                "key in data.meta_keys",
+                f"`{key}` holds more than the gold answer: if these are choices, put them into `{draft.key}` and the "
+                "right one into `reference`; if all are right, write them as `reference`; if they change nothing, "
+                "name the key in data.meta_keys",
             )
         )
 
@@ -108,9 +109,20 @@ def _golds(value: Any) -> list[Any]:
     """Several gold answers, or one that is a number; SQuAD and TriviaQA keep them in an object."""
     if isinstance(value, dict):
         value = [value["value"], *(value.get("aliases") or [])] if "value" in value else value.get("text")
-    values = value if isinstance(value, list) else [value]
+    values = [_text_of(one) for one in value] if isinstance(value, list) else [value]
     are_answers = all(isinstance(gold, str | int | float) and not isinstance(gold, bool) for gold in values)
     return list(dict.fromkeys(gold for gold in values if not is_empty(gold) or gold == 0)) if are_answers else []
+
+
+def _text_of(answer: Any) -> Any:
+    """The text of one of several answers that are objects, as in CoQA."""
+    return answer["text"] if isinstance(answer, dict) and "text" in answer else answer
+
+
+def _has_verdicts(value: Any) -> bool:
+    """Whether it is a list of answers that say whether they are right."""
+    items = value if isinstance(value, list) else []
+    return any(VERDICTS & set(map(plain_key, item)) for item in items if isinstance(item, dict))
 
 
 def _gold_texts(draft: Draft) -> Iterator[str]:
