@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from distill_dagster.config.section import Section
+from distill_dagster.tasks.folding import composed
 
 Severity = Literal["error", "warn", "off"]  # blocks what follows; alerts people; is not run
 
@@ -43,6 +44,26 @@ class QualityConfig(Section):
     min_label_rows: int = Field(
         default=10, ge=0, description="Labels with fewer training rows are reported, and their rows flagged."
     )
+
+    @field_validator("labels")
+    @classmethod
+    def _tell_apart(cls, labels: list[str] | None) -> list[str] | None:
+        """Each label is a text of its own; those that differ in blanks or invisible characters alone are one."""
+        if labels is None:
+            return None
+        if not labels:
+            raise ValueError("the list is empty, so no answer would be a label: name the labels, or remove the field")
+        places: dict[str, int] = {}
+        for number, label in enumerate(labels, 1):
+            form = composed(label)
+            if not form:
+                raise ValueError(f"label {number} is blank ({label!r}): give it a text, or remove it")
+            if form in places:
+                raise ValueError(
+                    f"label {number} ({label!r}) is the same as label {places[form]}: remove one of the two"
+                )
+            places[form] = number
+        return labels
 
 
 def _share(default: float, description: str) -> float:

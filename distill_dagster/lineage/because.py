@@ -18,7 +18,7 @@ from distill_dagster.store.manifest import Manifest, title_of
 
 NAMED = 3  # shards that are named; the others are counted
 TABLES = {  # artefact -> its table, and the columns that make two of its rows equal
-    "raw_dataset": (files.RAW_FILE, ["row_id", "messages", "reference"]),
+    "raw_dataset": (files.RAW_FILE, ["row_id", "messages", "reference", "not_gold"]),
     "teacher_outputs": (files.TEACHER_FILE, ["row_id", "sample", "turn", "raw_text"]),
 }
 WORDS = {

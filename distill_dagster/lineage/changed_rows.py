@@ -7,12 +7,14 @@ enough for a number that people read.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 import xxhash
 
 from distill_dagster.store import parquet
+from distill_dagster.store.hashing import LATER
 
 NAMES = ("row_id", "sample", "turn")  # the columns that name a row
 
@@ -36,7 +38,12 @@ def _digests(path: Path, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray
     own = [name for name in columns if name in NAMES]
     blocks = [np.empty((0, 2), np.uint64)]
     for rows in parquet.stream_rows(path, columns):
-        pairs = [(digest(orjson.dumps([row[name] for name in own])), digest(orjson.dumps(row))) for row in rows]
+        pairs = [(digest(orjson.dumps([row[name] for name in own])), digest(_content(row))) for row in rows]
         blocks.append(np.array(pairs, np.uint64).reshape(-1, 2))
     names, whole = np.concatenate(blocks).T
     return names, whole
+
+
+def _content(row: dict[str, Any]) -> bytes:
+    """What is compared: columns that older tables lack count only where they hold something."""
+    return orjson.dumps({name: value for name, value in row.items() if value is not None or name not in LATER})

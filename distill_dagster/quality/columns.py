@@ -22,7 +22,10 @@ BLOCK = 10_000
 
 # the columns of schemas.RAW and schemas.TEACHER from which the set is made
 RAW_USED = pa.schema(
-    [schemas.RAW.field(name) for name in ("row_id", "shard", "split", "task", "messages", "reference", "source_line")]
+    [
+        schemas.RAW.field(name)
+        for name in ("row_id", "shard", "split", "task", "messages", "reference", "not_gold", "source_line")
+    ]
 )
 TEACHER_USED = pa.schema(
     [

@@ -28,6 +28,7 @@ SHARED = {
     "task": "The kind of answer that the row asks for, such as nli or math.",
     "messages": "The prompt as chat messages, without the gold answer.",
     "reference": "The gold answers; empty if the row brings none.",
+    "not_gold": "The places of a conversation's turns, counted from 0, that are no gold answers; null if all are.",
     "group": "Rows of one group stay in one split.",
     "source_line": "The line, or the row, in the source file; the first one is 1.",
     "meta": "The keys of the source row that its format does not define, as JSON.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+LATER = frozenset({"not_gold"})  # null and absent are equal, as in rows of stores that did not have the column
 VOLATILE = frozenset({"latency_ms", "cost_usd", "attempts", "created_at"})
 
 
@@ -40,8 +41,7 @@ def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
     """
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(
-            canonical_json({k: v for k, v in row.items() if k not in VOLATILE}).encode("utf-8", "surrogatepass")
-        )
+        hashed = {k: v for k, v in row.items() if k not in VOLATILE and (v is not None or k not in LATER)}
+        digest.update(canonical_json(hashed).encode("utf-8", "surrogatepass"))
         digest.update(b"\n")
     return digest.hexdigest()

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill_dagster.errors import DataError
+from distill_dagster.store import schemas
 
 ROWS_PER_GROUP = 10_000
 ROWS_PER_BATCH = 1_000  # as dictionaries
@@ -94,13 +95,19 @@ def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A parquet file as an Arrow table.
+    """A parquet file as an Arrow table. A column that joined since an older version wrote the file is null.
 
     Raises:
         DataError: the file is incomplete or not parquet; the message names it.
     """
     try:
-        return pq.read_table(path, columns=list(columns) if columns else None)
+        if not columns:
+            return pq.read_table(path)
+        absent = schemas.LATER.keys() & columns and schemas.LATER.keys() - set(pq.read_schema(path).names)
+        table = pq.read_table(path, columns=[name for name in columns if name not in absent])
+        for name in absent.intersection(columns):
+            table = table.append_column(name, pa.nulls(len(table), schemas.LATER[name]))
+        return table.select(list(columns))
     except (pa.ArrowInvalid, OSError) as e:
         raise _torn(path, e) from e
 

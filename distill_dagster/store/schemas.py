@@ -8,6 +8,7 @@ A teacher row, for instance, has one definition: `TEACHER`. A raw row, as an exa
     task        "nli"
     messages    [{"role": "user", "content": "Premise: …"}]      the prompt, without the gold answer
     reference   ["entailment"]            gold answers, may be empty
+    not_gold    None                      places of assistant turns of a conversation that are not to be learned
     group       "doc-7"                   rows of one group stay in one split
     source_line 15                        1-based line (or row) in the file
     meta        '{"lang": "en"}'          keys that the format does not define, as JSON
@@ -25,11 +26,13 @@ RAW = pa.schema(
         ("task", pa.string()),
         ("messages", MESSAGES),
         ("reference", pa.list_(pa.string())),
+        ("not_gold", pa.list_(pa.int32())),  # null if all may be learned
         ("group", pa.string()),
         ("source_line", pa.int64()),
         ("meta", pa.string()),
     ]
 )
+LATER = {"not_gold": RAW.field("not_gold").type}  # columns that tables of older stores lack; they read as null
 
 REJECT = pa.schema(
     [

@@ -29,7 +29,9 @@ APART = re.compile(r"\A[^\w\n]*?[-−]\s+(?=[0-9.$€£¥])")  # "- 5" right beh
 ANOTHER = re.compile(r"\s*,\s*[-+]?[0-9]|[^=]{0,12}[,;]\s*(?:and\s+|or\s+)?[a-zA-Z]\s*=")  # a list, or a second unknown
 LIST = re.compile(r"[^\w\n]*[-+]?[0-9.]+(?:\s*[,;]\s+[-+]?[0-9.]+)+[^\w\n]*")
 UNIT_SIGNS = re.compile(r"(?<=[^\W\d_])(?:/(?=[^\W\d_])|\^-?[0-9])")
-OPERATION = re.compile(r"[\\√π∞^!±×÷*/+<>|≤≥≠]|\b(?:or|and|to)\b", re.IGNORECASE)
+OPERATION = re.compile(r"[\\√π∞^!±×÷*/+<>|≤≥≠]|(?<![^\W\d_])-|-(?![^\W\d_])|\b(?:or|and|to)\b", re.IGNORECASE)
+SIGN = re.compile(r"(?:^|(?<=[=({]))\s*(?:\{\s*-\s*\}|-)\s*(?=[0-9.$€£¥({])")  # "- 5" in a box is minus five
+ENCLOSED = re.compile(r"(-?)[({]\s*(-?\s?[$€£¥]?[0-9][0-9.,/]*)\s*[)}]")
 
 
 def final_number(text: str) -> Fraction | None:
@@ -86,7 +88,7 @@ def leading_number(text: str) -> Fraction | None:
 
 def only_number(text: str) -> Fraction | None:
     """The number that `text` consists of; a unit, and an "x =" before it, are allowed."""
-    plain = plain_math(text)
+    plain = _joined_signs(plain_math(text))
     start = plain.rfind("=") + 1
     found = [one for one in found_in(plain) if one.start >= start]
     if len(found) != 1:
@@ -94,6 +96,15 @@ def only_number(text: str) -> Fraction | None:
     rest = UNIT_SIGNS.sub("", f"{plain[start : found[0].start]} {plain[found[0].end :]}")
     variables = [word for word in re.findall(r"\b[a-zA-Z]\b", rest) if word not in UNITS]
     return None if OPERATION.search(rest) or variables else found[0].value
+
+
+def _joined_signs(plain: str) -> str:
+    """A minus beside its number: "- 5", "{-}5", "-(5)" and "(- 5)" become "-5"."""
+    plain = SIGN.sub("-", plain.strip())
+    enclosed = ENCLOSED.fullmatch(plain.rpartition("=")[2].strip())
+    if enclosed is None or (enclosed[1] and "-" in enclosed[2]):
+        return plain
+    return enclosed[1] + enclosed[2].replace(" ", "")
 
 
 def last_number(text: str) -> Fraction | None:

@@ -10,8 +10,10 @@
 import re
 from fractions import Fraction
 
+from distill_dagster.tasks.number_links import is_linked
 from distill_dagster.tasks.number_words import (
     CODES,
+    LENGTHS,
     OPERATIONS,
     PARTIAL_AFTER,
     PARTIAL_BEFORE,
@@ -31,7 +33,7 @@ AN_OPERATION = "|".join(OPERATIONS)
 
 NAME = re.compile(rf"(?P<word>{LETTER}\w*?)(?P<joint>[-_^]?)$")
 BEHIND_SIGN = re.compile(
-    rf"(?:[_^{{\\]|[\w)]\(|[×÷√±≤≥≠]\s*|(?<![-=>\n])[<>]\s*|\\[a-zA-Z]+\s*\{{?\s*|[0-9][ \t]+"
+    rf"(?:[_^{{\\]|[\w)]\(|-\s*[({{\[|]\s*-?|--|[×÷√±≤≥≠]\s*|(?<![-=>\n])[<>]=?\s*|\\[a-zA-Z]+\s*\{{?\s*|[0-9][ \t]+"
     rf"|{OPERAND}(?:[*+/]|\s+[*+/]\s+)|[0-9)](?:-|\s+-\s+)|(?<!\w)[a-zA-Z](?:-|\s+-\s+)"
     rf"|(?:\b(?:or|and)|[0-9]\s*[,;])\s+[a-zA-Z]\s*=\s*|[0-9%]\s*&\s*{MONEY})$",
     re.IGNORECASE,
@@ -55,7 +57,10 @@ LISTED = re.compile(rf"\s*[,;]\s*{ITEM}\s*[,;)\]}}>]")
 WORD = re.compile(rf"({LETTER}+)")
 SCALE = re.compile(r"[ \t]?(?:([百千万萬亿億백천만억])|([^\W\d_][^\s\d.,;:!?()*%$€£]*))")
 AND_PART = re.compile(rf"\s+and\s+({'|'.join(PARTS)})\b", re.IGNORECASE)
-MINUS = re.compile(r"(?:\b(?:minus|negative)\s+|(?:=|:|\bis)\s*-\s+)$", re.IGNORECASE)
+MINUS = re.compile(  # a word, or a dash apart from its number, where none can be a bullet or join two words
+    r"(?:\b(?:minus|negative)\s+|(?:[=:≈→(\[{$]|\b(?:is|was|are|be|equals?|becomes?|gives?|gets?|got|to|of|by))\s*-\s+)$",
+    re.IGNORECASE,
+)
 
 
 def is_name(plain: str, start: int) -> bool:
@@ -64,11 +69,18 @@ def is_name(plain: str, start: int) -> bool:
         return False
     found = NAME.search(plain[max(0, start - NEAR) : start])
     joint = plain[start] if found and not found["joint"] and plain[start] in "-+" else found["joint"] if found else ""
-    if found is None or (joint == "" and found["word"] in CODES):
+    if found is None or (joint == "" and found["word"] in CODES) or _is_unit(plain, start, found["word"], joint):
         return False
     if joint == "^":
         return found["word"] in UNITS or len(found["word"]) > 2
     return joint in ("", "_") or (joint == "-" and len(found["word"]) > 1)
+
+
+def _is_unit(plain: str, start: int, word: str, joint: str) -> bool:
+    """Whether the word is the unit of a number before it, so that the digits are a number too: "5kg-10kg", "2h30m"."""
+    before = plain[: start - len(word)]
+    glued = before[-1:].isdigit() and (joint == "-" or not (plain[start] in "23" and word in LENGTHS))
+    return glued or (joint == "-" and word in UNITS and before[-2:-1].isdigit() and before[-1] == " ")
 
 
 def is_part(plain: str, start: int, end: int) -> bool:
@@ -80,6 +92,8 @@ def is_part(plain: str, start: int, end: int) -> bool:
     signed = plain[start : start + 1] in "+-" and _is_behind(before + plain[start])
     return (
         signed
+        or (before.endswith("|") and after.startswith("|") and plain[start : start + 1] == "-")  # an absolute value
+        or is_linked(plain, start, end)
         or _is_behind(before)
         or bool(RIGHT.match(after) or (before.rstrip().endswith(("(", "[", "{", "<")) and LISTED.match(after)))
     )

@@ -42,12 +42,52 @@ CODES = _words("Rs rs RS USD EUR GBP INR CNY RMB JPY CHF US A C HK NT R S kr No 
 PARTIAL_BEFORE = (
     *("sqrt", "log", "ln", "sin", "cos", "tan", "exp", "root of", "power of", "factorial of", "square of", "cube of"),
     *("half of", "third of", "quarter of", "twice", "double", "triple", "multiple of"),
-    *("more than", "less than", "fewer than", "greater than", "at least", "at most"),
+    *("more than", "less than", "fewer than", "greater than", "at least", "at most", "as many as", "as much as"),
 )
 PARTIAL_AFTER = (
     *("squared", "cubed", "factorial", "to the power", "choose", "mod", "modulo", "or more", "or less", "or fewer"),
 )
-OPERATIONS = ("plus", "minus", "times", "divided by", "multiplied by", "over", "to")
+MEASURES = _words(  # of which two make one amount: "2 hours 30 minutes", "5 feet 6 inches"
+    "year years yr yrs month months week weeks wk wks day days hour hours hr hrs h minute minutes min mins "
+    "second seconds sec secs s mile miles mi yard yards yd yds foot feet ft inch inches in kilometer "
+    "kilometers kilometre kilometres km meter meters metre metres m centimeter centimeters centimetre "
+    "centimetres cm mm kilogram kilograms kg gram grams g pound pounds lb lbs ounce ounces oz ton tons tonne "
+    "tonnes stone gallon gallons gal quart quarts qt pint pints pt cup cups tablespoon tablespoons tbsp "
+    "teaspoon teaspoons tsp liter liters litre litres l ml dollar dollars cent cents penny pence quarters "
+    "dimes nickels euro euros rupee rupees paise degree degrees percent Jahr Jahre Monat Monate Woche Wochen "
+    "Tag Tage Stunde Stunden Std Minute Minuten Sekunde Sekunden Meter Zentimeter año años mes meses semana "
+    "semanas día días hora horas minuto minutos segundo segundos metro metros an ans année années mois semaine "
+    "semaines jour jours heure heures seconde secondes mètre mètres centimes ano anos mês dia dias anno anni "
+    "mese mesi settimana settimane giorno giorni ora ore minuti secondi jaar maanden maand weken dag dagen uur "
+    "uren minuut minuten год года лет месяц месяца месяцев неделя недели недель день дня дней час часа часов "
+    "минута минуты минут секунд рубль рубля рублей копеек घंटे घंटा मिनट दिन रुपये पैसे ساعة ساعات دقيقة دقائق "
+    "يوم أيام"
+)
+LENGTHS = _words("mm cm dm km m ft in yd mi")  # with a 2 or a 3: an area or a volume
+CLOCK = _words(  # the same in scripts without blanks
+    "小时 小時 時間 时 時 点 點 分钟 分鐘 分 秒钟 秒 天 日 星期 周 週 个月 個月 月 年 元 角 块 毛 公里 千米 米 "
+    "厘米 公斤 千克 克 斤 两 尺 寸 円 시간 분 초 일 주 개월 년 원 전"
+)
+DOZENS = _words(
+    "dozen dozens Dutzend docena docenas douzaine douzaines dúzia dúzias dozzina dozzine dozijn дюжин дюжины"
+)
+JOINTS = _words("到 至 和 与 與 及 或 余 餘 比 から 〜 と または あまり 에서")  # between two numbers
+OPERATIONS = (
+    *(
+        "plus",
+        "minus",
+        "times",
+        "divided by",
+        "multiplied by",
+        "over",
+        "plus or minus",
+        "choose",
+        "mod",
+        "modulo",
+        "by",
+    ),
+    *("to", "through", "bis", "bis zu", "hasta", "a", "à", "tot", "до"),  # ranges
+)
 NUMERALS = _words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred half"

@@ -6,7 +6,7 @@ is None: no part of it counts as a number. Digits in a name or a unit ("CO2", "m
 
 Commas and points. "1,200", "1.234.567", "1 200", "1'200" and "12,34,567" (India) are groups; "1.200" is 1.2, as in
 English. A decimal comma counts where it can be nothing else: "1.200,50", "1 200,5", "12,50 €". "1,20" can be two
-numbers.
+numbers, and "12.500 €" two amounts.
 """
 
 import re
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from distill_dagster.tasks.number_context import is_name, is_part, scale, sign_of
-from distill_dagster.tasks.plain_math import plain_math
 
 DIGIT = re.compile("[0-9]")
 CURRENCY = "$€£¥₹₽₩"
@@ -35,6 +34,9 @@ GROUPS = re.compile(
 POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]{1,3}(?:[. ][0-9]{3})+,[0-9]+")  # a comma, if any, is decimal
 PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")
+THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
+COMMA_BEFORE = re.compile(r"(?:€|\bEUR|R\$|\bRp\.?|\bIDR|₺|₫|₽|\bkr\.?|zł|\bPLN)\s?-?$")
+COMMA_AFTER = re.compile(r"\s?(?:€|(?:EUR|[Ee]uros?|PLN|kr|TL|VND|IDR|reais|Ft)\b|zł|₺|₫|₽|руб)")
 MILLIONS = re.compile(r"[kKmMbB]\b")  # "£18m" is hardly metres
 LONGEST = 60  # characters; a longer run of digits is noise and takes quadratic time to convert
 LARGEST_POWER = 99
@@ -75,16 +77,11 @@ def _judged(match: re.Match[str], plain: str) -> Found | None:
     return Found(sign * (value * factor + added), match.start(), end)
 
 
-def numbers_in(text: str) -> Iterator[Fraction | None]:
-    """The numbers in `text`, in order, with None for each that is malformed or a part of something else."""
-    return (found.value for found in found_in(plain_math(text)))
-
-
 def _value(match: re.Match[str], plain: str) -> Fraction | None:
     """The value without its sign, or None where the match only looks like a number."""
     if len(match[0]) > LONGEST:
         return None
-    top = _decimal(match["top"], _has_euro(match, plain))
+    top = _decimal(match["top"], _has_comma_money(match, plain))
     power = _power(match)
     if top is None or power is None:
         return None
@@ -105,18 +102,22 @@ def _divided(value: Fraction, match: re.Match[str]) -> Fraction | None:
     return int(match["whole"]) + value if 0 < value < 1 else None
 
 
-def _decimal(digits: str, is_euro: bool) -> Fraction | None:
+def _decimal(digits: str, has_comma: bool) -> Fraction | None:
+    if has_comma and THOUSANDS.fullmatch(digits):  # "12.500 €" is 12,500 on the continent, and 12.5 in Ireland
+        return None
     if PLAIN.fullmatch(digits):
         return Fraction(digits)
     if GROUPS.fullmatch(digits):
         return Fraction(re.sub(r"[,'’ ]", "", digits))
-    if POINTS.fullmatch(digits) or (is_euro and DECIMAL_COMMA.fullmatch(digits)):
+    if POINTS.fullmatch(digits) or (has_comma and DECIMAL_COMMA.fullmatch(digits)):
         return Fraction(re.sub(r"[. ]", "", digits).replace(",", "."))
     return None
 
 
-def _has_euro(match: re.Match[str], plain: str) -> bool:
-    return (match["money"] or "").strip() == "€" or plain[match.end() :].lstrip()[:1] == "€"
+def _has_comma_money(match: re.Match[str], plain: str) -> bool:
+    """Whether the number is money of a currency whose users write a comma before the decimals."""
+    before, after = plain[max(0, match.start("top") - 8) : match.start("top")], plain[match.end() : match.end() + 8]
+    return bool(COMMA_BEFORE.search(before) or COMMA_AFTER.match(after))
 
 
 def _power(match: re.Match[str]) -> Fraction | None:

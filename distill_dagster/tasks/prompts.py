@@ -4,8 +4,9 @@
     turn 0   [S, user "Hi"]                                             reference ["Hello!"]
     turn 1   [S, user "Hi", assistant "Hello!", user "Bye"]             reference ["See you."]
 
-In a benchmark all models see the row's own earlier turns, as here, so that they answer the same prompts. A teacher that
-makes training data sees its own earlier replies, which `with_replies` puts in.
+A turn that the row names in `not_gold` is text for the turns behind it, and no reference. In a benchmark all models see
+the row's own earlier turns, as here, so that they answer the same prompts. A teacher that makes training data sees its
+own earlier replies, which `with_replies` puts in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +31,14 @@ def prompts_of(row: Mapping[str, Any]) -> list[Prompt]:
     messages = [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
     if get_task(row["task"]).single_turn:
         return [Prompt(0, messages, list(row["reference"] or []))]
+    not_gold = frozenset(row.get("not_gold") or ())
     asked = [position for position, message in enumerate(messages) if message["role"] == "user"]
-    return [Prompt(turn, messages[: at + 1], _gold_reply(messages, at)) for turn, at in enumerate(asked)]
+    return [Prompt(turn, messages[: at + 1], _gold_reply(messages, at, not_gold)) for turn, at in enumerate(asked)]
 
 
-def _gold_reply(messages: Sequence[Mapping[str, str]], asked: int) -> list[str]:
-    """The assistant turn right after the user turn at `asked`, unless it is blank."""
-    reply = messages[asked + 1] if asked + 1 < len(messages) else None
+def _gold_reply(messages: Sequence[Mapping[str, str]], asked: int, not_gold: frozenset[int]) -> list[str]:
+    """The assistant turn right after the user turn at `asked`, unless it is blank or not to be learned."""
+    reply = messages[asked + 1] if asked + 1 < len(messages) and asked + 1 not in not_gold else None
     return [reply["content"]] if reply and reply["role"] == "assistant" and reply["content"].strip() else []
 
 

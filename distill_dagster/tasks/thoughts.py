@@ -1,4 +1,4 @@
-"""Parts a model's text into its thoughts and its answer. No other module knows the forms of thoughts in a text.
+"""Parts a model's text into its thoughts and its answer, by the forms here, in channels.py and opening_thoughts.py.
 
     <think>It sleeps.</think>Answer: neutral          thoughts "It sleeps."     answer "Answer: neutral"
     It sleeps.</think>neutral                         the chat template, or the server, took the opening mark away
@@ -14,6 +14,7 @@ import re
 from typing import NamedTuple
 
 from distill_dagster.tasks.channels import is_channel_mark, part_channels
+from distill_dagster.tasks.opening_thoughts import part_opening
 
 NAMES = (
     r"(?:\w{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|thinking_process|antthinking|reasoning|reflection|scratchpad"
@@ -29,10 +30,16 @@ MARK = re.compile(
     r"|<unused94>(?:thought)?)",
     re.IGNORECASE,
 )
+KNOWN = re.compile(rf"\s*{LEFT}{NAMES}\b", re.IGNORECASE)  # such a block may also lack its end
 QUOTED_BEFORE = re.compile(r"[`'\"(“]\s?$")
 PROSE_AFTER = re.compile(
     r"[`'\"”),;:?!]|\.(?!\S)|\s+(?:tags?|tokens?|marks?|markers?|elements?|delimiters?)\b", re.IGNORECASE
 )
+VERB_AFTER = re.compile(
+    r"[ \t]+(?:is|are|was|were|means|marks|ends|closes|and|or|has|should|must|can|may|will|would|appears|comes|isn't)\b"
+)
+NOUN_BEFORE = re.compile(r"\b(?:the|a|an|this|that|each|every|closing|called|named)[ \t]+$", re.IGNORECASE)
+LOWER_AFTER = re.compile(r"[ \t]+[a-z]")
 MID_SENTENCE = re.compile(r"[\w,][ \t]+$")
 LOOK_BACK = 20  # characters before a mark
 VERBATIM = ("{", "[{", "```")  # JSON or code may hold marks as text
@@ -45,7 +52,6 @@ SPOKEN = [  # thoughts, then the answer: sentences of models, and what tools mak
         r"\s*Thinking\.\.\.\n(.*?)(?:\n\.\.\.done thinking\.(.*))?$",  # Ollama's command line
         r"\s*<details[^>]*\breasoning\b[^>]*>(.*?)</details>(.*)$",  # Open WebUI
         r"\s*\*Thinking\.\.\.\*\s*\n((?:[ \t]*>[^\n]*\n?)+)(.*)$",  # Poe
-        r"\s*<analysis>(.*?)</analysis>(\s*\S.*)$",  # only where an answer follows: it may be the answer's own element
     )
 ]
 WRAPPED = re.compile(  # the answer of a text with thoughts, in marks of its own; the closing one may be the stop string
@@ -69,10 +75,13 @@ class Block(NamedTuple):
 
 def part_thoughts(text: str) -> tuple[str | None, str]:
     """The thoughts in `text` and the text after them, which is empty where the thoughts do not end."""
+    opening, text = part_opening(text, KNOWN)
     found = HINT.search(text) and (part_channels(text) or _spoken(text) or _marked(text))
-    if not found:
+    if not found and not opening:
         return None, text.strip()
-    thoughts, answer = found
+    thoughts, answer = found or ([], text)
+    more, answer = part_opening(answer, KNOWN) if found else ([], answer)
+    thoughts = [*opening, *thoughts, *more]
     if wrapped := WRAPPED.match(answer.strip()):
         answer = wrapped["answer"] or wrapped["final"] or ""
     return "\n\n".join(filter(None, (thought.strip() for thought in thoughts))) or None, answer.strip()
@@ -136,4 +145,8 @@ def _mentioned(text: str, marks: list[re.Match[str]], last_closing: int) -> set[
 
 def _is_in_prose(text: str, mark: re.Match[str]) -> bool:
     before = text[max(0, mark.start() - LOOK_BACK) : mark.start()]
+    if MID_SENTENCE.search(before) and VERB_AFTER.match(text, mark.end()):
+        return True
+    if NOUN_BEFORE.search(before) and LOWER_AFTER.match(text, mark.end()):
+        return True
     return bool(PROSE_AFTER.match(text, mark.end()) or QUOTED_BEFORE.search(before))

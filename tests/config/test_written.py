@@ -102,3 +102,25 @@ def test_where_any_type_may_stand_a_word_with_two_readings_is_refused(tmp_path):
         load_config(write(tmp_path, model))
     kept = load_config(write(tmp_path, model.replace("no}", "false}")))
     assert kept.student.model.settings == {"use_cache": False}
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ("[]", "the list is empty.*remove the field"),
+        ("['']", "label 1 is blank"),
+        ("[spam, ' ', ham]", "label 2 is blank"),
+        ("[spam, '\u200b']", "label 2 is blank"),
+        ("[spam, ham, spam]", r"label 3 \('spam'\) is the same as label 1"),
+        ("[spam, ' spam']", r"label 2 .* is the same as label 1"),
+        ("[café, 'cafe\u0301']", "label 2 .* is the same as label 1"),
+    ],
+)
+def test_labels_that_no_answer_can_tell_apart_are_refused(tmp_path, labels, says):
+    with pytest.raises(ConfigError, match=rf"quality\.labels.*{says}"):
+        load_config(write(tmp_path, f"quality: {{labels: {labels}}}\n"))
+
+
+def test_labels_that_differ_in_case_or_marks_are_kept(tmp_path):
+    path = write(tmp_path, "quality: {labels: [US, us, 'yes?', 'yes!']}\n")
+    assert load_config(path).quality.labels == ["US", "us", "yes?", "yes!"]

@@ -53,3 +53,11 @@ def test_memory_holds_no_text_of_all_rows(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 8e6
+
+
+def test_a_column_that_an_older_table_lacks_changes_no_row(tmp_path):
+    rows = [row(number) for number in range(5)]
+    old, new = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    parquet.write_table(new, [*rows[:4], {**rows[4], "not_gold": [0]}], schemas.RAW)
+    parquet.save_table(old, parquet.load_table(new).drop_columns("not_gold"))
+    assert count_changed(new, old, [*COLUMNS, "not_gold"]) == (1, 5)

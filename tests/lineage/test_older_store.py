@@ -18,6 +18,9 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.planning.plan import make_plan
+from distill_dagster.quality.filters.shard_answers import judged_answers
+from distill_dagster.sources.judging.shared_ids import shared_ids
+from distill_dagster.store import files, parquet, schemas
 from testing.projects import run_project
 
 OLD = Path(__file__).parents[1] / "stores" / "version_0_1_0"
@@ -129,3 +132,14 @@ def test_an_answer_that_was_refused_for_its_word_for_the_end_is_taken_without_a_
     assert not outcome.failed
     kept = pq.read_table(next(project.store.folder("validated_synthetic_set").glob("versions/*/rejects.parquet")))
     assert "unfinished" not in kept["code"].to_pylist()
+
+
+def test_the_answers_of_an_older_store_are_judged_although_its_rows_lack_newer_columns(project):
+    raw = project.store.get("raw_dataset", "train-part-00").file(files.RAW_FILE)
+    assert not schemas.LATER.keys() & set(pq.read_schema(raw).names)
+    answers = project.store.get("teacher_outputs", "train-part-00").file(files.TEACHER_FILE)
+    reasons = [reason for _, reason in judged_answers(raw, answers, project.config.quality, "answer")]
+    assert len(reasons) == 8
+    assert None in reasons
+    assert shared_ids({"a": raw, "b": raw}) == []
+    assert parquet.load_table(raw, ["not_gold", "row_id"])["not_gold"].null_count == 8

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,9 @@ from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.formats.keys import TABLE
 from distill_dagster.sources.judging.verdicts import SourceReading
+from distill_dagster.store.hashing import rows_hash
+from distill_dagster.tasks.prompts import prompts_of
+from distill_dagster.training.examples import gold_examples
 
 IMAGE = {"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {}}}
@@ -54,10 +58,16 @@ READ = {  # name -> (row, messages, gold answers, meta); a row of task qa
         {},
     ),
     "Alpaca with a blank system and a text column": (
-        {"instruction": "q", "input": "", "output": "a", "system": " ", "text": "Below is …"},
+        {
+            "instruction": "q",
+            "input": "",
+            "output": "a",
+            "system": " ",
+            "text": "Below is …\n### Instruction:\nq\n### R:\na",
+        },
         [u("q")],
         ["a"],
-        {"system": " ", "text": "Below is …"},
+        {"system": " ", "text": "Below is …\n### Instruction:\nq\n### R:\na"},
     ),
     "Alpaca without an answer": ({"instruction": "q", "output": "", "history": []}, [u("q")], [], {"history": []}),
     "ShareGPT with system": (
@@ -256,6 +266,116 @@ READ = {  # name -> (row, messages, gold answers, meta); a row of task qa
         ["a"],
         {"enable_thinking": True, "messages": {"1": {"reasoning_content": "hm"}}},
     ),
+    **{
+        f"the system message as {key}": ({"instruction": "q", key: "S"}, [s("S"), u("q")], [], {})
+        for key in (
+            *("System", "SYSTEM", "systemPrompt", "System Prompt", "system-prompt", "system_instruction"),
+            *("systemInstruction", "system_instructions", "sys", "sys_prompt", "preamble", "Preamble"),
+        )
+    },
+    **{
+        f"the context as {key}": ({"question": "Who?", key: "Ann left."}, [u("Who?\n\nAnn left.")], [], {})
+        for key in ("Context", "paragraph", "Paragraph", "story", "Passage")
+    },
+    **{
+        f"the gold answer as {key}": ({"input": "q", key: "a"}, [u("q")], ["a"], {})
+        for key in (
+            *("target", "Target", "Output", "expected_output", "expectedOutput", "ground_truth", "correct_answer"),
+            *("gold", "Reference", "references", "label", "answerKey", "correct"),
+        )
+    },
+    "a class beside a text": ({"prompt": "q", "label": "spam"}, [u("q")], ["spam"], {}),
+    "a class as a number": ({"prompt": "q", "label": 1}, [u("q")], [], {"label": 1}),
+    "a flag that an answer is right": (
+        {"prompt": "q", "completion": "a", "correct": 1},
+        [u("q")],
+        ["a"],
+        {"correct": 1},
+    ),
+    "an instruction that is blank": ({"instruction": "", "input": "q", "output": "a"}, [u("q")], ["a"], {}),
+    "an instruction and an input that is blank": ({"instruction": "q", "input": " \n"}, [u("q")], [], {}),
+    "Alpaca's rendering of instruction and input": (
+        {"instruction": "Add.", "input": "2, 2", "output": "4", "text": "### I:\nAdd.\n\n### In:\n2, 2\n\n### R:\n4"},
+        [u("Add.\n\n2, 2")],
+        ["4"],
+        {"text": "### I:\nAdd.\n\n### In:\n2, 2\n\n### R:\n4"},
+    ),
+    "a context that the prompt holds as a line": (
+        {"prompt": "Context: Ann left.\nQuestion: Who?", "context": "Ann left."},
+        [u("Context: Ann left.\nQuestion: Who?")],
+        [],
+        {"context": "Ann left."},
+    ),
+    "a context that the messages hold as a paragraph": (
+        {"messages": [u("Who?\n\nAnn left.\nBo came.\n\nOne word.")], "context": "Ann left.\nBo came."},
+        [u("Who?\n\nAnn left.\nBo came.\n\nOne word.")],
+        [],
+        {"context": "Ann left.\nBo came."},
+    ),
+    "a long context in the middle of a line": (
+        {
+            "messages": [u("In this: Ann left the house at six, and Bo came at seven. Who left?")],
+            "context": "Ann left the house at six, and Bo came at seven.",
+        },
+        [u("In this: Ann left the house at six, and Bo came at seven. Who left?")],
+        [],
+        {"context": "Ann left the house at six, and Bo came at seven."},
+    ),
+    "a context that only occurs as a word": (
+        {"question": "Is Ann here?", "context": "Ann"},
+        [u("Is Ann here?\n\nAnn")],
+        [],
+        {},
+    ),
+    "a key in other letters that holds a copy": (
+        {"messages": [u("Which?\nA) cat\nB) dog")], "Choices": ["cat", "dog"], "Answer": "A"},
+        [u("Which?\nA) cat\nB) dog")],
+        ["A"],
+        {"Choices": ["cat", "dog"]},
+    ),
+    "several answers and the first of them": (
+        {"question": "q", "answers": ["Paris", "paris"], "answer": "Paris"},
+        [u("q")],
+        ["Paris"],
+        {"answers": ["Paris", "paris"]},
+    ),
+    "choices under answers that the question lists": (
+        {"question": "Paris, London or Rome?", "answers": ["Paris", "London", "Rome"], "correct_answer": "Paris"},
+        [u("Paris, London or Rome?")],
+        ["Paris"],
+        {"answers": ["Paris", "London", "Rome"]},
+    ),
+    "SQuAD's answers beside one of them": (
+        {"question": "q", "answer": "Ann", "answers": {"text": ["Ann", "Ann B."], "answer_start": [0, 0]}},
+        [u("q")],
+        ["Ann"],
+        {"answers": {"text": ["Ann", "Ann B."], "answer_start": [0, 0]}},
+    ),
+    "CoQA": (
+        {"question": "q", "answers": [{"text": "Ann", "answer_start": 1}, {"text": "Ann B."}]},
+        [u("q")],
+        ["Ann", "Ann B."],
+        {},
+    ),
+    "TriviaQA": ({"question": "q", "answer": {"value": "Ann", "aliases": ["A."]}}, [u("q")], ["Ann", "A."], {}),
+    "weight 0 as text": (
+        {"messages": [u("q"), a("bad", weight="0")]},
+        [u("q")],
+        [],
+        {"assistant": "bad", "messages": {"1": {"weight": "0"}}},
+    ),
+    "a training flag as text, in capitals": (
+        {"messages": [u("q"), a("bad", Train="False")]},
+        [u("q")],
+        [],
+        {"assistant": "bad", "messages": {"1": {"Train": "False"}}},
+    ),
+    "weight 1 as text": (
+        {"messages": [u("q"), a("a", weight="1.0")]},
+        [u("q")],
+        ["a"],
+        {"messages": {"1": {"weight": "1.0"}}},
+    ),
     "a reference that is blank": ({"messages": [u("q"), a("a")], "reference": ""}, [u("q")], ["a"], {}),
 }
 
@@ -310,6 +430,66 @@ REFUSED = {  # name -> (row, code, what the message says)
         "E006",
         "has 2.*conversation",
     ),
+    **{
+        f"a part of the question under {key}": ({"question": "q", key: value}, "E018", f"`{key}`.*data.meta_keys")
+        for key, value in {
+            **dict.fromkeys(("suffix", "text", "dialogue", "Dialogue", "knowledge", "evidence", "background"), "x"),
+            **dict.fromkeys(("facts", "support", "hint", "code", "sql_context", "sqlContext", "schema"), "x"),
+            **{key: [{"input": "x"}] for key in ("examples", "few_shot", "fewShot", "few_shot_examples")},
+            **{key: [["x", "y"]] for key in ("table", "Documents")},
+        }.items()
+    },
+    "a text that the instruction speaks of": ({"instruction": "Summarize.", "text": "Ann left."}, "E018", "`text`"),
+    "tools in other letters": ({"messages": [u("q")], "Tools": [TOOL]}, "E017", "`Tools`"),
+    "tool calls in other letters": ({"messages": [u("q"), a("a", toolCalls=[CALL])]}, "E017", "`toolCalls`"),
+    "choices under answers beside answer": (
+        {"question": "Capital of France?", "answers": ["Paris", "London", "Rome"], "answer": "Paris"},
+        "E018",
+        "`answers` holds more than the gold answer",
+    ),
+    **{
+        f"choices under answers beside {key}": (
+            {"question": "Capital of France?", "answers": ["Paris", "London", "Rome"], key: "Paris"},
+            "E018",
+            "`answers` holds more than the gold answer",
+        )
+        for key in ("correct_answer", "correctAnswer", "label", "output", "reference", "correct")
+    },
+    "answers that say whether they are right": (
+        {"question": "q", "answers": [{"text": "Paris", "correct": True}, {"text": "Rome", "correct": False}]},
+        "E018",
+        "`answers` holds more than the gold answer",
+    ),
+    "choices by letter under answers": (
+        {"question": "Capital?", "answers": {"A": "Paris", "B": "Rome"}, "answer": "A"},
+        "E018",
+        "`answers` holds more",
+    ),
+    **{
+        f"the place of the right one under {key}": (
+            {"question": "Paris or Rome?", "answers": ["Paris", "Rome"], key: 0},
+            "E018",
+            f"`{key}` is the number 0 beside a list of choices",
+        )
+        for key in ("label", "correct", "answer", "answer_idx", "correct_answer", "correctIndex")
+    },
+    "choices in another order than the question's words": (
+        {"question": "Are no news good news?", "choices": ["news", "no"]},
+        "E018",
+        "`choices`",
+    ),
+    "a context that only occurs as a word": ({"messages": [u("Is Ann here?")], "context": "Ann"}, "E018", "`context`"),
+    "a context without a question": ({"question": " ", "context": "Ann left."}, "E010", "blank"),
+    "history whose words the question holds": (
+        {"messages": [u("Yes or no?")], "history": [["Yes", "no"]]},
+        "E018",
+        "`history`",
+    ),
+    "a chosen dialogue with another question": (
+        {"prompt": "q", "chosen": [u("r"), a("a")]},
+        "E018",
+        "`chosen`",
+    ),
     "history in another shape": ({"prompt": "q", "history": "earlier"}, "E017", r"\[question, answer\] pairs"),
     "history next to messages": ({"messages": [u("q")], "history": [["x", "y"]]}, "E018", "`history`"),
     "Gemini": ({"contents": [{"role": "user", "parts": [{"text": "q"}]}]}, "E002", "'contents'.*docs/formats.md"),
@@ -346,6 +526,11 @@ TURNS = [u("April?"), a("12"), u("June?"), a("6"), u("May?"), a("13")]
         ({"prompt": "May?", "response": "13", "chat_history": TURNS[:4]}, TURNS),
         ({"conversations": gpt(("human", "May?"), ("gpt", "13")), "system": "S"}, [s("S"), *TURNS[4:]]),
         ({"messages": [*TURNS], "history": HISTORY}, TURNS),
+        ({"messages": [s("S"), *TURNS], "history": TURNS[:4]}, [s("S"), *TURNS]),
+        (
+            {"instruction": "Yes or no?", "history": [["Yes", "no"]], "output": "x"},
+            [u("Yes"), a("no"), u("Yes or no?"), a("x")],
+        ),
         ({"messages": TURNS[4:5], "response": "13"}, TURNS[4:]),
     ],
 )
@@ -354,17 +539,39 @@ def test_the_history_of_a_conversation_precedes_the_question(tmp_path, row, mess
     assert found["messages"] == messages
 
 
-def test_a_turn_of_weight_0_in_a_conversation_is_no_gold_answer(tmp_path):
-    last = {"messages": [u("q"), a("a"), u("r"), a("bad", weight=0)]}
-    first = {"messages": [u("q"), a("bad", weight=0), u("r"), a("a", weight=1)]}
-    (row,), _ = judge(tmp_path, last, "conversation")
-    assert [m["content"] for m in row["messages"]] == ["q", "a", "r", ""]
-    assert json.loads(row["meta"])["assistant"] == {"3": "bad"}
-    (row,), _ = judge(tmp_path, first, "conversation", split="train")
-    assert [m["content"] for m in row["messages"]] == ["q", "", "r", "a"], "the teacher replaces it"
-    _, (reject,) = judge(tmp_path, first, "conversation", split="test")
-    assert reject["code"] == "E017"
-    assert "message 2 is not to be learned" in reject["message"]
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_turn_of_weight_0_in_a_conversation_is_context_and_no_gold_answer(tmp_path, split):
+    row = {"messages": [s("S"), u("q"), a("bad", weight=0), u("r"), a("a", weight=1)]}
+    (found,), rejects = judge(tmp_path, row, "conversation", split=split)
+    assert not rejects
+    assert [m["content"] for m in found["messages"]] == ["S", "q", "bad", "r", "a"]
+    assert found["not_gold"] == [2]
+    first, second = prompts_of(found)
+    assert (first.reference, second.reference) == ([], ["a"])
+    assert second.messages[2] == a("bad"), "the text that the user answered"
+    ((example,), without) = gold_examples([found])
+    assert without == 1
+    assert (example["answer"], example["messages"]) == ("a", found["messages"][:4])
+
+
+def test_places_of_turns_follow_a_system_message_and_a_history_that_precede_them(tmp_path):
+    row = {"prompt": [u("q"), a("bad", weight=0)], "system": "S", "history": [["x", "y"]]}
+    (found,), _ = judge(tmp_path, row, "conversation")
+    assert [m["content"] for m in found["messages"]] == ["S", "x", "y", "q", "bad"]
+    assert found["not_gold"] == [4]
+
+
+def test_rows_that_differ_in_their_weights_alone_are_two_rows(tmp_path):
+    messages = [u("q"), a("a"), u("r"), a("b")]
+    hashes = set()
+    for weights in ({}, {1: 0}, {3: 0}):
+        turns = [{**m, "weight": weights.get(n, 1)} for n, m in enumerate(messages)]
+        (found,), _ = judge(tmp_path, {"id": "1", "messages": turns}, "conversation")
+        assert found["not_gold"] == (sorted(weights) or None)
+        hashes.add(rows_hash([{**found, "meta": "{}"}]))
+    assert len(hashes) == 3
+    plain = {name: value for name, value in found.items() if name != "not_gold"}
+    assert rows_hash([{**plain, "not_gold": None}]) == rows_hash([plain]), "a row of a store without the column"
 
 
 @pytest.mark.parametrize(
@@ -373,6 +580,7 @@ def test_a_turn_of_weight_0_in_a_conversation_is_no_gold_answer(tmp_path):
         ({"messages": [u("q")], "tools": [TOOL]}, "tools"),
         ({"messages": [u("q")], "system": "an operating system"}, "system"),
         ({"prompt": "q", "document": "report.pdf"}, "document"),
+        ({"prompt": "q", "Document": "report.pdf"}, "Document"),
         ({"messages": [u("q"), a("a", tool_calls=[CALL])]}, "tool_calls"),
     ],
 )
@@ -385,10 +593,21 @@ def test_a_key_that_the_config_names_is_kept_in_meta(tmp_path, row, kept):
 
 @pytest.mark.parametrize("key", sorted(TABLE))
 def test_no_key_of_the_table_is_dropped(tmp_path, key):
-    """A text of its own under any such key is sent, is the gold answer, is kept as the row's liking, or is refused."""
+    """A text of its own under any such key is sent, is the gold answer, or is refused."""
     rows, rejects = judge(tmp_path, {"messages": [u("q")], key: "something else"})
     if rejects:
         assert rejects[0]["code"] in ("E002", "E017", "E018")
     else:
         used = [*(m["content"] for m in rows[0]["messages"]), *rows[0]["reference"]]
-        assert "something else" in used or TABLE[key] == "liked"
+        assert "something else" in used
+
+
+def test_the_documentation_lists_every_key_of_the_table():
+    text = (Path(__file__).parents[2] / "docs/formats.md").read_text()
+    assert [key for key in TABLE if f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize("key", ["lang", "source", "title", "score", "category", "$schema"])
+def test_a_key_that_says_something_about_the_row_is_kept(tmp_path, key):
+    (row,), _ = judge(tmp_path, {"messages": [u("q")], key: "x"})
+    assert json.loads(row["meta"]) == {key: "x"}

@@ -143,6 +143,7 @@ def test_what_the_format_does_not_know_is_kept_in_meta(tmp_path):
         "task": "qa",
         "messages": [turn("user", "q")],
         "reference": ["1", "2.5", "x"],
+        "not_gold": None,
         "group": "4",
         "source_line": 1,
         "meta": '{"lang":"en","messages":{"0":{"name":"Ann"}}}',

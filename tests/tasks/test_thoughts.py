@@ -71,6 +71,33 @@ FORMS = {  # what the text is: (text, thoughts, answer)
     "brackets in lower case": ("[reasoning]17 * 23[/reasoning] 391", "17 * 23", "391"),
     "marks for start and end": ("<|thought_start|>a<|thought_end|>391", "a", "391"),
     "Claude, in Amazon's form": ("<thinking_process>a</thinking_process>391", "a", "391"),
+    **{
+        f"<{name}>": (f"<{name}>17 * 23</{name}>\n\n391", "17 * 23", "391")
+        for name in (
+            *("rationale", "reason", "cot", "plan", "ponder", "monologue", "reasoning_content", "Rationale"),
+            *("seed:cot_budget_reflect", "inner_thoughts", "my_reasoning", "reasoning_steps", "let_me_think"),
+            *("self_reflection", "brainstorming", "deliberation", "step_by_step_reasoning", "PLAN", "innerThoughts"),
+        )
+    },
+    "an unknown element and one for the answer": ("<my_thoughts>a</my_thoughts>\n<answer>391</answer>", "a", "391"),
+    "an element with an attribute": ('<plan kind="short">a</plan>391', "a", "391"),
+    "several blocks": ("<plan>a</plan>\n<cot>b</cot>\n391", "a\n\nb", "391"),
+    "thoughts, then a plan": ("<think>a</think>\n<plan>b</plan>\n391", "a\n\nb", "391"),
+    "a plan, then thoughts": ("<plan>a</plan>\n<think>b</think>\n391", "a\n\nb", "391"),
+    "thoughts in code-like text": ("<rationale>1 < 2</rationale>391", "1 < 2", "391"),
+    "Seed-OSS, budget": (
+        "<seed:think>a<seed:cot_budget_reflect>b</seed:cot_budget_reflect>c</seed:think>391",
+        "a<seed:cot_budget_reflect>b</seed:cot_budget_reflect>c",
+        "391",
+    ),
+    "bold words": ("**Thinking:** 17 * 23\n\n**Answer:** 391", "17 * 23", "391"),
+    "bold words on one line": ("**Thinking**: 17 * 23. **Final answer**: 391", "17 * 23.", "391"),
+    "bold lines": ("**Thought process**\n17 * 23\n\n**Response**\n391", "17 * 23", "391"),
+    "headings": ("### Thinking\n17 * 23\n\n### Response\n391", "17 * 23", "391"),
+    "headings of another level": ("# Thinking process:\n17 * 23\n## Final Answer\n391", "17 * 23", "391"),
+    "ReAct": ("Thought: I know it.\nFinal Answer: 391", "I know it.", "391"),
+    "plain words": ("Thinking: 17 * 23\nAnswer: 391", "17 * 23", "391"),
+    "Chinese words": ("**思考：** 17 * 23\n\n**回答：** 391", "17 * 23", "391"),
     "Reflection": (
         "<thinking>a<reflection>b</reflection></thinking><output>391</output>",
         "<thinking>a<reflection>b</reflection>",
@@ -104,6 +131,28 @@ def test_thoughts_are_parted_from_the_answer(name):
         "Thinking... it is 4.",
         "1 < 2 > 1",
         "<reason>It is cheap.</reason>",
+        "<plan>Buy milk.</plan>",
+        "<plan>Buy milk.</plan>\n<cost>3</cost>",
+        "<reasoning_report><title>T</title></reasoning_report>",
+        "<cot>a</cot><b>c</b>",
+        "<planet>Mars</planet> is red.",
+        "<reasonable_price>5</reasonable_price> euros",
+        "<treason>No.</treason> Said he.",
+        "<div>a</div>\n391",
+        "<b>Thinking</b> is hard.",
+        "<scene>He walks.</scene>\nThe end.",
+        '<?xml version="1.0"?>\n<plan>a</plan>\n391',
+        "```xml\n<plan>a</plan>\n```\n391",
+        "Use it so: <plan>a</plan> 391",
+        "**Thinking** is hard. **Answering** is harder.",
+        "**Thinking, Fast and Slow** is a book. **Answer:** Kahneman.",
+        "# Thinking\nIt is hard.",
+        "Thinking: it is hard.",
+        "I think </think> is a tag",
+        "I think </think> ends it and <think> opens it.",
+        "Remove the </think> from the output.",
+        "A closing </think> may be missing.",
+        "Both <think> and </think> are tags.",
     ],
 )
 def test_a_text_that_only_speaks_of_thoughts_is_an_answer(text):
@@ -117,7 +166,22 @@ def test_the_special_tokens_that_a_text_needs():
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "part", ["<think>", "</think>", "[think]", "a <think> b ", "```<think>", "<|channel|>analysis", "<think>a</think>"]
+    "part",
+    [
+        "<plan>",
+        "<plan>a</plan>",
+        "<plan>a</plan>b ",
+        "**Thinking:** ",
+        "### Thinking\n",
+        "Thought: ",
+        "<think>",
+        "</think>",
+        "[think]",
+        "a <think> b ",
+        "```<think>",
+        "<|channel|>analysis",
+        "<think>a</think>",
+    ],
 )
 def test_a_degenerate_text_takes_no_time(part):
     thoughts, rest = part_thoughts(part * 20_000)

@@ -2,7 +2,9 @@
 
     "I'm sorry, but I can't help with that."          declines
     "Es tut mir leid, dabei kann ich nicht helfen."   declines
+    "As an AI language model, I have no opinions."    declines
     "I'm sorry, the table is taken."                  a good answer: it says sorry and answers
+    "As an AI pioneer, Turing asked for a test."      a good answer
     "I can't help but agree."                         a good answer
 
 The English openings follow the refusal strings of Zou et al. 2023 ("Universal and Transferable Adversarial Attacks on
@@ -10,7 +12,7 @@ Aligned Language Models", appendix B), narrowed to those that decline: a bare "I
 dialogues.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,6 +26,10 @@ OPENING = 300  # characters that are looked at
 DECORATION = "*_`\"'#> \t\n"
 VOWELS = regex.compile("[\u064b-\u0652\u0640]")  # Arabic's short vowels, which most texts leave out
 JOINT = r"[\s,.!;:、。،؛-]*"
+BECAUSE = r",?\s(?:because|since|as it|due to|da|weil|porque|car|parce|perché|omdat|так как|потому|لأن)\b"
+STOP = rf"(?=\s?(?:[.!;。；।؛]|$)|{BECAUSE})"
+END = rf"(?=\s?(?:[.!;。；।؛,:،]|$)|{BECAUSE})"
+NAME = regex.compile(r"\{([a-z]+)\}")
 
 
 @cache
@@ -44,13 +50,26 @@ def _patterns() -> list[regex.Pattern[str]]:
 
 
 def _pattern(phrases: Mapping[str, Any]) -> regex.Pattern[str]:
-    """One language: an apology and what declines behind it, or what declines alone."""
+    """One language: what declines, alone or behind an apology, or behind what a model calls itself."""
     sorry, sadly = phrases["sorry"], phrases.get("sadly", phrases["sorry"])
-    but = rf"{JOINT}(?:(?:{phrases['but']}){JOINT})?"
-    whole = rf"(?:(?:{sorry}|{sadly}){but}){{0,2}}(?:{'|'.join(phrases['declines'])})"
+    declines, unable = _any(phrases["declines"]), _any([*phrases["declines"], *phrases.get("unable", ())])
+    but, and_ = (rf"{JOINT}(?:(?:{phrases[key]}){JOINT})?" for key in ("but", "and"))
+    apology = rf"(?:(?:{sorry}|{sadly}){but}){{0,2}}"
+    whole = rf"{apology}{declines}|{apology}(?:{phrases['model']}){and_}{unable}"
     if behind := phrases.get("after_sorry"):
-        whole += rf"|(?:{sorry}){but}(?:{'|'.join(behind)})"
-    return regex.compile(_plain(whole.replace("{that}", phrases["that"])))
+        whole += rf"|(?:{sorry}){but}{_any(behind)}"
+    return regex.compile(_plain(_filled(whole, {**phrases, "end": END, "stop": STOP})))
+
+
+def _any(entries: Sequence[str]) -> str:
+    return f"(?:{'|'.join(entries)})"
+
+
+def _filled(pattern: str, phrases: Mapping[str, Any]) -> str:
+    """The pattern with the language's entries in place of their names."""
+    while found := NAME.search(pattern):
+        pattern = pattern.replace(found[0], f"(?:{phrases[found[1]]})")
+    return pattern
 
 
 def _plain(text: str) -> str:

@@ -3,9 +3,9 @@
     {"instruction": "Add the numbers.", "input": "2, 2", "output": "4"}
     Draft(messages=[{"role": "user", "content": "Add the numbers.\\n\\n2, 2"}, {"role": "assistant", …}], …)
 
-Instruction and input form one user turn, with an empty line between them; an empty `input` counts as missing, as in the
-data set that gave the format its name. The framing text of Alpaca's own training prompt is left out, because chat
-templates do that work.
+Instruction and input form one user turn, with an empty line between them; a blank one of the two counts as missing, as
+in the data set that gave the format its name. The framing text of Alpaca's own training prompt is left out, because
+chat templates do that work.
 """
 
 from typing import Any
@@ -29,6 +29,8 @@ def draft(row: dict[str, Any]) -> Draft:
 
 def _asked(instruction: Any, given: Any) -> Any:
     """The user's text; if one of the two is not text, that one, which is then judged as the message's content."""
-    if given is None or given == "" or not isinstance(instruction, str):
+    if not isinstance(instruction, str) or given is None or (isinstance(given, str) and not given.strip()):
         return instruction
+    if not instruction.strip():
+        return given
     return f"{instruction}\n\n{given}" if isinstance(given, str) else [{"role": "user", "content": given}]

@@ -7,6 +7,7 @@
 `judging.rules` refuses a turn that is still odd after this, such as the turn of a tool or a part with an image.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -34,12 +35,14 @@ TOOL_ROLES = frozenset(
     ]
 )
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
-NOT_SENT = {  # keys of a turn that change what a model sees or has to write
-    **dict.fromkeys(("tool_calls", "function_call"), "calls a tool"),
-    **dict.fromkeys(("image", "images", "image_url", "audio", "video", "videos", "files"), "holds media"),
+NOT_SENT = {  # plain keys of a turn that change what a model sees or has to write
+    **dict.fromkeys(("toolcalls", "functioncall"), "calls a tool"),
+    **dict.fromkeys(("image", "images", "imageurl", "audio", "video", "videos", "files"), "holds media"),
     "prefix": "is the forced beginning of an answer",
 }
+ZERO = re.compile(r"[-+]?0+(?:\.0*)?|[-+]?\.0+")
 WEIGHTS = ("weight", "loss", "train", "training", "trainable")  # 0 or false on a turn that is not to be learned
+SEPARATORS = str.maketrans("", "", "_- .")
 WAY_OUT = "remove it, or name the key in data.meta_keys if it changes nothing"
 
 
@@ -49,6 +52,11 @@ def role_of(name: Any) -> Any:
         return name
     lower = name.lower()
     return lower if lower in ROLES else ROLE_NAMES.get(lower, name)
+
+
+def plain_key(key: str) -> str:
+    """A key without its case and separators: `systemPrompt`, `System-Prompt` and `system_prompt` are one."""
+    return key.casefold().translate(SEPARATORS)
 
 
 def is_empty(value: Any) -> bool:
@@ -80,14 +88,17 @@ def read_turns(draft: Draft, kept: Collection[str]) -> None:
     """Read the turns of a draft; `kept` names keys that change nothing."""
     if not isinstance(draft.messages, list):
         return
+    kept = set(map(plain_key, kept))
     messages = [_turn(message) for message in draft.messages]
     draft.messages = messages
     for place, message in enumerate(messages):
         if not isinstance(message, dict):
             continue
-        draft.faults += _not_sent(place + 1, message, kept)
-        weights = (message.get(key) for key in WEIGHTS if key not in kept)
-        if message.get("role") == "assistant" and any(weight is not None and weight == 0 for weight in weights):
+        keys = [(key, plain_key(key)) for key in message if isinstance(key, str)]
+        beside = {key: plain for key, plain in keys if plain not in kept}
+        draft.faults += _not_sent(place + 1, message, beside)
+        weights = [message[key] for key, plain in beside.items() if plain in WEIGHTS]
+        if message.get("role") == "assistant" and any(map(_is_zero, weights)):
             draft.not_gold.add(place)
     if "name" not in kept:
         draft.faults += _speakers(messages)
@@ -100,10 +111,17 @@ def _turn(message: Any) -> Any:
     return {**read, "content": joined(read["content"])} if "content" in read else read
 
 
-def _not_sent(number: int, message: dict[str, Any], kept: Collection[str]) -> Iterator[tuple[str, str]]:
-    for key, what in NOT_SENT.items():
-        if key not in kept and not is_empty(message.get(key)):
-            yield "E017", f"message {number} {what}, and only text is sent: `{key}`; {WAY_OUT}"
+def _not_sent(number: int, message: dict[str, Any], keys: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for key, plain in keys.items():
+        if plain in NOT_SENT and not is_empty(message[key]):
+            yield "E017", f"message {number} {NOT_SENT[plain]}, and only text is sent: `{key}`; {WAY_OUT}"
+
+
+def _is_zero(weight: Any) -> bool:
+    """Whether a weight is 0 or false, also as text."""
+    if isinstance(weight, str):
+        return weight.strip().casefold() in ("false", "no", "off") or bool(ZERO.fullmatch(weight.strip()))
+    return weight is not None and weight == 0
 
 
 def _speakers(messages: list[Any]) -> Iterator[tuple[str, str]]:

@@ -24,9 +24,12 @@ from distill_dagster.errors import DataError
 digest = xxhash.xxh3_128_digest  # 16 bytes, in a tenth of the time of a secure hash
 
 
-def content_digest(task: str, messages: bytes, reference: Sequence[str]) -> bytes:
-    """The digest of a raw row's content: its task, its messages as JSON with sorted keys, its reference."""
-    return digest(b"%b\0%b\0%b" % (task.encode(), messages, orjson.dumps(reference)))
+def content_digest(
+    task: str, messages: bytes, reference: Sequence[str], not_gold: Sequence[int] | None = None
+) -> bytes:
+    """The digest of a raw row's content: its task, its messages as JSON with sorted keys, its gold answers."""
+    rest = orjson.dumps(reference) + (b"\0" + orjson.dumps(not_gold) if not_gold else b"")
+    return digest(b"%b\0%b\0%b" % (task.encode(), messages, rest))
 
 
 class Columns(Protocol):

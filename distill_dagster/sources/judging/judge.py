@@ -22,7 +22,7 @@ from distill_dagster.sources.formats.registry import complete, reader
 from distill_dagster.sources.judging.decoding import Decoded, decode
 from distill_dagster.sources.judging.duplicates import digest
 from distill_dagster.sources.judging.raw_rows import RawRows, make_reject
-from distill_dagster.sources.judging.rules import Fault, check_unlearned, faults, is_flawless
+from distill_dagster.sources.judging.rules import Fault, faults, is_flawless
 
 
 class Judged(NamedTuple):
@@ -73,8 +73,6 @@ class Judge:
         if not is_flawless(draft, task, self.data.require_system):
             complete(draft, self.data.meta_keys)
             found = faults(draft, task, self.data.require_system)
-            if not found and self.source.split == "test":
-                found = list(check_unlearned(draft, task))
             if found:
                 return found
         rows.add(draft, task, item.line.number)

@@ -24,7 +24,7 @@ STAGE = "raw_dataset"
 SNIPPET = 200  # characters of a rejected row that are kept
 MESSAGE_KEYS = {"role", "content"}
 NO_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)], "\ufffd")  # all but tab and newline
-_PLAIN = ("row_id", "split", "task", "group", "source_line", "meta")  # columns with one value for each row
+_PLAIN = ("row_id", "split", "task", "not_gold", "group", "source_line", "meta")  # columns with one value for each row
 
 
 class RawRows:
@@ -53,8 +53,10 @@ class RawRows:
         row_id = sha256(written)[:16] if draft.identity is None else str(draft.identity)  # as hashing.row_id_of
         group = None if draft.group is None else str(draft.group)
         split = _split(self._source, self._data, group or row_id)
+        not_gold = _not_gold(draft, task)
         rest = {
             "meta": canonical_json(meta) if meta else "{}",
+            **({"not_gold": not_gold} if not_gold else {}),
             "reference": reference,
             "row_id": row_id,
             "shard": self._source.key,
@@ -63,9 +65,10 @@ class RawRows:
             "task": task,
         }
         self.given.append(draft.identity is not None)
-        self.contents.append(content_digest(task, written, reference))
+        self.contents.append(content_digest(task, written, reference, not_gold))
         self.hashed.append(hashed_bytes(group, written, rest))
-        for values, value in zip(self._columns, (row_id, split, task, group, line, rest["meta"]), strict=True):
+        plain = (row_id, split, task, not_gold, group, line, rest["meta"])
+        for values, value in zip(self._columns, plain, strict=True):
             values.append(value)
         self._references += reference
         self._reference_ends.append(len(self._references))
@@ -125,7 +128,7 @@ def _parts(draft: Draft, task: str) -> tuple[list[dict[str, str]], list[str], di
     messages, meta = _messages(draft)
     reference = [str(value) for value in _as_list(draft.reference)]
     if not TASKS[task].single_turn:
-        return _without_gold(messages, draft.not_gold, meta), reference, meta
+        return messages, reference, meta
     if messages[-1]["role"] == "assistant":
         gold, messages = messages[-1]["content"], messages[:-1]
         if len(messages) in draft.not_gold:
@@ -137,15 +140,9 @@ def _parts(draft: Draft, task: str) -> tuple[list[dict[str, str]], list[str], di
     return messages, reference, meta
 
 
-def _without_gold(messages: list[dict[str, str]], places: set[int], meta: dict[str, Any]) -> list[dict[str, str]]:
-    """A conversation whose turns at `places` are blank, which is how a row says that they are no gold answers.
-
-    The teacher replaces every assistant turn of a conversation; the texts are kept in meta.
-    """
-    if not places:
-        return messages
-    meta.setdefault("assistant", {str(place): messages[place]["content"] for place in sorted(places)})
-    return [{**message, "content": ""} if n in places else message for n, message in enumerate(messages)]
+def _not_gold(draft: Draft, task: str) -> list[int] | None:
+    """The places of a conversation's turns that are no gold answers; their texts stay, for the turns behind them."""
+    return None if TASKS[task].single_turn else sorted(draft.not_gold) or None
 
 
 def make_reject(item: Decoded, shard: str, found: list[Fault]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from distill_dagster.sources.formats.chat import Draft
-from distill_dagster.sources.formats.keys import CHANGING
+from distill_dagster.sources.formats.keys import change_nothing
 from distill_dagster.sources.formats.turns import ROLES, TOOL_ROLES, odd_part
 from distill_dagster.tasks import TASKS
 
@@ -125,7 +125,7 @@ def is_flawless(draft: Draft, task: Any, require_system: bool) -> bool:
     """True only for a faultless row that holds plain turns alone; False says nothing about the row."""
     if type(task) is not str or task not in TASKS or type(draft.messages) is not list:
         return False
-    if draft.faults or (draft.meta and not CHANGING.isdisjoint(draft.meta)):
+    if draft.faults or (draft.meta and not change_nothing(draft.meta)):
         return False
     roles = []
     for message in draft.messages:
@@ -171,14 +171,3 @@ def faults(draft: Draft, task: str, require_system: bool) -> list[Fault]:
     found += check_reference(draft.reference)
     found += check_names(draft)
     return found
-
-
-def check_unlearned(draft: Draft, task: str) -> Iterator[Fault]:
-    """E017: in a test row, an earlier turn of a conversation is no gold answer, but later turns need its text."""
-    if not TASKS[task].single_turn:
-        for place in sorted(draft.not_gold - {len(draft.messages) - 1}):
-            yield (
-                "E017",
-                f"message {place + 1} is not to be learned (weight 0), and a test row scores every turn against its "
-                "text; end the row before it, or remove the weight",
-            )

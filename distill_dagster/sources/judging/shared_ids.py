@@ -90,10 +90,13 @@ class RowIds:
 
 def ids_and_contents(path: Path) -> Iterator[tuple[list[str], bytes]]:
     """The row ids of a raw table and the digests of its rows' contents, some rows at a time."""
-    for rows in parquet.stream_rows(path, ["row_id", "task", "messages", "reference"]):
+    for rows in parquet.stream_rows(path, ["row_id", "task", "messages", "reference", "not_gold"]):
         contents = (
             content_digest(
-                row["task"], orjson.dumps(row["messages"], option=orjson.OPT_SORT_KEYS), row["reference"] or []
+                row["task"],
+                orjson.dumps(row["messages"], option=orjson.OPT_SORT_KEYS),
+                row["reference"] or [],
+                row.get("not_gold"),  # absent in tables of older stores
             )
             for row in rows
         )
