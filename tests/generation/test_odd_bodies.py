@@ -14,6 +14,7 @@ from distill_dagster.store import parquet
 from distill_dagster.teachers.completion import as_text, read_reply
 from distill_dagster.teachers.faculty import Faculty
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.responses import Responses
 from distill_dagster.teachers.retries import AttemptError
 from testing.generation_contract import asked_rows, at, generate, spec_for
@@ -61,7 +62,7 @@ REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
 def outcome(body: bytes):
     """The reply to a body, or the error that names what is wrong; any other exception is a bug."""
     try:
-        return read_reply(body, REQUEST)
+        return read_reply(receive(body), REQUEST)
     except (AttemptError, TeacherError) as error:
         return error
 
