@@ -116,6 +116,7 @@ STATUSES = {  # who: (status, body, when it is asked again)
         {"error": {"code": 403, "message": "Your input was flagged by moderation"}},
         NEVER,
     ),
+    "a law forbids it": (451, {"error": {"message": "Unavailable for legal reasons"}}, NEVER),
     "Anthropic, low credit": (
         400,
         anthropic("invalid_request_error", "Your credit balance is too low to access the API"),
