@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from distill_dagster.config import EndpointConfig, GenerationConfig, PriceConfig
 from distill_dagster.errors import EndpointError, TeacherError
 from distill_dagster.store import parquet
-from distill_dagster.teachers.batching.results import Result, read_result, results_in
+from distill_dagster.teachers.batching.results import ResultLine, read_result, results_in
 from distill_dagster.teachers.batching.state import read_state
 from distill_dagster.teachers.bounded_json import read_json
 from distill_dagster.teachers.causes import cause_of_body
@@ -111,7 +111,7 @@ def test_any_file_of_results_gives_replies_or_named_failures(content):
             holds(got, result.line)
 
 
-def result_of(result: Result):
+def result_of(result: ResultLine):
     """As `outcome`, of a line of a batch's results."""
     try:
         return read_result(result, REQUEST, ENDPOINT, GenerationConfig(), [])

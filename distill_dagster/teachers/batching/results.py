@@ -32,7 +32,7 @@ MOST_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ResultLine:
     """A line of a file of results."""
 
     line: bytes  # as it came
@@ -63,9 +63,9 @@ def _line(request: Request, endpoint: EndpointConfig, generation: GenerationConf
     return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def results_in(content: bytes) -> dict[str, Result]:
+def results_in(content: bytes) -> dict[str, ResultLine]:
     """The results of a file by request hash. A line that cannot be read belongs to the request that its text names."""
-    found: dict[str, Result] = {}
+    found: dict[str, ResultLine] = {}
     nameless = 0
     for line in filter(bytes.strip, content.splitlines()):
         result = _read_line(line)
@@ -79,12 +79,12 @@ def results_in(content: bytes) -> dict[str, Result]:
     return found
 
 
-def _read_line(line: bytes) -> Result:
+def _read_line(line: bytes) -> ResultLine:
     try:
         value = read_json(line)
     except ValueError as e:
-        return Result(line, None, str(e))
-    return Result(line, value) if isinstance(value, dict) else Result(line, None, "not an object")
+        return ResultLine(line, None, str(e))
+    return ResultLine(line, value) if isinstance(value, dict) else ResultLine(line, None, "not an object")
 
 
 def _key_in(line: bytes) -> str | None:
@@ -93,7 +93,7 @@ def _key_in(line: bytes) -> str | None:
 
 
 def read_result(
-    result: Result | None,
+    result: ResultLine | None,
     request: Request,
     endpoint: EndpointConfig,
     generation: GenerationConfig,

@@ -20,7 +20,7 @@ from distill_dagster.errors import BudgetError, DataError, TeacherError
 from distill_dagster.progress import Advance, track
 from distill_dagster.teachers.batching.provider import BatchProvider
 from distill_dagster.teachers.batching.records import Batching, BatchRecord
-from distill_dagster.teachers.batching.results import Result, lines_of, read_result, results_in
+from distill_dagster.teachers.batching.results import ResultLine, lines_of, read_result, results_in
 from distill_dagster.teachers.batching.state import BatchState
 from distill_dagster.teachers.body import request_body
 from distill_dagster.teachers.client import make_client, secrets_of
@@ -135,7 +135,7 @@ class BatchSender:
         if batch.status == "failed":
             self._batching.remove(record)
             self._refuse(record, batch)
-        results: dict[str, Result] = {}
+        results: dict[str, ResultLine] = {}
         for file_id in (batch.error_file_id, batch.output_file_id):  # an answer counts more than an error
             if file_id:
                 results |= results_in(await self._provider.download(file_id))
@@ -157,7 +157,7 @@ class BatchSender:
                 "rest"
             )
 
-    def _outcome(self, record: BatchRecord, request: Request, result: Result | None) -> Reply | None:
+    def _outcome(self, record: BatchRecord, request: Request, result: ResultLine | None) -> Reply | None:
         """The reply to a request; None if it is sent again."""
         key = request.request_hash
         try:
