@@ -15,7 +15,10 @@ script's field `batch` has these fields and defaults; a change does not forget t
     drop          []      prompts whose rows have no result; each once
     end           "completed"    or "failed", "cancelled": the status in which the next batch ends, once
     errors        []      the errors of a batch that failed
+    lines         {}      prompts whose line of results is this text, with {id} for the custom_id; each once
     statuses      []      statuses with which the next calls of /files and /batches fail, one each
+    headers       {"retry-after-ms": "10"}    of those failures
+    odd           {}      call, such as "POST /v1/batches" -> texts that are sent instead of its next answers
 
 `python -m testing.batch_server --port 0` prints its port as the first line.
 """
@@ -33,7 +36,7 @@ from testing.made_answers import completion
 from testing.strict_models import refused_parameter
 
 DEFAULTS = {"hold": False, "lose_reply": 0, "hang_reply": 0, "expire": [], "drop": [], "end": "completed"}
-DEFAULTS |= {"errors": [], "statuses": []}
+DEFAULTS |= {"errors": [], "statuses": [], "headers": {"retry-after-ms": "10"}, "lines": {}, "odd": {}}
 PAGE = 2  # batches in one page of the list
 
 
@@ -61,8 +64,10 @@ class BatchHandlers(Handlers):
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if self.batch_script["statuses"]:
-                return error(self.batch_script["statuses"].pop(0), "made to fail", {"retry-after-ms": "10"})
-            return self.refused(request, None) or await handler(request)
+                return error(self.batch_script["statuses"].pop(0), "made to fail", self.batch_script["headers"])
+            response = self.refused(request, None) or await handler(request)
+            odd = self.batch_script["odd"].get(f"{request.method} {request.path}")
+            return web.Response(text=odd.pop(0), content_type="application/json") if odd else response
 
         return handle
 
@@ -122,7 +127,10 @@ class BatchHandlers(Handlers):
         return web.json_response(self.shown(batch_id))
 
     def shown(self, batch_id: str) -> dict[str, Any]:
-        return {key: value for key, value in self.batches[batch_id].items() if key != "lines"}
+        batch = self.batches[batch_id]
+        total, is_open = len(batch["lines"]), batch["status"] == "in_progress"
+        counts = {"total": total, "completed": total // 2 if is_open else total, "failed": 0}
+        return {**{key: value for key, value in batch.items() if key != "lines"}, "request_counts": counts}
 
     def finish(self, batch: dict[str, Any]) -> None:
         """End a batch as the script says, with a file of answers and one of errors."""
@@ -139,7 +147,14 @@ class BatchHandlers(Handlers):
             batch["status"] = "expired"
         for name, part in (("output_file_id", good[::-1]), ("error_file_id", bad)):
             if part:
-                batch[name] = self.keep("".join(json.dumps(result) + "\n" for result in part).encode())
+                batch[name] = self.keep("".join(self.line(result, batch) for result in part).encode())
+
+    def line(self, result: dict[str, Any], batch: dict[str, Any]) -> str:
+        """A line of a file of results, or what the script says instead."""
+        key = result["custom_id"]
+        prompts = {line["custom_id"]: line["body"]["messages"][-1]["content"] for line in batch["lines"]}
+        text = self.batch_script["lines"].pop(prompts[key], None)
+        return (json.dumps(result) if text is None else text.replace("{id}", key)) + "\n"
 
     def result(self, line: dict[str, Any]) -> dict[str, Any] | None:
         """The result of one row; None: it has none."""

@@ -30,7 +30,7 @@ then applies `times` times (default: always). Its `fault` is one of
     say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one,
                      and the fields of `choice` added to the choice
     message          the fields of `message` added to the message, such as reasoning_content
-    body             status 200 with exactly the bytes whose base64 is `base64`
+    body             exactly the bytes whose base64 is `base64`, with `status` or else 200
 
 With `stream: true` the answer is a stream, which has faults of its own: see event_streams.py.
 
@@ -169,7 +169,8 @@ class Handlers:
         if fault == "drop":
             return close(request)
         if fault == "body":
-            return web.Response(body=base64.b64decode(rule["base64"]), content_type="application/json")
+            content = base64.b64decode(rule["base64"])
+            return web.Response(body=content, status=rule.get("status", 200), content_type="application/json")
         payload = completion(body, self.state.script, rule)
         text = json.dumps(payload)
         if body.get("stream") and payload["choices"]:

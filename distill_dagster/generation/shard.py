@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from distill_dagster.config import QualityConfig
-from distill_dagster.generation.probes import JUDGE_GENERATION, probes_of
+from distill_dagster.generation.probes import JUDGE_GENERATION, form_of, probes_of
 from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.specs import AnswerLength, GenerateResult, GenerateSpec
 from distill_dagster.generation.table import choose, count, errors_of, finish_reasons_of, teacher_row
@@ -60,9 +60,9 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
     total = sum(len(prompts_of(row)) for row in rows) * panel.answers
     with responses.journal(spec.journal) as journal, track("generate", total) as advance:
         watch = FailureWatch(spec.stop_failed_share)
-        probes = probes_of(spec.faculty, spec.generation, spec.smoke)
-        asker = Asker(responses, journal, budget, watch, advance, probes)
         how = Asked(spec.prompting, spec.summary_words, spec.labels)
+        probes = probes_of(spec.faculty, spec.generation, spec.smoke, form_of(rows, how))
+        asker = Asker(responses, journal, budget, watch, advance, probes)
         answered = Rounds(rows, panel, spec.generation, how, asker).run(_gate(rows, how, spec))
         answered.sort(key=lambda pair: (pair[0].row, pair[0].sample, pair[0].turn))
         table = [teacher_row(rows[c.row], c, reply, how) for c, reply in answered]

@@ -19,7 +19,7 @@ from typing import Any
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.errors import NotPublishedError, UserError
-from distill_dagster.generation.probes import probes_of
+from distill_dagster.generation.probes import form_of, probes_of
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage.labels import labels_of
@@ -207,10 +207,10 @@ def _count_rounds(
     """Count the requests of known teachers; earlier ones are found among the stored replies."""
     teacher = look.config.teacher
     refs = [*(ref for _, ref in faculty.teachers), *faculty.panel, *([faculty.judge] if faculty.judge else [])]
-    probes = probes_of(faculty, teacher.generation, teacher.smoke)
+    how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
+    probes = probes_of(faculty, teacher.generation, teacher.smoke, form_of(rows, how))
     estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules, probes)
     panel = open_panel(faculty, teacher.generation, "cpu")
-    how = Asked(teacher.prompting, teacher.summary_words, look.config.quality.labels)
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
     for call, _ in answered:
         if not call.request.messages:  # a later turn of a conversation whose first one is new

@@ -29,22 +29,34 @@ class Budget:
         if self.limit_usd is None:
             return
         if time.monotonic() - self._read_at > REREAD_S:
-            self._spent, self._read_at = self._responses.spent(), time.monotonic()
+            self._read()
         if self._spent >= self.limit_usd:
             raise BudgetError(
                 f"the teacher's answers have cost {self._spent:.4f} USD of teacher.budget_usd {self.limit_usd:.4f}: "
                 "raise it and run again; the answers so far are kept and not paid for twice"
             )
 
-    def afford(self, most_usd: float) -> None:
-        """Raise BudgetError if a batch of at most `most_usd` may overrun the budget: once sent, it runs to its end."""
+    def afford(self, most_usd: float, under_way_usd: float) -> None:
+        """Raise BudgetError if a batch of at most `most_usd` may overrun the budget: once sent, it runs to its end.
+
+        `under_way_usd` is the most that the batches under way may still cost; read it before this is called, so that
+        what they have answered since is in the spending.
+        """
+        if self.limit_usd is None:
+            return
+        self._read()
         self.check()
-        if self.limit_usd is not None and self._spent + most_usd > self.limit_usd:
+        if self._spent + under_way_usd + most_usd > self.limit_usd:
+            left = max(0.0, self.limit_usd - self._spent - under_way_usd)
             raise BudgetError(
                 f"the batch may cost {most_usd:.4f} USD, if every answer is as long as max_new_tokens allows, and "
-                f"{self.limit_usd - self._spent:.4f} of teacher.budget_usd {self.limit_usd:.4f} are left: raise it, "
-                "lower teacher.generation.max_new_tokens, or set `batch: false`"
+                f"{left:.4f} of teacher.budget_usd {self.limit_usd:.4f} are left: {self._spent:.4f} are spent, and "
+                f"batches under way may cost {under_way_usd:.4f}. Raise it, lower teacher.generation.max_new_tokens, "
+                "set `batch: false`, or run again when those batches have ended"
             )
+
+    def _read(self) -> None:
+        self._spent, self._read_at = self._responses.spent(), time.monotonic()
 
     def charge(self, reply: Reply) -> None:
         """Add the cost of a reply that is in the journal; raises as `check` does."""

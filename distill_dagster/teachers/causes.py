@@ -23,6 +23,8 @@ from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError, chain_of
 from distill_dagster.teachers.complaint import read_complaint
 from distill_dagster.teachers.faults import Fault, fault_of
+from distill_dagster.teachers.received import Received
+from distill_dagster.teachers.secrets import Secrets, without_secrets
 from distill_dagster.teachers.waits import named_wait_s
 
 CHARACTERS = 200  # of a body in a message
@@ -91,15 +93,16 @@ def cause_of_refusal(
     return None
 
 
-def cause_of_body(endpoint: EndpointConfig, text: str) -> EndpointError | None:
+def cause_of_body(endpoint: EndpointConfig, received: Received, secrets: Secrets = ()) -> EndpointError | None:
     """Why a body of status 200 shows that the endpoint cannot be asked; None if it may be a chat completion."""
-    if text.lstrip().startswith("<"):
+    if received.content.lstrip().startswith(b"<"):
         return endpoint_error(endpoint, "answered with a web page, not with JSON", _check_url(endpoint))
-    try:
-        body = json.loads(text, parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
+    body = received.value
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    if not isinstance(body, dict) or "choices" in body:
         return None
-    return _cause_of_json(endpoint, body)
+    return _cause_of_json(endpoint, without_secrets(body, secrets))
 
 
 def cause_of_connection(endpoint: EndpointConfig, error: BaseException) -> EndpointError | None:
@@ -126,12 +129,8 @@ def is_certain(error: BaseException) -> bool:
     )
 
 
-def _cause_of_json(endpoint: EndpointConfig, body: Any) -> EndpointError | None:
+def _cause_of_json(endpoint: EndpointConfig, body: dict[str, Any]) -> EndpointError | None:
     """JSON without a list of choices is an error by another name, or comes from another path."""
-    if isinstance(body, list) and len(body) == 1:
-        body = body[0]
-    if not isinstance(body, dict) or "choices" in body:
-        return None
     complaint = read_complaint(body)
     fault, text = fault_of(None, complaint), complaint.message
     said = f"answered 200 without a chat completion: {_shortened(text or json.dumps(body, allow_nan=False))}"

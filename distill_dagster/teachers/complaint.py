@@ -8,10 +8,11 @@
 {"code": "Arrearage", "message": "…"}, {"error": "text"}, "text"            others
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from distill_dagster.teachers.bounded_json import read_json
 
 MESSAGE_CHARACTERS = 300
 CODES = ("code", "type", "status", "reason", "error_code", "errorCode", "status_code", "error_type", "__type")
@@ -28,7 +29,7 @@ INNER = (
     "message",
     "raw",
 )
-DEEPEST = 5
+DEEPEST = 8  # lists and objects around the innermost error
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,14 @@ def folded(code: str) -> str:
 
 def _objects(body: Any, depth: int) -> Iterator[Mapping[str, Any]]:
     """Every object of an error, the innermost `error` first, since it says the most."""
+    if depth > DEEPEST:
+        return
     if isinstance(body, str) and body.lstrip()[:1] in ("{", "[") and depth:
         body = _loaded(body)
     if isinstance(body, list):
         for part in body[:20]:
-            yield from _objects(part, depth)
-    elif isinstance(body, dict) and depth <= DEEPEST:
+            yield from _objects(part, depth + 1)
+    elif isinstance(body, dict):
         for name in INNER:
             yield from _objects(body.get(name), depth + 1)
         yield body
@@ -77,8 +80,8 @@ def _objects(body: Any, depth: int) -> Iterator[Mapping[str, Any]]:
 def _loaded(text: str) -> Any:
     """A provider's own error, which a router passes on as text."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except ValueError:
         return None
 
 

@@ -12,7 +12,9 @@
     unknown     all else                               sent again
 
 A fault is final only if the same request can never succeed. A refused parameter may be mended in the config, which does
-not change every request's hash, so it is not final. Words count where codes say nothing, and only in an error's own
+not change every request's hash, so it is not final. Nor is any other 4xx whose reason is not known: each run sends it
+once more, which costs nothing, because a provider does not bill what it refuses. A status that is not listed here may
+pass. Words count where codes say nothing, and only in an error's own
 message: a prompt that the server repeats is not read.
 """
 
@@ -50,7 +52,8 @@ BY_STATUS = {
     503: Fault.RATE,
     **dict.fromkeys((408, 409, 425, 498, 499, 529), Fault.PASSING),
     **dict.fromkeys((400, 405, 406, 410, 411, 412, 413, 414, 415, 416, 417), Fault.REFUSED),
-    **dict.fromkeys((421, 422, 426, 428, 431, 451), Fault.REFUSED),
+    **dict.fromkeys((421, 422, 426, 428, 431), Fault.REFUSED),
+    451: Fault.CONTENT,  # unavailable for legal reasons
 }  # any other status is unknown
 
 CODES = {
@@ -141,6 +144,7 @@ STATUS_SAYS = {  # the kinds that the words of an error may give to a status, be
     409: {Fault.RATE},
     413: set(),
     429: {Fault.MONEY},
+    451: set(),
 }
 
 

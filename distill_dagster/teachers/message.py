@@ -6,10 +6,14 @@
 
 A part of a type that is not listed here (an image, a tool call) is no text: `is_whole` is then False, and the caller
 keeps the body as it was received.
+
+The parts of a stream are pieces of one text: those of one kind that follow each other are joined without a gap. Whole
+thoughts that come as parts of their own have a blank line between them.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 TEXT, THOUGHT, REFUSAL = "text", "thought", "refusal"
@@ -35,7 +39,9 @@ THOUGHT_FIELDS = (  # of a message; the first one that says anything, since serv
     *("reasoning_content", "reasoning", "thinking", "thoughts", "thinking_blocks", "reasoning_details"),
     *("reasoning_text", "reasoning_summary"),
 )
-READ = {"role", "name", "content", "refusal", *THOUGHT_FIELDS}
+TEXT_FIELDS = {"content", "refusal", *THOUGHT_FIELDS}
+READ = {"role", "name", *TEXT_FIELDS}
+Parts = list[tuple[str | None, str]]
 DEEPEST = 8  # parts within parts
 
 
@@ -49,40 +55,63 @@ class Said:
     is_whole: bool  # nothing else was said
 
 
-def read_message(message: Mapping[str, Any]) -> Said:
-    """Read a message.
+def read_message(message: Mapping[str, Any], is_streamed: bool = False) -> Said:
+    """Read a message; `is_streamed`: its parts are those of a stream.
 
     Raises:
         ValueError: there is content, and none of it is of a type that is known.
     """
-    parts = list(_parts(message.get("content"), TEXT, 0))
+    parts = _parts_of(message.get("content"), TEXT, is_streamed)
     if parts and not any(kind for kind, _ in parts):
         raise ValueError("the content is neither text nor a list of known parts")
-    beside = (_joined(message.get(name), THOUGHT) for name in THOUGHT_FIELDS)
+    beside = {name: _parts_of(message.get(name), THOUGHT, is_streamed) for name in THOUGHT_FIELDS}
+    refused = _parts_of(message.get("refusal"), REFUSAL, is_streamed)
+    thoughts = (
+        [text for kind, text in parts if kind == THOUGHT],
+        *([text for _, text in one] for one in beside.values()),
+    )
     return Said(
         text="".join(text for kind, text in parts if kind == TEXT),
-        thoughts="\n\n".join(text for kind, text in parts if kind == THOUGHT and text)
-        or next(filter(None, beside), ""),
-        refusal="".join(text for kind, text in parts if kind == REFUSAL) or _joined(message.get("refusal"), REFUSAL),
-        is_whole=all(kind for kind, _ in parts) and not any(message[name] for name in message.keys() - READ),
+        thoughts=next(filter(None, map(_paragraphs, thoughts)), ""),
+        refusal="".join(text for kind, text in parts if kind == REFUSAL) or _paragraphs([text for _, text in refused]),
+        is_whole=_is_whole(message, {"content": parts, "refusal": refused, **beside}),
     )
 
 
-def _joined(value: Any, kind: str) -> str:
-    """All texts of a field that holds text, an object or a list of parts."""
-    return "\n\n".join(text for _, text in _parts(value, kind, 0) if text.strip())
+def _is_whole(message: Mapping[str, Any], read: Mapping[str, Parts]) -> bool:
+    """Whether every part was read, and no other field says anything; a number beside the content says nothing."""
+    lists = [
+        parts for name, parts in read.items() if name == "content" or not isinstance(message.get(name), int | float)
+    ]
+    return all(kind for parts in lists for kind, _ in parts) and not any(
+        message[name] for name in message.keys() - READ
+    )
+
+
+def _paragraphs(texts: list[str]) -> str:
+    """Texts with a blank line between them, without those that are blank themselves."""
+    return "\n\n".join(text for text in texts if text.strip())
+
+
+def _parts_of(value: Any, kind: str, is_streamed: bool) -> Parts:
+    """The kind and the text of each part of a field that holds text, an object or a list of parts."""
+    parts = list(_parts(value, kind, 0))
+    if not is_streamed:
+        return parts
+    pieces = [(one, text) for one, text in parts if text or one is None]
+    return [(one, "".join(text for _, text in same)) for one, same in groupby(pieces, key=lambda part: part[0])]
 
 
 def _parts(value: Any, kind: str | None, depth: int) -> Iterator[tuple[str | None, str]]:
-    """The kind and the text of each part of a value; kind None is a part that is no text."""
-    if value is None or depth > DEEPEST:
+    """The kind and the text of each part of a value; kind None is a part that is no text, or too deep to be one."""
+    if value is None:
         return
     if isinstance(value, str):
         yield kind, value
-    elif isinstance(value, list):
+    elif depth < DEEPEST and isinstance(value, list):
         for part in value:
             yield from _parts(part, kind, depth + 1)
-    elif isinstance(value, dict):
+    elif depth < DEEPEST and isinstance(value, dict):
         yield from _object(value, kind, depth)
     else:
         yield None, ""

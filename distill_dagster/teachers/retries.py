@@ -12,6 +12,7 @@ causes.py names the setting to change where a response shows it.
 After the run, `faults.may_heal` says of a failed reply whether the next run sends its request again.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +22,11 @@ from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.causes import cause_of_refusal
 from distill_dagster.teachers.complaint import read_complaint
 from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_of
-from distill_dagster.teachers.protocol import NO_ROOM
-from distill_dagster.teachers.waits import named_wait_s, wait_s
+from distill_dagster.teachers.protocol import NO_ROOM, Reply
+from distill_dagster.teachers.waits import named_wait_s, renewal_s, wait_s
+
+LOG = logging.getLogger(__name__)
+SAID_S = 10.0  # a wait of at least this many seconds is logged
 
 FATAL = {
     Fault.MONEY: "the account has no money left and waiting does not help: top up or raise the limit, then run again",
@@ -55,6 +59,18 @@ class AttemptError(Exception):
         self.retry_after_s = retry_after_s
         self.usage = usage  # prompt and completion tokens, if the server counted some despite the failure
         self.received = received  # the body of a response of status 200
+
+    def reply(self, request_hash: str) -> Reply:
+        """The failed reply to a request whose last attempt this was."""
+        return Reply(
+            request_hash,
+            None,
+            "error",
+            *self.usage,
+            error_code=self.code,
+            error=str(self),
+            received=self.received,
+        )
 
 
 def refusal(status: int, headers: Mapping[str, str], body: Any, host: str, variable: str | None) -> AttemptError:
@@ -97,6 +113,32 @@ def _failure(fault: Fault, message: str, code: str, variable: str | None) -> Att
         key = f"check the environment variable {variable}" if variable else "name its environment variable in `api_key`"
         raise EndpointError(f"{message}\n  {FATAL[fault].format(key=key)}")
     return AttemptError(CODES.get(fault, code), message, passing=fault not in SENT_ONCE, overload=fault == Fault.RATE)
+
+
+def pause_s(endpoint: EndpointConfig, error: AttemptError, attempt: int) -> float:
+    """Seconds to wait after a failed attempt: as many as the server asks for, or a share of a minute after a refusal
+    for the rate that names no wait.
+
+    Raises:
+        EndpointError: the server asks for more than `longest_wait_seconds`.
+    """
+    asked, longest = error.retry_after_s, endpoint.longest_wait_seconds
+    if error.passing and asked is not None and asked > longest:
+        raise too_long_a_wait(urlsplit(endpoint.url).hostname or "", asked, longest) from error
+    if error.overload and asked is None:
+        return min(longest, renewal_s(attempt, endpoint.attempts))
+    return asked or 0.0
+
+
+def log_pause(endpoint: EndpointConfig, error: AttemptError, seconds: float) -> None:
+    """Log a pause, unless it is a short one."""
+    if seconds >= SAID_S:
+        asks = (
+            f"asks to wait {seconds:.0f} s"
+            if error.retry_after_s is not None
+            else "refuses for its rate, no wait named"
+        )
+        LOG.warning("%s %s; continuing after %.0f s", urlsplit(endpoint.url).hostname, asks, seconds)
 
 
 def too_long_a_wait(host: str, seconds: float, longest: float) -> EndpointError:

@@ -10,6 +10,8 @@ secret and may be an ordinary word of an error message, so it is not hidden. Nor
 from collections.abc import Sequence
 from typing import Any
 
+Secrets = Sequence[str | None]  # the key, and the header values from the environment
+
 HIDDEN = "***"
 SHORTEST = 8  # characters of a key that is hidden
 PLACEHOLDERS = {  # of 8 characters or more: usual with vLLM, llama.cpp, LM Studio, and in examples
@@ -24,18 +26,18 @@ def is_secret(key: str | None) -> bool:
     return key is not None and len(key) >= SHORTEST and key.casefold() not in PLACEHOLDERS
 
 
-def hide_key(text: str, key: str | None) -> str:
-    """`text` without the key. Hide it before the text is cut, or a part of the key may remain at the end."""
-    return text.replace(key, HIDDEN) if key is not None and is_secret(key) else text
+def hide_key(text: str, *keys: str | None) -> str:
+    """`text` without the keys. Hide them before the text is cut, or a part of a key may remain at the end."""
+    for key in keys:
+        if key is not None and is_secret(key):
+            text = text.replace(key, HIDDEN)
+    return text
 
 
-def without_secrets(body: Any, secrets: Sequence[str | None]) -> Any:
-    """The JSON of an error without the key and the secret headers, which some servers repeat in it."""
+def without_secrets(body: Any, secrets: Secrets) -> Any:
+    """The JSON of an error, as `read_json` reads it, without the key and the secret headers, which servers repeat."""
     if isinstance(body, dict):
-        return {name: without_secrets(value, secrets) for name, value in body.items()}
+        return {hide_key(name, *secrets): without_secrets(value, secrets) for name, value in body.items()}
     if isinstance(body, list):
         return [without_secrets(value, secrets) for value in body]
-    if isinstance(body, str):
-        for secret in secrets:
-            body = hide_key(body, secret)
-    return body
+    return hide_key(body, *secrets) if isinstance(body, str) else body

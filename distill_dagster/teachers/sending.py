@@ -16,7 +16,6 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -29,16 +28,13 @@ from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, 
 from distill_dagster.teachers.client import make_client, no_key, secrets_of
 from distill_dagster.teachers.completion import error_body, read_reply
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
-from distill_dagster.teachers.pricing import cached_tokens
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, refusal_by, too_long_a_wait
-from distill_dagster.teachers.secrets import hide_key, without_secrets
-from distill_dagster.teachers.streaming import whole_answer
+from distill_dagster.teachers.received import receive
+from distill_dagster.teachers.retries import AttemptError, log_pause, pause_s, refusal_by
+from distill_dagster.teachers.secrets import hide_key
 from distill_dagster.teachers.unsupported import refuse_unsupported
+from distill_dagster.teachers.usage import cached_tokens
 from distill_dagster.teachers.waits import back_off_s
-
-LOG = logging.getLogger(__name__)
-SAID_S = 10.0  # a wait of at least this many seconds is logged
 
 _working: set[tuple[str, str, str | None]] = set()  # endpoints that answered in this process, see `_place`
 
@@ -132,12 +128,13 @@ class Sender:
                 reply = await self._attempt(request, ticket)
             except AttemptError as e:
                 cost += self._endpoint.cost(*e.usage)
+                pause = self._heed(e, ticket, attempt)
                 if e.passing and attempt < self._endpoint.attempts and not self._is_hopeless(e):
-                    await self._rest(back_off_s(attempt, e.retry_after_s))
+                    await self._rest(back_off_s(attempt, pause))
                     continue
                 if e.code == "connection" and (cause := cause_of_connection(self._endpoint, e)):
                     raise cause from e
-                reply = self._failed(request, e)
+                reply = e.reply(request.request_hash)
             else:
                 cost += reply.cost_usd
             milliseconds = (time.perf_counter() - started) * 1000
@@ -163,34 +160,29 @@ class Sender:
         await _wait(self._closed, seconds)
 
     async def _attempt(self, request: Request, ticket: Ticket) -> Reply:
-        """Send the request once, and let the limits learn from what comes back."""
+        """Send the request once, and let the limits learn from the answer."""
         try:
-            content = await self._post(request)
-            if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, self._hidden(content))):
+            received = receive(await self._post(request))
+            if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, received, self._secrets)):
                 raise cause
-            content = whole_answer(content, request, self._key)
-            reply = read_reply(content, request, self._key, self._endpoint.api_key)
+            reply = read_reply(received, request, self._secrets, self._endpoint.api_key)
             tokens = reply.prompt_tokens, reply.completion_tokens
-            reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(content)))
+            reply = reply._replace(cost_usd=self._endpoint.cost(*tokens, cached_tokens(received.value.get("usage"))))
             self._limits.answered(ticket, *tokens)
-        except AttemptError as e:
-            self._heed(e, ticket)
-            raise
         finally:
             self._limits.leave()
             self._changed.set()
         return reply
 
-    def _heed(self, error: AttemptError, ticket: Ticket) -> None:
-        """Slow down and pause as a failed attempt asks; EndpointError if the pause would be too long."""
-        now, asked, longest = time.monotonic(), error.retry_after_s or 0.0, self._endpoint.longest_wait_seconds
-        if error.passing and asked > longest:
-            raise too_long_a_wait(self._host, asked, longest) from error
-        if asked >= SAID_S and now + asked > self._limits.paused_until + 1:
-            LOG.warning("%s asks to wait %.0f s; continuing after that", self._host, asked)
+    def _heed(self, error: AttemptError, ticket: Ticket, attempt: int) -> float:
+        """Slow down and pause as a failed attempt asks: seconds; EndpointError if the pause would be too long."""
+        now, pause = time.monotonic(), pause_s(self._endpoint, error, attempt)
+        if now + pause > self._limits.paused_until + 1:
+            log_pause(self._endpoint, error, pause)
         if error.overload:
             self._limits.overloaded(ticket, now)
-            self._limits.pause(now + asked)
+            self._limits.pause(now + pause)
+        return pause
 
     async def _post(self, request: Request) -> bytes:
         """The unread body of a response of status 200."""
@@ -210,26 +202,12 @@ class Sender:
         except TimeoutError as e:
             raise AttemptError("timeout", f"{self._host}: no answer within {endpoint.timeout_seconds:g} s") from e
         except openai.APIStatusError as e:
-            body = without_secrets(error_body(e.response.content, self._key), self._secrets)
+            body = error_body(e.response.content, self._secrets)
             refuse_unsupported(e.status_code, body, sent, self._host, endpoint)
             raise refusal_by(endpoint, e.status_code, e.response.headers, body) from None
         except openai.APIConnectionError as e:
-            raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), self._key)}") from e
+            raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), *self._secrets)}") from e
         return response.content
-
-    def _hidden(self, content: bytes) -> str:
-        return without_secrets(content.decode("utf-8", "replace"), self._secrets)
-
-    def _failed(self, request: Request, error: AttemptError) -> Reply:
-        return Reply(
-            request.request_hash,
-            None,
-            "error",
-            *error.usage,
-            error_code=error.code,
-            error=str(error),
-            received=error.received,
-        )
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -6,58 +6,61 @@
     data: [DONE]
     ->   {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}], "usage": {...}}
 
-So a streamed reply is read, stored and billed like any other. A stream is whole if it gave a finish reason or `[DONE]`;
-one that was cut off before is no answer and is asked for again. httpx2 decodes the events.
+So a streamed reply is read, stored and billed like any other, and an error among the events is read like the error of
+any other body. Nothing replaces a text: values of different types become a list of parts.
+
+    {"content": [{"type": "thinking", …}]}, then {"content": "42"}  ->  {"content": [{"type": "thinking", …}, "42"]}
+
+A stream is whole if it gave a finish reason or `[DONE]`; one that was cut off before is no answer and is asked for
+again. httpx2 decodes the events.
 """
 
-import json
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.teachers.completion import as_text, load_json
-from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
-from distill_dagster.teachers.protocol import Request
-from distill_dagster.teachers.retries import AttemptError
+from distill_dagster.teachers.bounded_json import read_json
+from distill_dagster.teachers.message import TEXT_FIELDS
 
 EVENT_STREAM = "text/event-stream"
 DONE = "[DONE]"
+SAME = {"role", "name"}  # fields of a message that every delta may repeat
+Values = dict[str, list[Any]]  # all values of a field but nulls, in order
 
 
-def whole_answer(content: bytes, request: Request, key: str | None = None) -> bytes:
-    """The body of a response of status 200; a stream of events as the completion that they make together.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The body that the events make together; `broken` says why it is no whole answer."""
 
-    Raises:
-        AttemptError: the stream was cut off, broken, or holds an error; carries the body, without the key, and the
-            tokens so far, which were paid for.
-    """
-    if not _is_stream(content):
-        return content
-    try:
-        return _joined_answer(content, request)
-    except AttemptError as e:
-        e.received = as_text(content, key)
-        raise
+    body: dict[str, Any]
+    broken: str
+    is_mixed: bool  # a text came in values of different types
 
 
-def _joined_answer(content: bytes, request: Request) -> bytes:
-    """The completion that a stream's events make together."""
-    chunks, is_done = [], False
+def is_stream(content: bytes) -> bool:
+    """Whether a body is events: some servers stream what nobody asked to stream, or say no content type."""
+    start = content.lstrip()[:6]
+    return start.startswith((b"data:", b"event:", b"id:", b":", b"retry:"))
+
+
+def join(content: bytes) -> Joined:
+    """The completion that a stream's events make together; no event is too odd."""
+    chunks, broken, is_done = [], "", False
     for data in _events(content):
         if data.startswith(DONE):
             is_done = True
             break
-        chunks.append(_parsed(data, chunks, request))
-    body = _joined(chunks)
-    choices = body["choices"]
-    if not is_done and not (choices and choices[0]["finish_reason"] is not None):
-        raise _broken("the stream ended before the answer was whole", chunks, request)
-    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
-
-
-def _is_stream(content: bytes) -> bool:
-    """Whether a body is events: some servers stream what nobody asked to stream, or say no content type."""
-    start = content.lstrip()[:6]
-    return start.startswith((b"data:", b"event:", b"id:", b":", b"retry:"))
+        try:
+            chunks.append(_chunk(data))
+        except ValueError as e:
+            broken = f"an event of the stream: {e}"
+            break
+    body, texts = _joined(chunks)
+    choices = body.get("choices")
+    if not broken and not is_done and not (choices and choices[0]["finish_reason"] is not None):
+        broken = "the stream ended before the answer was whole"
+    return Joined(body, broken, any(len(set(map(type, values))) > 1 for values in texts))
 
 
 def _events(content: bytes) -> Iterator[str]:
@@ -69,41 +72,30 @@ def _events(content: bytes) -> Iterator[str]:
     return (event.data for event in source if event.data)
 
 
-def _parsed(data: str, chunks: list[dict[str, Any]], request: Request) -> dict[str, Any]:
-    try:
-        chunk = load_json(data)
-    except ValueError as e:
-        raise _broken("an event of the stream is no JSON", chunks, request) from e
+def _chunk(data: str) -> dict[str, Any]:
+    chunk = read_json(data)
     if not isinstance(chunk, dict):
-        raise _broken("an event of the stream is no object", chunks, request)
-    if error := chunk.get("error"):
-        said = error.get("message", error) if isinstance(error, dict) else error
-        raise _broken(f"the stream broke off with an error: {str(said)[:200]}", chunks, request)
+        raise ValueError("not an object")
     return chunk
 
 
-def _broken(what: str, chunks: list[dict[str, Any]], request: Request) -> AttemptError:
-    """The failure of an attempt, with the tokens that the server generated before it."""
-    choices = _joined(chunks)["choices"]
-    text = "".join(str(value) for value in choices[0]["message"].values()) if choices else ""
-    usage = (estimated_tokens(prompt_characters(request.messages)), estimated_tokens(len(text))) if text else (0, 0)
-    return AttemptError("bad_response", what, usage=usage)
-
-
-def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """The completion that the chunks make together."""
-    body: dict[str, Any] = {"choices": []}
-    message: dict[str, Any] = {}
-    choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": None}
+def _joined(chunks: list[dict[str, Any]]) -> tuple[dict[str, Any], list[list[Any]]]:
+    """The body that the chunks make together, and the values of each of its texts."""
+    body: dict[str, Any] = {}
+    said: Values = defaultdict(list)
+    beside: Values = defaultdict(list)
+    is_there = False
     for chunk in chunks:
-        if chunk.get("usage"):
-            body["usage"] = chunk["usage"]
+        body |= {name: value for name, value in chunk.items() if value and name != "choices"}
+        if "choices" in chunk:
+            body["choices"] = []
         for part in _parts(chunk):
-            body["choices"] = [choice]
-            _add(choice, part)
-            for name, value in _delta(part).items():
-                message[name] = _sum(message.get(name), value) if name != "role" else value
-    return body
+            is_there = True
+            _collect(said, _delta(part))
+            _collect(beside, {name: value for name, value in part.items() if name not in ("delta", "message", "index")})
+    if is_there:
+        body["choices"] = [_choice(said, beside)]
+    return body, [values for name, values in said.items() if name in TEXT_FIELDS]
 
 
 def _parts(chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -119,18 +111,32 @@ def _delta(part: dict[str, Any]) -> dict[str, Any]:
     return delta if isinstance(delta, dict) else {}
 
 
-def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:
-    """Take over all that is not text: the finish reason, the log-probabilities, and other fields of the choice."""
-    for name, value in part.items():
-        if name == "logprobs" and isinstance(value, dict):
-            known = choice.setdefault("logprobs", {})
-            known |= {key: _sum(known.get(key), tokens) for key, tokens in value.items()}
-        elif name not in ("delta", "message", "index") and value is not None:
-            choice[name] = value
+def _collect(values: Values, fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        if value is not None:
+            values[name].append(value)
 
 
-def _sum(known: Any, more: Any) -> Any:
-    """Texts and lists are continued; any other value replaces the one before, unless it is null."""
-    if type(known) is type(more) and isinstance(more, str | list):
-        return known + more
-    return known if more is None else more
+def _choice(said: Values, beside: Values) -> dict[str, Any]:
+    """The choice: a message of all that was said, and beside it the last finish reason, all log-probabilities, …"""
+    message = {name: values[-1] if name in SAME else _whole(values) for name, values in said.items()}
+    others = {name: _logprobs(values) if name == "logprobs" else values[-1] for name, values in beside.items()}
+    return {"index": 0, "message": message, "finish_reason": None, **others}
+
+
+def _whole(values: list[Any]) -> Any:
+    """Texts and lists are continued, and values of different types become one list; equal values are one value."""
+    if all(isinstance(value, str) for value in values):
+        return "".join(values)
+    if any(isinstance(value, str | list) for value in values):
+        return [part for value in values for part in (value if isinstance(value, list) else [value])]
+    return values[-1] if all(value == values[-1] for value in values) else values
+
+
+def _logprobs(values: list[Any]) -> Any:
+    """The log-probabilities of all chunks: an object of lists, as OpenAI gives them, or a list."""
+    if not all(isinstance(value, dict) for value in values):
+        return _whole(values)
+    names = dict.fromkeys(name for value in values for name in value)
+    given = {name: [value[name] for value in values if value.get(name) is not None] for name in names}
+    return {name: _whole(known) if known else None for name, known in given.items()}

@@ -1,8 +1,11 @@
-"""The tokens that a server counted, as the provider bills them.
+"""The tokens that a server counted, as the provider bills them; those read from its cache may cost less.
 
     {"prompt_tokens": 690, "completion_tokens": 10, "total_tokens": 736}      690 and 46: with the thoughts
     {"input_tokens": 12, "output_tokens": "2"}                                12 and 2
     {"prompt_tokens": {"text": 12}}                                           not counted
+
+    "prompt_tokens_details": {"cached_tokens": 1024}                          1024 of the prompt's, OpenAI and vLLM
+    "prompt_cache_hit_tokens": 1024, "cached_tokens": 1024                    the same, DeepSeek and Moonshot
 
 Some servers leave the thoughts out of `completion_tokens`, but not out of the total. A count that is no number, or none
 that a table can hold, is no count.
@@ -26,6 +29,14 @@ def billed_tokens(usage: Any) -> tuple[int | None, int | None]:
     apart = thoughts + (completion or 0) if total is None and thoughts > (completion or 0) else None
     counted = [count for count in (completion, beyond, apart) if count is not None]
     return prompt, max(0, *counted) if counted else None
+
+
+def cached_tokens(usage: Any) -> int:
+    """Prompt tokens that the provider read from its cache (`price.cached_prompt`); 0 if it counts none."""
+    given = usage if isinstance(usage, Mapping) else {}
+    details = given.get("prompt_tokens_details")
+    inner = _count(details, "cached_tokens") if isinstance(details, Mapping) else None
+    return max(inner or 0, *(_count(given, name) or 0 for name in ("prompt_cache_hit_tokens", "cached_tokens")))
 
 
 def _thoughts(usage: Mapping[str, Any]) -> int:

@@ -7,8 +7,11 @@
     "Please try again in 7m12.5s", "retry after 26 seconds"        432.5 s, 26 s
     x-ratelimit-remaining-tokens: 0, x-ratelimit-reset-tokens: 6m0s    360 s; only after a 429 or a 503
 
-The first of these that a response holds counts. The jitter is full: Brooker (2015), "Exponential Backoff And Jitter",
-AWS Architecture Blog. It is added to the server's wait, so that requests refused together do not come back together.
+The first of these that a response holds counts. A refusal for the rate that names no wait pauses the account so long
+that a quota of a minute renews before the last attempt (`renewal_s`).
+
+The jitter is full: Brooker (2015), "Exponential Backoff And Jitter", AWS Architecture Blog. It is added to the server's
+wait, so that requests refused together do not come back together.
 """
 
 import contextlib
@@ -22,6 +25,7 @@ from typing import Any
 
 BASE_S = 1.0  # the first wait is 0 to 1 s, the second 0 to 2 s, ...
 CAP_S = 60.0
+RENEWS_S = 60.0  # providers count requests and tokens by the minute
 EPOCH_S, EPOCH_MS = 1e9, 1e12  # larger numbers are times since 1970, in seconds or milliseconds
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -53,6 +57,15 @@ def back_off_s(attempt: int, asked_s: float | None = None) -> float:
     return (asked_s or 0.0) + random.uniform(0, min(CAP_S, BASE_S * 2 ** (attempt - 1)))
 
 
+def renewal_s(attempt: int, attempts: int) -> float:
+    """Seconds to wait after a refusal for the rate that names none, before attempt `attempt` + 1 of `attempts`.
+
+    Each is about twice as long as the one before, and the last is a minute: with six attempts 1.9, 4, 8.6, 20 and 60 s.
+    """
+    left = attempts - attempt
+    return max(min(CAP_S, BASE_S * 2.0 ** min(attempt - 1, 30)), RENEWS_S / (2.0**left - 1)) if left > 0 else 0.0
+
+
 def wait_s(headers: Mapping[str, str], body: Any = None, message: str = "", is_overload: bool = False) -> float | None:
     """Seconds that a response asks to wait, None if it does not say; nothing in a response makes this raise."""
     named = named_wait_s(headers, body, message)
@@ -74,10 +87,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _fields(value: Any, depth: int) -> Iterator[float]:
     """The waits that the fields of a body name."""
+    if depth > DEEPEST:
+        return
     if isinstance(value, list):
         for part in value[:20]:
             yield from _fields(part, depth + 1)
-    if not isinstance(value, dict) or depth > DEEPEST:
+    if not isinstance(value, dict):
         return
     for name in FIELDS:
         seconds = _seconds(value.get(name), 0.001 if name.casefold().endswith("ms") else 1.0)

@@ -38,9 +38,12 @@ def teachers(server, **changes):
 @pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {}])
 def test_a_storm_of_429_loses_no_row_and_multiplies_no_attempt(tmp_path, server, headers):
     """The first 200 requests are refused: more than two round trips, because each allows half as many as the last."""
+    generate(spec_for(tmp_path / "before", server, asked_rows(1)))  # or the first request is sent alone
     server.script(latency=1.0, rules=[{"fault": "status", "status": 429, "headers": headers, "times": 200}])
     rows = asked_rows(240)
-    spec = spec_for(tmp_path, server, rows, faculty=teachers(server, concurrency=128, attempts=6))
+    spec = spec_for(
+        tmp_path, server, rows, faculty=teachers(server, concurrency=128, attempts=6, longest_wait_seconds=2)
+    )
     produced, table = generate(spec)
     counts = server.counts()
     assert is_right(table, rows)
@@ -53,7 +56,9 @@ def test_a_storm_of_429_loses_no_row_and_multiplies_no_attempt(tmp_path, server,
 @pytest.mark.parametrize("attempts", [1, 2])
 def test_a_request_is_sent_as_often_as_the_config_says_whoever_retries(tmp_path, server, attempts):
     server.script(rules=[{"fault": "status", "status": 503}])
-    spec = spec_for(tmp_path, server, asked_rows(6), faculty=teachers(server, attempts=attempts, concurrency=8))
+    spec = spec_for(
+        tmp_path, server, asked_rows(6), faculty=teachers(server, attempts=attempts, longest_wait_seconds=0)
+    )
     produced, table = generate(spec)
     assert produced.errors == {"http_503": 6}
     assert set(server.counts()["by_prompt"].values()) == {attempts}

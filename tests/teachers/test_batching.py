@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,15 @@ from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import BudgetError, EndpointError, TeacherError
+from distill_dagster.progress import listen
+from distill_dagster.store import parquet
 from distill_dagster.teachers.batching import provider, results, sending
-from distill_dagster.teachers.batching.results import lines_of, results_in
+from distill_dagster.teachers.batching.records import Batching, BatchRecord
+from distill_dagster.teachers.batching.results import lines_of, read_result, results_in
 from distill_dagster.teachers.faculty import Faculty
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.responses import Responses
+from distill_dagster.teachers.retries import AttemptError
 from testing.batch_server import BatchServer
 from testing.generation_contract import (
     asked_rows,
@@ -268,6 +273,218 @@ def test_the_budget_is_checked_before_a_batch_is_sent(tmp_path, server):
     assert generate(spec.model_copy(update={"budget_usd": 80.0}))[0].counts.ok == 10
 
 
+def held_batch(spec, server):
+    """A batch that goes on at the provider after its run was killed."""
+    server.script(batch={"hold": True})
+    kill_when(start(spec), lambda: any(json.loads(path.read_text())["batch_id"] for path in records_of(spec)))
+
+
+def test_a_batch_under_way_counts_against_the_budget(tmp_path, server):
+    first = batched(tmp_path, server, asked_rows(6), budget_usd=80.0)
+    held_batch(first, server)
+    second = batched(tmp_path, server, asked_rows(6, start=10), budget_usd=80.0, name="second")
+    with pytest.raises(
+        BudgetError, match=r"may cost 48\.0000 USD.*32\.0000 of .* are left: 0\.0000 are spent.*48\.0000"
+    ):
+        generate(second)
+    assert len(server.counts()["batches"]) == 1
+    server.script(batch={})
+    whole_after(first, server, asked_rows(6))
+    assert generate(second)[0].counts.ok == 6, "6 dollars are spent, and no longer 48 reserved"
+
+
+def test_a_shard_records_its_batch_under_way_before_it_sends_the_rest(tmp_path, server):
+    rows = asked_rows(12)
+    held_batch(batched(tmp_path, server, rows[:6], budget_usd=80.0), server)
+    server.script(batch={})
+    whole = batched(tmp_path, server, rows, budget_usd=80.0)
+    _, table = generate(whole)
+    assert is_right(table, rows)
+    counts = server.counts()
+    assert len(counts["batches"]) == 2
+    assert set(counts["asked_in_batches"].values()) == {1}
+
+
+def test_two_shards_in_parallel_do_not_take_the_same_dollars(tmp_path, server):
+    server.script(batch={"hold": True})
+    specs = [
+        batched(tmp_path, server, asked_rows(6, start=10 * n), budget_usd=80.0, name=f"shard-{n}") for n in range(2)
+    ]
+    children = [start(spec) for spec in specs]
+    ended = wait([child.sentinel for child in children], timeout=60)
+    assert len(ended) == 1, "one of the two stops at once"
+    assert len(server.counts()["batches"]) == len(records_of(specs[0])) == 1
+    server.script(batch={})
+    assert sorted(finish(child) for child in children) == [0, 2]
+    assert any("batches under way may cost 48.0000" in output_of(spec) for spec in specs)
+    assert len(server.counts()["batches"]) == 1
+
+
+def test_what_a_record_holds_open(tmp_path):
+    asked: list[tuple[float, float]] = []
+    stored: set[str] = set()
+    batching = Batching(tmp_path / "batches", lambda *amounts: asked.append(amounts), lambda _: stored)
+    one = BatchRecord(["a", "b", "c"], most_usd=[1.0, 2.0, 4.0])
+    batching.reserve(one, 7.0)
+    batching.reserve(BatchRecord(["d"], most_usd=[8.0]), 8.0)
+    stored.add("c")
+    batching.save(BatchRecord(["e"]))  # of an older version
+    batching.reserve(BatchRecord(["f"], most_usd=[16.0]), 16.0)
+    stored.clear()
+    batching.recorded(one, {"a"})
+    batching.reserve(BatchRecord(["g"], most_usd=[32.0]), 32.0)
+    assert asked == [(7.0, 0.0), (8.0, 7.0), (16.0, 3.0 + 8.0), (32.0, 6.0 + 8.0 + 16.0)]
+
+
+def test_a_batch_that_cannot_be_afforded_leaves_no_record(tmp_path):
+    def refuse(*_):
+        raise BudgetError("no")
+
+    batching = Batching(tmp_path / "batches", refuse, lambda _: ())
+    with pytest.raises(BudgetError):
+        batching.reserve(BatchRecord(["a"], most_usd=[1.0]), 1.0)
+    assert not list((tmp_path / "batches").glob("*.json"))
+
+
+def test_failed_answers_that_were_paid_for_count_when_they_are_sent_again(tmp_path, server):
+    paid = {"match": "<1>", "fault": "no_choices", "times": 1}  # has tokens, but no answer
+    server.script(rules=[paid])
+    price = {"prompt": 1_000_000, "completion": 0, "batch_discount": 0.5}  # two words, estimated as three tokens
+    spec = batched(tmp_path, server, asked_rows(2), price=price, budget_usd=3.4)
+    with pytest.raises(BudgetError, match=r"may cost 2\.5000 USD.* 2\.4000 of .*1\.0000 are spent"):
+        generate(spec)
+
+
+def received_of(folder) -> list[str]:
+    segments = sorted((folder / "responses" / "segments").glob("*.parquet"))
+    return [reply["received"] for segment in segments for reply in parquet.read_table(segment) if reply["received"]]
+
+
+def test_the_body_of_a_failed_row_is_kept(tmp_path, server):
+    server.script(rules=[{"match": "<1>", "fault": "no_choices"}])
+    produced, _ = generate(batched(tmp_path, server, asked_rows(3)))
+    assert produced.errors == {"bad_response": 1}
+    [kept] = received_of(tmp_path)
+    assert json.loads(kept)["response"]["body"]["choices"] == []
+
+
+LINES = {
+    "cut": '{"custom_id": "{id}", "response": {"status_code": 200, "body": {"choices": [{"message": {"content": "4',
+    "deep": '{"custom_id": "{id}", "response": ' + "[" * 2000 + "]" * 2000 + "}",
+    "two answers": '{"custom_id": "{id}", "response": null, "response": {"status_code": 200}}',
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_that_cannot_be_read_is_kept_and_not_paid_for_again(tmp_path, server, name):
+    server.script(batch={"lines": {"question <1>": LINES[name]}})
+    rows = asked_rows(3)
+    spec = batched(tmp_path, server, rows)
+    produced, table = generate(spec)
+    assert (produced.errors, produced.counts.ok, produced.complete) == ({"bad_response": 1}, 2, False)
+    assert set(server.counts()["asked_in_batches"].values()) == {1}
+    assert received_of(tmp_path) == [LINES[name].replace("{id}", table[1]["request_hash"])]
+    assert not records_of(spec)
+    assert generate(spec)[0].asked == 1, "the next run sends it again"
+
+
+def test_a_key_in_a_batch_is_hidden(tmp_path, server, monkeypatch):
+    key = "sk-very-secret-0123456789"
+    monkeypatch.setenv("MADE_KEY", key)
+    line = f'{{"custom_id": "{{id}}", "response": "{key}'
+    errors = [{"code": "made", "message": f"no {key}", "line": None, "param": None}]
+    server.script(key=key, batch={"lines": {"question <1>": line}})
+    produced, _ = generate(batched(tmp_path, server, asked_rows(2), endpoint={"api_key": "MADE_KEY"}))
+    assert produced.errors == {"bad_response": 1}
+    assert "***" in received_of(tmp_path)[0]
+    assert key not in received_of(tmp_path)[0]
+    server.script(key=key, batch={"end": "failed", "errors": errors})
+    with pytest.raises(TeacherError, match=r"no \*\*\*") as caught:
+        generate(batched(tmp_path / "other", server, asked_rows(2), endpoint={"api_key": "MADE_KEY"}))
+    assert key not in str(caught.value)
+
+
+def result(**fields):
+    return next(iter(results_in(json.dumps({"custom_id": "h", **fields}).encode()).values()))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "passing"),
+    [
+        ({"code": "batch_expired", "message": "out of time"}, "batch_expired", True),
+        ({"code": "content_filter", "message": "no"}, "content_filter", False),
+        ({"code": "x", "message": "maximum context length is 4096"}, "E010", False),
+        ({"code": ["odd"]}, "no_result", True),
+        ("text", "no_result", True),
+        (None, "no_result", True),
+    ],
+)
+def test_an_error_without_a_response_means_what_it_means_elsewhere(error, code, passing):
+    endpoint = EndpointConfig(url="http://host/v1", model="m")
+    with pytest.raises(AttemptError) as caught:
+        read_result(result(response=None, error=error), Request("h", []), endpoint, GenerationConfig(), [])
+    assert (caught.value.code, caught.value.passing) == (code, passing)
+
+
+def test_an_account_without_money_stops_a_batch():
+    endpoint = EndpointConfig(url="http://host/v1", model="m")
+    failed = result(response=None, error={"code": "insufficient_quota", "message": "pay"})
+    with pytest.raises(EndpointError, match="no money left"):
+        read_result(failed, Request("h", []), endpoint, GenerationConfig(), [])
+
+
+CALLS = ["POST /v1/files", "POST /v1/batches", "GET /v1/batches/batch_0", "GET /v1/batches"]
+ODD = ["<html>", "", "[]", '{"id": 7}', '{"x": 1e999}', "[" * 2000, '{"id": "", "status": ["x"]}']
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_odd_answer_of_the_batch_api_is_a_failed_call(tmp_path, server, monkeypatch, call):
+    monkeypatch.setattr(provider, "back_off_s", lambda *_: 0.0)
+    lost = {"lose_reply": 1} if call == "GET /v1/batches" else {}  # or nobody asks for the list
+    server.script(batch={"odd": {call: list(ODD)}, **lost})
+    rows = asked_rows(3)
+    whole_after(batched(tmp_path, server, rows, endpoint={"attempts": len(ODD) + 2}), server, rows)
+    assert len(server.counts()["batches"]) == 1
+
+
+def test_an_api_that_only_gives_odd_answers_is_named(tmp_path, server):
+    server.script(batch={"odd": {"POST /v1/files": ["<html>"]}})
+    with pytest.raises(TeacherError, match=r"batch API failed: 127\.0\.0\.1: not JSON: <html>[\s\S]*batch: false"):
+        generate(batched(tmp_path, server, asked_rows(3), endpoint={"attempts": 1}))
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": "3600"}, {"retry-after-ms": "3600000"}])
+def test_too_long_a_wait_of_the_batch_api_stops_resumably(tmp_path, server, headers):
+    server.script(batch={"statuses": [429], "headers": headers})
+    rows = asked_rows(3)
+    spec = batched(tmp_path, server, rows)
+    with pytest.raises(EndpointError, match=r"asks to wait 3,600 s .*longest_wait_seconds is 300"):
+        generate(spec)
+    whole_after(spec, server, rows)
+
+
+def test_a_wait_of_the_batch_api_is_logged(tmp_path, server, monkeypatch, caplog):
+    monkeypatch.setattr(provider, "back_off_s", lambda *_: 0.0)
+    server.script(batch={"statuses": [429], "headers": {"retry-after": "20"}})
+    generate(batched(tmp_path, server, asked_rows(3)))
+    assert "127.0.0.1 asks to wait 20 s" in caplog.text
+
+
+def test_the_progress_of_a_batch_is_reported(tmp_path, server):
+    server.script(batch={"hold": True})
+    lines = []
+
+    def listener(progress):
+        if progress.label.startswith("batches of") and not progress.ended:
+            lines.append(str(progress))
+            server.script(batch={})
+
+    with listen(listener):
+        generate(batched(tmp_path, server, asked_rows(4)))
+    assert "batches of made: 2 of 4, batch_0: in_progress, 2 of 4 completed" in lines[0]
+    assert "batches of made: 4 of 4, batch_0: completed, 4 of 4 completed" in lines[1]
+
+
 def test_calls_that_fail_for_a_while_are_repeated(tmp_path, server):
     server.script(batch={"statuses": [503, 429, 500]})
     rows = asked_rows(3)
@@ -300,9 +517,10 @@ def test_the_key_is_sent_and_hidden(tmp_path, server, monkeypatch):
     assert os.environ["MADE_KEY"] not in str(caught.value)
 
 
-def test_lines_that_cannot_be_read_are_left_out():
-    content = b'{"custom_id": "a", "response": null}\n{"custom\n[]\n{"custom_id": 3}\n\xff\n'
-    assert list(results_in(content)) == ["a"]
+def test_lines_that_name_no_request_are_counted(caplog):
+    content = b'{"custom_id": "a", "response": null}\n{"custom\n[]\n{"custom_id": 3}\n\xff\n\n{"custom_id": "b"'
+    assert list(results_in(content)) == ["a", "b"]
+    assert "4 lines of a batch's results name no request" in caplog.text
 
 
 def test_settings_that_do_not_fit_a_batch_are_refused():

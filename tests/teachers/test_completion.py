@@ -6,6 +6,7 @@ import pytest
 
 from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.retries import AttemptError
 
 REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
@@ -36,18 +37,18 @@ def body(message, finish="stop", **fields) -> bytes:
 )
 def test_what_is_no_chat_completion_is_asked_again(content):
     with pytest.raises(AttemptError) as caught:
-        read_reply(content, REQUEST)
+        read_reply(receive(content), REQUEST)
     assert (caught.value.code, caught.value.passing) == ("bad_response", True)
 
 
 def test_tokens_are_those_that_the_server_counted_or_else_estimated():
-    counted = read_reply(body({"content": "4"}, usage={"prompt_tokens": 9, "completion_tokens": 2}), REQUEST)
+    counted = read_reply(receive(body({"content": "4"}, usage={"prompt_tokens": 9, "completion_tokens": 2})), REQUEST)
     assert (counted.prompt_tokens, counted.completion_tokens) == (9, 2)
-    estimated = read_reply(body({"content": "five."}, usage=None), REQUEST)
+    estimated = read_reply(receive(body({"content": "five."}, usage=None)), REQUEST)
     assert (estimated.prompt_tokens, estimated.completion_tokens) == (3, 2)
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"-1e999"])
 def test_a_number_that_json_lacks_is_null_in_what_is_kept(number):
     content = body({"content": "4"}).replace(b'"stop"', b'"stop", "logprobs": {"content": [{"logprob": %b}]}' % number)
-    assert read_reply(content, REQUEST).logprobs == '{"content":[{"logprob":null}]}'
+    assert read_reply(receive(content), REQUEST).logprobs == '{"content":[{"logprob":null}]}'

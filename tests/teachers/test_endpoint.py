@@ -76,7 +76,7 @@ def test_what_heals_by_itself_is_asked_again(server, name):
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_does_not_heal_is_a_failed_reply_with_a_code(server, name):
     server.script(rules=[FAULTS[name]])
-    reply = ask_one(server, timeout_seconds=1, attempts=2)
+    reply = ask_one(server, timeout_seconds=1, attempts=2, longest_wait_seconds=1)
     assert (reply.ok, reply.finish_reason, reply.text) == (False, "error", None)
     assert reply.error_code == CODES.get(name, f"http_{name}")
     assert reply.error

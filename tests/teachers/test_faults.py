@@ -8,6 +8,7 @@ from distill_dagster.errors import TeacherError
 from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.retries import AttemptError, refusal
 
 REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
@@ -115,6 +116,7 @@ STATUSES = {  # who: (status, body, when it is asked again)
         {"error": {"code": 403, "message": "Your input was flagged by moderation"}},
         NEVER,
     ),
+    "a law forbids it": (451, {"error": {"message": "Unavailable for legal reasons"}}, NEVER),
     "Anthropic, low credit": (
         400,
         anthropic("invalid_request_error", "Your credit balance is too low to access the API"),
@@ -247,10 +249,10 @@ def test_what_follows_a_body_without_an_answer(name):
     content = json.dumps(body, ensure_ascii=False).encode()
     if follows == STOP:
         with pytest.raises(TeacherError, match="no money left"):
-            read_reply(content, REQUEST)
+            read_reply(receive(content), REQUEST)
     else:
         with pytest.raises(AttemptError) as caught:
-            read_reply(content, REQUEST)
+            read_reply(receive(content), REQUEST)
         assert when(caught.value) == follows
         assert caught.value.received == content.decode(), "what came is kept"
 

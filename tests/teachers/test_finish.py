@@ -7,6 +7,7 @@ import pytest
 from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.finish import meaning_of
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 
 REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
 
@@ -30,11 +31,11 @@ ENDS = [
 def test_each_word_has_one_meaning_and_an_unknown_one_is_kept(given, end):
     body = {"choices": [{"message": {"content": "4"}, "finish_reason": given}]}
     assert meaning_of(given) == end
-    assert read_reply(json.dumps(body).encode(), REQUEST).finish_reason == end
+    assert read_reply(receive(json.dumps(body).encode()), REQUEST).finish_reason == end
 
 
 def test_an_end_that_is_not_given_at_all_is_the_end_of_a_text():
-    assert read_reply(b'{"choices": [{"message": {"content": "4"}}]}', REQUEST).finish_reason == "stop"
+    assert read_reply(receive(b'{"choices": [{"message": {"content": "4"}}]}'), REQUEST).finish_reason == "stop"
 
 
 @pytest.mark.parametrize("word", ["network_error", "error", "abort", "timeout", "cancelled", "overloaded", "eviction"])

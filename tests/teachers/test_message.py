@@ -6,6 +6,7 @@ import pytest
 
 from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.retries import AttemptError
 
 REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
@@ -131,7 +132,7 @@ def body(message) -> bytes:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_message_is_read_by_the_types_of_its_parts(name):
     message, text, reasoning, end = MESSAGES[name]
-    reply = read_reply(body(message), REQUEST)
+    reply = read_reply(receive(body(message)), REQUEST)
     assert (reply.text, reply.reasoning, reply.finish_reason) == (text, reasoning, end)
 
 
@@ -140,14 +141,14 @@ def test_a_message_is_read_by_the_types_of_its_parts(name):
 )
 def test_what_a_reply_cannot_hold_is_kept_as_it_came(name):
     content = body(MESSAGES[name][0])
-    reply = read_reply(content, REQUEST)
+    reply = read_reply(receive(content), REQUEST)
     assert reply.received == (None if name == "reasoning as a number" else content.decode())
 
 
 @pytest.mark.parametrize("content", [4, True, [4], [part("image_url")], {"answer": 4}, {"type": ["text"]}])
 def test_content_of_no_known_type_is_a_failure_that_keeps_the_body(content):
     with pytest.raises(AttemptError) as caught:
-        read_reply(body({"content": content}), REQUEST)
+        read_reply(receive(body({"content": content})), REQUEST)
     assert caught.value.received == body({"content": content}).decode()
     assert (caught.value.code, caught.value.passing) == ("bad_response", False)
 
@@ -158,4 +159,4 @@ def test_content_of_no_known_type_is_a_failure_that_keeps_the_body(content):
 )
 def test_a_choice_whose_message_has_another_name(message, finish, text):
     content = json.dumps({"choices": [{**message, "finish_reason": finish}]}).encode()
-    assert read_reply(content, REQUEST).text == text
+    assert read_reply(receive(content), REQUEST).text == text

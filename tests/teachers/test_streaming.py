@@ -1,16 +1,18 @@
 """Streamed answers: put together as if they had come whole, and asked for again if they were cut off."""
 
+import base64
 import json
 
 import pytest
 from pydantic import ValidationError
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
-from distill_dagster.errors import TeacherError
+from distill_dagster.errors import EndpointError, TeacherError
+from distill_dagster.teachers.completion import as_text, read_reply
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.retries import AttemptError
-from distill_dagster.teachers.streaming import whole_answer
 from testing.made_answers import answer_to
 
 QUESTION = Request("h", [{"role": "user", "content": "two words"}])
@@ -94,18 +96,22 @@ def part(delta, finish=None, **fields):
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **fields}
 
 
+def read(content: bytes, secrets=(), variable=None):
+    return read_reply(receive(content), QUESTION, secrets, variable)
+
+
 def test_events_that_nobody_asked_for_are_read_too():
     content = b": hello\n\n" + events(
         part({"role": "assistant"}), part({"content": "4"}), part({"content": "2"}, "stop")
     )
-    assert json.loads(whole_answer(content, QUESTION)) == {
+    assert receive(content).value == {
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "42"}, "finish_reason": "stop"}]
     }
 
 
 def test_a_body_that_is_no_stream_is_left_as_it_is():
     for content in (b'{"choices": []}', b"", b"<html>", b"\xff"):
-        assert whole_answer(content, QUESTION) == content
+        assert not receive(content).is_streamed
 
 
 @pytest.mark.parametrize(
@@ -114,25 +120,159 @@ def test_a_body_that_is_no_stream_is_left_as_it_is():
         events(part({"content": "4"}), end=""),
         events(part({"content": "4"}), end="data: {\n\n"),
         events(part({"content": "4"}), end="data: 7\n\n"),
+        events(part({"content": "4"}), end=f"data: {'[' * 5000}\n\n"),
         events(part({"content": "4"}), {"error": "gone"}),
+        events(part({"content": "4"}, "stop"), {"error": "gone"}),
         events({}, end=""),
         b"data: ",
         b"data: \xff\n\n",
         events({"choices": None}, {"choices": [7]}, {"choices": [{"delta": 3}]}, end=""),
     ],
 )
-def test_a_broken_stream_is_a_failed_attempt(content):
+def test_a_broken_stream_is_a_failed_attempt_that_keeps_the_body(content):
     with pytest.raises(AttemptError) as caught:
-        whole_answer(content, QUESTION)
+        read(content)
     assert (caught.value.code, caught.value.passing) == ("bad_response", True)
+    assert caught.value.received == as_text(content)
+
+
+def test_what_half_a_stream_generated_is_paid_for():
+    half = part({"content": "four char"})
+    for content, usage in (
+        (events(half, end=""), (3, 3)),
+        (events(half, {"error": "gone"}), (3, 3)),
+        (events({**half, "usage": {"prompt_tokens": 7, "completion_tokens": 5}}, end=""), (7, 5)),
+        (events({"error": "gone"}), (0, 0)),
+    ):
+        with pytest.raises(AttemptError) as caught:
+            read(content)
+        assert caught.value.usage == usage
+
+
+KEY = "sk-very-secret-0123456789"
+ERRORS = {  # an error in a stream: what follows, as for the same error in a plain body
+    "rate": ({"message": f"{KEY} is too fast", "code": "rate_limit_exceeded"}, (True, True, None)),
+    "rate with a wait": ({"message": "rate limit", "retry_after": 7}, (True, True, 7)),
+    "passing": ({"message": f"worker of {KEY} died"}, (True, False, None)),
+    "content": ({"message": f"no, {KEY}", "code": "content_filter"}, (False, False, None)),
+    "too long": ({"message": "maximum context length is 4096"}, (False, False, None)),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("before", [[], [part({"content": "four char"})]])
+def test_an_error_in_a_stream_means_what_it_means_in_a_plain_body(name, before):
+    error, follows = ERRORS[name]
+    caught = []
+    for content in (events(*before, {"error": error}), json.dumps({"error": error}).encode()):
+        with pytest.raises(AttemptError) as one:
+            read(content, [None, KEY])
+        caught.append(one.value)
+    streamed, plain = caught
+    assert (streamed.passing, streamed.overload, streamed.retry_after_s) == follows
+    assert (str(streamed), streamed.code, streamed.retry_after_s) == (str(plain), plain.code, plain.retry_after_s)
+    assert KEY not in str(streamed) + str(streamed.received)
+    assert streamed.usage == ((3, 3) if before else (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"error": {"code": "insufficient_quota", "message": f"pay, {KEY}"}}, "no money left"),
+        ({"error": {"code": "invalid_api_key", "message": f"{KEY} is wrong"}}, "MADE_KEY"),
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "no money left"),
+    ],
+)
+def test_a_fault_of_the_account_in_a_stream_stops_everything(error, said):
+    before = [] if "base_resp" in error else [part({"content": "4"})]
+    with pytest.raises(EndpointError, match=said) as caught:
+        read(events(*before, error), [KEY], "MADE_KEY")
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_money_fault_in_a_stream_is_asked_once(server, stream):
+    body = {"error": {"code": "insufficient_quota", "message": "no"}}
+    content = events(part({"content": "4"}), body) if stream else json.dumps(body).encode()
+    server.script(rules=[{"fault": "body", "base64": base64.b64encode(content).decode()}])
+    with pytest.raises(EndpointError, match="no money left"):
+        ask_one(server, stream=stream, attempts=6)
+    assert server.counts()["total"] == 1
+
+
+def thinking(*texts):
+    return [{"type": "thinking", "thinking": [{"type": "text", "text": text} for text in texts]}]
+
+
+TEXT = [{"type": "text", "text": "2"}]
+REFERENCE = [{"type": "reference", "reference_ids": [1]}]
+MIXED = {  # deltas of the content: (text, thoughts)
+    "a reference between texts": (["4", REFERENCE, "2"], "42", None),
+    "an empty list at the end": (["4", "2", []], "42", None),
+    "a list, then a text": ([TEXT, "4"], "24", None),
+    "a text, then a list": (["4", TEXT], "42", None),
+    "a part without a list": (["4", TEXT[0], "2"], "422", None),
+    "a number": (["4", 7, "2"], "42", None),
+    "Mistral: thoughts, then text": ([thinking("a"), thinking(" b"), "4", "2"], "42", "a b"),
+    "empty texts between thoughts": (["", thinking("a"), "", thinking(" b"), "42"], "42", "a b"),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_no_text_is_lost_where_deltas_change_their_type(name):
+    deltas, text, thoughts = MIXED[name]
+    content = events(*(part({"content": delta}) for delta in deltas), part({}, "stop"))
+    reply = read(content)
+    assert (reply.text, reply.reasoning) == (text, thoughts)
+    assert reply.received == content.decode(), "the events are kept as they came"
+
+
+def test_thoughts_that_change_their_type_are_not_lost_either():
+    deltas = [{"reasoning": "a"}, {"reasoning": [{"type": "text", "text": " b"}]}, {"reasoning": " c", "content": "4"}]
+    reply = read(events(*map(part, deltas), part({}, "stop")))
+    assert (reply.text, reply.reasoning) == ("4", "a b c")
+    assert reply.received is not None
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_details", "thinking_blocks", "reasoning"])
+def test_pieces_of_a_thought_are_joined_without_a_gap(field):
+    pieces = [thinking("Add"), thinking(" "), thinking("2\n"), thinking("and 2")]
+    last = {"content": [{"type": "text", "text": "4"}]}
+    content = events(*(part({field: piece}) for piece in pieces), part(last, "stop"))
+    reply = read(content)
+    assert (reply.text, reply.reasoning) == ("4", "Add 2\nand 2")
+    assert reply.received is None
+
+
+def test_thoughts_before_and_behind_a_text_stay_apart():
+    deltas = [thinking("a"), TEXT, thinking("b"), thinking("c")]
+    assert read(events(*(part({"content": one}) for one in deltas), part({}, "stop"))).reasoning == "a\n\nbc"
+
+
+def test_log_probabilities_of_any_shape_are_continued():
+    tokens = [[{"token": "4", "logprob": -0.5}], [{"token": "2", "logprob": -0.25}]]
+    for shape in (lambda one: {"content": one, "refusal": None}, lambda one: one):
+        chunks = [
+            {"choices": [{"delta": {"content": text}, "logprobs": shape(one)}]}
+            for text, one in zip("42", tokens, strict=True)
+        ]
+        reply = read(events(*chunks, part({}, "stop")))
+        assert json.loads(reply.logprobs or "") == shape(tokens[0] + tokens[1])
+
+
+def test_a_tool_call_in_pieces_keeps_the_events():
+    pieces = [{"function_call": {"name": "f"}}, {"function_call": {"arguments": "{}"}}, {"content": "4"}]
+    content = events(*map(part, pieces), part({}, "stop"))
+    assert read(content).received == content.decode()
 
 
 def test_odd_parts_are_joined_without_a_fault():
     odd = [part({"content": [{"type": "text", "text": "4"}]}), part({"content": None}), part({"content": "2"}, "stop")]
-    body = json.loads(whole_answer(events(*odd, {"usage": {"prompt_tokens": 1}, "choices": []}), QUESTION))
+    body = receive(events(*odd, {"usage": {"prompt_tokens": 1}, "choices": []})).value
     assert body["usage"] == {"prompt_tokens": 1}
     other = {"choices": [{"index": 1, "delta": {"content": "another answer"}}]}
-    assert b"another" not in whole_answer(events(part({"content": "4"}, "stop"), other), QUESTION)
+    assert "another" not in str(receive(events(part({"content": "4"}, "stop"), other)).value)
 
 
 @pytest.mark.parametrize("field", ["stream", "stream_options"])

@@ -6,6 +6,7 @@ import pytest
 
 from distill_dagster.teachers.completion import read_reply
 from distill_dagster.teachers.protocol import Request
+from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.usage import billed_tokens
 
 REQUEST = Request("h", [{"role": "user", "content": "twelve chars"}])
@@ -42,12 +43,12 @@ def test_the_tokens_that_are_billed(usage, tokens):
 def test_tokens_that_were_not_counted_are_estimated_with_the_thoughts_and_marked(usage, tokens):
     message = {"content": "five.", "reasoning_content": "seven more."}
     content = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}).encode()
-    reply = read_reply(content, REQUEST)
+    reply = read_reply(receive(content), REQUEST)
     assert (reply.prompt_tokens, reply.completion_tokens) == (tokens[0] or 3, tokens[1] or 4)
     assert reply.estimated == (None in tokens)
 
 
 def test_an_empty_answer_of_no_tokens_is_not_estimated():
     content = b'{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 9}}'
-    reply = read_reply(content, REQUEST)
+    reply = read_reply(receive(content), REQUEST)
     assert (reply.prompt_tokens, reply.completion_tokens, reply.estimated) == (9, 0, False)

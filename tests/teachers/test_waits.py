@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_dagster.teachers.waits import CAP_S, back_off_s, named_wait_s, wait_s
+from distill_dagster.teachers.waits import CAP_S, RENEWS_S, back_off_s, named_wait_s, renewal_s, wait_s
 
 ISO_LONG_AGO = "2024-01-27T12:30:00Z"
 
@@ -16,6 +16,19 @@ ISO_LONG_AGO = "2024-01-27T12:30:00Z"
 def test_a_wait_is_at_least_what_was_asked_for_and_bounded(attempt, asked):
     waited = back_off_s(attempt, asked)
     assert (asked or 0) <= waited <= (asked or 0) + min(CAP_S, 2.0 ** (attempt - 1))
+
+
+@given(st.integers(2, 100), st.data())
+def test_a_quota_of_a_minute_renews_before_the_last_attempt_whichever_was_refused_first(attempts, data):
+    first = data.draw(st.integers(1, attempts - 1))
+    waits = [renewal_s(attempt, attempts) for attempt in range(first, attempts)]
+    assert sum(waits) >= RENEWS_S
+    assert max(waits) <= RENEWS_S
+    assert renewal_s(attempts, attempts) == 0, "the row has failed, and others are not held up"
+
+
+def test_the_waits_of_six_attempts():
+    assert [round(renewal_s(attempt, 6), 1) for attempt in range(1, 6)] == [1.9, 4, 8.6, 20, 60]
 
 
 def test_waits_are_spread_over_all_of_their_range():

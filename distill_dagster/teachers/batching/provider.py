@@ -1,7 +1,8 @@
 """The calls of a batch API, each repeated after a failure that may pass.
 
 Creating a batch is the one call that costs money. After a failure that leaves open whether the provider has created it,
-the batch is looked for before another one is created.
+the batch is looked for before another one is created. Responses are read by this package's own reader, not by OpenAI's
+client, so that an odd one is a failure like any other.
 """
 
 import asyncio
@@ -13,15 +14,17 @@ from urllib.parse import urlsplit
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError, TeacherError
 from distill_dagster.teachers.batching.records import BatchRecord
+from distill_dagster.teachers.batching.state import BatchState, read_state
+from distill_dagster.teachers.bounded_json import read_json
 from distill_dagster.teachers.causes import cause_of_connection, is_certain
 from distill_dagster.teachers.client import no_key
-from distill_dagster.teachers.retries import AttemptError, refusal_by
-from distill_dagster.teachers.secrets import hide_key, without_secrets
+from distill_dagster.teachers.completion import error_body
+from distill_dagster.teachers.retries import AttemptError, log_pause, pause_s, refusal_by
+from distill_dagster.teachers.secrets import Secrets, hide_key
 from distill_dagster.teachers.waits import back_off_s
 
 if TYPE_CHECKING:
     import openai
-    from openai.types import Batch
 
 PATH = "/v1/chat/completions"  # as the API names it, whichever path the endpoint's URL has
 WINDOW = "24h"  # the only one that the API knows
@@ -29,6 +32,7 @@ METADATA_KEY = "distill_dagster"
 TRANSFER_TIMEOUT_S = 3600.0  # a file has up to 200 MB
 SETTLE_S = 10.0  # a request that a killed run had sent may take effect after its death
 CLOCKS_S = 3600.0  # most by which the provider's clock may differ from this machine's
+EXCERPT_CHARACTERS = 200  # of a response in a message
 Called = TypeVar("Called")
 
 
@@ -36,9 +40,10 @@ class BatchProvider:
     """The batch API of one endpoint."""
 
     def __init__(
-        self, client: "openai.AsyncOpenAI", endpoint: EndpointConfig, key: str | None, secrets: list[str | None]
+        self, client: "openai.AsyncOpenAI", endpoint: EndpointConfig, key: str | None, secrets: Secrets
     ) -> None:
-        self._client, self._endpoint, self._secrets, self._key = client, endpoint, secrets, key
+        self._files, self._batches = client.files.with_raw_response, client.batches.with_raw_response
+        self._endpoint, self._secrets = endpoint, secrets
         self._host = urlsplit(endpoint.url).hostname or ""
         self._headers: Any = no_key(key)
 
@@ -46,10 +51,10 @@ class BatchProvider:
         """Upload a file of requests; its id."""
 
         async def call() -> str:
-            file = await self._client.files.create(
+            response = await self._files.create(
                 file=(name, content, "application/jsonl"), purpose="batch", extra_headers=self._headers
             )
-            return file.id
+            return self._read(response.content, _file_id)
 
         return await self._patiently(call, TRANSFER_TIMEOUT_S)
 
@@ -63,14 +68,14 @@ class BatchProvider:
             if is_sent and (found := await self._find(record)):
                 return found
             is_sent = True
-            batch = await self._client.batches.create(
+            response = await self._batches.create(
                 input_file_id=file_id,
                 endpoint=PATH,
                 completion_window=WINDOW,
                 metadata={METADATA_KEY: record.key},
                 extra_headers={**self._headers, "Idempotency-Key": record.key},
             )
-            return batch.id
+            return self._read(response.content, read_state).id
 
         return await self._patiently(call)
 
@@ -84,33 +89,54 @@ class BatchProvider:
 
     async def _find(self, record: BatchRecord) -> str | None:
         """The provider lists the newest batch first."""
-        async for batch in self._client.batches.list(limit=100, extra_headers=self._headers):
-            if (batch.metadata or {}).get(METADATA_KEY) == record.key:
-                return batch.id
-            if record.input_file_id is not None and batch.input_file_id == record.input_file_id:
-                return batch.id
-            if isinstance(batch.created_at, int) and batch.created_at < record.saved_at - CLOCKS_S:
-                return None
-        return None
+        import openai
 
-    async def status(self, batch_id: str) -> "Batch":
+        after: Any = openai.NOT_GIVEN
+        while True:
+            response = await self._batches.list(limit=100, after=after, extra_headers=self._headers)
+            batches, has_more = self._read(response.content, _page)
+            for batch in batches:
+                if batch.metadata.get(METADATA_KEY) == record.key:
+                    return batch.id
+                if record.input_file_id is not None and batch.input_file_id == record.input_file_id:
+                    return batch.id
+                if batch.created_at is not None and batch.created_at < record.saved_at - CLOCKS_S:
+                    return None
+            if not batches or not has_more:
+                return None
+            after = batches[-1].id
+
+    async def status(self, batch_id: str) -> BatchState:
         """The batch as it is now."""
-        return await self._patiently(lambda: self._client.batches.retrieve(batch_id, extra_headers=self._headers))
+
+        async def call() -> BatchState:
+            response = await self._batches.retrieve(batch_id, extra_headers=self._headers)
+            return self._read(response.content, read_state)
+
+        return await self._patiently(call)
 
     async def download(self, file_id: str) -> bytes:
         """The content of a file of results."""
 
         async def call() -> bytes:
-            response = await self._client.files.content(file_id, extra_headers=self._headers)
-            return response.content
+            return (await self._files.content(file_id, extra_headers=self._headers)).content
 
         return await self._patiently(call, TRANSFER_TIMEOUT_S)
+
+    def _read(self, content: bytes, read: Callable[[Any], Called]) -> Called:
+        """What `read` makes of a response; AttemptError if it is not what the API promises."""
+        try:
+            return read(read_json(content))
+        except ValueError as e:
+            said = hide_key(content.decode("utf-8", "replace"), *self._secrets)[:EXCERPT_CHARACTERS]
+            raise AttemptError("bad_response", f"{self._host}: {e}: {said}") from e
 
     async def _patiently(self, call: Callable[[], Awaitable[Called]], timeout_s: float = 0.0) -> Called:
         """Call until it works.
 
         Raises:
-            TeacherError: it cannot work, or failed too often; EndpointError where no other call can work either.
+            TeacherError: it cannot work, or failed too often; EndpointError where no other call can work either, or
+                the provider asks for too long a wait.
         """
         import openai
 
@@ -122,14 +148,16 @@ class BatchProvider:
                     return await call()
             except openai.NotFoundError as e:
                 raise self._not_found(e) from None
-            except (TimeoutError, openai.APIError) as e:
+            except (AttemptError, TimeoutError, openai.APIError) as e:
                 failure = self._failure(e, is_last=attempt >= self._endpoint.attempts)
+            pause = pause_s(self._endpoint, failure, attempt)
             if not failure.passing or attempt >= self._endpoint.attempts:
                 raise TeacherError(
                     f"the batch API failed: {failure}\n  batches that were sent go on at the provider, and the next "
                     "run reads their results; if the provider has no batch API, set `batch: false`"
                 )
-            await asyncio.sleep(back_off_s(attempt, failure.retry_after_s))
+            log_pause(self._endpoint, failure, pause)
+            await asyncio.sleep(back_off_s(attempt, pause))
 
     def _failure(self, error: Exception, is_last: bool) -> AttemptError:
         """The failure of a call.
@@ -139,14 +167,16 @@ class BatchProvider:
         """
         import openai
 
+        if isinstance(error, AttemptError):
+            return error
         if isinstance(error, TimeoutError):
             return AttemptError("timeout", f"{self._host}: no answer in time")
         if isinstance(error, openai.APIStatusError):
-            body = without_secrets(error.body, self._secrets)
+            body = error_body(error.response.content, self._secrets)
             return refusal_by(self._endpoint, error.status_code, error.response.headers, body)
         if (cause := cause_of_connection(self._endpoint, error)) and (is_certain(error) or is_last):
             raise cause from error
-        return AttemptError("connection", f"{self._host}: {hide_key(str(error.__cause__ or error), self._key)}")
+        return AttemptError("connection", f"{self._host}: {hide_key(str(error.__cause__ or error), *self._secrets)}")
 
     def _not_found(self, error: "openai.NotFoundError") -> TeacherError:
         """The error for a path or a batch that is not there; no batch can be sent if it is the path."""
@@ -156,3 +186,16 @@ class BatchProvider:
             "API, set `batch: false`. A batch of another account, or one that the provider has deleted, is forgotten "
             "if you delete its file in responses/batches/ of the store; its requests are then sent again"
         )
+
+
+def _file_id(body: Any) -> str:
+    if isinstance(body, dict) and isinstance(body.get("id"), str) and body["id"]:
+        return body["id"]
+    raise ValueError("a file without an id")
+
+
+def _page(body: Any) -> tuple[list[BatchState], bool]:
+    """The batches of a page of the list, and whether another page follows."""
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+        raise ValueError("a list of batches without `data`")
+    return [read_state(one) for one in body["data"]], bool(body.get("has_more"))

@@ -6,14 +6,20 @@
 The file is written before each step: before the upload (without ids), before the batch is created (with the file's
 id), and before it is polled (with the batch's id). A run that finds no batch's id asks the provider for a batch with
 this key in its metadata, or of this input file. The file is removed when every result is recorded.
+
+A record also holds the most that each answer may cost. Until the answer is stored, that amount counts against the
+budget; the lock over all records keeps two shards from taking the same dollars.
 """
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Callable, Container, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from filelock import FileLock
 
 from distill_dagster.errors import DataError
 from distill_dagster.store.disk import room_for, write_text
@@ -29,6 +35,13 @@ class BatchRecord:
     saved_at: float = 0.0  # seconds since 1970
     input_file_id: str | None = None
     batch_id: str | None = None
+    most_usd: list[float] = field(default_factory=list)  # that the answer to each request may cost, in their order
+
+    def keep(self, hashes: Container[str]) -> None:
+        """Drop all requests but these."""
+        costs = self.most_usd if len(self.most_usd) == len(self.hashes) else [0.0] * len(self.hashes)
+        left = [(key, cost) for key, cost in zip(self.hashes, costs, strict=True) if key in hashes]
+        self.hashes, self.most_usd = [key for key, _ in left], [cost for _, cost in left]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,7 @@ class Batching:
     """Where a project keeps its records, and who says whether a batch can be afforded."""
 
     folder: Path
-    afford: Callable[[float], None]  # raises BudgetError if a batch may cost more US dollars than the budget holds
+    afford: Callable[[float, float], None]  # BudgetError if the budget does not hold a batch beside those under way
     find: Callable[[Iterable[str]], Container[str]]  # the requests among these whose replies are stored
 
     def save(self, record: BatchRecord) -> None:
@@ -50,13 +63,34 @@ class Batching:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(self._path(record), json.dumps(asdict(record), allow_nan=False))
 
+    def reserve(self, record: BatchRecord, most_usd: float) -> None:
+        """Save the record of a batch that is about to be sent, if the budget holds `most_usd` for it and what follows.
+
+        Raises:
+            BudgetError: it does not, beside what is spent and the batches under way.
+            DataError: as `save`.
+        """
+        with room_for(self.folder.parent):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / "budget.lock"):
+                self.afford(most_usd, self._under_way_usd())
+                self.save(record)
+
+    def _under_way_usd(self) -> float:
+        """The most that the answers may cost that are in a record and not yet stored."""
+        records = [record for record in self._records() if record.most_usd]
+        stored = self.find([key for record in records for key in record.hashes]) if records else ()
+        for record in records:
+            record.keep({key for key in record.hashes if key not in stored})
+        return math.fsum(cost for record in records for cost in record.most_usd)
+
     def recorded(self, record: BatchRecord, hashes: Container[str]) -> None:
         """Forget these requests of a batch; its record stays for those that another call will ask for."""
         others = [key for key in record.hashes if key not in hashes]
         stored = self.find(others) if others else ()
         left = [key for key in others if key not in stored]
         if left and left != record.hashes:
-            record.hashes = left
+            record.keep(set(left))
             self.save(record)
         elif not left:
             self.remove(record)
@@ -72,11 +106,14 @@ class Batching:
             DataError: a record is damaged.
         """
         wanted = set(hashes)
-        records = [self._read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
+        records = self._records()
         for record in records:
             if wanted.isdisjoint(record.hashes):
                 self.recorded(record, ())
         return [record for record in records if not wanted.isdisjoint(record.hashes)]
+
+    def _records(self) -> list[BatchRecord]:
+        return [self._read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
 
     def _path(self, record: BatchRecord) -> Path:
         return self.folder / f"{record.key}.json"

@@ -6,22 +6,38 @@ failure   {"custom_id": "9c01…", "response": null, "error": {"code": "batch_ex
 """
 
 import json
+import logging
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.teachers.batching.provider import PATH
 from distill_dagster.teachers.body import request_body
-from distill_dagster.teachers.completion import load_json, read_reply
-from distill_dagster.teachers.pricing import cached_tokens
+from distill_dagster.teachers.bounded_json import read_json
+from distill_dagster.teachers.completion import as_text, read_reply
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError, refusal_by
-from distill_dagster.teachers.secrets import without_secrets
+from distill_dagster.teachers.received import Received
+from distill_dagster.teachers.retries import AttemptError, complaint, refusal_by
+from distill_dagster.teachers.secrets import Secrets, without_secrets
 from distill_dagster.teachers.unsupported import refuse_unsupported
+from distill_dagster.teachers.usage import cached_tokens
 
+LOG = logging.getLogger(__name__)
+CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([\w.-]{1,200})"')
 MOST_REQUESTS = 50_000  # of one batch, and the bytes of its file: OpenAI, "Batch API", rate limits
 MOST_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ResultLine:
+    """A line of a file of results."""
+
+    line: bytes  # as it came
+    value: dict[str, Any] | None  # None: it cannot be read
+    broken: str = ""  # why not
 
 
 def lines_of(
@@ -47,51 +63,72 @@ def _line(request: Request, endpoint: EndpointConfig, generation: GenerationConf
     return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def results_in(content: bytes) -> dict[str, dict[str, Any]]:
-    """The results of a file by request hash; a line that cannot be read is left out, and its request asked again."""
-    found: dict[str, dict[str, Any]] = {}
-    for line in content.splitlines():
-        try:
-            result = load_json(line)
-        except ValueError:
-            continue
-        if isinstance(result, dict) and isinstance(result.get("custom_id"), str):
-            found[result["custom_id"]] = result
+def results_in(content: bytes) -> dict[str, ResultLine]:
+    """The results of a file by request hash. A line that cannot be read belongs to the request that its text names."""
+    found: dict[str, ResultLine] = {}
+    nameless = 0
+    for line in filter(bytes.strip, content.splitlines()):
+        result = _read_line(line)
+        key = result.value.get("custom_id") if result.value else _key_in(line)
+        if isinstance(key, str):
+            found[key] = result
+        else:
+            nameless += 1
+    if nameless:
+        LOG.warning("%d lines of a batch's results name no request and cannot be used", nameless)
     return found
 
 
+def _read_line(line: bytes) -> ResultLine:
+    try:
+        value = read_json(line)
+    except ValueError as e:
+        return ResultLine(line, None, str(e))
+    return ResultLine(line, value) if isinstance(value, dict) else ResultLine(line, None, "not an object")
+
+
+def _key_in(line: bytes) -> str | None:
+    found = CUSTOM_ID.search(line)
+    return found[1].decode() if found else None
+
+
 def read_result(
-    result: dict[str, Any] | None,
+    result: ResultLine | None,
     request: Request,
     endpoint: EndpointConfig,
     generation: GenerationConfig,
-    key: str | None,
-    secrets: Sequence[str | None],
+    secrets: Secrets,
 ) -> Reply:
     """The reply in a result, with its cost; None is a request without a result.
 
     Raises:
-        AttemptError: there is no answer in it.
+        AttemptError: there is no answer in it; carries the line if something may have been generated.
         EndpointError: no request to this endpoint can work.
     """
-    result = result or {}
-    response = result.get("response")
+    if result is None:
+        raise _no_response(None, secrets, endpoint)
+    if result.value is None:
+        said = f"the batch has a result that cannot be read: {result.broken}"
+        raise AttemptError("bad_response", said, passing=False, received=as_text(result.line, *secrets))
+    response = result.value.get("response")
     if not isinstance(response, dict):
-        raise _failure(result.get("error"), secrets)
+        raise _no_response(result.value.get("error"), secrets, endpoint)
     status, body = response.get("status_code"), response.get("body")
     if status != 200:
         body, host = without_secrets(body, secrets), urlsplit(endpoint.url).hostname or ""
         status = status if isinstance(status, int) else 500
         refuse_unsupported(status, body, request_body(request, endpoint, generation), host, endpoint)
         raise refusal_by(endpoint, status, {}, body)
-    content = json.dumps(body, allow_nan=False).encode()
-    reply = read_reply(content, request, key, endpoint.api_key)
-    return reply._replace(cost_usd=endpoint.cost(reply.prompt_tokens, reply.completion_tokens, cached_tokens(content)))
+    reply = read_reply(Received(result.line, body), request, secrets, endpoint.api_key)
+    usage = body.get("usage") if isinstance(body, dict) else None
+    return reply._replace(cost_usd=endpoint.cost(reply.prompt_tokens, reply.completion_tokens, cached_tokens(usage)))
 
 
-def _failure(error: Any, secrets: Sequence[str | None]) -> AttemptError:
+def _no_response(error: Any, secrets: Secrets, endpoint: EndpointConfig) -> AttemptError:
     """The failure of a request that got no response, such as one that expired."""
     error = without_secrets(error, secrets)
-    if not isinstance(error, dict):
-        return AttemptError("no_result", "the batch has no result for this request")
-    return AttemptError(str(error.get("code") or "no_result"), str(error.get("message") or "no message")[:300])
+    given = error.get("code") if isinstance(error, dict) else None
+    failure = complaint(error, "the batch has no result for this request", endpoint.api_key)
+    if failure.code == "bad_response":
+        failure.code = given[:100] if isinstance(given, str) and given else "no_result"
+    return failure
