@@ -8,7 +8,7 @@ from pydantic import Field
 from distill_dagster.assets.stage_asset import Overrides, stage_asset
 from distill_dagster.assets.views.student import student_view
 from distill_dagster.assets.views.teacher import model_view
-from distill_dagster.lineage.guards import require_rows
+from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
@@ -49,7 +49,7 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
 @stage_asset(
     view=student_view,
     kinds={"pytorch", "huggingface"},
-    guard=require_rows,
+    guard=require_trainable,
     overrides=Overrides(TrainingOverrides, ("student", "training")),
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
