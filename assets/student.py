@@ -54,7 +54,7 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    config, from_logits = upstream.config, upstream.config.student.training.signal == "logits"
+    config, from_logits = upstream.config, upstream.config.student.training.reads_logits
     return TrainSpec(
         student_base=read_ref(upstream.artefact("student_base").folder),
         teacher=read_ref(upstream.provenance("teacher_model").folder),

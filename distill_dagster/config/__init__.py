@@ -14,6 +14,7 @@ reads the file, schema.py writes its JSON Schema, and reference.py writes docs/c
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
@@ -62,6 +63,7 @@ __all__ = [
     "EvaluationConfig",
     "FormatName",
     "GenerationConfig",
+    "HiddenSignalConfig",
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
@@ -72,6 +74,7 @@ __all__ = [
     "PriceConfig",
     "Prompting",
     "QualityConfig",
+    "RelationsConfig",
     "Role",
     "Section",
     "Severity",

@@ -213,22 +213,40 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
 
 def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
     """What the student's signal needs and the config does not give."""
-    if student.training.signal == "text":
+    training = student.training
+    if training.signal == "text":
         return []
-    objective, logits, problems = student.training.objective, teacher.logits, []
-    if logits is None:
+    problems = _logits_misfits(teacher, training) if training.reads_logits else []
+    if training.reads_teacher and teacher.model is None:
+        given = "an endpoint" if teacher.endpoint else "several models (`mix`)"
         problems.append(
-            "`student.training.signal: logits` needs the teacher's distributions, and `teacher.logits` is not given: "
-            "add `teacher.logits: {}`, or use `signal: text`"
-        )
-    elif logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
-        problems.append(
-            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
-            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
+            "`student.training.signal: hidden` runs the teacher beside the student, which needs its weights, and the "
+            f"teacher is {given}: give `teacher.model`, or use `signal: text`"
         )
     if student.model.architecture and student.model.tokenizer != "teacher":
         problems.append(
-            f"`student.training.signal: logits` needs a student with the teacher's tokenizer, and "
+            f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and "
             f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
         )
+    if student.model.name and teacher.model and teacher.model.architecture:
+        problems.append(
+            f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and the "
+            f"teacher's is trained on the rows, while {student.model.name} has its own: use `signal: text`"
+        )
     return problems
+
+
+def _logits_misfits(teacher: TeacherConfig, training: StudentTrainingConfig) -> list[str]:
+    objective, logits = training.objective, teacher.logits
+    if logits is None:
+        asked = "signal: logits" if training.signal == "logits" else "logits"
+        return [
+            f"`student.training.{asked}` needs the teacher's distributions, and `teacher.logits` is not given: "
+            "add `teacher.logits: {}`, or use `signal: text`"
+        ]
+    if logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
+        return [
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
+            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
+        ]
+    return []

@@ -53,8 +53,8 @@ def require_current_logits(upstream: Upstream) -> None:
     ]
     if behind:
         raise DataError(
-            f"teacher_logits of {len(behind)} of {len(stored)} shards ({', '.join(behind[:NAMED])}) are of other answers "
-            "than those in validated_synthetic_set, or from another teacher than the present one; materialize "
+            f"teacher_logits of {len(behind)} of {len(stored)} shards ({', '.join(behind[:NAMED])}) are of other "
+            "answers than those in validated_synthetic_set, or from another teacher than the present one; materialize "
             "teacher_logits and validated_synthetic_set again"
         )
     settings = {canonical_json([manifest.inputs["logits"], manifest.inputs["dtype"]]) for manifest in stored.values()}
@@ -68,7 +68,7 @@ def require_current_logits(upstream: Upstream) -> None:
 def require_trainable(upstream: Upstream) -> None:
     """There are enough rows to train on, and what is stored of the teacher belongs to them; errors as of both."""
     require_rows(upstream)
-    if upstream.config.student.training.signal == "logits":
+    if upstream.config.student.training.reads_logits:
         require_current_logits(upstream)
 
 

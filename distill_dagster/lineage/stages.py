@@ -93,9 +93,11 @@ def _tokenizer_reads(model: ModelConfig) -> Sequence[str]:
 
 
 def _student_reads(config: DistillConfig) -> Sequence[str]:
-    """The stored distributions too, if the student learns from them."""
-    own = ("validated_synthetic_set", "student_base")
-    return (*own, "teacher_logits") if config.student.training.signal == "logits" else own
+    """The stored distributions too, if the student learns from them, and the teacher, if it runs beside the student."""
+    training = config.student.training
+    logits = ("teacher_logits",) if training.reads_logits else ()
+    teacher = ("teacher_model",) if training.reads_teacher else ()
+    return ("validated_synthetic_set", "student_base", *logits, *teacher)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:

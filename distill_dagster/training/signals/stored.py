@@ -120,9 +120,9 @@ def without_others(row: LogitsRow, common: int) -> LogitsRow:
     """The distributions over the tokens below `common` alone, as if the logits of the others were minus infinity.
 
     Let m be the mass that remains. Then p becomes p / m, so that log p falls by log m, and at temperature T the sum
-    over the tail of p**(1/T) is multiplied by m**(-1/T). Places among the k of tokens that are gone get any other token,
-    at a probability of 0; a draw that is gone takes its part of the tail's mass with it. The tail's own tokens are not
-    known one by one: in a `bucket`, what it has from `common` on stays in it.
+    over the tail of p**(1/T) is multiplied by m**(-1/T). Among the k, a token that is gone gives its place to any other
+    token, at a probability of 0; a draw that is gone takes its part of the tail's mass with it. The tail's own tokens
+    are not known one by one: in a `bucket`, what it has from `common` on stays in it.
     """
     ids, logprobs, tail, draws = row.ids.copy(), row.logprobs.copy(), row.tail_logmass, row.draws
     outside = ids >= common

@@ -226,7 +226,7 @@ def test_masked_tokens_are_gone_at_every_temperature(temperature):
     """Of 40 tokens the student has 34, and two of the other six have most of the teacher's mass."""
     logits = 2 * np.random.default_rng(0).standard_normal((5, 40))
     logits[:, 34:] -= 100  # tokens of the tail that the student lacks have no mass
-    logits[:3, 34] = logits[:3].max(axis=1) + [1, 4, 30]  # all but 1e-13 of it in the third position
+    logits[:3, 34] = logits[:3].max(axis=1) + np.array([1, 4, 30])  # all but 1e-13 of it in the third position
     logits[1, 39] = 4
     row = stored_row(logits, k=12)
     logprobs, tail = at_temperature(without_others(row, 34), temperature)
