@@ -16,7 +16,7 @@ from distill_dagster.models.rendering import end_ids
 from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.hidden import PROJECTIONS, HiddenSignal
-from distill_dagster.training.signals.pairs import spaced_pairs, with_pairs
+from distill_dagster.training.layer_pairs import spaced_pairs, with_pairs
 from distill_dagster.training.signals.relations import relation_loss
 from distill_dagster.training.signals.text import TextSignal
 from testing.models_tiny import LLAMA, rows, write_model
