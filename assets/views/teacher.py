@@ -20,7 +20,10 @@ SHOWN = ("answer", "raw_text", "finish_reason", "turn", "row_id")
 def model_view(manifest: Manifest) -> dict[str, Any]:
     """Metadata of a model that was pinned, built or fitted."""
     result = manifest.read(PrepareResult)
-    return {**weights_view(manifest, result, result.dtype), **training_metadata(result.fit)}
+    cut = (
+        {"cut": result.cut.words, "block_influence": dg.MetadataValue.json(result.cut.influence)} if result.cut else {}
+    )
+    return {**weights_view(manifest, result, result.dtype), **cut, **training_metadata(result.fit)}
 
 
 def weights_view(manifest: Manifest, result: Result, dtype: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from distill_dagster.config.section import (
     VerdictWord,
 )
 from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
+from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
@@ -82,6 +83,7 @@ __all__ = [
     "SignalName",
     "SmokeConfig",
     "StudentConfig",
+    "StudentInitConfig",
     "StudentTrainingConfig",
     "TaskName",
     "TeacherConfig",

@@ -12,6 +12,7 @@ from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
 from distill_dagster.config.signals import StudentTrainingConfig
+from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
@@ -22,7 +23,12 @@ OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
 class StudentConfig(Section):
     """The small model that goes to production, and how it is trained."""
 
-    model: ModelConfig = Field(description="The student: an existing model or a new one.")
+    model: ModelConfig | None = Field(
+        default=None, description="The student: an existing model or a new one. Give this or `init`."
+    )
+    init: StudentInitConfig | None = Field(
+        default=None, description="A student that is cut out of the teacher, in place of `model`."
+    )
     learn: Learn = Field(
         default="answer",
         description="What the student learns to write: the teacher's `answer`, or `reasoning_and_answer`, which is the "
@@ -31,6 +37,14 @@ class StudentConfig(Section):
     training: StudentTrainingConfig = Field(
         default_factory=StudentTrainingConfig, description="How the student is trained."
     )
+
+    @model_validator(mode="after")
+    def _model_or_init(self) -> "StudentConfig":
+        if (self.model is None) == (self.init is None):
+            raise ValueError(
+                "give exactly one of `model` (an existing or a new one) and `init` (cut out of the teacher)"
+            )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -198,7 +212,12 @@ class DistillConfig(Section):
 def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[str]:
     """The options that do not fit the task or each other, each with both values and the way out."""
     problems = misfits(task, teacher.prompting, teacher.summary_words)
-    if student.model.tokenizer == "teacher" and teacher.model is None:
+    if student.init and teacher.model is None:
+        problems.append(
+            "`student.init` cuts the student out of the teacher's weights, and `teacher.model` is not given: name a "
+            "teacher with open weights, or give `student.model`"
+        )
+    if student.model and student.model.tokenizer == "teacher" and teacher.model is None:
         problems.append(
             "`student.model.tokenizer: teacher` needs a teacher whose tokenizer is here, and `teacher.model` is not "
             "given: use `tokenizer: train`, or an existing student by `name`"
@@ -223,12 +242,12 @@ def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]
             "`student.training.signal: hidden` runs the teacher beside the student, which needs its weights, and the "
             f"teacher is {given}: give `teacher.model`, or use `signal: text`"
         )
-    if student.model.architecture and student.model.tokenizer != "teacher":
+    if student.model and student.model.architecture and student.model.tokenizer != "teacher":
         problems.append(
             f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and "
             f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
         )
-    if student.model.name and teacher.model and teacher.model.architecture:
+    if student.model and student.model.name and teacher.model and teacher.model.architecture:
         problems.append(
             f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and the "
             f"teacher's is trained on the rows, while {student.model.name} has its own: use `signal: text`"

@@ -92,8 +92,11 @@ def _bytes_of(stage: str, pending: Pending, device: str) -> int:
 
 
 def _model(stage: str, pending: Pending) -> ModelConfig:
-    teacher = pending.config.teacher.model
-    return teacher if _who(stage) == "teacher" and teacher else pending.config.student.model
+    """The model of a stage's role; a student that is cut out of the teacher has its precision."""
+    teacher, student = pending.config.teacher.model, pending.config.student.model
+    model = teacher if _who(stage) == "teacher" and teacher else student or teacher
+    assert model is not None, "the config gives `student.model`, or `student.init` with `teacher.model`"
+    return model
 
 
 def _who(stage: str) -> str:

@@ -23,6 +23,8 @@ def model_card(spec: TrainSpec, counts: TrainCounts, kept: str, versions: Mappin
     """The card as Markdown with YAML front matter; `kept` names the weights (best, last)."""
     front = yaml.safe_dump(_front_matter(spec), sort_keys=False, allow_unicode=True)
     lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
+    if spec.cut:
+        lineage["cut out of the teacher"] = spec.cut.words
     settings = {
         name: str(value) for name, value in spec.training.model_dump(exclude={"signal", "logits", "hidden"}).items()
     }
