@@ -37,21 +37,23 @@ def cut_student(spec: PrepareSpec, device: str) -> PrepareResult:
         TrainingError: no training prompt can be read to measure it.
     """
     init, ref = spec.init, spec.cut_from
-    assert init is not None and ref is not None, "a spec with `init` names the teacher"
+    assert init is not None
+    assert ref is not None, "a spec with `init` names the teacher"
     folder = Path(ref.path)
     tokenizer, teacher = open_tokenizer(folder, spec.use.prompt_date), open_model(folder, "float32")
     require_cuttable(init, teacher)
-    measured = Measured(teacher)
-    rows = _prompts(spec.rows, tokenizer, teacher.config, init.prompts) if init.measures else []
+    measured, counts = Measured(teacher), {}
     if init.measures:
+        rows, unread = _prompts(spec.rows, tokenizer, teacher.config, init.prompts)
         measured.read(rows, device, tokenizer.pad_token_id)
+        counts = {"measured_prompts": len(rows), "unread_prompts": unread}
     chosen = choose(init, measured)
     student = cut(teacher, init, chosen, measured).to(stored_dtype(folder))
     made = write_model(student, tokenizer, Path(spec.out), name=f"{ref.name}-{init.layers}-layers", dtype=ref.dtype)
     size = {"parameters": parameter_count(student), "vocabulary": len(tokenizer)}
     return PrepareResult(
         data_version=made.version,
-        counts=PrepareCounts(**size, **({"measured_prompts": len(rows)} if init.measures else {})),
+        counts=PrepareCounts(**size, **counts),
         name=made.name,
         origin="cut",
         dtype=stored_dtype_name(Path(made.path)),
@@ -101,9 +103,9 @@ class Measured:
         handles += [reader.register_forward_pre_hook(self._active(i)) for i, reader in self._readers()]
         try:
             with torch.no_grad():
-                for ids, self._real in _batches(rows, RowLimits.of(self.model.config), device, pad):
+                for ids, real in _batches(rows, RowLimits.of(self.model.config), device, pad):
+                    self._real, self._tokens = real, self._tokens + int(real.sum())
                     self.model.get_decoder()(input_ids=ids, use_cache=False)
-                    self._tokens += int(self._real.sum())
         finally:
             for handle in handles:
                 handle.remove()
@@ -193,13 +195,13 @@ def _keep(module: Any, kept: torch.Tensor, *, outputs: bool) -> None:
         module.bias = torch.nn.Parameter(module.bias.detach()[kept])
 
 
-def _prompts(paths: Sequence[str], tokenizer: Any, config: Any, most: int) -> list[list[int]]:
-    """Token ids of at most `most` training prompts that the model can read, evenly spaced among all of them."""
+def _prompts(paths: Sequence[str], tokenizer: Any, config: Any, most: int) -> tuple[list[list[int]], int]:
+    """Token ids of at most `most` training prompts, evenly spaced among all, and how many the model cannot read."""
     rows = [row for path in paths for row in parquet.read_table(Path(path)) if row["split"] == "train"]
     prompts = [prompt.messages for row in rows for prompt in prompts_of(row)]
     limits, longest, found = RowLimits.of(config), longest_row(config), []
-    step = max(1.0, len(prompts) / most)
-    for messages in (prompts[int(i * step)] for i in range(min(most, len(prompts)))):
+    count = min(most, len(prompts))
+    for messages in (prompts[i * len(prompts) // count] for i in range(count)):
         try:
             ids = encode(tokenizer, render_prompt(tokenizer, messages))
         except RenderError:
@@ -211,13 +213,13 @@ def _prompts(paths: Sequence[str], tokenizer: Any, config: Any, most: int) -> li
             f"`student.init` measures the teacher over training prompts, and it can read 0 of {len(prompts):,}: use "
             "`choose: spaced` without `feed_forward`, or add training rows"
         )
-    return found
+    return found, count - len(found)
 
 
 def _batches(
     rows: Sequence[list[int]], limits: RowLimits, device: str, pad: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Token ids and which of them are real (B, T), padded on the right; rows of like length, on one side of a switch."""
+    """Token ids and which of them are real (B, T), padded on the right; rows of like length, on a switch's one side."""
     batch: list[list[int]] = []
     for row in sorted(rows, key=len):
         if batch and (

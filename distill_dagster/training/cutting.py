@@ -87,7 +87,7 @@ def most_influential(count: int, influence: Sequence[float]) -> list[int]:
 
 
 def cut_config(init: StudentInitConfig, teacher: Any, chosen: Sequence[int] | None = None) -> Any:
-    """The teacher's transformers config with the student's number of layers; lists with an entry for each are cut too."""
+    """The teacher's transformers config with the student's number of layers, also in lists with an entry for each."""
     config, layers = copy.deepcopy(teacher), layer_count(teacher)
     text = config.get_text_config()
     kept = chosen or spaced(init.layers, layers)

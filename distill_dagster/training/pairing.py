@@ -91,7 +91,7 @@ def _length_problems(training: StudentTrainingConfig, teacher: Any) -> Iterator[
     longest = longest_row(teacher)
     if longest is not None and longest < training.max_length:
         yield (
-            f"`student.training.max_length` is {training.max_length:,}, and the teacher, which reads the same rows, has "
-            f"positions for {longest:,} tokens: set `max_length: {longest}` or less, or use a teacher with a longer "
-            "context"
+            f"`student.training.max_length` is {training.max_length:,}, and the teacher, which reads the same rows, "
+            f"has positions for {longest:,} tokens: set `max_length: {longest}` or less, or use a teacher with a "
+            "longer context"
         )

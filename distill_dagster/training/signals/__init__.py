@@ -10,9 +10,9 @@ from typing import Any
 
 from distill_dagster.models.loading import load
 from distill_dagster.models.tokenizer import open_config
+from distill_dagster.training.layer_pairs import with_pairs
 from distill_dagster.training.signals.hidden import HiddenSignal
 from distill_dagster.training.signals.logits import LogitsSignal
-from distill_dagster.training.layer_pairs import with_pairs
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec

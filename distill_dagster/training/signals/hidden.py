@@ -29,8 +29,8 @@ from distill_dagster.models.layers import QKV, Recorder, Seen
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits, longest_row
-from distill_dagster.training.signals.imitation import state_loss
 from distill_dagster.training.layer_pairs import require_readable
+from distill_dagster.training.signals.imitation import state_loss
 from distill_dagster.training.signals.protocol import Example, Signal, TensorBatch
 from distill_dagster.training.signals.relations import relation_loss
 

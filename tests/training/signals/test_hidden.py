@@ -14,9 +14,9 @@ from distill_dagster.models.layers import layers_of, projections_of
 from distill_dagster.models.loading import LoadedModel, open_model, open_tokenizer
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
+from distill_dagster.training.layer_pairs import spaced_pairs, with_pairs
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.hidden import PROJECTIONS, HiddenSignal
-from distill_dagster.training.layer_pairs import spaced_pairs, with_pairs
 from distill_dagster.training.signals.relations import relation_loss
 from distill_dagster.training.signals.text import TextSignal
 from testing.models_tiny import LLAMA, rows, write_model
