@@ -13,6 +13,7 @@ from typing import Any
 from distill_dagster.config import DistillConfig, ModelConfig, Section, StudentInitConfig, StudentTrainingConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.tokenizer import tokenizer_hash
+from distill_dagster.models.fitness import Use, problems
 from distill_dagster.models.outline import config_of, tokenizer_of, without_weights
 from distill_dagster.models.row_limits import longest_row
 from distill_dagster.training.cutting import cut_config, require_cuttable
@@ -73,6 +74,7 @@ def _shape_problems(pairing: Pairing) -> Iterator[str]:
         return
     teacher = config_of(pairing.teacher)
     if pairing.init:
+        yield from problems(pairing.teacher, Use(trains=True, max_length=training.max_length))
         require_cuttable(pairing.init, without_weights(teacher))
     if not training.reads_teacher:
         return
