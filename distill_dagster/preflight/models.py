@@ -25,7 +25,7 @@ from distill_dagster.models.stored_forms import stored_form_problem
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.teachers.faculty import read_faculty
-from distill_dagster.training.pairing import pairing_of, pairing_problems
+from distill_dagster.training.pairing import cut_parameters, pairing_of, pairing_problems
 
 ROLES = {"teacher.model": "teacher", "student.model": "student"}
 PUBLISHED = {"teacher": "teacher_model", "student": "student_base"}
@@ -68,6 +68,8 @@ class Models:
             return
         problems = pairing_problems(pairing)
         said = "; ".join(problems) or "the student can learn from the teacher so"
+        if not problems and (parameters := cut_parameters(pairing)):
+            said, self.parameters["student"] = f"{parameters:,} parameters of the teacher", parameters
         self.found.append(Requirement("model", of, "error" if problems else "ok", said))
 
     def _note(self, of: str, role: str | None, model: ModelConfig | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from distill_dagster.config import DistillConfig, ModelConfig, Section, StudentInitConfig, StudentTrainingConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.tokenizer import tokenizer_hash
+from distill_dagster.models.building import parameter_count
 from distill_dagster.models.fitness import Use, problems
 from distill_dagster.models.outline import config_of, tokenizer_of, without_weights
 from distill_dagster.models.row_limits import longest_row
@@ -51,6 +52,17 @@ def require_pairing(pairing: Pairing) -> None:
     """Raise ModelError with all problems."""
     if found := pairing_problems(pairing):
         raise ModelError("; ".join(found))
+
+
+def cut_parameters(pairing: Pairing) -> int:
+    """The number of parameters of a student that is cut out of the teacher; 0 for any other.
+
+    Raises:
+        ModelError: the teacher's config cannot be read.
+    """
+    if pairing.init is None:
+        return 0
+    return parameter_count(without_weights(cut_config(pairing.init, config_of(pairing.teacher))))
 
 
 def _tokenizer_problems(pairing: Pairing) -> Iterator[str]:

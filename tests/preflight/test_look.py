@@ -184,6 +184,13 @@ def test_a_student_that_cannot_learn_from_its_teacher_is_named(tmp_path, changes
     assert not errors(path, until="teacher_outputs")
 
 
+def test_a_student_that_is_cut_out_of_the_teacher_has_a_size(tmp_path):
+    init = {"student.model": None, "student.init": {"layers": 2}}
+    found = {(r.what, r.of): r.found for r in look_at(write_project(tmp_path, **init))}
+    assert found["model", "student.init"].endswith("parameters of the teacher")
+    assert ("memory", "student_checkpoint") in found
+
+
 def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_student(tmp_path):
     def needed(**changes):
         (folder := tmp_path / str(len(changes))).mkdir()

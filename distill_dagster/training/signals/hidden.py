@@ -83,7 +83,7 @@ class HiddenSignal:
         short = [i for i, length in enumerate(lengths) if self.longest is None or length <= self.longest]
         with quietly():
             read = rows.select([i for i in short if limits.reads(ids[i])]).flatten_indices(keep_in_memory=True)
-        joined, left_out = self.base.join(read)
+        joined, left_out = self.base.join(read) if len(read) else (read, {})
         return joined, {UNREAD: len(rows) - len(read), **left_out}
 
     def collate(self, rows: Sequence[Example]) -> TensorBatch:

@@ -167,9 +167,9 @@ OBJECTIVES = {
 
 
 def agree(ours, theirs, within=1e-6):
-    """Llama's norms compute in float32, whatever the model's dtype: a gradient keeps fewer digits than a loss."""
+    """Weights of tokens are float32, and so is the arithmetic of Llama's norms, whatever the model's dtype."""
     (loss, gradients), (expected, dense) = ours, theirs
-    assert loss == pytest.approx(expected, rel=1e-9)
+    assert loss == pytest.approx(expected, rel=1e-7)
     for name, gradient in dense.items():
         assert (gradients[name] - gradient).norm() <= within * gradient.norm(), name
 
@@ -222,6 +222,24 @@ def test_accumulation_changes_nothing(both):
     assert sum(loss for loss, _ in parts) == pytest.approx(whole[0], rel=1e-9)
     for name, gradient in whole[1].items():
         torch.testing.assert_close(sum(grads[name] for _, grads in parts), gradient, rtol=1e-8, atol=1e-12)
+
+
+def test_gradient_checkpointing_changes_nothing(tmp_path):
+    """The layers are computed twice, and hooks inside of them run twice."""
+    one = Both(tmp_path)
+    signal = one.signal(relations={"heads": 4})
+    plain = one.loss(signal)
+    one.student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    loss, gradients = one.loss(signal, change=lambda student: student.train())
+    assert loss == pytest.approx(plain[0], rel=1e-12)
+    for name, gradient in plain[1].items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_a_set_of_which_the_teacher_reads_nothing_is_an_error(tmp_path):
+    short = Both(tmp_path, teacher=("gpt2", {**GPT2, "n_positions": 4}))
+    with pytest.raises(TrainingError, match="0 of 6 rows can train with this signal: 6 teacher_cannot_read"):
+        short.data.joined(short.signal().join)
 
 
 def test_nothing_of_the_signal_remains_in_the_student_or_the_teacher(both):
