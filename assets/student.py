@@ -8,12 +8,12 @@ from pydantic import Field
 from distill_dagster.assets.stage_asset import Overrides, stage_asset
 from distill_dagster.assets.views.student import student_view
 from distill_dagster.assets.views.teacher import model_view
-from distill_dagster.lineage.guards import require_rows
+from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
 from distill_dagster.store import files
-from distill_dagster.training.specs import PrepareSpec, TrainSpec
+from distill_dagster.training.specs import PrepareResult, PrepareSpec, TrainSpec
 
 
 class TrainingOverrides(dg.Config):
@@ -33,7 +33,17 @@ class TrainingOverrides(dg.Config):
 @stage_asset(view=model_view, kinds={"huggingface", "pytorch"})
 def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
     """The student before distillation: the weights that training starts from and the baseline is measured on."""
-    model = upstream.config.student.model
+    model, init = upstream.config.student.model, upstream.config.student.init
+    if model is None:
+        return PrepareSpec(
+            role="student",
+            init=init,
+            cut_from=read_ref(upstream.artefact("teacher_model").folder),
+            use=student_use(upstream.config),
+            rows=upstream.files("raw_dataset", files.RAW_FILE) if init and init.measures else [],
+            out=str(out),
+            work=str(work),
+        )
     from_teacher = bool(model.architecture) and model.tokenizer == "teacher"
     return PrepareSpec(
         role="student",
@@ -49,14 +59,15 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
 @stage_asset(
     view=student_view,
     kinds={"pytorch", "huggingface"},
-    guard=require_rows,
+    guard=require_trainable,
     overrides=Overrides(TrainingOverrides, ("student", "training")),
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    config, from_logits = upstream.config, upstream.config.student.training.signal == "logits"
+    config, from_logits = upstream.config, upstream.config.student.training.reads_logits
     return TrainSpec(
         student_base=read_ref(upstream.artefact("student_base").folder),
+        cut=upstream.artefact("student_base").read(PrepareResult).cut,
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=config.student.training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),

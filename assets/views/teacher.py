@@ -12,7 +12,7 @@ from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Result
 from distill_dagster.teachers.money import LOCAL, NO_PRICE
-from distill_dagster.training.specs import PrepareResult
+from distill_dagster.training.specs import Cut, PrepareResult
 
 SHOWN = ("answer", "raw_text", "finish_reason", "turn", "row_id")
 
@@ -20,7 +20,15 @@ SHOWN = ("answer", "raw_text", "finish_reason", "turn", "row_id")
 def model_view(manifest: Manifest) -> dict[str, Any]:
     """Metadata of a model that was pinned, built or fitted."""
     result = manifest.read(PrepareResult)
-    return {**weights_view(manifest, result, result.dtype), **training_metadata(result.fit)}
+    return {**weights_view(manifest, result, result.dtype), **_cut(result.cut), **training_metadata(result.fit)}
+
+
+def _cut(cut: Cut | None) -> dict[str, Any]:
+    """What a student has of the teacher that it was cut out of."""
+    if cut is None:
+        return {}
+    influence = {"block_influence": dg.MetadataValue.json(cut.influence)} if cut.influence else {}
+    return {"cut": cut.words, **influence}
 
 
 def weights_view(manifest: Manifest, result: Result, dtype: str) -> dict[str, Any]:

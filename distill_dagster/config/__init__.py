@@ -14,6 +14,7 @@ reads the file, schema.py writes its JSON Schema, and reference.py writes docs/c
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
@@ -37,6 +38,7 @@ from distill_dagster.config.section import (
     VerdictWord,
 )
 from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
+from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
@@ -62,6 +64,7 @@ __all__ = [
     "EvaluationConfig",
     "FormatName",
     "GenerationConfig",
+    "HiddenSignalConfig",
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
@@ -72,6 +75,7 @@ __all__ = [
     "PriceConfig",
     "Prompting",
     "QualityConfig",
+    "RelationsConfig",
     "Role",
     "Section",
     "Severity",
@@ -79,6 +83,7 @@ __all__ = [
     "SignalName",
     "SmokeConfig",
     "StudentConfig",
+    "StudentInitConfig",
     "StudentTrainingConfig",
     "TaskName",
     "TeacherConfig",

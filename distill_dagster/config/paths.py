@@ -31,7 +31,9 @@ def resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
             "store": _absolute(config.store, base),
             "data": config.data.model_copy(update=data),
             "teacher": _teacher(config.teacher, model),
-            "student": config.student.model_copy(update={"model": model(config.student.model)}),
+            "student": config.student.model_copy(
+                update={"model": config.student.model and model(config.student.model)}
+            ),
         }
     )
 

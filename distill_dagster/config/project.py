@@ -12,6 +12,7 @@ from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
 from distill_dagster.config.signals import StudentTrainingConfig
+from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
@@ -22,7 +23,12 @@ OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
 class StudentConfig(Section):
     """The small model that goes to production, and how it is trained."""
 
-    model: ModelConfig = Field(description="The student: an existing model or a new one.")
+    model: ModelConfig | None = Field(
+        default=None, description="The student: an existing model or a new one. Give this or `init`."
+    )
+    init: StudentInitConfig | None = Field(
+        default=None, description="A student that is cut out of the teacher, in place of `model`."
+    )
     learn: Learn = Field(
         default="answer",
         description="What the student learns to write: the teacher's `answer`, or `reasoning_and_answer`, which is the "
@@ -31,6 +37,14 @@ class StudentConfig(Section):
     training: StudentTrainingConfig = Field(
         default_factory=StudentTrainingConfig, description="How the student is trained."
     )
+
+    @model_validator(mode="after")
+    def _model_or_init(self) -> "StudentConfig":
+        if (self.model is None) == (self.init is None):
+            raise ValueError(
+                "give exactly one of `model` (an existing or a new one) and `init` (cut out of the teacher)"
+            )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -198,7 +212,12 @@ class DistillConfig(Section):
 def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[str]:
     """The options that do not fit the task or each other, each with both values and the way out."""
     problems = misfits(task, teacher.prompting, teacher.summary_words)
-    if student.model.tokenizer == "teacher" and teacher.model is None:
+    if student.init and teacher.model is None:
+        problems.append(
+            "`student.init` cuts the student out of the teacher's weights, and `teacher.model` is not given: name a "
+            "teacher with open weights, or give `student.model`"
+        )
+    if student.model and student.model.tokenizer == "teacher" and teacher.model is None:
         problems.append(
             "`student.model.tokenizer: teacher` needs a teacher whose tokenizer is here, and `teacher.model` is not "
             "given: use `tokenizer: train`, or an existing student by `name`"
@@ -213,22 +232,40 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
 
 def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
     """What the student's signal needs and the config does not give."""
-    if student.training.signal == "text":
+    training = student.training
+    if training.signal == "text":
         return []
-    objective, logits, problems = student.training.objective, teacher.logits, []
-    if logits is None:
+    problems = _logits_misfits(teacher, training) if training.reads_logits else []
+    if training.reads_teacher and teacher.model is None:
+        given = "an endpoint" if teacher.endpoint else "several models (`mix`)"
         problems.append(
-            "`student.training.signal: logits` needs the teacher's distributions, and `teacher.logits` is not given: "
-            "add `teacher.logits: {}`, or use `signal: text`"
+            "`student.training.signal: hidden` runs the teacher beside the student, which needs its weights, and the "
+            f"teacher is {given}: give `teacher.model`, or use `signal: text`"
         )
-    elif logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
+    if student.model and student.model.architecture and student.model.tokenizer != "teacher":
         problems.append(
-            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
-            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
-        )
-    if student.model.architecture and student.model.tokenizer != "teacher":
-        problems.append(
-            f"`student.training.signal: logits` needs a student with the teacher's tokenizer, and "
+            f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and "
             f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
         )
+    if student.model and student.model.name and teacher.model and teacher.model.architecture:
+        problems.append(
+            f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and the "
+            f"teacher's is trained on the rows, while {student.model.name} has its own: use `signal: text`"
+        )
     return problems
+
+
+def _logits_misfits(teacher: TeacherConfig, training: StudentTrainingConfig) -> list[str]:
+    objective, logits = training.objective, teacher.logits
+    if logits is None:
+        asked = "signal: logits" if training.signal == "logits" else "logits"
+        return [
+            f"`student.training.{asked}` needs the teacher's distributions, and `teacher.logits` is not given: "
+            "add `teacher.logits: {}`, or use `signal: text`"
+        ]
+    if logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
+        return [
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
+            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
+        ]
+    return []

@@ -4,10 +4,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from distill_dagster.config.hidden import HiddenSignalConfig
 from distill_dagster.config.models import TrainingConfig
 from distill_dagster.config.section import Section
 
-SignalName = Literal["text", "logits"]
+SignalName = Literal["text", "logits", "hidden"]
 DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]
 
 
@@ -34,18 +35,28 @@ class StudentTrainingConfig(TrainingConfig):
 
     signal: SignalName = Field(
         default="text",
-        description="What the student learns from: the `text` of the answers, or the teacher's stored distributions "
-        "as well (`logits`; needs `teacher.logits`).",
+        description="What the student learns from: the `text` of the answers; the teacher's stored distributions as "
+        "well (`logits`; needs `teacher.logits`); or the hidden states of the teacher, which then runs beside the "
+        "student (`hidden`; needs open weights and the same tokenizer).",
     )
     logits: LogitsSignalConfig | None = Field(
-        default=None, description="The objective of the signal `logits`. If left out, its fields' defaults."
+        default=None,
+        description="The objective of the signal `logits`. If left out, its fields' defaults. With `hidden`, it takes "
+        "the place of the cross-entropy (needs `teacher.logits`).",
+    )
+    hidden: HiddenSignalConfig | None = Field(
+        default=None, description="The objective of the signal `hidden`. If left out, its fields' defaults."
     )
 
     @model_validator(mode="after")
     def _objective_of_a_signal(self) -> "StudentTrainingConfig":
         if self.signal == "text" and self.logits is not None:
             raise ValueError("`logits` is the objective of `signal: logits`, and the signal is `text`: remove it")
-        if self.signal == "logits" and self.label_smoothing:
+        if self.signal != "hidden" and self.hidden is not None:
+            raise ValueError(
+                f"`hidden` is the objective of `signal: hidden`, and the signal is `{self.signal}`: remove it"
+            )
+        if self.reads_logits and self.label_smoothing:
             raise ValueError(
                 f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "
                 "distributions: remove it, or use `signal: text`"
@@ -53,15 +64,40 @@ class StudentTrainingConfig(TrainingConfig):
         return self
 
     @property
+    def reads_logits(self) -> bool:
+        """Whether the student learns from the stored distributions."""
+        return self.signal == "logits" or (self.signal == "hidden" and self.logits is not None)
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether the teacher runs beside the student."""
+        return self.signal == "hidden"
+
+    @property
     def objective(self) -> LogitsSignalConfig:
         """The objective of the signal `logits`."""
         return self.logits or LogitsSignalConfig()
 
     @property
+    def imitation(self) -> HiddenSignalConfig:
+        """The objective of the signal `hidden`."""
+        return self.hidden or HiddenSignalConfig()
+
+    @property
     def loss(self) -> str:
         """The loss of a token, as a formula."""
-        if self.signal == "text":
-            return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
+        plain = self._logits_loss if self.reads_logits else self._text_loss
+        if not self.reads_teacher:
+            return plain
+        alpha, of = self.imitation.alpha, self.imitation.formula
+        return f"{alpha:g} * {plain if plain == 'CE' else f'({plain})'} + {1 - alpha:g} * {of}"
+
+    @property
+    def _text_loss(self) -> str:
+        return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
+
+    @property
+    def _logits_loss(self) -> str:
         objective = self.objective
         parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
         scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
@@ -71,6 +107,9 @@ class StudentTrainingConfig(TrainingConfig):
     @property
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
-        plain = self.model_dump(exclude={"signal", "logits"})
-        other = {"signal": self.signal, "logits": self.objective.model_dump()}
-        return plain if self.signal == "text" else plain | other
+        plain = self.model_dump(exclude={"signal", "logits", "hidden"})
+        if self.signal == "text":
+            return plain
+        read = {"logits": self.objective.model_dump()} if self.reads_logits else {}
+        imitated = {"hidden": self.imitation.model_dump()} if self.reads_teacher else {}
+        return plain | {"signal": self.signal} | read | imitated

@@ -38,6 +38,40 @@ def require_current_answers(upstream: Upstream) -> None:
         )
 
 
+def require_current_logits(upstream: Upstream) -> None:
+    """Every shard's distributions are of the answers in the set, from the present teacher, and of one kind.
+
+    Raises:
+        DataError: some shards were captured before their answers or the teacher changed, or with other settings.
+    """
+    learned: dict[str, Any] = upstream.provenance("validated_synthetic_set").inputs["teacher_outputs"]
+    teacher, stored = upstream.provenance("teacher_model").data_version, upstream.shards("teacher_logits")
+    behind = [
+        key
+        for key, manifest in stored.items()
+        if manifest.inputs["teacher_outputs"] != learned.get(key) or manifest.inputs["teacher_model"] != teacher
+    ]
+    if behind:
+        raise DataError(
+            f"teacher_logits of {len(behind)} of {len(stored)} shards ({', '.join(behind[:NAMED])}) are of other "
+            "answers than those in validated_synthetic_set, or from another teacher than the present one; materialize "
+            "teacher_logits and validated_synthetic_set again"
+        )
+    settings = {canonical_json([manifest.inputs["logits"], manifest.inputs["dtype"]]) for manifest in stored.values()}
+    if len(settings) > 1:
+        raise DataError(
+            f"the shards of teacher_logits were captured with {len(settings)} different settings, such as "
+            f"{' and '.join(sorted(settings)[:2])}; materialize them again with the same settings"
+        )
+
+
+def require_trainable(upstream: Upstream) -> None:
+    """There are enough rows to train on, and what is stored of the teacher belongs to them; errors as of both."""
+    require_rows(upstream)
+    if upstream.config.student.training.reads_logits:
+        require_current_logits(upstream)
+
+
 def require_rows(upstream: Upstream) -> None:
     """There are enough rows to train on (E009).
 

@@ -100,7 +100,10 @@ def validated_synthetic_set(config: DistillConfig) -> Settings:
 
 def student_base(config: DistillConfig) -> Settings:
     """The student before distillation."""
-    return model(config.student.model) | _prompt_date(config)
+    if config.student.model:
+        return model(config.student.model) | _prompt_date(config)
+    assert config.student.init is not None, "the config gives one of the two"
+    return {"init": config.student.init.shaping} | _prompt_date(config)
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:

@@ -92,10 +92,20 @@ def _tokenizer_reads(model: ModelConfig) -> Sequence[str]:
     return ("teacher_model",) if model.tokenizer == "teacher" else ("raw_dataset",)
 
 
+def _base_reads(config: DistillConfig) -> Sequence[str]:
+    """The teacher that the student is cut out of, and the prompts over which it is measured; else as for any model."""
+    if config.student.model:
+        return _tokenizer_reads(config.student.model)
+    measures = config.student.init and config.student.init.measures
+    return ("teacher_model", "raw_dataset") if measures else ("teacher_model",)
+
+
 def _student_reads(config: DistillConfig) -> Sequence[str]:
-    """The stored distributions too, if the student learns from them."""
-    own = ("validated_synthetic_set", "student_base")
-    return (*own, "teacher_logits") if config.student.training.signal == "logits" else own
+    """The stored distributions too, if the student learns from them, and the teacher, if it runs beside the student."""
+    training = config.student.training
+    logits = ("teacher_logits",) if training.reads_logits else ()
+    teacher = ("teacher_model",) if training.reads_teacher else ()
+    return ("validated_synthetic_set", "student_base", *logits, *teacher)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -186,7 +196,7 @@ STAGES: dict[str, Stage] = {
             group="student",
             worker="prepare_model",
             shaped_by=settings.student_base,
-            reads=lambda config: _tokenizer_reads(config.student.model),
+            reads=_base_reads,
             compute="fit",
         ),
         Stage(

@@ -106,7 +106,10 @@ def _models_of(config: DistillConfig) -> Iterator[tuple[str, ModelConfig, Use]]:
         for source in sources:
             if source and source.model:
                 yield name, source.model, use.model_copy(update={"trains": False})
-    yield "student.model", config.student.model, student_use(config)
+    if config.student.model:
+        yield "student.model", config.student.model, student_use(config)
+    elif teacher.model:
+        yield "student.init", teacher.model, student_use(config)
 
 
 def _new_longest_row(model: ModelConfig) -> int | None:

@@ -40,9 +40,8 @@ def device_requirements(pending: Pending, parameters: Mapping[str, int], load_to
             yield Requirement("device", name, "error", str(e))
             continue
         yield _device(name, devices, load_torch)
-        size = parameters.get(_who(name))
-        if size:
-            yield _memory(name, pending, size, devices)
+        if parameters.get(_who(name)):
+            yield _memory(name, pending, parameters, devices)
 
 
 def need_of(stage: str, compute: ComputeConfig) -> Need:
@@ -71,8 +70,8 @@ def _torch_finds_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _memory(stage: str, pending: Pending, parameters: int, devices: list[str]) -> Requirement:
-    needed = parameters * _bytes_of(stage, pending, "cuda" if devices else "cpu") / GB
+def _memory(stage: str, pending: Pending, parameters: Mapping[str, int], devices: list[str]) -> Requirement:
+    needed = _bytes_needed(stage, pending, parameters, "cuda" if devices else "cpu") / GB
     listed = machine_devices() if devices else {}
     known = [listed[device] for device in devices if device in listed]
     if devices and not known:
@@ -85,6 +84,14 @@ def _memory(stage: str, pending: Pending, parameters: int, devices: list[str]) -
     return Requirement("memory", stage, "warning" if needed > TIGHT * has else "ok", said)
 
 
+def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], device: str) -> int:
+    """The stage's own model, and the teacher where it runs beside the student."""
+    own = parameters[_who(stage)] * _bytes_of(stage, pending, device)
+    if stage != "student_checkpoint" or not pending.config.student.training.reads_teacher:
+        return own
+    return own + parameters.get("teacher", 0) * _bytes_of("teacher_outputs", pending, device)
+
+
 def _bytes_of(stage: str, pending: Pending, device: str) -> int:
     if stage in ("teacher_model", "student_checkpoint"):
         return TRAINING_BYTES
@@ -92,8 +99,11 @@ def _bytes_of(stage: str, pending: Pending, device: str) -> int:
 
 
 def _model(stage: str, pending: Pending) -> ModelConfig:
-    teacher = pending.config.teacher.model
-    return teacher if _who(stage) == "teacher" and teacher else pending.config.student.model
+    """The model of a stage's role; a student that is cut out of the teacher has its precision."""
+    teacher, student = pending.config.teacher.model, pending.config.student.model
+    model = teacher if _who(stage) == "teacher" and teacher else student or teacher
+    assert model is not None, "the config gives `student.model`, or `student.init` with `teacher.model`"
+    return model
 
 
 def _who(stage: str) -> str:

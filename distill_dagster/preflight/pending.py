@@ -41,7 +41,7 @@ class Pending:
     def models(self) -> list[tuple[str, ModelConfig]]:
         """The models that are pinned or built, with their fields in the config."""
         teacher, student = self.config.teacher, self.config.student
-        found = [("student.model", student.model)] if "student_base" in self.stages else []
+        found = [("student.model", student.model)] if student.model and "student_base" in self.stages else []
         if "teacher_model" not in self.stages:
             return found
         sources = [(f"teacher.mix.{i}.model", source.model) for i, source in enumerate(teacher.mix)]
@@ -61,7 +61,7 @@ class Pending:
     def _needs_device(self, name: str) -> bool:
         teacher = self.config.teacher
         if name == "student_base":
-            return False
+            return bool(self.config.student.init and self.config.student.init.measures)
         if name == "teacher_model":
             return teacher.fit is not None
         if name == "teacher_outputs":

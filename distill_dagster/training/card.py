@@ -23,7 +23,11 @@ def model_card(spec: TrainSpec, counts: TrainCounts, kept: str, versions: Mappin
     """The card as Markdown with YAML front matter; `kept` names the weights (best, last)."""
     front = yaml.safe_dump(_front_matter(spec), sort_keys=False, allow_unicode=True)
     lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
-    settings = {name: str(value) for name, value in spec.training.model_dump(exclude={"signal", "logits"}).items()}
+    if spec.cut:
+        lineage["cut out of the teacher"] = spec.cut.words
+    settings = {
+        name: str(value) for name, value in spec.training.model_dump(exclude={"signal", "logits", "hidden"}).items()
+    }
     training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, "kept weights": kept}
     sections = [
         f"# {_plain(spec.name)}",

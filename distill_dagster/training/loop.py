@@ -60,7 +60,7 @@ def train(
     resume = latest(folder)
     resumed_from = step_of(resume) if resume else 0
     tracked = track(label, total=plan.steps, done=resumed_from)
-    with quietly(), tracked as advance, _chosen(device) as chosen, computing_loss(model):
+    with quietly(), tracked as advance, _chosen(device) as chosen, computing_loss(model), signal.attached(model):
         arguments = _arguments(config, data, plan, chosen, folder)
         trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
         start = time.perf_counter()

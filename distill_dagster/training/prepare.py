@@ -5,6 +5,7 @@
 {name: /models/llama-Q8_0.gguf}           -> model/ with its dequantized weights
 either of them, with `fit`                -> model/ trained on the gold answers of the training rows
 {endpoint: {url: …, model: …}}            -> model.json that names the endpoint; no request is sent
+`student.init`                            -> model/ with some of the teacher's layers (cut.py)
 
 A teacher's folder also holds faculty.json: all the models that answer, with their revisions. Every model is checked
 against its tokenizer and its use first, and with the teacher its student, which would be found unfit only after the
@@ -36,9 +37,11 @@ from distill_dagster.quality.duplicates.prompt_keys import contamination_key
 from distill_dagster.store import hashing, parquet
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
+from distill_dagster.training.cut import cut_student
 from distill_dagster.training.examples import TrainingSet, gold_examples, most_tokens, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
+from distill_dagster.training.pairing import require_pairing
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import Origin, PrepareCounts, PrepareResult, PrepareSpec
 
@@ -65,6 +68,8 @@ def prepare_model(spec: PrepareSpec, device: str) -> PrepareResult:
         TrainingError: it is to be fitted and no training row has a gold answer, or the loss is no longer finite.
     """
     _check(spec)
+    if spec.init is not None:
+        return cut_student(spec, device)
     result = _pin_sources(spec) if spec.model is None else _prepare(spec, spec.model, device)
     if spec.role != "teacher":
         return result
@@ -85,6 +90,8 @@ def _check(spec: PrepareSpec) -> None:
             require_fit(source.model, spec.use.model_copy(update={"trains": False}))
     if spec.student is not None:
         require_fit(spec.student, spec.student_use, "student.model")
+    if spec.pairing is not None:
+        require_pairing(spec.pairing)
 
 
 def _prepare(spec: PrepareSpec, config: ModelConfig, device: str) -> PrepareResult:

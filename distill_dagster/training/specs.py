@@ -11,13 +11,39 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from distill_dagster.config import ModelConfig, TeacherSource, TrainingConfig
+from distill_dagster.config import ModelConfig, StudentInitConfig, TeacherSource, TrainingConfig
 from distill_dagster.config.signals import StudentTrainingConfig
 from distill_dagster.models.fitness import Use
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.training.pairing import Pairing
 
-Origin = Literal["existing", "endpoint", "built", "dequantized", "fitted"]  # how a model was had
+Origin = Literal["existing", "endpoint", "built", "dequantized", "fitted", "cut"]  # how a model was had
+
+
+class Recorded(BaseModel):
+    """A part of a result."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Cut(Recorded):
+    """What a student that was cut out of its teacher has of it."""
+
+    teacher: str
+    revision: str
+    layers: list[int]  # counted from 1
+    of: int  # layers of the teacher
+    choose: Literal["spaced", "block_influence"]
+    influence: list[float] | None = None  # of each of the teacher's layers, if it was measured
+    feed_forward: int | None = None  # neurons that were kept; None: all
+
+    @property
+    def words(self) -> str:
+        """The cut in a sentence's part."""
+        how = "evenly spaced" if self.choose == "spaced" else "of the highest block influence"
+        neurons = f", {self.feed_forward:,} feed-forward neurons of each" if self.feed_forward else ""
+        return f"layers {', '.join(map(str, self.layers))} of the {self.of} of {self.teacher} ({how}){neurons}"
 
 
 class PrepareSpec(Spec):
@@ -31,6 +57,9 @@ class PrepareSpec(Spec):
     use: Use = Use()  # what the model, or each of the sources, is for
     student: ModelConfig | None = None  # of a teacher: the student that its answers will train
     student_use: Use = Use(trains=True)
+    pairing: Pairing | None = None  # of a teacher: how the student will learn from it
+    init: StudentInitConfig | None = None  # of a student: how it is cut out of the teacher
+    cut_from: ModelRef | None = None
     fit: TrainingConfig | None = None
     rows: list[str] = []  # raw.parquet files: the tokenizer's text, the fit's gold answers
     held_out: str | None = None  # raw.parquet of the test rows, whose prompts no fit may see
@@ -40,8 +69,8 @@ class PrepareSpec(Spec):
 
     @property
     def needs_device(self) -> bool:
-        """Only a fit needs one; a model is pinned or built on the CPU."""
-        return self.fit is not None
+        """A fit needs one, and a teacher that reads prompts; a model is pinned or built on the CPU."""
+        return self.fit is not None or (self.init is not None and self.init.measures)
 
 
 class TrainSpec(Spec):
@@ -51,6 +80,7 @@ class TrainSpec(Spec):
     teacher: ModelRef  # for the model card
     training: StudentTrainingConfig
     examples: str
+    cut: Cut | None = None  # how that was cut out of the teacher, for the model card
     logits: list[str] = []  # logits.parquet of every shard, for the signal of that name
     name: str
     task: str
@@ -66,12 +96,6 @@ class TrialSpec(Spec):
     prompts: int = 3
     max_new_tokens: int
     batch_tokens: int
-
-
-class Recorded(BaseModel):
-    """A part of a result."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class StepLoss(Recorded):
@@ -139,6 +163,7 @@ class PrepareResult(Result[PrepareCounts]):
     origin: Origin
     dtype: str
     base_revision: str | None = None  # of a fitted model: the weights that the fit started from
+    cut: Cut | None = None  # of a student that was cut out of the teacher
     fit: TrainingRun | None = None
 
     @model_validator(mode="before")
@@ -150,6 +175,8 @@ class PrepareResult(Result[PrepareCounts]):
     def _spread_fit(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document = dump(self)
         fit = document.pop("fit", None)
+        if self.cut is None:
+            document.pop("cut")
         if fit is None:
             document.pop("base_revision", None)
             return document

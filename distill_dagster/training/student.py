@@ -18,7 +18,7 @@ from distill_dagster.training.card import model_card
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
-from distill_dagster.training.signals import open_signal
+from distill_dagster.training.signals import open_signal, written_out
 from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 
 
@@ -27,15 +27,17 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
 
     Raises:
         TrainingError: no row can train, or the loss is no longer finite; nothing is written then.
-        ModelError: the model that training starts from cannot be loaded.
+        ModelError: the model that training starts from cannot be loaded, nor the teacher if it runs beside it.
     """
-    base, out, work, config = Path(spec.student_base.path), Path(spec.out), Path(spec.work), spec.training
+    base, out, work = Path(spec.student_base.path), Path(spec.out), Path(spec.work)
     tokenizer, model = open_tokenizer(base, spec.student_base.prompt_date), open_model(base, "float32")
-    signal = open_signal(spec, model, tokenizer, work / "datasets")
+    spec = written_out(spec, model)
+    config, signal = spec.training, open_signal(spec, model, tokenizer, work / "datasets", device)
     examples = read_examples(Path(spec.examples), work / "datasets")
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
     label, revision = f"train {spec.name}", spec.student_base.revision
+    revision = f"{revision} {spec.teacher.revision}" if config.reads_teacher else revision
     run = train(model, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label)
     model.to(stored_dtype(base))
     ref = write_model(model, tokenizer, out, name=spec.name, dtype=spec.student_base.dtype)

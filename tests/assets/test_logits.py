@@ -8,11 +8,13 @@ import pytest
 from distill_dagster.config import DistillConfig, LogitsConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
-from distill_dagster.errors import ConfigError
+from distill_dagster.errors import ConfigError, DataError
 from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.lineage.stages import stages_of
+from distill_dagster.lineage.stages import STAGES, stages_of
+from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.logits.table import LogitsWriter, read_logits
 from distill_dagster.operations.runner import QUIET
 from distill_dagster.store import files, parquet
@@ -153,6 +155,23 @@ def test_a_student_learns_from_the_stored_distributions(copy_of_captured, instan
     assert student.counts["no_logits"] + student.counts["train_rows"] > 0
     text = student.file("model/README.md").read_text()
     assert "| loss | 0.5 \\* CE + 0.5 \\* forward\\_kl at T = 1 |" in text
+    refuse_mixed(project)
+
+
+def refuse_mixed(project):
+    """Distributions of other answers, of another teacher or of other settings than the rest make no student."""
+
+    def guarded(shard=SHARD, **changes):
+        look = Snapshot(project)
+        look.get("teacher_logits", shard).inputs.update(changes)
+        require_trainable(Upstream(look, STAGES["student_checkpoint"], None))
+
+    guarded()
+    for changes in ({"teacher_model": "another"}, {"teacher_outputs": "another"}):
+        with pytest.raises(DataError, match=rf"teacher_logits of 1 of 4 shards \({SHARD}\) are of other answers"):
+            guarded(**changes)
+    with pytest.raises(DataError, match="captured with 2 different settings"):
+        guarded(logits={"k": 9})
 
 
 @pytest.mark.parametrize(

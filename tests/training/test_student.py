@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from distill_dagster.config import StudentTrainingConfig
+from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.ref import read_ref
@@ -58,8 +59,6 @@ def spec_of(tmp_path):
 
 
 def dropping():
-    from distill_dagster.config import ModelConfig
-
     settings = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
     return ModelConfig(architecture="gpt2", settings=settings, vocab_size=400)
 
@@ -129,9 +128,20 @@ with listen(listener):
 """
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(spec_of, tmp_path):
-    whole = train_student(spec_of("whole", work=str(tmp_path / "whole-work")), "cpu")
-    spec = spec_of("killed")
+def imitating(tmp_path, **hidden):
+    """The training with the signal `hidden`, and a wider and deeper teacher: {training, teacher} of a spec."""
+    settings = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 64}
+    teacher = write_model(tmp_path / "teacher", ModelConfig(architecture="gpt2", settings=settings, vocab_size=400))
+    training = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "hidden", "hidden": hidden})
+    return {"training": training, "teacher": teacher}
+
+
+@pytest.mark.parametrize("hidden", [None, {"alpha": 0.2, "distance": "mse", "relations": {"heads": 8}}])
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(spec_of, tmp_path, hidden):
+    """With `hidden`, the projections and their share of the optimizer are resumed too."""
+    given = {} if hidden is None else imitating(tmp_path, **hidden)
+    whole = train_student(spec_of("whole", work=str(tmp_path / "whole-work"), **given), "cpu")
+    spec = spec_of("killed", **given)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     child = subprocess.run([sys.executable, "-c", KILLED, spec.model_dump_json()], env=env, check=False)
     assert child.returncode == -signal.SIGKILL
@@ -145,6 +155,31 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(spec_
     assert whole.resumed_from_step == 0
     assert resumed.data_version == whole.data_version
     assert resumed.history == whole.history
+
+
+def test_a_student_that_imitates_is_an_ordinary_model_that_names_its_objective(spec_of, tmp_path):
+    result = train_student(spec_of("out", **imitating(tmp_path, relations={"heads": 8})), "cpu")
+    out = Path(spec_of("out").out)
+    base, own = (set(load_file(folder / "model.safetensors")) for folder in (tmp_path / "base", out / "model"))
+    assert own == base
+    loss = (
+        "0.5 * CE + 0.5 * (cosine of hidden states (student:teacher 1:2, 2:3) "
+        "+ KL of Q-Q, K-K, V-V relations in 8 heads (student:teacher 2:3))"
+    )
+    assert result.training["loss"] == loss
+    assert result.training["hidden"]["layers"] == [[1, 2], [2, 3]]
+    assert loss in (out / "model" / "README.md").read_text().replace("\\", "")
+    losses = [p.validation_loss for p in result.history if isinstance(p, ValidationLoss)]
+    assert losses[-1] < losses[0]
+
+
+def test_another_teacher_makes_another_student_and_takes_no_checkpoint_of_the_first(spec_of, tmp_path):
+    given = imitating(tmp_path)
+    first = train_student(spec_of("one", **given), "cpu")
+    other = write_model(tmp_path / "other", dropping().model_copy(update={"seed": 9}))
+    second = train_student(spec_of("two", **{**given, "teacher": other}), "cpu")
+    assert second.resumed_from_step == 0
+    assert second.data_version != first.data_version
 
 
 def test_a_checkpoint_of_another_config_is_not_taken(spec_of, tmp_path):
@@ -166,8 +201,6 @@ def test_a_diverging_training_is_an_error_and_writes_nothing(spec_of):
 
 def exploding(spec_of):
     """A model to start from with a weight so large that the loss overflows."""
-    from safetensors.torch import load_file, save_file
-
     ref = spec_of("unused").student_base
     path = Path(ref.path) / "model.safetensors"
     weights = load_file(path)

@@ -2,23 +2,47 @@
 
 text      the tokens of the teacher's answers
 logits    the teacher's stored distributions as well
+hidden    the hidden states of the teacher, which runs beside the student, beside one of the two
 """
 
 from pathlib import Path
 from typing import Any
 
+from distill_dagster.models.loading import load
+from distill_dagster.models.tokenizer import open_config
+from distill_dagster.training.layer_pairs import with_pairs
+from distill_dagster.training.signals.hidden import HiddenSignal
 from distill_dagster.training.signals.logits import LogitsSignal
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec
 
 
-def open_signal(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) -> Signal:
-    """The signal of a training.
+def written_out(spec: TrainSpec, student: Any) -> TrainSpec:
+    """The spec with an objective that names every layer pair, as the card and the manifest state it.
 
     Raises:
-        TrainingError: what is stored of the teacher does not fit the student or the objective.
+        ModelError: the student or the teacher has no such layer.
     """
-    if spec.training.signal == "logits":
-        return LogitsSignal.open(spec.training, spec.logits, student, tokenizer, cache)
-    return TextSignal.of(spec.training, tokenizer.pad_token_id)
+    training = spec.training
+    if not training.reads_teacher:
+        return spec
+    pairs = with_pairs(training.imitation, student.config, open_config(Path(spec.teacher.path)))
+    return spec.model_copy(update={"training": training.model_copy(update={"hidden": pairs})})
+
+
+def open_signal(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path, device: str) -> Signal:
+    """The signal of a training, from a spec that is written out.
+
+    Raises:
+        TrainingError: what the teacher is or what is stored of it does not fit the student or the objective.
+        ModelError: the teacher cannot be loaded, or its layers cannot be read.
+    """
+    training, base = spec.training, None
+    if training.reads_logits:
+        base = LogitsSignal.open(training, spec.logits, student, tokenizer, cache)
+    else:
+        base = TextSignal.of(training, tokenizer.pad_token_id)
+    if not training.reads_teacher:
+        return base
+    return HiddenSignal.open(base, training, student, tokenizer, load(spec.teacher, device))

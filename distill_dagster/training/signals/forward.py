@@ -5,7 +5,7 @@ from outside would run without them.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -21,13 +21,23 @@ def computing_loss(model: PreTrainedModel) -> Iterator[None]:
 
     `input_ids` are (B, T), padded on the right: under causal attention no real token sees the padding, so no attention
     mask is needed. `counted` (B, T) marks the N tokens whose predictions enter the loss; the first token has none. The
-    terms' positions are these N, row by row.
+    terms' positions are these N, row by row. What `also` returns is added to the sum; it is called behind the layers,
+    so that it may read what hooks on them have kept.
     """
     plain, is_training, head = model.forward, model.training, model.get_output_embeddings()
     apart, slices = try_head(model.eval()).is_apart, takes_positions(model)
     model.train(is_training)
 
-    def forward(input_ids: torch.Tensor, counted: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
+    def forward(
+        input_ids: torch.Tensor,
+        counted: torch.Tensor,
+        terms: Sequence[Term],
+        also: Callable[[], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        loss = sum_of(input_ids, counted, terms)
+        return loss if also is None else loss + also()
+
+    def sum_of(input_ids: torch.Tensor, counted: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
         if apart and head is not None:
             hidden = model.get_decoder()(input_ids=input_ids, use_cache=False).last_hidden_state  # (B, T, H)
             return head_loss(hidden[:, :-1][counted[:, 1:]], head, terms)

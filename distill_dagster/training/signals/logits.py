@@ -16,6 +16,7 @@ N positions, k stored tokens, M draws.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -83,7 +84,6 @@ class LogitsSignal:
     vocab_size: int  # of the student's logits
 
     name: ClassVar[str] = "logits"
-    columns: ClassVar[tuple[str, ...]] = ("stored", "matched")
 
     @classmethod
     def open(
@@ -100,9 +100,18 @@ class LogitsSignal:
         _require_tail(stored, config.objective)
         return cls(TextSignal.of(config, tokenizer.pad_token_id), stored, config, vocab_size)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The place of a row's distributions, and how many of its tokens have one."""
+        return "stored", "matched"
+
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the distributions of every row."""
         return self.stored.join(rows)
+
+    def attached(self, student: Any) -> AbstractContextManager[None]:
+        """Nothing but the student is trained."""
+        return nullcontext()
 
     def collate(self, rows: Sequence[Example]) -> LogitsBatch:
         """The batch of the text signal, and the distributions of its counted tokens, row by row."""

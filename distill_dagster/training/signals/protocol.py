@@ -6,6 +6,7 @@ and all processes. So every token counts the same, however the step is cut into 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, TypedDict
 
 import torch
@@ -26,10 +27,18 @@ class Signal(Protocol):
     """What the student learns from."""
 
     name: ClassVar[str]  # in a spec
-    columns: ClassVar[tuple[str, ...]]  # what it adds to an example besides its tokens and its keys
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it adds to an example besides its tokens and its keys."""
+        ...
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Add the signal's own columns to tokenized rows; leave out those that cannot train, counted by reason."""
+        ...
+
+    def attached(self, student: Any) -> AbstractContextManager[None]:
+        """Inside the block the student, and the optimizer made there, have what the signal itself trains."""
         ...
 
     def collate(self, rows: Sequence[Example]) -> TensorBatch:

@@ -9,6 +9,10 @@ the set holds another text than the teacher wrote (a label in the task's spellin
 rest of the answer has no distribution, and its tokens are learned as text. A row without any is refused.
 
 Rows are joined by their keys, never by position.
+
+Teacher and student may pad their vocabularies to different sizes. The student's logits of tokens that only it has are
+masked, and so is the teacher's mass of stored tokens that only it has: each distribution is one over the tokens that
+both have. A row with a token of which nothing remains then is refused too.
 """
 
 import dataclasses
@@ -17,15 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from datasets import Dataset
 
 from distill_dagster.errors import TrainingError
-from distill_dagster.logits.distributions import LOWEST, NO_DRAW, Tail
-from distill_dagster.logits.table import LogitsRow, unpack_row
+from distill_dagster.logits.distributions import LOWEST, NO_DRAW, TEMPERATURES, Tail
+from distill_dagster.logits.table import ADDED, LogitsRow, unpack_row
 from distill_dagster.models.quiet import quietly
 
 KEYS = ("row_id", "sample", "turn")
 REFUSED = "no_logits"  # the reason of rows without any distribution
+NOT_SHARED = "no_shared_token"  # of rows with a distribution that has no mass on tokens of both vocabularies
+EMPTY = LOWEST / 2  # a sum of stored numbers below this is of numbers that were too small to be stored
+TAILS_DIFFER = "the shards of teacher_logits differ in their tails ({}): materialize all of them again"
 
 
 class StoredLogits:
@@ -43,17 +51,19 @@ class StoredLogits:
         Raises:
             TrainingError: there are none, or the files do not belong together.
         """
+        _require_same_columns(paths)
         with quietly():
             self._rows: Any = Dataset.from_parquet(list(paths), cache_dir=str(cache))
         if not len(self._rows):
             raise TrainingError(
                 f"the {len(paths)} files of teacher_logits hold no distribution; see its rejects for the reasons"
             )
+        self._require_same()
         self.common = min(self._constant("vocab_size"), vocab_size)  # tokens from this id on, only one of the two has
         if (k := self._constant("k")) > self.common:
             raise TrainingError(f"teacher.logits.k is {k}, and the student has {vocab_size} tokens: lower `k`")
         self.tokenizer_hash = self._constant("tokenizer_hash")
-        self.tail: Tail = "bucket" if self._rows[0]["tail_draws"] is None else "sampled"
+        self.tail: Tail = "sampled" if self._holds("tail_draws") else "bucket"
         self._places = {key: i for i, key in enumerate(zip(*(self._rows[name] for name in KEYS), strict=True))}
 
     def row(self, place: int) -> LogitsRow:
@@ -64,20 +74,37 @@ class StoredLogits:
     @property
     def has_logsums(self) -> bool:
         """Whether the tail's sums at other temperatures than 1 are stored."""
-        return self._rows[0]["tail_logsums"] is not None
+        return self._holds("tail_logsums")
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
-        """Add `stored` and `matched` to tokenized rows, without those that have no distribution."""
+        """Add `stored` and `matched` to tokenized rows, without those that cannot train, counted by reason."""
 
-        def find(row: dict[str, Any]) -> dict[str, int]:
+        def find(row: dict[str, Any]) -> dict[str, Any]:
             place = self._places.get(tuple(row[name] for name in KEYS), -1)
             answer = np.asarray(row["input_ids"][row["answer_start"] :])
-            return {"stored": place, "matched": 0 if place < 0 else _agreement(answer, self.row(place).token_ids)}
+            if place < 0 or not (matched := _agreement(answer, (given := self.row(place)).token_ids)):
+                return {"stored": place, "matched": 0, "refused": REFUSED}
+            empty = (left_mass(given.logprobs, given.tail_logmass)[:matched] <= EMPTY).any()
+            return {"stored": place, "matched": matched, "refused": NOT_SHARED if empty else ""}
 
         with quietly():
             joined = rows.map(find, keep_in_memory=True)
-            kept = [i for i, matched in enumerate(joined["matched"]) if matched]
-            return joined.select(kept).flatten_indices(keep_in_memory=True), {REFUSED: len(rows) - len(kept)}
+            refused = joined["refused"]
+            kept = [i for i, reason in enumerate(refused) if not reason]
+            counts = {reason: sum(r == reason for r in refused) for reason in (REFUSED, NOT_SHARED)}
+            return joined.remove_columns("refused").select(kept).flatten_indices(keep_in_memory=True), counts
+
+    def _require_same(self) -> None:
+        """Refuse shards of several teachers, or that were captured with different settings."""
+        for name in ("teacher_revision", "k", "precision", "vocab_size", "temperature", "tokenizer_hash"):
+            self._constant(name)
+        for name in ADDED:
+            if self._holds(name) and (without := self._rows.data.column(name).null_count):
+                raise TrainingError(TAILS_DIFFER.format(f"{without:,} of {len(self._rows):,} rows have no {name}"))
+
+    def _holds(self, name: str) -> bool:
+        """Whether some rows have a column that files of an older version, or of another tail, lack."""
+        return name in self._rows.column_names and self._rows.data.column(name).null_count < len(self._rows)
 
     def _constant(self, name: str) -> Any:
         values = self._rows.unique(name)
@@ -90,21 +117,44 @@ class StoredLogits:
 
 
 def without_others(row: LogitsRow, common: int) -> LogitsRow:
-    """The distributions without the tokens from `common` on; their mass goes to the others in proportion.
+    """The distributions over the tokens below `common` alone, as if the logits of the others were minus infinity.
 
-    Their places among the k get any other token, at a probability of 0.
+    Let m be the mass that remains. Then p becomes p / m, so that log p falls by log m, and at temperature T the sum
+    over the tail of p**(1/T) is multiplied by m**(-1/T). Among the k, a token that is gone gives its place to any other
+    token, at a probability of 0; a draw that is gone takes its part of the tail's mass with it. The tail's own tokens
+    are not known one by one: in a `bucket`, what it has from `common` on stays in it.
     """
-    ids, logprobs = row.ids.copy(), row.logprobs.copy()
+    ids, logprobs, tail, draws = row.ids.copy(), row.logprobs.copy(), row.tail_logmass, row.draws
     outside = ids >= common
-    lost = np.where(outside, np.exp(logprobs), 0).sum(axis=1)  # (T,)
-    logprobs -= np.log1p(-lost)[:, None]
     logprobs[outside] = LOWEST
+    if draws is not None:
+        kept = (draws < common) & (draws != NO_DRAW)
+        share = kept.sum(axis=1) / np.maximum((draws != NO_DRAW).sum(axis=1), 1)  # (T,)
+        tail = np.where(share > 0, tail + np.log(np.maximum(share, 1e-9)), LOWEST)
+        draws = np.where(kept, draws, NO_DRAW)
+    changed = outside.any(axis=1) | (tail < row.tail_logmass)
+    left = left_mass(logprobs, tail)  # (T,)
+    left = np.where(changed & (left > EMPTY), left, 0)
     for t in np.flatnonzero(outside.any(axis=1)):
         free = np.setdiff1d(np.arange(min(2 * ids.shape[1], common)), ids[t])
         ids[t, outside[t]] = free[: outside[t].sum()]
-    draws = None if row.draws is None else np.where(row.draws >= common, NO_DRAW, row.draws)
-    tail = row.tail_logmass - np.log1p(-lost)
-    return dataclasses.replace(row, ids=ids, logprobs=logprobs, tail_logmass=tail, draws=draws)
+    sums = None if row.tail_logsums is None else row.tail_logsums - left[:, None] / np.asarray(TEMPERATURES)
+    logprobs = np.where(logprobs <= LOWEST, LOWEST, logprobs - left[:, None])
+    tail = np.where(tail <= LOWEST, LOWEST, tail - left)
+    return dataclasses.replace(row, ids=ids, logprobs=logprobs, tail_logmass=tail, tail_logsums=sums, draws=draws)
+
+
+def left_mass(logprobs: np.ndarray, tail: np.ndarray) -> np.ndarray:
+    """Logarithm of the mass of the k and the tail (T,): 0 as captured, and less if some of the k are masked."""
+    return np.logaddexp(np.logaddexp.reduce(logprobs, axis=1), tail)
+
+
+def _require_same_columns(paths: Sequence[str]) -> None:
+    """Refuse files of version 0.1.0, which lack columns, beside newer ones."""
+    columns = {path: set(pq.read_schema(path).names) for path in paths}
+    for name in ADDED:
+        if 0 < len(without := [path for path, names in columns.items() if name not in names]) < len(paths):
+            raise TrainingError(TAILS_DIFFER.format(f"{len(without)} of {len(paths)} files have no {name}"))
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> int:

@@ -10,6 +10,7 @@ With label smoothing e the target is (1 - e) on the true token and e spread even
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,16 +56,24 @@ class TextSignal:
     smoothing: float = 0.0
 
     name: ClassVar[str] = "text"
-    columns: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of(cls, config: TrainingConfig, pad: int) -> "TextSignal":
         """The signal that a training's config asks for."""
         return cls(pad, config.prompt_loss_weight, config.label_smoothing)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """It adds none."""
+        return ()
+
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Every row can train."""
         return rows, {}
+
+    def attached(self, student: Any) -> AbstractContextManager[None]:
+        """Nothing but the student is trained."""
+        return nullcontext()
 
     def collate(self, rows: Sequence[Example]) -> TensorBatch:
         """Token ids and weights."""

@@ -1,26 +1,28 @@
 """The logits signal: what is captured is found by its row, and the objective is that of the full distributions."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from datasets import Dataset
 
 from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.errors import TrainingError
-from distill_dagster.logits.distributions import NO_DRAW
+from distill_dagster.logits.distributions import LOWEST, NO_DRAW
 from distill_dagster.logits.table import LogitsRow
 from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.pinning import pin_folder
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.training.examples import TrainingSet, tokenize
 from distill_dagster.training.signals.forward import computing_loss
-from distill_dagster.training.signals.logits import LogitsSignal
-from distill_dagster.training.signals.stored import without_others
+from distill_dagster.training.signals.logits import LogitsSignal, at_temperature
+from distill_dagster.training.signals.stored import StoredLogits, without_others
 from testing.logits_tiny import capture, teacher_row
-from testing.models_tiny import LLAMA, rows, write_model
+from testing.models_tiny import LLAMA, TINY, rows, write_model
 
 ROWS = rows(12)
 VOCABULARY = 356  # tokens that the tiny tokenizer has
@@ -218,9 +220,109 @@ def test_the_mass_of_tokens_that_the_student_lacks_goes_to_the_others():
     assert made.ids[0].tolist()[::2] == [7, 2]
     assert made.ids[0, 1] < 8
     assert len(set(made.ids[0])) == 3
-    assert np.exp(made.logprobs).tolist() == [pytest.approx([0.625, 0, 0.125]), pytest.approx([0.6, 0.3, 0.05])]
-    assert np.exp(made.tail_logmass) == pytest.approx([0.25, 0.05])
+    # 0.3 of the first goes: 0.2 of token 11, and with the draw of token 9 half of the tail's 0.2
+    assert np.exp(made.logprobs[0]) == pytest.approx([0.5 / 0.7, 0, 0.1 / 0.7])
+    assert np.exp(made.logprobs[1]) == pytest.approx([0.6 / 0.975, 0.3 / 0.975, 0.05 / 0.975])
+    assert np.exp(made.tail_logmass) == pytest.approx([0.1 / 0.7, 0.025 / 0.975])
     assert made.draws.tolist() == [[NO_DRAW, 3]] * 2
+
+
+@pytest.mark.parametrize("temperature", [1, 2, 4])
+def test_masked_tokens_are_gone_at_every_temperature(temperature):
+    """Of 40 tokens the student has 34, and two of the other six have most of the teacher's mass."""
+    logits = 2 * np.random.default_rng(0).standard_normal((5, 40))
+    logits[:, 34:] -= 100  # tokens of the tail that the student lacks have no mass
+    logits[:3, 34] = logits[:3].max(axis=1) + np.array([1, 4, 30])  # all but 1e-13 of it in the third position
+    logits[1, 39] = 4
+    row = stored_row(logits, k=12)
+    logprobs, tail = at_temperature(without_others(row, 34), temperature)
+    scaled = logits[:, :34] / temperature
+    dense = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+    kept = without_others(row, 34).ids
+    is_masked = row.ids >= 34
+    assert np.array_equal(np.where(is_masked, 0, kept), np.where(is_masked, 0, row.ids))
+    expected = np.take_along_axis(dense, kept, axis=1)
+    assert np.exp(logprobs)[~is_masked] == pytest.approx(np.exp(expected)[~is_masked], rel=1e-6)
+    assert np.exp(logprobs)[is_masked].max() == 0
+    rest = np.exp(dense).sum(axis=1) - np.where(is_masked, 0, np.exp(expected)).sum(axis=1)
+    assert np.exp(tail) == pytest.approx(rest, rel=1e-6)
+
+
+def stored_row(logits, k):
+    """What a capture would keep of these logits (T, V), in float64."""
+    logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    ids = np.argsort(-logs, axis=1)[:, :k]
+    others = logs.copy()
+    np.put_along_axis(others, ids, -np.inf, axis=1)
+    sums = np.stack([np.logaddexp.reduce(others / t, axis=1) for t in (2, 4)], axis=1)
+    return LogitsRow(
+        **{"row_id": "a", "sample": 0, "turn": 0, "token_ids": ids[:, -1], "ids": ids},
+        logprobs=np.take_along_axis(logs, ids, axis=1),
+        tail_logmass=np.logaddexp.reduce(others, axis=1),
+        tail_logsums=sums,
+        **{"draws": None, "vocab_size": logits.shape[1], "temperature": 1.0},
+        **{"tokenizer_hash": "", "teacher_revision": ""},
+    )
+
+
+def test_a_row_without_mass_on_a_shared_token_is_refused(whole, monkeypatch):
+    """The teacher is sure of a token that the student lacks, so that nothing remains of its distribution."""
+    signal, data, row_of = whole.signal(temperature=2), whole.examples(), StoredLogits.row
+
+    def lost(stored, place):
+        row = row_of(stored, place)
+        logprobs = np.where(np.arange(row.ids.shape[1]) == 0, 0.0, LOWEST) + np.zeros_like(row.logprobs)
+        ids = row.ids.copy()
+        ids[:, 0] = VOCABULARY + 5
+        tail, sums = np.full(len(ids), LOWEST), np.full((len(ids), 2), LOWEST)
+        sure = replace(row, ids=ids, logprobs=logprobs, tail_logmass=tail, tail_logsums=sums)
+        return without_others(sure, VOCABULARY) if row.row_id == ROWS[3]["row_id"] else row
+
+    monkeypatch.setattr(StoredLogits, "row", lost)
+    joined = data.joined(signal.join)
+    assert (joined.counts["no_shared_token"], joined.counts["no_logits"]) == (1, 0)
+    assert len(joined.train) == len(ROWS) - 1
+    loss, gradient = whole.loss(signal, data)
+    assert np.isfinite(loss)
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"k": 4}, r"differ in k \(8, 4\)"),
+        ({"precision": "compact"}, r"differ in precision \(lossless, compact\)"),
+        ({"tail": "sampled"}, r"differ in their tails \(\d+ of \d+ rows have no tail_logsums\)"),
+    ],
+)
+def test_shards_that_were_captured_differently_are_refused(eight, tmp_path, other, said):
+    answers = [teacher_row(eight.ref, row["row_id"], row["reference"][0]) for row in ROWS]
+    capture(tmp_path, eight.ref, ROWS, answers, **{"k": 8, **other})
+    paths = [str(folder / "logits.parquet") for folder in (eight.folder, tmp_path)]
+    with pytest.raises(TrainingError, match=said):
+        StoredLogits(paths, tmp_path / "cache", VOCABULARY)
+
+
+def test_shards_of_two_teachers_are_refused(eight, tmp_path):
+    other = write_model(tmp_path / "teacher", TINY.model_copy(update={"seed": 5}))
+    answers = [teacher_row(other, row["row_id"], row["reference"][0]) for row in ROWS]
+    capture(tmp_path, other, ROWS, answers, k=8)
+    paths = [str(folder / "logits.parquet") for folder in (eight.folder, tmp_path)]
+    with pytest.raises(TrainingError, match="differ in teacher_revision"):
+        StoredLogits(paths, tmp_path / "cache", VOCABULARY)
+
+
+def test_a_store_of_version_0_1_0_is_read_with_and_without_newer_shards(eight, tmp_path):
+    """Its files have no columns for the tail, so that only T = 1 can be asked for."""
+    new = eight.folder / "logits.parquet"
+    table = pq.read_table(new)
+    pq.write_table(table.drop_columns(["tail_logsums", "tail_draws"]), tmp_path / "old.parquet")
+    old = StoredLogits([str(tmp_path / "old.parquet")], tmp_path / "cache", VOCABULARY)
+    assert (old.tail, old.has_logsums) == ("bucket", False)
+    assert old.row(0).ids.shape[1] == 8
+    for paths in ([new, tmp_path / "old.parquet"], [tmp_path / "old.parquet", new]):
+        with pytest.raises(TrainingError, match="differ in their tails"):
+            StoredLogits([str(path) for path in paths], tmp_path / "cache", VOCABULARY)
 
 
 def test_another_tokenizer_is_refused(eight, tmp_path):

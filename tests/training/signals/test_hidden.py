@@ -1,0 +1,314 @@
+"""The hidden signal against the same objective from two full forwards in float64, row by row."""
+
+import math
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+
+from distill_dagster.config import HiddenSignalConfig, ModelConfig, StudentTrainingConfig
+from distill_dagster.errors import ModelError, TrainingError
+from distill_dagster.models.layers import layers_of, projections_of
+from distill_dagster.models.loading import LoadedModel, open_model, open_tokenizer
+from distill_dagster.models.rendering import end_ids
+from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
+from distill_dagster.training.layer_pairs import spaced_pairs, with_pairs
+from distill_dagster.training.signals.forward import computing_loss
+from distill_dagster.training.signals.hidden import PROJECTIONS, HiddenSignal
+from distill_dagster.training.signals.relations import relation_loss
+from distill_dagster.training.signals.text import TextSignal
+from testing.models_tiny import LLAMA, rows, write_model
+
+ROWS = rows(6)
+WIDE = {**LLAMA, "hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2}
+GROUPED = {**LLAMA, "num_attention_heads": 4, "num_key_value_heads": 1, "max_position_embeddings": 128}
+GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128}
+PHI3 = {**GROUPED, "pad_token_id": 0}
+SHAPES = {
+    "llama": ("llama", {**LLAMA, "max_position_embeddings": 128}),
+    "qwen2": ("qwen2", GROUPED),
+    "gpt2": ("gpt2", GPT2),
+    "phi3": ("phi3", PHI3),
+}
+
+
+def written(folder: Path, architecture: str, settings: dict, seed: int = 0) -> tuple:
+    """(model in float64, tokenizer, ref)"""
+    plain = {key: value for key, value in settings.items() if not key.endswith("token_id")}
+    ref = write_model(folder, ModelConfig(architecture=architecture, settings=plain, vocab_size=400, seed=seed))
+    return open_model(folder, "float64").eval(), open_tokenizer(folder), ref
+
+
+class Both:
+    """A teacher, and a student of the same tokenizer."""
+
+    def __init__(self, folder: Path, student: str = "llama", teacher: tuple = ("llama", WIDE)) -> None:
+        model, self.tokenizer, ref = written(folder / "teacher", *teacher)
+        self.teacher = LoadedModel(model, self.tokenizer, "cpu", "float64", ref)
+        self.student, *_ = written(folder / "student", *SHAPES[student], seed=7)
+
+    def signal(self, prompt_weight: float = 0.0, **hidden) -> HiddenSignal:
+        pairs = with_pairs(HiddenSignalConfig(**hidden), self.student.config, self.teacher.model.config)
+        training = StudentTrainingConfig(signal="hidden", hidden=pairs, prompt_loss_weight=prompt_weight, seed=3)
+        base = TextSignal.of(training, self.tokenizer.pad_token_id)
+        return HiddenSignal.open(base, training, self.student, self.tokenizer, self.teacher)
+
+    @cached_property
+    def data(self) -> TrainingSet:
+        examples, _ = gold_examples([*ROWS, *rows(1, "validation")])
+        for i, example in enumerate(examples):
+            example["answer"] = " ".join([example["answer"]] * (1 + i % 3))
+        return tokenize(
+            Dataset.from_list(examples), self.tokenizer, end_ids(self.tokenizer, self.student.generation_config), 64
+        )
+
+    def loss(self, signal, examples=None, divisor=1.0, change=None):
+        """(loss, gradients of student and projections by name)"""
+        self.student.zero_grad()
+        batch = signal.collate(list(examples or self.data.train))
+        with computing_loss(self.student), signal.attached(self.student):
+            self.student.double()
+            if change:
+                change(self.student)
+            loss = signal.loss(self.student, batch, divisor)
+            loss.backward()
+            grads = {name: p.grad.clone() for name, p in self.student.named_parameters() if p.grad is not None}
+        return loss.item(), grads
+
+    def dense(self, signal, weight_of_prompt=0.0):
+        """The objective by hand: a full forward of both for each row alone, all states, plain softmax."""
+        config, total = signal.config, torch.zeros((), dtype=torch.float64)
+        projections = signal.projections(self.student).double()
+        for row in self.data.train:
+            ids, start = torch.tensor([row["input_ids"]]), row["answer_start"]
+            weights = torch.tensor([weight_of_prompt] * start + [1.0] * (ids.shape[1] - start), dtype=torch.float64)[1:]
+            logits, own, own_qkv = by_hand(self.student, ids)
+            with torch.no_grad():
+                _, given, given_qkv = by_hand(self.teacher.model, ids)
+            entropy = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="none")
+            imitation = torch.zeros_like(entropy)
+            for s, t in config.layers:
+                w = projections[f"{s}_{t}"].weight
+                a, b = own[s][0, :-1] @ w.T, given[t][0, :-1]
+                if config.distance == "mse":
+                    each = ((a - b) ** 2).sum(-1) / b.shape[-1]
+                else:
+                    each = 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+                imitation = imitation + each / len(config.layers)
+            if config.relations:
+                for s, t in config.relations.layers:
+                    for kind in range(3):
+                        q, p = (
+                            relations_by_hand(x[layer][kind], config.relations.heads)[:, :-1]
+                            for x, layer in ((own_qkv, s), (given_qkv, t))
+                        )
+                        kl = torch.special.xlogy(p, p / torch.where(p > 0, q, 1.0)).sum(-1).mean(0)
+                        imitation = imitation + config.relations.weight * kl / len(config.relations.layers)
+            total = total + (weights * (config.alpha * entropy + (1 - config.alpha) * imitation)).sum()
+        self.student.zero_grad()
+        total.backward()
+        return total.item(), {n: p.grad.clone() for n, p in self.student.named_parameters() if p.grad is not None}
+
+
+def by_hand(model, ids):
+    """Logits, the states of each layer, and queries, keys and values made again from the states that go in."""
+    inputs, outputs, handles = {}, {}, []
+    for i, layer in enumerate(layers_of(model), start=1):
+
+        def keep(module, args, kwargs, output, i=i):
+            inputs[i] = args[0] if args else kwargs["hidden_states"]
+            outputs[i] = output[0] if isinstance(output, tuple) else output
+
+        handles.append(layer.register_forward_hook(keep, with_kwargs=True))
+    logits = model(ids).logits
+    for handle in handles:
+        handle.remove()
+    return logits, outputs, {i: qkv_by_hand(model, i, inputs[i]) for i in inputs}
+
+
+def qkv_by_hand(model, i, states):
+    """By the architecture's own formula, without the product's reading of it."""
+    layer, config = layers_of(model)[i - 1], model.config
+    if config.model_type == "gpt2":
+        return [part[0] for part in layer.attn.c_attn(layer.ln_1(states)).split(config.n_embd, dim=-1)]
+    normed = layer.input_layernorm(states)
+    if config.model_type == "phi3":
+        size = config.hidden_size // config.num_attention_heads
+        every = layer.self_attn.qkv_proj(normed)[0]
+        query, group = config.num_attention_heads * size, config.num_key_value_heads * size
+        return [every[:, :query], every[:, query : query + group], every[:, query + group :]]
+    return [getattr(layer.self_attn, name)(normed)[0] for name in ("q_proj", "k_proj", "v_proj")]
+
+
+def relations_by_hand(x, heads):
+    """(A, T, T)"""
+    size, made = x.shape[1] // heads, []
+    for a in range(heads):
+        part = x[:, a * size : (a + 1) * size]
+        scores = part @ part.T / math.sqrt(size)
+        made.append(torch.softmax(scores + torch.full_like(scores, -torch.inf).triu(1), dim=-1))
+    return torch.stack(made)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    return Both(tmp_path_factory.mktemp("both"))
+
+
+OBJECTIVES = {
+    "defaults": {},
+    "mse": {"distance": "mse", "alpha": 0.3},
+    "one pair": {"layers": [[2, 3]]},
+    "relations": {"layers": [], "relations": {"heads": 8}},
+    "relations of two pairs": {"alpha": 0.2, "relations": {"heads": 4, "layers": [[1, 2], [2, 4]], "weight": 0.7}},
+}
+
+
+def agree(ours, theirs, within=1e-6):
+    """Weights of tokens are float32, and so is the arithmetic of Llama's norms, whatever the model's dtype."""
+    (loss, gradients), (expected, dense) = ours, theirs
+    assert loss == pytest.approx(expected, rel=1e-7)
+    for name, gradient in dense.items():
+        assert (gradients[name] - gradient).norm() <= within * gradient.norm(), name
+
+
+@pytest.mark.parametrize(("objective", "prompt_weight"), zip(OBJECTIVES, [0.0, 0.25, 0.0, 0.0, 0.25], strict=True))
+def test_it_is_the_dense_objective(both, objective, prompt_weight):
+    signal = both.signal(prompt_weight, **OBJECTIVES[objective])
+    agree(both.loss(signal), both.dense(signal, prompt_weight))
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "gpt2", "phi3"])
+def test_queries_keys_and_values_are_read_in_every_architecture(tmp_path, architecture):
+    """Grouped queries, GPT-2's one projection of three equal parts and Phi-3's of unequal ones."""
+    shape = SHAPES[architecture]
+    models = Both(tmp_path, architecture, shape)
+    signal = models.signal(layers=[[1, 1]], relations={"heads": 4})
+    agree(models.loss(signal), models.dense(signal), within=1e-12 if architecture == "gpt2" else 1e-6)
+
+
+def test_gradcheck_of_the_relations():
+    random = torch.Generator().manual_seed(0)
+    student = torch.randn(2, 5, 4, generator=random, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(2, 5, 8, generator=random, dtype=torch.float64)
+    weights = torch.tensor([[0, 0.5, 1, 0, 0], [1, 0, 0, 2, 1]], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: relation_loss(x, teacher, 2, weights), student)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "mse"])
+def test_a_student_equal_to_its_teacher_has_nothing_to_imitate(tmp_path, distance):
+    """The projections begin as the identity, so that only the cross-entropy remains, in loss and gradient."""
+    one = Both(tmp_path, teacher=SHAPES["llama"])
+    one.student.load_state_dict(one.teacher.model.state_dict())
+    signal = one.signal(distance=distance, relations={"heads": 2})
+    loss, gradients = one.loss(signal, divisor=0.5)  # alpha is 0.5
+    with computing_loss(one.student):
+        one.student.zero_grad()
+        text = signal.base.loss(one.student, signal.collate(list(one.data.train)), 1.0)
+        text.backward()
+    assert loss == pytest.approx(text.item(), rel=1e-12)
+    for name, parameter in one.student.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-9, atol=1e-9)
+    assert all(gradients[name].abs().max() < 1e-12 for name in gradients if name.startswith(PROJECTIONS))
+
+
+def test_accumulation_changes_nothing(both):
+    signal, examples = both.signal(relations={"heads": 4}), list(both.data.train)
+    weight = signal.collate(examples)["weight"]
+    whole = both.loss(signal, examples, weight)
+    parts = [both.loss(signal, part, weight) for part in (examples[:1], examples[1:4], examples[4:])]
+    assert sum(loss for loss, _ in parts) == pytest.approx(whole[0], rel=1e-9)
+    for name, gradient in whole[1].items():
+        torch.testing.assert_close(sum(grads[name] for _, grads in parts), gradient, rtol=1e-8, atol=1e-12)
+
+
+def test_gradient_checkpointing_changes_nothing(tmp_path):
+    """The layers are computed twice, and hooks inside of them run twice."""
+    one = Both(tmp_path)
+    signal = one.signal(relations={"heads": 4})
+    plain = one.loss(signal)
+    one.student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    loss, gradients = one.loss(signal, change=lambda student: student.train())
+    assert loss == pytest.approx(plain[0], rel=1e-12)
+    for name, gradient in plain[1].items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_a_set_of_which_the_teacher_reads_nothing_is_an_error(tmp_path):
+    short = Both(tmp_path, teacher=("gpt2", {**GPT2, "n_positions": 4}))
+    with pytest.raises(TrainingError, match="0 of 6 rows can train with this signal: 6 teacher_cannot_read"):
+        short.data.joined(short.signal().join)
+
+
+def test_nothing_of_the_signal_remains_in_the_student_or_the_teacher(both):
+    before = set(both.student.state_dict())
+    signal = both.signal(relations={"heads": 4})
+    with signal.attached(both.student):
+        assert {name for name in both.student.state_dict() if name not in before} == {
+            f"{PROJECTIONS}.{pair}.weight" for pair in ("1_2", "2_4")
+        }
+    assert set(both.student.state_dict()) == before
+    hooks = [m._forward_hooks for model in (both.student, both.teacher.model) for m in model.modules()]
+    assert not any(hooks)
+    assert all(parameter.grad is None for parameter in both.teacher.model.parameters())
+
+
+def test_the_teachers_weights_are_not_trained(both):
+    names = {name for name, _ in both.student.named_parameters()}
+    with both.signal().attached(both.student):
+        own = {id(p) for p in both.student.parameters()}
+    assert not own & {id(p) for p in both.teacher.model.parameters()}
+    assert names == {name for name, _ in both.student.named_parameters()}
+
+
+def test_rows_that_the_teacher_cannot_read_are_counted(both, tmp_path):
+    """The teacher has a position for the shorter half of the rows."""
+    lengths = sorted(both.data.train["length"])
+    most = lengths[len(lengths) // 2]
+    short = Both(tmp_path, teacher=("gpt2", {**GPT2, "n_positions": most}))
+    joined = short.data.joined(short.signal().join)
+    assert joined.counts["teacher_cannot_read"] == sum(length > most for length in lengths) > 0
+    assert joined.counts["train_rows"] == len(joined.train) == sum(length <= most for length in lengths)
+
+
+def test_another_tokenizer_is_refused(both, tmp_path):
+    fewer = ModelConfig(architecture="llama", settings=LLAMA, vocab_size=330)
+    other = open_tokenizer(Path(write_model(tmp_path / "other", fewer).path))
+    signal = both.signal()
+    training = StudentTrainingConfig(signal="hidden", hidden=signal.config)
+    with pytest.raises(TrainingError, match="is not the teacher's"):
+        HiddenSignal.open(signal.base, training, both.student, other, both.teacher)
+
+
+def test_layers_are_paired_evenly_and_the_last_with_the_last():
+    assert spaced_pairs(6, 24) == [[1, 4], [2, 8], [3, 12], [4, 16], [5, 20], [6, 24]]
+    assert spaced_pairs(3, 4) == [[1, 1], [2, 3], [3, 4]]
+    assert spaced_pairs(4, 2) == [[1, 1], [2, 1], [3, 2], [4, 2]]
+    assert all(spaced_pairs(s, t)[-1] == [s, t] for s in range(1, 40) for t in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        ({"layers": [[1, 5]]}, "pairs 1 with 5, and the teacher has 4 layers"),
+        ({"layers": [[3, 1]]}, "pairs 3 with 1, and the student has 2 layers"),
+        ({"relations": {"heads": 2, "layers": [[2, 9]]}}, r"relations.layers` pairs 2 with 9"),
+        ({"relations": {"heads": 5}}, r"student 32/32/32, teacher 48/24/24\): use one of 1, 2, 4, 8$"),
+    ],
+)
+def test_layers_and_heads_that_are_not_there_are_refused(both, hidden, said):
+    with pytest.raises(ModelError, match=said):
+        both.signal(**hidden)
+
+
+def test_an_architecture_whose_projections_cannot_be_read_is_refused(tmp_path):
+    """GPT-NeoX has one projection that is interleaved by head."""
+    neox = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    models = Both(tmp_path, teacher=("gpt_neox", neox))
+    with pytest.raises(ModelError, match="gpt_neox cannot be read"):
+        models.signal(relations={"heads": 2})
+    assert models.loss(models.signal())[0] > 0
+    with pytest.raises(ModelError):
+        projections_of(layers_of(models.teacher.model)[0], models.teacher.model.config)
