@@ -42,9 +42,7 @@ class Rollouts:
     def drawn(cls, rows: int, prompt: int, answer: int, vocab_size: int) -> "Rollouts":
         """`rows` answers of `answer` tokens whose distributions fall off by a power law."""
         rng = np.random.default_rng(0)
-        return cls(
-            list(range(5, 5 + prompt)), [power_law(rng, answer, vocab_size) for _ in range(rows)], vocab_size
-        )
+        return cls(list(range(5, 5 + prompt)), [power_law(rng, answer, vocab_size) for _ in range(rows)], vocab_size)
 
     @property
     def examples(self) -> list[dict[str, Any]]:
@@ -86,7 +84,9 @@ class Rollouts:
         }
 
 
-def our_step(student: Any, signal: LogitsSignal, collate: Callable[[], LogitsBatch], device: str) -> Callable[[], float]:
+def our_step(
+    student: Any, signal: LogitsSignal, collate: Callable[[], LogitsBatch], device: str
+) -> Callable[[], float]:
     """Collate a batch, forward and backward pass, optimizer. Returns the loss."""
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-6)
 

@@ -66,7 +66,9 @@ def llama(role: str) -> Any:
 
     torch.manual_seed(0)
     ends = {"bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
-    config = LlamaConfig(vocab_size=VOCABULARY, num_hidden_layers=LAYERS[role], tie_word_embeddings=True, **SHAPE, **ends)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY, num_hidden_layers=LAYERS[role], tie_word_embeddings=True, **SHAPE, **ends
+    )
     return LlamaForCausalLM(config)
 
 

@@ -43,7 +43,9 @@ def measure_step(job: "Job") -> Figures:
         return trl_step(_student(job).to(job.device), teacher, rollouts, folder, job.device)
 
     trl_ms, trl_bytes = _cost(theirs, job.device)
-    our_ms, our_bytes = _cost(lambda: our_step(_student(job).to(job.device), signal, lambda: batch, job.device), job.device)
+    our_ms, our_bytes = _cost(
+        lambda: our_step(_student(job).to(job.device), signal, lambda: batch, job.device), job.device
+    )
     tokens = size.batch_size * (size.prompt_words + size.answer_words)
     return {
         "seconds": time.perf_counter() - started,
