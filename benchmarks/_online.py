@@ -9,7 +9,7 @@ checkpointing, which TRL switches on by default, is off.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -8,11 +8,12 @@ Settings are the library's defaults for a forward KL without cross-entropy, unle
 library takes of the teacher differs: its logits, or log-probabilities of the k likeliest tokens. A temperature is
 applied to these as the library does it; TRL and verl have the teacher's server apply it.
 
-A loss that takes hidden states and a head gets a head that is all bias, one position at a time. The gradient of the bias
-is then that of the position's logits.
+A loss that takes hidden states and a head gets a head that is all bias, one position at a time. The bias's gradient is
+then that of the position's logits.
 """
 
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
@@ -199,6 +200,7 @@ def trl_rows() -> dict[str, Row]:
 
 def _trl_server(tail: bool) -> Loss:
     def mean(student: Tensor, batch: Batch, temperature: int) -> Tensor:
+        os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
         from trl.experimental.server_distillation import server_distillation_trainer as server
 
         p, ids = batch.top(temperature)

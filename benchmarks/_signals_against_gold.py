@@ -12,8 +12,8 @@ answers and answers all prompts; its answers pass the quality filters. Students 
     sampled   the same with a sampled tail
 
 Every training of a role has the same number of optimizer steps, and keeps the weights with the lowest validation loss.
-A score is the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being one
-item, so they do not hold what other seeds or another teacher would change. Differences are paired by row.
+A score is the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being
+one item, so they do not hold what other seeds or another teacher would change. Differences are paired by row.
 """
 
 import argparse

@@ -1,17 +1,19 @@
-"""Is the gradient that of the whole distribution? Ours and that of other libraries' losses, on one batch.
+"""Is the gradient that of the whole distribution? Ours and that of other libraries' losses, on the same two batches.
 
 For each loss, the gradient with respect to the student's logits over all positions, against the dense one: that of
 T² KL(teacher ‖ student), averaged over positions, in float64.
 
-    conformance_NAME_cosine        1: it points the same way            at T = 1
-    conformance_NAME_norm          1: it is as long
-    conformance_NAME_cosine_t2     the same at T = 2, where the loss has a temperature
-    conformance_NAME_norm_t2       1/4: T² is missing from the gradient
+    conformance_NAME_cosine_early    1: it points the same way    a student that knows little but token frequencies
+    conformance_NAME_norm_early      1: it is as long
+    conformance_NAME_cosine_late     the same for a student that is near the teacher
+    conformance_NAME_norm_late
+    conformance_NAME_cosine_late_t2  the same at T = 2, where the loss has a temperature
+    conformance_NAME_norm_late_t2    1/4: T² is missing from the gradient
 
-The batch is drawn: a teacher whose probabilities fall off by a power law and a student that is near it, 49,152 tokens.
-Outside of the teacher's 64 likeliest tokens are then 2 % of its mass at T = 1 and half of it at T = 2, as in
-SmolLM2-135M. Other libraries' losses are run from their wheels (`_peers.py`), which pip downloads into a temporary
-folder; those of which none can be had are left out, and a line says so.
+The batches are drawn: 128 positions, 49,152 tokens, and a teacher whose probabilities fall off by a power law. Its 64
+likeliest tokens leave out 3 % of its mass at T = 1 and 55 % at T = 2, about as SmolLM2-135M's do (2 % and 50 %). Of the
+student's mass they leave out 53 % (early) and 5 % (late). Other libraries' losses are run from their wheels
+(`_peers.py`), which pip downloads into a temporary folder; those that cannot be had are left out, and a line says so.
 """
 
 import sys
@@ -39,24 +41,30 @@ class Batch:
 
     teacher: torch.Tensor
     student: torch.Tensor
-    k: int
+    k: int = K
 
     @classmethod
-    def drawn(cls, positions: int = POSITIONS, vocabulary: int = VOCABULARY, k: int = K) -> "Batch":
-        """The same batch at every call."""
+    def drawn(cls, student: str, positions: int = POSITIONS, vocabulary: int = VOCABULARY) -> "Batch":
+        """The same batch at every call; the teacher's is that of any other student too."""
         random = torch.Generator().manual_seed(0)
         falls = torch.empty(positions, 1).uniform_(1.6, 2.9, generator=random)
         flat = torch.empty(positions, 1).uniform_(-2.0, 1.5, generator=random).exp()
         ranks = torch.stack([torch.randperm(vocabulary, generator=random) for _ in range(positions)])
+        frequency = (-(torch.randperm(vocabulary, generator=random) + 2.7).log()).log_softmax(-1)
         teacher = -falls * (1 + ranks + flat).log() + 0.3 * torch.randn(positions, vocabulary, generator=random)
-        return cls(teacher, 0.9 * teacher + 0.7 * torch.randn(positions, vocabulary, generator=random), k)
+        noise = torch.randn(positions, vocabulary, generator=random)
+        if student == "late":
+            return cls(teacher, 0.9 * teacher + 0.3 * noise)
+        return cls(teacher, torch.logaddexp(frequency, (0.9 * teacher + 0.7 * noise).log_softmax(-1)))
 
     def top(self, temperature: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
         """The teacher's log-probabilities and ids of the k likeliest tokens, (N, k) each."""
         return (self.teacher / temperature).log_softmax(-1).topk(self.k)
 
 
-Loss = Callable[[torch.Tensor, Batch, int], torch.Tensor]  # student's logits (N, V), batch, T -> the mean over positions
+Loss = Callable[
+    [torch.Tensor, Batch, int], torch.Tensor
+]  # student's logits (N, V), batch, T -> the mean over positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +79,23 @@ def measure() -> dict[str, float]:
     """Cosine and norm ratio of every row."""
     from benchmarks._peers import peers
 
-    batch = Batch.drawn()
+    early, late = Batch.drawn("early"), Batch.drawn("late")
     with tempfile.TemporaryDirectory() as folder:
         rows, missing = peers(Path(folder))
         for name, why in missing.items():
             print(f"left out: {name}: {why}", file=sys.stderr)
-        return {key: value for name, row in (OURS | rows).items() for key, value in compared(name, row, batch).items()}
+        made = [compared(name, row, early, late) for name, row in (OURS | rows).items()]
+    return {key: value for figures in made for key, value in figures.items()}
 
 
-def compared(name: str, row: Row, batch: Batch) -> dict[str, float]:
+def compared(name: str, row: Row, early: Batch, late: Batch) -> dict[str, float]:
     """The keys of one row."""
     made = {}
-    for temperature, suffix in ((1, ""), (2, "_t2"))[: 1 + row.hot]:
+    for batch, temperature, suffix in ((early, 1, "early"), (late, 1, "late"), (late, 2, "late_t2"))[: 2 + row.hot]:
         found, dense = gradient(row.loss, batch, temperature), gradient(dense_loss, batch, temperature)
         cosine = torch.nn.functional.cosine_similarity(found.flatten(), dense.flatten(), dim=0)
-        made[f"conformance_{name}_cosine{suffix}"] = cosine.item()
-        made[f"conformance_{name}_norm{suffix}"] = (found.norm() / dense.norm()).item()
+        made[f"conformance_{name}_cosine_{suffix}"] = cosine.item()
+        made[f"conformance_{name}_norm_{suffix}"] = (found.norm() / dense.norm()).item()
     return made
 
 
@@ -107,7 +116,9 @@ def dense_loss(student: torch.Tensor, batch: Batch, temperature: int) -> torch.T
 def stored(batch: Batch, tail: str) -> LogitsRow:
     """What `teacher_logits` keeps of the batch; the true token of each position is the likeliest."""
     tokens, logits = batch.teacher.argmax(-1), batch.teacher.clone()
-    uniforms = None if tail == "bucket" else torch.rand(len(tokens), MOST_DRAWS, generator=torch.Generator().manual_seed(0))
+    uniforms = (
+        None if tail == "bucket" else torch.rand(len(tokens), MOST_DRAWS, generator=torch.Generator().manual_seed(0))
+    )
     ids, logprobs, mass, _, rest = (part.numpy() for part in keep(logits, tokens, batch.k, uniforms))
     constants = {"vocab_size": logits.shape[1], "temperature": 1.0, "tokenizer_hash": "", "teacher_revision": ""}
     return LogitsRow(
