@@ -11,7 +11,7 @@ T² KL(teacher ‖ student), averaged over positions, in float64.
     conformance_NAME_norm_late_t2    1/4: T² is missing from the gradient
 
 The batches are drawn: 128 positions, 49,152 tokens, and a teacher whose probabilities fall off by a power law. Its 64
-likeliest tokens leave out 3 % of its mass at T = 1 and 55 % at T = 2, about as SmolLM2-135M's do (2 % and 50 %). Of the
+likeliest tokens leave out 3 % of its mass at T = 1 and 50 % at T = 2, about as SmolLM2-135M's do (2 % and 50 %). Of the
 student's mass they leave out 53 % (early) and 5 % (late). Other libraries' losses are run from their wheels
 (`_peers.py`), which pip downloads into a temporary folder; those that cannot be had are left out, and a line says so.
 """
