@@ -9,6 +9,8 @@ import pytest
 from benchmarks import _peers
 from benchmarks.conformance import OURS, Batch, Row, compared, dense_loss, ours
 
+pytestmark = pytest.mark.xdist_group("trl")
+
 POSITIONS, VOCABULARY = 16, 6_000
 
 

@@ -31,6 +31,7 @@ def captured(teacher: LlamaForCausalLM) -> Rollouts:
     return dataclasses.replace(rollouts, answers=[Distributions(*(part.numpy() for part in row)) for row in kept])
 
 
+@pytest.mark.xdist_group("trl")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_with_every_token_stored_both_steps_have_the_same_loss_and_the_same_update(tmp_path):
     teacher, ours, theirs = llama(0), llama(1), llama(1)

@@ -20,7 +20,11 @@ N, H, V = 9, 6, 31
 NAMES = {0.0: "forward_kl", 1.0: "reverse_kl"}  # TRL's beta
 BETAS = [0.0, 0.1, 0.5, 0.9, 1.0]
 
-pytestmark = [pytest.mark.parametrize("temperature", [1, 2, 4]), pytest.mark.parametrize("beta", BETAS)]
+pytestmark = [
+    pytest.mark.parametrize("temperature", [1, 2, 4]),
+    pytest.mark.parametrize("beta", BETAS),
+    pytest.mark.xdist_group("trl"),  # which one process imports, in 8 CPU seconds
+]
 
 
 @pytest.fixture(scope="module")
