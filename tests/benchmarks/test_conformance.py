@@ -5,9 +5,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from benchmarks import _peers
-from benchmarks.conformance import OURS, Batch, Row, compared, dense_loss, ours
+from benchmarks.conformance import OURS, Batch, Row, compared, dense_loss, gradient, ours
 
 pytestmark = pytest.mark.xdist_group("trl")
 
@@ -39,6 +40,22 @@ def test_a_sampled_tail_has_no_temperature_and_points_there_too(batches):
     sampled = figures(OURS["ours_sampled"], batches)
     assert len(sampled) == 4
     assert all(0.9 < value < 1.1 for value in sampled)
+
+
+def test_over_ten_thousand_draws_the_sampled_gradient_is_that_of_the_whole_distribution():
+    """Each of 10^4 equal positions draws its own tail; the mean of their gradients is q - p."""
+    draws, vocabulary = 10_000, 150
+    random = torch.Generator().manual_seed(2)
+    teacher, student = (1.5 * torch.randn(1, vocabulary, generator=random) for _ in range(2))
+    batch = Batch(teacher.repeat(draws, 1), student.repeat(draws, 1), k=8)
+    found = draws * gradient(ours("sampled"), batch, 1)
+    expected = (student.double().softmax(-1) - teacher.double().softmax(-1))[0]
+    tail = torch.ones(vocabulary, dtype=torch.bool)
+    tail[teacher[0].topk(8).indices] = False
+    error = found.std(dim=0) / draws**0.5
+    assert (error[tail] > 0).all()  # every token of the tail was drawn at some position, and not at all of them
+    assert ((found.mean(dim=0) - expected).abs() < 5 * error + 1e-4).all()  # 1e-4: what is stored is fp16
+    assert expected[tail].abs().max() > 1e-3
 
 
 def test_trl_leaves_out_t_squared_and_renormalising_both_sides_turns_the_gradient(batches):
