@@ -88,11 +88,12 @@ def our_step(
     student: Any, signal: LogitsSignal, collate: Callable[[], LogitsBatch], device: str
 ) -> Callable[[], float]:
     """Collate a batch, forward and backward pass, optimizer. Returns the loss."""
-    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-6)
+    optimizer, entered = torch.optim.AdamW(student.parameters(), lr=1e-6), contextlib.ExitStack()
+    entered.enter_context(computing_loss(student))  # as long as there is this step; a training enters it once too
 
-    def step() -> float:
+    def step(_entered: contextlib.ExitStack = entered) -> float:
         batch = _moved(collate(), device)
-        with computing_loss(student), precision(device):
+        with precision(device):
             loss = signal.loss(student, batch, batch["weight"])
         loss.backward()
         optimizer.step()

@@ -6,6 +6,7 @@ processes do it while the GPU computes; `collate_ms` says what one takes. Distri
 """
 
 import gc
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ def measure_step(job: "Job") -> Figures:
     except ImportError as error:
         return {"status": "skipped", "reason": [f"trl cannot be imported: {error}"]}
     started, size, folder = time.perf_counter(), job.size, Path(job.out("step"))
-    vocabulary = _student(job).get_output_embeddings().weight.shape[0]
+    vocabulary = json.loads((Path(job.ref.path) / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     rollouts = Rollouts.drawn(size.batch_size, size.prompt_words, size.answer_words, vocabulary)
     signal = rollouts.signal(folder)
     collating = time.perf_counter()
@@ -67,8 +68,9 @@ def _student(job: "Job") -> Any:
 
 
 def _cost(prepare: Callable[[], Callable[[], float]], device: str) -> tuple[float, int | None]:
-    """Milliseconds of the fastest step, and the most memory that a GPU held meanwhile, weights included."""
+    """Milliseconds of the fastest step, and the most memory that a GPU held for it, models and optimizer included."""
     on_gpu = device.startswith("cuda")
+    before = torch.cuda.memory_allocated(device) if on_gpu else 0
     step, seconds = prepare(), []
     step()  # warms up, and makes the optimizer's state
     if on_gpu:
@@ -79,7 +81,7 @@ def _cost(prepare: Callable[[], Callable[[], float]], device: str) -> tuple[floa
         if on_gpu:
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - started)
-    peak = torch.cuda.max_memory_allocated(device) if on_gpu else None
+    peak = torch.cuda.max_memory_allocated(device) - before if on_gpu else None
     del step
     gc.collect()
     if on_gpu:
