@@ -21,17 +21,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks._online import Rollouts
 from benchmarks._peak import forget_peak, peak_bytes
-from benchmarks.logits import constants_of, power_law
+from benchmarks.logits import power_law
 from distill_dagster.config import StudentTrainingConfig
-from distill_dagster.logits.distributions import MOST_DRAWS, encode
+from distill_dagster.logits.distributions import MOST_DRAWS
 from distill_dagster.logits.prefill import keep
-from distill_dagster.logits.table import LogitsWriter
 from distill_dagster.training.signals.divergence import forward_kl
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.kernel import Term, head_loss
-from distill_dagster.training.signals.logits import Distillation, LogitsSignal
-from distill_dagster.training.signals.stored import StoredLogits
+from distill_dagster.training.signals.logits import Distillation
 from distill_dagster.training.signals.text import CrossEntropy, TextSignal
 
 ROUNDS = 5
@@ -102,27 +101,9 @@ def step_ratio() -> float:
     torch.manual_seed(0)
     shape = {"hidden_size": 192, "intermediate_size": 576, "num_hidden_layers": 6, "num_attention_heads": 4}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=VOCABULARY, **shape))
-    rng = np.random.default_rng(0)
-    answers = [power_law(rng, ANSWER, VOCABULARY) for _ in range(ROWS)]
-    examples = [
-        {"input_ids": [*range(5, 5 + PROMPT), *given.token_ids.tolist()], "answer_start": PROMPT}
-        | {"stored": i, "matched": ANSWER}
-        for i, given in enumerate(answers)
-    ]
-    text = TextSignal(pad=0)
+    rollouts, text = Rollouts.drawn(ROWS, PROMPT, ANSWER, VOCABULARY), TextSignal(pad=0)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "logits.parquet"
-        with LogitsWriter(path) as writer:
-            constants = constants_of(VOCABULARY, "lossless")
-            keys = [{"row_id": f"{i}", "sample": 0, "turn": 0, "tokens": ANSWER} for i in range(ROWS)]
-            writer.write(
-                [
-                    {**key, **encode(given, VOCABULARY, "lossless"), **constants}
-                    for key, given in zip(keys, answers, strict=True)
-                ]
-            )
-        stored = StoredLogits([str(path)], Path(folder) / "cache", VOCABULARY)
-        logits = LogitsSignal(text, stored, StudentTrainingConfig(signal="logits"), VOCABULARY)
+        logits, examples = rollouts.signal(Path(folder), StudentTrainingConfig(signal="logits")), rollouts.examples
         with computing_loss(model):
 
             def step(signal: Any) -> Callable[[], None]:

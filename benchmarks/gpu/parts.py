@@ -28,6 +28,7 @@ from benchmarks.gpu.loss import measure_loss
 from benchmarks.gpu.peers import generate_transformers
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.sizes import Size
+from benchmarks.gpu.step import measure_step
 from distill_dagster.config import (
     Engine,
     EvaluationConfig,
@@ -283,6 +284,7 @@ PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is las
     "train_text": train("text"),
     "train_logits": train("logits"),
     "head_loss": measure_loss,
+    "step_vs_trl": measure_step,
     "run_benchmark": benchmark,
     "generate_transformers": generate_transformers,
     "generate_batched": generate("batched"),

@@ -18,6 +18,7 @@ WORKERS=(
     datasets dill multiprocess                                                 # the training set
     evaluate requests urllib3 idna certifi charset-normalizer                  # the benchmark's metrics
     scipy                                                                      # its intervals
+    trl                                                                        # the peer of `step_vs_trl`
 )
 TESTS=(
     dagster dagster-pipes dagster-shared

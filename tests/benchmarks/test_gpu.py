@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
 PARTS = [
     *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_text", "train_logits"),
-    *("head_loss", "run_benchmark", "generate_transformers", "generate_batched"),
+    *("head_loss", "step_vs_trl", "run_benchmark", "generate_transformers", "generate_batched"),
 ]
 
 # The packages of the GPU's machine; those of wheels.sh are installed beside them.
@@ -107,6 +107,7 @@ def test_every_part_runs_with_the_carried_packages_and_has_figures(tmp_path):
     assert all(part["seconds"] > 0 for part in document["parts"])
     by_name = {part["part"].removeprefix("tiny:"): part for part in document["parts"]}
     assert all(by_name[name]["tokens_per_second"] > 0 for name in PARTS[2:])
+    assert by_name["step_vs_trl"]["trl_step_vs_ours"] > 0
     assert by_name["train_text"]["steps"] == by_name["train_logits"]["steps"] == 8
     assert document["small"] is True
     assert json.loads((tmp_path / "gpu.json").read_text()) == document
@@ -132,6 +133,15 @@ def test_without_time_every_part_is_skipped(tmp_path):
     code, _, document = run_small(tmp_path, "--budget", "0")
     assert statuses(document) == [(f"tiny:{part}", "skipped") for part in PARTS]
     assert document["parts"][0]["reason"] == ["the time budget of 0 s is spent"]
+    assert code == 0
+
+
+def test_the_step_against_trl_is_skipped_where_trl_is_not_installed(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(BARE.format(absent=["trl"]))
+    code, table, document = run_small(tmp_path, "--only", "tiny:step", path=tmp_path)
+    assert statuses(document) == [("tiny:prepare_model", "ok"), ("tiny:step_vs_trl", "skipped")]
+    assert document["parts"][1]["reason"] == ["trl cannot be imported: No module named 'trl'"]
+    assert "    trl cannot be imported: No module named 'trl'" in "\n".join(table)
     assert code == 0
 
 

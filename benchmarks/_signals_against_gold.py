@@ -1,0 +1,256 @@
+"""Does a signal help? The same student on gold answers alone and on each signal, with all or few prompts labelled.
+
+    python -m benchmarks._signals_against_gold [FOLDER] [--shares 1 0.1 0.03] [--seeds 3] [--rows 1600] [--test 400]
+
+FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. For each share, that part
+of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is fitted to the gold
+answers and answers all prompts; its answers pass the quality filters. Students start from the same random weights:
+
+    gold      the gold answers alone
+    text      the teacher's answers to all prompts
+    bucket    the same answers with the teacher's distributions, alpha 0.5, the tail as one outcome
+    sampled   the same with a sampled tail
+
+Every training of a role has the same number of optimizer steps, and keeps the weights with the lowest validation loss.
+A score is the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being
+one item, so they do not hold what other seeds or another teacher would change. Differences are paired by row.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill_dagster.config import (
+    DataConfig,
+    EvaluationConfig,
+    GenerationConfig,
+    LogitsConfig,
+    ModelConfig,
+    QualityConfig,
+    StudentTrainingConfig,
+    TrainingConfig,
+)
+from distill_dagster.demo.world import write_dataset
+from distill_dagster.evaluation.asking import ask_local
+from distill_dagster.evaluation.benchmark import judge
+from distill_dagster.evaluation.comparison import item_scores
+from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.statistics import mean_interval
+from distill_dagster.generation.specs import GenerateSpec
+from distill_dagster.logits.specs import CaptureSpec
+from distill_dagster.models.ref import ModelRef, read_ref
+from distill_dagster.quality.specs import SetSpec
+from distill_dagster.sources.files.discovery import SourceFile
+from distill_dagster.sources.specs import ReadSpec
+from distill_dagster.store import files, parquet, schemas
+from distill_dagster.tasks.prompts import prompts_of
+from distill_dagster.teachers.faculty import Faculty
+from distill_dagster.training.examples import gold_examples
+from distill_dagster.training.specs import PrepareSpec, TrainSpec
+from distill_dagster.workers import run_worker
+
+TASKS = ("nli", "qa", "math")
+NEW_TOKENS = 24
+EVALUATION = EvaluationConfig(batch_tokens=8192)
+COMMON: dict[str, int | float | bool | str] = {"max_position_embeddings": 256, "tie_word_embeddings": True}
+TEACHER = {"hidden_size": 160, "intermediate_size": 448, "num_hidden_layers": 3, "num_attention_heads": 8}
+STUDENT = {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+BATCH = 16
+TRAINING: dict[str, Any] = {"batch_size": BATCH, "evaluations": 6, "early_stopping_patience": None}
+TEACHER_STEPS, STUDENT_STEPS = 900, 1000
+ARMS = ("gold", "text", "bucket", "sampled")
+
+Rows = list[dict[str, Any]]
+
+
+class Experiment:
+    """One share of gold answers: its teacher, and students by arm and seed."""
+
+    def __init__(self, folder: Path, rows: Rows, test: Rows, share: float) -> None:
+        self.folder, self.test, self.share = folder, test, share
+        train = [row for row in rows if row["split"] == "train"]
+        labelled = {row["row_id"] for row in train[: round(share * len(train))]}
+        self.rows = [
+            row if row["row_id"] in labelled or row["split"] == "validation" else {**row, "reference": []}
+            for row in rows
+        ]
+        self.raw, self.held_out = str(folder / "raw.parquet"), str(folder / "test.parquet")
+        parquet.write_table(Path(self.raw), self.rows, schemas.RAW)
+        parquet.write_table(Path(self.held_out), test, schemas.RAW)
+        self.labels = sorted({row["reference"][0] for row in rows}) if rows[0]["task"] == "classification" else None
+
+    def teach(self) -> ModelRef:
+        """Fit the teacher, let it answer, capture both tails, and build the set."""
+        fit = TrainingConfig(learning_rate=2e-3, epochs=self._epochs(TEACHER_STEPS, self.share), **TRAINING)
+        spec = PrepareSpec(role="teacher", model=_model(TEACHER, 0.08, 0), fit=fit, **self._places("teacher"))
+        run_worker("prepare_model", spec)
+        teacher = read_ref(self.folder / "teacher")
+        answer = GenerateSpec(
+            faculty=Faculty(teachers=[(1.0, teacher)]),
+            generation=GenerationConfig(max_new_tokens=NEW_TOKENS, batch_tokens=8192),
+            rows=self.raw,
+            labels=self.labels,
+            responses=self._new("responses"),
+            journal="shard",
+            out=self._new("answers"),
+        )
+        run_worker("generate_shard", answer)
+        answers = str(self.folder / "answers" / files.TEACHER_FILE)
+        for tail in ("bucket", "sampled"):
+            run_worker(
+                "capture_logits",
+                CaptureSpec(
+                    model=teacher,
+                    logits=LogitsConfig(k=64, tail=tail, batch_tokens=8192),
+                    rows=self.raw,
+                    answers=answers,
+                    out=self._new(tail),
+                ),
+            )
+        quality = QualityConfig(contamination="exact")
+        chosen = SetSpec(
+            raw=[self.raw], teacher=[answers], test=self.held_out, quality=quality, learn="answer", out=self._new("set")
+        )
+        run_worker("build_set", chosen)
+        gold, _ = gold_examples(self.rows)
+        by_id = {row["row_id"]: {key: row[key] for key in ("shard", "task", "reference")} for row in self.rows}
+        table = [{**example, **by_id[example["row_id"]]} for example in gold]
+        parquet.write_table(self.folder / "gold.parquet", table, schemas.EXAMPLE)
+        return teacher
+
+    def student(self, arm: str, seed: int, teacher: ModelRef) -> ModelRef:
+        """One training."""
+        base = self.folder / f"base-{seed}"
+        if not base.exists():
+            places = self._places(base.name)
+            spec = PrepareSpec(role="student", model=_model(STUDENT, 0.12, seed), tokenizer_of=teacher.path, **places)
+            run_worker("prepare_model", spec)
+        epochs = self._epochs(STUDENT_STEPS, self.share if arm == "gold" else 1)
+        signal = "logits" if arm in ("bucket", "sampled") else "text"
+        training = StudentTrainingConfig(learning_rate=5e-3, epochs=epochs, signal=signal, seed=seed, **TRAINING)
+        examples = self.folder / "gold.parquet" if arm == "gold" else self.folder / "set" / files.EXAMPLES_FILE
+        logits = [str(self.folder / arm / files.LOGITS_FILE)] if signal == "logits" else []
+        spec = TrainSpec(
+            student_base=read_ref(base),
+            teacher=teacher,
+            training=training,
+            examples=str(examples),
+            logits=logits,
+            name="student",
+            task=self.rows[0]["task"],
+            out=self._new(f"{arm}-{seed}"),
+            work=self._new(f"{arm}-{seed}-work"),
+        )
+        run_worker("train_student", spec)
+        return read_ref(Path(spec.out))
+
+    def scores(self, model: ModelRef) -> np.ndarray:
+        """The score of every test row, (rows,)."""
+        prompts = [(row, prompt) for row in self.test for prompt in prompts_of(row)]
+        spec = BenchmarkSpec(
+            role="student",
+            model=model,
+            rows=self.held_out,
+            max_new_tokens=NEW_TOKENS,
+            labels=self.labels,
+            evaluation=EVALUATION,
+            responses="",
+            out="",
+        )
+        replies = ask_local(spec, "cpu", [prompt for _, prompt in prompts], lambda _: None)
+        judged = [judge(spec, row, prompt, reply) for (row, prompt), reply in zip(prompts, replies, strict=True)]
+        return np.array(list(item_scores(judged).values()))
+
+    def _epochs(self, steps: int, share: float) -> float:
+        """So many steps over this share of the training rows."""
+        return steps * BATCH / (share * sum(row["split"] == "train" for row in self.rows))
+
+    def _places(self, name: str) -> dict[str, Any]:
+        return {
+            "rows": [self.raw],
+            "held_out": self.held_out,
+            "out": self._new(name),
+            "work": self._new(f"{name}-work"),
+        }
+
+    def _new(self, name: str) -> str:
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        return str(self.folder / name)
+
+
+def _model(shape: dict[str, int], spread: float, seed: int) -> ModelConfig:
+    settings = {**shape, "num_key_value_heads": shape["num_attention_heads"], **COMMON, "initializer_range": spread}
+    return ModelConfig(architecture="llama", settings=settings, vocab_size=800, seed=seed)
+
+
+def read(source: Path, folder: Path, train: int, test: int) -> tuple[Rows, Rows]:
+    """Training and validation rows, and test rows, the same for the same counts."""
+    task = next(json.loads(line) for line in (source / "test.jsonl").open(encoding="utf-8")).get(
+        "task", "classification"
+    )
+    paths = {split: [source / f"{split}.jsonl"] for split in ("validation", "test")}
+    paths["train"] = sorted((source / "train").glob("*.jsonl"))
+    found, plain = {}, DataConfig(train="-", test="-")
+    for split, of_split in paths.items():
+        out = _made(folder / f"read-{split}")
+        sources = [SourceFile(key=path.stem, split=split, url=str(path)) for path in of_split]
+        run_worker("read_rows", ReadSpec(files=sources, data=plain, task=task, unique_ids=False, out=str(out)))
+        found[split] = parquet.read_table(out / files.RAW_FILE)
+    shuffled = {
+        split: [rows[i] for i in np.random.default_rng(0).permutation(len(rows))] for split, rows in found.items()
+    }
+    return [*shuffled["train"][:train], *shuffled["validation"][: train // 8]], shuffled["test"][:test]
+
+
+def interval(values: np.ndarray, low: float, high: float) -> str:
+    """The mean of values in [low, high] in percent, with its interval."""
+    ends = mean_interval((values - low) / (high - low), resamples=2000, seed=0)
+    bottom, top = (100 * (low + end * (high - low)) for end in (ends.low, ends.high))
+    return f"{100 * values.mean():.1f} ({bottom:.1f} … {top:.1f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the experiment, and print a table for each share as soon as it is done."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks._signals_against_gold")
+    parser.add_argument("source", nargs="?", type=Path)
+    parser.add_argument("--shares", type=float, nargs="+", default=[1, 0.1, 0.03])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=1600)
+    parser.add_argument("--test", type=int, default=400)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = options.source or folder / "data"
+        if options.source is None:
+            write_dataset(source, tasks=TASKS, train_rows=options.rows, shards=1, test_rows=options.test)
+        rows, test = read(source, folder, options.rows, options.test)
+        for share in options.shares:
+            one = Experiment(_made(folder / f"share-{share}"), rows, test, share)
+            teacher = one.teach()
+            score = interval(one.scores(teacher), 0, 1)
+            print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}", flush=True)
+            by_arm = {arm: _seeds(one, arm, teacher, options.seeds) for arm in ARMS}
+            for arm, scores in by_arm.items():
+                differences = scores.mean(axis=0) - by_arm["text"].mean(axis=0)
+                each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
+                own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
+                print(f"{arm:<8} {own:<22} less text {other:<20} seeds {each}", flush=True)
+
+
+def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: int) -> np.ndarray:
+    """Scores (seeds, rows) of an arm."""
+    return np.stack([one.scores(one.student(arm, seed, teacher)) for seed in range(seeds)])
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    main()
