@@ -15,6 +15,7 @@ from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
 from distill_dagster.config.logits import LogitsConfig
+from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.project import (
     AlertsConfig,
@@ -65,6 +66,7 @@ __all__ = [
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
+    "LoraConfig",
     "MixedTeacher",
     "ModelConfig",
     "Need",

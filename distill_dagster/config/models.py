@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.section import Engine, Section
 
 
@@ -57,7 +58,7 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Full fine-tuning with AdamW, linear warm-up and cosine decay.
+    """Fine-tuning with AdamW, linear warm-up and cosine decay: of all weights, or of low-rank adapters.
 
     The defaults suit the distillation into a pretrained student (learning rate 1e-5 to 5e-5, 2 to 5 epochs). A model
     with random weights needs a learning rate about a hundred times higher, and more epochs.
@@ -94,7 +95,13 @@ class TrainingConfig(Section):
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the target probability that is spread over all tokens."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the row order and of dropout.")
+    seed: int = Field(default=0, ge=0, description="Seed of the row order, of dropout and of new adapters.")
+    lora: LoraConfig | None = Field(
+        default=None,
+        exclude_if=lambda lora: lora is None,  # a config without it keeps its fingerprint
+        description="Train low-rank adapters (LoRA) and leave the model's own weights as they are. The published model "
+        "has the adapters merged into its weights; `adapter/` beside it holds them apart.",
+    )
 
 
 class GenerationConfig(Section):

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import transformers
+from peft import PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback
 
 from distill_dagster.config import TrainingConfig
@@ -21,6 +22,7 @@ from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import Advance, track
 from distill_dagster.store import hashing
+from distill_dagster.training.adapter import plain, trainable_count
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
@@ -33,7 +35,7 @@ from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, 
 
 
 def train(
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     tokenizer: Any,
     data: TrainingSet,
     config: TrainingConfig,
@@ -46,6 +48,7 @@ def train(
 ) -> TrainingRun:
     """Train `model` in place; afterwards it holds the kept weights (see `TrainingConfig.keep`).
 
+    Of a model with adapters (`adapter.attach`) only these train, and only these are in its checkpoints.
     `start_revision` identifies the weights that training starts from: a run with other weights, data, config or
     signal does not resume from this one's checkpoints. The validation loss is that of the text, for every signal.
 
@@ -60,7 +63,7 @@ def train(
     resume = latest(folder)
     resumed_from = step_of(resume) if resume else 0
     tracked = track(label, total=plan.steps, done=resumed_from)
-    with quietly(), tracked as advance, _chosen(device) as chosen, computing_loss(model):
+    with quietly(), tracked as advance, _chosen(device) as chosen, computing_loss(plain(model)):
         arguments = _arguments(config, data, plan, chosen, folder)
         trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
         start = time.perf_counter()
@@ -79,6 +82,7 @@ def train(
         tokens_per_second=tokens / seconds,
         seconds=seconds,
         training=config.model_dump(mode="json"),
+        trainable_parameters=trainable_count(model),
     )
 
 
@@ -144,7 +148,7 @@ def _arguments(
 
 
 def _trainer(
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     tokenizer: Any,
     data: TrainingSet,
     config: TrainingConfig,

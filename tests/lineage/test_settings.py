@@ -26,3 +26,15 @@ def test_a_file_that_is_a_model_is_noticed_when_it_is_replaced(tmp_path):
     before = shaped(path)["student_base"]
     file.write_bytes(b"another")
     assert shaped(path)["student_base"] != before
+
+
+TRAININGS = ("student.training", "teacher.fit")
+
+
+def test_lora_shapes_the_training_and_without_it_no_fingerprint_knows_it(tmp_path):
+    changes = {f"{where}.lora": {"rank": 4} for where in TRAININGS}
+    without, adapted = shaped(write_project(tmp_path / "a")), shaped(write_project(tmp_path / "b", **changes))
+    assert "lora" not in without["student_checkpoint"]["training"]
+    assert "lora" not in without["teacher_model"]["fit"]
+    assert adapted["student_checkpoint"]["training"]["lora"]["rank"] == 4
+    assert adapted["teacher_model"]["fit"]["lora"]["rank"] == 4
