@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from distill_dagster.config.models import TrainingConfig
+from distill_dagster.config.models import MEMORY_ONLY, TrainingConfig
 from distill_dagster.config.section import Section
 
 SignalName = Literal["text", "logits"]
@@ -71,6 +71,6 @@ class StudentTrainingConfig(TrainingConfig):
     @property
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
-        plain = self.model_dump(exclude={"signal", "logits"})
+        plain = self.model_dump(exclude={"signal", "logits", *MEMORY_ONLY})
         other = {"signal": self.signal, "logits": self.objective.model_dump()}
         return plain if self.signal == "text" else plain | other

@@ -25,7 +25,7 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
     lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
     shown = spec.training.model_dump(exclude={"signal", "logits", "lora"})
     settings = {name: str(value) for name, value in shown.items()} | _lora(spec)
-    trained = {"trained weights": f"{run.trainable_parameters:,}", "kept weights": run.kept}
+    trained = {"precision": run.dtype, "trained weights": f"{run.trainable_parameters:,}", "kept weights": run.kept}
     training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, **trained}
     sections = [
         f"# {_plain(spec.name)}",

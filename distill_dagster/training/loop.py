@@ -1,8 +1,8 @@
 """One training loop for the teacher's fit and for the student, on one device, resumable at every checkpoint.
 
-AdamW, linear warm-up, cosine decay, clipping; float32 weights, bfloat16 arithmetic on a GPU. Each validation loss
-comes with a checkpoint, from which a killed run goes on: weights, optimizer, schedule, random state and order of rows
-are as it left them. On the same CPU and versions the result is bit for bit that of an unbroken run.
+AdamW, linear warm-up, cosine decay, clipping; by default float32 weights, bfloat16 arithmetic on a GPU. Each
+validation loss comes with a checkpoint, from which a killed run goes on: weights, optimizer, schedule, random state and
+order of rows are as it left them. On the same CPU and versions the result is bit for bit that of an unbroken run.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from peft import PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback
 
 from distill_dagster.config import TrainingConfig
+from distill_dagster.config.models import MEMORY_ONLY
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits
@@ -27,6 +28,7 @@ from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
+from distill_dagster.training.optimizers import checkpointing_arguments, optimizer_arguments, rounding_optimizer
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
@@ -73,7 +75,7 @@ def train(
     tokens = data.train_tokens * (steps - resumed_from) / plan.steps_per_epoch
     return TrainingRun(
         device=device,
-        dtype="float32 weights, bfloat16 arithmetic" if chosen.type == "cuda" else "float32",
+        dtype=_precision(config, chosen),
         steps=steps,
         history=history,
         best_validation_loss=min((p.validation_loss for p in history if isinstance(p, ValidationLoss)), default=None),
@@ -94,8 +96,15 @@ def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, star
     ]
     rows = [hashing.rows_hash(split) for split in splits]
     versions = [torch.__version__, transformers.__version__]
-    parts = [config.model_dump(), signal.name, rows, start_revision, versions]
+    parts = [config.model_dump(exclude=set(MEMORY_ONLY)), signal.name, rows, start_revision, versions]
     return hashing.sha256(hashing.canonical_json(parts))
+
+
+def _precision(config: TrainingConfig, chosen: torch.device) -> str:
+    """The precision of weights and arithmetic, in words."""
+    if config.weights == "bfloat16":
+        return "bfloat16 weights" + (", float32 adapters" if config.lora else ", rounded stochastically")
+    return "float32 weights, bfloat16 arithmetic" if chosen.type == "cuda" else "float32"
 
 
 @contextlib.contextmanager
@@ -144,6 +153,8 @@ def _arguments(
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
+        **optimizer_arguments(config),
+        **checkpointing_arguments(config),
     )
 
 
@@ -170,6 +181,7 @@ def _trainer(
         measure=TextSignal(tokenizer.pad_token_id),
         batches=batches,
         callbacks=callbacks,
+        optimizer_cls_and_kwargs=rounding_optimizer(config),
     )
     trainer.add_callback(Watch(plan, batches, advance, lambda: float(trainer.step_loss)))
     trainer.remove_callback(PrinterCallback)

@@ -46,7 +46,7 @@ from distill_dagster.training.specs import Origin, PrepareCounts, PrepareResult,
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """An existing model or a new one, on the CPU in float32, before it is fitted or written."""
+    """An existing model or a new one, on the CPU, before it is fitted or written."""
 
     model: PreTrainedModel
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
@@ -125,7 +125,8 @@ def _open(spec: PrepareSpec, config: ModelConfig) -> OpenModel:
         return _dequantize(file, config, day)
     ref = pin(config, day)
     folder = Path(ref.path)
-    return OpenModel(open_model(folder, "float32"), open_tokenizer(folder, day), ref, stored_dtype(folder))
+    dtype = spec.fit.weights if spec.fit else "float32"
+    return OpenModel(open_model(folder, dtype), open_tokenizer(folder, day), ref, stored_dtype(folder))
 
 
 def _build(spec: PrepareSpec, config: ModelConfig) -> OpenModel:

@@ -32,7 +32,7 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
         ModelError: the model that training starts from cannot be loaded.
     """
     base, out, work, config = Path(spec.student_base.path), Path(spec.out), Path(spec.work), spec.training
-    tokenizer, model = open_tokenizer(base, spec.student_base.prompt_date), open_model(base, "float32")
+    tokenizer, model = open_tokenizer(base, spec.student_base.prompt_date), open_model(base, config.weights)
     signal = open_signal(spec, model, tokenizer, work / "datasets")
     examples = read_examples(Path(spec.examples), work / "datasets")
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)

@@ -38,3 +38,18 @@ def test_lora_shapes_the_training_and_without_it_no_fingerprint_knows_it(tmp_pat
     assert "lora" not in without["teacher_model"]["fit"]
     assert adapted["student_checkpoint"]["training"]["lora"]["rank"] == 4
     assert adapted["teacher_model"]["fit"]["lora"]["rank"] == 4
+
+
+def test_checkpointing_shapes_nothing_and_precision_does(tmp_path):
+    def changed(name, field, value):
+        return shaped(write_project(tmp_path / name, **{f"{where}.{field}": value for where in TRAININGS}))
+
+    plain = shaped(write_project(tmp_path / "plain", **{f"{where}.weights": "float32" for where in TRAININGS}))
+    for field, value in (("weights", "bfloat16"), ("optimizer", "adafactor")):
+        assert field not in plain["student_checkpoint"]["training"]
+        other = changed(field, field, value)
+        assert other["student_checkpoint"]["training"] == {**plain["student_checkpoint"]["training"], field: value}
+        assert other["teacher_model"]["fit"] == {**plain["teacher_model"]["fit"], field: value}
+    saving = changed("saving", "gradient_checkpointing", True)
+    assert saving["student_checkpoint"] == plain["student_checkpoint"]
+    assert saving["teacher_model"]["fit"] == plain["teacher_model"]["fit"]

@@ -64,4 +64,5 @@ def test_the_card_says_which_weights_trained():
     text = card(lora={"rank": 4, "targets": ["q_proj", "v_proj"]})
     assert "| LoRA | rank 4, alpha 32, dropout 0, targets q\\_proj, v\\_proj, merged |" in text
     assert "| trained weights | 4,321 |" in text
+    assert "| precision | float32 |" in text
     assert "LoRA" not in card()
