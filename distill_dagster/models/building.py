@@ -74,7 +74,7 @@ def build(model: ModelConfig, tokenizer: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    config = _configure(model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    config = configure(model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     state = torch.random.get_rng_state()
     torch.manual_seed(model.seed)
     try:
@@ -96,7 +96,7 @@ def sketch(model: ModelConfig, vocabulary: int) -> int:
     import torch
     from transformers import AutoModelForCausalLM
 
-    config = _configure(model, vocabulary, pad=0, end=1)
+    config = configure(model, vocabulary, pad=0, end=1)
     try:
         with torch.device("meta"):
             return parameter_count(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
@@ -108,8 +108,12 @@ def _cannot_be_built(model: ModelConfig, error: Exception) -> ModelError:
     return ModelError(f"architecture {model.architecture!r} cannot be built from {model.settings}: {error}")
 
 
-def _configure(model: ModelConfig, vocabulary: int, pad: int, end: int) -> Any:
-    """The architecture's config, with settings that it has."""
+def configure(model: ModelConfig, vocabulary: int, pad: int, end: int) -> Any:
+    """The architecture's config, with settings that it has.
+
+    Raises:
+        ModelError: it has no such setting, or the values contradict each other.
+    """
     architecture = str(model.architecture)
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig

@@ -25,7 +25,8 @@ from distill_dagster.store import files
 
 def prepare_weights(model: PreTrainedModel, config: TrainingConfig) -> Any:
     """The model as `train` takes it: in the config's precision, and with adapters if it asks for them."""
-    model = model.to(getattr(torch, config.weights))
+    dtype = getattr(torch, config.weights)
+    model = model if model.dtype == dtype else model.to(dtype)
     return model if config.lora is None else attach(model, config.lora, config.seed)
 
 
