@@ -226,9 +226,12 @@ def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]
             f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
             f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
         )
+    if objective.across_tokenizers:
+        return problems
     if student.model.architecture and student.model.tokenizer != "teacher":
         problems.append(
             f"`student.training.signal: logits` needs a student with the teacher's tokenizer, and "
-            f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
+            f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, `signal: text`, or "
+            "`student.training.logits.across_tokenizers: alm`"
         )
     return problems

@@ -9,10 +9,14 @@ from distill_dagster.config.section import Section
 
 SignalName = Literal["text", "logits"]
 DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]
+OF_DIVERGENCES = {"temperature", "divergence", "skew", "beta"}  # fields of an objective on two distributions
 
 
 class LogitsSignalConfig(Section):
-    """The objective alpha * CE + (1 - alpha) * T^2 * D(teacher, student) on the stored distributions."""
+    """The objective alpha * CE + (1 - alpha) * T^2 * D(teacher, student) on the stored distributions.
+
+    Across tokenizers it is alpha * CE + (1 - alpha) * tau * ALM, approximate likelihood matching of chunks.
+    """
 
     alpha: float = Field(
         default=0.5, ge=0, le=1, description="Weight of the cross-entropy on the teacher's tokens; 0: none of it."
@@ -27,6 +31,33 @@ class LogitsSignalConfig(Section):
     )
     skew: float = Field(default=0.1, gt=0, lt=1, description="The teacher's share of the mixture in `skew_kl`.")
     beta: float = Field(default=0.5, gt=0, lt=1, description="The teacher's share of the mixture in `jsd`.")
+    across_tokenizers: Literal["alm"] | None = Field(
+        default=None,
+        description="For a student with another tokenizer than the teacher's: `alm`, approximate likelihood matching of "
+        "the chunks in which both tokenizations begin and end at the same bytes. D, T, `skew` and `beta` do not apply.",
+    )
+    tau: float = Field(
+        default=100, ge=1, le=10_000, description="What `alm` divides the log-probability of a chunk by, on both sides."
+    )
+
+    @model_validator(mode="after")
+    def _one_objective(self) -> "LogitsSignalConfig":
+        changed = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        given = sorted(changed & OF_DIVERGENCES)
+        if self.across_tokenizers and given:
+            raise ValueError(
+                f"`{given[0]}` belongs to the divergence of two distributions, which `across_tokenizers: alm` does not "
+                "use: remove one of them"
+            )
+        if not self.across_tokenizers and "tau" in changed:
+            raise ValueError(f"`tau: {self.tau:g}` belongs to `across_tokenizers: alm`: add that, or remove `tau`")
+        return self
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """What decides the weights; without `across_tokenizers`, the fields that there were before it."""
+        apart = {"across_tokenizers", "tau"}
+        return self.model_dump(include={"alpha", *apart}) if self.across_tokenizers else self.model_dump(exclude=apart)
 
 
 class StudentTrainingConfig(TrainingConfig):
@@ -63,6 +94,8 @@ class StudentTrainingConfig(TrainingConfig):
         if self.signal == "text":
             return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
         objective = self.objective
+        if objective.across_tokenizers:
+            return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {objective.tau:g} * ALM at tau = {objective.tau:g}"
         parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
         scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
         divergence = f"{objective.divergence}{parameter} at T = {objective.temperature}"
@@ -72,5 +105,5 @@ class StudentTrainingConfig(TrainingConfig):
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
         plain = self.model_dump(exclude={"signal", "logits"})
-        other = {"signal": self.signal, "logits": self.objective.model_dump()}
+        other = {"signal": self.signal, "logits": self.objective.shaping}
         return plain if self.signal == "text" else plain | other

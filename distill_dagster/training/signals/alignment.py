@@ -1,0 +1,79 @@
+"""Chunks: the shortest parts of an answer that begin and end at the same bytes in the teacher's tokens and the student's.
+
+    teacher   "un" "bel" "iev" "able" " 🙂" <end>          2 + 3 + 3 + 4 + 5 bytes
+    student   "unb" "eliev" "able" " " "🙂" <eos>          3 + 5 + 4 + 1 + 4
+    chunks    "unbeliev"      "able"   " 🙂"    the end    teacher 0:3, 3:4, 4:5, 5:6   student 0:2, 2:3, 3:5, 5:6
+
+Bytes are counted from the answer's first character, so that a BOS token, the template's opening and the space that
+SentencePiece puts in front do not count. Behind the first byte in which the answers differ there is no chunk. The end
+tokens, with what the templates write before them, are a chunk of their own, if the answers are the same up to there.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+LONGEST = 64  # tokens of the student in a chunk; the loss holds the logits of a whole chunk at once
+
+
+class Chunk(NamedTuple):
+    """Tokens `[start, end)` of both answers with the same bytes."""
+
+    teacher: slice
+    student: slice
+
+
+class _Answer(NamedTuple):
+    """An answer's text, and where in it each token ends; tokens before the text end at 0 or before."""
+
+    text: bytes
+    ends: list[int]
+    tokens: Sequence[bytes]
+
+    @property
+    def first(self) -> int:
+        """The first token of the text."""
+        return next((i for i, end in enumerate(self.ends) if end > 0), len(self.ends))
+
+    def behind(self) -> dict[int, int]:
+        """End -> the token behind the first one that ends there; special tokens end there too."""
+        return {end: i + 1 for i, end in reversed([*enumerate(self.ends)])}
+
+
+def align(
+    teacher: Sequence[bytes], student: Sequence[bytes], teacher_opening: bytes = b"", student_opening: bytes = b""
+) -> list[Chunk]:
+    """The chunks of an answer, in order, given the bytes of its tokens; those of special tokens are b""."""
+    one, other = _answer(teacher, teacher_opening), _answer(student, student_opening)
+    same = _same_bytes(one.text, other.text)
+    bounds = sorted({end for end in one.ends if 0 < end <= same} & {end for end in other.ends if 0 < end <= same})
+    chunks, start, (behind, other_behind) = [], (one.first, other.first), (one.behind(), other.behind())
+    for bound in bounds:
+        stop = (behind[bound], other_behind[bound])
+        chunks.append(Chunk(slice(start[0], stop[0]), slice(start[1], stop[1])))
+        start = stop
+    if bounds and _only_ends(one, start[0]) and _only_ends(other, start[1]):
+        chunks.append(Chunk(slice(start[0], len(teacher)), slice(start[1], len(student))))
+    return [chunk for chunk in chunks if chunk.student.stop - chunk.student.start <= LONGEST]
+
+
+def _answer(tokens: Sequence[bytes], opening: bytes) -> _Answer:
+    whole = b"".join(tokens)
+    before = len(opening) if whole.startswith(opening) else 0
+    text = whole[before:].lstrip()
+    before = len(whole) - len(text)
+    return _Answer(text, [end - before for end in accumulate(map(len, tokens))], tokens)
+
+
+def _same_bytes(one: bytes, other: bytes) -> int:
+    """How many bytes two texts have in common before they differ."""
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    return next(i for i in range(length) if one[i] != other[i])
+
+
+def _only_ends(answer: _Answer, start: int) -> bool:
+    """Whether the tokens from `start` on are white space and, as the last of them, a special token."""
+    rest = answer.tokens[start:]
+    return bool(rest) and rest[-1] == b"" and not b"".join(rest).strip()
