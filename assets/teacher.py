@@ -13,6 +13,7 @@ from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.fitness import student_use, teacher_use
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
+from distill_dagster.training.compatibility import Lesson
 from distill_dagster.training.specs import PrepareSpec
 
 
@@ -37,6 +38,7 @@ def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
         use=teacher_use(upstream.config),
         student=upstream.config.student.model,
         student_use=student_use(upstream.config),
+        lesson=Lesson.of(upstream.config),
         fit=teacher.fit,
         rows=upstream.files("raw_dataset", files.RAW_FILE) if teacher.fit else [],
         held_out=upstream.file("eval_dataset", files.RAW_FILE) if teacher.fit else None,

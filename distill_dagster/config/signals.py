@@ -33,8 +33,8 @@ class LogitsSignalConfig(Section):
     beta: float = Field(default=0.5, gt=0, lt=1, description="The teacher's share of the mixture in `jsd`.")
     across_tokenizers: Literal["alm"] | None = Field(
         default=None,
-        description="For a student with another tokenizer than the teacher's: `alm`, approximate likelihood matching of "
-        "the chunks in which both tokenizations begin and end at the same bytes. D, T, `skew` and `beta` do not apply.",
+        description="For a student with another tokenizer: `alm`, approximate likelihood matching of the chunks that "
+        "begin and end at the same bytes in both tokenizations. D, T, `skew` and `beta` do not apply.",
     )
     tau: float = Field(
         default=100, ge=1, le=10_000, description="What `alm` divides the log-probability of a chunk by, on both sides."
@@ -95,7 +95,8 @@ class StudentTrainingConfig(TrainingConfig):
             return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
         objective = self.objective
         if objective.across_tokenizers:
-            return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {objective.tau:g} * ALM at tau = {objective.tau:g}"
+            tau = f"{objective.tau:g}"
+            return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {tau} * ALM at tau = {tau}"
         parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
         scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
         divergence = f"{objective.divergence}{parameter} at T = {objective.temperature}"

@@ -5,7 +5,8 @@ a GGUF file       the same of its metadata
 a hub name        the same of its small files, which are fetched; the weights are not
 an architecture   transformers has it, and every one of its settings; its positions suffice for the rows
 
-models/fitness.py has these checks. The stages that pin the models repeat them.
+models/fitness.py has these checks, and training/compatibility.py those of teacher and student together. The stages that
+pin the models repeat them.
 """
 
 from dataclasses import dataclass, field
@@ -16,17 +17,19 @@ from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.entries import entry
-from distill_dagster.models.fitness import Use, require_fit, student_use, teacher_use
+from distill_dagster.models.fitness import Use, parts_of, require_fit, student_use, teacher_use
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.pinning import count_parameters, fetch_small, hub_parameters
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.stored_forms import stored_form_problem
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, errors_of
 from distill_dagster.teachers.faculty import read_faculty
+from distill_dagster.training.compatibility import Lesson, Pair, pair_warnings, require_pair
 
 ROLES = {"teacher.model": "teacher", "student.model": "student"}
 PUBLISHED = {"teacher": "teacher_model", "student": "student_base"}
+TAUGHT = {"teacher_model", "teacher_outputs", "teacher_logits", "student_base", "student_checkpoint"}
 Found = tuple[Literal["ok", "not checked"], str, int]  # state, words, parameters
 LATER = "`distill-dagster check` looks at it"
 
@@ -50,6 +53,24 @@ class Models:
         for role, asset in PUBLISHED.items():
             if asset not in pending.stages and pending.on_devices and self.look.find(asset):
                 self._note(asset, role, None)
+        if self.whole and TAUGHT.intersection(pending.stages) and not errors_of(self.found):
+            self.found += self._pair()
+
+    def _pair(self) -> list[Requirement]:
+        """Whether the student can learn from the teacher, as far as both exist."""
+        config, of = self.look.config, "student.model"
+        try:
+            teacher, student = (
+                parts_of(model, config.prompt_date) if model else None
+                for model in (config.teacher.model, config.student.model)
+            )
+            pair, lesson = Pair(teacher, student), Lesson.of(config)
+            require_pair(pair, lesson)
+        except UserError as e:
+            return [Requirement("tokenizer", of, "error", str(e))]
+        return [Requirement("tokenizer", of, "warning", said) for said in pair_warnings(pair, lesson)] or [
+            Requirement("tokenizer", of, "ok", _fits(pair, lesson))
+        ]
 
     def _note(self, of: str, role: str | None, model: ModelConfig | None) -> None:
         """Add what is found of a model; None: the one that the asset `of` published."""
@@ -125,6 +146,15 @@ class Models:
         require_fit(model.model_copy(update={"revision": commit}), use)
         parameters = hub_parameters(name, commit)
         return "ok", f"{name} at {commit[:12]}, {_size(parameters)}", parameters
+
+
+def _fits(pair: Pair, lesson: Lesson) -> str:
+    training = lesson.training
+    if training.signal == "text":
+        return "any teacher's text can be learned"
+    if not (pair.teacher and pair.student):
+        return "compared with the teacher's as soon as there are both"
+    return "aligned with the teacher's by bytes" if training.objective.across_tokenizers else "the teacher's"
 
 
 def _form_problem(folder: Path, use: Use) -> str | None:

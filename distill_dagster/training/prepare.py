@@ -7,8 +7,8 @@ either of them, with `fit`                -> model/ trained on the gold answers 
 {endpoint: {url: …, model: …}}            -> model.json that names the endpoint; no request is sent
 
 A teacher's folder also holds faculty.json: all the models that answer, with their revisions. Every model is checked
-against its tokenizer and its use first, and with the teacher its student, which would be found unfit only after the
-teacher was paid.
+against its tokenizer and its use first, and with the teacher its student and whether the student can learn from it
+(compatibility.py), which would be found only after the teacher was paid.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from distill_dagster.config import ModelConfig, TrainingConfig
 from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer, write_model
-from distill_dagster.models.fitness import require_fit
+from distill_dagster.models.fitness import Parts, parts_of, require_fit
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_model, read_gguf_tokenizer, written_dtype
 from distill_dagster.models.loading import open_model, stored_dtype, stored_dtype_name
 from distill_dagster.models.pinning import pin
@@ -36,6 +36,7 @@ from distill_dagster.quality.duplicates.prompt_keys import contamination_key
 from distill_dagster.store import hashing, parquet
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
+from distill_dagster.training.compatibility import Pair, require_pair
 from distill_dagster.training.examples import TrainingSet, gold_examples, most_tokens, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
@@ -61,7 +62,8 @@ def prepare_model(spec: PrepareSpec, device: str) -> PrepareResult:
     """Write `model.json` into `spec.out`, and `model/` beside it when the model is new or fitted.
 
     Raises:
-        ModelError: the model does not exist, cannot be built, or is unfit for its use; or the teacher's student is.
+        ModelError: the model does not exist, cannot be built, or is unfit for its use; or the teacher's student is,
+            or cannot learn from this teacher.
         TrainingError: it is to be fitted and no training row has a gold answer, or the loss is no longer finite.
     """
     _check(spec)
@@ -85,6 +87,14 @@ def _check(spec: PrepareSpec) -> None:
             require_fit(source.model, spec.use.model_copy(update={"trains": False}))
     if spec.student is not None:
         require_fit(spec.student, spec.student_use, "student.model")
+        _check_pair(spec, parts_of(spec.model, spec.use.prompt_date) if spec.model else None)
+
+
+def _check_pair(spec: PrepareSpec, teacher: Parts | None) -> None:
+    """Refuse a student that cannot learn from the teacher, with what is known of both before the teacher is paid."""
+    if spec.student is not None:
+        student = parts_of(spec.student, spec.student_use.prompt_date)
+        require_pair(Pair(teacher, student), spec.lesson)
 
 
 def _prepare(spec: PrepareSpec, config: ModelConfig, device: str) -> PrepareResult:
@@ -94,6 +104,9 @@ def _prepare(spec: PrepareSpec, config: ModelConfig, device: str) -> PrepareResu
         write_ref(Path(spec.out), ref)
         return _pinned(ref, "existing", {"parameters": ref.parameters})
     opened = _open(spec, config)
+    if config.architecture:
+        ends = end_ids(opened.tokenizer, opened.model.generation_config)
+        _check_pair(spec, Parts(opened.ref.name, opened.model.config, opened.tokenizer, ends))
     if spec.fit is not None:
         return _fit(spec, config, spec.fit, opened, device)
     size, model = opened.size(), opened.model.to(opened.dtype)

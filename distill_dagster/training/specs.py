@@ -16,6 +16,7 @@ from distill_dagster.config.signals import StudentTrainingConfig
 from distill_dagster.models.fitness import Use
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.training.compatibility import Lesson
 
 Origin = Literal["existing", "endpoint", "built", "dequantized", "fitted"]  # how a model was had
 
@@ -31,6 +32,7 @@ class PrepareSpec(Spec):
     use: Use = Use()  # what the model, or each of the sources, is for
     student: ModelConfig | None = None  # of a teacher: the student that its answers will train
     student_use: Use = Use(trains=True)
+    lesson: Lesson = Lesson()  # how it learns from them
     fit: TrainingConfig | None = None
     rows: list[str] = []  # raw.parquet files: the tokenizer's text, the fit's gold answers
     held_out: str | None = None  # raw.parquet of the test rows, whose prompts no fit may see

@@ -88,7 +88,7 @@ def test_a_part_of_a_character_that_differs_is_refused():
     swapped = swapped.replace('"?1":0', f'"{low[1]}":{high[0]}')
     assert swapped != state
     other._tokenizer = type(other.backend_tokenizer).from_str(swapped)
-    with pytest.raises(ModelError, match="to the teacher and '.' to the student"):
+    with pytest.raises(ModelError, match=r"to the teacher and '.' to the student"):
         common_ids(one, other)
 
 

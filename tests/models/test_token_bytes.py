@@ -45,7 +45,7 @@ def test_an_added_token_that_is_not_special_is_its_text():
 
 
 def test_a_tokenizer_that_writes_the_text_in_another_form_is_refused():
-    with pytest.raises(ModelError, match="cannot be told apart by their bytes: those of .The door is red"):
+    with pytest.raises(ModelError, match=r"cannot be told apart by their bytes: those of .The door is red"):
         token_bytes(pieces(lower=True))
 
 

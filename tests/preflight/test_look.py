@@ -47,7 +47,9 @@ def errors(path, **how) -> dict[tuple[str, str], str]:
 def test_a_project_that_can_work_has_no_error(tmp_path, server):
     found = look_at(write_api_project(tmp_path, server))
     assert {requirement.state for requirement in found} == {"ok"}
-    assert {"key", "endpoint", "model", "device", "memory", "disk", "write access"} == {r.what for r in found}
+    assert {"key", "endpoint", "model", "tokenizer", "device", "memory", "disk", "write access"} == {
+        r.what for r in found
+    }
     assert server.counts()["total"] == 1
 
 

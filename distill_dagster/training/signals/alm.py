@@ -30,11 +30,8 @@ import torch
 from datasets import Dataset
 
 from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
-from distill_dagster.models.frames import opening_of
 from distill_dagster.models.quiet import quietly
-from distill_dagster.models.rendering import encode
-from distill_dagster.models.token_bytes import bytes_of, token_bytes
-from distill_dagster.training.signals.alignment import align
+from distill_dagster.training.alignment import Spelling, align
 from distill_dagster.training.signals.kernel import LogProbs
 from distill_dagster.training.signals.protocol import Example, TensorBatch
 from distill_dagster.training.signals.stored import REFUSED, StoredLogits
@@ -92,7 +89,7 @@ def own_logprobs(seen: LogProbs) -> torch.Tensor:
 
 
 def binary_cross_entropy(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """-[e^a b + (1 - e^a) log(1 - e^b)] for a, b ≤ 0. Nearer to 0 than the smallest number of its dtype, b counts as it."""
+    """-[e^a b + (1 - e^a) log(1 - e^b)] for a, b ≤ 0; a b of 0 counts as the number next to it."""
     b = b.clamp(max=-torch.finfo(b.dtype).tiny)
     return -(a.exp() * b - torch.expm1(a) * log1mexp(b))
 
@@ -105,28 +102,14 @@ def log1mexp(x: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One model's tokens as bytes."""
-
-    table: Sequence[bytes]
-    opening: bytes
-
-    @classmethod
-    def of(cls, tokenizer: Any) -> Self:
-        """ModelError if the tokens cannot be told apart by their bytes."""
-        table = token_bytes(tokenizer)
-        return cls(table, b"".join(bytes_of(table, encode(tokenizer, opening_of(tokenizer)))))
-
-
-@dataclass(frozen=True, slots=True)
 class AlmSignal:
     """Learns how likely each chunk is to the teacher, and by the share `alpha` its tokens."""
 
     text: TextSignal
     stored: StoredLogits
     objective: LogitsSignalConfig
-    teacher: Reading
-    student: Reading
+    teacher: Spelling
+    student: Spelling
 
     name: ClassVar[str] = "logits across tokenizers"
     columns: ClassVar[tuple[str, ...]] = ("chunk_of", "teacher_logprobs")
@@ -142,7 +125,7 @@ class AlmSignal:
         stored = StoredLogits(paths, cache, vocab_size=sys.maxsize)  # the student's ids are never looked up in it
         stored.require_tokenizer(teacher)
         text = TextSignal.of(config, student.pad_token_id)
-        return cls(text, stored, config.objective, Reading.of(teacher), Reading.of(student))
+        return cls(text, stored, config.objective, Spelling.of_tokenizer(teacher), Spelling.of_tokenizer(student))
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the chunks of every row; rows without stored logits, or without a chunk, are left out."""
@@ -160,8 +143,7 @@ class AlmSignal:
         if place >= 0:
             given = self.stored.row(place)
             logprobs = np.where(given.ids == given.token_ids[:, None], given.logprobs, 0).sum(axis=1)  # (T,)
-            sides = bytes_of(self.teacher.table, given.token_ids.tolist()), bytes_of(self.student.table, answer)
-            for i, chunk in enumerate(align(*sides, self.teacher.opening, self.student.opening)):
+            for i, chunk in enumerate(align(self.teacher.of(given.token_ids.tolist()), self.student.of(answer))):
                 chunk_of[chunk.student] = [i] * len(chunk_of[chunk.student])
                 sums.append(float(logprobs[chunk.teacher].sum()))
         refused = REFUSED if place < 0 else "" if sums else APART

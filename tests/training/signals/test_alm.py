@@ -1,5 +1,6 @@
 """Approximate likelihood matching: the objective over chunks is that of a dense computation, whatever is cut how."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -226,7 +227,7 @@ class Across:
             bounds = [0, *sorted(set(one) & set(other))]
             assert one[-1] == other[-1] == len(row["reference"][0].encode()) + len("<|end|>")
             total = total - alpha * q.sum()
-            for low, high in zip(bounds, bounds[1:], strict=False):
+            for low, high in itertools.pairwise(bounds):
                 a = sum(v for v, end in zip(p, one, strict=True) if low < end <= high) / tau
                 b = sum(v for v, end in zip(q, other, strict=True) if low < end <= high) / tau
                 total = total - (1 - alpha) * tau * (a.exp() * b + (1 - a.exp()) * (1 - b.exp()).log())
@@ -323,7 +324,7 @@ def test_without_across_tokenizers_such_a_student_is_refused_with_the_way_out(ac
     spec = across.spec()
     plain = StudentTrainingConfig(signal="logits", max_length=120)
     with pytest.raises(
-        ModelError, match="to the teacher's tokenizer and .* to the student's: use a student with .*alm"
+        ModelError, match=r"to the teacher's tokenizer and .* to the student's: use a student with .*alm"
     ):
         open_signal(
             spec.model_copy(update={"training": plain}), across.student, across.students, across.folder / "cache"

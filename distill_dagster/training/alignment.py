@@ -1,4 +1,4 @@
-"""Chunks: the shortest parts of an answer that begin and end at the same bytes in the teacher's tokens and the student's.
+"""Chunks: the shortest parts of an answer that begin and end at the same bytes in the tokens of teacher and student.
 
     teacher   "un" "bel" "iev" "able" " 🙂" <end>          2 + 3 + 3 + 4 + 5 bytes
     student   "unb" "eliev" "able" " " "🙂" <eos>          3 + 5 + 4 + 1 + 4
@@ -10,8 +10,13 @@ tokens, with what the templates write before them, are a chunk of their own, if 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+from distill_dagster.models.frames import opening_of
+from distill_dagster.models.rendering import encode
+from distill_dagster.models.token_bytes import bytes_of, token_bytes
 
 LONGEST = 64  # tokens of the student in a chunk; the loss holds the logits of a whole chunk at once
 
@@ -23,7 +28,32 @@ class Chunk(NamedTuple):
     student: slice
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
+    """The bytes of an answer's tokens, those of special tokens b"", and of the opening that its template writes."""
+
+    tokens: Sequence[bytes]
+    opening: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a tokenizer and its template spell an answer in bytes."""
+
+    table: Sequence[bytes]
+    opening: bytes
+
+    @classmethod
+    def of_tokenizer(cls, tokenizer: Any) -> Self:
+        """ModelError if the tokens cannot be told apart by their bytes."""
+        table = token_bytes(tokenizer)
+        return cls(table, b"".join(bytes_of(table, encode(tokenizer, opening_of(tokenizer)))))
+
+    def of(self, ids: Sequence[int]) -> Answer:
+        """An answer of these tokens."""
+        return Answer(bytes_of(self.table, ids), self.opening)
+
+
+class _Located(NamedTuple):
     """An answer's text, and where in it each token ends; tokens before the text end at 0 or before."""
 
     text: bytes
@@ -40,11 +70,9 @@ class _Answer(NamedTuple):
         return {end: i + 1 for i, end in reversed([*enumerate(self.ends)])}
 
 
-def align(
-    teacher: Sequence[bytes], student: Sequence[bytes], teacher_opening: bytes = b"", student_opening: bytes = b""
-) -> list[Chunk]:
-    """The chunks of an answer, in order, given the bytes of its tokens; those of special tokens are b""."""
-    one, other = _answer(teacher, teacher_opening), _answer(student, student_opening)
+def align(teacher: Answer, student: Answer) -> list[Chunk]:
+    """The chunks of an answer, in order."""
+    one, other = _located(teacher), _located(student)
     same = _same_bytes(one.text, other.text)
     bounds = sorted({end for end in one.ends if 0 < end <= same} & {end for end in other.ends if 0 < end <= same})
     chunks, start, (behind, other_behind) = [], (one.first, other.first), (one.behind(), other.behind())
@@ -53,16 +81,17 @@ def align(
         chunks.append(Chunk(slice(start[0], stop[0]), slice(start[1], stop[1])))
         start = stop
     if bounds and _only_ends(one, start[0]) and _only_ends(other, start[1]):
-        chunks.append(Chunk(slice(start[0], len(teacher)), slice(start[1], len(student))))
+        chunks.append(Chunk(slice(start[0], len(one.tokens)), slice(start[1], len(other.tokens))))
     return [chunk for chunk in chunks if chunk.student.stop - chunk.student.start <= LONGEST]
 
 
-def _answer(tokens: Sequence[bytes], opening: bytes) -> _Answer:
+def _located(answer: Answer) -> _Located:
+    tokens, opening = answer
     whole = b"".join(tokens)
     before = len(opening) if whole.startswith(opening) else 0
     text = whole[before:].lstrip()
     before = len(whole) - len(text)
-    return _Answer(text, [end - before for end in accumulate(map(len, tokens))], tokens)
+    return _Located(text, [end - before for end in accumulate(map(len, tokens))], tokens)
 
 
 def _same_bytes(one: bytes, other: bytes) -> int:
@@ -73,7 +102,7 @@ def _same_bytes(one: bytes, other: bytes) -> int:
     return next(i for i in range(length) if one[i] != other[i])
 
 
-def _only_ends(answer: _Answer, start: int) -> bool:
+def _only_ends(answer: _Located, start: int) -> bool:
     """Whether the tokens from `start` on are white space and, as the last of them, a special token."""
     rest = answer.tokens[start:]
     return bool(rest) and rest[-1] == b"" and not b"".join(rest).strip()

@@ -1,17 +1,19 @@
 """Chunks begin and end at the same bytes on both sides, and cover nothing in which the answers differ."""
 
+import itertools
 import random
 
 import pytest
 
-from distill_dagster.training.signals.alignment import LONGEST, align
+from distill_dagster.training.alignment import LONGEST, Answer, align
 
 END = b""
 
 
-def pairs(teacher, student, *openings):
-    """The chunks as the tokens of both sides."""
-    return [(teacher[c.teacher], student[c.student]) for c in align(teacher, student, *openings)]
+def pairs(teacher, student, opening=b""):
+    """The chunks as the tokens of both sides; the opening is the teacher's."""
+    chunks = align(Answer(teacher, opening), Answer(student))
+    return [(teacher[chunk.teacher], student[chunk.student]) for chunk in chunks]
 
 
 def test_equal_tokens_are_chunks_of_one_token():
@@ -41,7 +43,7 @@ def test_a_character_that_both_split_at_other_bytes_is_one_chunk():
 def test_a_bos_on_one_side_is_in_no_chunk(bos_of):
     plain, with_bos = [b"red", END], [b"", b"red", END]
     sides = (with_bos, plain) if bos_of == "teacher" else (plain, with_bos)
-    chunks = align(*sides)
+    chunks = align(*map(Answer, sides))
     skipped = [chunk.teacher if bos_of == "teacher" else chunk.student for chunk in chunks]
     assert skipped == [slice(1, 2), slice(2, 3)]
 
@@ -88,7 +90,7 @@ def test_chunks_are_as_short_as_they_can_be_and_cover_the_text():
 
     def cut():
         bounds = sorted({0, len(text), *drawn.sample(range(1, len(text)), 40)})
-        return [text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [text[a:b] for a, b in itertools.pairwise(bounds)]
 
     for _ in range(50):
         teacher, student = cut(), cut()
