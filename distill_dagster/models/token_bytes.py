@@ -38,7 +38,7 @@ def token_bytes(tokenizer: Any) -> list[bytes]:
         problems.append(wrong)
     raise ModelError(
         f"the tokens of {type(tokenizer).__name__} cannot be told apart by their bytes: those of {problems[-1]!r} do "
-        "not make up this text"
+        "not make up this text: use `signal: text`"
     )
 
 
