@@ -88,7 +88,12 @@ def parts_of(model: ModelConfig, prompt_date: date | None) -> Parts | None:
     Raises:
         ModelError: it is not there, or cannot be read.
     """
-    return open_parts(_source(model)[0], prompt_date) if model.name else None
+    if model.name is None:
+        return None
+    source, _ = _source(model)
+    if not source.exists():
+        raise ModelError(_not_there(source))
+    return open_parts(source, prompt_date)
 
 
 def open_parts(source: Path, prompt_date: date | None) -> Parts:
@@ -152,10 +157,14 @@ def _new_problems(model: ModelConfig, use: Use) -> Iterator[str]:
     yield from _context_problems(name, config, SHORTEST_PROMPT, use)
 
 
+def _not_there(folder: Path) -> str:
+    return f"model folder {folder} does not exist; correct `model.name`, or name a model on the hub"
+
+
 def _folder_problems(folder: Path, use: Use, messages: Messages, *, weights_here: bool = True) -> Iterator[str]:
     """The problems of a model's folder. After one that hides all others, no more are looked for."""
     if not folder.is_dir():
-        yield f"model folder {folder} does not exist; correct `model.name`, or name a model on the hub"
+        yield _not_there(folder)
         return
     if form := stored_form_problem(folder, trains=use.trains):
         yield form

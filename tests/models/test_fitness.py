@@ -70,6 +70,21 @@ def test_an_answer_must_fit_the_context(folder):
     assert found(folder, Use(new_tokens=60)) == ""
 
 
+def test_an_answer_must_fit_the_context_of_a_new_model_too():
+    (problem,) = problems(TINY, TRAINS.model_copy(update={"new_tokens": 126}))
+    assert "llama has a context of 128 tokens, and a prompt of 3 with `max_new_tokens: 126` does not fit" in problem
+    assert problems(TINY, TRAINS.model_copy(update={"new_tokens": 125})) == []
+
+
+def test_a_tokenizer_that_changes_the_answers_text_is_refused(folder):
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text())
+    document["normalizer"] = {"type": "Replace", "pattern": {"String": "e"}, "content": "3"}
+    path.write_text(json.dumps(document))
+    assert "the tokens of the answer 'red' are the text 'r3d' again, so it cannot be learned" in found(folder)
+    assert found(folder, Use()) == ""
+
+
 def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
     write_model(tmp_path / "larger", TINY.model_copy(update={"vocab_size": 340}))
     (folder / "tokenizer.json").write_bytes((tmp_path / "larger" / "tokenizer.json").read_bytes())
