@@ -15,7 +15,7 @@ OF_DIVERGENCES = {"temperature", "divergence", "skew", "beta"}  # fields of an o
 class LogitsSignalConfig(Section):
     """The objective alpha * CE + (1 - alpha) * T^2 * D(teacher, student) on the stored distributions.
 
-    Across tokenizers it is alpha * CE + (1 - alpha) * tau * ALM, approximate likelihood matching of chunks.
+    Across tokenizers it is alpha * CE + (1 - alpha) * tau * ALM, approximate likelihood matching of spans.
     """
 
     alpha: float = Field(
@@ -33,11 +33,11 @@ class LogitsSignalConfig(Section):
     beta: float = Field(default=0.5, gt=0, lt=1, description="The teacher's share of the mixture in `jsd`.")
     across_tokenizers: Literal["alm"] | None = Field(
         default=None,
-        description="For a student with another tokenizer: `alm`, approximate likelihood matching of the chunks that "
+        description="For a student with another tokenizer: `alm`, approximate likelihood matching of the spans that "
         "begin and end at the same bytes in both tokenizations. D, T, `skew` and `beta` do not apply.",
     )
     tau: float = Field(
-        default=100, ge=1, le=10_000, description="What `alm` divides the log-probability of a chunk by, on both sides."
+        default=100, ge=1, le=10_000, description="What `alm` divides the log-probability of a span by, on both sides."
     )
 
     @model_validator(mode="after")

@@ -1,12 +1,12 @@
-"""Chunks: the shortest parts of an answer that begin and end at the same bytes in the tokens of teacher and student.
+"""Spans: the shortest parts of an answer that begin and end at the same bytes in the tokens of teacher and student.
 
     teacher   "un" "bel" "iev" "able" " 🙂" <end>          2 + 3 + 3 + 4 + 5 bytes
     student   "unb" "eliev" "able" " " "🙂" <eos>          3 + 5 + 4 + 1 + 4
-    chunks    "unbeliev"      "able"   " 🙂"    the end    teacher 0:3, 3:4, 4:5, 5:6   student 0:2, 2:3, 3:5, 5:6
+    spans    "unbeliev"      "able"   " 🙂"    the end    teacher 0:3, 3:4, 4:5, 5:6   student 0:2, 2:3, 3:5, 5:6
 
 Bytes are counted from the answer's first character, so that a BOS token, the template's opening and the space that
-SentencePiece puts in front do not count. Behind the first byte in which the answers differ there is no chunk. The end
-tokens, with what the templates write before them, are a chunk of their own, if the answers are the same up to there.
+SentencePiece puts in front do not count. Behind the first byte in which the answers differ there is no span. The end
+tokens, with what the templates write before them, are a span of their own, if the answers are the same up to there.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from distill_dagster.models.frames import opening_of
 from distill_dagster.models.rendering import encode
 from distill_dagster.models.token_bytes import bytes_of, token_bytes
 
-LONGEST = 64  # tokens of the student in a chunk; the loss holds the logits of a whole chunk at once
+LONGEST = 64  # tokens of the student in a span; the loss holds the logits of a whole span at once
 
 
-class Chunk(NamedTuple):
+class Span(NamedTuple):
     """Tokens `[start, end)` of both answers with the same bytes."""
 
     teacher: slice
@@ -70,19 +70,19 @@ class _Located(NamedTuple):
         return {end: i + 1 for i, end in reversed([*enumerate(self.ends)])}
 
 
-def align(teacher: Answer, student: Answer) -> list[Chunk]:
-    """The chunks of an answer, in order."""
+def align(teacher: Answer, student: Answer) -> list[Span]:
+    """The spans of an answer, in order."""
     one, other = _located(teacher), _located(student)
     same = _same_bytes(one.text, other.text)
     bounds = sorted({end for end in one.ends if 0 < end <= same} & {end for end in other.ends if 0 < end <= same})
-    chunks, start, (behind, other_behind) = [], (one.first, other.first), (one.behind(), other.behind())
+    spans, start, (behind, other_behind) = [], (one.first, other.first), (one.behind(), other.behind())
     for bound in bounds:
         stop = (behind[bound], other_behind[bound])
-        chunks.append(Chunk(slice(start[0], stop[0]), slice(start[1], stop[1])))
+        spans.append(Span(slice(start[0], stop[0]), slice(start[1], stop[1])))
         start = stop
     if bounds and _only_ends(one, start[0]) and _only_ends(other, start[1]):
-        chunks.append(Chunk(slice(start[0], len(one.tokens)), slice(start[1], len(other.tokens))))
-    return [chunk for chunk in chunks if chunk.student.stop - chunk.student.start <= LONGEST]
+        spans.append(Span(slice(start[0], len(one.tokens)), slice(start[1], len(other.tokens))))
+    return [span for span in spans if span.student.stop - span.student.start <= LONGEST]
 
 
 def _located(answer: Answer) -> _Located:

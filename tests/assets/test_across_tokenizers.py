@@ -37,8 +37,8 @@ def test_teacher_and_student_with_different_tokenizers_make_a_student_and_a_repo
     assert teacher != base == student
     made = store.get("student_checkpoint")
     assert made.facts["training"]["loss"] == LOSS
-    assert made.counts["no_logits"] + made.counts["no_chunk"] + made.counts["train_rows"] > 0
-    assert made.counts["train_rows"] > made.counts["no_chunk"]
+    assert made.counts["no_logits"] + made.counts["no_span"] + made.counts["train_rows"] > 0
+    assert made.counts["train_rows"] > made.counts["no_span"]
     assert f"| loss | {LOSS.replace('*', chr(92) + '*')} |" in made.file("model/README.md").read_text()
     losses = [point["loss"] for point in json.loads(made.file("history.json").read_text()) if "loss" in point]
     assert losses[-1] < losses[0]

@@ -1,7 +1,7 @@
 """What the student learns from. Each signal is a module here; `open_signal` makes the one that a training asks for.
 
 text      the tokens of the teacher's answers
-logits    the teacher's stored distributions as well; across tokenizers, how likely it finds each chunk of the text
+logits    the teacher's stored distributions as well; across tokenizers, how likely it finds each span of the text
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Approximate likelihood matching: the objective over chunks is that of a dense computation, whatever is cut how."""
+"""Approximate likelihood matching: the objective over spans is that of a dense computation, whatever is cut how."""
 
 import itertools
 from pathlib import Path
@@ -28,31 +28,31 @@ from testing.logits_tiny import capture, teacher_row
 from testing.models_tiny import LLAMA, TINY, raw_row, rows, write_model
 
 N, H, V, TAU = 9, 5, 23, 100.0
-CHUNKS = [[1], [2, 3, 4], [6], [7, 8]]  # tokens 0 and 5 are outside of all
+SPANS = [[1], [2, 3, 4], [6], [7, 8]]  # tokens 0 and 5 are outside of all
 GROUPS = torch.tensor([0, 1, 2, 2, 2, 3, 4, 5, 5])
 
 
 def matching(ids, logprobs, alpha=0.25, tau=TAU, dtype=torch.float64):
-    """A term over CHUNKS whose teacher gives each token these log-probabilities (N,)."""
-    closes, sums, chunked = (
+    """A term over SPANS whose teacher gives each token these log-probabilities (N,)."""
+    closes, sums, in_span = (
         torch.zeros(N, dtype=torch.bool),
         torch.zeros(N, dtype=dtype),
         torch.zeros(N, dtype=torch.bool),
     )
-    for chunk in CHUNKS:
-        closes[chunk[-1]], sums[chunk[-1]], chunked[chunk] = True, logprobs[chunk].sum(), True
-    by_token = torch.where(chunked, alpha, 1.0).to(dtype)
+    for span in SPANS:
+        closes[span[-1]], sums[span[-1]], in_span[span] = True, logprobs[span].sum(), True
+    by_token = torch.where(in_span, alpha, 1.0).to(dtype)
     return Matching(ids[:, None], GROUPS, closes, sums, by_token, (1 - alpha) * tau, tau)
 
 
 def dense(logits, ids, logprobs, alpha=0.25, tau=TAU):
-    """The objective by hand, chunk by chunk."""
+    """The objective by hand, span by span."""
     own = logits.log_softmax(dim=-1).gather(1, ids[:, None])[:, 0]
     total = -own[[0, 5]].sum()
-    for chunk in CHUNKS:
-        a, b = logprobs[chunk].sum() / tau, own[chunk].sum() / tau
+    for span in SPANS:
+        a, b = logprobs[span].sum() / tau, own[span].sum() / tau
         match = -(a.exp() * b + (1 - a.exp()) * (1 - b.exp()).log())
-        total = total - alpha * own[chunk].sum() + (1 - alpha) * tau * match
+        total = total - alpha * own[span].sum() + (1 - alpha) * tau * match
     return total
 
 
@@ -101,14 +101,14 @@ def test_a_student_that_is_its_teacher_has_no_gradient(given):
     hidden, head, ids, _ = given
     own = head(hidden).log_softmax(-1).gather(1, ids[:, None])[:, 0].detach()
     term = matching(ids, own, alpha=0.0)
-    term = Matching(term.ids, term.groups, term.closes, term.logprobs, term.by_token * 0, term.by_chunk, term.tau)
+    term = Matching(term.ids, term.groups, term.closes, term.logprobs, term.by_token * 0, term.by_span, term.tau)
     (gradient,) = torch.autograd.grad(head_loss(hidden, head, [term], None, GROUPS), [hidden])
     (other,) = torch.autograd.grad(head_loss(hidden, head, [matching(ids, own - 1)], None, GROUPS), [hidden])
     assert gradient.norm() < 1e-12 < other.norm()
 
 
-def test_at_tau_one_a_chunk_of_one_token_is_the_kl_of_two_outcomes_up_to_the_teachers_entropy():
-    """The chunk is this token or not: the binary KL is the forward KL with k = 1 and a bucket."""
+def test_at_tau_one_a_span_of_one_token_is_the_kl_of_two_outcomes_up_to_the_teachers_entropy():
+    """The span is this token or not: the binary KL is the forward KL with k = 1 and a bucket."""
     p, q = torch.tensor([0.7, 0.2, 0.999], dtype=torch.float64), torch.tensor([0.4, 0.6, 0.9], dtype=torch.float64)
     kl = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
     entropy = -(p * p.log() + (1 - p) * (1 - p).log())
@@ -116,7 +116,7 @@ def test_at_tau_one_a_chunk_of_one_token_is_the_kl_of_two_outcomes_up_to_the_tea
 
 
 def test_a_large_tau_keeps_the_size_of_the_gradient():
-    """Times tau it tends to 1 - (sum log p) / (sum log q) of the chunk's log-probability."""
+    """Times tau it tends to 1 - (sum log p) / (sum log q) of the span's log-probability."""
     for tau in (1e2, 1e3):
         own = torch.tensor([-3.0], dtype=torch.float64, requires_grad=True)
         loss = tau * binary_cross_entropy(torch.tensor([-1.2], dtype=torch.float64) / tau, own / tau).sum()
@@ -211,7 +211,7 @@ class Across:
         return loss.item(), self.student.get_output_embeddings().weight.grad.clone()
 
     def dense(self, alpha, tau):
-        """By hand from two forwards in each row: its text in both tokenizations, chunks by their decoded texts."""
+        """By hand from two forwards in each row: its text in both tokenizations, spans by their decoded texts."""
         self.student.zero_grad()
         total = torch.zeros((), dtype=torch.float64)
         for row, example in zip(TABLE, self.examples().train, strict=True):
@@ -261,20 +261,20 @@ def test_from_stored_logits_of_another_tokenizer_it_is_the_dense_objective(acros
     assert torch.linalg.vector_norm(gradient - dense_gradient) < 5e-3 * torch.linalg.vector_norm(dense_gradient)
 
 
-def test_a_bos_of_the_student_changes_no_chunk(across, tmp_path):
+def test_a_bos_of_the_student_changes_no_span(across, tmp_path):
     with_bos = Across(tmp_path, bos=True)
     plain, other = (one.signal().join(one.examples().train)[0] for one in (across, with_bos))
     assert [ids[1:] for ids in other["input_ids"]] == plain["input_ids"]
-    assert (other["chunk_of"], other["teacher_logprobs"]) == (plain["chunk_of"], plain["teacher_logprobs"])
+    assert (other["span_of"], other["teacher_logprobs"]) == (plain["span_of"], plain["teacher_logprobs"])
 
 
-def test_with_the_teachers_own_tokenizer_each_token_is_a_chunk(tmp_path):
+def test_with_the_teachers_own_tokenizer_each_token_is_a_span(tmp_path):
     same = Across(tmp_path, vocab_size=TINY.vocab_size)
     joined, left_out = same.signal().join(same.examples().train)
-    assert left_out == {"no_logits": 0, "no_chunk": 0}
+    assert left_out == {"no_logits": 0, "no_span": 0}
     for row in joined:
         stored = same.stored[row["row_id"], 0, 0]
-        assert row["chunk_of"] == list(range(len(stored.token_ids)))
+        assert row["span_of"] == list(range(len(stored.token_ids)))
         assert row["teacher_logprobs"] == pytest.approx(stored.logprobs[:, 0].tolist())
 
 
@@ -282,19 +282,19 @@ def test_the_true_token_is_stored_even_with_one_token_a_position(across):
     assert all((row.ids[:, 0] == row.token_ids).all() for row in across.stored.values())
 
 
-def test_where_the_answers_differ_tokens_are_learned_as_text_and_rows_without_a_chunk_are_refused(across):
+def test_where_the_answers_differ_tokens_are_learned_as_text_and_rows_without_a_span_are_refused(across):
     answers = {"train-0": "red and blue", "train-1": "purple"}
     data, signal = across.examples(answers), across.signal()
     joined = data.joined(signal.join)
-    assert (joined.counts["no_chunk"], joined.counts["no_logits"]) == (1, 0)
+    assert (joined.counts["no_span"], joined.counts["no_logits"]) == (1, 0)
     row = joined.train[0]
-    assert row["chunk_of"][-1] == -1 < row["chunk_of"][0] + 1
+    assert row["span_of"][-1] == -1 < row["span_of"][0] + 1
     batch = signal.collate([row])
-    each = [numbers >= 0 for numbers in row["chunk_of"]]
-    assert batch["chunked"].tolist() == each
+    each = [numbers >= 0 for numbers in row["span_of"]]
+    assert batch["in_span"].tolist() == each
     assert len(row["teacher_logprobs"]) == batch["closes"].sum()
     strange = data.train.map(lambda _: {"row_id": "unknown"})
-    with pytest.raises(TrainingError, match="12 no_logits, 0 no_chunk"):
+    with pytest.raises(TrainingError, match="12 no_logits, 0 no_span"):
         TrainingSet(strange, data.validation, data.counts).joined(signal.join)
 
 
@@ -305,7 +305,7 @@ def test_prompt_tokens_with_a_weight_are_learned_as_text(across):
     (row, *_), _ = signal.join(across.examples().train)
     batch = signal.collate([row])
     prompt = row["answer_start"] - 1
-    assert batch["chunked"].tolist() == [False] * prompt + [True] * (row["length"] - row["answer_start"])
+    assert batch["in_span"].tolist() == [False] * prompt + [True] * (row["length"] - row["answer_start"])
     assert batch["groups"][:prompt].diff().eq(1).all()
 
 
