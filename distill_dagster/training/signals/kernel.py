@@ -64,7 +64,8 @@ def head_loss(
 
     `head` is a linear layer: `weight` (V, H), and `bias` (V,) or None. Its gradient is skipped if it is frozen.
     """
-    weight, bias = head.weight, getattr(head, "bias", None)
+    weight: Any = head.weight
+    bias = getattr(head, "bias", None)
     chunks = _chunks(hidden, len(weight), chunk_elements, groups)
     return _HeadLoss.apply(hidden, weight, bias, terms, chunks)  # pyright: ignore[reportReturnType]
 

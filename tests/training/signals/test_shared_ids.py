@@ -15,9 +15,9 @@ from distill_dagster.training.signals import open_signal
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.logits import LogitsSignal
 from distill_dagster.training.specs import TrainSpec
+from testing.across_tiny import Across
 from testing.logits_tiny import capture, teacher_row
 from testing.models_tiny import LLAMA, rows, write_model
-from tests.training.signals.test_alm import Across
 
 ROWS = rows(6)
 TEACHERS, STUDENTS = 356 + 40, 356 + 16  # embeddings; the tokenizers have 356 tokens, and each one more of its own
