@@ -1,6 +1,5 @@
 """Approximate likelihood matching: the objective over spans is that of a dense computation, whatever is cut how."""
 
-
 import pytest
 import torch
 
