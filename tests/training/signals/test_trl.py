@@ -82,7 +82,7 @@ def test_the_head_and_its_gradients_are_those_of_trls_kernel(beta, temperature):
     inputs = (hidden.requires_grad_(), head.weight)
     none = None
     theirs, _ = ChunkedDivergenceFunction.apply(*inputs, none, their_hidden, their_head.weight, none, beta, temperature)
-    row = stored((their_hidden.double() @ their_head.weight.detach().double().T))
+    row = stored(their_hidden.double() @ their_head.weight.detach().double().T)
     mine = head_loss(hidden, head, [ours(row, beta, temperature)])
     assert mine.item() == pytest.approx(temperature**2 * theirs.mean().item(), rel=1e-4)
     for found, expected in zip(
