@@ -10,6 +10,7 @@ The answer is the whole target text: with `student.learn: reasoning_and_answer` 
 A row that is too long is refused and not cut, because half an answer teaches to stop in the middle.
 """
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,12 @@ def tokenize(
         return {"input_ids": encoded.ids, "answer_start": encoded.answer_start, "length": length, "refused": refused}
 
     with quietly():
-        encoded = examples.map(encode_row, remove_columns=["messages", "answer"], keep_in_memory=True)
+        encoded = examples.map(
+            encode_row,
+            remove_columns=["messages", "answer"],
+            keep_in_memory=True,
+            new_fingerprint=uuid.uuid4().hex,  # nothing is cached, and hashing a tokenizer takes longer than most sets
+        )
     refused, splits = encoded["refused"], encoded["split"]
     kept = {
         split: [i for i, (code, own) in enumerate(zip(refused, splits, strict=True)) if not code and own == split]

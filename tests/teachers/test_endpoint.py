@@ -19,13 +19,13 @@ from testing.made_answers import answer_to
 
 
 def test_every_question_is_answered_once_and_never_more_at_once_than_allowed(server):
-    server.script(latency=0.02)
-    asked = questions(100)
+    server.script(latency=0.5)  # long enough for seven requests to be on their way on a busy machine
+    asked = questions(28)
     replies = ask(teacher_at(server, concurrency=7), asked)
     counts = server.counts()
     assert {h: r.text for h, r in replies.items()} == {q.request_hash: answer_to(q.messages) for q in asked}
     assert all(r.ok and r.attempts == 1 and r.latency_ms > 0 for r in replies.values())
-    assert counts["total"] == 100
+    assert counts["total"] == 28
     assert counts["most_in_flight"] == 7
 
 

@@ -13,8 +13,9 @@ from distill_dagster.models.layers import layers_of
 from distill_dagster.models.loading import open_model
 from distill_dagster.models.pinning import pin_folder
 from distill_dagster.store import files
-from distill_dagster.training.cut import Measured, choose, cut
+from distill_dagster.training.cut import choose, cut
 from distill_dagster.training.cutting import most_influential, spaced
+from distill_dagster.training.measured import Measured
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareResult, PrepareSpec
 from testing.models_tiny import LLAMA, rows, write_model, write_rows

@@ -120,7 +120,8 @@ class HiddenSignal:
     def loss(self, model: Any, batch: Any, divisor: float) -> torch.Tensor:
         """The objective's sum over the batch, divided by `divisor`."""
         assert self._attached is not None, "the student trains inside of `attached`"
-        with torch.no_grad(), self._attached.teacher.recording() as given:
+        own_precision = torch.autocast(batch["weights"].device.type, enabled=False)
+        with torch.no_grad(), own_precision, self._attached.teacher.recording() as given:
             self.teacher.model.get_decoder()(input_ids=batch["input_ids"], use_cache=False)
         shares = torch.nn.functional.pad(batch["weights"][:, 1:] / divisor, (0, 1))  # (B, T) of predicting positions
         with self._attached.student.recording() as seen:

@@ -16,6 +16,7 @@ both have. A row with a token of which nothing remains then is refused too.
 """
 
 import dataclasses
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class StoredLogits:
             return {"stored": place, "matched": matched, "refused": NOT_SHARED if empty else ""}
 
         with quietly():
-            joined = rows.map(find, keep_in_memory=True)
+            joined = rows.map(find, keep_in_memory=True, new_fingerprint=uuid.uuid4().hex)  # hashes no function
             refused = joined["refused"]
             kept = [i for i, reason in enumerate(refused) if not reason]
             counts = {reason: sum(r == reason for r in refused) for reason in (REFUSED, NOT_SHARED)}

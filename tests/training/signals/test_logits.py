@@ -267,7 +267,7 @@ def stored_row(logits, k):
 
 def test_a_row_without_mass_on_a_shared_token_is_refused(whole, monkeypatch):
     """The teacher is sure of a token that the student lacks, so that nothing remains of its distribution."""
-    signal, data, row_of = whole.signal(temperature=2), whole.examples(), StoredLogits.row
+    signal, data, row_of = whole.signal(temperature=2), whole.examples({}), StoredLogits.row
 
     def lost(stored, place):
         row = row_of(stored, place)
