@@ -95,8 +95,8 @@ def _capture_problems(teacher: Parts) -> Iterator[str]:
         tokenize_answer(teacher.tokenizer, PLAIN, PLAIN_ANSWER, opening_of(teacher.tokenizer))
     except Refused as e:
         yield (
-            f"`teacher.logits`: {teacher.name} cannot be captured, since of the answer {PLAIN_ANSWER!r} {e} ({e.code}): "
-            "use another template, or remove `teacher.logits`"
+            f"`teacher.logits`: {teacher.name} cannot be captured, since of the answer {PLAIN_ANSWER!r} {e} "
+            f"({e.code}): use another template, or remove `teacher.logits`"
         )
 
 
