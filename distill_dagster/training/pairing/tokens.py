@@ -63,17 +63,14 @@ def _require_tokens(sides: Sides, pairing: Pairing) -> None:
 
 
 def _capture_problems(teacher: Parts) -> Iterator[str]:
-    """Answers whose distributions would be refused."""
-    opening = opening_of(teacher.tokenizer)
-    for answer in ANSWERS:
-        try:
-            tokenize_answer(teacher.tokenizer, PLAIN, answer, opening)
-        except Refused as e:
-            yield (
-                f"`teacher.logits`: {teacher.name} cannot be captured, since of the answer {answer!r} {e} ({e.code}): "
-                "use a teacher with another template, or remove `teacher.logits`"
-            )
-            return
+    """Why not even a plain answer's distributions would be stored."""
+    try:
+        tokenize_answer(teacher.tokenizer, PLAIN, PLAIN_ANSWER, opening_of(teacher.tokenizer))
+    except Refused as e:
+        yield (
+            f"`teacher.logits`: {teacher.name} cannot be captured, since of the answer {PLAIN_ANSWER!r} {e} "
+            f"({e.code}): use another template, or remove `teacher.logits`"
+        )
 
 
 def _require_same_answers(teacher: Parts, student: Parts) -> None:
@@ -124,7 +121,10 @@ def _retokenized(student: Parts) -> Iterator[str]:
     before = render_prompt(tokenizer, PLAIN)
     prompt, opening = encode(tokenizer, before), opening_of(tokenizer)
     for answer in ANSWERS:
-        learned, whole = _learned(student, answer), encode(tokenizer, before + opening + answer)
+        try:
+            learned, whole = _learned(student, answer), encode(tokenizer, before + opening + answer)
+        except RenderError:  # a row with such an answer is refused; others may train
+            continue
         if [*prompt, *learned][: len(whole)] != whole:
             yield (
                 f"{student.name}: {answer!r} is {whole[len(prompt) :]} to its tokenizer behind the prompt, and alone, "

@@ -20,6 +20,7 @@ N positions, S of them in a chunk of the kernel.
 
 import math
 import sys
+import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ class AlmSignal:
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the spans of every row; rows without stored logits, or without a span, are left out."""
         with quietly():
-            joined = rows.map(self._spans, keep_in_memory=True)
+            joined = rows.map(self._spans, keep_in_memory=True, new_fingerprint=uuid.uuid4().hex)  # hashes no tokenizer
             reasons = joined["refused"]
             kept = [i for i, reason in enumerate(reasons) if not reason]
             left_out = {reason: reasons.count(reason) for reason in (REFUSED, APART)}

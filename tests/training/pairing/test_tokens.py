@@ -87,7 +87,7 @@ def test_a_teacher_whose_answers_merge_with_the_prompt_cannot_be_captured():
     merging.chat_template = "{% for m in messages %}{{ m.content }}n{% endfor %}"
     problem = said(parts(merging), byte_level(), Pairing(captures=True))
     assert "`teacher.logits`: model cannot be captured, since of the answer 'red' behind" in problem
-    assert "(prompt_merged): use a teacher with another template, or remove `teacher.logits`" in problem
+    assert "(prompt_merged): use another template, or remove `teacher.logits`" in problem
     assert said(parts(merging), byte_level(), TEXT) == ""
 
 
@@ -116,6 +116,14 @@ def test_an_answer_that_is_tokenized_otherwise_behind_the_prompt_is_a_warning():
     (warning,) = token_warnings(Sides(None, student), TEXT)
     assert "'red' is [" in warning
     assert "a pretrained student may know the first better" in warning
+
+
+def test_a_template_that_refuses_some_answers_is_no_problem_of_text():
+    template = byte_level().tokenizer.chat_template
+    picky = "{% for m in messages %}{% if '42' in m.content %}{{ raise_exception('no digits') }}{% endif %}{% endfor %}"
+    student = byte_level(chat_template=picky + template)
+    assert said(None, student, TEXT) == "" == "".join(token_warnings(Sides(None, student), TEXT))
+    assert "no digits" in said(byte_level(), student)
 
 
 def test_parts_of_a_model_that_is_still_to_be_made():
