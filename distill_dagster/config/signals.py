@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from distill_dagster.config.hidden import HiddenSignalConfig
-from distill_dagster.config.models import TrainingConfig
+from distill_dagster.config.models import MEMORY_ONLY, TrainingConfig
 from distill_dagster.config.section import Section
 
 SignalName = Literal["text", "logits", "hidden"]
@@ -93,6 +93,11 @@ class StudentTrainingConfig(TrainingConfig):
                 "`logits.across_tokenizers: alm` is for a student with another tokenizer, and `signal: hidden` needs "
                 "the teacher's: remove it, or use `signal: logits`"
             )
+        if self.reads_teacher and self.lora is not None:
+            raise ValueError(
+                "`signal: hidden` trains projections beside the student, and `lora` trains adapters alone: remove "
+                "`lora`, or use `signal: text` or `signal: logits`"
+            )
         if self.reads_logits and self.label_smoothing:
             raise ValueError(
                 f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "
@@ -157,7 +162,7 @@ class StudentTrainingConfig(TrainingConfig):
     @property
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
-        plain = self.model_dump(exclude={"signal", "logits", "hidden"})
+        plain = self.model_dump(exclude={"signal", "logits", "hidden", *MEMORY_ONLY})
         if self.signal == "text":
             return plain
         read = {"logits": self.objective.shaping} if self.reads_logits else {}
