@@ -202,9 +202,9 @@ def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_st
         return next(r.found for r in found if (r.what, r.of) == ("memory", "student_checkpoint"))
 
     large = {"teacher.model.settings": {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 4096}}
-    alone, beside = needed(**large), needed(**large, **{"student.training.signal": "hidden"})
-    assert "about 0.0 GB" in alone
-    assert "about 0.1 GB" in beside  # 29 million parameters of 4 bytes
+    hidden = {"student.training.signal": "hidden"}
+    assert "about 0.0 GB" in needed(**hidden)
+    assert "about 0.1 GB" in needed(**large, **hidden)  # 29 million parameters of 4 bytes
 
 
 def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):
