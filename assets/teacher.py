@@ -37,6 +37,7 @@ def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
         use=teacher_use(upstream.config),
         student=upstream.config.student.model,
         student_use=student_use(upstream.config),
+        same_tokenizer=upstream.config.student.training.signal != "text",
         fit=teacher.fit,
         rows=upstream.files("raw_dataset", files.RAW_FILE) if teacher.fit else [],
         held_out=upstream.file("eval_dataset", files.RAW_FILE) if teacher.fit else None,

@@ -16,6 +16,7 @@ from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
+from distill_dagster.config.on_policy import OnPolicyConfig, RepetitionConfig
 from distill_dagster.config.project import (
     AlertsConfig,
     ComputeConfig,
@@ -68,10 +69,12 @@ __all__ = [
     "MixedTeacher",
     "ModelConfig",
     "Need",
+    "OnPolicyConfig",
     "ParametersConfig",
     "PriceConfig",
     "Prompting",
     "QualityConfig",
+    "RepetitionConfig",
     "Role",
     "Section",
     "Severity",

@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
-from distill_dagster.config.signals import StudentTrainingConfig
+from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
@@ -213,22 +214,55 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
 
 def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
     """What the student's signal needs and the config does not give."""
-    if student.training.signal == "text":
+    training, logits, problems = student.training, teacher.logits, []
+    signal = f"`student.training.signal: {training.signal}`"
+    if training.signal == "text":
         return []
-    objective, logits, problems = student.training.objective, teacher.logits, []
-    if logits is None:
-        problems.append(
-            "`student.training.signal: logits` needs the teacher's distributions, and `teacher.logits` is not given: "
-            "add `teacher.logits: {}`, or use `signal: text`"
-        )
-    elif logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
-        problems.append(
-            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
-            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
-        )
+    if training.start.signal == "logits":
+        problems += _objective_misfits(training.start.objective, logits, "student.training.logits")
+    if training.signal == "on_policy":
+        problems += _rollout_misfits(training, teacher)
+    teachers = teacher.model
     if student.model.architecture and student.model.tokenizer != "teacher":
         problems.append(
-            f"`student.training.signal: logits` needs a student with the teacher's tokenizer, and "
-            f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
+            f"{signal} needs a student with the teacher's tokenizer, and `student.model.tokenizer` is "
+            f"{student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
+        )
+    elif teachers and teachers.architecture and student.model.name:
+        problems.append(
+            f"{signal} needs a student with the teacher's tokenizer; that of a new teacher is trained on the rows, and "
+            f"{student.model.name} has its own: name an existing teacher of its family, or use `signal: text`"
         )
     return problems
+
+
+def _objective_misfits(objective: LogitsSignalConfig, logits: LogitsConfig | None, field: str) -> list[str]:
+    """What an objective on stored distributions needs of their capture."""
+    if logits is None:
+        return [
+            "a student that learns from `logits` needs the teacher's distributions, and `teacher.logits` is not given: "
+            "add `teacher.logits: {}`, or learn from `text`"
+        ]
+    if logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
+        return [
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `{field}` "
+            f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
+        ]
+    return []
+
+
+def _rollout_misfits(training: StudentTrainingConfig, teacher: TeacherConfig) -> list[str]:
+    """What rollouts need: one teacher with open weights that reads what the student reads."""
+    problems = []
+    if teacher.model is None:
+        problems.append(
+            "`student.training.signal: on_policy` needs a teacher that reads the student's samples here, and "
+            "`teacher.model` is not given: name one with open weights, or use `signal: text`"
+        )
+    if teacher.prompting != "plain":
+        problems.append(
+            f"`student.training.signal: on_policy` shows the teacher the student's own prompt, and `teacher.prompting` "
+            f"is {teacher.prompting}: use `prompting: plain`, or `signal: text`"
+        )
+    captured = teacher.logits or LogitsConfig()
+    return problems + _objective_misfits(training.on_rollouts.objective, captured, "student.training.on_policy")

@@ -5,10 +5,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from distill_dagster.config.models import TrainingConfig
-from distill_dagster.config.section import Section
+from distill_dagster.config.on_policy import OnPolicyConfig
+from distill_dagster.config.section import DivergenceName, Section
 
-SignalName = Literal["text", "logits"]
-DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]
+SignalName = Literal["text", "logits", "on_policy"]
 
 
 class LogitsSignalConfig(Section):
@@ -34,18 +34,27 @@ class StudentTrainingConfig(TrainingConfig):
 
     signal: SignalName = Field(
         default="text",
-        description="What the student learns from: the `text` of the answers, or the teacher's stored distributions "
-        "as well (`logits`; needs `teacher.logits`).",
+        description="What the student learns from: the `text` of the answers; the teacher's stored distributions as "
+        "well (`logits`; needs `teacher.logits`); or its distributions over the student's own samples (`on_policy`; "
+        "needs `teacher.model`).",
     )
     logits: LogitsSignalConfig | None = Field(
-        default=None, description="The objective of the signal `logits`. If left out, its fields' defaults."
+        default=None,
+        description="The objective of the signal `logits`, and of `on_policy: {start: logits}`. If left out, its "
+        "fields' defaults.",
+    )
+    on_policy: OnPolicyConfig | None = Field(
+        default=None, description="The rounds of the signal `on_policy`. If left out, its fields' defaults."
     )
 
     @model_validator(mode="after")
     def _objective_of_a_signal(self) -> "StudentTrainingConfig":
-        if self.signal == "text" and self.logits is not None:
-            raise ValueError("`logits` is the objective of `signal: logits`, and the signal is `text`: remove it")
-        if self.signal == "logits" and self.label_smoothing:
+        if self.on_policy is not None and self.signal != "on_policy":
+            raise ValueError(f"`on_policy` is for `signal: on_policy`, and the signal is `{self.signal}`: remove it")
+        if self.start.signal == "text" and self.logits is not None:
+            signal = "text" if self.signal == "text" else "on_policy`, which starts with `text"
+            raise ValueError(f"`logits` is the objective of `signal: logits`, and the signal is `{signal}`: remove it")
+        if self.signal != "text" and self.label_smoothing:
             raise ValueError(
                 f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "
                 "distributions: remove it, or use `signal: text`"
@@ -58,19 +67,47 @@ class StudentTrainingConfig(TrainingConfig):
         return self.logits or LogitsSignalConfig()
 
     @property
+    def rounds(self) -> OnPolicyConfig:
+        """The rounds of the signal `on_policy`."""
+        return self.on_policy or OnPolicyConfig()
+
+    @property
+    def start(self) -> "StudentTrainingConfig":
+        """The training that a student starts with: of `on_policy` the cold start, of other signals the training."""
+        if self.signal != "on_policy":
+            return self
+        return self.model_copy(update={"signal": self.rounds.start, "on_policy": None})
+
+    @property
+    def on_rollouts(self) -> "StudentTrainingConfig":
+        """The objective on the rollouts: a divergence without cross-entropy."""
+        kept = self.rounds.model_dump(include={"divergence", "skew", "beta"})
+        return self.model_copy(update={"signal": "logits", "logits": LogitsSignalConfig(alpha=0, **kept)})
+
+    @property
     def loss(self) -> str:
         """The loss of a token, as a formula."""
         if self.signal == "text":
             return "CE" if not self.label_smoothing else f"CE, label smoothing {self.label_smoothing:g}"
+        if self.signal == "on_policy":
+            diverges = _divergence(self.on_rollouts.objective)
+            texts = f"; on the teacher's text: {self.start.loss}" if self.rounds.share < 1 else ""
+            return f"on rollouts ({self.rounds.share:g} of the rows): {diverges}{texts}"
         objective = self.objective
-        parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
         scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
-        divergence = f"{objective.divergence}{parameter} at T = {objective.temperature}"
-        return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{divergence}"
+        return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{_divergence(objective)}"
 
     @property
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
-        plain = self.model_dump(exclude={"signal", "logits"})
+        plain = self.model_dump(exclude={"signal", "logits", "on_policy"})
+        if self.signal == "on_policy":
+            return self.start.shaping | {"signal": "on_policy", "on_policy": self.rounds.learned}
         other = {"signal": self.signal, "logits": self.objective.model_dump()}
         return plain if self.signal == "text" else plain | other
+
+
+def _divergence(objective: LogitsSignalConfig) -> str:
+    """The divergence with its parameter and temperature."""
+    parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
+    return f"{objective.divergence}{parameter} at T = {objective.temperature}"

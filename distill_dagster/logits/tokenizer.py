@@ -9,9 +9,14 @@ leaves out padding and truncation, which are settings of a call.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
+from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
+from distill_dagster.models.gguf_file import gguf_of, read_gguf_tokenizer
+from distill_dagster.models.pinning import fetch_small
+from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.store.hashing import canonical_json, sha256
 
 OF_A_CALL = ("padding", "truncation", "version")  # parts of a tokenizer.json that change no token
@@ -31,3 +36,31 @@ def tokenizer_hash(tokenizer: Any) -> str:
         )
     contents = json.loads(backend.to_str())
     return sha256(canonical_json({key: part for key, part in contents.items() if key not in OF_A_CALL}))
+
+
+def require_same_tokenizer(teacher: ModelConfig, student: ModelConfig) -> str:
+    """Compare the tokenizers of two existing models before anything is made; returns what was found, in words.
+
+    A new model is not compared: a new student takes the teacher's tokenizer.
+
+    Raises:
+        ModelError: they differ, or one cannot be read.
+    """
+    if teacher.name is None or student.name is None:
+        return "the student gets the teacher's"
+    hashes = [tokenizer_hash(_tokenizer_of(model)) for model in (teacher, student)]
+    if hashes[0] != hashes[1]:
+        raise ModelError(
+            f"the tokenizer of {student.name} ({hashes[1][:12]}) is not that of {teacher.name} ({hashes[0][:12]}), and "
+            "the student's signal needs the same: use a student with the teacher's tokenizer, or `signal: text`"
+        )
+    return f"{student.name} has the teacher's ({hashes[0][:12]})"
+
+
+def _tokenizer_of(model: ModelConfig) -> Any:
+    name = str(model.name)
+    if file := gguf_of(name):
+        return read_gguf_tokenizer(file)
+    folder = Path(name).expanduser()
+    local = folder.is_dir() or folder.is_absolute() or name.startswith(".")
+    return open_tokenizer(folder if local else fetch_small(name, model.revision))

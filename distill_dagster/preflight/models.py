@@ -15,6 +15,7 @@ from typing import Literal
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.logits.tokenizer import require_same_tokenizer
 from distill_dagster.models.entries import entry
 from distill_dagster.models.fitness import Use, require_fit, student_use, teacher_use
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
@@ -22,7 +23,7 @@ from distill_dagster.models.pinning import count_parameters, fetch_small, hub_pa
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.stored_forms import stored_form_problem
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, require
 from distill_dagster.teachers.faculty import read_faculty
 
 ROLES = {"teacher.model": "teacher", "student.model": "student"}
@@ -50,6 +51,20 @@ class Models:
         for role, asset in PUBLISHED.items():
             if asset not in pending.stages and pending.on_devices and self.look.find(asset):
                 self._note(asset, role, None)
+
+        self._compare_tokenizers(pending)
+
+    def _compare_tokenizers(self, pending: Pending) -> None:
+        """Whether the student has the teacher's tokenizer, if its signal needs that."""
+        config = self.look.config
+        teacher, student = config.teacher.model, config.student.model
+        is_pending = not {"teacher_model", "student_base"}.isdisjoint(pending.stages)
+        if config.student.training.signal == "text" or teacher is None or not is_pending:
+            return
+        if self.whole:
+            self.found.append(require("tokenizer", "student.model", lambda: require_same_tokenizer(teacher, student)))
+        else:
+            self.found.append(Requirement("tokenizer", "student.model", "not checked", LATER))
 
     def _note(self, of: str, role: str | None, model: ModelConfig | None) -> None:
         """Add what is found of a model; None: the one that the asset `of` published."""

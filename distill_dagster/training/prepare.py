@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 
 from distill_dagster.config import ModelConfig, TrainingConfig
 from distill_dagster.errors import ModelError, TrainingError
+from distill_dagster.logits.tokenizer import require_same_tokenizer
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer, write_model
 from distill_dagster.models.fitness import require_fit
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_model, read_gguf_tokenizer, written_dtype
@@ -85,6 +86,8 @@ def _check(spec: PrepareSpec) -> None:
             require_fit(source.model, spec.use.model_copy(update={"trains": False}))
     if spec.student is not None:
         require_fit(spec.student, spec.student_use, "student.model")
+        if spec.same_tokenizer and spec.model is not None:
+            require_same_tokenizer(spec.model, spec.student)
 
 
 def _prepare(spec: PrepareSpec, config: ModelConfig, device: str) -> PrepareResult:

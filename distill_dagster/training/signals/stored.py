@@ -37,21 +37,23 @@ class StoredLogits:
         (3, 64)
     """
 
-    def __init__(self, paths: Sequence[str], cache: Path, vocab_size: int) -> None:
+    def __init__(self, paths: Sequence[str], cache: Path, vocab_size: int, of: str = "teacher_logits") -> None:
         """Map the files; their columns are unpacked row by row. `vocab_size` is that of the student's logits.
+
+        `of` names the asset that they are of.
 
         Raises:
             TrainingError: there are none, or the files do not belong together.
         """
+        self._of = of
         with quietly():
             self._rows: Any = Dataset.from_parquet(list(paths), cache_dir=str(cache))
         if not len(self._rows):
-            raise TrainingError(
-                f"the {len(paths)} files of teacher_logits hold no distribution; see its rejects for the reasons"
-            )
+            raise TrainingError(f"the {len(paths)} files of {of} hold no distribution; see its rejects for the reasons")
         self.common = min(self._constant("vocab_size"), vocab_size)  # tokens from this id on, only one of the two has
-        if (k := self._constant("k")) > self.common:
-            raise TrainingError(f"teacher.logits.k is {k}, and the student has {vocab_size} tokens: lower `k`")
+        self.k: int = self._constant("k")
+        if self.k > self.common:
+            raise TrainingError(f"teacher.logits.k is {self.k}, and the student has {vocab_size} tokens: lower `k`")
         self.tokenizer_hash = self._constant("tokenizer_hash")
         self.tail: Tail = "bucket" if self._rows[0]["tail_draws"] is None else "sampled"
         self._places = {key: i for i, key in enumerate(zip(*(self._rows[name] for name in KEYS), strict=True))}
@@ -83,7 +85,7 @@ class StoredLogits:
         values = self._rows.unique(name)
         if len(values) > 1:
             raise TrainingError(
-                f"the shards of teacher_logits differ in {name} ({', '.join(map(str, values[:3]))}): "
+                f"the shards of {self._of} differ in {name} ({', '.join(map(str, values[:3]))}): "
                 "materialize all of them again"
             )
         return values[0]
