@@ -22,7 +22,6 @@ from distill_dagster.training.history import thin, write_history
 from distill_dagster.training.specs import (
     FinishedRound,
     LossPoint,
-    RoundRecord,
     TrainCounts,
     TrainResult,
     TrainSpec,
