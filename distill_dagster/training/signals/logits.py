@@ -26,7 +26,7 @@ from datasets import Dataset
 
 from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.errors import TrainingError
-from distill_dagster.logits.distributions import NO_DRAW, TEMPERATURES
+from distill_dagster.logits.distributions import LOWEST, NO_DRAW, TEMPERATURES
 from distill_dagster.logits.table import LogitsRow
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.training.signals.divergence import Divergence, divergence_of
@@ -144,7 +144,8 @@ class LogitsSignal:
         count, k = len(tokens), self.stored.k
         ids, ranks = np.zeros((count, k), dtype=np.int64), np.zeros(count, dtype=np.int64)
         _put_token(ids, ranks, tokens, np.ones(count, dtype=bool))
-        targets = {"ids": ids, "p": np.zeros((count, k + 1), np.float32), "ranks": ranks, "has": np.zeros(count, bool)}
+        no_mass = np.full((count, k + 1), LOWEST, dtype=np.float32)  # 0 times it stays finite
+        targets = {"ids": ids, "p": no_mass, "ranks": ranks, "has": np.zeros(count, dtype=bool)}
         if self.stored.tail == "sampled":
             targets |= {"drawn": np.zeros((count, 1), np.int64), "share": np.zeros((count, 1), np.float32)}
         return targets
