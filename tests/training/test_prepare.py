@@ -5,7 +5,7 @@ import json
 import pytest
 
 from distill_dagster.config import ModelConfig, TrainingConfig
-from distill_dagster.errors import TrainingError
+from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.models.pinning import folder_revision
@@ -88,3 +88,14 @@ def test_fitting_without_gold_answers_is_an_error(prepare, tmp_path):
     path = write_rows(tmp_path / "plain.parquet", [raw_row("a", [{"role": "user", "content": "Q"}], [])])
     with pytest.raises(TrainingError, match="0 of 1 prompts are for training and have a gold answer"):
         prepare("out", model=TINY, fit=FIT, rows=[path])
+
+
+def test_a_student_with_another_tokenizer_is_refused_before_the_teacher_is_asked(prepare, tmp_path):
+    write_model(tmp_path / "teacher")
+    write_model(tmp_path / "own")
+    write_model(tmp_path / "other", TINY.model_copy(update={"vocab_size": 330}))
+    teacher, own, other = (ModelConfig(name=str(tmp_path / name)) for name in ("teacher", "own", "other"))
+    with pytest.raises(ModelError, match=r"the tokenizer of .*other \(\w{12}\) is not that of .*teacher \(\w{12}\)"):
+        prepare("refused", model=teacher, student=other, same_tokenizer=True)
+    prepare("text", model=teacher, student=other)
+    prepare("same", model=teacher, student=own, same_tokenizer=True)
