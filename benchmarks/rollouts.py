@@ -4,7 +4,7 @@
                                       rows as ours hold on average (40)
     rollout_vs_padded_generate_of_8   the same with TRL's default batch
 
-Both sample at temperature 1 from the model of the bench `generation`, whose answers end after any number of tokens, 120
+Both sample at temperature 1 from the model of the bench `generation`, whose answers end after any number of tokens, 80
 prompts of many lengths in no order, at most 192 new tokens. TRL's side is its own function, GKDTrainer's
 `generate_on_policy_outputs`: prompts are padded to the longest of a batch, and the batch runs until its longest answer
 has ended. Tokens are counted up to the end token. Ours looks for loops after each token as well. One thread, CPU
@@ -21,7 +21,7 @@ from distill_dagster.models.decoding import Repetition, Row, Sampling, answer_ro
 from distill_dagster.models.engines.rows import left_padded
 from distill_dagster.models.loading import LoadedModel
 
-ROUNDS, ROWS = 3, 120
+ROUNDS, ROWS = 3, 80
 NEW_TOKENS, DEFAULT_BATCH = 192, 8
 LOOPS = Repetition(ngram=32, times=8)
 

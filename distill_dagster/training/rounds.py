@@ -10,6 +10,7 @@ Its weights are copied. Its history is that of all rounds, one behind the other,
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -52,10 +53,19 @@ def publish_last(spec: TrainSpec) -> TrainResult:
     card = model_card(spec, counts, last.result.kept, library_versions())
     (weights / "README.md").write_text(card, encoding="utf-8")
     training = {**spec.training.model_dump(mode="json"), "loss": spec.training.loss}
-    seconds = sum(finished.result.seconds for finished in spec.finished)
-    own = {"counts": counts, "base": spec.student_base.name, "training": training, "history": thin(history)}
-    own |= {"steps": totals["steps"], "seconds": seconds, "resumed_from_step": 0}
-    return TrainResult(**{**dict(last.result), **own, "rounds": records, "usage": None, "leased": [], "launchpad": {}})
+    made = last.result.model_dump(exclude={"usage", "leased", "launchpad", "counts", "history", "training", "rounds"})
+    made |= {"steps": totals["steps"], "seconds": sum(one.result.seconds for one in spec.finished)}
+    made |= {"base": spec.student_base.name, "resumed_from_step": 0, "training": training, "rounds": records}
+    return TrainResult(**made, counts=counts, history=thin(history)).with_launchpad(_launchpad(spec.finished))
+
+
+def _launchpad(rounds: Sequence[FinishedRound]) -> dict[str, Any]:
+    """The settings of the launchpad with which a round was trained."""
+    return {
+        f"{name} of round {finished.record.round}": value
+        for finished in rounds
+        for name, value in finished.result.launchpad.items()
+    }
 
 
 def _joined(rounds: Sequence[FinishedRound]) -> Iterator[LossPoint]:

@@ -357,3 +357,16 @@ def test_text_needs_no_tokenizer_and_rounds_need_their_devices_and_room(tmp_path
     leased = [one.of for one in found if one.what == "device"]
     assert {"student_round_0", "student_rollouts_1", "rollout_logits_2", "student_round_2"} <= set(leased)
     assert "student_checkpoint" not in leased, "the last round's weights are copied"
+
+
+def test_rollouts_that_do_not_fit_the_students_context_are_found_before_a_run(tmp_path):
+    write_model(tmp_path / "student")
+    changes = {
+        "teacher.model": {"name": str(tmp_path / "student")},
+        "teacher.fit": None,
+        "student.model": {"name": str(tmp_path / "student")},
+        "student.training.signal": "on_policy",
+        "student.training.max_length": 128,
+        "student.training.on_policy": {"max_new_tokens": 128},
+    }
+    assert "does not fit" in errors(write_project(tmp_path, **changes))["model", "student.model"]

@@ -74,7 +74,7 @@ def test_a_token_that_the_teacher_lacks_is_rejected(tmp_path):
     result, table = own.sample()
     table[3]["token_ids"] = [*table[3]["token_ids"], 100_000]
     parquet.write_table(own.root / "rollouts" / files.ROLLOUTS_FILE, table, schemas.ROLLOUT)
-    captured, rows = own.capture(result)
+    captured, _ = own.capture(result)
     assert (captured.counts.captured, captured.counts.rejected, captured.errors) == (11, 1, {"unknown_token": 1})
     (reject,) = parquet.read_table(own.root / "logits" / files.REJECTS_FILE)
     assert (reject["stage"], reject["row_id"]) == ("rollout_logits_1", table[3]["row_id"])
