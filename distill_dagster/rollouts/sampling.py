@@ -27,6 +27,7 @@ from distill_dagster.models.loading import LoadedModel, load
 from distill_dagster.progress import track
 from distill_dagster.rollouts.specs import SampleCounts, SampleResult, SampleSpec
 from distill_dagster.store import files, hashing, parquet, schemas
+from distill_dagster.tasks.prompts import without_answer
 from distill_dagster.teachers.journal import open_journal, read_journal
 
 COLUMNS = ("row_id", "sample", "turn", "shard", "split", "messages")
@@ -91,7 +92,7 @@ def draw_prompts(examples: Sequence[Prompt], rounds: OnPolicyConfig, number: int
         raise DataError(f"0 of {len(examples):,} examples are for training, so that nothing can be sampled: add rows")
     wanted = min(rounds.prompts or len(training), len(training))
     chosen = np.random.default_rng([rounds.seed, number]).permutation(len(training))[:wanted]
-    return [training[i] for i in np.sort(chosen)]
+    return [{**training[i], "messages": without_answer(training[i]["messages"])} for i in np.sort(chosen)]
 
 
 def key_of(row: Mapping[str, Any]) -> Key:

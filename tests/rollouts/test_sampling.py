@@ -15,6 +15,7 @@ from distill_dagster.models.rendering import encode, render_prompt
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.rollouts.sampling import JOURNAL, draw_prompts, sample_rollouts
 from distill_dagster.store import parquet
+from distill_dagster.tasks.prompts import without_answer
 from distill_dagster.teachers.journal import read_journal
 from testing.models_tiny import write_examples
 from testing.rollouts_tiny import Pair
@@ -31,7 +32,9 @@ def test_every_training_prompt_has_a_rollout_in_the_students_own_tokens(pair):
     assert [row["row_id"] for row in table] == [row["row_id"] for row in examples]
     tokenizer = open_tokenizer(pair.root / "student")
     for row, example in zip(table, examples, strict=True):
-        assert row["prompt_ids"] == encode(tokenizer, render_prompt(tokenizer, example["messages"]))
+        messages = without_answer(example["messages"])
+        assert (row["messages"], messages[-1]["role"]) == (messages, "user")
+        assert row["prompt_ids"] == encode(tokenizer, render_prompt(tokenizer, messages))
         assert 1 <= len(row["token_ids"]) <= 12
         assert (row["token_ids"][-1] == tokenizer.eos_token_id) is (row["finish_reason"] == "stop")
     counts = result.counts
