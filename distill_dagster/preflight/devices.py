@@ -17,7 +17,7 @@ from distill_dagster.config import ComputeConfig, ModelConfig, Need
 from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.loading import dtype_name
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.resources.gpu import GpuPool, machine_devices
 
@@ -93,7 +93,7 @@ def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], d
 
 
 def _bytes_of(stage: str, pending: Pending, device: str) -> int:
-    if stage in ("teacher_model", "student_checkpoint"):
+    if trained_by(stage):
         return TRAINING_BYTES
     return BYTES[dtype_name(_model(stage, pending).dtype, device)]
 
@@ -107,7 +107,7 @@ def _model(stage: str, pending: Pending) -> ModelConfig:
 
 
 def _who(stage: str) -> str:
-    return "teacher" if stage.startswith("teacher_") else "student"
+    return "teacher" if stage.startswith(("teacher_", "rollout_logits_")) else "student"
 
 
 def main_memory_gb() -> float:

@@ -22,7 +22,7 @@ from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.pinning import count_parameters, fetch_small, hub_parameters
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.stored_forms import stored_form_problem
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.teachers.faculty import read_faculty
 from distill_dagster.training.pairing import cut_parameters, pairing_of, pairing_problems
@@ -60,7 +60,7 @@ class Models:
             pairing_of(self.look.config),
             "student.init" if self.look.config.student.init else "student.training",
         )
-        learns = {"student_base", "student_checkpoint"} & set(pending.stages)
+        learns = any(name == "student_base" or trained_by(name) for name in pending.stages)
         if pairing is None or not learns or any(requirement.state == "error" for requirement in self.found):
             return
         if not self.whole:

@@ -3,6 +3,7 @@
 text      the tokens of the teacher's answers
 logits    the teacher's stored distributions as well
 hidden    the hidden states of the teacher, which runs beside the student, beside one of the two
+on_policy the teacher's distributions over the student's own samples, and one of the first two on the teacher's answers
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from distill_dagster.models.tokenizer import open_config
 from distill_dagster.training.layer_pairs import with_pairs
 from distill_dagster.training.signals.hidden import HiddenSignal
 from distill_dagster.training.signals.logits import LogitsSignal
+from distill_dagster.training.signals.on_policy import OnPolicySignal
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec
@@ -38,11 +40,16 @@ def open_signal(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path, devi
         TrainingError: what the teacher is or what is stored of it does not fit the student or the objective.
         ModelError: the teacher cannot be loaded, or its layers cannot be read.
     """
-    training, base = spec.training, None
-    if training.reads_logits:
-        base = LogitsSignal.open(training, spec.logits, student, tokenizer, cache)
-    else:
-        base = TextSignal.of(training, tokenizer.pad_token_id)
-    if not training.reads_teacher:
-        return base
-    return HiddenSignal.open(base, training, student, tokenizer, load(spec.teacher, device))
+    training, base = spec.training, _of_the_answers(spec, student, tokenizer, cache)
+    if training.signal == "on_policy":
+        return OnPolicySignal.open(spec, base, student, tokenizer, cache)
+    if training.reads_teacher:
+        return HiddenSignal.open(base, training, student, tokenizer, load(spec.teacher, device))
+    return base
+
+
+def _of_the_answers(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) -> TextSignal | LogitsSignal:
+    """The signal of the teacher's answers, alone or beside another one."""
+    if spec.training.reads_logits:
+        return LogitsSignal.open(spec.training.start, spec.logits, student, tokenizer, cache)
+    return TextSignal.of(spec.training.start, tokenizer.pad_token_id)
