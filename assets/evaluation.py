@@ -8,7 +8,7 @@ from typing import Any
 
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
-from distill_dagster.config import ROLES, Role
+from distill_dagster.config import ROLES, LoraConfig, Role
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_related
@@ -81,6 +81,14 @@ def _made_from(upstream: Upstream) -> Provenance:
         if asset in MEASURED.values():
             about["model"] = read_ref(manifest.folder).name
         if asset == "student_checkpoint":
-            about["loss"] = manifest.read(TrainResult).training.get("loss", "CE")
+            about |= _training_of(manifest.read(TrainResult))
         lineage[asset] = about
     return Provenance.model_validate(lineage)
+
+
+def _training_of(result: TrainResult) -> dict[str, Any]:
+    """The loss and, of adapters, their settings and size."""
+    about: dict[str, Any] = {"loss": result.training.get("loss", "CE")}
+    if lora := result.training.get("lora"):
+        about |= {"lora": str(LoraConfig(**lora)), "trainable_parameters": result.trainable_parameters}
+    return about

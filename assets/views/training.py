@@ -22,6 +22,7 @@ def training_metadata(run: TrainingRun | None) -> dict[str, Any]:
         **({"final_loss": losses[-1]} if losses else {}),
         **({"best_validation_loss": best} if best is not None else {}),
         "training_config": dg.MetadataValue.json(run.training),
+        **({"trainable_parameters": run.trainable_parameters} if run.trainable_parameters else {}),
         "kept_weights": run.kept,
         "training_tokens_per_second": run.tokens_per_second,
         "resumed_from_step": run.resumed_from_step,

@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.gpu.cards import mfu
 from benchmarks.gpu.loss import measure_loss
 from benchmarks.gpu.peers import generate_transformers
+from benchmarks.gpu.plan import planned_peak
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.sizes import Size
 from benchmarks.gpu.step import measure_step
@@ -185,7 +186,7 @@ def capture(job: Job) -> Figures:
     return _usage(result) | result.model_dump(include=told)
 
 
-def train(signal: SignalName) -> Callable[[Job], Figures]:
+def train(signal: SignalName, **settings: Any) -> Callable[[Job], Figures]:
     """The part that trains on all rows; the second epoch is timed, from step to step, without its checkpoint."""
 
     def teach(job: Job) -> Figures:
@@ -194,22 +195,29 @@ def train(signal: SignalName) -> Callable[[Job], Figures]:
         def hear(progress: Progress) -> None:
             done_at.setdefault(progress.done, time.perf_counter())
 
+        training = StudentTrainingConfig(
+            signal=signal, epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1, **settings
+        )
         spec = TrainSpec(
             student_base=job.ref,
             teacher=job.ref,
-            training=StudentTrainingConfig(signal=signal, epochs=EPOCHS, batch_size=job.size.batch_size, evaluations=1),
+            training=training,
             examples=str(job.folder / "examples.parquet"),
             logits=[str(job.folder / "capture" / files.LOGITS_FILE)] if signal == "logits" else [],
             name="student",
             task="qa",
-            out=job.out(f"{signal}-student"),
-            work=job.out(f"{signal}-student-work"),
+            out=job.out("student"),
+            work=job.out("student-work"),
         )
         with listen(hear):
             result = _run(job, "train_student", spec, TrainResult)
         shutil.rmtree(spec.out)
         shutil.rmtree(spec.work)
-        return _usage(result) | _trained(job, result, done_at)
+        planned = planned_peak(job, training)
+        figures = _usage(result) | _trained(job, result, done_at)
+        if training.lora:
+            figures["mfu"] = None  # frozen weights need no gradient: 6 operations a weight would be too many
+        return figures | {"planned_bytes": planned, "plan_vs_peak": planned / figures["peak_memory_bytes"]}
 
     return teach
 
@@ -283,6 +291,8 @@ PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is las
     "capture_logits": capture,
     "train_text": train("text"),
     "train_logits": train("logits"),
+    "train_bfloat16": train("text", weights="bfloat16"),
+    "train_lora": train("text", weights="bfloat16", lora={"rank": 16}),
     "head_loss": measure_loss,
     "step_vs_trl": measure_step,
     "run_benchmark": benchmark,

@@ -64,7 +64,7 @@ def plan(
 
     look = Snapshot(Project(load_config(config)))
     planned = make_plan(look)
-    requirements = preflight(look, planned.steps, whole=False, asks=planned.total.new > 0)
+    requirements = preflight(look, planned.steps, whole=False, plans_memory=True, asks=planned.total.new > 0)
     if as_json:
         document = {**planned.document(), "preflight": preflight_document(requirements)}
         print(json.dumps(document, ensure_ascii=False, allow_nan=False))

@@ -16,6 +16,7 @@ from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
 from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
 from distill_dagster.config.logits import LogitsConfig
+from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.on_policy import OnPolicyConfig, RepetitionConfig
 from distill_dagster.config.project import (
@@ -69,6 +70,7 @@ __all__ = [
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
+    "LoraConfig",
     "MixedTeacher",
     "ModelConfig",
     "Need",

@@ -1,10 +1,13 @@
 """`model:`, `training:` and `generation:` - a model, its training, and how a teacher generates answers."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.section import Engine, Section
+
+MEMORY_ONLY = ("gradient_checkpointing",)  # fields of a training that change no weight
 
 
 class ModelConfig(Section):
@@ -57,7 +60,7 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Full fine-tuning with AdamW, linear warm-up and cosine decay.
+    """Fine-tuning with AdamW, linear warm-up and cosine decay: of all weights, or of low-rank adapters.
 
     The defaults suit the distillation into a pretrained student (learning rate 1e-5 to 5e-5, 2 to 5 epochs). A model
     with random weights needs a learning rate about a hundred times higher, and more epochs.
@@ -94,7 +97,46 @@ class TrainingConfig(Section):
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the target probability that is spread over all tokens."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the row order and of dropout.")
+    seed: int = Field(default=0, ge=0, description="Seed of the row order, of dropout and of new adapters.")
+    lora: LoraConfig | None = Field(
+        default=None,
+        exclude_if=lambda lora: lora is None,  # a config without it keeps its fingerprint
+        description="Train low-rank adapters (LoRA) and leave the model's own weights as they are. The published model "
+        "has the adapters merged into its weights; `adapter/` beside it holds them apart.",
+    )
+    weights: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        exclude_if=lambda weights: weights == "float32",
+        description="Precision of the model's weights during the training. `bfloat16` halves weights and gradients; "
+        "AdamW's moments and new adapters stay in float32. Without `lora`, updates are rounded stochastically.",
+    )
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = Field(
+        default="adamw",
+        exclude_if=lambda optimizer: optimizer == "adamw",
+        description="`adamw_8bit` keeps AdamW's moments in 8 bits (the extra `bitsandbytes`); `adafactor` keeps sums "
+        "over the rows and the columns of a weight.",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        exclude_if=lambda checkpointing: not checkpointing,
+        description="Keep only the inputs of each layer for the backward pass and compute the rest again: less memory, "
+        "about a third more arithmetic, the same gradients. A change makes nothing stale.",
+    )
+
+    @model_validator(mode="after")
+    def _small_updates_count(self) -> "TrainingConfig":
+        if self.weights == "bfloat16" and self.lora is None and self.optimizer != "adamw":
+            raise ValueError(
+                f"`weights: bfloat16` with `optimizer: {self.optimizer}` would round most updates to 0, because "
+                "bfloat16 has 8 bits: use `optimizer: adamw`, which rounds stochastically, or `lora`, whose adapters "
+                "are float32, or `weights: float32`"
+            )
+        return self
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """What decides the weights."""
+        return self.model_dump(exclude=set(MEMORY_ONLY))
 
 
 class GenerationConfig(Section):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from distill_dagster.config.hidden import HiddenSignalConfig
-from distill_dagster.config.models import TrainingConfig
+from distill_dagster.config.models import MEMORY_ONLY, TrainingConfig
 from distill_dagster.config.on_policy import OnPolicyConfig
 from distill_dagster.config.section import DivergenceName, Section
 
@@ -63,6 +63,11 @@ class StudentTrainingConfig(TrainingConfig):
         if self.start.signal == "text" and self.logits is not None:
             signal = "text" if self.signal == "text" else "on_policy`, which starts with `text"
             raise ValueError(f"`logits` is the objective of `signal: logits`, and the signal is `{signal}`: remove it")
+        if self.reads_teacher and self.lora is not None:
+            raise ValueError(
+                "`signal: hidden` trains projections beside the student, and `lora` trains adapters alone: remove "
+                "`lora`, or use another signal"
+            )
         if (self.reads_logits or self.signal == "on_policy") and self.label_smoothing:
             raise ValueError(
                 f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "
@@ -140,7 +145,7 @@ class StudentTrainingConfig(TrainingConfig):
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
         if self.signal == "on_policy":
             return self.start.shaping | {"signal": "on_policy", "on_policy": self.rounds.learned}
-        plain = self.model_dump(exclude={"signal", "logits", "hidden", "on_policy"})
+        plain = self.model_dump(exclude={"signal", "logits", "hidden", "on_policy", *MEMORY_ONLY})
         if self.signal == "text":
             return plain
         read = {"logits": self.objective.model_dump()} if self.reads_logits else {}

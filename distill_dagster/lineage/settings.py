@@ -29,7 +29,7 @@ def teacher_model(config: DistillConfig) -> Settings:
     if teacher.sources:
         settings["sources"] = [_source(source) for source in teacher.sources]
         settings["weights"] = [source.weight for source in teacher.mix]
-    return settings | ({"fit": teacher.fit.model_dump()} if teacher.fit else {}) | _prompt_date(config)
+    return settings | ({"fit": teacher.fit.shaping} if teacher.fit else {}) | _prompt_date(config)
 
 
 def _source(source: TeacherSource) -> Settings:

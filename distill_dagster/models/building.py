@@ -109,7 +109,11 @@ def _cannot_be_built(model: ModelConfig, error: Exception) -> ModelError:
 
 
 def configure(model: ModelConfig, vocabulary: int, pad: int, end: int) -> Any:
-    """The architecture's config, with settings that it has."""
+    """The architecture's config, with settings that it has.
+
+    Raises:
+        ModelError: it has no such setting, or the values contradict each other.
+    """
     architecture = str(model.architecture)
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig

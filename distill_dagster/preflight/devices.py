@@ -1,8 +1,9 @@
 """Devices and memory: whether each step gets what it leases, and whether the model fits there.
 
-Memory is counted by parameter, without activations, caches and the libraries themselves:
+The memory of a training is planned (memory.py). Where its model's config is not at hand, and of other work, memory is
+counted by parameter, without activations, caches and the libraries themselves:
 
-    training    16 bytes    float32 weights and gradients, AdamW's two moments
+    training    16 bytes    float32 weights and gradients, AdamW's two moments; other settings take less
     answering    4 bytes    float32, or 2 in bfloat16
 
 So too little for these bytes is too little for certain.
@@ -17,18 +18,22 @@ from distill_dagster.config import ComputeConfig, ModelConfig, Need
 from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.loading import dtype_name
-from distill_dagster.preflight.pending import Pending, trained_by
+from distill_dagster.preflight.memory import Room, training_memory, training_of
+from distill_dagster.preflight.models import Models
+from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.resources.gpu import GpuPool, machine_devices
+from distill_dagster.training.memory.state import bytes_per_parameter
 
-TRAINING_BYTES = 16
 BYTES = {"float32": 4, "bfloat16": 2}
 TIGHT = 0.8  # share of the memory above which activations may no longer fit
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 GB = 1024**3
 
 
-def device_requirements(pending: Pending, parameters: Mapping[str, int], load_torch: bool) -> Iterator[Requirement]:
+def device_requirements(
+    pending: Pending, models: Models, load_torch: bool, plans_memory: bool
+) -> Iterator[Requirement]:
     """A device for each step that leases one, and memory for the models whose size is known (`teacher`, `student`)."""
     compute = pending.config.compute
     pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
@@ -40,8 +45,10 @@ def device_requirements(pending: Pending, parameters: Mapping[str, int], load_to
             yield Requirement("device", name, "error", str(e))
             continue
         yield _device(name, devices, load_torch)
-        if parameters.get(_who(name)):
-            yield _memory(name, pending, parameters, devices)
+        room = _room(devices)
+        planned = training_memory(name, pending, models, room) if plans_memory and room else None
+        if planned or models.parameters.get(_who(name)):
+            yield planned or _memory(name, pending, models.parameters, room, devices)
 
 
 def need_of(stage: str, compute: ComputeConfig) -> Need:
@@ -70,18 +77,25 @@ def _torch_finds_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _memory(stage: str, pending: Pending, parameters: Mapping[str, int], devices: list[str]) -> Requirement:
-    needed = _bytes_needed(stage, pending, parameters, "cuda" if devices else "cpu") / GB
-    listed = machine_devices() if devices else {}
+def _room(devices: list[str]) -> Room | None:
+    """The memory of the smallest of the devices, or the main memory; None if that of the GPUs is not known."""
+    if not devices:
+        return Room(main_memory_gb(), "of main memory", "cpu")
+    listed = machine_devices()
     known = [listed[device] for device in devices if device in listed]
-    if devices and not known:
+    return Room(min(known), "of the GPU", "cuda") if known else None
+
+
+def _memory(
+    stage: str, pending: Pending, parameters: Mapping[str, int], room: Room | None, devices: list[str]
+) -> Requirement:
+    needed = _bytes_needed(stage, pending, parameters, "cuda" if devices else "cpu") / GB
+    if room is None:
         return Requirement("memory", stage, "not checked", f"about {needed:.1f} GB; that of the GPU is not known")
-    has = min(known) if known else main_memory_gb()
-    where = "of the GPU" if known else "of main memory"
-    said = f"about {needed:.1f} GB before activations, of {has:.1f} GB {where}"
-    if needed > has:
+    said = f"about {needed:.1f} GB before activations, of {room.has:.1f} GB {room.where}"
+    if needed > room.has:
         return Requirement("memory", stage, "error", f"{said}: use a smaller model or a larger machine")
-    return Requirement("memory", stage, "warning" if needed > TIGHT * has else "ok", said)
+    return Requirement("memory", stage, "warning" if needed > TIGHT * room.has else "ok", said)
 
 
 def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], device: str) -> int:
@@ -93,8 +107,8 @@ def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], d
 
 
 def _bytes_of(stage: str, pending: Pending, device: str) -> int:
-    if trained_by(stage):
-        return TRAINING_BYTES
+    if training := training_of(stage, pending):
+        return bytes_per_parameter(training)
     return BYTES[dtype_name(_model(stage, pending).dtype, device)]
 
 

@@ -1,8 +1,8 @@
 """The preflight: every requirement of the steps that a run would make, looked at before anything is spent.
 
-`plan` and unattended runs look at what this machine shows at once: keys, folders of models, devices, disk. `check` and
-`run` look at the whole: they also send one request to each endpoint, ask the hub, read tokenizers, sketch new models
-with transformers, look for CUDA, and write a trial file.
+`plan` and unattended runs look at what this machine shows at once: keys, folders of models, devices, disk. `plan` also
+plans the memory of trainings. `check` and `run` look at the whole: they send one request to each endpoint too, ask the
+hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a trial file.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,18 @@ from distill_dagster.preflight.requirement import Requirement
 
 
 def preflight(
-    look: Snapshot, steps: Sequence[Step], *, whole: bool, until: str | None = None, asks: bool | None = None
+    look: Snapshot,
+    steps: Sequence[Step],
+    *,
+    whole: bool,
+    plans_memory: bool | None = None,
+    until: str | None = None,
+    asks: bool | None = None,
 ) -> list[Requirement]:
     """What the steps that are not up to date need, and whether it is there; nothing if all are up to date.
 
+    `plans_memory` says whether the memory of trainings is planned, which imports transformers; if it is None, the whole
+    look does.
     `until` is the last stage that a run would make. `asks` says whether a request is new; if it is None, the stored
     replies are searched until one is. Without a new request, no key and no endpoint is needed.
     """
@@ -37,6 +45,8 @@ def preflight(
     return [
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
-        *device_requirements(pending, models.parameters, load_torch=whole),
+        *device_requirements(
+            pending, models, load_torch=whole, plans_memory=whole if plans_memory is None else plans_memory
+        ),
         *endpoint_requirements(look, endpoints, ask=whole),
     ]

@@ -44,6 +44,7 @@ class Models:
     whole: bool
     found: list[Requirement] = field(default_factory=list)
     parameters: dict[str, int] = field(default_factory=dict)
+    fetched: dict[str, Path] = field(default_factory=dict)  # the small files of hub models, by name
 
     def inspect(self, pending: Pending) -> None:
         """Look at the models that would be pinned or built, and at those that were published."""
@@ -109,7 +110,7 @@ class Models:
             return "not checked", f"a new {model.architecture}; {LATER}", 0
         from distill_dagster.models.building import sketch
 
-        parameters = sketch(model, self._vocabulary(model))
+        parameters = sketch(model, self.vocabulary(model))
         require_fit(model, use)
         return "ok", f"a new {model.architecture}, about {_size(parameters)}", parameters
 
@@ -119,7 +120,7 @@ class Models:
         require_fit(model, use)
         return "ok", f"{file}, {_size(0)}", 0
 
-    def _vocabulary(self, model: ModelConfig) -> int:
+    def vocabulary(self, model: ModelConfig) -> int:
         """The size of the tokenizer that a new model will get; that of the teacher where it is known."""
         teacher = self.look.config.teacher.model
         if model.tokenizer != "teacher" or teacher is None:
@@ -142,7 +143,8 @@ class Models:
         name = str(model.name)
         if not self.whole:
             return "not checked", f"{name} of the hub; {LATER}", 0
-        commit = fetch_small(name, model.revision).name
+        self.fetched[name] = fetch_small(name, model.revision)
+        commit = self.fetched[name].name
         require_fit(model.model_copy(update={"revision": commit}), use)
         parameters = hub_parameters(name, commit)
         return "ok", f"{name} at {commit[:12]}, {_size(parameters)}", parameters

@@ -6,7 +6,7 @@ teacher_logits               logits.parquet, rejects.parquet
 student_rollouts_1 …         rollouts.parquet, rejects.parquet
 rollout_logits_1 …           logits.parquet, rejects.parquet
 validated_synthetic_set      examples.parquet, rejects.parquet
-models                       model.json, model/, history.json where they were trained
+models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 benchmarks                   predictions.parquet, benchmark.json
 eval_report                  report.html, report.md, report.json
 """
@@ -20,6 +20,7 @@ EXAMPLES_FILE = "examples.parquet"
 MODEL_FILE = "model.json"
 FACULTY_FILE = "faculty.json"
 WEIGHTS_FOLDER = "model"
+ADAPTER_FOLDER = "adapter"
 HISTORY_FILE = "history.json"
 PREDICTIONS_FILE = "predictions.parquet"
 BENCHMARK_FILE = "benchmark.json"

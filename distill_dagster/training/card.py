@@ -16,19 +16,21 @@ from typing import Any
 import yaml
 
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.training.specs import RoundRecord, TrainCounts, TrainSpec
+from distill_dagster.training.specs import RoundRecord, TrainCounts, TrainingRun, TrainSpec
 
 SIGNALS = {"signal", "logits", "hidden", "on_policy"}  # the loss says what matters of them
 
 
-def model_card(spec: TrainSpec, counts: TrainCounts, kept: str, versions: Mapping[str, str]) -> str:
-    """The card as Markdown with YAML front matter; `kept` names the weights (best, last)."""
+def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions: Mapping[str, str]) -> str:
+    """The card as Markdown with YAML front matter."""
     front = yaml.safe_dump(_front_matter(spec), sort_keys=False, allow_unicode=True)
     lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
     if spec.cut:
         lineage["cut out of the teacher"] = spec.cut.words
-    settings = {name: str(value) for name, value in spec.training.model_dump(exclude=SIGNALS).items()}
-    training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, "kept weights": kept}
+    shown = spec.training.model_dump(exclude={*SIGNALS, "lora"})
+    settings = {name: str(value) for name, value in shown.items()} | _lora(spec)
+    trained = {"precision": run.dtype, "trained weights": f"{run.trainable_parameters:,}", "kept weights": run.kept}
+    training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, **trained}
     sections = [
         f"# {_plain(spec.name)}",
         f"A student of {spec.student_base.parameters:,} parameters that has learned the task `{spec.task}` from the "
@@ -60,6 +62,11 @@ def _front_matter(spec: TrainSpec) -> dict[str, Any]:
     if "/" in spec.student_base.name:  # the hub links only names of its own
         front["base_model"] = spec.student_base.name
     return {**front, "tags": ["distillation", "distill-dagster", spec.task]}
+
+
+def _lora(spec: TrainSpec) -> dict[str, str]:
+    """The adapters, which the published weights have merged in."""
+    return {"LoRA": f"{spec.training.lora}, merged"} if spec.training.lora else {}
 
 
 def _teacher(ref: ModelRef) -> str:

@@ -1,8 +1,8 @@
 """One training loop for the teacher's fit and for the student, on one device, resumable at every checkpoint.
 
-AdamW, linear warm-up, cosine decay, clipping; float32 weights, bfloat16 arithmetic on a GPU. Each validation loss
-comes with a checkpoint, from which a killed run goes on: weights, optimizer, schedule, random state and order of rows
-are as it left them. On the same CPU and versions the result is bit for bit that of an unbroken run.
+AdamW, linear warm-up, cosine decay, clipping; by default float32 weights, bfloat16 arithmetic on a GPU. Each
+validation loss comes with a checkpoint, from which a killed run goes on: weights, optimizer, schedule, random state and
+order of rows are as it left them. On the same CPU and versions the result is bit for bit that of an unbroken run.
 """
 
 import contextlib
@@ -13,18 +13,22 @@ from typing import Any
 
 import torch
 import transformers
+from peft import PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerCallback
 
 from distill_dagster.config import TrainingConfig
+from distill_dagster.config.models import MEMORY_ONLY
 from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import Advance, track
 from distill_dagster.store import hashing
+from distill_dagster.training.adapter import plain, trainable_count
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
+from distill_dagster.training.optimizers import checkpointing_arguments, optimizer_arguments, rounding_optimizer
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
@@ -33,7 +37,7 @@ from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, 
 
 
 def train(
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     tokenizer: Any,
     data: TrainingSet,
     config: TrainingConfig,
@@ -46,6 +50,7 @@ def train(
 ) -> TrainingRun:
     """Train `model` in place; afterwards it holds the kept weights (see `TrainingConfig.keep`).
 
+    Of a model with adapters (`adapter.attach`) only these train, and only these are in its checkpoints.
     `start_revision` identifies the weights that training starts from: a run with other weights, data, config or
     signal does not resume from this one's checkpoints. The validation loss is that of the text, for every signal.
 
@@ -60,7 +65,13 @@ def train(
     resume = latest(folder)
     resumed_from = step_of(resume) if resume else 0
     tracked = track(label, total=plan.steps, done=resumed_from)
-    with quietly(), tracked as advance, _chosen(device) as chosen, computing_loss(model), signal.attached(model):
+    with (
+        quietly(),
+        tracked as advance,
+        _chosen(device) as chosen,
+        computing_loss(plain(model)),
+        signal.attached(model),
+    ):
         arguments = _arguments(config, data, plan, chosen, folder)
         trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
         start = time.perf_counter()
@@ -70,7 +81,7 @@ def train(
     tokens = data.train_tokens * (steps - resumed_from) / plan.steps_per_epoch
     return TrainingRun(
         device=device,
-        dtype="float32 weights, bfloat16 arithmetic" if chosen.type == "cuda" else "float32",
+        dtype=_precision(config, chosen),
         steps=steps,
         history=history,
         best_validation_loss=min((p.validation_loss for p in history if isinstance(p, ValidationLoss)), default=None),
@@ -79,6 +90,7 @@ def train(
         tokens_per_second=tokens / seconds,
         seconds=seconds,
         training=config.model_dump(mode="json"),
+        trainable_parameters=trainable_count(model),
     )
 
 
@@ -90,8 +102,15 @@ def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, star
     ]
     rows = [hashing.rows_hash(split) for split in splits]
     versions = [torch.__version__, transformers.__version__]
-    parts = [config.model_dump(), signal.name, rows, start_revision, versions]
+    parts = [config.model_dump(exclude=set(MEMORY_ONLY)), signal.name, rows, start_revision, versions]
     return hashing.sha256(hashing.canonical_json(parts))
+
+
+def _precision(config: TrainingConfig, chosen: torch.device) -> str:
+    """The precision of weights and arithmetic, in words."""
+    if config.weights == "bfloat16":
+        return "bfloat16 weights" + (", float32 adapters" if config.lora else ", rounded stochastically")
+    return "float32 weights, bfloat16 arithmetic" if chosen.type == "cuda" else "float32"
 
 
 @contextlib.contextmanager
@@ -140,11 +159,13 @@ def _arguments(
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
+        **optimizer_arguments(config),
+        **checkpointing_arguments(config),
     )
 
 
 def _trainer(
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     tokenizer: Any,
     data: TrainingSet,
     config: TrainingConfig,
@@ -166,6 +187,7 @@ def _trainer(
         measure=TextSignal(tokenizer.pad_token_id),
         batches=batches,
         callbacks=callbacks,
+        optimizer_cls_and_kwargs=rounding_optimizer(config),
     )
     trainer.add_callback(Watch(plan, batches, advance, lambda: float(trainer.step_loss)))
     trainer.remove_callback(PrinterCallback)

@@ -37,6 +37,7 @@ from distill_dagster.quality.duplicates.prompt_keys import contamination_key
 from distill_dagster.store import hashing, parquet
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
+from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.cut import cut_student
 from distill_dagster.training.examples import TrainingSet, gold_examples, most_tokens, tokenize
 from distill_dagster.training.history import thinned, write_history
@@ -48,7 +49,7 @@ from distill_dagster.training.specs import Origin, PrepareCounts, PrepareResult,
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """An existing model or a new one, on the CPU in float32, before it is fitted or written."""
+    """An existing model or a new one, on the CPU, before it is fitted or written."""
 
     model: PreTrainedModel
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
@@ -131,7 +132,8 @@ def _open(spec: PrepareSpec, config: ModelConfig) -> OpenModel:
         return _dequantize(file, config, day)
     ref = pin(config, day)
     folder = Path(ref.path)
-    return OpenModel(open_model(folder, "float32"), open_tokenizer(folder, day), ref, stored_dtype(folder))
+    dtype = spec.fit.weights if spec.fit else "float32"
+    return OpenModel(open_model(folder, dtype), open_tokenizer(folder, day), ref, stored_dtype(folder))
 
 
 def _build(spec: PrepareSpec, config: ModelConfig) -> OpenModel:
@@ -174,22 +176,22 @@ def _texts(paths: list[str]) -> Iterator[str]:
 def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: OpenModel, device: str) -> PrepareResult:
     """Train the model on gold answers and write it, in the precision that an existing model is stored in."""
     data, left_out = _gold_set(spec, start, most_tokens(fit, start.model))
-    model, tokenizer, out = start.model, start.tokenizer, Path(spec.out)
+    trained, tokenizer, out = prepare_weights(start.model, fit), start.tokenizer, Path(spec.out)
     signal = TextSignal.of(fit, tokenizer.pad_token_id)
     run = train(
-        *(model, tokenizer, data, fit, signal),
+        *(trained, tokenizer, data, fit, signal),
         device=device,
         work=Path(spec.work),
         start_revision=start.ref.revision,
         label=f"fit {spec.role} {start.ref.name}",
     )
-    model.to(start.dtype)
+    model = finish_weights(trained, start.dtype, out, start.ref)
     ref = write_model(model, tokenizer, out, name=start.ref.name, dtype=config.dtype)
     write_history(out, run.history)
-    trained = {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": run.steps}
+    counted = {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": run.steps}
     return PrepareResult(
         data_version=ref.revision,
-        counts=PrepareCounts(**trained, **start.size()),
+        counts=PrepareCounts(**counted, parameters=parameter_count(model), vocabulary=len(tokenizer)),
         name=start.ref.name,
         origin="fitted",
         dtype=run.dtype,

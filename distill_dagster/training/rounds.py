@@ -50,7 +50,7 @@ def publish_last(spec: TrainSpec) -> TrainResult:
     write_ref(out, ref)
     totals = _totals(spec.finished)
     counts = TrainCounts(**{**last.result.counts.model_dump(), **totals})
-    card = model_card(spec, counts, last.result.kept, library_versions())
+    card = model_card(spec, counts, last.result, library_versions())
     (weights / "README.md").write_text(card, encoding="utf-8")
     training = {**spec.training.model_dump(mode="json"), "loss": spec.training.loss}
     made = last.result.model_dump(exclude={"usage", "leased", "launchpad", "counts", "history", "training", "rounds"})

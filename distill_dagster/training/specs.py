@@ -139,6 +139,7 @@ class TrainingRun(Recorded):
     tokens_per_second: float = 0.0
     seconds: float = 0.0
     training: dict[str, Any] = {}  # the config that made it
+    trainable_parameters: int = 0  # weights that the optimizer changed; 0: all, in a manifest of an older version
 
 
 class RoundRecord(Recorded):

@@ -2,6 +2,7 @@
 
 examples.parquet    8,912 rows of messages and the teacher's answer, split train | validation
 model/              model.safetensors, tokenizer.json, chat_template.jinja, config.json, generation_config.json
+adapter/            adapter_model.safetensors, adapter_config.json, if it was trained by LoRA
 history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step": 80, "validation_loss": 1.2, …}, …]
 """
 
@@ -14,6 +15,7 @@ from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
+from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.card import model_card
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
@@ -33,7 +35,8 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     if spec.finished:
         return publish_last(spec)
     base, out, work = Path(spec.student_base.path), Path(spec.out), Path(spec.work)
-    tokenizer, model = open_tokenizer(base, spec.student_base.prompt_date), open_model(base, "float32")
+    tokenizer = open_tokenizer(base, spec.student_base.prompt_date)
+    model = open_model(base, spec.training.weights)
     spec = written_out(spec, model)
     config, signal = spec.training, open_signal(spec, model, tokenizer, work / "datasets", device)
     examples = read_examples(Path(spec.examples), work / "datasets")
@@ -41,14 +44,17 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
     label, revision = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}", spec.student_base.revision
     revision = f"{revision} {spec.teacher.revision}" if config.reads_teacher else revision
-    run = train(model, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label)
-    model.to(stored_dtype(base))
+    trained = prepare_weights(model, config)
+    run = train(
+        trained, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label
+    )
+    model = finish_weights(trained, stored_dtype(base), out, spec.student_base)
     ref = write_model(model, tokenizer, out, name=spec.name, dtype=spec.student_base.dtype)
     write_history(out, run.history)
     counts = TrainCounts(
         **data.counts, train_tokens=data.train_tokens, steps=run.steps, parameters=parameter_count(model)
     )
-    card = model_card(spec, counts, run.kept, library_versions())
+    card = model_card(spec, counts, run, library_versions())
     (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
     said = thinned(run)
     said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})

@@ -18,7 +18,7 @@ from distill_dagster.lineage.stages import STAGES, deps_of, stages_of
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.store import files, parquet
 from distill_dagster.training.specs import TrainResult
-from testing.projects import own_instance, run_project, tiny_settings, write_project
+from testing.projects import TINY_LLAMA, own_instance, run_project, tiny_settings, write_project
 
 ON_POLICY = {"student.training.signal": "on_policy"}
 CHEAP = {**ON_POLICY, "student.training.epochs": 1, "teacher.logits": {"k": 8}}
@@ -181,3 +181,27 @@ def says_what_the_rounds_did(project: Project, instance: dg.DagsterInstance) -> 
         metadata = instance.get_latest_materialization_event(dg.AssetKey(name)).asset_materialization.metadata
         assert {"gpu_seconds", "seconds", "counts", "made_from"} <= metadata.keys(), name
     assert metadata["rounds"].value.records[2].data["rollouts"] == result.rounds[2].rollouts
+
+
+@pytest.mark.processes
+def test_a_student_cut_out_of_the_teacher_learns_in_rounds_by_adapters(tmp_path):
+    """It starts from stored distributions; a round trains new adapters on the merged weights of the one before."""
+    changes = {
+        "teacher.model.settings": {**TINY_LLAMA, "num_hidden_layers": 3},
+        "student.model": None,
+        "student.init": {"from": "teacher", "layers": 2},
+        "student.training.lora": {"rank": 2},
+    }
+    config = load_config(write_project(tmp_path, **CHEAP, **rounds(1, start="logits"), **changes))
+    with own_instance(config) as instance:
+        assert run_project(config, instance, "student_checkpoint").failed == {}
+    store = Project(config).store
+    student, start, last = (store.get(name) for name in ("student_checkpoint", "student_round_0", "student_round_1"))
+    assert student.data_version == last.data_version != start.data_version
+    assert store.get("student_round_0").inputs["teacher_logits"]
+    based_on = json.loads(last.file(f"{files.ADAPTER_FOLDER}/adapter_config.json").read_text())
+    assert based_on["base_model_name_or_path"] == str(start.folder / files.WEIGHTS_FOLDER)
+    card = student.file("model/README.md").read_text()
+    assert "layers 1, 3 of the 3 of" in card
+    assert "| LoRA | rank 2" in card
+    assert "on the teacher's text: 0.5" in card

@@ -15,7 +15,16 @@ pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
-    *("prepare_model", "try_model", "generate_continuous", "capture_logits", "train_text", "train_logits"),
+    *(
+        "prepare_model",
+        "try_model",
+        "generate_continuous",
+        "capture_logits",
+        "train_text",
+        "train_logits",
+        "train_bfloat16",
+        "train_lora",
+    ),
     *("head_loss", "step_vs_trl", "run_benchmark", "generate_transformers", "generate_batched"),
 ]
 

@@ -1,5 +1,8 @@
 """Which settings shape which stage."""
 
+import pytest
+
+from distill_dagster.config import StudentTrainingConfig, TrainingConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.stages import STAGES
 from testing.projects import write_project
@@ -26,3 +29,44 @@ def test_a_file_that_is_a_model_is_noticed_when_it_is_replaced(tmp_path):
     before = shaped(path)["student_base"]
     file.write_bytes(b"another")
     assert shaped(path)["student_base"] != before
+
+
+TRAININGS = ("student.training", "teacher.fit")
+
+
+def test_lora_shapes_the_training_and_without_it_no_fingerprint_knows_it(tmp_path):
+    changes = {f"{where}.lora": {"rank": 4} for where in TRAININGS}
+    without, adapted = shaped(write_project(tmp_path / "a")), shaped(write_project(tmp_path / "b", **changes))
+    assert "lora" not in without["student_checkpoint"]["training"]
+    assert "lora" not in without["teacher_model"]["fit"]
+    assert adapted["student_checkpoint"]["training"]["lora"]["rank"] == 4
+    assert adapted["teacher_model"]["fit"]["lora"]["rank"] == 4
+
+
+def test_checkpointing_shapes_nothing_and_precision_does(tmp_path):
+    def changed(name, field, value):
+        return shaped(write_project(tmp_path / name, **{f"{where}.{field}": value for where in TRAININGS}))
+
+    plain = shaped(write_project(tmp_path / "plain", **{f"{where}.weights": "float32" for where in TRAININGS}))
+    for field, value in (("weights", "bfloat16"), ("optimizer", "adafactor")):
+        assert field not in plain["student_checkpoint"]["training"]
+        other = changed(field, field, value)
+        assert other["student_checkpoint"]["training"] == {**plain["student_checkpoint"]["training"], field: value}
+        assert other["teacher_model"]["fit"] == {**plain["teacher_model"]["fit"], field: value}
+    saving = changed("saving", "gradient_checkpointing", True)
+    assert saving["student_checkpoint"] == plain["student_checkpoint"]
+    assert saving["teacher_model"]["fit"] == plain["teacher_model"]["fit"]
+
+
+@pytest.mark.parametrize(
+    ("signal", "own"),
+    [
+        ("text", set()),
+        ("logits", {"signal", "logits"}),
+        ("hidden", {"signal", "hidden"}),
+        ("on_policy", {"signal", "on_policy"}),
+    ],
+)
+def test_a_training_is_shaped_by_its_own_signal_alone(signal, own):
+    """So a store keeps its student when a later version adds a signal."""
+    assert StudentTrainingConfig(signal=signal).shaping.keys() - TrainingConfig().shaping.keys() == own

@@ -146,7 +146,7 @@ def test_quantized_weights_are_not_trained(folder, method):
     assert f"is quantized ({method}), and quantized weights cannot be trained: name the model that it was made" in said
 
 
-@pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "awq"])
+@pytest.mark.parametrize("method", ["gptq", "awq"])
 def test_a_quantized_teacher_is_refused_where_its_library_is_missing(folder, method):
     change(folder / "config.json", quantization_config=QUANTIZED[method])
     assert f"is quantized ({method}) and cannot be loaded here (" in found(folder, Use())

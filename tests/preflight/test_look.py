@@ -1,6 +1,7 @@
 """The preflight: what cannot work is found before anything is made or asked, and only what is pending counts."""
 
 import json
+import re
 import socket
 import sys
 from pathlib import Path
@@ -199,7 +200,7 @@ def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_st
 
     large = {"teacher.model.settings": {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 4096}}
     alone, beside = needed(**large), needed(**large, **{"student.training.signal": "hidden"})
-    assert "about 0.0 GB" in alone
+    assert "weights 0.0" in alone
     assert "about 0.1 GB" in beside  # 29 million parameters of 4 bytes
 
 
@@ -292,13 +293,35 @@ def test_a_torch_without_cuda_is_named(tmp_path, one_gpu, monkeypatch):
     ],
 )
 def test_a_student_that_does_not_fit_the_gpu_is_named_before_it_trains(tmp_path, one_gpu, settings, state):
-    """0.8 billion parameters take 13 of 16 GB, and 5 billion do not fit."""
+    """0.8 billion parameters take 13 of 16 GB without their activations, and 5 billion do not fit."""
     model = {**TINY_LLAMA, **settings, "intermediate_size": 4 * settings["hidden_size"] // 2}
     changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
+    changes |= {"student.training.batch_size": 1, "student.training.max_length": 64}
     found = [
         r for r in look_at(write_project(tmp_path, **changes)) if (r.what, r.of) == ("memory", "student_checkpoint")
     ]
     assert [r.state for r in found] == [state], found
+
+
+def test_activations_that_do_not_fit_are_named_with_the_ways_out(tmp_path, one_gpu):
+    """0.1 billion parameters take 2 of 16 GB, and 256 rows of 1,024 tokens the rest."""
+    model = {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 2048, "num_hidden_layers": 8}
+    changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
+    training = {"student.training.batch_size": 64, "student.training.max_length": 1024}
+    path = write_project(tmp_path, **changes, **training)
+    (said,) = [text for (what, of), text in errors(path).items() if what == "memory"]
+    assert re.search(r"peak [\d.]+ GB for 64 rows of 1,024 tokens \(weights 0\.3, optimizer's state 0\.7", said), said
+    assert re.search(r"these would fit: gradient_checkpointing: true \([\d.]+ GB\); batch_size: \d+ with", said), said
+    assert len(set(said.partition("would fit: ")[2].split("; "))) == 3
+    planned = {r.of: r.found for r in look_at(path, whole=False, plans_memory=True) if r.what == "memory"}
+    assert planned["student_checkpoint"] == said
+    unplanned = {r.of: r.found for r in look_at(path, whole=False) if r.what == "memory"}
+    assert "rows of" not in str(unplanned)
+
+
+def test_adapters_that_do_not_fit_the_model_are_named_before_anything_is_made(tmp_path):
+    path = write_project(tmp_path, **{"student.training.lora": {"targets": ["q_proi"]}})
+    assert "some of q_proj, k_proj" in errors(path)["memory", "student_checkpoint"]
 
 
 def test_too_little_main_memory_and_disk_are_named(tmp_path, monkeypatch):
@@ -394,6 +417,9 @@ def test_text_needs_no_tokenizer_and_rounds_need_their_devices_and_room(tmp_path
     leased = [one.of for one in found if one.what == "device"]
     assert {"student_round_0", "student_rollouts_1", "rollout_logits_2", "student_round_2"} <= set(leased)
     assert "student_checkpoint" not in leased, "the last round's weights are copied"
+    planned = {one.of: one.found for one in found if one.what == "memory" and "activations" in one.found}
+    assert {"student_round_0", "student_round_1", "student_round_2"} <= planned.keys()
+    assert planned["student_round_1"] == planned["student_round_2"] != planned["student_round_0"]
 
 
 def test_rollouts_that_do_not_fit_the_students_context_are_found_before_a_run(tmp_path):

@@ -5,19 +5,20 @@ import yaml
 from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.training.card import model_card
-from distill_dagster.training.specs import TrainCounts, TrainSpec
+from distill_dagster.training.specs import TrainCounts, TrainingRun, TrainSpec
 
 
-def card(name="intents", student="Qwen/Qwen2.5-0.5B", teacher_parameters=8_000_000):
+def card(name="intents", student="Qwen/Qwen2.5-0.5B", teacher_parameters=8_000_000, **training):
     spec = TrainSpec(
         student_base=ModelRef(path="/s", name=student, revision="e" * 40, parameters=500_000),
         teacher=ModelRef(path="/t", name="big", revision="f" * 40, parameters=teacher_parameters),
-        training=StudentTrainingConfig(),
+        training=StudentTrainingConfig(**training),
         name=name,
         task="qa",
         **{"examples": "/examples.parquet", "out": "/out", "work": "/work"},
     )
-    return model_card(spec, TrainCounts(train_rows=1234, validation_rows=56), "last", {"torch": "2.13.0"})
+    run = TrainingRun(steps=9, history=[], kept="last", trainable_parameters=4321)
+    return model_card(spec, TrainCounts(train_rows=1234, validation_rows=56), run, {"torch": "2.13.0"})
 
 
 def front_matter(text):
@@ -57,3 +58,11 @@ def test_a_name_cannot_become_markup():
 
 def test_the_size_of_a_teacher_behind_an_endpoint_is_not_known():
     assert "answers of a teacher of unknown size" in card(teacher_parameters=0)
+
+
+def test_the_card_says_which_weights_trained():
+    text = card(lora={"rank": 4, "targets": ["q_proj", "v_proj"]})
+    assert "| LoRA | rank 4, alpha 32, dropout 0, targets q\\_proj, v\\_proj, merged |" in text
+    assert "| trained weights | 4,321 |" in text
+    assert "| precision | float32 |" in text
+    assert "LoRA" not in card()

@@ -1,0 +1,57 @@
+"""The plan names changes that make a training fit, and each of them does."""
+
+import pytest
+from transformers import AutoConfig
+
+from distill_dagster.config import LoraConfig, StudentTrainingConfig, TrainingConfig
+from distill_dagster.training.memory import estimate
+from distill_dagster.training.memory.estimate import MemoryPlan
+
+SETTINGS = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4}
+
+
+@pytest.fixture(autouse=True)
+def nothing_reserved(monkeypatch):
+    monkeypatch.setattr(estimate, "RESERVED", {"cpu": 0, "cuda": 0})
+
+
+def plan_of(training, **settings):
+    config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500, **settings})
+    return MemoryPlan(config, training, None, "cpu")
+
+
+def test_three_changes_are_named_and_each_of_them_fits():
+    training = StudentTrainingConfig(batch_size=16, max_length=128)
+    plan = plan_of(training)
+    available = 0.6 * plan.needed
+    changes = plan.changes(available)
+    assert [change.says for change in changes[:2]] == [
+        "gradient_checkpointing: true",
+        "batch_size: 8 with gradient_accumulation: 2",
+    ]
+    assert len(changes) == 3
+    assert all(change.needed <= available for change in changes)
+    again = plan_of(training.model_copy(update={"gradient_checkpointing": True}))
+    assert again.needed == changes[0].needed
+    halved = plan_of(training.model_copy(update={"batch_size": 8, "gradient_accumulation": 2}))
+    assert halved.needed == changes[1].needed
+
+
+def test_weights_that_are_too_large_take_adapters_and_no_batch_is_named():
+    plan = plan_of(TrainingConfig(batch_size=2, max_length=16), hidden_size=512, intermediate_size=1024)
+    changes = plan.changes(0.5 * plan.needed)
+    assert changes
+    assert all("lora" in change.says for change in changes)
+    assert changes[0].says == "lora: {rank: 16}"
+
+
+def test_where_nothing_fits_nothing_is_named():
+    plan = plan_of(TrainingConfig(batch_size=2, max_length=16, lora=LoraConfig(), weights="bfloat16"))
+    assert plan.changes(0.1 * plan.needed) == []
+
+
+def test_rows_count_as_long_as_the_model_can_read():
+    training = TrainingConfig(batch_size=2, max_length=1024)
+    config = AutoConfig.for_model("gpt2", n_embd=32, n_layer=1, n_head=2, n_positions=64, vocab_size=100)
+    assert "2 rows of 64 tokens" in str(MemoryPlan(config, training, None, "cpu"))
+    assert "2 rows of 1,024 tokens" in str(plan_of(training))
