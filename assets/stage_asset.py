@@ -13,7 +13,7 @@ retry.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Overrides:
 
     fields: type[dg.Config]
     section: tuple[str, str]
+    apply: Callable[[DistillConfig], bool] = lambda _: True  # whether they shape the asset in a project
 
     def schema(self, config: DistillConfig) -> dg.ConfigSchema:
         """The launchpad's fields. Their defaults are the values of the config, and the launchpad opens with them."""
@@ -88,6 +89,8 @@ class StageAsset:
 
     def build(self, config: DistillConfig, code_version: str) -> dg.AssetsDefinition:
         """The asset in a project with this config, with the code version that `code_versions` gives its stage."""
+        if self.overrides and not self.overrides.apply(config):
+            return replace(self, overrides=None).build(config, code_version)
         names, stage, hours = Names.of(config), self.stage, config.automation.report_hours
         overdue = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None
         compute = {names.own(f"{stage.compute}_compute")} if stage.compute else set()

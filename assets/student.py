@@ -1,5 +1,6 @@
 """The student: the pinned model before distillation, and the one trained on the teacher's answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -8,12 +9,23 @@ from pydantic import Field
 from distill_dagster.assets.stage_asset import Overrides, stage_asset
 from distill_dagster.assets.views.student import student_view
 from distill_dagster.assets.views.teacher import model_view
+from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.lineage.guards import require_trainable
+from distill_dagster.lineage.rounds import logits_of, rollouts_of, rounds_in, student_of
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
+from distill_dagster.rollouts.specs import SampleResult
 from distill_dagster.store import files
-from distill_dagster.training.specs import PrepareResult, PrepareSpec, TrainSpec
+from distill_dagster.store.manifest import Manifest
+from distill_dagster.training.specs import (
+    FinishedRound,
+    PrepareResult,
+    PrepareSpec,
+    RoundRecord,
+    TrainResult,
+    TrainSpec,
+)
 
 
 class TrainingOverrides(dg.Config):
@@ -28,6 +40,9 @@ class TrainingOverrides(dg.Config):
     max_length: int | None = Field(default=None, description="longest row in tokens")
     early_stopping_patience: int | None = Field(default=None, description="validation losses without a better one")
     seed: int | None = Field(default=None, description="seed of the order of rows")
+
+
+TRAINING = Overrides(TrainingOverrides, ("student", "training"))
 
 
 @stage_asset(view=model_view, kinds={"huggingface", "pytorch"})
@@ -60,20 +75,53 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
     view=student_view,
     kinds={"pytorch", "huggingface"},
     guard=require_trainable,
-    overrides=Overrides(TrainingOverrides, ("student", "training")),
+    overrides=replace(TRAINING, apply=lambda config: rounds_in(config) is None),
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    config, from_logits = upstream.config, upstream.config.student.training.reads_logits
+    spec = train_spec(upstream, upstream.config.student.training, upstream.artefact("student_base"), out, work)
+    return spec.model_copy(update={"finished": finished_rounds(upstream)})
+
+
+def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manifest, out: Path, work: Path) -> TrainSpec:
+    """What every training of the student takes; it starts from the weights of `base`."""
+    config = upstream.config
     return TrainSpec(
-        student_base=read_ref(upstream.artefact("student_base").folder),
-        cut=upstream.artefact("student_base").read(PrepareResult).cut,
+        student_base=read_ref(base.folder),
+        cut=upstream.provenance("student_base").read(PrepareResult).cut,
         teacher=read_ref(upstream.provenance("teacher_model").folder),
-        training=config.student.training,
+        training=training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),
-        logits=upstream.files("teacher_logits", files.LOGITS_FILE) if from_logits else [],
+        logits=upstream.files("teacher_logits", files.LOGITS_FILE) if upstream.reads("teacher_logits") else [],
         name=config.name,
         task=config.task,
         out=str(out),
         work=str(work),
     )
+
+
+def finished_rounds(upstream: Upstream) -> list[FinishedRound]:
+    """The rounds that an on-policy student went through; none for other signals."""
+    last = rounds_in(upstream.config)
+    return [_finished(upstream, number) for number in range(last + 1)] if last is not None else []
+
+
+def _finished(upstream: Upstream, number: int) -> FinishedRound:
+    student = upstream.provenance(student_of(number))
+    result, made_by, sampled = student.read(TrainResult), [student], {}
+    if number:
+        rollouts, logits = upstream.provenance(rollouts_of(number)), upstream.provenance(logits_of(number))
+        counts, made_by = rollouts.read(SampleResult).counts, [student, rollouts, logits]
+        sampled = counts.model_dump(include={"rollouts", "stop", "length", "repetition"})
+    usages = [manifest.facts.get("usage") or {} for manifest in made_by]
+    seconds = {name: sum(usage.get(name, 0.0) for usage in usages) for name in ("seconds", "gpu_seconds")}
+    record = RoundRecord(
+        round=number,
+        **sampled,
+        train_rows=result.counts.train_rows,
+        rollout_rows=student.counts.get("rollout_rows", 0),
+        steps=result.steps,
+        best_validation_loss=result.best_validation_loss,
+        **seconds,
+    )
+    return FinishedRound(record=record, result=result, folder=str(student.folder))

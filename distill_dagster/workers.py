@@ -27,6 +27,7 @@ from distill_dagster.process import end_with_parent, library_versions, watch_mem
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
+from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
 from distill_dagster.store.disk import room_for
 from distill_dagster.store.result import Result, Spec, Usage
@@ -59,6 +60,8 @@ WORKERS: dict[str, Worker] = {
     "prepare_model": Worker("distill_dagster.training.prepare:prepare_model", PrepareSpec, PrepareResult),
     "generate_shard": Worker("distill_dagster.generation.shard:generate_shard", GenerateSpec, GenerateResult),
     "capture_logits": Worker("distill_dagster.logits.shard:capture_logits", CaptureSpec, CaptureResult),
+    "sample_rollouts": Worker("distill_dagster.rollouts.sampling:sample_rollouts", SampleSpec, SampleResult),
+    "capture_rollouts": Worker("distill_dagster.rollouts.capture:capture_rollouts", CaptureRolloutsSpec, CaptureResult),
     "build_set": Worker("distill_dagster.quality.synthetic_set:build_set", SetSpec, SetResult),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
     "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),

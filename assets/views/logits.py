@@ -1,4 +1,4 @@
-"""What the UI shows of a shard's distributions."""
+"""What the UI shows of the distributions over a shard's answers, or over a round's rollouts."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from distill_dagster.store.manifest import Manifest
 
 
 def logits_view(manifest: Manifest) -> dict[str, Any]:
-    """What the UI shows of a shard's distributions: their size, how much they hold, which answers were refused."""
+    """What the UI shows of the distributions: their size, how much they hold, which answers were refused."""
     from distill_dagster.logits.size import measure_file
 
     result, size = manifest.read(CaptureResult), measure_file(manifest.file(files.LOGITS_FILE))
-    rejects = preview_rows(manifest.file(files.REJECTS_FILE), REJECTED, "teacher_logits")
+    rejects = preview_rows(manifest.file(files.REJECTS_FILE), REJECTED, manifest.asset)
     return {
         "dagster/row_count": result.counts.captured,
-        "dagster/column_schema": schema_of("teacher_logits"),
+        "dagster/column_schema": schema_of(manifest.asset),
         "tokens": result.tokens,
         "bytes_per_token": float(size["bytes_per_token"]),
         "tokens_per_second": result.tokens_per_second,

@@ -18,6 +18,7 @@ from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
+from distill_dagster.config.on_policy import OnPolicyConfig, RepetitionConfig
 from distill_dagster.config.project import (
     AlertsConfig,
     ComputeConfig,
@@ -73,11 +74,13 @@ __all__ = [
     "MixedTeacher",
     "ModelConfig",
     "Need",
+    "OnPolicyConfig",
     "ParametersConfig",
     "PriceConfig",
     "Prompting",
     "QualityConfig",
     "RelationsConfig",
+    "RepetitionConfig",
     "Role",
     "Section",
     "Severity",

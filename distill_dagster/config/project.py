@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
+from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
-from distill_dagster.config.signals import OTHER_SIGNALS, StudentTrainingConfig
+from distill_dagster.config.signals import OTHER_SIGNALS, LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
@@ -235,7 +236,9 @@ def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]
     training = student.training
     if training.signal == "text":
         return []
-    problems = _logits_misfits(teacher, training) if training.reads_logits else []
+    problems = _stored_misfits(training, teacher.logits) if training.reads_logits else []
+    if training.signal == "on_policy":
+        problems += _rollout_misfits(training, teacher)
     if training.reads_teacher and teacher.model is None:
         given = "an endpoint" if teacher.endpoint else "several models (`mix`)"
         problems.append(
@@ -257,17 +260,39 @@ def _tokenizer_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[s
     return []
 
 
-def _logits_misfits(teacher: TeacherConfig, training: StudentTrainingConfig) -> list[str]:
-    objective, logits = training.objective, teacher.logits
+def _stored_misfits(training: StudentTrainingConfig, logits: LogitsConfig | None) -> list[str]:
+    """What a student needs that learns from the distributions over the teacher's own text."""
     if logits is None:
-        asked = "signal: logits" if training.signal == "logits" else "logits"
+        asked = {"logits": "signal: logits", "on_policy": "on_policy.start: logits"}.get(training.signal, "logits")
         return [
             f"`student.training.{asked}` needs the teacher's distributions, and `teacher.logits` is not given: "
             "add `teacher.logits: {}`, or use `signal: text`"
         ]
+    return _tail_misfits(training.objective, logits, "student.training.logits")
+
+
+def _tail_misfits(objective: LogitsSignalConfig, logits: LogitsConfig, field: str) -> list[str]:
+    """What an objective needs of the tail."""
     if logits.tail == "sampled" and (objective.temperature != 1 or objective.divergence != "forward_kl"):
         return [
-            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `student.training.logits` "
+            f"`teacher.logits.tail: sampled` serves the forward KL at temperature 1, and `{field}` "
             f"asks for {objective.divergence} at temperature {objective.temperature}: use `tail: bucket`"
         ]
     return []
+
+
+def _rollout_misfits(training: StudentTrainingConfig, teacher: TeacherConfig) -> list[str]:
+    """What rollouts need: one teacher with open weights that reads what the student reads."""
+    problems = []
+    if teacher.model is None:
+        problems.append(
+            "`student.training.signal: on_policy` needs a teacher that reads the student's samples here, and "
+            "`teacher.model` is not given: name one with open weights, or use `signal: text`"
+        )
+    if teacher.prompting != "plain":
+        problems.append(
+            f"`student.training.signal: on_policy` shows the teacher the student's own prompt, and `teacher.prompting` "
+            f"is {teacher.prompting}: use `prompting: plain`, or `signal: text`"
+        )
+    captured = teacher.logits or LogitsConfig()
+    return problems + _tail_misfits(training.on_rollouts.objective, captured, "student.training.on_policy")

@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from distill_dagster.config.hidden import HiddenSignalConfig
 from distill_dagster.config.models import MEMORY_ONLY, TrainingConfig
-from distill_dagster.config.section import Section
+from distill_dagster.config.on_policy import OnPolicyConfig
+from distill_dagster.config.section import DivergenceName, Section
 
-SignalName = Literal["text", "logits", "hidden"]
-DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]
+SignalName = Literal["text", "logits", "hidden", "on_policy"]
 OF_DIVERGENCES = {"temperature", "divergence", "skew", "beta"}  # fields of an objective on two distributions
 OTHER_SIGNALS = "`signal: text`, or `signal: logits` with `logits.across_tokenizers: alm`"  # for another tokenizer
 
@@ -68,37 +68,44 @@ class StudentTrainingConfig(TrainingConfig):
     signal: SignalName = Field(
         default="text",
         description="What the student learns from: the `text` of the answers; the teacher's stored distributions as "
-        "well (`logits`; needs `teacher.logits`); or the hidden states of the teacher, which then runs beside the "
-        "student (`hidden`; needs open weights and the same tokenizer).",
+        "well (`logits`; needs `teacher.logits`); the hidden states of the teacher, which then runs beside the student "
+        "(`hidden`; needs open weights and the same tokenizer); or the teacher's distributions over the student's own "
+        "samples (`on_policy`; needs the same).",
     )
     logits: LogitsSignalConfig | None = Field(
         default=None,
-        description="The objective of the signal `logits`. If left out, its fields' defaults. With `hidden`, it takes "
-        "the place of the cross-entropy (needs `teacher.logits`).",
+        description="The objective of the signal `logits`, and of `on_policy: {start: logits}`. If left out, its "
+        "fields' defaults. With `hidden`, it takes the place of the cross-entropy (needs `teacher.logits`).",
     )
     hidden: HiddenSignalConfig | None = Field(
         default=None, description="The objective of the signal `hidden`. If left out, its fields' defaults."
     )
+    on_policy: OnPolicyConfig | None = Field(
+        default=None, description="The rounds of the signal `on_policy`. If left out, its fields' defaults."
+    )
 
     @model_validator(mode="after")
     def _objective_of_a_signal(self) -> "StudentTrainingConfig":
-        if self.signal == "text" and self.logits is not None:
-            raise ValueError("`logits` is the objective of `signal: logits`, and the signal is `text`: remove it")
         if self.signal != "hidden" and self.hidden is not None:
             raise ValueError(
                 f"`hidden` is the objective of `signal: hidden`, and the signal is `{self.signal}`: remove it"
             )
-        if self.signal == "hidden" and self.objective.across_tokenizers:
+        if self.signal in ("hidden", "on_policy") and self.objective.across_tokenizers:
             raise ValueError(
-                "`logits.across_tokenizers: alm` is for a student with another tokenizer, and `signal: hidden` needs "
-                "the teacher's: remove it, or use `signal: logits`"
+                f"`logits.across_tokenizers: alm` is for a student with another tokenizer, and `signal: {self.signal}` "
+                "needs the teacher's: remove it, or use `signal: logits`"
             )
+        if self.on_policy is not None and self.signal != "on_policy":
+            raise ValueError(f"`on_policy` is for `signal: on_policy`, and the signal is `{self.signal}`: remove it")
+        if self.start.signal == "text" and self.logits is not None:
+            signal = "text" if self.signal == "text" else "on_policy`, which starts with `text"
+            raise ValueError(f"`logits` is the objective of `signal: logits`, and the signal is `{signal}`: remove it")
         if self.reads_teacher and self.lora is not None:
             raise ValueError(
                 "`signal: hidden` trains projections beside the student, and `lora` trains adapters alone: remove "
-                "`lora`, or use `signal: text` or `signal: logits`"
+                "`lora`, or use another signal"
             )
-        if self.reads_logits and self.label_smoothing:
+        if (self.reads_logits or self.signal == "on_policy") and self.label_smoothing:
             raise ValueError(
                 f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "
                 "distributions: remove it, or use `signal: text`"
@@ -107,8 +114,8 @@ class StudentTrainingConfig(TrainingConfig):
 
     @property
     def reads_logits(self) -> bool:
-        """Whether the student learns from the stored distributions."""
-        return self.signal == "logits" or (self.signal == "hidden" and self.logits is not None)
+        """Whether the student learns from the distributions over the teacher's own text."""
+        return self.start.signal == "logits" or (self.signal == "hidden" and self.logits is not None)
 
     @property
     def reads_teacher(self) -> bool:
@@ -123,7 +130,8 @@ class StudentTrainingConfig(TrainingConfig):
     @property
     def compares_tokens(self) -> bool:
         """Whether the student is compared with the teacher token by token, which needs the same tokens."""
-        return (self.reads_logits or self.reads_teacher) and not self.aligns_tokens
+        compares = self.reads_logits or self.reads_teacher or self.signal == "on_policy"
+        return compares and not self.aligns_tokens
 
     @property
     def objective(self) -> LogitsSignalConfig:
@@ -136,13 +144,39 @@ class StudentTrainingConfig(TrainingConfig):
         return self.hidden or HiddenSignalConfig()
 
     @property
+    def rounds(self) -> OnPolicyConfig:
+        """The rounds of the signal `on_policy`."""
+        return self.on_policy or OnPolicyConfig()
+
+    @property
+    def start(self) -> "StudentTrainingConfig":
+        """The training that a student starts with: of `on_policy` the cold start, of other signals the training."""
+        if self.signal != "on_policy":
+            return self
+        return self.model_copy(update={"signal": self.rounds.start, "on_policy": None})
+
+    @property
+    def on_rollouts(self) -> "StudentTrainingConfig":
+        """The objective on the rollouts: a divergence without cross-entropy."""
+        kept = self.rounds.model_dump(include={"divergence", "skew", "beta"})
+        return self.model_copy(update={"signal": "logits", "logits": LogitsSignalConfig(alpha=0, **kept)})
+
+    @property
     def loss(self) -> str:
         """The loss of a token, as a formula."""
+        if self.signal == "on_policy":
+            return self._rounds_loss
         plain = self._logits_loss if self.reads_logits else self._text_loss
         if not self.reads_teacher:
             return plain
         alpha, of = self.imitation.alpha, self.imitation.formula
         return f"{alpha:g} * {plain if plain == 'CE' else f'({plain})'} + {1 - alpha:g} * {of}"
+
+    @property
+    def _rounds_loss(self) -> str:
+        diverges = _divergence(self.on_rollouts.objective)
+        texts = f"; on the teacher's text: {self.start.loss}" if self.rounds.share < 1 else ""
+        return f"on rollouts ({self.rounds.share:g} of the rows): {diverges}{texts}"
 
     @property
     def _text_loss(self) -> str:
@@ -154,17 +188,23 @@ class StudentTrainingConfig(TrainingConfig):
         if objective.across_tokenizers:
             tau = f"{objective.tau:g}"
             return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {tau} * ALM at tau = {tau}"
-        parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
         scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
-        divergence = f"{objective.divergence}{parameter} at T = {objective.temperature}"
-        return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{divergence}"
+        return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{_divergence(objective)}"
 
     @property
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; for `text`, the fields that a config had before there were other signals."""
-        plain = self.model_dump(exclude={"signal", "logits", "hidden", *MEMORY_ONLY})
+        if self.signal == "on_policy":
+            return self.start.shaping | {"signal": "on_policy", "on_policy": self.rounds.learned}
+        plain = self.model_dump(exclude={"signal", "logits", "hidden", "on_policy", *MEMORY_ONLY})
         if self.signal == "text":
             return plain
         read = {"logits": self.objective.shaping} if self.reads_logits else {}
         imitated = {"hidden": self.imitation.model_dump()} if self.reads_teacher else {}
         return plain | {"signal": self.signal} | read | imitated
+
+
+def _divergence(objective: LogitsSignalConfig) -> str:
+    """The divergence with its parameter and temperature."""
+    parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
+    return f"{objective.divergence}{parameter} at T = {objective.temperature}"

@@ -68,7 +68,7 @@ def require_current_logits(upstream: Upstream) -> None:
 def require_trainable(upstream: Upstream) -> None:
     """There are enough rows to train on, and what is stored of the teacher belongs to them; errors as of both."""
     require_rows(upstream)
-    if upstream.config.student.training.reads_logits:
+    if upstream.reads("teacher_logits"):
         require_current_logits(upstream)
 
 

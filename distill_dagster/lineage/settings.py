@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import DistillConfig, GenerationConfig, ModelConfig, TeacherSource
+from distill_dagster.config import DistillConfig, GenerationConfig, LogitsConfig, ModelConfig, TeacherSource
 from distill_dagster.config.teacher import SHAPING
 from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
@@ -107,7 +107,39 @@ def student_base(config: DistillConfig) -> Settings:
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:
-    """How the student is trained."""
+    """How the student is trained; in rounds, each round's own settings say so."""
+    training = config.student.training
+    return {"training": training.shaping if training.signal != "on_policy" else {"signal": training.signal}}
+
+
+def student_start(config: DistillConfig) -> Settings:
+    """How the student is trained before the first round."""
+    return {"training": config.student.training.start.shaping}
+
+
+def student_rollouts(number: int, config: DistillConfig) -> Settings:
+    """How the student is sampled in a round."""
+    rounds = config.student.training.rounds
+    longest = rounds.max_new_tokens or config.teacher.generation.max_new_tokens
+    sampled = {**rounds.sampled, "round": number, "max_new_tokens": longest}
+    return {"dtype": _dtype(config.student.model), "rollouts": sampled}
+
+
+def rollout_logits(config: DistillConfig) -> Settings:
+    """What is kept of the teacher's distributions over the rollouts."""
+    kept = capture_of(config).model_dump(exclude={"batch_tokens"})
+    students = {"students_dtype": _dtype(config.student.model)}
+    students = students if config.student.training.rounds.keeps_students_tokens else {}
+    return {"dtype": _dtype(config.teacher.model), "logits": kept, **students}
+
+
+def capture_of(config: DistillConfig) -> LogitsConfig:
+    """What is kept of the teacher's distributions; the defaults if the config does not say."""
+    return config.teacher.logits or LogitsConfig()
+
+
+def student_round(config: DistillConfig) -> Settings:
+    """How the student is trained in a round."""
     return {"training": config.student.training.shaping}
 
 

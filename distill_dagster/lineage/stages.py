@@ -14,17 +14,16 @@ lets a maker read what its stage declares and nothing else. To add a stage:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.labels import labels_come_from, labels_of
+from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stage import Inputs, Stage
 
-Inputs = dict[str, Any]
 RAW_SHARDS, SHARD_LIST, TEST_FILES = "raw_shards", "shard_list", "test_files"
 MEASURED: dict[Role, str] = {"teacher": "teacher_model", "baseline": "student_base", "student": "student_checkpoint"}
-Kind = Literal["fit", "generate", "train", "benchmark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +40,6 @@ OBSERVED: tuple[Observed, ...] = (
     Observed(SHARD_LIST, "The list of shards. It changes when a source file is added, renamed or removed."),
     Observed(TEST_FILES, "Held-out files."),
 )
-
-
-def _none(_: DistillConfig) -> Sequence[str]:
-    return ()
-
-
-def _no_inputs(_: Snapshot, __: str | None) -> Inputs:
-    return {}
-
-
-def _always(_: DistillConfig) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One asset of the lineage. Raise `code_version` when the same inputs would give another result."""
-
-    name: str
-    group: str  # source | teacher | dataset | student | evaluation
-    worker: str  # its key in workers.WORKERS
-    shaped_by: Callable[[DistillConfig], Inputs]  # the part of the config that shapes it
-    reads: Callable[[DistillConfig], Sequence[str]]  # the artefacts and observed files that it is made from
-    also: Callable[[Snapshot, str | None], Inputs] = _no_inputs  # a part of other artefacts that shapes it too
-    consults: Callable[[DistillConfig], Sequence[str]] = _none  # the artefacts that `also` looks into
-    sharded: bool = False  # it has one artefact for each shard
-    code_version: str = "1"
-    compute: Kind | None = None  # the entry of the config's `compute` that says what it needs; None: no device
-    pool: str | None = None  # the Dagster pool that bounds how many of its runs are admitted
-    wanted: Callable[[DistillConfig], bool] = _always  # whether a project with this config has the stage
-    has_watched_columns: bool = False  # a check compares the columns of its table with those of the version before
-    has_deadline: bool = False  # `automation.report_hours` applies to it
 
 
 def _reads(*assets: str) -> Callable[[DistillConfig], Sequence[str]]:
@@ -101,11 +68,13 @@ def _base_reads(config: DistillConfig) -> Sequence[str]:
 
 
 def _student_reads(config: DistillConfig) -> Sequence[str]:
-    """The stored distributions too, if the student learns from them, and the teacher, if it runs beside the student."""
-    training = config.student.training
+    """What a training reads, which is the teacher too if it runs beside the student; or else the last of the rounds."""
+    own, training = ("validated_synthetic_set", "student_base"), config.student.training
+    if (last := rounds_in(config)) is not None:
+        return (*own, student_of(last))
     logits = ("teacher_logits",) if training.reads_logits else ()
     teacher = ("teacher_model",) if training.reads_teacher else ()
-    return ("validated_synthetic_set", "student_base", *logits, *teacher)
+    return (*own, *logits, *teacher)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -199,6 +168,7 @@ STAGES: dict[str, Stage] = {
             reads=_base_reads,
             compute="fit",
         ),
+        *ROUNDS,
         Stage(
             "student_checkpoint",
             group="student",
@@ -249,5 +219,9 @@ def deps_of(stage: Stage, config: DistillConfig) -> list[str]:
 
 def ancestors(stage: Stage, config: DistillConfig) -> set[str]:
     """Every stage that the stage is made from, directly or through others."""
-    direct = {name for name in follows(stage, config) if name in STAGES}
-    return direct.union(*(ancestors(STAGES[name], config) for name in direct))
+    found, look = set[str](), [stage]
+    while look:
+        direct = {name for name in follows(look.pop(), config) if name in STAGES} - found
+        found |= direct
+        look += [STAGES[name] for name in direct]
+    return found

@@ -58,6 +58,10 @@ class Upstream:
         """The paths of that file in all of `shards(name)`."""
         return [str(manifest.file(file)) for manifest in self.shards(name).values()]
 
+    def reads(self, name: str) -> bool:
+        """Whether the stage declares an artefact, in a project with this config."""
+        return name in follows(self.stage, self.config)
+
     def source(self) -> SourceFile:
         """The shard's source file."""
         self._require_declared(RAW_SHARDS)

@@ -47,11 +47,14 @@ class Reader:
         self.vocab_size, self.head_apart = _try_head(loaded)
         if k > self.vocab_size:
             raise ModelError(f"teacher.logits.k is {k}, {loaded.ref.name} has {self.vocab_size} tokens: lower `k`")
+        self.kept = k  # tokens that are kept of each position
         elements = slice_elements or SLICE_ELEMENTS["cuda" if loaded.device.startswith("cuda") else "cpu"]
         self.slice_positions = max(1, elements // self.vocab_size)
 
-    def read(self, batch: list[TokenSequence]) -> list[Distributions]:
+    def read(self, batch: list[TokenSequence], others: np.ndarray | None = None) -> list[Distributions]:
         """The distributions of each sequence's answer, in the order of the batch.
+
+        `others` (N, M) are tokens to keep beside the k likeliest at each of the N positions, as `keep` does.
 
         Raises:
             ModelError: the model returns NaN.
@@ -60,7 +63,8 @@ class Reader:
 
         with torch.inference_mode():
             slices = self._through_head(batch) if self.head_apart else self._through_forward(batch)
-            parts = self._keep(slices, self._uniforms(batch))
+            beside = None if others is None else torch.from_numpy(others).to(self.loaded.device)
+            parts = self._keep(slices, self._uniforms(batch), beside)
         ids, logprobs, tail, ranks, kept = (part.cpu().numpy() for part in parts)
         if np.isnan(logprobs).any() or np.isnan(tail).any():
             raise ModelError(f"{self.loaded.ref.name} returns NaN as {self.loaded.dtype}: try another `dtype`")
@@ -69,15 +73,16 @@ class Reader:
         name = "tail_logsums" if self.tail == "bucket" else "draws"
         return [Distributions(*row, **{name: own}) for *row, own in zip(*columns, strict=True)]
 
-    def _keep(self, slices: Iterator[tuple[Any, Any]], uniforms: Any) -> list[Any]:
+    def _keep(self, slices: Iterator[tuple[Any, Any]], uniforms: Any, others: Any) -> list[Any]:
         """What `keep` returns, for all N positions."""
         import torch
 
         parts, start = [], 0
         for logits, targets in slices:
-            own = None if uniforms is None else uniforms[start : start + len(targets)]
-            parts.append(keep(logits, targets, self.k, own))
-            start += len(targets)
+            end = start + len(targets)
+            own, beside = (None if part is None else part[start:end] for part in (uniforms, others))
+            parts.append(keep(logits, targets, self.k, own, beside))
+            start = end
         *columns, tails = zip(*parts, strict=True)
         width = max(tail.shape[1] for tail in tails)
         padded = [torch.nn.functional.pad(tail, (0, width - tail.shape[1]), value=NO_DRAW) for tail in tails]
@@ -129,7 +134,7 @@ class Reader:
         return torch.tensor(tokens, device=self.loaded.device)  # (N,)
 
 
-def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, Any, Any, Any, Any]:
+def keep(logits: Any, targets: Any, k: int, uniforms: Any = None, others: Any = None) -> tuple[Any, Any, Any, Any, Any]:
     """The k likeliest tokens of each position, including the true one, and what is kept of the tail.
 
     Takes logits (S, V), which it overwrites, true tokens (S,), and for a sampled tail numbers in [0, 1) (S, M).
@@ -137,17 +142,22 @@ def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, 
     (S,) int32, and `tail_logsums` (S, 2) as float16 or draws (S, M) int32. The arithmetic is float32 and in place:
     allocating a second (S, V) tensor costs a CPU more time than that. The tail is summed directly, relative to
     the k-th likeliest token, because 1 - the mass of the k has no digits left where a model is sure.
+
+    With `others` (S, M), which hold the true token, k + M tokens are kept: the k likeliest, the others, and as many of
+    the next likeliest as there is room for.
     """
     import torch
 
     logits = logits.float()
     values, ids = logits.topk(k, dim=-1)  # (S, k)
     highest = values[:, -1].clamp(min=torch.finfo(torch.float32).min)  # (S,): no token of the tail has more
+    if others is not None:
+        values, ids = _united(logits, ids, others)
     found = ids == targets[:, None]
     outside = ~found.any(dim=-1)
     own = logits.gather(1, targets[:, None])[:, 0]  # (S,)
     ids[outside, -1], values[outside, -1] = targets[outside], own[outside]
-    ranks = torch.where(outside, k - 1, found.int().argmax(dim=-1))
+    ranks = torch.where(outside, ids.shape[1] - 1, found.int().argmax(dim=-1))
     masses = logits.scatter_(1, ids, float("-inf")).sub_(highest[:, None]).exp_()  # (S, V), at most 1
     rest = masses.sum(dim=-1).log()  # (S,)
     total = torch.logaddexp(rest + highest, values.logsumexp(dim=-1))
@@ -155,6 +165,18 @@ def keep(logits: Any, targets: Any, k: int, uniforms: Any = None) -> tuple[Any, 
     kept = _log_sums(masses, highest - total) if uniforms is None else _draw(masses, tail.exp(), uniforms)
     lowest = (part.clamp(LOWEST, 0.0).half() for part in (logprobs, tail))
     return ids.int(), *lowest, ranks.int(), kept
+
+
+def _united(logits: Any, ids: Any, others: Any) -> tuple[Any, Any]:
+    """Logits and ids (S, k + M) of the k likeliest tokens, the others, and the next likeliest, in descending order.
+
+    There are at most V of them.
+    """
+    width = min(ids.shape[1] + others.shape[1], logits.shape[1])
+    wanted = logits.clone().scatter_(1, ids, float("inf")).scatter_(1, others.long(), float("inf"))
+    chosen = wanted.topk(width, dim=-1).indices  # (S, k + M)
+    values, order = logits.gather(1, chosen).sort(dim=-1, descending=True)
+    return values, chosen.gather(1, order)
 
 
 def _log_sums(masses: Any, highest: Any) -> Any:

@@ -73,35 +73,63 @@ def capture_logits(spec: CaptureSpec, device: str) -> CaptureResult:
     rows = {row["row_id"]: row for row in parquet.read_table(Path(spec.rows))}
     answers = parquet.read_table(Path(spec.answers), COLUMNS)
     loaded = load(spec.model, device)
-    reader, tally, refusals = Reader(loaded, spec.logits.k, spec.logits.tail), CaptureTally(), list[Refusal]()
-    constants, made = _constants(reader, spec.logits), sequences_of(answers, rows, loaded)
-    ok = sum(may_be_learned(answer) for answer in answers)
-    with LogitsWriter(Path(spec.out) / files.LOGITS_FILE) as writer, track("capture logits", ok) as advance:
+    reader, ok = Reader(loaded, spec.logits.k, spec.logits.tail), sum(may_be_learned(answer) for answer in answers)
+    captured = write_distributions(sequences_of(answers, rows, loaded), ok, reader, spec.logits, Path(spec.out))
+    _require_own(captured.refusals, ok)
+    places = {row_id: (row["shard"], row["source_line"]) for row_id, row in rows.items()}
+    write_rejects(captured.refusals, places, "teacher_logits", Path(spec.out))
+    return captured.result(requests=len(answers), not_learned=len(answers) - ok)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What was written, and the answers that were refused."""
+
+    tally: CaptureTally
+    refusals: list[Refusal]
+    constants: dict[str, Any]
+    facts: dict[str, Any]
+
+    def result(self, *, requests: int, not_learned: int) -> CaptureResult:
+        """What the worker returns."""
+        counts = CaptureCounts(
+            requests=requests,
+            not_learned=not_learned,
+            captured=self.tally.captured,
+            rejected=len(self.refusals),
+        )
+        return CaptureResult(data_version=self.tally.digest.hexdigest(), counts=counts, **self.constants, **self.facts)
+
+
+def write_distributions(
+    made: Iterable[TokenSequence | Refusal], total: int, reader: Reader, config: LogitsConfig, out: Path
+) -> Captured:
+    """Write `logits.parquet` of `total` sequences and refusals into `out`; ModelError as `Reader.read`."""
+    tally, refusals, constants = CaptureTally(), list[Refusal](), _constants(reader, config)
+    with LogitsWriter(out / files.LOGITS_FILE) as writer, track("capture logits", total) as advance:
         for window in _windows(made, refusals):
             started = time.perf_counter()
-            table = read_window(window, reader, spec.logits, constants, tally)
+            table = read_window(window, reader, config, constants, tally)
             writer.write(table)
             tally.hash(table)
             tally.seconds += time.perf_counter() - started
             advance(len(window))
         advance(len(refusals))
-    _require_own(refusals, ok)
-    rejects = [_reject(refusal, rows.get(refusal.key[0])) for refusal in refusals]
-    parquet.write_table(Path(spec.out) / files.REJECTS_FILE, rejects, schemas.REJECT)
-    return CaptureResult(
-        data_version=tally.digest.hexdigest(),
-        counts=CaptureCounts(
-            requests=len(answers), not_learned=len(answers) - ok, captured=tally.captured, rejected=len(refusals)
-        ),
-        **constants,
-        **_facts(tally, refusals, reader),
-    )
+    return Captured(tally, refusals, constants, _facts(tally, refusals, reader))
+
+
+def write_rejects(
+    refusals: Iterable[Refusal], places: Mapping[str, tuple[str, int | None]], stage: str, out: Path
+) -> None:
+    """Write `rejects.parquet` into `out`; `places` maps a row id to its shard and its line there."""
+    rejects = [_reject(refusal, stage, places.get(refusal.key[0], (None, None))) for refusal in refusals]
+    parquet.write_table(out / files.REJECTS_FILE, rejects, schemas.REJECT)
 
 
 def _constants(reader: Reader, config: LogitsConfig) -> dict[str, Any]:
     """The columns that are the same in every row of the file."""
     return {
-        "k": config.k,
+        "k": reader.kept,
         "vocab_size": reader.vocab_size,
         "precision": config.precision,
         "temperature": TEMPERATURE,
@@ -155,14 +183,14 @@ def _require_own(refusals: list[Refusal], ok: int) -> None:
         raise DataError(f"all {ok:,} answers: {refusals[0].message}; materialize teacher_outputs again first")
 
 
-def _reject(refusal: Refusal, row: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reject(refusal: Refusal, stage: str, place: tuple[str | None, int | None]) -> dict[str, Any]:
     """One line of `schemas.REJECT`."""
     row_id, sample, turn = refusal.key
     return {
-        "shard": row["shard"] if row else None,
-        "line": row["source_line"] if row else None,
+        "shard": place[0],
+        "line": place[1],
         "row_id": row_id,
-        "stage": "teacher_logits",
+        "stage": stage,
         "code": refusal.code,
         "message": f"sample {sample}, turn {turn}: {refusal.message}",
         "snippet": refusal.text[:SNIPPET],

@@ -18,13 +18,27 @@ from distill_dagster.errors import ModelError
 from distill_dagster.models.answer_text import answer_text
 from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
-from distill_dagster.models.engines.rows import Row, Sampling, generation_settings
+from distill_dagster.models.engines.rows import Repetition, Row, Sampling, generation_settings
 from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import RenderError, encode, end_ids, render_prompt
+from distill_dagster.models.rendering import RenderError, encode, render_prompt
 from distill_dagster.models.row_limits import RowLimits
 
-__all__ = ["Completion", "Sampling", "answers", "complete", "cut_batches", "fits", "generation_settings"]
+__all__ = [
+    "Completion",
+    "Repetition",
+    "Row",
+    "Sampling",
+    "answer_rows",
+    "answers",
+    "choose_engine",
+    "complete",
+    "cut_batches",
+    "fits",
+    "generation_settings",
+    "rows_of",
+    "text_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Completion:
     """One answer. `completion_tokens` includes the end token; all `latency_ms` add up to the time that was spent."""
 
     text: str
-    finish_reason: str  # stop | length | error
+    finish_reason: str  # stop | length | error, and repetition where `Sampling.repetition` is set
     prompt_tokens: int
     completion_tokens: int
     latency_ms: float
@@ -74,24 +88,44 @@ def answers(
     """
     sampling = Sampling(max_new_tokens, temperature, top_p, seed)
     engine = choose_engine(loaded, engine)
+    rows, refused = rows_of(loaded, prompts, max_new_tokens, keys)
+    yield from refused.items()
+    opening = opening_of(loaded.tokenizer)
+    for ended in answer_rows(loaded, rows, sampling, batch_tokens, engine):
+        yield from ((row.position, _completion(loaded, row, opening)) for row in ended)
+
+
+def rows_of(
+    loaded: LoadedModel,
+    prompts: Sequence[Sequence[Mapping[str, str]]],
+    max_new_tokens: int,
+    keys: Sequence[str] | None = None,
+) -> tuple[list[Row], dict[int, Completion]]:
+    """The prompts as rows for an engine, and an error for the position of each that it cannot answer."""
     rows: list[Row] = []
+    refused: dict[int, Completion] = {}
     limits = RowLimits.of(loaded.model.config)
     for i, messages in enumerate(prompts):
         try:
             ids = encode(loaded.tokenizer, render_prompt(loaded.tokenizer, messages))
         except RenderError:
-            yield i, Completion("", "error", 0, 0, 0.0, "E015")
+            refused[i] = Completion("", "error", 0, 0, 0.0, "E015")
             continue
         if not limits.reads(ids):
-            yield i, Completion("", "error", len(ids), 0, 0.0, "E015")
+            refused[i] = Completion("", "error", len(ids), 0, 0.0, "E015")
         elif fits(loaded.model, len(ids), max_new_tokens):
             rows.append(Row(i, ids, keys[i] if keys else ""))
         else:
-            yield i, Completion("", "error", len(ids), 0, 0.0, "E010")
-    run = answer_continuously if engine == "continuous" else answer_batched
-    opening = opening_of(loaded.tokenizer)
-    for ended in run(loaded, rows, sampling, batch_tokens):
-        yield from ((row.position, _completion(loaded, row, opening)) for row in ended)
+            refused[i] = Completion("", "error", len(ids), 0, 0.0, "E010")
+    return rows, refused
+
+
+def answer_rows(
+    loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int, engine: Engine = "auto"
+) -> Iterator[Sequence[Row]]:
+    """Answer rows; yields those that have ended as soon as the engine has them. Errors are those of `choose_engine`."""
+    run = answer_continuously if choose_engine(loaded, engine) == "continuous" else answer_batched
+    return run(loaded, rows, sampling, batch_tokens)
 
 
 def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
@@ -118,12 +152,16 @@ def fits(model: Any, prompt_tokens: int, max_new_tokens: int) -> bool:
 
 def _completion(loaded: LoadedModel, row: Row, opening: str) -> Completion:
     """A row's answer as text, without the template's opening and without its end token."""
-    stopped = row.answer[-1] in end_ids(loaded.tokenizer, loaded.model.generation_config)
-    tokens = row.answer[:-1] if stopped else row.answer
+    assert row.finish is not None, "the answer has ended"
     return Completion(
-        text=answer_text(loaded.tokenizer, tokens, opening),
-        finish_reason="stop" if stopped else "length",
+        text=text_of(loaded, row, opening),
+        finish_reason=row.finish,
         prompt_tokens=len(row.prompt),
         completion_tokens=len(row.answer),
         latency_ms=row.milliseconds,
     )
+
+
+def text_of(loaded: LoadedModel, row: Row, opening: str) -> str:
+    """The text of a row's answer, without the template's opening and without its end token."""
+    return answer_text(loaded.tokenizer, row.answer[:-1] if row.finish == "stop" else row.answer, opening)

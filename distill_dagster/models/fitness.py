@@ -116,8 +116,11 @@ def teacher_use(config: DistillConfig) -> Use:
 
 def student_use(config: DistillConfig) -> Use:
     """What the student of a project is for."""
-    longest = config.student.training.max_length
+    training = config.student.training
+    longest = training.max_length
     asked = config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
+    if training.signal == "on_policy":
+        asked = max(asked, training.rounds.max_new_tokens or config.teacher.generation.max_new_tokens)
     return Use(trains=True, max_length=longest, new_tokens=asked, prompt_date=config.prompt_date)
 
 

@@ -121,7 +121,7 @@ def _model(stage: str, pending: Pending) -> ModelConfig:
 
 
 def _who(stage: str) -> str:
-    return "teacher" if stage.startswith("teacher_") else "student"
+    return "teacher" if stage.startswith(("teacher_", "rollout_logits_")) else "student"
 
 
 def main_memory_gb() -> float:

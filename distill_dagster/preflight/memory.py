@@ -12,10 +12,11 @@ from typing import Any
 
 from distill_dagster.config import LogitsConfig, ModelConfig, StudentTrainingConfig, TrainingConfig
 from distill_dagster.errors import ModelError, TrainingError
+from distill_dagster.lineage.rounds import student_of
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.ref import read_ref
 from distill_dagster.preflight.models import PUBLISHED, Models
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
 
 TIGHT = 0.9  # share of the memory above which a training gets a warning
@@ -33,8 +34,10 @@ class Room:
 
 def training_of(stage: str, pending: Pending) -> TrainingConfig | None:
     """The training that a stage does; None: it trains nothing."""
-    config = pending.config
-    return {"teacher_model": config.teacher.fit, "student_checkpoint": config.student.training}.get(stage)
+    config, role = pending.config, trained_by(stage)
+    if role != "student":
+        return config.teacher.fit if role == "teacher" else None
+    return config.student.training.start if stage == student_of(0) else config.student.training
 
 
 def _runs_teacher(training: TrainingConfig) -> bool:

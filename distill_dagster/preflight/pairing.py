@@ -4,7 +4,7 @@ training/pairing has these checks; the worker of `teacher_model` repeats them.
 """
 
 from distill_dagster.errors import UserError
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import LATER, Requirement
 from distill_dagster.training.pairing import Pairing, cut_parameters, pairing_warnings, require_pairing
 
@@ -16,7 +16,7 @@ def pairing_requirements(pending: Pending, parameters: dict[str, int], *, whole:
 
     Both are known to be sound by themselves. Without `whole`, transformers is not imported.
     """
-    if not TAUGHT.intersection(pending.stages):
+    if not TAUGHT.intersection(pending.stages) and not any(map(trained_by, pending.stages)):
         return []
     of = "student.init" if pending.config.student.init else "student.model"
     if not whole:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from distill_dagster.config import DistillConfig, EndpointConfig, ModelConfig
 from distill_dagster.lineage.endpoints import endpoints_of
+from distill_dagster.lineage.rounds import rounds_in
 from distill_dagster.lineage.stages import STAGES, stages_of
 from distill_dagster.planning.steps import Step
 
@@ -62,6 +63,8 @@ class Pending:
         teacher = self.config.teacher
         if name == "student_base":
             return bool(self.config.student.init and self.config.student.init.measures)
+        if name == "student_checkpoint" and rounds_in(self.config) is not None:
+            return False
         if name == "teacher_model":
             return teacher.fit is not None
         if name == "teacher_outputs":
@@ -69,3 +72,10 @@ class Pending:
         if name == "teacher_benchmark":
             return not endpoints_of(name, self.config)
         return True
+
+
+def trained_by(stage: str) -> str | None:
+    """The model that a stage trains, or writes after its training: `teacher` or `student`; None: it trains none."""
+    if stage == "teacher_model":
+        return "teacher"
+    return "student" if STAGES[stage].worker == "train_student" else None

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement, require
 
 CHECKPOINT_BYTES, CHECKPOINTS = 12, 3  # a parameter: weights and AdamW's moments; most that exist at a time
 WEIGHT_BYTES = 4
 TABLES = 6  # sizes of the source files: rows, answers, replies, examples
-TRAINED = {"teacher_model": "teacher", "student_checkpoint": "student"}
 GB = 1024**3
 
 
@@ -52,7 +51,7 @@ def _writable(folder: Path, write: bool) -> str:
 
 def _room(look: Snapshot, pending: Pending, parameters: Mapping[str, int]) -> Requirement:
     """Room on disk: too little for the weights and one checkpoint is an error, for all that is expected a warning."""
-    trained = [parameters.get(TRAINED[name], 0) for name in pending.stages if name in TRAINED]
+    trained = [parameters.get(trained_by(name) or "", 0) for name in pending.stages]
     weights = sum(trained) * WEIGHT_BYTES
     least = weights + max(trained, default=0) * CHECKPOINT_BYTES
     expected = weights + max(trained, default=0) * CHECKPOINT_BYTES * CHECKPOINTS + _table_bytes(look, pending)

@@ -8,6 +8,7 @@ A column that several tables share is described once, in `SHARED`; a table says 
 
 import pyarrow as pa
 
+from distill_dagster.config.on_policy import MOST_ROUNDS
 from distill_dagster.store import schemas
 
 TABLES: dict[str, pa.Schema] = {  # stage -> the schema of its table
@@ -20,6 +21,9 @@ TABLES: dict[str, pa.Schema] = {  # stage -> the schema of its table
     "baseline_benchmark": schemas.PREDICTION,
     "student_benchmark": schemas.PREDICTION,
 }
+
+TABLES |= {f"student_rollouts_{number}": schemas.ROLLOUT for number in range(1, MOST_ROUNDS + 1)}
+TABLES |= {f"rollout_logits_{number}": schemas.LOGITS for number in range(1, MOST_ROUNDS + 1)}
 
 SHARED = {
     "row_id": "The row's id: the user's own, or else a hash of its messages.",
@@ -94,6 +98,17 @@ PREDICTION = {
 OWN |= {f"{role}_benchmark": PREDICTION for role in ("teacher", "baseline", "student")}
 
 
+ROLLOUT = {
+    "messages": "The prompt as chat messages; in a conversation, with the teacher's earlier answers.",
+    "prompt_ids": "The prompt's tokens as the student read them.",
+    "token_ids": "The tokens that the student sampled, with the one that ends the rollout.",
+    "text": "Their text.",
+    "finish_reason": "Why the rollout ends: stop, length or repetition.",
+}
+OWN |= {f"student_rollouts_{number}": ROLLOUT for number in range(1, MOST_ROUNDS + 1)}
+OWN |= {f"rollout_logits_{number}": OWN["teacher_logits"] for number in range(1, MOST_ROUNDS + 1)}
+
+
 def describe(table: str, column: str) -> str:
     """A column of a stage's table, or of its table of rejects, in a sentence."""
     return OWN.get(table, {}).get(column) or SHARED[column]
@@ -116,6 +131,11 @@ _PREDICTED: dict[str, Columns] = {
     "prompt_tokens": (("eval_dataset", "messages"),),
     "completion_tokens": (("eval_dataset", "messages"),),
 }
+_CAPTURED = (
+    *("tokens", "token_ranks", "topk_ids", "topk_logprobs"),
+    *("tail_logmass", "tail_logsums", "tail_draws"),
+)
+_SAMPLED = ("prompt_ids", "token_ids", "text", "finish_reason")
 MADE_FROM: dict[str, dict[str, Columns]] = {  # stage -> column -> the columns that it is made from
     "teacher_outputs": {
         **_same("raw_dataset", "row_id"),
@@ -131,13 +151,7 @@ MADE_FROM: dict[str, dict[str, Columns]] = {  # stage -> column -> the columns t
     },
     "teacher_logits": {
         **_same("teacher_outputs", "row_id", "sample", "turn"),
-        **{
-            column: (("teacher_outputs", "raw_text"), ("raw_dataset", "messages"))
-            for column in (
-                *("tokens", "token_ranks", "topk_ids", "topk_logprobs"),
-                *("tail_logmass", "tail_logsums", "tail_draws"),
-            )
-        },
+        **{column: (("teacher_outputs", "raw_text"), ("raw_dataset", "messages")) for column in _CAPTURED},
     },
     "validated_synthetic_set": {
         **_same("raw_dataset", "shard", "split", "task", "reference"),
@@ -152,3 +166,13 @@ MADE_FROM: dict[str, dict[str, Columns]] = {  # stage -> column -> the columns t
     },
     **{f"{role}_benchmark": _PREDICTED for role in ("teacher", "baseline", "student")},
 }
+for _number in range(1, MOST_ROUNDS + 1):
+    _rollouts = f"student_rollouts_{_number}"
+    MADE_FROM[_rollouts] = {
+        **_same("validated_synthetic_set", "row_id", "sample", "turn", "shard", "messages"),
+        **{column: (("validated_synthetic_set", "messages"),) for column in _SAMPLED},
+    }
+    MADE_FROM[f"rollout_logits_{_number}"] = {
+        **_same(_rollouts, "row_id", "sample", "turn"),
+        **{column: ((_rollouts, "token_ids"), (_rollouts, "messages")) for column in _CAPTURED},
+    }

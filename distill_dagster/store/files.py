@@ -3,6 +3,8 @@
 raw_dataset, eval_dataset    raw.parquet, rejects.parquet
 teacher_outputs              teacher.parquet
 teacher_logits               logits.parquet, rejects.parquet
+student_rollouts_1 …         rollouts.parquet, rejects.parquet
+rollout_logits_1 …           logits.parquet, rejects.parquet
 validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 benchmarks                   predictions.parquet, benchmark.json
@@ -13,6 +15,7 @@ RAW_FILE = "raw.parquet"
 REJECTS_FILE = "rejects.parquet"
 TEACHER_FILE = "teacher.parquet"
 LOGITS_FILE = "logits.parquet"
+ROLLOUTS_FILE = "rollouts.parquet"
 EXAMPLES_FILE = "examples.parquet"
 MODEL_FILE = "model.json"
 FACULTY_FILE = "faculty.json"

@@ -116,6 +116,20 @@ LOGITS = pa.schema(  # the teacher's distribution over each token of an answer; 
     ]
 )
 
+ROLLOUT = pa.schema(  # what the student sampled for a training prompt
+    [
+        ("row_id", pa.string()),
+        ("sample", pa.int32()),
+        ("turn", pa.int32()),
+        ("shard", pa.string()),
+        ("messages", MESSAGES),
+        ("prompt_ids", pa.list_(pa.int32())),  # as the student read it
+        ("token_ids", pa.list_(pa.int32())),  # as the student sampled them, with the end token
+        ("text", pa.string()),
+        ("finish_reason", pa.string()),  # stop | length | repetition
+    ]
+)
+
 EXAMPLE = pa.schema(  # what the student learns: to reply `answer` to the messages before it
     [
         ("row_id", pa.string()),

@@ -10,13 +10,15 @@ tags: [distillation, distill-dagster, classification]
 …
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.training.specs import TrainCounts, TrainingRun, TrainSpec
+from distill_dagster.training.specs import RoundRecord, TrainCounts, TrainingRun, TrainSpec
+
+SIGNALS = {"signal", "logits", "hidden", "on_policy"}  # the loss says what matters of them
 
 
 def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions: Mapping[str, str]) -> str:
@@ -25,7 +27,7 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
     lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
     if spec.cut:
         lineage["cut out of the teacher"] = spec.cut.words
-    shown = spec.training.model_dump(exclude={"signal", "logits", "hidden", "lora"})
+    shown = spec.training.model_dump(exclude={*SIGNALS, "lora"})
     settings = {name: str(value) for name, value in shown.items()} | _lora(spec)
     trained = {"precision": run.dtype, "trained weights": f"{run.trainable_parameters:,}", "kept weights": run.kept}
     training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, **trained}
@@ -36,9 +38,23 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
         _table("Lineage", lineage),
         _table("Data", {name: f"{count:,}" for name, count in counts.model_dump().items()}),
         _table("Training", training),
+        *([_rounds([finished.record for finished in spec.finished])] if spec.finished else []),
         _table("Made with", versions),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _rounds(records: Sequence[RoundRecord]) -> str:
+    """A line for each round of on-policy training."""
+    names = list(RoundRecord.model_fields)
+    lines = [" | ".join(_cell(value) for value in record.model_dump().values()) for record in records]
+    head = " | ".join(name.replace("_", " ") for name in names)
+    rows = "\n".join(f"| {line} |" for line in lines)
+    return f"## Rounds\n\n| {head} |\n|{' --- |' * len(names)}\n{rows}"
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
 def _front_matter(spec: TrainSpec) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the workers that prepare, train and try a model take, and what they give back.
 
     PrepareSpec  ->  prepare_model  ->  PrepareResult     teacher_model, student_base
-    TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint
+    TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint, student_round_0 …
     TrialSpec    ->  try_model      ->  TrialResult       the check loads_and_generates
 
 A spec holds paths and config, never data or open models. The fields of a result are the keys of the manifest.
@@ -9,7 +9,7 @@ A spec holds paths and config, never data or open models. The fields of a result
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from distill_dagster.config import ModelConfig, StudentInitConfig, TeacherSource, TrainingConfig
 from distill_dagster.config.signals import StudentTrainingConfig
@@ -80,10 +80,19 @@ class TrainSpec(Spec):
     examples: str
     cut: Cut | None = None  # how that was cut out of the teacher, for the model card
     logits: list[str] = []  # logits.parquet of every shard, for the signal of that name
+    round: int = 0  # of on-policy training: 0 is the cold start
+    rollouts: str | None = None  # rollouts.parquet of the round
+    rollout_logits: str | None = None  # logits.parquet of the round
+    finished: list["FinishedRound"] = []  # the rounds, if the last one's weights are only to be published
     name: str
     task: str
     out: str
     work: str
+
+    @property
+    def needs_device(self) -> bool:
+        """Publishing the weights of a finished round needs none."""
+        return not self.finished
 
 
 class TrialSpec(Spec):
@@ -131,6 +140,22 @@ class TrainingRun(Recorded):
     trainable_parameters: int = 0  # weights that the optimizer changed; 0: all, in a manifest of an older version
 
 
+class RoundRecord(Recorded):
+    """What a round of on-policy training did; round 0 is the cold start."""
+
+    round: int
+    rollouts: int = 0
+    stop: int = 0  # rollouts that ended with an end token
+    length: int = 0  # that reached the longest length
+    repetition: int = 0  # that got into a loop
+    train_rows: int
+    rollout_rows: int = 0  # of the train_rows
+    steps: int
+    best_validation_loss: float | None
+    seconds: float  # of sampling, reading and training together
+    gpu_seconds: float
+
+
 class TrainCounts(Counts):
     """Rows that trained and rows that were refused, by reason."""
 
@@ -147,6 +172,15 @@ class TrainResult(Result[TrainCounts], TrainingRun):
     """The trained student."""
 
     base: str  # name of the model that training started from
+    rounds: list[RoundRecord] = Field(default=[], exclude_if=lambda rounds: not rounds)  # of on-policy training
+
+
+class FinishedRound(Recorded):
+    """A round, its training and the folder of its student."""
+
+    record: RoundRecord
+    result: TrainResult
+    folder: str
 
 
 class PrepareCounts(Counts):
@@ -193,3 +227,6 @@ class TrialResult(Result[TrialCounts]):
     """What a trial found; nothing is published."""
 
     data_version: str = ""
+
+
+TrainSpec.model_rebuild()

@@ -20,17 +20,20 @@ from distill_dagster.training.card import model_card
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
+from distill_dagster.training.rounds import publish_last
 from distill_dagster.training.signals import open_signal, written_out
 from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 
 
 def train_student(spec: TrainSpec, device: str) -> TrainResult:
-    """Train `spec.student_base` on the examples and write it into `spec.out`.
+    """Train `spec.student_base` on the examples and write it into `spec.out`; if rounds are finished, only write it.
 
     Raises:
         TrainingError: no row can train, or the loss is no longer finite; nothing is written then.
         ModelError: the model that training starts from cannot be loaded, nor the teacher if it runs beside it.
     """
+    if spec.finished:
+        return publish_last(spec)
     base, out, work = Path(spec.student_base.path), Path(spec.out), Path(spec.work)
     tokenizer = open_tokenizer(base, spec.student_base.prompt_date)
     model = open_model(base, spec.training.weights)
@@ -39,7 +42,7 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     examples = read_examples(Path(spec.examples), work / "datasets")
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
-    label, revision = f"train {spec.name}", spec.student_base.revision
+    label, revision = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}", spec.student_base.revision
     revision = f"{revision} {spec.teacher.revision}" if config.reads_teacher else revision
     trained = prepare_weights(model, config)
     run = train(

@@ -1,5 +1,8 @@
 """Which settings shape which stage."""
 
+import pytest
+
+from distill_dagster.config import StudentTrainingConfig, TrainingConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.stages import STAGES
 from testing.projects import write_project
@@ -53,3 +56,17 @@ def test_checkpointing_shapes_nothing_and_precision_does(tmp_path):
     saving = changed("saving", "gradient_checkpointing", True)
     assert saving["student_checkpoint"] == plain["student_checkpoint"]
     assert saving["teacher_model"]["fit"] == plain["teacher_model"]["fit"]
+
+
+@pytest.mark.parametrize(
+    ("signal", "own"),
+    [
+        ("text", set()),
+        ("logits", {"signal", "logits"}),
+        ("hidden", {"signal", "hidden"}),
+        ("on_policy", {"signal", "on_policy"}),
+    ],
+)
+def test_a_training_is_shaped_by_its_own_signal_alone(signal, own):
+    """So a store keeps its student when a later version adds a signal."""
+    assert StudentTrainingConfig(signal=signal).shaping.keys() - TrainingConfig().shaping.keys() == own

@@ -202,9 +202,9 @@ def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_st
         return next(r.found for r in found if (r.what, r.of) == ("memory", "student_checkpoint"))
 
     large = {"teacher.model.settings": {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 4096}}
-    hidden = {"student.training.signal": "hidden"}
-    assert "about 0.0 GB" in needed(**hidden)
-    assert "about 0.1 GB" in needed(**large, **hidden)  # 29 million parameters of 4 bytes
+    alone, beside = needed(**large), needed(**large, **{"student.training.signal": "hidden"})
+    assert "weights 0.0" in alone
+    assert "about 0.1 GB" in beside  # 29 million parameters of 4 bytes
 
 
 def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):
@@ -392,3 +392,47 @@ def test_check_refuses_an_unknown_asset(tmp_path, server):
     refused = command("check", "--config", write_api_project(tmp_path, server), "--until", "the_end")
     assert refused.exit_code == 2
     assert Path(tmp_path / "store").exists() is False
+
+
+@pytest.mark.parametrize(("student", "state"), [("own", "ok"), ("other", "error")])
+def test_a_signal_that_needs_the_teachers_tokenizer_compares_them(tmp_path, student, state):
+    models = {"teacher": TINY, "own": TINY, "other": TINY.model_copy(update={"vocab_size": 330})}
+    for name, model in models.items():
+        write_model(tmp_path / name, model)
+    changes = {
+        "teacher.model": {"name": str(tmp_path / "teacher")},
+        "teacher.fit": None,
+        "student.model": {"name": str(tmp_path / student)},
+        "student.training.signal": "on_policy",
+        "student.training.max_length": 128,
+    }
+    path = write_project(tmp_path, **changes)
+    (found,) = (found for found in look_at(path) if found.of == "student.training")
+    assert found.state == state
+    assert "is not that of" in found.found or state == "ok"
+    (quick,) = (found for found in look_at(path, whole=False) if found.of == "student.training")
+    assert quick.state == "not checked"
+
+
+def test_text_needs_no_tokenizer_and_rounds_need_their_devices_and_room(tmp_path):
+    assert "student.training" not in {found.of for found in look_at(write_project(tmp_path))}
+    found = look_at(write_project(tmp_path, **{"student.training.signal": "on_policy"}))
+    leased = [one.of for one in found if one.what == "device"]
+    assert {"student_round_0", "student_rollouts_1", "rollout_logits_2", "student_round_2"} <= set(leased)
+    assert "student_checkpoint" not in leased, "the last round's weights are copied"
+    planned = {one.of: one.found for one in found if one.what == "memory" and "activations" in one.found}
+    assert {"student_round_0", "student_round_1", "student_round_2"} <= planned.keys()
+    assert planned["student_round_1"] == planned["student_round_2"] != planned["student_round_0"]
+
+
+def test_rollouts_that_do_not_fit_the_students_context_are_found_before_a_run(tmp_path):
+    write_model(tmp_path / "student")
+    changes = {
+        "teacher.model": {"name": str(tmp_path / "student")},
+        "teacher.fit": None,
+        "student.model": {"name": str(tmp_path / "student")},
+        "student.training.signal": "on_policy",
+        "student.training.max_length": 128,
+        "student.training.on_policy": {"max_new_tokens": 128},
+    }
+    assert "does not fit" in errors(write_project(tmp_path, **changes))["model", "student.model"]

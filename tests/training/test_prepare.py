@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from distill_dagster.config import ModelConfig, TrainingConfig
-from distill_dagster.errors import TrainingError
+from distill_dagster.config import ModelConfig, StudentTrainingConfig, TrainingConfig
+from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.models.pinning import folder_revision
 from distill_dagster.models.ref import read_ref
+from distill_dagster.training.pairing import Pairing
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareSpec, ValidationLoss
 from testing.models_tiny import TINY, raw_row, rows, write_model, write_rows
@@ -88,3 +89,18 @@ def test_fitting_without_gold_answers_is_an_error(prepare, tmp_path):
     path = write_rows(tmp_path / "plain.parquet", [raw_row("a", [{"role": "user", "content": "Q"}], [])])
     with pytest.raises(TrainingError, match="0 of 1 prompts are for training and have a gold answer"):
         prepare("out", model=TINY, fit=FIT, rows=[path])
+
+
+def test_a_student_with_another_tokenizer_is_refused_before_the_teacher_is_asked(prepare, tmp_path):
+    write_model(tmp_path / "teacher")
+    write_model(tmp_path / "own")
+    write_model(tmp_path / "other", TINY.model_copy(update={"vocab_size": 330}))
+    teacher, own, other = (ModelConfig(name=str(tmp_path / name)) for name in ("teacher", "own", "other"))
+
+    def paired(student):
+        return Pairing(teacher=teacher, student=student, training=StudentTrainingConfig(signal="on_policy"))
+
+    with pytest.raises(ModelError, match=r"that of .*other \(\w{12}\) is not that of .*teacher \(\w{12}\)"):
+        prepare("refused", model=teacher, student=other, pairing=paired(other))
+    prepare("text", model=teacher, student=other)
+    prepare("same", model=teacher, student=own, pairing=paired(own))

@@ -25,7 +25,7 @@ def answer_batched(
         lengths = {i: len(row.prompt) for i, row in enumerate(group)}
         for positions in cut_batches(lengths, sampling.max_new_tokens, batch_tokens):
             batch = [group[i] for i in positions]
-            _answer(loaded, batch, settings, choose)
+            _answer(loaded, batch, settings, choose, sampling)
             yield batch
 
 
@@ -47,7 +47,7 @@ def cut_batches(lengths: Mapping[int, int], max_new_tokens: int, batch_tokens: i
         yield batch
 
 
-def _answer(loaded: LoadedModel, batch: Sequence[Row], settings: Any, choose: TokenChoice) -> None:
+def _answer(loaded: LoadedModel, batch: Sequence[Row], settings: Any, choose: TokenChoice, sampling: Sampling) -> None:
     """Answer one batch, padded on the left so that all answers start in the same column."""
     import torch
 
@@ -59,14 +59,35 @@ def _answer(loaded: LoadedModel, batch: Sequence[Row], settings: Any, choose: To
         chosen = choose(batch, logits, [before.shape[1] - width] * len(batch))
         return logits.new_zeros(logits.shape).scatter_(1, chosen[:, None], 1.0)
 
-    with torch.inference_mode():
-        out = loaded.model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[only_chosen]
-        )
     ends = settings.eos_token_id
+    how: dict[str, Any] = {"generation_config": settings, "logits_processor": [only_chosen]}
+    if sampling.repetition is not None:
+        how["stopping_criteria"] = [_Endings(width, sampling, ends)]
+    with torch.inference_mode():
+        out = loaded.model.generate(input_ids=ids, attention_mask=mask, **how)
     for row, answer in zip(batch, out[:, width:].tolist(), strict=True):  # (B, at most max_new_tokens)
-        stop = next((i for i, token in enumerate(answer) if token in ends), len(answer))
-        row.answer, row.ended = answer[: stop + 1], True
+        _cut(row, answer, sampling, ends)
     for row in batch:
         row.milliseconds = (time.perf_counter() - start) * 1000 / len(batch)
         choose.forget(row)
+
+
+class _Endings:
+    """A stopping criterion of `generate`: which rows have ended, a loop included. It pads them from then on."""
+
+    def __init__(self, width: int, sampling: Sampling, ends: Sequence[int]) -> None:
+        self._width, self._sampling, self._ends = width, sampling, ends
+
+    def __call__(self, ids: Any, scores: Any, **kwargs: Any) -> Any:
+        answers = ids[:, self._width :].tolist()
+        return ids.new_tensor([self._sampling.finish_of(answer, self._ends) is not None for answer in answers]).bool()
+
+
+def _cut(row: Row, answer: list[int], sampling: Sampling, ends: Sequence[int]) -> None:
+    """Give a row its answer up to the token with which it ended."""
+    for i, token in enumerate(answer):
+        row.answer.append(token)
+        if token in ends or sampling.repetition is not None or i == len(answer) - 1:
+            row.finish = sampling.finish_of(row.answer, ends)
+        if row.finish is not None:
+            return

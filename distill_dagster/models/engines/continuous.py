@@ -66,11 +66,7 @@ class Slots:
 
     def __init__(self, loaded: LoadedModel, sampling: Sampling, batch_tokens: int) -> None:
         self._model, self._device, self._pad = loaded.model, loaded.device, loaded.tokenizer.pad_token_id
-        self._new_tokens, self._batch_tokens, self._choose = (
-            sampling.max_new_tokens,
-            batch_tokens,
-            TokenChoice(sampling),
-        )
+        self._sampling, self._batch_tokens, self._choose = sampling, batch_tokens, TokenChoice(sampling)
         self._ends = set(end_ids(loaded.tokenizer, loaded.model.generation_config))
         self._rows: list[Row] = []
         self._cache: Any = None
@@ -105,7 +101,7 @@ class Slots:
             logits, prefilled = self._prefill(new) if new else (None, None)
             lengths = [len(row.prompt) + len(row.answer) - 1 for row in live] + [len(row.prompt) for row in new]
             self._columns = max(lengths)
-            longest = max(len(row.prompt) for row in live + new) + self._new_tokens
+            longest = max(len(row.prompt) for row in live + new) + self._sampling.max_new_tokens
             capacity = min(self._columns + HEADROOM, longest)
             self._cache = pack(self._cache, kept, prefilled, self._columns, capacity)
             starts = torch.tensor([self._columns - length for length in lengths], device=self._device)
@@ -151,7 +147,7 @@ class Slots:
         """How many waiting rows may come in: all rows times the longest row's tokens must stay within the budget."""
         if not waiting:
             return 0
-        longest = max(len(row.prompt) for row in [*live, waiting[-1]]) + self._new_tokens
+        longest = max(len(row.prompt) for row in [*live, waiting[-1]]) + self._sampling.max_new_tokens
         return max(0 if live else 1, min(self._batch_tokens // longest - len(live), len(waiting)))
 
     def _prefill(self, rows: Sequence[Row]) -> tuple[Any, Any]:
@@ -179,7 +175,7 @@ class Slots:
         for row, token in live:
             row.answer.append(token)
             row.milliseconds += share
-            row.ended = token in self._ends or len(row.answer) == self._new_tokens
+            row.finish = self._sampling.finish_of(row.answer, self._ends)
         ended = [row for row, _ in live if row.ended]
         for row in ended:
             self._choose.forget(row)

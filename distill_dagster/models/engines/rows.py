@@ -7,26 +7,52 @@ sampled answer depends neither on the engine nor on the other prompts, before or
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.models.row_limits import RowLimits
 
 BLOCK = 256  # tokens whose masses are summed together before a draw
+Finish = Literal["stop", "length", "repetition"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """What counts as a loop: the last n tokens, n up to `ngram`, come `times` times in a row."""
+
+    ngram: int
+    times: int
+
+    def ends(self, answer: Sequence[int]) -> bool:
+        """Whether the answer has just got into a loop."""
+        longest = min(self.ngram, len(answer) // self.times)
+        return any(
+            answer[-1] == answer[-1 - n] and answer[n - n * self.times :] == answer[-n * self.times : -n]
+            for n in range(1, longest + 1)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen; at temperature 0 it is the likeliest."""
+    """How the next token is chosen, and when an answer ends; at temperature 0 the token is the likeliest."""
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    repetition: Repetition | None = None  # None: a loop goes on to `max_new_tokens`
+
+    def finish_of(self, answer: Sequence[int], ends: Container[int]) -> Finish | None:
+        """Why an answer ends with its last token; None if it goes on."""
+        if answer[-1] in ends:
+            return "stop"
+        if self.repetition is not None and self.repetition.ends(answer):
+            return "repetition"
+        return "length" if len(answer) == self.max_new_tokens else None
 
 
 @dataclass(slots=True)
@@ -38,7 +64,12 @@ class Row:
     key: str = ""  # distinguishes its draws from those of another row with the same prompt
     answer: list[int] = field(default_factory=list)
     milliseconds: float = 0.0  # its share of the time of its batches
-    ended: bool = False
+    finish: Finish | None = None  # why the answer ended; None: it goes on
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer has ended."""
+        return self.finish is not None
 
 
 def grouped(rows: Sequence[Row], new_tokens: int, limits: RowLimits) -> list[list[Row]]:

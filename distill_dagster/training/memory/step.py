@@ -20,7 +20,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from distill_dagster.config import LogitsConfig, TrainingConfig
-from distill_dagster.config.signals import StudentTrainingConfig
+from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.models.quiet import quietly
 from distill_dagster.training.adapter import attach
 from distill_dagster.training.memory.state import state_bytes, tensor_bytes, update_bytes
@@ -181,9 +181,16 @@ def _terms(training: TrainingConfig, batch: LargestBatch) -> list[Any]:
     weights = torch.zeros(positions)
     if not batch.k or not isinstance(training, StudentTrainingConfig):
         return [CrossEntropy(tokens[:, None], weights, training.label_smoothing)]
-    objective = training.objective
+    objectives = [training.objective] if training.reads_logits else []
+    if training.signal == "on_policy":
+        objectives.append(training.on_rollouts.objective)
+    return [term for objective in objectives for term in _of_distributions(objective, batch.k, tokens, weights)]
+
+
+def _of_distributions(objective: LogitsSignalConfig, k: int, tokens: torch.Tensor, weights: torch.Tensor) -> list[Any]:
+    """The terms of an objective on N stored distributions."""
     divergence = divergence_of(objective.divergence, skew=objective.skew, beta=objective.beta)
-    ids, p = torch.zeros(positions, batch.k, dtype=torch.int64), torch.zeros(positions, batch.k + 1)
+    ids, p = torch.zeros(len(tokens), k, dtype=torch.int64), torch.zeros(len(tokens), k + 1)
     if objective.temperature == 1:
         return [Distillation(ids, p, weights, divergence, ranks=tokens, by_token=weights)]
     term = Distillation(ids, p, weights, divergence, temperature=float(objective.temperature))
@@ -192,5 +199,9 @@ def _terms(training: TrainingConfig, batch: LargestBatch) -> list[Any]:
 
 def stored_tokens(training: TrainingConfig, logits: LogitsConfig | None) -> int:
     """The k of a batch: how many tokens of each distribution the signal reads."""
-    reads = isinstance(training, StudentTrainingConfig) and training.signal == "logits"
-    return logits.k if reads and logits else 0
+    if not isinstance(training, StudentTrainingConfig):
+        return 0
+    if training.signal == "on_policy":
+        k = (logits or LogitsConfig()).k
+        return 2 * k if training.rounds.keeps_students_tokens else k
+    return logits.k if training.reads_logits and logits else 0

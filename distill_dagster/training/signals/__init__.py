@@ -3,6 +3,7 @@
 text      the tokens of the teacher's answers
 logits    the teacher's stored distributions as well; across tokenizers, how likely it finds each span of the text
 hidden    the hidden states of the teacher, which runs beside the student, beside one of the two
+on_policy the teacher's distributions over the student's own samples, and one of the first two on the teacher's answers
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from distill_dagster.training.layer_pairs import with_pairs
 from distill_dagster.training.signals.alm import AlmSignal
 from distill_dagster.training.signals.hidden import HiddenSignal
 from distill_dagster.training.signals.logits import LogitsSignal
+from distill_dagster.training.signals.on_policy import OnPolicySignal
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec
@@ -41,16 +43,18 @@ def open_signal(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path, devi
         TrainingError: what is stored of the teacher does not fit the student or the objective.
         ModelError: the teacher cannot be loaded, its layers cannot be read, or the tokenizers do not fit each other.
     """
-    base = _base(spec, student, tokenizer, cache)
-    if not spec.training.reads_teacher:
-        return base
-    return HiddenSignal.open(base, spec.training, student, tokenizer, load(spec.teacher, device))
+    training, base = spec.training, _of_the_answers(spec, student, tokenizer, cache)
+    if training.signal == "on_policy":
+        return OnPolicySignal.open(spec, base, student, tokenizer, cache, lambda: _teacher_tokenizer(spec.teacher))
+    if training.reads_teacher:
+        return HiddenSignal.open(base, training, student, tokenizer, load(spec.teacher, device))
+    return base
 
 
-def _base(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) -> Signal:
-    """The signal that needs no teacher beside the student."""
-    training = spec.training
-    if not training.reads_logits:
+def _of_the_answers(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) -> Any:
+    """The signal of the teacher's answers, alone or beside another one."""
+    training = spec.training.start
+    if not spec.training.reads_logits:
         return TextSignal.of(training, tokenizer.pad_token_id)
     if training.objective.across_tokenizers:
         return AlmSignal.open(training, spec.logits, _teacher_tokenizer(spec.teacher), tokenizer, cache)

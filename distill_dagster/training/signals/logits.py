@@ -28,7 +28,7 @@ from datasets import Dataset
 
 from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.errors import TrainingError
-from distill_dagster.logits.distributions import NO_DRAW, TEMPERATURES
+from distill_dagster.logits.distributions import LOWEST, NO_DRAW, TEMPERATURES
 from distill_dagster.logits.table import LogitsRow
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.same_tokens import WAYS_OUT, common_ids
@@ -96,8 +96,9 @@ class LogitsSignal:
         tokenizer: Any,
         cache: Path,
         open_teacher: Callable[[], Any] | None = None,
+        of: str = "teacher_logits",
     ) -> Self:
-        """The signal over these `logits.parquet` files.
+        """The signal over these `logits.parquet` files of the asset `of`.
 
         `open_teacher` opens the teacher's tokenizer, if the student's files are others.
 
@@ -105,7 +106,7 @@ class LogitsSignal:
             TrainingError: the student has another tokenizer than the teacher, or what is stored does not suffice.
         """
         vocab_size = student.get_output_embeddings().weight.shape[0]
-        stored = StoredLogits(paths, cache, vocab_size)
+        stored = StoredLogits(paths, cache, vocab_size, of)
         stored.common = min(stored.common, _shared_ids(stored, tokenizer, open_teacher))
         _require_tail(stored, config.objective)
         return cls(TextSignal.of(config, tokenizer.pad_token_id), stored, config, vocab_size)
@@ -125,15 +126,18 @@ class LogitsSignal:
 
     def collate(self, rows: Sequence[Example]) -> LogitsBatch:
         """The batch of the text signal, and the distributions of its counted tokens, row by row."""
-        batch, parts = self.text.collate(rows), []
-        counted = batch["weights"].numpy() > 0
-        for i, row in enumerate(rows):
+        batch = self.text.collate(rows)
+        return LogitsBatch(**batch, stored=self.targets(rows, batch, [True] * len(rows)))
+
+    def targets(self, rows: Sequence[Example], batch: TensorBatch, is_own: Sequence[bool]) -> dict[str, torch.Tensor]:
+        """The teacher's side of a batch's N counted tokens; of rows that are not the signal's own there is none."""
+        parts, counted, ids = [], batch["weights"].numpy() > 0, batch["input_ids"].numpy()
+        for i, (row, own) in enumerate(zip(rows, is_own, strict=True)):
             positions = np.flatnonzero(counted[i])
-            given, start = self.stored.row(row["stored"]), row["answer_start"]
-            place = positions - start
-            parts.append(self._targets(given, batch["input_ids"][i].numpy()[positions], place, row["matched"]))
-        joined = {name: torch.from_numpy(_stacked([part[name] for part in parts])) for name in parts[0]}
-        return LogitsBatch(**batch, stored=joined)
+            tokens, place = ids[i][positions], positions - row["answer_start"]
+            given = self.stored.row(row["stored"]) if own else None
+            parts.append(self._targets(given, tokens, place, row["matched"]) if given else self._nothing(tokens))
+        return {name: torch.from_numpy(_stacked([part[name] for part in parts])) for name in parts[0]}
 
     def _targets(self, given: LogitsRow, tokens: np.ndarray, place: np.ndarray, matched: int) -> dict[str, np.ndarray]:
         """The teacher's side of one row's N tokens; those without a distribution get any k ids and no weight."""
@@ -149,11 +153,29 @@ class LogitsSignal:
             targets |= {"drawn": np.maximum(drawn, 0), "share": np.where(drawn == NO_DRAW, 0, each[:, None])}
         return targets
 
+    def _nothing(self, tokens: np.ndarray) -> dict[str, np.ndarray]:
+        """The same of a row without distributions."""
+        count, k = len(tokens), self.stored.k
+        ids, ranks = np.zeros((count, k), dtype=np.int64), np.zeros(count, dtype=np.int64)
+        _put_token(ids, ranks, tokens, np.ones(count, dtype=bool))
+        no_mass = np.full((count, k + 1), LOWEST, dtype=np.float32)  # 0 times it stays finite
+        targets = {"ids": ids, "p": no_mass, "ranks": ranks, "has": np.zeros(count, dtype=bool)}
+        if self.stored.tail == "sampled":
+            targets |= {"drawn": np.zeros((count, 1), np.int64), "share": np.zeros((count, 1), np.float32)}
+        return targets
+
     def loss(self, model: Any, batch: LogitsBatch, divisor: float) -> torch.Tensor:
         """The objective's sum over the batch, divided by `divisor`."""
-        ids, weights, stored = batch["input_ids"], batch["weights"], batch["stored"]
-        counted, objective = weights > 0, self.config.objective
-        each = weights[counted] / divisor  # (N,)
+        ids, weights = batch["input_ids"], batch["weights"]
+        counted = weights > 0
+        terms = self.terms(ids[counted], batch["stored"], weights[counted] / divisor)
+        return model(input_ids=ids, counted=counted, terms=terms)
+
+    def terms(
+        self, tokens: torch.Tensor, stored: dict[str, torch.Tensor], each: torch.Tensor
+    ) -> Sequence[CrossEntropy | Distillation]:
+        """The objective over N tokens with the weights `each` (N,), given the teacher's side of `targets`."""
+        objective = self.config.objective
         by_token = torch.where(stored["has"], objective.alpha * each, each)
         by_divergence = torch.where(stored["has"], (1 - objective.alpha) * objective.temperature**2 * each, 0.0)
         divergence = divergence_of(objective.divergence, skew=objective.skew, beta=objective.beta)
@@ -171,8 +193,7 @@ class LogitsSignal:
             share=stored.get("share"),
             vocab_size=masked,
         )
-        terms = [term] if is_one else [CrossEntropy(ids[counted][:, None], by_token), term]
-        return model(input_ids=ids, counted=counted, terms=terms)
+        return [term] if is_one else [CrossEntropy(tokens[:, None], by_token), term]
 
 
 def _shared_ids(stored: StoredLogits, tokenizer: Any, open_teacher: Callable[[], Any] | None) -> int:

@@ -35,7 +35,7 @@ KEYS = ("row_id", "sample", "turn")
 REFUSED = "no_logits"  # the reason of rows without any distribution
 NOT_SHARED = "no_shared_token"  # of rows with a distribution that has no mass on tokens of both vocabularies
 EMPTY = LOWEST / 2  # a sum of stored numbers below this is of numbers that were too small to be stored
-TAILS_DIFFER = "the shards of teacher_logits differ in their tails ({}): materialize all of them again"
+TAILS_DIFFER = "the shards of {} differ in their tails ({}): materialize all of them again"
 
 
 class StoredLogits:
@@ -47,23 +47,25 @@ class StoredLogits:
         (3, 64)
     """
 
-    def __init__(self, paths: Sequence[str], cache: Path, vocab_size: int) -> None:
+    def __init__(self, paths: Sequence[str], cache: Path, vocab_size: int, of: str = "teacher_logits") -> None:
         """Map the files; their columns are unpacked row by row. `vocab_size` is that of the student's logits.
+
+        `of` names the asset that they are of.
 
         Raises:
             TrainingError: there are none, or the files do not belong together.
         """
-        _require_same_columns(paths)
+        self._of = of
+        _require_same_columns(paths, of)
         with quietly():
             self._rows: Any = Dataset.from_parquet(list(paths), cache_dir=str(cache))
         if not len(self._rows):
-            raise TrainingError(
-                f"the {len(paths)} files of teacher_logits hold no distribution; see its rejects for the reasons"
-            )
+            raise TrainingError(f"the {len(paths)} files of {of} hold no distribution; see its rejects for the reasons")
         self._require_same()
         self.common = min(self._constant("vocab_size"), vocab_size)  # tokens from this id on, only one of the two has
-        if (k := self._constant("k")) > self.common:
-            raise TrainingError(f"teacher.logits.k is {k}, and the student has {vocab_size} tokens: lower `k`")
+        self.k: int = self._constant("k")
+        if self.k > self.common:
+            raise TrainingError(f"teacher.logits.k is {self.k}, and the student has {vocab_size} tokens: lower `k`")
         self.tokenizer_hash = self._constant("tokenizer_hash")
         self.tail: Tail = "sampled" if self._holds("tail_draws") else "bucket"
         self._places = {key: i for i, key in enumerate(zip(*(self._rows[name] for name in KEYS), strict=True))}
@@ -115,7 +117,8 @@ class StoredLogits:
             self._constant(name)
         for name in ADDED:
             if self._holds(name) and (without := self._rows.data.column(name).null_count):
-                raise TrainingError(TAILS_DIFFER.format(f"{without:,} of {len(self._rows):,} rows have no {name}"))
+                rows = f"{without:,} of {len(self._rows):,} rows have no {name}"
+                raise TrainingError(TAILS_DIFFER.format(self._of, rows))
 
     def _holds(self, name: str) -> bool:
         """Whether some rows have a column that files of an older version, or of another tail, lack."""
@@ -125,7 +128,7 @@ class StoredLogits:
         values = self._rows.unique(name)
         if len(values) > 1:
             raise TrainingError(
-                f"the shards of teacher_logits differ in {name} ({', '.join(map(str, values[:3]))}): "
+                f"the shards of {self._of} differ in {name} ({', '.join(map(str, values[:3]))}): "
                 "materialize all of them again"
             )
         return values[0]
@@ -164,12 +167,12 @@ def left_mass(logprobs: np.ndarray, tail: np.ndarray) -> np.ndarray:
     return np.logaddexp(np.logaddexp.reduce(logprobs, axis=1), tail)
 
 
-def _require_same_columns(paths: Sequence[str]) -> None:
+def _require_same_columns(paths: Sequence[str], of: str) -> None:
     """Refuse files of version 0.1.0, which lack columns, beside newer ones."""
     columns = {path: set(pq.read_schema(path).names) for path in paths}
     for name in ADDED:
         if 0 < len(without := [path for path, names in columns.items() if name not in names]) < len(paths):
-            raise TrainingError(TAILS_DIFFER.format(f"{len(without)} of {len(paths)} files have no {name}"))
+            raise TrainingError(TAILS_DIFFER.format(of, f"{len(without)} of {len(paths)} files have no {name}"))
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> int:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from distill_dagster.config import StudentTrainingConfig, TrainingConfig
+from distill_dagster.config import LogitsConfig, StudentTrainingConfig, TrainingConfig
 from distill_dagster.training.adapter import prepare_weights
 from distill_dagster.training.memory import step
 from distill_dagster.training.memory.state import state_bytes
-from distill_dagster.training.memory.step import LargestBatch, step_memory
+from distill_dagster.training.memory.step import LargestBatch, step_memory, stored_tokens
 from distill_dagster.training.memory.tracking import PeakTracker
 from distill_dagster.training.optimizers import RoundingAdamW
 
@@ -86,6 +86,20 @@ def test_the_distributions_of_a_batch_count():
     plain = step_memory(config, training, BATCH, "cpu")
     stored = step_memory(config, training, LargestBatch(3, 40, k=64), "cpu")
     assert stored.loss > plain.loss, "a second term needs a second copy of the logits"
+
+
+def test_a_round_has_the_distributions_of_rollouts_and_of_answers():
+    def planned(**rounds):
+        training = StudentTrainingConfig(signal="on_policy", on_policy=rounds)
+        k = stored_tokens(training, LogitsConfig(k=8))
+        return k, step_memory(config_of("llama"), training, LargestBatch(3, 40, k), "cpu").loss
+
+    (k, alone), (of_both, beside) = planned(), planned(start="logits")
+    assert k == of_both == 8
+    assert beside > alone
+    assert planned(divergence="reverse_kl")[0] == 16, "the student's likeliest tokens are stored too"
+    assert stored_tokens(StudentTrainingConfig(signal="on_policy"), None) == LogitsConfig().k
+    assert stored_tokens(StudentTrainingConfig(), LogitsConfig()) == 0
 
 
 @pytest.mark.parametrize("name", ["adamw", "adamw_8bit", "adafactor", "rounding"])

@@ -1,0 +1,1 @@
+"""The student's own samples, and the teacher's distributions over them, for a round of on-policy training."""

@@ -1,0 +1,85 @@
+"""Publish the student of the last on-policy round as the project's student.
+
+Its weights are copied. Its history is that of all rounds, one behind the other, and its card lists them:
+
+    student_round_0   history.json   steps 1 … 120
+    student_round_1   history.json   steps 1 … 80      ->   121 … 200
+    student_round_2   history.json   steps 1 … 80      ->   201 … 280
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from distill_dagster.errors import DataError
+from distill_dagster.models.ref import read_ref, write_ref
+from distill_dagster.process import library_versions
+from distill_dagster.store import files
+from distill_dagster.training.card import model_card
+from distill_dagster.training.history import thin, write_history
+from distill_dagster.training.specs import (
+    FinishedRound,
+    LossPoint,
+    TrainCounts,
+    TrainResult,
+    TrainSpec,
+)
+
+REASONS = ("stop", "length", "repetition")
+HISTORY = TypeAdapter(list[LossPoint])
+
+
+def publish_last(spec: TrainSpec) -> TrainResult:
+    """Write the last round's `model/`, `model.json`, and the `history.json` of all rounds into `spec.out`.
+
+    Raises:
+        DataError: a round's files are gone.
+    """
+    last, records, out = spec.finished[-1], [finished.record for finished in spec.finished], Path(spec.out)
+    weights = out / files.WEIGHTS_FOLDER
+    try:
+        shutil.copytree(Path(last.folder) / files.WEIGHTS_FOLDER, weights)
+        history = list(_joined(spec.finished))
+    except FileNotFoundError as e:
+        raise DataError(f"{e.filename} is gone: materialize student_round_{last.record.round} again") from e
+    write_history(out, history)
+    ref = read_ref(Path(last.folder)).model_copy(update={"path": str(weights), "name": spec.name})
+    write_ref(out, ref)
+    totals = _totals(spec.finished)
+    counts = TrainCounts(**{**last.result.counts.model_dump(), **totals})
+    card = model_card(spec, counts, last.result, library_versions())
+    (weights / "README.md").write_text(card, encoding="utf-8")
+    training = {**spec.training.model_dump(mode="json"), "loss": spec.training.loss}
+    made = last.result.model_dump(exclude={"usage", "leased", "launchpad", "counts", "history", "training", "rounds"})
+    made |= {"steps": totals["steps"], "seconds": sum(one.result.seconds for one in spec.finished)}
+    made |= {"base": spec.student_base.name, "resumed_from_step": 0, "training": training, "rounds": records}
+    return TrainResult(**made, counts=counts, history=thin(history)).with_launchpad(_launchpad(spec.finished))
+
+
+def _launchpad(rounds: Sequence[FinishedRound]) -> dict[str, Any]:
+    """The settings of the launchpad with which a round was trained."""
+    return {
+        f"{name} of round {finished.record.round}": value
+        for finished in rounds
+        for name, value in finished.result.launchpad.items()
+    }
+
+
+def _joined(rounds: Sequence[FinishedRound]) -> Iterator[LossPoint]:
+    """The points of all rounds, their steps counted on."""
+    done = 0
+    for finished in rounds:
+        text = (Path(finished.folder) / files.HISTORY_FILE).read_text(encoding="utf-8")
+        yield from (point.model_copy(update={"step": point.step + done}) for point in HISTORY.validate_json(text))
+        done += finished.result.steps
+
+
+def _totals(rounds: Sequence[FinishedRound]) -> dict[str, int]:
+    """Steps, the rounds after the cold start, and their rollouts by the reason for which they ended."""
+    records = [finished.record for finished in rounds]
+    reasons = {f"rollouts_{name}": sum(getattr(record, name) for record in records) for name in REASONS}
+    counted = {name: sum(getattr(record, name) for record in records) for name in ("steps", "rollouts")}
+    return {"rounds": len(records) - 1, **counted, **reasons}
