@@ -192,10 +192,11 @@ def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: Ope
     model = finish_weights(trained, start.dtype, out, start.ref)
     ref = write_model(model, tokenizer, out, name=start.ref.name, dtype=config.dtype)
     write_history(out, run.history)
+    size = {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
     counted = {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": run.steps}
     return PrepareResult(
         data_version=ref.revision,
-        counts=PrepareCounts(**counted, parameters=parameter_count(model), vocabulary=len(tokenizer)),
+        counts=PrepareCounts(**counted, **size),
         name=start.ref.name,
         origin="fitted",
         dtype=run.dtype,

@@ -407,10 +407,10 @@ def test_a_signal_that_needs_the_teachers_tokenizer_compares_them(tmp_path, stud
         "student.training.max_length": 128,
     }
     path = write_project(tmp_path, **changes)
-    (found,) = (found for found in look_at(path) if found.of == "student.training")
+    (found,) = (found for found in look_at(path) if found.what == "pairing")
     assert found.state == state
-    assert "is not that of" in found.found or state == "ok"
-    (quick,) = (found for found in look_at(path, whole=False) if found.of == "student.training")
+    assert "the student's" in found.found or state == "ok"
+    (quick,) = (found for found in look_at(path, whole=False) if found.what == "pairing")
     assert quick.state == "not checked"
 
 

@@ -54,7 +54,11 @@ class OnPolicySignal:
     max_length: int
 
     name: ClassVar[str] = "on_policy"
-    columns: ClassVar[tuple[str, ...]] = (*OWN, "is_rollout")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See `protocol.Signal`."""
+        return (*OWN, "is_rollout")
 
     @classmethod
     def open(
