@@ -193,9 +193,10 @@ def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: Ope
     ref = write_model(model, tokenizer, out, name=start.ref.name, dtype=config.dtype)
     write_history(out, run.history)
     counted = {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": run.steps}
+    size = {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
     return PrepareResult(
         data_version=ref.revision,
-        counts=PrepareCounts(**counted, parameters=parameter_count(model), vocabulary=len(tokenizer)),
+        counts=PrepareCounts(**counted, **size),
         name=start.ref.name,
         origin="fitted",
         dtype=run.dtype,
