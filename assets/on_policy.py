@@ -16,7 +16,7 @@ from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.rounds import NUMBERS, logits_of, rollouts_of, student_of
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import read_ref
-from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
+from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleSpec
 from distill_dagster.store import files
 from distill_dagster.training.specs import TrainSpec
 
@@ -45,7 +45,7 @@ def _logits(number: int) -> StageAsset:
             teacher=read_ref(upstream.artefact("teacher_model").folder),
             logits=settings.capture_of(upstream.config),
             student=read_ref(upstream.artefact(before).folder) if upstream.reads(before) else None,
-            tokenizer_hash=rollouts.read(SampleResult).tokenizer_hash,
+            sampled_by=read_ref(upstream.provenance(before).folder),
             stage=logits_of(number),
             rollouts=str(rollouts.file(files.ROLLOUTS_FILE)),
             out=str(out),

@@ -56,7 +56,7 @@ class Pair:
         return result, parquet.read_table(self.root / name / files.ROLLOUTS_FILE)
 
     def capture(
-        self, result: SampleResult, k: int = 8, united: bool = False, tail: str = "bucket"
+        self, k: int = 8, united: bool = False, tail: str = "bucket", sampled_by: ModelRef | None = None
     ) -> tuple[CaptureResult, dict[Any, LogitsRow]]:
         """The result, and the rows of logits.parquet by key."""
         out = self.root / "logits"
@@ -65,7 +65,7 @@ class Pair:
             teacher=self.teacher,
             logits=LogitsConfig(k=k, tail=tail, batch_tokens=256),
             student=self.student if united else None,
-            tokenizer_hash=result.tokenizer_hash,
+            sampled_by=sampled_by or self.student,
             stage="rollout_logits_1",
             rollouts=str(self.root / "rollouts" / files.ROLLOUTS_FILE),
             out=str(out),

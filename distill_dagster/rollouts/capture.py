@@ -6,16 +6,16 @@ k likeliest tokens are kept beside the teacher's. A rollout is refused with one 
 
     E015            the teacher's chat template refuses the messages
     E010            prompt and rollout are longer than the teacher's context
-    unknown_token   the student sampled a token that the teacher has no embedding for
+    unknown_token   the student sampled a token that the teacher does not have
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from distill_dagster.errors import DataError
 from distill_dagster.logits.distributions import Distributions
 from distill_dagster.logits.prefill import Reader
 from distill_dagster.logits.sequences import Key, Refusal, TokenSequence
@@ -23,8 +23,11 @@ from distill_dagster.logits.shard import write_distributions, write_rejects
 from distill_dagster.logits.specs import CaptureResult
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.loading import LoadedModel, load
+from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import RenderError, encode, render_prompt
 from distill_dagster.models.row_limits import RowLimits
+from distill_dagster.models.same_tokens import common_ids
+from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.rollouts.sampling import key_of
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec
 from distill_dagster.store import parquet
@@ -56,29 +59,31 @@ def capture_rollouts(spec: CaptureRolloutsSpec, device: str) -> CaptureResult:
     """Write `logits.parquet` and `rejects.parquet` into `spec.out`.
 
     Raises:
-        DataError: the teacher has another tokenizer, or the table cannot be read.
-        ModelError: a model cannot be loaded, returns NaN, or has fewer tokens than `k`.
+        DataError: the table cannot be read.
+        ModelError: a model cannot be loaded, returns NaN, or has fewer tokens than `k`; or the teacher has another
+            tokenizer than the student.
     """
     rollouts = parquet.read_table(Path(spec.rollouts))
     teacher = load(spec.teacher, device)
-    _require_tokenizer(teacher, spec)
+    common = _common_ids(teacher, spec.sampled_by)
     reader = Reader(teacher, spec.logits.k, spec.logits.tail)
     if spec.student is not None:
         sampled = {key_of(row): _sampled(row) for row in rollouts}
         reader = UnitedReader(teacher, spec.logits.k, load(spec.student, device), sampled)
-    captured = write_distributions(_sequences(rollouts, teacher), len(rollouts), reader, spec.logits, Path(spec.out))
+    captured = write_distributions(
+        _sequences(rollouts, teacher, common), len(rollouts), reader, spec.logits, Path(spec.out)
+    )
     places = {row["row_id"]: (row["shard"], None) for row in rollouts}
     write_rejects(captured.refusals, places, spec.stage, Path(spec.out))
     return captured.result(requests=len(rollouts), not_learned=0)
 
 
-def _require_tokenizer(teacher: LoadedModel, spec: CaptureRolloutsSpec) -> None:
-    own = tokenizer_hash(teacher.tokenizer)
-    if own != spec.tokenizer_hash:
-        raise DataError(
-            f"the student's tokenizer ({spec.tokenizer_hash[:12]}) is not the teacher's ({own[:12]}), so the teacher "
-            "cannot read its tokens: use a student with the teacher's tokenizer, or `signal: text`"
-        )
+def _common_ids(teacher: LoadedModel, sampled_by: ModelRef) -> int:
+    """The number of ids, from 0 on, that hold all tokens which both have; ModelError if they tokenize differently."""
+    student = open_tokenizer(Path(sampled_by.path), sampled_by.prompt_date)
+    if tokenizer_hash(student) == tokenizer_hash(teacher.tokenizer):
+        return sys.maxsize
+    return common_ids(teacher.tokenizer, student)
 
 
 def _sampled(row: Rollout) -> TokenSequence:
@@ -86,7 +91,7 @@ def _sampled(row: Rollout) -> TokenSequence:
     return TokenSequence(key_of(row), [*row["prompt_ids"], *row["token_ids"]], len(row["prompt_ids"]))
 
 
-def _sequences(rollouts: Sequence[Rollout], teacher: LoadedModel) -> Iterator[TokenSequence | Refusal]:
+def _sequences(rollouts: Sequence[Rollout], teacher: LoadedModel, common: int) -> Iterator[TokenSequence | Refusal]:
     """One sequence or one refusal for each rollout, in their order."""
     limits, context = RowLimits.of(teacher.model.config), getattr(teacher.model.config, "max_position_embeddings", None)
     for row in rollouts:
@@ -96,8 +101,8 @@ def _sequences(rollouts: Sequence[Rollout], teacher: LoadedModel) -> Iterator[To
             yield Refusal(key_of(row), "E015", str(e), row["text"])
             continue
         ids = [*prompt, *row["token_ids"]]
-        if not limits.reads(ids):
-            yield Refusal(key_of(row), "unknown_token", f"token {max(ids):,} has no embedding", row["text"])
+        if not limits.reads(ids) or max(row["token_ids"]) >= common:
+            yield Refusal(key_of(row), "unknown_token", f"token {max(ids):,} is unknown to the teacher", row["text"])
         elif context is not None and len(ids) > context + 1:  # the last token is only predicted
             yield Refusal(key_of(row), "E010", f"{len(ids):,} tokens, the context has {context:,}", row["text"])
         else:

@@ -50,7 +50,7 @@ class CaptureRolloutsSpec(Spec):
     teacher: ModelRef
     logits: LogitsConfig
     student: ModelRef | None  # its k likeliest tokens are kept too; None: only the teacher's
-    tokenizer_hash: str  # of the student's tokenizer
+    sampled_by: ModelRef  # the student whose tokens the rollouts are
     stage: str  # as the rejects name it
     rollouts: str
     out: str

@@ -194,6 +194,7 @@ def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: Ope
     write_history(out, run.history)
     size = {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
     counted = {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": run.steps}
+    size = {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
     return PrepareResult(
         data_version=ref.revision,
         counts=PrepareCounts(**counted, **size),

@@ -55,11 +55,6 @@ class OnPolicySignal:
 
     name: ClassVar[str] = "on_policy"
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """See `protocol.Signal`."""
-        return (*OWN, "is_rollout")
-
     @classmethod
     def open(
         cls,
@@ -82,6 +77,11 @@ class OnPolicySignal:
         longest = most_tokens(spec.training, student)
         seed = spec.training.seed, spec.round
         return cls(start, rollouts, _read_rollouts(spec.rollouts), spec.training.rounds.share, seed, longest)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The place of a row's distributions, how many of its tokens have one, and whether it is a rollout."""
+        return *OWN, "is_rollout"
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Mix the round's rollouts with the texts in `rows`."""

@@ -28,8 +28,8 @@ class Round:
 
     def __init__(self, folder: Path, **how) -> None:
         self.pair, self.folder = Pair.new(folder), folder
-        sampled, self.rollouts = self.pair.sample()
-        self.pair.capture(sampled, **{"k": VOCABULARY, **how})
+        _, self.rollouts = self.pair.sample()
+        self.pair.capture(**{"k": VOCABULARY, **how})
         self.student, self.teacher = self.pair.model("student"), self.pair.model("teacher")
         self.tokenizer = open_tokenizer(folder / "student")
         (folder / "texts").mkdir()
