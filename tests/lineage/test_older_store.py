@@ -19,7 +19,7 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.quality.filters.shard_answers import judged_answers
-from distill_dagster.sources.judging.shared_ids import shared_ids
+from distill_dagster.sources.judging.shared_ids import ids_and_contents, open_row_ids
 from distill_dagster.store import files, parquet, schemas
 from testing.projects import run_project
 
@@ -141,5 +141,9 @@ def test_the_answers_of_an_older_store_are_judged_although_its_rows_lack_newer_c
     reasons = [reason for _, reason in judged_answers(raw, answers, project.config.quality, "answer")]
     assert len(reasons) == 8
     assert None in reasons
-    assert shared_ids({"a": raw, "b": raw}) == []
+    with open_row_ids() as ids:
+        for shard in ("a", "b"):
+            for row_ids, contents in ids_and_contents(raw):
+                ids.add(shard, row_ids, contents)
+        assert ids.shared("b") == []
     assert parquet.load_table(raw, ["not_gold", "row_id"])["not_gold"].null_count == 8

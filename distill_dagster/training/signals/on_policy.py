@@ -54,7 +54,6 @@ class OnPolicySignal:
     max_length: int
 
     name: ClassVar[str] = "on_policy"
-    columns: ClassVar[tuple[str, ...]] = (*OWN, "is_rollout")
 
     @classmethod
     def open(cls, spec: TrainSpec, start: TextSignal | LogitsSignal, student: Any, tokenizer: Any, cache: Path) -> Self:
@@ -70,6 +69,11 @@ class OnPolicySignal:
         longest = most_tokens(spec.training, student)
         seed = spec.training.seed, spec.round
         return cls(start, rollouts, _read_rollouts(spec.rollouts), spec.training.rounds.share, seed, longest)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the signal of distributions, and whether a row is a rollout."""
+        return (*OWN, "is_rollout")
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Mix the round's rollouts with the texts in `rows`."""
