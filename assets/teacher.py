@@ -10,10 +10,10 @@ from distill_dagster.assets.views.teacher import answers_view, model_view
 from distill_dagster.config import TeacherConfig, TeacherSource
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.models.fitness import student_use, teacher_use
+from distill_dagster.models.fitness import teacher_use
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
-from distill_dagster.training.pairing import pairing_of
+from distill_dagster.training.pairing import Pairing
 from distill_dagster.training.specs import PrepareSpec
 
 
@@ -36,9 +36,7 @@ def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
         panel=teacher.best_of.teachers if teacher.best_of else [],
         judge=teacher.best_of.judge if teacher.best_of else None,
         use=teacher_use(upstream.config),
-        student=upstream.config.student.model,
-        student_use=student_use(upstream.config),
-        pairing=pairing_of(upstream.config),
+        pairing=Pairing.of(upstream.config),
         fit=teacher.fit,
         rows=upstream.files("raw_dataset", files.RAW_FILE) if teacher.fit else [],
         held_out=upstream.file("eval_dataset", files.RAW_FILE) if teacher.fit else None,

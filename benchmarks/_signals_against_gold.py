@@ -13,7 +13,8 @@ answers and answers all prompts; its answers pass the quality filters. Students 
 
 Every training of a role has the same number of optimizer steps, and keeps the weights with the lowest validation loss.
 A score is the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being
-one item, so they do not hold what other seeds or another teacher would change. Differences are paired by row.
+one item, so they do not hold what other seeds or another teacher would change. Differences are paired by row. The
+loss is the lowest validation loss, the mean over seeds: CE on the teacher's answers, for `gold` on the gold answers.
 """
 
 import argparse
@@ -73,6 +74,7 @@ class Experiment:
 
     def __init__(self, folder: Path, rows: Rows, test: Rows, share: float) -> None:
         self.folder, self.test, self.share = folder, test, share
+        self.losses: dict[str, list[float]] = {}  # arm -> the lowest validation loss of each seed
         train = [row for row in rows if row["split"] == "train"]
         labelled = {row["row_id"] for row in train[: round(share * len(train))]}
         self.rows = [
@@ -146,7 +148,8 @@ class Experiment:
             out=self._new(f"{arm}-{seed}"),
             work=self._new(f"{arm}-{seed}-work"),
         )
-        run_worker("train_student", spec)
+        result: Any = run_worker("train_student", spec)
+        self.losses.setdefault(arm, []).append(result.best_validation_loss)
         return read_ref(Path(spec.out))
 
     def scores(self, model: ModelRef) -> np.ndarray:
@@ -239,7 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 differences = scores.mean(axis=0) - by_arm["text"].mean(axis=0)
                 each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
                 own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
-                print(f"{arm:<8} {own:<22} less text {other:<20} seeds {each}", flush=True)
+                loss = np.mean(one.losses[arm])
+                print(f"{arm:<8} {own:<22} less text {other:<20} seeds {each}; loss {loss:.3f}", flush=True)
 
 
 def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: int) -> np.ndarray:

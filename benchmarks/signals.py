@@ -4,6 +4,7 @@ CPU seconds; the two sides alternate, and the ratio is that of the fastest of fi
 is SmolLM2-135M's (hidden size 576, 49,152 tokens), k = 64.
 
     kd_head_vs_text        head, loss and gradients with stored distributions / with the text alone
+    alm_head_vs_text       the same across tokenizers, in spans of two tokens / with the text alone
     text_head_vs_dense     the text alone, in chunks / by torch over all logits at once
     kd_step_vs_text        a whole training step, collation included, of a model of six layers
     kd_peak_vs_dense       memory of the loss with stored distributions / of the dense KL, 1,024 tokens of 151,936
@@ -27,6 +28,7 @@ from benchmarks.logits import power_law
 from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.logits.distributions import MOST_DRAWS
 from distill_dagster.logits.prefill import keep
+from distill_dagster.training.signals.alm import Matching
 from distill_dagster.training.signals.divergence import forward_kl
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.kernel import Term, head_loss
@@ -64,9 +66,10 @@ def head_ratios() -> dict[str, float]:
     head, hidden, tokens, weights = parts(POSITIONS, VOCABULARY, HIDDEN)
     text: list[Term] = [CrossEntropy(tokens[:, None], weights)]
     stored: list[Term] = [distillation(tokens, weights, VOCABULARY)]
+    across = matching(tokens, weights)
 
-    def chunked(terms: list[Term]) -> Callable[[], None]:
-        return lambda: head_loss(hidden, head, terms).backward()
+    def chunked(terms: list[Term], groups: torch.Tensor | None = None) -> Callable[[], None]:
+        return lambda: head_loss(hidden, head, terms, groups=groups).backward()
 
     def dense() -> None:
         losses = torch.nn.functional.cross_entropy(head(hidden).float(), tokens, reduction="none")
@@ -74,6 +77,7 @@ def head_ratios() -> dict[str, float]:
 
     return {
         "kd_head_vs_text": ratio_of(chunked(stored), chunked(text)),
+        "alm_head_vs_text": ratio_of(chunked([across], across.groups), chunked(text)),
         "text_head_vs_dense": ratio_of(chunked(text), dense),
     }
 
@@ -92,6 +96,14 @@ def distillation(tokens: torch.Tensor, weights: torch.Tensor, vocabulary: int, d
     p = torch.from_numpy(np.concatenate([given.logprobs, given.tail_logmass[:, None]], axis=1).astype(np.float32))
     ids, p, ranks, half = (part.to(device) for part in (ids, p, torch.zeros_like(tokens), weights / 2))
     return Distillation(ids, p, half, forward_kl, ranks=ranks, by_token=half)
+
+
+def matching(tokens: torch.Tensor, weights: torch.Tensor) -> Matching:
+    """Half cross-entropy, half approximate likelihood matching, each two tokens a span."""
+    places = torch.arange(len(tokens))
+    closes = places % 2 == 1
+    logprobs = torch.where(closes, -1.5, 0.0)
+    return Matching(tokens[:, None], places // 2, closes, logprobs, weights / 2, 100 * float(weights[0]) / 2, 100.0)
 
 
 def step_ratio() -> float:

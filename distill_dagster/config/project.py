@@ -12,7 +12,7 @@ from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
-from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
+from distill_dagster.config.signals import OTHER_SIGNALS, LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
@@ -245,17 +245,19 @@ def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]
             "`student.training.signal: hidden` runs the teacher beside the student, which needs its weights, and the "
             f"teacher is {given}: give `teacher.model`, or use `signal: text`"
         )
+    return problems + (_tokenizer_misfits(teacher, student) if training.compares_tokens else [])
+
+
+def _tokenizer_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
+    """Tokenizers that cannot be the same, because one of them is trained on the rows."""
+    needs = f"`student.training.signal: {student.training.signal}` needs a student with the teacher's tokenizer, and"
     if student.model and student.model.architecture and student.model.tokenizer != "teacher":
-        problems.append(
-            f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and "
-            f"`student.model.tokenizer` is {student.model.tokenizer}: use `tokenizer: teacher`, or `signal: text`"
-        )
+        given = student.model.tokenizer
+        return [f"{needs} `student.model.tokenizer` is {given}: use `tokenizer: teacher`, {OTHER_SIGNALS}"]
     if student.model and student.model.name and teacher.model and teacher.model.architecture:
-        problems.append(
-            f"`student.training.signal: {training.signal}` needs a student with the teacher's tokenizer, and the "
-            f"teacher's is trained on the rows, while {student.model.name} has its own: use `signal: text`"
-        )
-    return problems
+        own = f"the teacher's is trained on the rows, while {student.model.name} has its own"
+        return [f"{needs} {own}: use {OTHER_SIGNALS}"]
+    return []
 
 
 def _stored_misfits(training: StudentTrainingConfig, logits: LogitsConfig | None) -> list[str]:

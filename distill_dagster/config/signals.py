@@ -10,10 +10,15 @@ from distill_dagster.config.on_policy import OnPolicyConfig
 from distill_dagster.config.section import DivergenceName, Section
 
 SignalName = Literal["text", "logits", "hidden", "on_policy"]
+OF_DIVERGENCES = {"temperature", "divergence", "skew", "beta"}  # fields of an objective on two distributions
+OTHER_SIGNALS = "`signal: text`, or `signal: logits` with `logits.across_tokenizers: alm`"  # for another tokenizer
 
 
 class LogitsSignalConfig(Section):
-    """The objective alpha * CE + (1 - alpha) * T^2 * D(teacher, student) on the stored distributions."""
+    """The objective alpha * CE + (1 - alpha) * T^2 * D(teacher, student) on the stored distributions.
+
+    Across tokenizers it is alpha * CE + (1 - alpha) * tau * ALM, approximate likelihood matching of spans.
+    """
 
     alpha: float = Field(
         default=0.5, ge=0, le=1, description="Weight of the cross-entropy on the teacher's tokens; 0: none of it."
@@ -28,6 +33,33 @@ class LogitsSignalConfig(Section):
     )
     skew: float = Field(default=0.1, gt=0, lt=1, description="The teacher's share of the mixture in `skew_kl`.")
     beta: float = Field(default=0.5, gt=0, lt=1, description="The teacher's share of the mixture in `jsd`.")
+    across_tokenizers: Literal["alm"] | None = Field(
+        default=None,
+        description="For a student with another tokenizer: `alm`, approximate likelihood matching of the spans that "
+        "begin and end at the same bytes in both tokenizations. D, T, `skew` and `beta` do not apply.",
+    )
+    tau: float = Field(
+        default=100, ge=1, le=10_000, description="What `alm` divides the log-probability of a span by, on both sides."
+    )
+
+    @model_validator(mode="after")
+    def _one_objective(self) -> "LogitsSignalConfig":
+        changed = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        given = sorted(changed & OF_DIVERGENCES)
+        if self.across_tokenizers and given:
+            raise ValueError(
+                f"`{given[0]}` belongs to the divergence of two distributions, which `across_tokenizers: alm` does not "
+                "use: remove one of them"
+            )
+        if not self.across_tokenizers and "tau" in changed:
+            raise ValueError(f"`tau: {self.tau:g}` belongs to `across_tokenizers: alm`: add that, or remove `tau`")
+        return self
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """What decides the weights; without `across_tokenizers`, the fields that there were before it."""
+        apart = {"across_tokenizers", "tau"}
+        return self.model_dump(include={"alpha", *apart}) if self.across_tokenizers else self.model_dump(exclude=apart)
 
 
 class StudentTrainingConfig(TrainingConfig):
@@ -58,6 +90,11 @@ class StudentTrainingConfig(TrainingConfig):
             raise ValueError(
                 f"`hidden` is the objective of `signal: hidden`, and the signal is `{self.signal}`: remove it"
             )
+        if self.signal in ("hidden", "on_policy") and self.objective.across_tokenizers:
+            raise ValueError(
+                f"`logits.across_tokenizers: alm` is for a student with another tokenizer, and `signal: {self.signal}` "
+                "needs the teacher's: remove it, or use `signal: logits`"
+            )
         if self.on_policy is not None and self.signal != "on_policy":
             raise ValueError(f"`on_policy` is for `signal: on_policy`, and the signal is `{self.signal}`: remove it")
         if self.start.signal == "text" and self.logits is not None:
@@ -84,6 +121,17 @@ class StudentTrainingConfig(TrainingConfig):
     def reads_teacher(self) -> bool:
         """Whether the teacher runs beside the student."""
         return self.signal == "hidden"
+
+    @property
+    def aligns_tokens(self) -> bool:
+        """Whether the tokens of teacher and student are aligned by their bytes, which may be of two tokenizers."""
+        return self.reads_logits and self.objective.across_tokenizers is not None
+
+    @property
+    def compares_tokens(self) -> bool:
+        """Whether the student is compared with the teacher token by token, which needs the same tokens."""
+        compares = self.reads_logits or self.reads_teacher or self.signal == "on_policy"
+        return compares and not self.aligns_tokens
 
     @property
     def objective(self) -> LogitsSignalConfig:
@@ -137,6 +185,9 @@ class StudentTrainingConfig(TrainingConfig):
     @property
     def _logits_loss(self) -> str:
         objective = self.objective
+        if objective.across_tokenizers:
+            tau = f"{objective.tau:g}"
+            return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {tau} * ALM at tau = {tau}"
         scale = f"{objective.temperature**2} * " if objective.temperature > 1 else ""
         return f"{objective.alpha:g} * CE + {1 - objective.alpha:g} * {scale}{_divergence(objective)}"
 
@@ -148,7 +199,7 @@ class StudentTrainingConfig(TrainingConfig):
         plain = self.model_dump(exclude={"signal", "logits", "hidden", "on_policy", *MEMORY_ONLY})
         if self.signal == "text":
             return plain
-        read = {"logits": self.objective.model_dump()} if self.reads_logits else {}
+        read = {"logits": self.objective.shaping} if self.reads_logits else {}
         imitated = {"hidden": self.imitation.model_dump()} if self.reads_teacher else {}
         return plain | {"signal": self.signal} | read | imitated
 

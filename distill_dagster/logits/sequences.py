@@ -19,7 +19,7 @@ are not known is refused with one of these codes:
     E010            prompt and answer are longer than the model's context
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class Refusal:
     text: str
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """Raised where an answer has no usable token sequence."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -88,7 +88,7 @@ def sequences_of(
     for answer in answers:
         try:
             yield _sequence(answer, rows, texts, loaded, opening)
-        except _Refused as refused:
+        except Refused as refused:
             yield Refusal(_key(answer), refused.code, str(refused), answer["raw_text"])
 
 
@@ -111,16 +111,16 @@ def _sequence(
     key, ref = _key(answer), loaded.ref
     if (answer["teacher"], answer["teacher_revision"]) != (ref.name, ref.revision):
         given = f"{answer['teacher']} {answer['teacher_revision'][:12]}"
-        raise _Refused("other_teacher", f"answered by {given}, the teacher is {ref.name} {ref.revision[:12]}")
+        raise Refused("other_teacher", f"answered by {given}, the teacher is {ref.name} {ref.revision[:12]}")
     messages = _messages(key, rows, texts)
-    prompt, ids = _tokenize(loaded.tokenizer, messages, answer["raw_text"], opening)
+    prompt, ids = tokenize_answer(loaded.tokenizer, messages, answer["raw_text"], opening)
     if answer["finish_reason"] == "stop":
         ids = ids + _end(loaded, messages, answer["raw_text"])
     if len(ids) == len(prompt):
-        raise _Refused("empty_answer", f"0 tokens, finish reason {answer['finish_reason']}")
+        raise Refused("empty_answer", f"0 tokens, finish reason {answer['finish_reason']}")
     context = getattr(loaded.model.config, "max_position_embeddings", None)
     if context is not None and len(ids) > context + 1:  # the last token is only predicted
-        raise _Refused("E010", f"{len(ids):,} tokens, the context has {context:,}")
+        raise Refused("E010", f"{len(ids):,} tokens, the context has {context:,}")
     return TokenSequence(key, ids, len(prompt), len(ids) - len(prompt) != answer["completion_tokens"])
 
 
@@ -130,23 +130,29 @@ def _messages(key: Key, rows: Mapping[str, Mapping[str, Any]], texts: Mapping[Ke
     prompts = prompts_of(rows[row_id]) if row_id in rows else []
     earlier = [texts.get((row_id, sample, before)) for before in range(turn)]
     if turn >= len(prompts) or None in earlier:
-        raise _Refused("unknown_row", f"turn {turn} of a row with {len(prompts)} turns in raw.parquet")
+        raise Refused("unknown_row", f"turn {turn} of a row with {len(prompts)} turns in raw.parquet")
     return with_replies(prompts[turn], [text for text in earlier if text is not None])
 
 
-def _tokenize(tokenizer: Any, messages: list[dict[str, str]], text: str, opening: str) -> tuple[list[int], list[int]]:
-    """Token ids of the prompt, and of the prompt and the answer behind it."""
+def tokenize_answer(
+    tokenizer: Any, messages: Sequence[Mapping[str, str]], text: str, opening: str
+) -> tuple[list[int], list[int]]:
+    """Token ids of the prompt, and of the prompt and the answer behind it.
+
+    Raises:
+        Refused: the template refuses the messages, or the answer's tokens are not known.
+    """
     try:
         rendered = render_prompt(tokenizer, messages)
     except RenderError as e:
-        raise _Refused("E015", str(e)) from e
+        raise Refused("E015", str(e)) from e
     given = "" if text.startswith(opening) else opening  # a decoder may drop the space that opens an answer
     prompt, ids = encode(tokenizer, rendered), encode(tokenizer, rendered + given + text)
     if ids[: len(prompt)] != prompt or not prompt:
-        raise _Refused("prompt_merged", f"behind {rendered[-20:]!r} the prompt's {len(prompt)} tokens become others")
+        raise Refused("prompt_merged", f"behind {rendered[-20:]!r} the prompt's {len(prompt)} tokens become others")
     again = answer_text(tokenizer, ids[len(prompt) :], opening)
     if again not in (text, given + text):
-        raise _Refused("text_changed", f"the tokens decode to {again[:80]!r}")
+        raise Refused("text_changed", f"the tokens decode to {again[:80]!r}")
     return prompt, ids
 
 
@@ -158,4 +164,4 @@ def _end(loaded: LoadedModel, messages: list[dict[str, str]], text: str) -> list
     try:
         return encode_example(loaded.tokenizer, messages, text, ends).ids[-1:]
     except RenderError as e:
-        raise _Refused("E015", str(e)) from e
+        raise Refused("E015", str(e)) from e

@@ -17,10 +17,12 @@ from typing import Any
 
 from distill_dagster.config import DistillConfig, ModelConfig, Section
 from distill_dagster.errors import ModelError
-from distill_dagster.models.frames import PLAIN, PLAIN_ANSWER, RenderError
-from distill_dagster.models.gguf_file import gguf_of, read_gguf_config, read_gguf_tokenizer
+from distill_dagster.models.answer_text import answer_text
+from distill_dagster.models.frames import PLAIN, PLAIN_ANSWER, RenderError, opening_of
+from distill_dagster.models.gguf_file import read_gguf_config, read_gguf_tokenizer
+from distill_dagster.models.outline import source_of
 from distill_dagster.models.own_code import refuse_own_code
-from distill_dagster.models.pinning import count_parameters, fetch_small
+from distill_dagster.models.pinning import count_parameters
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import encode, encode_example, end_ids, render_prompt
 from distill_dagster.models.row_limits import RowLimits, longest_row
@@ -28,6 +30,7 @@ from distill_dagster.models.stored_forms import stored_form_problem
 from distill_dagster.models.tokenizer import open_config, open_tokenizer, prepare_tokenizer, stated_ends
 
 Messages = Sequence[Mapping[str, str]]
+SHORTEST_PROMPT = 3  # tokens of a new model's prompt: role, text, role
 
 
 class Use(Section):
@@ -71,15 +74,37 @@ def problems(model: ModelConfig | ModelRef, use: Use, messages: Messages = PLAIN
         if isinstance(model, ModelRef):
             return [] if model.endpoint else list(_folder_problems(Path(model.path), use, messages))
         if model.name is None:
-            return list(_length_problems(str(model.architecture), _new_longest_row(model), use))
-        if file := gguf_of(model.name):
-            return list(_file_problems(file, use, messages))
-        folder = Path(model.name).expanduser()
-        local = folder.is_dir() or folder.is_absolute() or model.name.startswith(".")
-        found = folder if local else fetch_small(model.name, model.revision)
-        return list(_folder_problems(found, use, messages, weights_here=local))
+            return list(_new_problems(model, use))
+        source, is_local = source_of(model)
+        if source.is_file():
+            return list(_part_problems(open_parts(source, use.prompt_date), use, messages))
+        return list(_folder_problems(source, use, messages, weights_here=is_local))
     except ModelError as e:
         return [str(e)]
+
+
+def parts_of(model: ModelConfig, prompt_date: date | None) -> Parts | None:
+    """An existing model without its weights; None for one that is still to be made.
+
+    Raises:
+        ModelError: it is not there, or cannot be read.
+    """
+    if model.name is None:
+        return None
+    source, _ = source_of(model)
+    if not source.exists():
+        raise ModelError(_not_there(source))
+    return open_parts(source, prompt_date)
+
+
+def open_parts(source: Path, prompt_date: date | None) -> Parts:
+    """A model without its weights, from its folder or its GGUF file."""
+    if source.is_file():
+        config = read_gguf_config(source)
+        tokenizer = prepare_tokenizer(read_gguf_tokenizer(source), config, source, prompt_date)
+        return Parts(str(source), config, tokenizer, end_ids(tokenizer, config))
+    config, tokenizer = open_config(source), open_tokenizer(source, prompt_date)
+    return Parts(str(source), config, tokenizer, stated_ends(source, config, tokenizer))
 
 
 def teacher_use(config: DistillConfig) -> Use:
@@ -115,20 +140,28 @@ def _models_of(config: DistillConfig) -> Iterator[tuple[str, ModelConfig, Use]]:
         yield "student.init", teacher.model, student_use(config)
 
 
-def _new_longest_row(model: ModelConfig) -> int | None:
-    """The longest row of a model that is made from its architecture; None if its settings are wrong."""
+def _new_problems(model: ModelConfig, use: Use) -> Iterator[str]:
+    """The problems of a model that is made from its architecture: there is no tokenizer yet."""
     from transformers import AutoConfig
 
+    name = str(model.architecture)
     try:
-        return longest_row(AutoConfig.for_model(str(model.architecture), **model.settings))
+        config = AutoConfig.for_model(name, **model.settings)
+        longest = longest_row(config)
     except Exception:  # noqa: BLE001 - building the model reports what is wrong with the settings
-        return None
+        return
+    yield from _length_problems(name, longest, use)
+    yield from _context_problems(name, config, SHORTEST_PROMPT, use)
+
+
+def _not_there(folder: Path) -> str:
+    return f"model folder {folder} does not exist; correct `model.name`, or name a model on the hub"
 
 
 def _folder_problems(folder: Path, use: Use, messages: Messages, *, weights_here: bool = True) -> Iterator[str]:
     """The problems of a model's folder. After one that hides all others, no more are looked for."""
     if not folder.is_dir():
-        yield f"model folder {folder} does not exist; correct `model.name`, or name a model on the hub"
+        yield _not_there(folder)
         return
     if form := stored_form_problem(folder, trains=use.trains):
         yield form
@@ -136,17 +169,7 @@ def _folder_problems(folder: Path, use: Use, messages: Messages, *, weights_here
     refuse_own_code(folder)
     if weights_here:
         count_parameters(folder)
-    config = open_config(folder)
-    tokenizer = open_tokenizer(folder, use.prompt_date)
-    ends = stated_ends(folder, config, tokenizer)
-    yield from _part_problems(Parts(str(folder), config, tokenizer, ends), use, messages)
-
-
-def _file_problems(file: Path, use: Use, messages: Messages) -> Iterator[str]:
-    """The problems of a GGUF file, by its metadata."""
-    config = read_gguf_config(file)
-    tokenizer = prepare_tokenizer(read_gguf_tokenizer(file), config, file, use.prompt_date)
-    yield from _part_problems(Parts(str(file), config, tokenizer, end_ids(tokenizer, config)), use, messages)
+    yield from _part_problems(open_parts(folder, use.prompt_date), use, messages)
 
 
 def _part_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
@@ -186,24 +209,38 @@ def _length_problems(name: str, longest: int | None, use: Use) -> Iterator[str]:
 
 
 def _row_problems(parts: Parts, use: Use, messages: Messages) -> Iterator[str]:
-    """Whether the template renders a row, and there is room for its answer."""
+    """Whether the template renders a row, its tokens are its text again, and there is room for its answer."""
     try:
-        ids = encode(parts.tokenizer, render_prompt(parts.tokenizer, messages))
-        if use.trains:
-            ids = ids + encode_example(parts.tokenizer, messages, PLAIN_ANSWER, parts.ends).ids
+        prompt = encode(parts.tokenizer, render_prompt(parts.tokenizer, messages))
+        ids = encode_example(parts.tokenizer, messages, PLAIN_ANSWER, parts.ends).ids if use.trains else []
     except RenderError as e:
         yield f"{parts.name}: {e}"
         return
     limits = RowLimits.of(parts.config)
-    if not limits.reads(ids):
+    if not limits.reads([*prompt, *ids]):
         yield (
-            f"{parts.name}: its chat template writes token {max(ids):,} and the model has embeddings for "
+            f"{parts.name}: its chat template writes token {max(*prompt, *ids):,} and the model has embeddings for "
             f"{limits.embedded:,}: call `model.resize_token_embeddings(len(tokenizer))` and save the model again"
         )
-    prompt = len(encode(parts.tokenizer, render_prompt(parts.tokenizer, messages)))
-    context = getattr(parts.config, "max_position_embeddings", None)
+    if use.trains and (text := _again(parts.tokenizer, ids[len(prompt) :])) != PLAIN_ANSWER:
+        yield (
+            f"{parts.name}: the tokens of the answer {PLAIN_ANSWER!r} are the text {text!r} again, so it cannot be "
+            "learned: use the tokenizer that belongs to the model"
+        )
+    yield from _context_problems(parts.name, parts.config, len(prompt), use)
+
+
+def _again(tokenizer: Any, answer: Sequence[int]) -> str:
+    """The text of an answer's tokens, as it is read from a model that generates them."""
+    opening = opening_of(tokenizer)
+    return answer_text(tokenizer, answer, opening).removeprefix(opening).strip()
+
+
+def _context_problems(name: str, config: Any, prompt: int, use: Use) -> Iterator[str]:
+    """Whether a prompt of so many tokens and the longest answer fit the context."""
+    context = getattr(config, "max_position_embeddings", None)
     if use.new_tokens and context and prompt + use.new_tokens > context:
         yield (
-            f"{parts.name} has a context of {context:,} tokens, and a prompt of {prompt:,} with `max_new_tokens: "
+            f"{name} has a context of {context:,} tokens, and a prompt of {prompt:,} with `max_new_tokens: "
             f"{use.new_tokens}` does not fit: lower `max_new_tokens`, or use a model with a longer context"
         )

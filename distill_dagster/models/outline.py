@@ -4,26 +4,30 @@ outline = config_of(ModelConfig(name="Qwen/Qwen3-8B"))      its transformers con
 without_weights(outline)                                    the model on torch's meta device: shapes and no memory
 """
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.building import configure
-from distill_dagster.models.gguf_file import gguf_of, read_gguf_config, read_gguf_tokenizer
+from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.pinning import fetch_small
-from distill_dagster.models.tokenizer import open_config, open_tokenizer, prepare_tokenizer
+from distill_dagster.models.tokenizer import open_config
 
 NEW_VOCABULARY = 512  # tokens of a new model whose tokenizer is not made yet
 
 
-def folder_of(model: ModelConfig) -> Path:
-    """The folder with the small files of an existing model that is no GGUF file; those of a hub model are fetched."""
+def source_of(model: ModelConfig) -> tuple[Path, bool]:
+    """The GGUF file of an existing model, or the folder of its small files, and whether its weights are here.
+
+    The small files of a hub model are fetched.
+    """
     name = str(model.name)
+    if file := gguf_of(name):
+        return file, True
     folder = Path(name).expanduser()
-    local = folder.is_dir() or folder.is_absolute() or name.startswith(".")
-    return folder if local else fetch_small(name, model.revision)
+    is_local = folder.is_dir() or folder.is_absolute() or name.startswith(".")
+    return (folder if is_local else fetch_small(name, model.revision)), is_local
 
 
 def config_of(model: ModelConfig) -> Any:
@@ -34,16 +38,8 @@ def config_of(model: ModelConfig) -> Any:
     """
     if model.name is None:
         return configure(model, NEW_VOCABULARY, pad=0, end=1)
-    file = gguf_of(model.name)
-    return read_gguf_config(file) if file else open_config(folder_of(model))
-
-
-def tokenizer_of(model: ModelConfig, prompt_date: date | None = None) -> Any:
-    """The tokenizer of an existing model; ModelError if it cannot be read."""
-    file = gguf_of(str(model.name))
-    if file:
-        return prepare_tokenizer(read_gguf_tokenizer(file), read_gguf_config(file), file, prompt_date)
-    return open_tokenizer(folder_of(model), prompt_date)
+    source, _ = source_of(model)
+    return read_gguf_config(source) if source.is_file() else open_config(source)
 
 
 def without_weights(config: Any) -> Any:

@@ -13,9 +13,10 @@ from distill_dagster.planning.steps import Step
 from distill_dagster.preflight.devices import device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.models import Models
+from distill_dagster.preflight.pairing import pairing_requirements
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.places import place_requirements
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, errors_of
 
 
 def preflight(
@@ -39,6 +40,8 @@ def preflight(
         return []
     models = Models(look, whole)
     models.inspect(pending)
+    if not errors_of(models.found):
+        models.found += pairing_requirements(pending, models.parameters, whole=whole)
     endpoints = pending.endpoints
     if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
         endpoints = []

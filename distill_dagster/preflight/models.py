@@ -5,8 +5,8 @@ a GGUF file       the same of its metadata
 a hub name        the same of its small files, which are fetched; the weights are not
 an architecture   transformers has it, and every one of its settings; its positions suffice for the rows
 
-models/fitness.py has these checks, and training/pairing.py those of a student with its teacher: the same tokenizer
-where the signal needs it, layers that are there and can be read. The stages that pin the models repeat them.
+models/fitness.py has these checks. The stages that pin the models repeat them. What teacher and student need of each
+other is looked at in pairing.py.
 """
 
 from dataclasses import dataclass, field
@@ -22,15 +22,13 @@ from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.pinning import count_parameters, fetch_small, hub_parameters
 from distill_dagster.models.ref import read_ref
 from distill_dagster.models.stored_forms import stored_form_problem
-from distill_dagster.preflight.pending import Pending, trained_by
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.requirement import LATER, Requirement
 from distill_dagster.teachers.faculty import read_faculty
-from distill_dagster.training.pairing import cut_parameters, pairing_of, pairing_problems
 
 ROLES = {"teacher.model": "teacher", "student.model": "student"}
 PUBLISHED = {"teacher": "teacher_model", "student": "student_base"}
 Found = tuple[Literal["ok", "not checked"], str, int]  # state, words, parameters
-LATER = "`distill-dagster check` looks at it"
 
 
 @dataclass(slots=True)
@@ -53,25 +51,6 @@ class Models:
         for role, asset in PUBLISHED.items():
             if asset not in pending.stages and pending.on_devices and self.look.find(asset):
                 self._note(asset, role, None)
-        self._pair(pending)
-
-    def _pair(self, pending: Pending) -> None:
-        """Add whether the student can learn from the teacher as the config asks, once both are known to be sound."""
-        pairing, of = (
-            pairing_of(self.look.config),
-            "student.init" if self.look.config.student.init else "student.training",
-        )
-        learns = any(name == "student_base" or trained_by(name) for name in pending.stages)
-        if pairing is None or not learns or any(requirement.state == "error" for requirement in self.found):
-            return
-        if not self.whole:
-            self.found.append(Requirement("model", of, "not checked", f"the teacher's layers and tokens; {LATER}"))
-            return
-        problems = pairing_problems(pairing)
-        said = "; ".join(problems) or "the student can learn from the teacher so"
-        if not problems and (parameters := cut_parameters(pairing)):
-            said, self.parameters["student"] = f"{parameters:,} parameters of the teacher", parameters
-        self.found.append(Requirement("model", of, "error" if problems else "ok", said))
 
     def _note(self, of: str, role: str | None, model: ModelConfig | None) -> None:
         """Add what is found of a model; None: the one that the asset `of` published."""

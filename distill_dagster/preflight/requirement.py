@@ -11,13 +11,14 @@ from typing import Literal
 from distill_dagster.errors import UserError
 
 State = Literal["ok", "warning", "error", "not checked"]
+LATER = "`distill-dagster check` looks at it"
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What is needed, by whom, and what was found. `error`: the run cannot work; `warning`: it probably will not."""
 
-    what: str  # key | endpoint | model | tokenizer | device | memory | disk | write access
+    what: str  # key | endpoint | model | pairing | device | memory | disk | write access
     of: str  # the model, the step or the folder that needs it
     state: State
     found: str

@@ -73,7 +73,7 @@ def attach(model: PreTrainedModel, lora: LoraConfig, seed: int) -> PeftModel:
 
 def plain(model: Any) -> PreTrainedModel:
     """The transformers model, whether or not it has adapters."""
-    return model.get_base_model() if isinstance(model, PeftModel) else model
+    return model.get_base_model() if isinstance(model, PeftModel) else model  # pyright: ignore[reportReturnType]
 
 
 def trainable_count(model: Any) -> int:
@@ -86,7 +86,7 @@ def write_adapter(adapted: PeftModel, folder: Path, base: ModelRef) -> None:
 
     A model of the hub is named with its commit, any other one by the folder of its weights.
     """
-    config = adapted.peft_config[adapted.active_adapter]
+    config = adapted.peft_config[adapted.active_adapter]  # pyright: ignore[reportArgumentType]
     is_of_hub = "/" in base.name
     config.base_model_name_or_path = base.name if is_of_hub else base.path or base.name
     config.revision = base.revision if is_of_hub else None

@@ -91,8 +91,8 @@ class RoundingAdamW(torch.optim.Optimizer):
             state["mean"] = torch.zeros_like(weight, dtype=torch.float32)
             state["square"] = torch.zeros_like(weight, dtype=torch.float32)
         flat = [_local(tensor).reshape(-1) for tensor in (weight.detach(), weight.grad, state["mean"], state["square"])]
-        for parts in zip(*(tensor.split(CHUNK) for tensor in flat), strict=True):
-            _update_chunk(*parts, state["step"].clone(), group)
+        for part, gradient, mean, square in zip(*(tensor.split(CHUNK) for tensor in flat), strict=True):
+            _update_chunk(part, gradient, mean, square, state["step"].clone(), group)
         state["step"] += 1
 
 

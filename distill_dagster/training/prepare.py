@@ -8,8 +8,8 @@ either of them, with `fit`                -> model/ trained on the gold answers 
 `student.init`                            -> model/ with some of the teacher's layers (cut.py)
 
 A teacher's folder also holds faculty.json: all the models that answer, with their revisions. Every model is checked
-against its tokenizer and its use first, and with the teacher its student, which would be found unfit only after the
-teacher was paid.
+against its tokenizer and its use first, and with the teacher its student and whether the student can learn from it
+(pairing/), which would be found only after the teacher was paid.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from distill_dagster.config import ModelConfig, TrainingConfig
 from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.building import build, parameter_count, short_name, train_tokenizer, write_model
-from distill_dagster.models.fitness import require_fit
+from distill_dagster.models.fitness import Parts, require_fit
 from distill_dagster.models.gguf_file import gguf_of, read_gguf_model, read_gguf_tokenizer, written_dtype
 from distill_dagster.models.loading import open_model, stored_dtype, stored_dtype_name
 from distill_dagster.models.pinning import pin
@@ -65,7 +65,8 @@ def prepare_model(spec: PrepareSpec, device: str) -> PrepareResult:
     """Write `model.json` into `spec.out`, and `model/` beside it when the model is new or fitted.
 
     Raises:
-        ModelError: the model does not exist, cannot be built, or is unfit for its use; or the teacher's student is.
+        ModelError: the model does not exist, cannot be built, or is unfit for its use; or the teacher's student is,
+            or cannot learn from this teacher.
         TrainingError: it is to be fitted and no training row has a gold answer, or the loss is no longer finite.
     """
     _check(spec)
@@ -89,9 +90,9 @@ def _check(spec: PrepareSpec) -> None:
     for source in answering:
         if source.model is not None:
             require_fit(source.model, spec.use.model_copy(update={"trains": False}))
-    if spec.student is not None:
-        require_fit(spec.student, spec.student_use, "student.model")
     if spec.pairing is not None:
+        if spec.pairing.student is not None:
+            require_fit(spec.pairing.student, spec.pairing.use, "student.model")
         require_pairing(spec.pairing)
 
 
@@ -102,6 +103,9 @@ def _prepare(spec: PrepareSpec, config: ModelConfig, device: str) -> PrepareResu
         write_ref(Path(spec.out), ref)
         return _pinned(ref, "existing", {"parameters": ref.parameters})
     opened = _open(spec, config)
+    if config.architecture and spec.pairing is not None:
+        ends = end_ids(opened.tokenizer, opened.model.generation_config)
+        require_pairing(spec.pairing, Parts(opened.ref.name, opened.model.config, opened.tokenizer, ends))
     if spec.fit is not None:
         return _fit(spec, config, spec.fit, opened, device)
     size, model = opened.size(), opened.model.to(opened.dtype)

@@ -55,9 +55,7 @@ class PrepareSpec(Spec):
     panel: list[TeacherSource] = []
     judge: TeacherSource | None = None
     use: Use = Use()  # what the model, or each of the sources, is for
-    student: ModelConfig | None = None  # of a teacher: the student that its answers will train
-    student_use: Use = Use(trains=True)
-    pairing: Pairing | None = None  # of a teacher: how the student will learn from it
+    pairing: Pairing | None = None  # of a teacher: the student, and how it will learn from it
     init: StudentInitConfig | None = None  # of a student: how it is cut out of the teacher
     cut_from: ModelRef | None = None
     fit: TrainingConfig | None = None

@@ -29,7 +29,7 @@ PARTS = [
 ]
 
 # The packages of the GPU's machine; those of wheels.sh are installed beside them.
-MACHINE = ("torch", "transformers", "accelerate", "pyarrow", "pandas")
+MACHINE = ("torch", "transformers", "accelerate", "peft", "pyarrow", "pandas")
 
 # Python without some of the modules that are installed.
 BARE = """

@@ -4,6 +4,7 @@
 uses a fixture of tests/conftest.py.
 """
 
+import functools
 import math
 
 import pytest
@@ -70,6 +71,7 @@ def test_steps_are_replayed_unless_the_model_waits_for_the_device(tmp_path, monk
         recorded.append(record(*parts))
         return recorded[-1]
 
+    @functools.wraps(forward)  # the engine reads the signature
     def waiting(**inputs):
         inputs["input_ids"].sum().item()
         return forward(**inputs)

@@ -141,9 +141,9 @@ def test_the_answers_of_an_older_store_are_judged_although_its_rows_lack_newer_c
     reasons = [reason for _, reason in judged_answers(raw, answers, project.config.quality, "answer")]
     assert len(reasons) == 8
     assert None in reasons
-    with open_row_ids() as ids:
+    with open_row_ids() as held:
         for shard in ("a", "b"):
-            for row_ids, contents in ids_and_contents(raw):
-                ids.add(shard, row_ids, contents)
-        assert ids.shared("b") == []
+            for ids, contents in ids_and_contents(raw):
+                held.add(shard, ids, contents)
+        assert held.shared("b") == []
     assert parquet.load_table(raw, ["not_gold", "row_id"])["not_gold"].null_count == 8

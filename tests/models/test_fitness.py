@@ -12,6 +12,7 @@ from distill_dagster.models.fitness import Use, problems, project_problems, requ
 from distill_dagster.models.loading import load, open_model
 from distill_dagster.models.pinning import pin, pin_folder
 from distill_dagster.models.tokenizer import open_tokenizer
+from distill_dagster.training.pairing import Pairing
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareSpec
 from testing.models_tiny import TINY, rows, write_model
@@ -68,6 +69,21 @@ def test_rows_may_not_be_longer_than_the_learned_positions(tmp_path):
 def test_an_answer_must_fit_the_context(folder):
     assert "context of 128 tokens, and a prompt of" in found(folder, Use(new_tokens=120))
     assert found(folder, Use(new_tokens=60)) == ""
+
+
+def test_an_answer_must_fit_the_context_of_a_new_model_too():
+    (problem,) = problems(TINY, TRAINS.model_copy(update={"new_tokens": 126}))
+    assert "llama has a context of 128 tokens, and a prompt of 3 with `max_new_tokens: 126` does not fit" in problem
+    assert problems(TINY, TRAINS.model_copy(update={"new_tokens": 125})) == []
+
+
+def test_a_tokenizer_that_changes_the_answers_text_is_refused(folder):
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text())
+    document["normalizer"] = {"type": "Replace", "pattern": {"String": "e"}, "content": "3"}
+    path.write_text(json.dumps(document))
+    assert "the tokens of the answer 'red' are the text 'r3d' again, so it cannot be learned" in found(folder)
+    assert found(folder, Use()) == ""
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
@@ -204,7 +220,7 @@ def test_the_worker_refuses_an_unfit_model_in_each_place(folder, tmp_path, place
     given = {
         "teacher": {"role": "teacher", "model": unfit},
         "student": {"role": "student", "model": unfit},
-        "student of a teacher": {"role": "teacher", "model": fine, "student": unfit},
+        "student of a teacher": {"role": "teacher", "model": fine, "pairing": Pairing(student=unfit)},
         "mix": {"role": "teacher", "sources": [(1.0, TeacherSource(model=fine)), (1.0, TeacherSource(model=unfit))]},
         "judge": {"role": "teacher", "model": fine, "judge": TeacherSource(model=unfit)},
     }[place]

@@ -48,7 +48,9 @@ def errors(path, **how) -> dict[tuple[str, str], str]:
 def test_a_project_that_can_work_has_no_error(tmp_path, server):
     found = look_at(write_api_project(tmp_path, server))
     assert {requirement.state for requirement in found} == {"ok"}
-    assert {"key", "endpoint", "model", "device", "memory", "disk", "write access"} == {r.what for r in found}
+    assert {"key", "endpoint", "model", "pairing", "device", "memory", "disk", "write access"} == {
+        r.what for r in found
+    }
     assert server.counts()["total"] == 1
 
 
@@ -170,25 +172,26 @@ def test_a_model_that_cannot_be_made_is_named_by_its_field(tmp_path, changes, of
 @pytest.mark.parametrize(
     ("changes", "of", "words"),
     [
-        ({"student.training.hidden": {"layers": [[1, 9]]}}, "student.training", "the teacher has 2 layers"),
-        ({"student.training.hidden": {"relations": {"heads": 5}}}, "student.training", "does not divide"),
+        ({"student.training.hidden": {"layers": [[1, 9]]}}, "student.model", "the teacher has 2 layers"),
+        ({"student.training.hidden": {"relations": {"heads": 5}}}, "student.model", "does not divide"),
         ({"student.model": None, "student.init": {"layers": 3}}, "student.init", "and the teacher has 2 layers"),
     ],
 )
 def test_a_student_that_cannot_learn_from_its_teacher_is_named(tmp_path, changes, of, words):
     path = write_project(tmp_path, **{"student.training.signal": "hidden", **changes})
     found = errors(path)
-    assert list(found) == [("model", of)]
-    assert words in found["model", of]
-    states = {requirement.of: requirement.state for requirement in look_at(path, whole=False)}
-    assert states[of] == "not checked"
-    assert not errors(path, until="teacher_outputs")
+    assert list(found) == [("pairing", of)]
+    assert words in found["pairing", of]
+    states = {(r.what, r.of): r.state for r in look_at(path, whole=False)}
+    assert states["pairing", of] == "not checked"
+    assert words in errors(path, until="teacher_outputs")["pairing", of]
+    assert not errors(path, until="raw_dataset")
 
 
 def test_a_student_that_is_cut_out_of_the_teacher_has_a_size(tmp_path):
     init = {"student.model": None, "student.init": {"layers": 2}}
     found = {(r.what, r.of): r.found for r in look_at(write_project(tmp_path, **init))}
-    assert found["model", "student.init"].endswith("parameters of the teacher")
+    assert found["pairing", "student.init"].endswith("parameters of the teacher")
     assert ("memory", "student_checkpoint") in found
 
 

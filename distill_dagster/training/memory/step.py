@@ -28,7 +28,7 @@ from distill_dagster.training.memory.torch_internals import FakeTensorMode
 from distill_dagster.training.memory.tracking import PeakTracker
 from distill_dagster.training.optimizers import CHUNK
 from distill_dagster.training.signals.divergence import divergence_of
-from distill_dagster.training.signals.kernel import CHUNK_ELEMENTS, Term, head_loss, logits_loss
+from distill_dagster.training.signals.kernel import CHUNK_ELEMENTS, head_loss, logits_loss
 from distill_dagster.training.signals.logits import Distillation
 from distill_dagster.training.signals.text import CrossEntropy
 
@@ -174,7 +174,7 @@ def _arithmetic(device: str) -> Iterator[None]:
         yield
 
 
-def _terms(training: TrainingConfig, batch: LargestBatch) -> list[Term]:
+def _terms(training: TrainingConfig, batch: LargestBatch) -> list[Any]:
     """The loss's terms with tensors of their sizes, as if every token counted."""
     positions = _positions(batch)
     tokens = torch.zeros(positions, dtype=torch.int64)
@@ -187,7 +187,7 @@ def _terms(training: TrainingConfig, batch: LargestBatch) -> list[Term]:
     return [term for objective in objectives for term in _of_distributions(objective, batch.k, tokens, weights)]
 
 
-def _of_distributions(objective: LogitsSignalConfig, k: int, tokens: torch.Tensor, weights: torch.Tensor) -> list[Term]:
+def _of_distributions(objective: LogitsSignalConfig, k: int, tokens: torch.Tensor, weights: torch.Tensor) -> list[Any]:
     """The terms of an objective on N stored distributions."""
     divergence = divergence_of(objective.divergence, skew=objective.skew, beta=objective.beta)
     ids, p = torch.zeros(len(tokens), k, dtype=torch.int64), torch.zeros(len(tokens), k + 1)

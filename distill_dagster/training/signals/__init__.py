@@ -1,7 +1,7 @@
 """What the student learns from. Each signal is a module here; `open_signal` makes the one that a training asks for.
 
 text      the tokens of the teacher's answers
-logits    the teacher's stored distributions as well
+logits    the teacher's stored distributions as well; across tokenizers, how likely it finds each span of the text
 hidden    the hidden states of the teacher, which runs beside the student, beside one of the two
 on_policy the teacher's distributions over the student's own samples, and one of the first two on the teacher's answers
 """
@@ -9,9 +9,12 @@ on_policy the teacher's distributions over the student's own samples, and one of
 from pathlib import Path
 from typing import Any
 
+from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import load
-from distill_dagster.models.tokenizer import open_config
+from distill_dagster.models.ref import ModelRef
+from distill_dagster.models.tokenizer import open_config, open_tokenizer
 from distill_dagster.training.layer_pairs import with_pairs
+from distill_dagster.training.signals.alm import AlmSignal
 from distill_dagster.training.signals.hidden import HiddenSignal
 from distill_dagster.training.signals.logits import LogitsSignal
 from distill_dagster.training.signals.on_policy import OnPolicySignal
@@ -37,19 +40,33 @@ def open_signal(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path, devi
     """The signal of a training, from a spec that is written out.
 
     Raises:
-        TrainingError: what the teacher is or what is stored of it does not fit the student or the objective.
-        ModelError: the teacher cannot be loaded, or its layers cannot be read.
+        TrainingError: what is stored of the teacher does not fit the student or the objective.
+        ModelError: the teacher cannot be loaded, its layers cannot be read, or the tokenizers do not fit each other.
     """
     training, base = spec.training, _of_the_answers(spec, student, tokenizer, cache)
     if training.signal == "on_policy":
-        return OnPolicySignal.open(spec, base, student, tokenizer, cache)
+        return OnPolicySignal.open(spec, base, student, tokenizer, cache, lambda: _teacher_tokenizer(spec.teacher))
     if training.reads_teacher:
         return HiddenSignal.open(base, training, student, tokenizer, load(spec.teacher, device))
     return base
 
 
-def _of_the_answers(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) -> TextSignal | LogitsSignal:
+def _of_the_answers(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) -> Any:
     """The signal of the teacher's answers, alone or beside another one."""
-    if spec.training.reads_logits:
-        return LogitsSignal.open(spec.training.start, spec.logits, student, tokenizer, cache)
-    return TextSignal.of(spec.training.start, tokenizer.pad_token_id)
+    training = spec.training.start
+    if not spec.training.reads_logits:
+        return TextSignal.of(training, tokenizer.pad_token_id)
+    if training.objective.across_tokenizers:
+        return AlmSignal.open(training, spec.logits, _teacher_tokenizer(spec.teacher), tokenizer, cache)
+    return LogitsSignal.open(training, spec.logits, student, tokenizer, cache, lambda: _teacher_tokenizer(spec.teacher))
+
+
+def _teacher_tokenizer(ref: ModelRef) -> Any:
+    """The teacher's tokenizer, from its folder; the stored logits say whether it is still the same."""
+    folder = Path(ref.path)
+    if not folder.is_dir():
+        raise TrainingError(
+            f"{folder} is gone, and the student's tokenizer is compared with the teacher's: restore it, or materialize "
+            "teacher_model again"
+        )
+    return open_tokenizer(folder, ref.prompt_date)

@@ -21,8 +21,9 @@ def computing_loss(model: PreTrainedModel) -> Iterator[None]:
 
     `input_ids` are (B, T), padded on the right: under causal attention no real token sees the padding, so no attention
     mask is needed. `counted` (B, T) marks the N tokens whose predictions enter the loss; the first token has none. The
-    terms' positions are these N, row by row. What `also` returns is added to the sum; it is called behind the layers,
-    so that it may read what hooks on them have kept.
+    terms' positions are these N, row by row. `groups` (N,), if given, are ascending numbers of positions that the terms
+    see together. What `also` returns is added to the sum; it is called behind the layers, so that it may read what
+    hooks on them have kept.
     """
     plain, is_training, head = model.forward, model.training, model.get_output_embeddings()
     apart, slices = try_head(model.eval()).is_apart, takes_positions(model)
@@ -32,22 +33,25 @@ def computing_loss(model: PreTrainedModel) -> Iterator[None]:
         input_ids: torch.Tensor,
         counted: torch.Tensor,
         terms: Sequence[Term],
+        groups: torch.Tensor | None = None,
         also: Callable[[], torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        loss = sum_of(input_ids, counted, terms)
+        loss = sum_of(input_ids, counted, terms, groups)
         return loss if also is None else loss + also()
 
-    def sum_of(input_ids: torch.Tensor, counted: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
+    def sum_of(
+        input_ids: torch.Tensor, counted: torch.Tensor, terms: Sequence[Term], groups: torch.Tensor | None
+    ) -> torch.Tensor:
         if apart and head is not None:
             hidden = model.get_decoder()(input_ids=input_ids, use_cache=False).last_hidden_state  # (B, T, H)
-            return head_loss(hidden[:, :-1][counted[:, 1:]], head, terms)
+            return head_loss(hidden[:, :-1][counted[:, 1:]], head, terms, groups=groups)
         first = int(counted.any(dim=0).int().argmax()) - 1
         kept = torch.arange(first, input_ids.shape[1] - 1, device=input_ids.device)
         if slices:
             logits = plain(input_ids=input_ids, use_cache=False, logits_to_keep=kept).logits  # (B, K, V)
         else:
             logits = plain(input_ids=input_ids, use_cache=False).logits[:, kept]
-        return logits_loss(logits[counted[:, first + 1 :]], terms)
+        return logits_loss(logits[counted[:, first + 1 :]], terms, groups=groups)
 
     patched: Any = model
     patched.forward = forward

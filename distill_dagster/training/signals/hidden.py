@@ -8,11 +8,12 @@ widths are equal, else with orthogonal rows or columns. D is 1 - cosine, or the 
 relations of queries, keys and values added up, and their mean over layer pairs (relations.py). With `logits`, that
 signal's objective takes the place of CE.
 
-The teacher reads the student's tokens, so both need the same tokenizer. It has no gradient, and its head does not run.
-N tokens that have a weight.
+The teacher reads the student's tokens, so both need the same ones (models/same_tokens.py). It has no gradient, and its
+head does not run. N tokens that have a weight.
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +24,11 @@ from datasets import Dataset
 
 from distill_dagster.config.hidden import HiddenSignalConfig
 from distill_dagster.config.signals import StudentTrainingConfig
-from distill_dagster.errors import TrainingError
-from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.layers import QKV, Recorder, Seen
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits, longest_row
+from distill_dagster.models.same_tokens import common_ids
 from distill_dagster.training.layer_pairs import require_readable
 from distill_dagster.training.signals.imitation import state_loss
 from distill_dagster.training.signals.protocol import Example, Signal, TensorBatch
@@ -47,6 +47,7 @@ class HiddenSignal:
     teacher: LoadedModel
     seed: int  # of the projections
     longest: int | None = None  # row that the teacher reads
+    common: int = sys.maxsize  # tokens from this id on, only one of the two has
     _attached: "Attached | None" = None  # during a training
 
     name: ClassVar[str] = "hidden"
@@ -58,18 +59,12 @@ class HiddenSignal:
         """The signal for a student with this tokenizer; `training` has all layer pairs written out.
 
         Raises:
-            TrainingError: the teacher has another tokenizer.
-            ModelError: the layers or the relations of one of them cannot be read.
+            ModelError: the teacher has another tokenizer, or the layers or the relations of one of them cannot be read.
         """
-        own, other = tokenizer_hash(tokenizer), tokenizer_hash(teacher.tokenizer)
-        if own != other:
-            raise TrainingError(
-                f"the student's tokenizer ({own[:12]}) is not the teacher's ({other[:12]}), and `signal: hidden` "
-                "compares their states token by token: use a student with the teacher's tokenizer, or `signal: text`"
-            )
+        common = common_ids(teacher.tokenizer, tokenizer)
         require_readable(training.imitation, student, teacher.model)
         longest = _longest(teacher.model.config, student.config)
-        return cls(base, training.imitation, teacher, training.seed, longest)
+        return cls(base, training.imitation, teacher, training.seed, longest, common)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,7 +77,8 @@ class HiddenSignal:
         lengths, ids = rows["length"], rows["input_ids"]
         short = [i for i, length in enumerate(lengths) if self.longest is None or length <= self.longest]
         with quietly():
-            read = rows.select([i for i in short if limits.reads(ids[i])]).flatten_indices(keep_in_memory=True)
+            known = [i for i in short if max(ids[i]) < self.common and limits.reads(ids[i])]
+            read = rows.select(known).flatten_indices(keep_in_memory=True)
         joined, left_out = self.base.join(read) if len(read) else (read, {})
         return joined, {UNREAD: len(rows) - len(read), **left_out}
 

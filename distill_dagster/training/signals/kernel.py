@@ -18,7 +18,7 @@ so any divergence costs the same. `rest` is a sum over the other tokens themselv
 the kept mass would have no digits left where a model is sure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -52,19 +52,33 @@ class Term(Protocol):
 
 
 def head_loss(
-    hidden: torch.Tensor, head: torch.nn.Module, terms: Sequence[Term], chunk_elements: int | None = None
+    hidden: torch.Tensor,
+    head: torch.nn.Module,
+    terms: Sequence[Term],
+    chunk_elements: int | None = None,
+    groups: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The sum of all terms over the positions of `hidden` (N, H), a float32 scalar.
 
+    `groups` (N,) are ascending numbers: a term sees all positions with the same number in one chunk.
+
     `head` is a linear layer: `weight` (V, H), and `bias` (V,) or None. Its gradient is skipped if it is frozen.
     """
-    weight, bias = head.weight, getattr(head, "bias", None)
-    return _HeadLoss.apply(hidden, weight, bias, terms, chunk_elements)  # pyright: ignore[reportReturnType]
+    weight: Any = head.weight
+    bias = getattr(head, "bias", None)
+    chunks = _chunks(hidden, len(weight), chunk_elements, groups)
+    return _HeadLoss.apply(hidden, weight, bias, terms, chunks)  # pyright: ignore[reportReturnType]
 
 
-def logits_loss(logits: torch.Tensor, terms: Sequence[Term], chunk_elements: int | None = None) -> torch.Tensor:
+def logits_loss(
+    logits: torch.Tensor,
+    terms: Sequence[Term],
+    chunk_elements: int | None = None,
+    groups: torch.Tensor | None = None,
+) -> torch.Tensor:
     """The same for a model that changes its logits (N, V) after the head. The gradient (N, V) has their dtype."""
-    return _LogitsLoss.apply(logits, terms, chunk_elements)  # pyright: ignore[reportReturnType]
+    chunks = _chunks(logits, logits.shape[1], chunk_elements, groups)
+    return _LogitsLoss.apply(logits, terms, chunks)  # pyright: ignore[reportReturnType]
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -77,7 +91,7 @@ class _HeadLoss(torch.autograd.Function):
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         terms: Sequence[Term],
-        elements: int | None,
+        chunks: Sequence[slice],
     ) -> torch.Tensor:
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         # Under autocast hidden states are still float32, in most models, and products in place are not cast by it.
@@ -87,7 +101,7 @@ class _HeadLoss(torch.autograd.Function):
         for_weight = torch.zeros_like(weight) if wants_weight else None
         for_bias = torch.zeros_like(bias) if bias is not None and wants_bias else None
         total = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
-        for chunk in _chunks(hidden, len(weight), elements):
+        for chunk in chunks:
             part = hidden[chunk].to(arithmetic)
             logits = torch.nn.functional.linear(part, cast, offset)
             gradient = logits if logits.dtype == total.dtype else logits.to(total.dtype)
@@ -112,10 +126,10 @@ class _LogitsLoss(torch.autograd.Function):
     """As `_HeadLoss`, where the logits are given."""
 
     @staticmethod
-    def forward(ctx: Any, logits: torch.Tensor, terms: Sequence[Term], elements: int | None) -> torch.Tensor:
+    def forward(ctx: Any, logits: torch.Tensor, terms: Sequence[Term], chunks: Sequence[slice]) -> torch.Tensor:
         gradients = torch.empty_like(logits)
         total = logits.new_zeros((), dtype=torch.promote_types(logits.dtype, torch.float32))
-        for chunk in _chunks(logits, logits.shape[1], elements):
+        for chunk in chunks:
             gradient = logits[chunk].to(total.dtype, copy=True)
             total += loss_and_gradient(gradient, terms, chunk, ctx.needs_input_grad[0])
             gradients[chunk] = gradient
@@ -200,10 +214,24 @@ def _spread(
         masses.add_(slopes.mean[:, None] / masses.shape[1])
 
 
-def _chunks(rows: torch.Tensor, width: int, elements: int | None) -> list[slice]:
-    """The positions in chunks of at most `elements` logits."""
+def _chunks(rows: torch.Tensor, width: int, elements: int | None, groups: torch.Tensor | None) -> list[slice]:
+    """The positions in chunks of at most `elements` logits; a group that has more is a chunk of its own."""
     positions = max(1, (elements or CHUNK_ELEMENTS[rows.device.type]) // width)
-    return [slice(start, min(start + positions, len(rows))) for start in range(0, len(rows), positions)]
+    if groups is None:
+        return [slice(start, min(start + positions, len(rows))) for start in range(0, len(rows), positions)]
+    ends = list(_ends_of_chunks(groups, positions))
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _ends_of_chunks(groups: torch.Tensor, positions: int) -> Iterator[int]:
+    """Where the longest chunks of whole groups end, each of at most `positions` or of one group."""
+    start, last = 0, 0
+    for end in [*(torch.nonzero(groups.diff())[:, 0] + 1).tolist(), len(groups)]:
+        if end - start > positions and last > start:
+            yield last
+            start = last
+        last = end
+    yield last
 
 
 def _scaled(gradient: torch.Tensor | None, upstream: torch.Tensor) -> torch.Tensor | None:

@@ -11,11 +11,12 @@ r. Over many draws its gradient is that of the whole distribution (arXiv 2503.16
 
     sum_k p log(p / q) + r log r - r/m sum_draws log q
 
-Where teacher and student pad their vocabularies to different sizes, D leaves out the tokens that only one of them has.
+Where teacher and student pad their vocabularies to different sizes, or have other added tokens, D leaves out the tokens
+that only one of them has (models/same_tokens.py). For students with another tokenizer there is alm.py.
 N positions, k stored tokens, M draws.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from distill_dagster.errors import TrainingError
 from distill_dagster.logits.distributions import LOWEST, NO_DRAW, TEMPERATURES
 from distill_dagster.logits.table import LogitsRow
 from distill_dagster.logits.tokenizer import tokenizer_hash
+from distill_dagster.models.same_tokens import WAYS_OUT, common_ids
 from distill_dagster.training.signals.divergence import Divergence, divergence_of
 from distill_dagster.training.signals.kernel import LogProbs
 from distill_dagster.training.signals.protocol import Example, TensorBatch
@@ -93,16 +95,19 @@ class LogitsSignal:
         student: Any,
         tokenizer: Any,
         cache: Path,
+        open_teacher: Callable[[], Any] | None = None,
         of: str = "teacher_logits",
     ) -> Self:
         """The signal over these `logits.parquet` files of the asset `of`.
+
+        `open_teacher` opens the teacher's tokenizer, if the student's files are others.
 
         Raises:
             TrainingError: the student has another tokenizer than the teacher, or what is stored does not suffice.
         """
         vocab_size = student.get_output_embeddings().weight.shape[0]
         stored = StoredLogits(paths, cache, vocab_size, of)
-        _require_tokenizer(stored, tokenizer)
+        stored.common = min(stored.common, _shared_ids(stored, tokenizer, open_teacher))
         _require_tail(stored, config.objective)
         return cls(TextSignal.of(config, tokenizer.pad_token_id), stored, config, vocab_size)
 
@@ -191,13 +196,22 @@ class LogitsSignal:
         return [term] if is_one else [CrossEntropy(tokens[:, None], by_token), term]
 
 
-def _require_tokenizer(stored: StoredLogits, tokenizer: Any) -> None:
+def _shared_ids(stored: StoredLogits, tokenizer: Any, open_teacher: Callable[[], Any] | None) -> int:
+    """How many ids, from 0 on, hold all tokens that the student and its teacher have in common."""
     own = tokenizer_hash(tokenizer)
-    if own != stored.tokenizer_hash:
+    if own == stored.tokenizer_hash:
+        return stored.common
+    if open_teacher is None:
         raise TrainingError(
             f"the student's tokenizer ({own[:12]}) is not the one whose tokens the stored logits are of "
-            f"({stored.tokenizer_hash[:12]}): use a student with the teacher's tokenizer, or `signal: text`"
+            f"({stored.tokenizer_hash[:12]}): {WAYS_OUT}"
         )
+    teacher = open_teacher()
+    stored.require_tokenizer(teacher)
+    shared, k = common_ids(teacher, tokenizer), stored.row(0).ids.shape[1]
+    if k > shared:
+        raise TrainingError(f"teacher.logits.k is {k}, and {shared} tokens belong to both models: lower `k`")
+    return shared
 
 
 def _require_tail(stored: StoredLogits, objective: LogitsSignalConfig) -> None:

@@ -13,7 +13,7 @@ without taking one twice.
 A rollout of which some token has no distribution is refused, because its tokens must not be learned as text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +56,16 @@ class OnPolicySignal:
     name: ClassVar[str] = "on_policy"
 
     @classmethod
-    def open(cls, spec: TrainSpec, start: TextSignal | LogitsSignal, student: Any, tokenizer: Any, cache: Path) -> Self:
-        """The signal of a round.
+    def open(
+        cls,
+        spec: TrainSpec,
+        start: TextSignal | LogitsSignal,
+        student: Any,
+        tokenizer: Any,
+        cache: Path,
+        open_teacher: Callable[[], Any],
+    ) -> Self:
+        """The signal of a round; `open_teacher` opens the teacher's tokenizer, if the student's files are others.
 
         Raises:
             TrainingError: the rollouts' distributions do not fit the student.
@@ -65,7 +73,7 @@ class OnPolicySignal:
         assert spec.rollouts is not None, "a round has rollouts"
         assert spec.rollout_logits is not None, "a round has distributions over its rollouts"
         config, of = spec.training.on_rollouts, f"rollout_logits_{spec.round}"
-        rollouts = LogitsSignal.open(config, [spec.rollout_logits], student, tokenizer, cache, of)
+        rollouts = LogitsSignal.open(config, [spec.rollout_logits], student, tokenizer, cache, open_teacher, of)
         longest = most_tokens(spec.training, student)
         seed = spec.training.seed, spec.round
         return cls(start, rollouts, _read_rollouts(spec.rollouts), spec.training.rounds.share, seed, longest)

@@ -17,7 +17,7 @@ both have. A row with a token of which nothing remains then is refused too.
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from datasets import Dataset
 from distill_dagster.errors import TrainingError
 from distill_dagster.logits.distributions import LOWEST, NO_DRAW, TEMPERATURES, Tail
 from distill_dagster.logits.table import ADDED, LogitsRow, unpack_row
+from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.quiet import quietly
 
 KEYS = ("row_id", "sample", "turn")
@@ -73,6 +74,19 @@ class StoredLogits:
         """One answer's distributions over the tokens that the student has too."""
         row = unpack_row(self._rows[place])
         return row if row.vocab_size <= self.common else without_others(row, self.common)
+
+    def place_of(self, example: Mapping[str, Any]) -> int:
+        """The place of the answer that an example teaches; -1 if nothing is stored of it."""
+        return self._places.get(tuple(example[name] for name in KEYS), -1)
+
+    def require_tokenizer(self, teacher: Any) -> None:
+        """Refuse a tokenizer of the teacher's folder that is not the one whose tokens are stored."""
+        own = tokenizer_hash(teacher)
+        if own != self.tokenizer_hash:
+            raise TrainingError(
+                f"the teacher's tokenizer is {own[:12]} now, and that of the stored logits {self.tokenizer_hash[:12]}: "
+                "restore the teacher's folder, or materialize teacher_model and teacher_logits again"
+            )
 
     @property
     def has_logsums(self) -> bool:

@@ -10,9 +10,11 @@ from datasets import Dataset
 
 from distill_dagster.config import HiddenSignalConfig, ModelConfig, StudentTrainingConfig
 from distill_dagster.errors import ModelError, TrainingError
+from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.layers import layers_of, projections_of
 from distill_dagster.models.loading import LoadedModel, open_model, open_tokenizer
 from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.training.examples import TrainingSet, gold_examples, tokenize
 from distill_dagster.training.layer_pairs import spaced_pairs, with_pairs
 from distill_dagster.training.signals.forward import computing_loss
@@ -278,8 +280,27 @@ def test_another_tokenizer_is_refused(both, tmp_path):
     other = open_tokenizer(Path(write_model(tmp_path / "other", fewer).path))
     signal = both.signal()
     training = StudentTrainingConfig(signal="hidden", hidden=signal.config)
-    with pytest.raises(TrainingError, match="is not the teacher's"):
+    with pytest.raises(ModelError, match="to the teacher's tokenizer and"):
         HiddenSignal.open(signal.base, training, both.student, other, both.teacher)
+
+
+def test_a_tokenizer_with_other_files_is_taken_and_rows_with_a_token_of_its_own_are_left_out(tmp_path):
+    """The teacher has embeddings for the student's own token, and reads something else there."""
+    both = Both(tmp_path)
+    both.teacher.model.resize_token_embeddings(500, mean_resizing=False)
+    own = open_tokenizer(tmp_path / "student")
+    own.add_tokens(["<tool>"], special_tokens=True)
+    assert tokenizer_hash(own) != tokenizer_hash(both.tokenizer)
+    plain = both.signal()
+    training = StudentTrainingConfig(signal="hidden", hidden=plain.config)
+    signal = HiddenSignal.open(plain.base, training, both.student, own, both.teacher)
+    assert signal.common == len(both.tokenizer)
+    first, *others = both.data.train
+    with_own = {**first, "input_ids": [*first["input_ids"][:-1], own.convert_tokens_to_ids("<tool>")]}
+    assert RowLimits.of(both.teacher.model.config).embedded > signal.common
+    joined, left_out = signal.join(Dataset.from_list([with_own, *others]))
+    assert left_out["teacher_cannot_read"] == 1
+    assert len(joined) == len(others)
 
 
 def test_layers_are_paired_evenly_and_the_last_with_the_last():

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from distill_dagster.config import DistillConfig, ModelConfig, StudentTrainingConfig
 from distill_dagster.errors import ModelError
-from distill_dagster.training.pairing import Pairing, pairing_of, pairing_problems
+from distill_dagster.models.fitness import Use
+from distill_dagster.training.pairing import Pairing, Sides, cut_parameters, pairing_problems
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareSpec
 from testing.models_tiny import LLAMA, TINY, write_model
@@ -32,7 +33,9 @@ def problems(tmp_path):
             write_model(tmp_path / name, config)
             named[name] = ModelConfig(name=str(tmp_path / name))
         given = {"max_length": 48, **training}
-        return pairing_problems(Pairing(**named, init=init, training=StudentTrainingConfig(**given)))
+        trained = StudentTrainingConfig(**given)
+        use = Use(trains=True, max_length=trained.max_length)
+        return pairing_problems(Pairing(**named, init=init, training=trained, use=use))
 
     return found
 
@@ -47,8 +50,9 @@ def test_a_student_that_can_learn_has_no_problem(problems):
 @pytest.mark.parametrize("signal", ["logits", "hidden"])
 def test_another_tokenizer_is_a_problem_of_every_signal_that_compares_tokens(problems, signal):
     (said,) = problems({"signal": signal}, student=OTHER)
-    assert f"`student.training.signal: {signal}` needs a student with the teacher's tokenizer" in said
-    assert "use a student of the teacher's family, or `signal: text`" in said
+    assert said.startswith(f"`student.training.signal: {signal}`: ")
+    assert "to the teacher's tokenizer and [" in said
+    assert "use a student with the teacher's tokenizer, `signal: text`, or `signal: logits` with `logits.acro" in said
 
 
 @pytest.mark.parametrize(
@@ -83,32 +87,45 @@ def test_it_is_found_when_the_teacher_is_pinned_and_no_weights_are_built(tmp_pat
         write_model(tmp_path / name, config)
     teacher, student = (ModelConfig(name=str(tmp_path / name)) for name in ("teacher", "student"))
     pairing = Pairing(teacher=teacher, student=student, training=StudentTrainingConfig(signal="hidden"))
-    spec = {"role": "teacher", "model": teacher, "student": student, "pairing": pairing, "work": str(tmp_path)}
+    spec = {"role": "teacher", "model": teacher, "pairing": pairing, "work": str(tmp_path)}
     (out := tmp_path / "out").mkdir()
     built = []
     monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda self: built.append(self.weight.device.type))
-    with pytest.raises(ModelError, match="needs a student with the teacher's tokenizer"):
+    with pytest.raises(ModelError, match="to the teacher's tokenizer and"):
         prepare_model(PrepareSpec(**spec, out=str(out)), "cpu")
     assert not list(Path(out).iterdir())
     assert set(built) == {"meta"}
 
 
-def test_a_project_has_a_pairing_where_the_student_needs_the_teachers_weights():
+def test_a_pairing_follows_the_config():
     def of(**changes):
-        return pairing_of(DistillConfig.model_validate(tiny_settings(**changes)))
+        return Pairing.of(DistillConfig.model_validate(tiny_settings(**changes)))
 
-    assert of() is None
-    assert of(**{"student.training.signal": "hidden"}).training.signal == "hidden"
-    settings = tiny_settings()
-    settings["student"] = {"init": {"from": "teacher", "layers": 2}}
-    found = pairing_of(DistillConfig.model_validate(settings))
+    found = of(**{"teacher.logits": {"k": 4}, "student.training": {"signal": "hidden", "max_length": 77}})
+    assert (found.teacher.architecture, found.student.architecture) == ("llama", "llama")
+    assert (found.training.signal, found.use.max_length, found.captures, found.new_tokens) == ("hidden", 77, True, 12)
+    assert not of().captures
+    found = of(**{"student.model": None, "student.init": {"from": "teacher", "layers": 2}})
     assert (found.student, found.init.layers) == (None, 2)
+    assert cut_parameters(of()) == 0 < cut_parameters(found)
+
+
+def test_a_cut_student_has_the_tokens_of_its_teacher(tmp_path):
+    write_model(tmp_path / "teacher", DEEP)
+    init, teacher = {"from": "teacher", "layers": 2}, ModelConfig(name=str(tmp_path / "teacher"))
+    sides = Sides.of(Pairing(teacher=teacher, init=init))
+    assert sides.student is sides.teacher
+    assert Sides.of(Pairing(init=init), made=sides.teacher) == sides
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"student.training.hidden": {}}, "`hidden` is the objective of `signal: hidden`"),
+        (
+            {"student.training": {"signal": "hidden", "logits": {"across_tokenizers": "alm"}}, "teacher.logits": {}},
+            "`logits.across_tokenizers: alm` is for a student with another tokenizer, and `signal: hidden` needs",
+        ),
         ({"student.training.signal": "hidden", "student.training.logits": {}}, "`student.training.logits` needs the"),
         ({"student.training.signal": "hidden", "student.model.tokenizer": "train"}, "use `tokenizer: teacher`"),
         ({"student.training.signal": "hidden", "student.model": {"name": "./x"}}, "is trained on the rows, while ./x"),
@@ -148,6 +165,8 @@ def test_what_a_project_does_not_set_changes_no_fingerprint():
     imitating = StudentTrainingConfig(signal="hidden")
     assert imitating.shaping.keys() - plain.shaping.keys() == {"signal", "hidden"}
     assert StudentTrainingConfig(signal="hidden", hidden={}).shaping == imitating.shaping
+    both = StudentTrainingConfig(signal="hidden", logits={})
+    assert both.shaping["logits"].keys() == {"alpha", "temperature", "divergence", "skew", "beta"}
 
 
 def test_the_formula_says_what_is_added_up():

@@ -1,0 +1,133 @@
+"""Whether the student's tokenizer and template go with the teacher's.
+
+Both are tried on a plain prompt and short answers, in the way in which the teacher's answers are captured and the
+student's rows are tokenized:
+
+    any signal           the longest answer that is asked for fits the student's `max_length`     (a warning)
+                         the answer's tokens alone are those behind the prompt                    (a warning)
+    teacher.logits       the teacher's answer is captured: its tokens are its text, behind an unchanged prompt
+    logits, hidden       both tokenizers give the same tokens (models/same_tokens.py)
+    logits               both templates give the same answer
+    hidden               the teacher has every token that the student's template writes
+    across_tokenizers    the tokens of both can be told apart by their bytes
+"""
+
+from collections.abc import Iterator
+
+from distill_dagster.errors import ModelError
+from distill_dagster.logits.sequences import Refused, tokenize_answer
+from distill_dagster.models.fitness import Parts
+from distill_dagster.models.frames import PLAIN, PLAIN_ANSWER, RenderError, opening_of
+from distill_dagster.models.rendering import encode, encode_example, render_prompt
+from distill_dagster.models.same_tokens import common_ids, require_known, require_same_ids
+from distill_dagster.models.token_bytes import token_bytes
+from distill_dagster.training.pairing.values import Pairing, Sides
+
+ANSWERS = (PLAIN_ANSWER, "The door is red.", "42", "Two lines:\n- red\n- green")
+
+
+def token_problems(sides: Sides, pairing: Pairing) -> Iterator[str]:
+    """Why the student cannot learn the teacher's tokens, each with the way out."""
+    if pairing.captures and sides.teacher:
+        yield from _capture_problems(sides.teacher)
+    try:
+        _require_tokens(sides, pairing)
+    except ModelError as e:
+        yield f"`student.training.signal: {pairing.training.signal}`: {e}"
+
+
+def token_warnings(sides: Sides, pairing: Pairing) -> Iterator[str]:
+    """What can work, and probably not as it is meant."""
+    longest, new_tokens = pairing.training.max_length, pairing.new_tokens
+    if new_tokens and new_tokens >= longest:
+        yield (
+            f"`teacher.generation.max_new_tokens` is {new_tokens:,}, and rows of more than "
+            f"`student.training.max_length: {longest}` tokens cannot train: lower the first, or raise the second"
+        )
+    if sides.student:
+        yield from _retokenized(sides.student)
+
+
+def _require_tokens(sides: Sides, pairing: Pairing) -> None:
+    """Raise ModelError unless both have the tokens that the signal needs."""
+    training, teacher, student = pairing.training, sides.teacher, sides.student
+    if training.aligns_tokens:
+        _require_bytes(sides)
+    if not (training.compares_tokens and teacher and student):
+        return
+    common_ids(teacher.tokenizer, student.tokenizer, _end(teacher))
+    if training.reads_logits:
+        _require_same_answers(teacher, student)
+    if training.reads_teacher:
+        require_known(teacher.tokenizer, student.tokenizer, _row(student))
+
+
+def _capture_problems(teacher: Parts) -> Iterator[str]:
+    """Why not even a plain answer's distributions would be stored."""
+    try:
+        tokenize_answer(teacher.tokenizer, PLAIN, PLAIN_ANSWER, opening_of(teacher.tokenizer))
+    except Refused as e:
+        yield (
+            f"`teacher.logits`: {teacher.name} cannot be captured, since of the answer {PLAIN_ANSWER!r} {e} "
+            f"({e.code}): use another template, or remove `teacher.logits`"
+        )
+
+
+def _require_same_answers(teacher: Parts, student: Parts) -> None:
+    """Raise ModelError unless answers behind the prompt of their own template are the same tokens."""
+    for answer in ANSWERS:
+        ids = _captured(teacher, answer)
+        require_same_ids(answer, ids, _learned(student, answer)[: len(ids)])
+
+
+def _require_bytes(sides: Sides) -> None:
+    """Raise ModelError unless the bytes of both models' tokens are known: by them, any two answers can be aligned."""
+    for parts in (sides.teacher, sides.student):
+        if parts:
+            token_bytes(parts.tokenizer)
+
+
+def _captured(teacher: Parts, answer: str) -> list[int]:
+    """The tokens of an answer, without its end, as they are stored; [] if it is refused."""
+    try:
+        prompt, ids = tokenize_answer(teacher.tokenizer, PLAIN, answer, opening_of(teacher.tokenizer))
+    except Refused:
+        return []
+    return ids[len(prompt) :]
+
+
+def _learned(student: Parts, answer: str) -> list[int]:
+    """The tokens that the student learns of an answer."""
+    made = encode_example(student.tokenizer, PLAIN, answer, student.ends)
+    return made.ids[made.answer_start :]
+
+
+def _row(student: Parts) -> list[int]:
+    """The tokens of a row of the student, which the teacher reads if it runs beside it."""
+    return encode_example(student.tokenizer, PLAIN, PLAIN_ANSWER, student.ends).ids
+
+
+def _end(teacher: Parts) -> list[int]:
+    """The token that the teacher's template puts behind an answer, if it renders one; else its first end token."""
+    try:
+        return encode_example(teacher.tokenizer, PLAIN, PLAIN_ANSWER, teacher.ends).ids[-1:]
+    except RenderError:
+        return teacher.ends[:1]
+
+
+def _retokenized(student: Parts) -> Iterator[str]:
+    """An answer whose tokens alone, which the student learns, are not those behind its prompt."""
+    tokenizer = student.tokenizer
+    before = render_prompt(tokenizer, PLAIN)
+    prompt, opening = encode(tokenizer, before), opening_of(tokenizer)
+    for answer in ANSWERS:
+        try:
+            learned, whole = _learned(student, answer), encode(tokenizer, before + opening + answer)
+        except RenderError:  # a row with such an answer is refused; others may train
+            continue
+        if [*prompt, *learned][: len(whole)] != whole:
+            yield (
+                f"{student.name}: {answer!r} is {whole[len(prompt) :]} to its tokenizer behind the prompt, and alone, "
+                f"as the student learns it, {learned}: a pretrained student may know the first better"
+            )
+            return

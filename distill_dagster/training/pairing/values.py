@@ -1,0 +1,53 @@
+"""A teacher with its student: what the config says of them, and both without their weights."""
+
+from dataclasses import dataclass
+
+from distill_dagster.config import DistillConfig, ModelConfig, Section, StudentInitConfig, StudentTrainingConfig
+from distill_dagster.models.fitness import Parts, Use, parts_of, student_use
+
+
+class Pairing(Section):
+    """A teacher, the student that learns from it, and how."""
+
+    teacher: ModelConfig | None = None  # None: an endpoint, or several models
+    student: ModelConfig | None = None  # None: `init`
+    init: StudentInitConfig | None = None
+    use: Use = Use(trains=True)  # of the student
+    training: StudentTrainingConfig = StudentTrainingConfig()
+    captures: bool = False  # whether the teacher's distributions are stored
+    new_tokens: int | None = None  # the longest answer that the teacher is asked for
+
+    @classmethod
+    def of(cls, config: DistillConfig) -> "Pairing":
+        """That of a project."""
+        teacher, student = config.teacher, config.student
+        return cls(
+            teacher=teacher.model,
+            student=student.model,
+            init=student.init,
+            use=student_use(config),
+            training=student.training,
+            captures=teacher.logits is not None,
+            new_tokens=teacher.generation.max_new_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Teacher and student without their weights; None for one that is still to be made, or is behind an endpoint."""
+
+    teacher: Parts | None
+    student: Parts | None
+
+    @classmethod
+    def of(cls, pairing: Pairing, made: Parts | None = None) -> "Sides":
+        """Those of a pairing. `made` is the teacher, if it was made since.
+
+        Raises:
+            ModelError: one of them is not there, or cannot be read.
+        """
+        day = pairing.use.prompt_date
+        teacher = made or (parts_of(pairing.teacher, day) if pairing.teacher else None)
+        if pairing.init is not None:  # the student is made of the teacher's parts
+            return cls(teacher, teacher)
+        return cls(teacher, parts_of(pairing.student, day) if pairing.student else None)
