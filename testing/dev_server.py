@@ -53,7 +53,7 @@ class Said:
 def run_command(*arguments: object) -> Said:
     """`distill-dagster` with these arguments, in a process of its own."""
     asked = [*COMMAND, *map(str, arguments)]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=240, env=environment(), check=False)
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=900, env=environment(), check=False)
     return Said(done.returncode, done.stdout, done.stdout + done.stderr)
 
 

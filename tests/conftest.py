@@ -6,15 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner
 
-from distill_dagster.cli import app
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.stages import SHARD_LIST
 from distill_dagster.operations.observing import STORE
-from testing.dev_server import Said
+from testing.dev_server import run_command
 from testing.fault_server import FaultServer
 from testing.projects import own_instance, write_project
 
@@ -63,13 +61,11 @@ def made(tmp_path_factory):
     (project, instance, what the command said). Tests only read it, or ask for `copy_of_made` or `known_copy`.
     """
     path = write_project(tmp_path_factory.mktemp("made"))
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("DAGSTER_HOME", raising=False)
-        ended = CliRunner().invoke(app, ["run", "--config", str(path)], catch_exceptions=False)
-    assert ended.exit_code in (0, 3), ended.output  # 3: the verdict is FAIL, on models of this size
+    said = run_command("run", "--config", str(path))
+    assert said.exit_code in (0, 3), said.output  # 3: the verdict is FAIL, on models of this size
     project = Project(load_config(path))
     with own_instance(project.config) as instance:
-        yield project, instance, Said(ended.exit_code, ended.stdout, ended.output)
+        yield project, instance, said
 
 
 @pytest.fixture
