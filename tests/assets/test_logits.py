@@ -122,6 +122,7 @@ def copy_of_captured(captured, tmp_path):
 
 def test_the_check_fails_where_an_answer_has_neither_logits_nor_a_reject(copy_of_captured, instance):
     config = copy_of_captured(**{"teacher.logits": {"k": 16}})
+    instance.add_dynamic_partitions("shards", [SHARD])
     path = Project(config).store.get("teacher_logits", SHARD).file(files.LOGITS_FILE)
     rows = parquet.read_table(path)
     with LogitsWriter(path) as writer:
