@@ -137,7 +137,7 @@ class TrainingRun(Recorded):
     tokens_per_second: float = 0.0
     seconds: float = 0.0
     training: dict[str, Any] = {}  # the config that made it
-    trainable_parameters: int = 0  # weights that the optimizer changed; 0: all, in a manifest of an older version
+    trainable_parameters: int = Field(default=0, exclude_if=lambda count: count == 0)  # 0: not known
 
 
 class RoundRecord(Recorded):
