@@ -14,7 +14,8 @@ SHOWN = ("text", "messages", "finish_reason", "row_id")
 
 def rollouts_view(manifest: Manifest) -> dict[str, Any]:
     """Metadata of the rollouts: how many, how long, and why they ended."""
-    result, counts = manifest.read(SampleResult), manifest.read(SampleResult).counts
+    result = manifest.read(SampleResult)
+    counts = result.counts
     rejects = preview_rows(manifest.file(files.REJECTS_FILE), REJECTED, manifest.asset)
     ends = {"stop": counts.stop, "length": counts.length, "repetition": counts.repetition}
     return {

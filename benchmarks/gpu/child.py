@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.parts import PARTS, Job
+from benchmarks.gpu.job import Job
+from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.sizes import sizes
 from benchmarks.gpu.table import line
 

@@ -6,23 +6,18 @@ their tail. The dense side has the teacher's whole distribution, and the two ter
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import torch
 
+from benchmarks.gpu.job import Figures, Job
 from benchmarks.signals import distillation
 from distill_dagster.training.signals.kernel import Term, head_loss
 from distill_dagster.training.signals.text import CrossEntropy
 
-if TYPE_CHECKING:
-    from benchmarks.gpu.parts import Job
-
 ROUNDS = 5
 
-Figures = dict[str, Any]
 
-
-def measure_loss(job: "Job") -> Figures:
+def measure_loss(job: Job) -> Figures:
     """Milliseconds (the fastest of `ROUNDS`) and bytes above what stands before the loss, for each way."""
     started, size = time.perf_counter(), job.size
     torch.manual_seed(0)

@@ -17,18 +17,17 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.gpu.cards import mfu
+from benchmarks.gpu.job import Figures, Job
 from benchmarks.gpu.loss import measure_loss
 from benchmarks.gpu.peers import generate_transformers
 from benchmarks.gpu.plan import planned_peak
 from benchmarks.gpu.rows import write_tables
-from benchmarks.gpu.sizes import Size
 from benchmarks.gpu.step import measure_step
 from distill_dagster.config import (
     Engine,
@@ -42,7 +41,6 @@ from distill_dagster.config import (
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
-from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.progress import Progress, listen
 from distill_dagster.store import files, parquet
 from distill_dagster.store.result import Result, Spec
@@ -62,29 +60,7 @@ ENDS_EVERY = 48
 EPOCHS = 2  # the first one warms up, the second one is timed
 BENCHMARK_TOKENS = 64
 
-Figures = dict[str, Any]
 Made = TypeVar("Made", bound=Result)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One model's parts."""
-
-    folder: Path
-    size: Size
-    device: str
-    card: str
-
-    @property
-    def ref(self) -> ModelRef:
-        """The model that `prepare_model` has made."""
-        return read_ref(self.folder / "base")
-
-    def out(self, part: str) -> str:
-        """A new folder for what a part writes."""
-        path = self.folder / part
-        path.mkdir(parents=True, exist_ok=True)
-        return str(path)
 
 
 def prepare(job: Job) -> Figures:

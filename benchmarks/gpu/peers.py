@@ -1,19 +1,14 @@
 """The part `generate_transformers`: the rows of the engines, through transformers' own continuous batching."""
 
 import time
-from typing import TYPE_CHECKING, Any
 
+from benchmarks.gpu.job import Figures, Job
 from distill_dagster.models.loading import load
 from distill_dagster.models.rendering import encode, render_prompt
 from distill_dagster.store import parquet
 
-if TYPE_CHECKING:
-    from benchmarks.gpu.parts import Job
 
-Figures = dict[str, Any]
-
-
-def generate_transformers(job: "Job") -> Figures:
+def generate_transformers(job: Job) -> Figures:
     """Samples at temperature 1, as the engines do; loading is not timed, preparing its cache and graphs is."""
     import torch
     from transformers import GenerationConfig

@@ -1,8 +1,8 @@
 """The peak that the memory plan estimates for a training part, to stand beside the measured one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from benchmarks.gpu.job import Job
 from distill_dagster.config import LogitsConfig, StudentTrainingConfig
 from distill_dagster.models.rendering import encode_example, end_ids
 from distill_dagster.models.tokenizer import open_config, open_tokenizer
@@ -10,12 +10,9 @@ from distill_dagster.store import parquet
 from distill_dagster.tasks.prompts import without_answer
 from distill_dagster.training.memory.step import LargestBatch, step_memory, stored_tokens
 
-if TYPE_CHECKING:
-    from benchmarks.gpu.parts import Job
 
-
-def planned_peak(job: "Job", training: StudentTrainingConfig) -> int:
-    """Bytes of a step on the longest batch of the rows, of which every token counts in the loss."""
+def planned_peak(job: Job, training: StudentTrainingConfig) -> int:
+    """Bytes of a step on the longest batch of the rows. Every token of it counts in the loss."""
     folder = Path(job.ref.path)
     tokenizer, config = open_tokenizer(folder), open_config(folder)
     rows = parquet.read_table(job.folder / "examples.parquet", ["messages", "answer"])

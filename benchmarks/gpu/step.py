@@ -10,22 +10,18 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from benchmarks._online import Rollouts, our_step, trl_step
+from benchmarks.gpu.job import Figures, Job
 from distill_dagster.models.loading import open_model
-
-if TYPE_CHECKING:
-    from benchmarks.gpu.parts import Job
 
 ROUNDS = 4
 
-Figures = dict[str, Any]
 
-
-def measure_step(job: "Job") -> Figures:
+def measure_step(job: Job) -> Figures:
     """Milliseconds of a step (the fastest of `ROUNDS`) and peak memory of each side."""
     try:
         import trl
@@ -62,7 +58,7 @@ def measure_step(job: "Job") -> Figures:
     }
 
 
-def _student(job: "Job") -> Any:
+def _student(job: Job) -> Any:
     """The model that `prepare_model` has made, with float32 weights on the CPU."""
     return open_model(Path(job.ref.path), "float32")
 

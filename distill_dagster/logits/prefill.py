@@ -22,14 +22,15 @@ import numpy as np
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.distributions import LOWEST, MOST_DRAWS, NO_DRAW, TEMPERATURES, Distributions, Tail
 from distill_dagster.logits.sequences import TokenSequence
+from distill_dagster.models.drawing import drawn_tokens
 from distill_dagster.models.head import Head, takes_positions, try_head
 from distill_dagster.models.loading import LoadedModel
+from distill_dagster.models.padding import right_padded
 from distill_dagster.models.row_limits import RowLimits
 
 # Logits of one slice. A GPU reads the whole head for each slice, so its slices are large: 256 MiB as float32, three
 # times that at the peak. A CPU's are small enough for its caches: 16 MiB.
 SLICE_ELEMENTS = {"cuda": 2**26, "cpu": 2**22}
-BLOCK = 256  # tokens that are summed together before a draw
 
 
 class Reader:
@@ -104,8 +105,10 @@ class Reader:
         """Slices of logits (S, V) and their true tokens (S,): one pass of the body, then the head slice by slice."""
         import torch
 
-        ids, mask = _pad([sequence.ids[:-1] for sequence in batch], self.loaded)  # (B, T)
-        body, head = self.loaded.model.get_decoder(), self.loaded.model.get_output_embeddings()
+        loaded = self.loaded
+        rows = [sequence.ids[:-1] for sequence in batch]
+        ids, mask = right_padded(rows, loaded.tokenizer.pad_token_id, loaded.device)  # (B, T)
+        body, head = loaded.model.get_decoder(), loaded.model.get_output_embeddings()
         hidden = body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state  # (B, T, H)
         answers = [hidden[row, s.answer_start - 1 : len(s.ids) - 1] for row, s in enumerate(batch)]
         states, targets = torch.cat(answers), self._targets(batch)  # (N, H), (N,)
@@ -191,37 +194,14 @@ def _log_sums(masses: Any, highest: Any) -> Any:
 
 
 def _draw(masses: Any, tail: Any, uniforms: Any) -> Any:
-    """Tokens drawn from the tail in proportion to `masses` (S, V), max(1, ceil(50 * tail)) of them: (S, M) int32.
-
-    A draw is the first token whose cumulative mass exceeds a uniform number times the whole. It is looked up in two
-    steps, among blocks of tokens and inside one block: cumulative sums over a whole vocabulary take longer than the
-    rest of `keep`, and in float32 they lose the small masses.
-    """
+    """Tokens drawn from the tail in proportion to `masses` (S, V), max(1, ceil(50 * tail)) of them: (S, M) int32."""
     import torch
 
     count = (MOST_DRAWS * tail).ceil().clamp(1, MOST_DRAWS).long()  # (S,)
     wanted = uniforms[:, : int(count.max())]  # (S, M)
-    blocks = torch.nn.functional.pad(masses, (0, -masses.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))  # (S, C, BLOCK)
-    upto = blocks.sum(dim=-1).cumsum(dim=-1)  # (S, C)
-    at = wanted * upto[:, -1:]
-    block = torch.searchsorted(upto, at, right=True).clamp(max=upto.shape[1] - 1)  # (S, M)
-    before = torch.where(block > 0, upto.gather(1, (block - 1).clamp(min=0)), 0.0)
-    inside = blocks.gather(1, block[..., None].expand(-1, -1, BLOCK)).cumsum(dim=-1)  # (S, M, BLOCK)
-    place = (inside <= (at - before)[..., None]).sum(dim=-1)  # BLOCK where rounding left nothing above it
-    last = inside.argmax(dim=-1)  # the first place that has all of the block's mass
-    ids = (block * BLOCK + torch.minimum(place, last)).clamp(max=masses.shape[1] - 1)  # without a tail, any token
+    ids = drawn_tokens(masses, wanted)
     drawn = torch.arange(wanted.shape[1], device=ids.device) < count[:, None]
     return torch.where(drawn, ids, NO_DRAW).int()
-
-
-def _pad(rows: list[list[int]], loaded: LoadedModel) -> tuple[Any, Any]:
-    """Token ids and mask (B, T), padded on the right."""
-    import torch
-
-    width, pad = max(map(len, rows)), loaded.tokenizer.pad_token_id
-    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=loaded.device)
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=loaded.device)
-    return ids, mask
 
 
 def _try_head(loaded: LoadedModel) -> Head:

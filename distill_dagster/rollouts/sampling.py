@@ -19,7 +19,8 @@ import numpy as np
 
 from distill_dagster.config import OnPolicyConfig
 from distill_dagster.errors import DataError
-from distill_dagster.logits.sequences import Key
+from distill_dagster.logits.sequences import Key, Refusal
+from distill_dagster.logits.shard import write_rejects
 from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.decoding import Completion, Repetition, Row, Sampling, answer_rows, rows_of, text_of
 from distill_dagster.models.frames import opening_of
@@ -57,8 +58,9 @@ def sample_rollouts(spec: SampleSpec, device: str) -> SampleResult:
     seconds = time.perf_counter() - started
     table = [_line(loaded, prompts[row.position], row) for row in rows]
     parquet.write_table(Path(spec.out) / files.ROLLOUTS_FILE, table, schemas.ROLLOUT)
-    rejects = [_reject(prompts[i], str(refused[i].error_code), spec.round) for i in sorted(refused)]
-    parquet.write_table(Path(spec.out) / files.REJECTS_FILE, rejects, schemas.REJECT)
+    refusals = [_refusal(prompts[i], str(refused[i].error_code)) for i in sorted(refused)]
+    places = {prompt["row_id"]: (prompt["shard"], None) for prompt in prompts}
+    write_rejects(refusals, places, f"student_rollouts_{spec.round}", Path(spec.out))
     new = sum(len(row.answer) for row in rows if row.position not in found)
     ends = Counter(row.finish for row in rows)
     return SampleResult(
@@ -138,16 +140,8 @@ def _line(loaded: LoadedModel, prompt: Prompt, row: Row) -> dict[str, Any]:
     return {**kept, "prompt_ids": row.prompt, "token_ids": row.answer, "text": text, "finish_reason": row.finish}
 
 
-def _reject(prompt: Prompt, code: str, number: int) -> dict[str, Any]:
-    """One line of `schemas.REJECT`."""
-    return {
-        **{name: prompt[name] for name in ("shard", "row_id")},
-        "line": None,
-        "stage": f"student_rollouts_{number}",
-        "code": code,
-        "message": f"sample {prompt['sample']}, turn {prompt['turn']}: {REASONS[code]}",
-        "snippet": prompt["messages"][-1]["content"][:200],
-    }
+def _refusal(prompt: Prompt, code: str) -> Refusal:
+    return Refusal(key_of(prompt), code, REASONS[code], prompt["messages"][-1]["content"])
 
 
 def _codes(refused: Mapping[int, Completion]) -> dict[str, int]:

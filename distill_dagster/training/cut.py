@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from distill_dagster.config import StudentInitConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.building import parameter_count, write_model
-from distill_dagster.models.layers import layers_of
+from distill_dagster.models.layers import layers_of, width_of
 from distill_dagster.models.loading import open_model, stored_dtype, stored_dtype_name
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.training.cutting import cut_config, feed_forward_of, most_influential, require_cuttable, spaced
@@ -117,7 +117,7 @@ def _keep_neurons(part: Any, kept: torch.Tensor) -> None:
 
 def _writes_two(module: Any, part: Any) -> bool:
     """Whether a matrix gives gates and neurons, one behind the other, as Phi-3's does."""
-    return (module.nf if hasattr(module, "nf") else module.out_features) == 2 * part.width
+    return width_of(module) == 2 * part.width
 
 
 def _keep(module: Any, kept: torch.Tensor, *, outputs: bool) -> None:

@@ -77,20 +77,27 @@ def train(
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     seconds = time.perf_counter() - start
-    steps, history = trainer.state.global_step, history_of(trainer.state.log_history)
-    tokens = data.train_tokens * (steps - resumed_from) / plan.steps_per_epoch
+    tokens = data.train_tokens * (trainer.state.global_step - resumed_from) / plan.steps_per_epoch
+    return _record(trainer, config, device, resumed_from, tokens / seconds, seconds)
+
+
+def _record(
+    trainer: SignalTrainer, config: TrainingConfig, device: str, resumed_from: int, speed: float, seconds: float
+) -> TrainingRun:
+    """What a training that has ended did; `speed` is in tokens a second."""
+    history = history_of(trainer.state.log_history)
     return TrainingRun(
         device=device,
-        dtype=_precision(config, chosen),
-        steps=steps,
+        dtype=_precision(config, device),
+        steps=trainer.state.global_step,
         history=history,
         best_validation_loss=min((p.validation_loss for p in history if isinstance(p, ValidationLoss)), default=None),
         kept="best" if trainer.args.load_best_model_at_end else "last",
         resumed_from_step=resumed_from,
-        tokens_per_second=tokens / seconds,
+        tokens_per_second=speed,
         seconds=seconds,
         training=config.model_dump(mode="json"),
-        trainable_parameters=trainable_count(model),
+        trainable_parameters=trainable_count(trainer.model),
     )
 
 
@@ -106,11 +113,11 @@ def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, star
     return hashing.sha256(hashing.canonical_json(parts))
 
 
-def _precision(config: TrainingConfig, chosen: torch.device) -> str:
+def _precision(config: TrainingConfig, device: str) -> str:
     """The precision of weights and arithmetic, in words."""
     if config.weights == "bfloat16":
         return "bfloat16 weights" + (", float32 adapters" if config.lora else ", rounded stochastically")
-    return "float32 weights, bfloat16 arithmetic" if chosen.type == "cuda" else "float32"
+    return "float32 weights, bfloat16 arithmetic" if torch.device(device).type == "cuda" else "float32"
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import torch
 
 from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.models.layers import layers_of
+from distill_dagster.models.padding import right_padded
 from distill_dagster.models.rendering import RenderError, encode, render_prompt
 from distill_dagster.models.row_limits import RowLimits, longest_row
 from distill_dagster.store import parquet
@@ -112,15 +113,8 @@ def _batches(
         if batch and (
             len(row) * (len(batch) + 1) > BATCH_TOKENS or limits.side(len(row)) != limits.side(len(batch[0]))
         ):
-            yield _padded(batch, device, pad)
+            yield right_padded(batch, pad, device)
             batch = []
         batch.append(row)
     if batch:
-        yield _padded(batch, device, pad)
-
-
-def _padded(batch: Sequence[list[int]], device: str, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(map(len, batch))
-    ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in batch], device=device)
-    real = torch.arange(width, device=device) < torch.tensor([[len(row)] for row in batch], device=device)
-    return ids, real
+        yield right_padded(batch, pad, device)

@@ -192,12 +192,10 @@ def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: Ope
     model = finish_weights(trained, start.dtype, out, start.ref)
     ref = write_model(model, tokenizer, out, name=start.ref.name, dtype=config.dtype)
     write_history(out, run.history)
-    size = {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
     counted = {**data.counts, **left_out, "train_tokens": data.train_tokens, "steps": run.steps}
-    size = {"parameters": parameter_count(model), "vocabulary": len(tokenizer)}
     return PrepareResult(
         data_version=ref.revision,
-        counts=PrepareCounts(**counted, **size),
+        counts=PrepareCounts(**counted, **start.size()),
         name=start.ref.name,
         origin="fitted",
         dtype=run.dtype,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from distill_dagster.models.drawing import drawn_tokens
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.models.row_limits import RowLimits
 
-BLOCK = 256  # tokens whose masses are summed together before a draw
 Finish = Literal["stop", "length", "repetition"]
 
 
@@ -128,7 +128,8 @@ class TokenChoice:
         if self._sampling.top_p < 1:
             scores = self._nucleus(None, scores)
         draws = [self._draw(row, step) for row, step in zip(rows, steps, strict=True)]
-        return _inverted(scores.softmax(-1), scores.new_tensor(draws, dtype=torch.float64))
+        uniforms = scores.new_tensor(draws, dtype=torch.float64)[:, None]  # float32 sums would lose the small masses
+        return drawn_tokens(scores.softmax(-1), uniforms)[:, 0]
 
     def forget(self, row: Row) -> None:
         """Drop the draws of a row that has ended."""
@@ -151,23 +152,3 @@ class TokenChoice:
             generator = torch.Generator().manual_seed(key)
             self._drawn[row.position] = torch.rand(self._sampling.max_new_tokens, generator=generator)
         return float(self._drawn[row.position][step])
-
-
-def _inverted(masses: Any, draws: Any) -> Any:
-    """The first token (B,) whose cumulative mass exceeds its row's draw (B,); `masses` are (B, V).
-
-    It is looked up among blocks of tokens and then inside one block, because cumulative sums over a whole vocabulary
-    take longer than the rest of a step. Blocks are summed in float64, as float32 would lose the small masses.
-    """
-    import torch
-
-    padded = torch.nn.functional.pad(masses, (0, -masses.shape[1] % BLOCK))
-    blocks = padded.unflatten(1, (-1, BLOCK))  # (B, C, BLOCK)
-    upto = blocks.sum(-1, dtype=torch.float64).cumsum(-1)  # (B, C)
-    wanted = draws[:, None] * upto[:, -1:]  # (B, 1)
-    block = (upto <= wanted).sum(-1, keepdim=True).clamp(max=upto.shape[1] - 1)  # (B, 1)
-    before = torch.where(block > 0, upto.gather(1, (block - 1).clamp(min=0)), 0.0)
-    inside = blocks.gather(1, block[..., None].expand(-1, -1, BLOCK))[:, 0].double().cumsum(-1)  # (B, BLOCK)
-    place = (inside <= wanted - before).sum(-1)  # BLOCK where rounding left nothing above it
-    last = inside.argmax(-1)  # the first place that has all of the block's mass
-    return block[:, 0] * BLOCK + torch.minimum(place, last)

@@ -20,7 +20,6 @@ N positions, S of them in a chunk of the kernel.
 
 import math
 import sys
-import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -32,11 +31,10 @@ import torch
 from datasets import Dataset
 
 from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
-from distill_dagster.models.quiet import quietly
 from distill_dagster.training.alignment import Spelling, align
 from distill_dagster.training.signals.kernel import LogProbs
 from distill_dagster.training.signals.protocol import Example, TensorBatch
-from distill_dagster.training.signals.stored import REFUSED, StoredLogits
+from distill_dagster.training.signals.stored import REFUSED, StoredLogits, matched_rows
 from distill_dagster.training.signals.text import TextSignal
 
 NO_SPAN = -1
@@ -135,12 +133,7 @@ class AlmSignal:
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the spans of every row; rows without stored logits, or without a span, are left out."""
-        with quietly():
-            joined = rows.map(self._spans, keep_in_memory=True, new_fingerprint=uuid.uuid4().hex)  # hashes no tokenizer
-            reasons = joined["refused"]
-            kept = [i for i, reason in enumerate(reasons) if not reason]
-            left_out = {reason: reasons.count(reason) for reason in (REFUSED, APART)}
-            return joined.remove_columns("refused").select(kept).flatten_indices(keep_in_memory=True), left_out
+        return matched_rows(rows, self._spans, (REFUSED, APART))
 
     def attached(self, student: Any) -> AbstractContextManager[None]:
         """Nothing but the student is trained."""

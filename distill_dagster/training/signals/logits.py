@@ -35,7 +35,7 @@ from distill_dagster.models.same_tokens import WAYS_OUT, common_ids
 from distill_dagster.training.signals.divergence import Divergence, divergence_of
 from distill_dagster.training.signals.kernel import LogProbs
 from distill_dagster.training.signals.protocol import Example, TensorBatch
-from distill_dagster.training.signals.stored import StoredLogits
+from distill_dagster.training.signals.stored import COLUMNS, StoredLogits
 from distill_dagster.training.signals.text import CrossEntropy, TextSignal
 
 
@@ -114,7 +114,7 @@ class LogitsSignal:
     @property
     def columns(self) -> tuple[str, ...]:
         """The place of a row's distributions, and how many of its tokens have one."""
-        return "stored", "matched"
+        return COLUMNS
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the distributions of every row."""

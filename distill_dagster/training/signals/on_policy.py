@@ -10,7 +10,7 @@ without taking one twice.
     share 0.5     400 rollouts, 1,000 texts  ->  400 and 400
     share 0.25    400 rollouts, 600 texts    ->  200 and 600
 
-A rollout of which some token has no distribution is refused, because its tokens must not be learned as text.
+A rollout is refused if one of its tokens has no distribution, because no token of it must be learned as text.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,10 +28,9 @@ from distill_dagster.store import parquet
 from distill_dagster.training.examples import KEYS, TOKENS, most_tokens
 from distill_dagster.training.signals.logits import LogitsSignal
 from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.stored import COLUMNS
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec
-
-OWN = ("stored", "matched")
 
 
 class MixedBatch(TensorBatch):
@@ -81,7 +80,7 @@ class OnPolicySignal:
     @property
     def columns(self) -> tuple[str, ...]:
         """The place of a row's distributions, how many of its tokens have one, and whether it is a rollout."""
-        return *OWN, "is_rollout"
+        return *COLUMNS, "is_rollout"
 
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Mix the round's rollouts with the texts in `rows`."""
@@ -164,9 +163,14 @@ def _read_rollouts(path: str) -> Dataset:
 
 def _alike(rollouts: Dataset, texts: Dataset) -> tuple[Dataset, Dataset]:
     """Both with the same columns and types, and marked."""
-    if OWN[0] not in texts.column_names:
-        texts = texts.map(lambda _: {"stored": -1, "matched": 0}, keep_in_memory=True)
-    columns = [*KEYS, *TOKENS, *OWN]
-    marked = texts.select_columns(columns).map(lambda _: {"is_rollout": False}, keep_in_memory=True)
-    own = rollouts.select_columns(columns).map(lambda _: {"is_rollout": True}, keep_in_memory=True)
+    for name, value in zip(COLUMNS, (-1, 0), strict=True):
+        if name not in texts.column_names:
+            texts = _with_constant(texts, name, value)
+    columns = [*KEYS, *TOKENS, *COLUMNS]
+    marked = _with_constant(texts.select_columns(columns), "is_rollout", False)
+    own = _with_constant(rollouts.select_columns(columns), "is_rollout", True)
     return own.cast(marked.features), marked
+
+
+def _with_constant(rows: Dataset, name: str, value: int | bool) -> Dataset:
+    return rows.add_column(name, [value] * len(rows))  # pyright: ignore[reportCallIssue]

@@ -12,12 +12,12 @@ Rows are joined by their keys, never by position.
 
 Teacher and student may pad their vocabularies to different sizes. The student's logits of tokens that only it has are
 masked, and so is the teacher's mass of stored tokens that only it has: each distribution is one over the tokens that
-both have. A row with a token of which nothing remains then is refused too.
+both have. A row is refused too if nothing remains of one of its tokens.
 """
 
 import dataclasses
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.quiet import quietly
 
 KEYS = ("row_id", "sample", "turn")
+COLUMNS = ("stored", "matched")  # a row's place among the stored ones, and how many of its tokens have a distribution
 REFUSED = "no_logits"  # the reason of rows without any distribution
 NOT_SHARED = "no_shared_token"  # of rows with a distribution that has no mass on tokens of both vocabularies
 EMPTY = LOWEST / 2  # a sum of stored numbers below this is of numbers that were too small to be stored
@@ -97,19 +98,14 @@ class StoredLogits:
         """Add `stored` and `matched` to tokenized rows, without those that cannot train, counted by reason."""
 
         def find(row: dict[str, Any]) -> dict[str, Any]:
-            place = self._places.get(tuple(row[name] for name in KEYS), -1)
+            place = self.place_of(row)
             answer = np.asarray(row["input_ids"][row["answer_start"] :])
             if place < 0 or not (matched := _agreement(answer, (given := self.row(place)).token_ids)):
                 return {"stored": place, "matched": 0, "refused": REFUSED}
             empty = (left_mass(given.logprobs, given.tail_logmass)[:matched] <= EMPTY).any()
             return {"stored": place, "matched": matched, "refused": NOT_SHARED if empty else ""}
 
-        with quietly():
-            joined = rows.map(find, keep_in_memory=True, new_fingerprint=uuid.uuid4().hex)  # hashes no function
-            refused = joined["refused"]
-            kept = [i for i, reason in enumerate(refused) if not reason]
-            counts = {reason: sum(r == reason for r in refused) for reason in (REFUSED, NOT_SHARED)}
-            return joined.remove_columns("refused").select(kept).flatten_indices(keep_in_memory=True), counts
+        return matched_rows(rows, find, (REFUSED, NOT_SHARED))
 
     def _require_same(self) -> None:
         """Refuse shards of several teachers, or that were captured with different settings."""
@@ -132,6 +128,21 @@ class StoredLogits:
                 "materialize all of them again"
             )
         return values[0]
+
+
+def matched_rows(
+    rows: Dataset, find: Callable[[dict[str, Any]], dict[str, Any]], reasons: Sequence[str]
+) -> tuple[Dataset, dict[str, int]]:
+    """The rows with what `find` adds to each, without those that it refuses; how many those are, by reason.
+
+    The column `refused` holds the reason of a row that cannot train, and "" for the others.
+    """
+    with quietly():
+        joined = rows.map(find, keep_in_memory=True, new_fingerprint=uuid.uuid4().hex)  # hashes no function
+        refused = joined["refused"]
+        kept = [i for i, reason in enumerate(refused) if not reason]
+        left_out = {reason: sum(r == reason for r in refused) for reason in reasons}
+        return joined.remove_columns("refused").select(kept).flatten_indices(keep_in_memory=True), left_out
 
 
 def without_others(row: LogitsRow, common: int) -> LogitsRow:
