@@ -98,7 +98,7 @@ def _run(project: Project, instance: dg.DagsterInstance) -> None:
 
 
 def write_sources(folder: Path, shards: int) -> Project:
-    """A project with source files of a row each, of which nothing is made."""
+    """A project with source files of a row each, in which nothing is made yet."""
     model: dict[str, Any] = {"architecture": "llama", "settings": {}}
     config = check_config(
         {

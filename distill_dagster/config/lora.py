@@ -10,7 +10,7 @@ ModuleName = Annotated[str, Field(min_length=1)]
 
 
 class LoraConfig(Section):
-    """LoRA (Hu et al. 2021, arXiv 2106.09685): W + alpha / rank * B A, of which only B and A train."""
+    """LoRA (Hu et al. 2021, arXiv 2106.09685): W + alpha / rank * B A. Only B and A train."""
 
     rank: int = Field(default=16, ge=1, le=1024, description="Rank of an adapter: the inner size of B A.")
     alpha: float = Field(default=32, gt=0, le=4096, description="An adapter's output is multiplied by alpha / rank.")

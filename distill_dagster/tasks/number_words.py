@@ -47,7 +47,7 @@ PARTIAL_BEFORE = (
 PARTIAL_AFTER = (
     *("squared", "cubed", "factorial", "to the power", "choose", "mod", "modulo", "or more", "or less", "or fewer"),
 )
-MEASURES = _words(  # of which two make one amount: "2 hours 30 minutes", "5 feet 6 inches"
+MEASURES = _words(  # two of them make one amount: "2 hours 30 minutes", "5 feet 6 inches"
     "year years yr yrs month months week weeks wk wks day days hour hours hr hrs h minute minutes min mins "
     "second seconds sec secs s mile miles mi yard yards yd yds foot feet ft inch inches in kilometer "
     "kilometers kilometre kilometres km meter meters metre metres m centimeter centimeters centimetre "

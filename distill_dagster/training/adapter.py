@@ -1,6 +1,6 @@
 """LoRA adapters by `peft`: put into a model before its training, written and merged into its weights afterwards.
 
-    attach   q_proj                ->  q_proj + alpha / rank * lora_B lora_A       of which lora_A and lora_B train
+    attach   q_proj                ->  q_proj + alpha / rank * lora_B lora_A       only lora_A and lora_B train
     finish   q_proj, lora_A, _B    ->  q_proj with the product added               the plain architecture again
 
 Everything outside the adapters is frozen, the output head too, so the kernel computes no gradient for it.

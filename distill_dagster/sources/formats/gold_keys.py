@@ -5,7 +5,7 @@
     {"question": "Capital?", "answers": ["Paris", "London"], "answer": "Paris"}        E018: no message lists them
     {"question": "Capital?", "answers": ["Paris", "London"], "label": 0}               E018: counted from 0, or from 1?
 
-A list of answers beside a key that names the right one is a list of choices, of which the others are wrong. The first
+A list of answers beside a key that names the right one is a list of choices, and the others are wrong. The first
 key that holds an answer counts; the others stay in `meta`.
 """
 

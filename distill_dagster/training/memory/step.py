@@ -7,7 +7,7 @@ torch's FakeTensorMode gives each operation's result its shape and dtype, and no
 attention keeps the same tensors for the backward pass as flash attention on a GPU does: queries, keys, values, the
 output, and one number for each row of scores, never the scores. Autocast, adapters, gradient checkpointing and the
 loss's kernel are those of the training. The batch is the largest that the config allows: `batch_size` rows of
-`max_length` tokens, all of which count in the loss.
+`max_length` tokens, and every token counts in the loss.
 """
 
 import contextlib

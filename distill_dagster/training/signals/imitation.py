@@ -1,6 +1,6 @@
 """How far a student's hidden states are from its teacher's, behind a projection to the teacher's width.
 
-    cosine    1 - W s · h / (|W s| |h|)              whatever the size of either
+    cosine    1 - W s · h / (|W s| |h|)              the size of neither matters
     mse       |W s - h|^2 / width of the teacher
 
 The arithmetic is at least float32, also where the models run in bfloat16. N positions, widths S and H.

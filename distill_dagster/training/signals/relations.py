@@ -1,7 +1,7 @@
 """Attention relations: which tokens are alike, by the queries, keys or values of a layer (arXiv 2012.15828).
 
-The queries of all heads are joined and cut into A relation heads of width d, whatever the model's own heads are. So
-teacher and student may have different numbers of heads, and different widths:
+The queries of all heads are joined and cut into A relation heads of width d, which need not be the model's own heads.
+So teacher and student may have different numbers of heads, and different widths:
 
     R = softmax(X X^T / sqrt(d))      (A, T, T), causal: a row's columns are the positions up to its own
     loss of a row                     KL(R teacher ‖ R student), the mean over relation heads

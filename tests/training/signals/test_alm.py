@@ -1,4 +1,4 @@
-"""Approximate likelihood matching: the objective over spans is that of a dense computation, whatever is cut how."""
+"""Approximate likelihood matching: the objective over spans is that of a dense computation, however it is cut."""
 
 import pytest
 import torch

@@ -169,7 +169,7 @@ OBJECTIVES = {
 
 
 def agree(ours, theirs, within=1e-6):
-    """Weights of tokens are float32, and so is the arithmetic of Llama's norms, whatever the model's dtype."""
+    """Weights of tokens are float32, and so is the arithmetic of Llama's norms, in any dtype of the model."""
     (loss, gradients), (expected, dense) = ours, theirs
     assert loss == pytest.approx(expected, rel=1e-7)
     for name, gradient in dense.items():
