@@ -7,7 +7,7 @@ order of rows are as it left them. On the same CPU and versions the result is bi
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,14 @@ def train(
     work: Path,
     start_revision: str,
     label: str,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> TrainingRun:
     """Train `model` in place; afterwards it holds the kept weights (see `TrainingConfig.keep`).
 
     Of a model with adapters (`adapter.attach`) only these train, and only these are in its checkpoints.
     `start_revision` identifies the weights that training starts from: a run with other weights, data, config or
     signal does not resume from this one's checkpoints. The validation loss is that of the text, for every signal.
+    `callbacks` only watch the training or stop it.
 
     Raises:
         TrainingError: the loss is no longer finite.
@@ -74,6 +76,8 @@ def train(
     ):
         arguments = _arguments(config, data, plan, chosen, folder)
         trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
+        for callback in callbacks:
+            trainer.add_callback(callback)
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     seconds = time.perf_counter() - start
