@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items):
             group = MADE if "made" in item.fixturenames else item.module.__name__
             item.add_marker(pytest.mark.xdist_group(group))
         if "made" in item.fixturenames:
-            item.add_marker(pytest.mark.timeout(900))  # the first one makes it, beside all that the machine does
+            item.add_marker(pytest.mark.processes)  # a process of its own makes it
+            item.add_marker(pytest.mark.timeout(900))  # the first one waits for that, beside all that the machine does
     items.sort(key=lambda item: (item.get_closest_marker("daemon") is None, "made" not in item.fixturenames))
 
 

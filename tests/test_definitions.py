@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import dagster as dg
+import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import ASSETS, build_definitions, defs, find_config
@@ -102,6 +103,7 @@ def test_every_sharded_asset_has_a_blocking_check(tiny_config):
     assert {"raw_dataset", "teacher_outputs", "validated_synthetic_set", "student_checkpoint"} <= blocking
 
 
+@pytest.mark.processes
 def test_the_location_loads_without_torch(tiny_config):
     heavy = "torch transformers datasets evaluate pandas scipy matplotlib accelerate"
     config = tiny_config.data.test[0].replace("data/test.jsonl", "distill.yaml")

@@ -150,6 +150,7 @@ def test_two_components_and_assets_of_ones_own_merge(tmp_path):
     assert {"raw_dataset", "a/raw_dataset", "b/raw_dataset"} <= keys
 
 
+@pytest.mark.processes
 def test_the_package_is_imported_without_dagster():
     code = "import sys, distill_dagster; print(dir(distill_dagster), 'dagster' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

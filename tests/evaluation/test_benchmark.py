@@ -67,6 +67,7 @@ def produced(model, tmp_path_factory):
     return run_benchmark(spec_of(model, folder), "cpu"), folder / "out"
 
 
+@pytest.mark.processes
 def test_counts_add_up_and_every_prompt_has_a_prediction(produced):
     made, out = produced
     rows = parquet.read_table(out / "predictions.parquet")
@@ -97,6 +98,7 @@ def test_a_local_model_gives_its_greedy_answers_row_by_row_and_nothing_is_stored
     assert not Path(spec.responses).exists()
 
 
+@pytest.mark.processes
 def test_the_document_is_what_the_files_say(produced):
     made, out = produced
     document = json.loads((out / "benchmark.json").read_text())
@@ -112,6 +114,7 @@ def test_the_document_is_what_the_files_say(produced):
     assert len(made.data_version) == 64
 
 
+@pytest.mark.processes
 def test_the_document_and_the_facts_of_the_manifest_keep_their_keys(produced):
     made, out = produced
     keys = [
@@ -128,6 +131,7 @@ def test_the_document_and_the_facts_of_the_manifest_keep_their_keys(produced):
     assert counts.keys() == {"rows", "predictions", "unparsable", "truncated", "failed", "unscored"}
 
 
+@pytest.mark.processes
 def test_a_manifest_gives_the_typed_result_back(produced):
     made = produced[0]
     counts, facts = made.parts()
@@ -138,6 +142,7 @@ def test_a_manifest_gives_the_typed_result_back(produced):
     ) == made.model_copy(update={"complete": True})
 
 
+@pytest.mark.processes
 def test_speed_and_memory_are_those_of_the_model(produced, model):
     result = produced[0]
     assert result.parameters == model.parameters > 10_000
@@ -155,6 +160,7 @@ def test_speed_and_memory_are_those_of_the_model(produced, model):
     assert result.versions.keys() == {"python", "torch", "transformers"}
 
 
+@pytest.mark.processes
 @pytest.mark.processes
 def test_a_child_that_fails_says_why(tmp_path):
     gone = ModelRef(path=str(tmp_path / "gone"), name="gone", revision="0")
@@ -232,6 +238,7 @@ def test_requests_are_drawn_by_seed():
     assert len(draw_prompts(prompts[:3], EVALUATION)) == 3
 
 
+@pytest.mark.processes
 def test_a_benchmark_is_what_the_report_reads(produced, tmp_path):
     _, out = produced
     parquet.write_table(tmp_path / "raw.parquet", ROWS, schemas.RAW)

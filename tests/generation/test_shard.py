@@ -148,6 +148,7 @@ def test_progress_counts_every_request(generate):
     assert heard[-1] == (7, 7)
 
 
+@pytest.mark.processes
 def test_the_room_does_not_load_torch_when_it_is_imported():
     import subprocess
     import sys

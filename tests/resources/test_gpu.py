@@ -69,6 +69,7 @@ def use_devices(folder, count, needs, log):
             log.put((tuple(devices), start, time.monotonic()))
 
 
+@pytest.mark.processes
 def test_processes_never_share_a_device_and_nobody_starves(tmp_path):
     log = context.Queue()
     workers = [context.Process(target=use_devices, args=(tmp_path, 2, [1, 2, 1], log)) for _ in range(3)]
@@ -89,6 +90,7 @@ def hold_for_ever(folder, holding):
         time.sleep(120)
 
 
+@pytest.mark.processes
 def test_a_killed_process_gives_its_device_back(tmp_path):
     holding = context.Event()
     holder = context.Process(target=hold_for_ever, args=(tmp_path, holding))

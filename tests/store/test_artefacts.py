@@ -82,6 +82,7 @@ class DyingBackend(LocalBackend):
         super().replace(key, name, text)
 
 
+@pytest.mark.processes
 def test_a_writer_killed_between_the_two_manifests_leaves_the_old_version_current(tmp_path):
     store = Store(tmp_path)
     publish(store, "oldest", "f0")
@@ -134,6 +135,7 @@ def publish_slowly(root, marker):
     Store(root).publish("raw_dataset", "s0", fingerprint="f2", inputs={}, make=make)
 
 
+@pytest.mark.processes
 def test_a_killed_writer_leaves_the_old_version_and_no_lock(tmp_path):
     store, marker = Store(tmp_path / "store"), tmp_path / "marker"
     publish(store, "good", "f1")

@@ -241,6 +241,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.processes
 def test_an_interrupt_ends_it_and_nothing_new_is_sent(server):
     hang = {"fault": "hang", "seconds": 120, "skip": 1}  # longer than the test may last; the first one is sent alone
     server.script(rules=[hang])

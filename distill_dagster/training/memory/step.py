@@ -32,7 +32,7 @@ from distill_dagster.training.signals.kernel import CHUNK_ELEMENTS, head_loss, l
 from distill_dagster.training.signals.logits import Distillation
 from distill_dagster.training.signals.text import CrossEntropy
 
-MOST_LAYERS, FOLLOWED = 12, (4, 8)  # a model of more layers is extrapolated from two of fewer: seconds, not a minute
+MOST_LAYERS, FOLLOWED = 6, (2, 4)  # a model of more layers is extrapolated from two of fewer: seconds, not a minute
 AFTER_HEAD = ("final_logit_softcapping", "logit_scale", "logits_scaling")  # settings that change logits after the head
 
 
