@@ -22,13 +22,13 @@ demo: .venv/installed ## run the whole lineage on a made-up support desk
 dev: .venv/installed $(CONFIG) ## the Dagster UI on loopback, over the data of CONFIG
 	$(BIN)/distill-dagster dev --config $(CONFIG) --port $(PORT)
 
-PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
 
 test: .venv/installed ## unit tests and in-process asset tests
-	$(PYTEST) -m "not processes and not daemon"
+	$(PYTEST) -n 2 -m "not processes and not daemon"
 
-test-all: .venv/installed browser ## every test: processes, daemons and a browser too
-	$(PYTEST)
+test-all: .venv/installed browser ## every test: processes, daemons and a browser too, which often wait
+	$(PYTEST) -n 3
 
 browser: # what the tests of the UI drive; root may install it
 	command -v chromium >/dev/null && command -v chromedriver >/dev/null || \

@@ -12,6 +12,8 @@ from distill_dagster.operations.observing import observe
 from distill_dagster.operations.runner import QUIET
 from testing.projects import run_project, write_project
 
+pytestmark = pytest.mark.processes  # each test drives a whole project
+
 LAST = "validated_synthetic_set"
 FOLLOWED = ("raw_dataset", "eval_dataset", "teacher_model", "teacher_outputs", LAST)
 SHARD = "train-part-02"
@@ -77,7 +79,7 @@ def whole(shard: str) -> set[tuple[str, str | None]]:
 
 @pytest.mark.parametrize(
     "watched",
-    [pytest.param(True, id="ticks between", marks=pytest.mark.processes), pytest.param(False, id="no tick between")],
+    [pytest.param(True, id="ticks between"), pytest.param(False, id="no tick between")],
 )
 def test_a_file_that_comes_back_as_it_was_is_made_again_and_costs_no_call(followed, server, watched):
     calls, rows = server.counts()["total"], followed.file.read_bytes()
@@ -95,7 +97,6 @@ def test_a_file_that_comes_back_as_it_was_is_made_again_and_costs_no_call(follow
     assert followed.follow() == set()
 
 
-@pytest.mark.processes
 def test_a_file_that_takes_a_name_that_was_there_before_is_made_under_it(followed, server):
     calls, other = server.counts()["total"], followed.file.with_name("part-07.jsonl")
     followed.file.rename(other)
@@ -123,7 +124,6 @@ def test_a_file_that_is_back_before_its_artefacts_were_deleted_is_not_made_again
     assert SHARD in followed.taught()
 
 
-@pytest.mark.processes
 def test_a_shard_that_comes_back_passes_the_check_of_its_columns(followed):
     rows = followed.file.read_bytes()
     followed.file.unlink()

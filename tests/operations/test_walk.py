@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.project import Project
@@ -9,6 +11,8 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.runner import Runner
 from testing.api_project import write_api_project
 from testing.projects import run_project
+
+pytestmark = pytest.mark.processes  # each test drives a whole project
 
 FIRST = "raw_dataset[train-part-00]"
 
