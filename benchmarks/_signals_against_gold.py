@@ -1,15 +1,18 @@
 """Does a signal help? The same student on gold answers alone and on each signal, with all or few prompts labelled.
 
     python -m benchmarks._signals_against_gold [FOLDER] [--shares 1 0.1 0.03] [--seeds 3] [--rows 1600] [--test 400]
+        [--arms gold text bucket sampled] [--teacher MODEL --student MODEL] [--steps 1000] [--fit-steps 900]
 
 FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. For each share, that part
 of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is fitted to the gold
-answers and answers all prompts; its answers pass the quality filters. Students start from the same random weights:
+answers and answers all prompts; its answers pass the quality filters. Students start from the same weights, random ones
+or those of a pretrained MODEL, with which a teacher goes that was pretrained too:
 
     gold      the gold answers alone
     text      the teacher's answers to all prompts
     bucket    the same answers with the teacher's distributions, alpha 0.5, the tail as one outcome
     sampled   the same with a sampled tail
+    hidden    the same answers with the teacher's hidden states, alpha 0.5, cosine
 
 Every training of a role has the same number of optimizer steps, and keeps the weights with the lowest validation loss.
 A score is the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being
@@ -22,7 +25,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -64,7 +67,10 @@ STUDENT = {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 2, 
 BATCH = 16
 TRAINING: dict[str, Any] = {"batch_size": BATCH, "evaluations": 6, "early_stopping_patience": None}
 TEACHER_STEPS, STUDENT_STEPS = 900, 1000
-ARMS = ("gold", "text", "bucket", "sampled")
+ARMS = ("gold", "text", "bucket", "sampled", "hidden")
+PRETRAINED = {"teacher": 1e-4, "student": 3e-4}  # learning rates of models that were pretrained
+
+TAILS: set[Literal["bucket", "sampled"]] = {"bucket", "sampled"}
 
 Rows = list[dict[str, Any]]
 
@@ -72,8 +78,8 @@ Rows = list[dict[str, Any]]
 class Experiment:
     """One share of gold answers: its teacher, and students by arm and seed."""
 
-    def __init__(self, folder: Path, rows: Rows, test: Rows, share: float) -> None:
-        self.folder, self.test, self.share = folder, test, share
+    def __init__(self, folder: Path, rows: Rows, test: Rows, share: float, options: argparse.Namespace) -> None:
+        self.folder, self.test, self.share, self.options = folder, test, share, options
         self.losses: dict[str, list[float]] = {}  # arm -> the lowest validation loss of each seed
         train = [row for row in rows if row["split"] == "train"]
         labelled = {row["row_id"] for row in train[: round(share * len(train))]}
@@ -88,8 +94,11 @@ class Experiment:
 
     def teach(self) -> ModelRef:
         """Fit the teacher, let it answer, capture both tails, and build the set."""
-        fit = TrainingConfig(learning_rate=2e-3, epochs=self._epochs(TEACHER_STEPS, self.share), **TRAINING)
-        spec = PrepareSpec(role="teacher", model=_model(TEACHER, 0.08, 0), fit=fit, **self._places("teacher"))
+        pretrained = self.options.teacher
+        rate = PRETRAINED["teacher"] if pretrained else 2e-3
+        fit = TrainingConfig(learning_rate=rate, epochs=self._epochs(self.options.fit_steps, self.share), **TRAINING)
+        model = ModelConfig(name=pretrained) if pretrained else _model(TEACHER, 0.08, 0)
+        spec = PrepareSpec(role="teacher", model=model, fit=fit, **self._places("teacher"))
         run_worker("prepare_model", spec)
         teacher = read_ref(self.folder / "teacher")
         answer = GenerateSpec(
@@ -103,7 +112,7 @@ class Experiment:
         )
         run_worker("generate_shard", answer)
         answers = str(self.folder / "answers" / files.TEACHER_FILE)
-        for tail in ("bucket", "sampled"):
+        for tail in TAILS & {*self.options.arms}:
             run_worker(
                 "capture_logits",
                 CaptureSpec(
@@ -129,12 +138,14 @@ class Experiment:
         """One training."""
         base = self.folder / f"base-{seed}"
         if not base.exists():
-            places = self._places(base.name)
-            spec = PrepareSpec(role="student", model=_model(STUDENT, 0.12, seed), tokenizer_of=teacher.path, **places)
-            run_worker("prepare_model", spec)
-        epochs = self._epochs(STUDENT_STEPS, self.share if arm == "gold" else 1)
-        signal = "logits" if arm in ("bucket", "sampled") else "text"
-        training = StudentTrainingConfig(learning_rate=5e-3, epochs=epochs, signal=signal, seed=seed, **TRAINING)
+            pretrained, places = self.options.student, self._places(base.name)
+            model = ModelConfig(name=pretrained) if pretrained else _model(STUDENT, 0.12, seed)
+            donor = None if pretrained else teacher.path
+            run_worker("prepare_model", PrepareSpec(role="student", model=model, tokenizer_of=donor, **places))
+        epochs = self._epochs(self.options.steps, self.share if arm == "gold" else 1)
+        rate = PRETRAINED["student"] if self.options.student else 5e-3
+        signal = "logits" if arm in TAILS else "hidden" if arm == "hidden" else "text"
+        training = StudentTrainingConfig(learning_rate=rate, epochs=epochs, signal=signal, seed=seed, **TRAINING)
         examples = self.folder / "gold.parquet" if arm == "gold" else self.folder / "set" / files.EXAMPLES_FILE
         logits = [str(self.folder / arm / files.LOGITS_FILE)] if signal == "logits" else []
         spec = TrainSpec(
@@ -198,7 +209,7 @@ def read(source: Path, folder: Path, train: int, test: int) -> tuple[Rows, Rows]
     )
     paths = {split: [source / f"{split}.jsonl"] for split in ("validation", "test")}
     paths["train"] = sorted((source / "train").glob("*.jsonl"))
-    found, plain = {}, DataConfig(train="-", test="-")
+    found, plain = {}, DataConfig(train=["-"], test=["-"])
     for split, of_split in paths.items():
         out = _made(folder / f"read-{split}")
         sources = [SourceFile(key=path.stem, split=split, url=str(path)) for path in of_split]
@@ -225,6 +236,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--test", type=int, default=400)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS[:-1])
+    parser.add_argument("--teacher", help="folder or hub name of a pretrained teacher")
+    parser.add_argument("--student", help="of a pretrained student with the same tokenizer")
+    parser.add_argument("--steps", type=int, default=STUDENT_STEPS, help="optimizer steps of a student")
+    parser.add_argument("--fit-steps", type=int, default=TEACHER_STEPS, help="of the teacher's fit")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -233,12 +249,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_dataset(source, tasks=TASKS, train_rows=options.rows, shards=1, test_rows=options.test)
         rows, test = read(source, folder, options.rows, options.test)
         for share in options.shares:
-            one = Experiment(_made(folder / f"share-{share}"), rows, test, share)
+            one = Experiment(_made(folder / f"share-{share}"), rows, test, share, options)
             teacher = one.teach()
             score = interval(one.scores(teacher), 0, 1)
             print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}", flush=True)
-            by_arm = {arm: _seeds(one, arm, teacher, options.seeds) for arm in ARMS}
-            for arm, scores in by_arm.items():
+            by_arm: dict[str, np.ndarray] = {}
+            for arm in sorted(options.arms, key=lambda arm: arm != "text"):  # the others are compared with it
+                scores = by_arm[arm] = _seeds(one, arm, teacher, options.seeds)
                 differences = scores.mean(axis=0) - by_arm["text"].mean(axis=0)
                 each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
                 own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
