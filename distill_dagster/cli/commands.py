@@ -123,7 +123,7 @@ def status(
 
     Exits with 1 if the last run of a step failed, a check of severity error fails, or a source file cannot be used.
     """
-    from distill_dagster.cli.status import is_failing, print_status, read_status
+    from distill_dagster.cli.status import print_status, read_status
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.operations.instance import open_instance
@@ -132,10 +132,10 @@ def status(
     with open_instance(settings) as instance:
         found = read_status(Snapshot(Project(settings)), instance)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(found.model_dump(mode="json"), ensure_ascii=False, allow_nan=False))
     else:
         print_status(found)
-    if is_failing(found):
+    if found.is_failing:
         raise typer.Exit(FAILED)
 
 

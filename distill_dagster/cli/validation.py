@@ -1,10 +1,10 @@
-"""Judges source files without making anything. Verdicts come as they are found, so that files of any size fit.
+"""Judges source files without making anything. Refused rows come as they are found, so that files of any size fit.
 
     {"file": "a.jsonl", "line": 7, "code": "E005", "message": "E005: message 3 is …", "snippet": "{\\"messages\\"…",
      "shard": "a", "row_id": null, "stage": "raw_dataset",
      "ours": "refuses", "azure": "accepts", "azure_message": ""}        the last three with --compat azure
 
-With `azure`, there is also a verdict on each row that only Azure refuses, under the code of Azure's rule.
+With `azure`, the rows that only Azure refuses come too, under the code of Azure's rule.
 """
 
 import json
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from pydantic import BaseModel
 from rich.console import Console
 
 from distill_dagster.cli.console import shown_path, table
@@ -28,20 +29,42 @@ from distill_dagster.sources.judging.shared_ids import RowIds, open_row_ids
 from distill_dagster.sources.judging.verdicts import Batch, SourceReading
 
 SHOWN = 50  # rows of the printed table; --json has them all
-Verdict = dict[str, Any]
+RefusedRow = dict[str, Any]  # a row of the rejects table, and the file that holds it
+
+
+class JudgedFile(BaseModel, frozen=True):
+    """What was found in one file."""
+
+    file: str
+    shard: str
+    split: str | None
+    error: str | None  # why the file cannot be used
+    counts: dict[str, int]  # lines, rows, rejected, and the rejected by code
+    refused_by_azure: int = 0
+    azure_message: str = ""  # what Azure finds in the file as a whole
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the file or a row of it is refused, by us or by Azure."""
+        return bool(self.error or self.counts["rejected"] or self.refused_by_azure or self.azure_message)
+
+    def document(self, compat: str | None) -> dict[str, Any]:
+        """The file in the JSON document, on one level."""
+        ours = {**self.model_dump(include={"file", "shard", "split", "error"}), **self.counts}
+        return ours | self.model_dump(include={"refused_by_azure", "azure_message"}) if compat else ours
 
 
 @dataclass(slots=True)
 class Validation:
-    """One pass over source files. `files` is filled while `verdicts` is iterated."""
+    """One pass over source files. `files` is filled while `refused_rows` is iterated."""
 
     sources: list[SourceFile]
     data: DataConfig
     task: TaskName
     compat: str | None = None  # azure
-    files: list[Verdict] = field(default_factory=list)
+    files: list[JudgedFile] = field(default_factory=list)
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def refused_rows(self) -> Iterator[RefusedRow]:
         """Yield every refused row of every file, in order. A file that cannot be used has an `error` in `files`.
 
         The ids of a project's rows differ in all shards, and in all test files. Files of a command line may belong to
@@ -51,11 +74,9 @@ class Validation:
             for source in self.sources:
                 yield from self._judge(source, tests if source.split == "test" else shards if source.split else None)
 
-    def _judge(self, source: SourceFile, ids: RowIds | None) -> Iterator[Verdict]:
-        """Yield the refused rows of one file, and add its own verdict to `files`."""
-        reading = SourceReading(source, self.data, self.task)
-        verdict: Verdict = {"file": source.url, "shard": source.key, "split": source.split, "error": None}
-        refused_by_azure = 0
+    def _judge(self, source: SourceFile, ids: RowIds | None) -> Iterator[RefusedRow]:
+        """Yield the refused rows of one file, and add the file to `files`."""
+        reading, error, refused_by_azure = SourceReading(source, self.data, self.task), None, 0
         try:
             for batch in reading:
                 if ids is not None:
@@ -64,16 +85,21 @@ class Validation:
                     refused_by_azure += found.get("azure") == "refuses"
                     yield found
         except DataError as e:
-            verdict["error"] = str(e)
-        verdict |= reading.counts
+            error = str(e)
         if ids is not None and (shared := ids.shared(source.key)):
-            verdict["error"] = "; ".join(["E011: " + found.text for found in shared])
-        if self.compat:
-            whole = azure.judge_file(source.url, self.task, reading.counts["lines"])
-            verdict |= {"refused_by_azure": refused_by_azure, "azure_message": fault_text(whole)}
-        self.files.append(verdict)
+            error = "; ".join(["E011: " + found.text for found in shared])
+        whole = azure.judge_file(source.url, self.task, reading.counts["lines"]) if self.compat else []
+        place = {"file": source.url, "shard": source.key, "split": source.split}
+        judged = JudgedFile(
+            **place,
+            error=error,
+            counts=dict(reading.counts),
+            refused_by_azure=refused_by_azure,
+            azure_message=fault_text(whole),
+        )
+        self.files.append(judged)
 
-    def _refused(self, source: SourceFile, batch: Batch) -> Iterator[Verdict]:
+    def _refused(self, source: SourceFile, batch: Batch) -> Iterator[RefusedRow]:
         """The rows of a batch that we refuse, or with `compat` Azure."""
         if not self.compat:
             yield from ({"file": source.url, **reject} for reject in batch.rejects)
@@ -87,13 +113,11 @@ class Validation:
     @property
     def refused(self) -> bool:
         """Whether anything was refused, by us or, with `compat`, by Azure."""
-        return any(
-            f["error"] or f["rejected"] or f.get("refused_by_azure") or f.get("azure_message") for f in self.files
-        )
+        return any(file.is_refused for file in self.files)
 
 
-def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[Fault]) -> Verdict:
-    """The verdict on a row that we refuse, or Azure, or both."""
+def _both(source: SourceFile, item: Decoded, ours: RefusedRow | None, found: list[Fault]) -> RefusedRow:
+    """A row that we refuse, or Azure, or both."""
     return {
         "file": source.url,
         **(ours or make_reject(item, source.key, found)),
@@ -104,11 +128,12 @@ def _both(source: SourceFile, item: Decoded, ours: Verdict | None, found: list[F
 
 
 def write_json(validation: Validation, stream: TextIO) -> None:
-    """Write one JSON document, {"rejects": […], "files": […]}, as the verdicts are found."""
+    """Write one JSON document, {"rejects": […], "files": […]}, as the rows are found."""
     stream.write('{"rejects": [')
-    for n, verdict in enumerate(validation.verdicts()):
-        stream.write((",\n" if n else "\n") + json.dumps(verdict, ensure_ascii=False, allow_nan=False))
-    stream.write('],\n"files": ' + json.dumps(validation.files, ensure_ascii=False, allow_nan=False) + "}\n")
+    for n, row in enumerate(validation.refused_rows()):
+        stream.write((",\n" if n else "\n") + json.dumps(row, ensure_ascii=False, allow_nan=False))
+    files = [file.document(validation.compat) for file in validation.files]
+    stream.write('],\n"files": ' + json.dumps(files, ensure_ascii=False, allow_nan=False) + "}\n")
 
 
 def validation_of(
@@ -135,26 +160,26 @@ def validation_of(
 def print_tables(validation: Validation, out: Console) -> None:
     """Print the refused rows (the first `SHOWN`; the others are counted) and the files, as two tables."""
     shown, count = [], 0
-    for verdict in validation.verdicts():
+    for row in validation.refused_rows():
         count += 1
         if count <= SHOWN:
-            shown.append([verdict[column] for column in _row_columns(validation)] + [verdict["snippet"]])
-            shown[-1][0] = f"{verdict['shard']}:{verdict['line']}"
+            shown.append([row[column] for column in _row_columns(validation)] + [row["snippet"]])
+            shown[-1][0] = f"{row['shard']}:{row['line']}"
     if shown:
         first = f", the first {SHOWN} of them; --json prints all" if count > SHOWN else ""
         columns = ["where", "code", "why", *(["azure", "why azure"] if validation.compat else []), "row"]
         out.print(table(f"Refused rows ({count:,}{first})", columns, shown))
     files = [
         [
-            shown_path(f["file"]),
-            f["split"],
-            f"{f['rows']:,}",
-            f"{f['rejected']:,}",
-            _codes(f),
-            f["error"] or "",
-            *_azure(f),
+            shown_path(file.file),
+            file.split,
+            f"{file.counts['rows']:,}",
+            f"{file.counts['rejected']:,}",
+            _codes(file),
+            file.error or "",
+            *([_by_azure(file)] if validation.compat else []),
         ]
-        for f in validation.files
+        for file in validation.files
     ]
     columns = ["file", "split", "rows", "refused", "by code", "error"]
     out.print(table("Source files", columns + (["refused by azure"] if validation.compat else []), files))
@@ -164,12 +189,10 @@ def _row_columns(validation: Validation) -> list[str]:
     return ["line", "code", "message", *(["azure", "azure_message"] if validation.compat else [])]
 
 
-def _codes(file: Verdict) -> str:
-    return ", ".join(f"{code} {n:,}" for code, n in file.items() if code.startswith("E0"))
+def _codes(file: JudgedFile) -> str:
+    return ", ".join(f"{code} {n:,}" for code, n in file.counts.items() if code.startswith("E0"))
 
 
-def _azure(file: Verdict) -> list[str]:
-    """A cell with Azure's refusals: the number of records, and what is wrong with the file as a whole."""
-    if "refused_by_azure" not in file:
-        return []
-    return ["; ".join(filter(None, [f"{file['refused_by_azure']:,} records", file["azure_message"]]))]
+def _by_azure(file: JudgedFile) -> str:
+    """Azure's refusals: the number of records, and what is wrong with the file as a whole."""
+    return "; ".join(filter(None, [f"{file.refused_by_azure:,} records", file.azure_message]))

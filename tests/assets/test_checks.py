@@ -56,8 +56,8 @@ def poisoned(tmp_path, server, instance, says, rows=range(ROWS, ROWS + BAD), **c
 def failing(project, instance):
     """(check, artefact) -> the number that the check counted and what it said."""
     return {
-        (found["check"], found["artefact"]): found["description"]
-        for found in read_status(Snapshot(project), instance)["failing_checks"]
+        (found.check, found.artefact): found.description
+        for found in read_status(Snapshot(project), instance).failing_checks
     }
 
 

@@ -79,7 +79,7 @@ def test_a_student_that_was_trained_with_other_settings_says_so_everywhere(copy_
     assert event.metadata["made_with_launchpad_settings"].value == {"epochs": 1.0}
     look = Snapshot(Project(config))
     told = [{"artefact": "student_checkpoint", "settings": {"epochs": 1.0}}]
-    assert read_status(look, instance)["launchpad"] == told
+    assert [made.model_dump() for made in read_status(look, instance).launchpad] == told
     for asset in ("student_benchmark", "eval_report"):
         materialize(config, instance, asset)
     document = read_document(look.project.store.get("eval_report").file(files.REPORT_FILE))
@@ -87,4 +87,4 @@ def test_a_student_that_was_trained_with_other_settings_says_so_everywhere(copy_
     assert said in document.notes
     assert said in look.project.store.get("eval_report").file(files.REPORT_MARKDOWN).read_text()
     assert "student_checkpoint" in run_project(config, instance, "student_checkpoint").materialized
-    assert read_status(Snapshot(Project(config)), instance)["launchpad"] == []
+    assert read_status(Snapshot(Project(config)), instance).launchpad == []

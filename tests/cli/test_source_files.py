@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distill_dagster.cli import app
-from distill_dagster.cli.status import is_failing, read_status
+from distill_dagster.cli.status import read_status
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
@@ -53,8 +53,8 @@ def test_it_is_named_before_the_run(unsafe, instance):
     assert len(instance.get_dynamic_partitions("shards")) == 4
     assert [RENAME in text for text in warnings] == [True]
     found = read_status(look, instance)
-    assert is_failing(found)
-    assert [RENAME in text for text in found["unusable_files"].values()] == [True]
+    assert found.is_failing
+    assert [RENAME in text for text in found.unusable_files.values()] == [True]
     validated = command("validate", unsafe)
     assert validated.exit_code == 1
     errors = [file["error"] for file in json.loads(validated.stdout)["files"] if file["error"]]

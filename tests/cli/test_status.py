@@ -41,7 +41,7 @@ def say(instance, passed: bool, severity=dg.AssetCheckSeverity.ERROR, shard="tra
 
 
 def why(found, artefact) -> list[str]:
-    return next(entry["why"] for entry in found["open"] if entry["artefact"] == artefact)
+    return next(step.why for step in found.open if step.artefact == artefact)
 
 
 def test_what_a_failing_check_holds_is_not_next(tmp_path, server, instance):
@@ -51,9 +51,9 @@ def test_what_a_failing_check_holds_is_not_next(tmp_path, server, instance):
     run_project(project.config, instance, "teacher_model")
     found = read_status(Snapshot(project), instance)
     held = "held by enough_valid_rows of raw_dataset[train-part-01]"
-    assert [(check["check"], check["artefact"]) for check in found["failing_checks"]] == [("enough_valid_rows", BAD)]
-    assert {"teacher_outputs[train-part-00]", "teacher_outputs[validation]"} <= set(found["next"])
-    assert "teacher_outputs[train-part-01]" not in found["next"]
+    assert [(check.check, check.artefact) for check in found.failing_checks] == [("enough_valid_rows", BAD)]
+    assert {"teacher_outputs[train-part-00]", "teacher_outputs[validation]"} <= set(found.next)
+    assert "teacher_outputs[train-part-01]" not in found.next
     assert held in why(found, "teacher_outputs[train-part-01]")
     assert held not in why(found, "teacher_outputs[train-part-00]")
     assert held in why(found, "validated_synthetic_set"), "it reads all shards"
@@ -67,9 +67,9 @@ def test_a_failing_shard_is_still_known_after_many_words_of_the_others(tmp_path,
     run_project(project.config, instance, "raw_dataset")
     for _ in range(60):
         say(instance, passed=True)
-    assert [check["artefact"] for check in read_status(Snapshot(project), instance)["failing_checks"]] == [BAD]
+    assert [check.artefact for check in read_status(Snapshot(project), instance).failing_checks] == [BAD]
     say(instance, passed=True, shard="train-part-01")
-    assert read_status(Snapshot(project), instance)["failing_checks"] == []
+    assert read_status(Snapshot(project), instance).failing_checks == []
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, instance):
@@ -79,13 +79,13 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_next(tmp_path, i
     part.symlink_to(tmp_path / "not-fetched")
     found = read_status(Snapshot(project), instance)
     assert "not-fetched, which does not exist" in why(found, BAD)[0]
-    assert {"raw_dataset[train-part-00]", "raw_dataset[train-part-02]"} <= set(found["next"])
+    assert {"raw_dataset[train-part-00]", "raw_dataset[train-part-02]"} <= set(found.next)
 
 
 def test_a_removed_shard_counts_no_more(tmp_path, instance):
     project = Project(load_config(write_project(tmp_path)))
     say(instance, passed=False, shard="train-part-09")
-    assert read_status(Snapshot(project), instance)["failing_checks"] == []
+    assert read_status(Snapshot(project), instance).failing_checks == []
 
 
 def test_a_check_that_breaks_after_its_artefact_was_made_is_listed(instance):
@@ -108,7 +108,7 @@ def test_checks_of_what_could_not_be_made_had_nothing_to_look_at(tmp_path, serve
     path = write_api_project(tmp_path, server, shards=1)
     server.script(rules=[{"match": "<", "fault": "status", "status": 401}])
     assert "teacher_outputs[train-part-00]" in run_until_answers(path, instance).failed
-    assert read_status(Snapshot(Project(load_config(path))), instance)["failing_checks"] == []
+    assert read_status(Snapshot(Project(load_config(path))), instance).failing_checks == []
 
 
 def status(path) -> tuple[int, dict]:
@@ -141,7 +141,7 @@ def test_a_warning_does_not_fail_the_command_and_an_error_does(tmp_path, monkeyp
 )
 def test_it_says_whether_anything_is_made_by_itself(tmp_path, instance, changes, expected):
     project = Project(load_config(write_project(tmp_path, **changes)))
-    assert read_status(Snapshot(project), instance)["automation"] == expected
+    assert read_status(Snapshot(project), instance).automation.model_dump() == expected
 
 
 def test_what_was_switched_in_the_ui_goes_before_the_config(tmp_path):
@@ -152,7 +152,7 @@ def test_what_was_switched_in_the_ui_goes_before_the_config(tmp_path):
         sensor = build_definitions(project.config).get_repository_def().get_sensor_def("redistill")
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
         switch_off(instance, sensor.name)
-        assert read_status(Snapshot(project), instance)["automation"]["on_change"] is False
+        assert read_status(Snapshot(project), instance).automation.on_change is False
 
 
 def switch_off(instance: dg.DagsterInstance, sensor: str) -> None:

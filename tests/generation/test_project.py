@@ -73,7 +73,7 @@ def test_a_dagster_run_that_is_killed_goes_on_from_its_journal(tmp_path, server,
         assert end_orphans(dagster) == [], "the run is on"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        (killed,) = read_status(Snapshot(Project(load_config(path))), dagster)["lost_runs"]
+        (killed,) = read_status(Snapshot(Project(load_config(path))), dagster).lost_runs
         assert end_orphans(dagster) == [killed]
         assert dagster.get_run_by_id(killed).status == dg.DagsterRunStatus.FAILURE
         assert end_orphans(dagster) == []

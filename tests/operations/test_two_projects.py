@@ -114,8 +114,8 @@ def test_each_alerts_and_lists_its_own_failures(projects, server, instance, monk
             send_alerts(instance, project, time.time(), logging.getLogger("alerts"))
         (post,) = hook.posts
     assert "few_refusals" in str(post)
-    assert [check["check"] for check in read_status(Snapshot(one), instance)["failing_checks"]] == ["few_refusals"] * 2
-    assert read_status(Snapshot(two), instance)["failing_checks"] == []
+    assert [check.check for check in read_status(Snapshot(one), instance).failing_checks] == ["few_refusals"] * 2
+    assert read_status(Snapshot(two), instance).failing_checks == []
 
 
 def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_repaired(
