@@ -20,6 +20,7 @@ from distill_dagster.config import Need
 from distill_dagster.errors import ComputeError
 
 POLL_SECONDS = 0.5
+SOLD_AS = 0.93  # nvidia-smi lists as little of a card's nominal memory: 22.5 GiB of an L4 that is sold as 24 GB
 
 
 @cache
@@ -87,10 +88,10 @@ class GpuPool(dg.ConfigurableResource):
     lock_folder: str = f"/tmp/distill-dagster-gpus-{os.getuid()}"  # not in TMPDIR, which differs between batch jobs
 
     def usable(self, need: Need) -> list[str]:
-        """Devices that meet a need's memory; devices listed by hand have no known memory and all count."""
+        """Devices of a need's nominal memory; devices listed by hand have no known memory and all count."""
         if self.devices is not None:
             return list(self.devices)
-        return [device for device, gb in machine_devices().items() if gb >= need.memory_gb]
+        return [device for device, gb in machine_devices().items() if gb >= SOLD_AS * need.memory_gb]
 
     @contextlib.contextmanager
     def lease(self, need: Need) -> Iterator[list[str]]:

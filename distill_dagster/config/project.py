@@ -76,7 +76,7 @@ class Need(Section):
     gpus: int = Field(
         default=1, ge=0, le=64, description="GPUs that the step leases as a whole. So far a step uses at most one."
     )
-    memory_gb: float = Field(default=0, ge=0, description="Least total memory of each GPU, in GB.")
+    memory_gb: float = Field(default=0, ge=0, description="Least memory of each GPU in GB, as the card is sold.")
     cpu: bool = Field(default=True, description="Run on the CPU if the machine has no such GPU.")
 
 

@@ -9,7 +9,7 @@ lets a maker read what its stage declares and nothing else. To add a stage:
 1. a `Stage` here, in the order in which it can be made, and the part of the config that shapes it in settings.py;
 2. a spec and a result in the `specs.py` of its room, and the worker that takes one and returns the other;
 3. a line in workers.py;
-4. an asset of a few lines in assets/, which builds the spec from what it may read.
+4. an asset of a few lines in assets/, which builds the spec from what it may read, and its view in assets/views/.
 """
 
 from collections.abc import Callable, Sequence

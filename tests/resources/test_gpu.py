@@ -59,6 +59,13 @@ def test_memory_decides_which_devices_count(tmp_path, monkeypatch):
         gpus.lease(Need(gpus=2, memory_gb=40)).__enter__()
 
 
+def test_a_card_counts_as_what_it_is_sold_as(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "machine_devices", lambda: {"0": 23034 / 1024, "1": 15360 / 1024})  # L4, T4
+    gpus = GpuPool(lock_folder=str(tmp_path))
+    assert gpus.usable(Need(gpus=1, memory_gb=24)) == ["0"]
+    assert gpus.usable(Need(gpus=1, memory_gb=16)) == ["0", "1"]
+
+
 def use_devices(folder, count, needs, log):
     """Lease again and again, and note who held what from when to when."""
     gpus = pool(folder, count)
