@@ -18,13 +18,13 @@ from distill_dagster.training.pairing.shapes import cut_parameters, shape_proble
 from distill_dagster.training.pairing.tokens import token_problems, token_warnings
 from distill_dagster.training.pairing.values import Pairing, Sides
 
-__all__ = ["Pairing", "Sides", "cut_parameters", "pairing_problems", "pairing_warnings", "require_pairing"]
+__all__ = ["Pairing", "Sides", "cut_parameters", "pairing_problems", "problems_and_warnings", "require_pairing"]
 
 
 def pairing_problems(pairing: Pairing, made: Parts | None = None) -> list[str]:
     """Why the student cannot learn so, each with the way out. `made` is the teacher, if it was made since."""
     try:
-        return [*token_problems(Sides.of(pairing, made), pairing), *shape_problems(pairing)]
+        return _problems(Sides.of(pairing, made), pairing)
     except ModelError as e:
         return [str(e)]
 
@@ -35,6 +35,15 @@ def require_pairing(pairing: Pairing, made: Parts | None = None) -> None:
         raise ModelError("; ".join(found))
 
 
-def pairing_warnings(pairing: Pairing) -> list[str]:
-    """What can work, and probably not as it is meant; ModelError if a model cannot be read."""
-    return list(token_warnings(Sides.of(pairing), pairing))
+def problems_and_warnings(pairing: Pairing) -> tuple[list[str], list[str]]:
+    """The problems; if there are none, what can work and probably not as it is meant. Each tokenizer is opened once."""
+    try:
+        sides = Sides.of(pairing)
+        problems = _problems(sides, pairing)
+    except ModelError as e:
+        return [str(e)], []
+    return problems, [] if problems else list(token_warnings(sides, pairing))
+
+
+def _problems(sides: Sides, pairing: Pairing) -> list[str]:
+    return [*token_problems(sides, pairing), *shape_problems(pairing)]
