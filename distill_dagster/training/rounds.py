@@ -7,6 +7,7 @@ Its weights are copied. Its history is that of all rounds, one behind the other,
     student_round_2   history.json   steps 1 … 80      ->   201 … 280
 """
 
+import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,12 +40,9 @@ def publish_last(spec: TrainSpec) -> TrainResult:
         DataError: a round's files are gone.
     """
     last, records, out = spec.finished[-1], [finished.record for finished in spec.finished], Path(spec.out)
-    weights = out / files.WEIGHTS_FOLDER
-    try:
+    weights, history = out / files.WEIGHTS_FOLDER, list(_joined(spec.finished))
+    with _reading(last):
         shutil.copytree(Path(last.folder) / files.WEIGHTS_FOLDER, weights)
-        history = list(_joined(spec.finished))
-    except FileNotFoundError as e:
-        raise DataError(f"{e.filename} is gone: materialize student_round_{last.record.round} again") from e
     write_history(out, history)
     ref = read_ref(Path(last.folder)).model_copy(update={"path": str(weights), "name": spec.name})
     write_ref(out, ref)
@@ -57,6 +55,15 @@ def publish_last(spec: TrainSpec) -> TrainResult:
     made |= {"steps": totals["steps"], "seconds": sum(one.result.seconds for one in spec.finished)}
     made |= {"base": spec.student_base.name, "resumed_from_step": 0, "training": training, "rounds": records}
     return TrainResult(**made, counts=counts, history=thin(history)).with_launchpad(_launchpad(spec.finished))
+
+
+@contextlib.contextmanager
+def _reading(finished: FinishedRound) -> Iterator[None]:
+    """Name the round whose files are gone."""
+    try:
+        yield
+    except FileNotFoundError as e:
+        raise DataError(f"{e.filename} is gone: materialize student_round_{finished.record.round} again") from e
 
 
 def _launchpad(rounds: Sequence[FinishedRound]) -> dict[str, Any]:
@@ -72,7 +79,8 @@ def _joined(rounds: Sequence[FinishedRound]) -> Iterator[LossPoint]:
     """The points of all rounds, their steps counted on."""
     done = 0
     for finished in rounds:
-        text = (Path(finished.folder) / files.HISTORY_FILE).read_text(encoding="utf-8")
+        with _reading(finished):
+            text = (Path(finished.folder) / files.HISTORY_FILE).read_text(encoding="utf-8")
         yield from (point.model_copy(update={"step": point.step + done}) for point in HISTORY.validate_json(text))
         done += finished.result.steps
 

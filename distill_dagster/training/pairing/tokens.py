@@ -86,7 +86,7 @@ def _require_same_answers(teacher: Parts, student: Parts) -> None:
 
 
 def _require_same_end(teacher: Parts, student: Parts) -> None:
-    """Raise ModelError if the teacher, asked behind a sample, would end it with a token at which the student goes on."""
+    """Raise ModelError if the teacher would end a sample with a token at which the student goes on."""
     one, other = _end(teacher), _learned(student, PLAIN_ANSWER)[-1:]
     if one != other:
         named = [parts.tokenizer.convert_ids_to_tokens(ids) for parts, ids in ((teacher, one), (student, other))]
