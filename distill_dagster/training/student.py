@@ -15,6 +15,7 @@ from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
+from distill_dagster.store.disk import file_sha256
 from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.card import model_card
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
@@ -42,12 +43,9 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     examples = read_examples(Path(spec.examples), work / "datasets")
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
-    label, revision = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}", spec.student_base.revision
-    revision = f"{revision} {spec.teacher.revision}" if config.reads_teacher else revision
-    trained = prepare_weights(model, config)
-    run = train(
-        trained, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label
-    )
+    label = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}"
+    trained, start = prepare_weights(model, config), _start(spec)
+    run = train(trained, tokenizer, data, config, signal, device=device, work=work, start_revision=start, label=label)
     model = finish_weights(trained, stored_dtype(base), out, spec.student_base)
     ref = write_model(model, tokenizer, out, name=spec.name, dtype=spec.student_base.dtype)
     write_history(out, run.history)
@@ -59,3 +57,10 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     said = thinned(run)
     said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
     return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))
+
+
+def _start(spec: TrainSpec) -> str:
+    """What a checkpoint belongs to besides config and rows: the weights at the start, and the teacher's side."""
+    teacher = [spec.teacher.revision] if spec.training.reads_teacher else []
+    stored = [*(spec.logits if spec.training.reads_logits else []), *filter(None, [spec.rollout_logits])]
+    return " ".join([spec.student_base.revision, *teacher, *(file_sha256(Path(path)) for path in stored)])

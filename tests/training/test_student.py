@@ -22,7 +22,8 @@ from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.models_tiny import write_examples, write_model
+from testing.logits_tiny import capture, teacher_row
+from testing.models_tiny import rows, write_examples, write_model
 
 pytestmark = pytest.mark.processes
 
@@ -180,6 +181,21 @@ def test_another_teacher_makes_another_student_and_takes_no_checkpoint_of_the_fi
     second = train_student(spec_of("two", **{**given, "teacher": other}), "cpu")
     assert second.resumed_from_step == 0
     assert second.data_version != first.data_version
+
+
+def test_other_distributions_of_the_same_answers_take_no_checkpoint_of_the_first(spec_of, tmp_path):
+    """The rows, their places and the config are the same."""
+    training, versions = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "logits"}), []
+    for seed in (1, 2):
+        folder = tmp_path / f"teacher-{seed}"
+        teacher = write_model(folder, dropping().model_copy(update={"seed": seed}))
+        answers = [teacher_row(teacher, row["row_id"], row["reference"][0]) for row in rows(64)]
+        capture(folder, teacher, rows(64), answers)
+        given = {"teacher": teacher, "logits": [str(folder / "logits.parquet")]}
+        result = train_student(spec_of(f"student-{seed}", training, **given), "cpu")
+        assert result.resumed_from_step == 0
+        versions.append(result.data_version)
+    assert versions[0] != versions[1]
 
 
 def test_a_checkpoint_of_another_config_is_not_taken(spec_of, tmp_path):
