@@ -19,7 +19,7 @@ from distill_dagster.lineage import settings
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES
-from distill_dagster.models.ref import read_ref
+from distill_dagster.lineage.student import student_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.store import files
 from distill_dagster.training.specs import TrialResult, TrialSpec
@@ -99,7 +99,7 @@ def _trial(names: Names, severity: Severity) -> dg.AssetChecksDefinition:
         project: Project = getattr(context.resources, resource).value
         compute: Compute = getattr(context.resources, benchmark)
         spec = TrialSpec(
-            model=read_ref(project.store.get("student_checkpoint").folder),
+            model=student_ref(project.store.get("student_checkpoint").folder, project.config),
             examples=str(project.store.get("validated_synthetic_set").file(files.EXAMPLES_FILE)),
             max_new_tokens=settings.answer_tokens(project.config),
             batch_tokens=project.config.evaluation.batch_tokens,

@@ -13,6 +13,7 @@ from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.stages import MEASURED
+from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.report.specs import Provenance, ReportSpec
@@ -47,7 +48,7 @@ def _measured(upstream: Upstream, role: Role) -> ModelRef:
     folder = upstream.artefact(MEASURED[role]).folder
     if role == "teacher":
         return current_faculty(folder, upstream.config.teacher).teachers[0][1]
-    return read_ref(folder)
+    return student_ref(folder, upstream.config)
 
 
 teacher_benchmark = _benchmark("teacher", "The teacher")

@@ -12,6 +12,7 @@ from distill_dagster.assets.views.teacher import model_view
 from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.rounds import logits_of, rollouts_of, rounds_in, student_of
+from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
@@ -87,7 +88,7 @@ def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manife
     """What every training of the student takes; it starts from the weights of `base`."""
     config = upstream.config
     return TrainSpec(
-        student_base=read_ref(base.folder),
+        student_base=student_ref(base.folder, config),
         cut=upstream.provenance("student_base").read(PrepareResult).cut,
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=training,
