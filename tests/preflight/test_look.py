@@ -14,7 +14,7 @@ from distill_dagster.config import ModelConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.models.building import build, train_tokenizer
+from distill_dagster.models.building import build, sketch, train_tokenizer
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.preflight import devices, places
@@ -191,10 +191,14 @@ def test_a_student_that_cannot_learn_from_its_teacher_is_named(tmp_path, changes
 
 
 def test_a_student_that_is_cut_out_of_the_teacher_has_a_size(tmp_path):
-    init = {"student.model": None, "student.init": {"layers": 2}}
-    found = {(r.what, r.of): r.found for r in look_at(write_project(tmp_path, **init))}
-    assert found["pairing", "student.init"].endswith("parameters of the teacher")
-    assert ("memory", "student_checkpoint") in found
+    teacher = {**TINY_LLAMA, "num_hidden_layers": 6}
+    path = write_project(
+        tmp_path, **{"student.model": None, "student.init": {"layers": 2}, "teacher.model.settings": teacher}
+    )
+    found = {(r.what, r.of): r.found for r in look_at(path)}
+    parameters = sketch(ModelConfig(architecture="llama", settings={**teacher, "num_hidden_layers": 2}), 400)
+    assert found["pairing", "student.init"] == f"{parameters:,} parameters of the teacher"
+    assert "GB for 16 rows of 1,024 tokens (weights" in found["memory", "student_checkpoint"]
 
 
 def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_student(tmp_path):
@@ -205,8 +209,9 @@ def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_st
 
     large = {"teacher.model.settings": {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 4096}}
     alone, beside = needed(**large), needed(**large, **{"student.training.signal": "hidden"})
-    assert "weights 0.0" in alone
-    assert "about 0.1 GB" in beside  # 29 million parameters of 4 bytes
+    assert "beside" not in alone
+    assert "weights 0.0" in beside
+    assert "the teacher beside it 0.1)" in beside  # 34 million parameters of 4 bytes
 
 
 def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):

@@ -15,9 +15,9 @@ def nothing_reserved(monkeypatch):
     monkeypatch.setattr(estimate, "RESERVED", {"cpu": 0, "cuda": 0})
 
 
-def plan_of(training, **settings):
+def plan_of(training, beside=0, **settings):
     config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500, **settings})
-    return MemoryPlan(config, training, None, "cpu")
+    return MemoryPlan(config, training, None, "cpu", beside)
 
 
 def test_three_changes_are_named_and_each_of_them_fits():
@@ -43,6 +43,18 @@ def test_weights_that_are_too_large_take_adapters_and_no_batch_is_named():
     assert changes
     assert all("lora" in change.says for change in changes)
     assert changes[0].says == "lora: {rank: 16}"
+
+
+def test_the_teacher_takes_its_place_in_each_change_and_no_adapters_are_named_beside_it():
+    """The config refuses them."""
+    training = StudentTrainingConfig(batch_size=16, max_length=128, signal="hidden")
+    alone, plan = plan_of(training), plan_of(training, beside=10**9)
+    assert plan.needed == alone.needed + 10**9
+    available = 10**9 + 0.4 * alone.needed
+    changes = plan.changes(available)
+    assert [change.needed - 10**9 for change in changes] == [c.needed for c in alone.changes(0.4 * alone.needed)]
+    assert changes
+    assert not any("lora" in change.says for change in changes)
 
 
 def test_where_nothing_fits_nothing_is_named():
