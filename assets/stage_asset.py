@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.naming import Names
@@ -67,7 +67,8 @@ class Overrides:
     def values(self, config: DistillConfig) -> dict[str, Any]:
         """The values of the fields in a config."""
         section = getattr(getattr(config, self.section[0]), self.section[1])
-        return {name: getattr(section, name) for name in self.fields.model_fields}
+        values = {name: getattr(section, name) for name in self.fields.model_fields}
+        return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in values.items()}
 
     def changed(self, config: DistillConfig, run: Mapping[str, Any]) -> dict[str, Any]:
         """The fields in which a run's config differs from the project's; one that is left empty does not."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -41,6 +42,10 @@ class TrainingOverrides(dg.Config):
     max_length: int | None = Field(default=None, description="longest row in tokens")
     early_stopping_patience: int | None = Field(default=None, description="validation losses without a better one")
     seed: int | None = Field(default=None, description="seed of the order of rows")
+    lora: dict[str, Any] | None = Field(default=None, description="rank, alpha, dropout and targets of adapters")
+    weights: str | None = Field(default=None, description="precision of the weights: float32 or bfloat16")
+    optimizer: str | None = Field(default=None, description="adamw, adamw_8bit or adafactor")
+    gradient_checkpointing: bool | None = Field(default=None, description="less memory, a third more arithmetic")
 
 
 TRAINING = Overrides(TrainingOverrides, ("student", "training"))
