@@ -17,7 +17,6 @@ N positions, k stored tokens, M draws.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -34,7 +33,7 @@ from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.same_tokens import WAYS_OUT, common_ids
 from distill_dagster.training.signals.divergence import Divergence, divergence_of
 from distill_dagster.training.signals.kernel import LogProbs
-from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.protocol import Example, StudentAlone, TensorBatch
 from distill_dagster.training.signals.stored import COLUMNS, StoredLogits
 from distill_dagster.training.signals.text import CrossEntropy, TextSignal
 
@@ -79,7 +78,7 @@ class Distillation:
 
 
 @dataclass(frozen=True, slots=True)
-class LogitsSignal:
+class LogitsSignal(StudentAlone):
     """Learns the teacher's distributions, and by the share `alpha` its tokens."""
 
     text: TextSignal
@@ -121,10 +120,6 @@ class LogitsSignal:
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the distributions of every row."""
         return self.stored.join(rows)
-
-    def attached(self, student: Any) -> AbstractContextManager[None]:
-        """Nothing but the student is trained."""
-        return nullcontext()
 
     def collate(self, rows: Sequence[Example]) -> LogitsBatch:
         """The batch of the text signal, and the distributions of its counted tokens, row by row."""

@@ -14,7 +14,6 @@ A rollout is refused if one of its tokens has no distribution, because no token 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,7 +26,7 @@ from distill_dagster.models.quiet import quietly
 from distill_dagster.store import parquet
 from distill_dagster.training.examples import KEYS, TOKENS, most_tokens
 from distill_dagster.training.signals.logits import LogitsSignal
-from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.protocol import Example, StudentAlone, TensorBatch
 from distill_dagster.training.signals.stored import COLUMNS
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec
@@ -42,7 +41,7 @@ class MixedBatch(TensorBatch):
 
 
 @dataclass(frozen=True, slots=True)
-class OnPolicySignal:
+class OnPolicySignal(StudentAlone):
     """Learns rollouts by divergence and the teacher's text as the cold start did."""
 
     start: TextSignal | LogitsSignal
@@ -122,10 +121,6 @@ class OnPolicySignal:
             rollouts=self.rollouts.targets(rows, batch, own),
             texts=self.start.targets(rows, batch, others) if isinstance(self.start, LogitsSignal) else {},
         )
-
-    def attached(self, student: Any) -> AbstractContextManager[None]:
-        """Nothing but the student is trained."""
-        return nullcontext()
 
     def loss(self, model: Any, batch: MixedBatch, divisor: float) -> torch.Tensor:
         """The objective's sum over the batch, divided by `divisor`."""
