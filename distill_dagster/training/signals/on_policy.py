@@ -85,7 +85,7 @@ class OnPolicySignal(StudentAlone):
         """Mix the round's rollouts with the texts in `rows`."""
         texts, left_out = self.start.join(rows)
         own, refused = self._own()
-        if not len(own) or not len(texts):
+        if not len(own) or (not len(texts) and self.share < 1):
             return rows.select([]), {**left_out, **refused}
         chosen, random = mixture(len(own), len(texts), self.share), np.random.default_rng(self.seed)
         with quietly():
@@ -138,11 +138,11 @@ class OnPolicySignal(StudentAlone):
 
 
 def mixture(rollouts: int, texts: int, share: float) -> tuple[int, int]:
-    """How many rollouts and texts a round trains on: the most in which `share` are rollouts."""
+    """How many rollouts and texts a round trains on: the most in which `share` are rollouts; of both, at least one."""
     if share == 1:
         return rollouts, 0
     most = min(rollouts / share, texts / (1 - share))
-    return min(rollouts, round(most * share)), min(texts, round(most * (1 - share)))
+    return min(rollouts, max(1, round(most * share))), min(texts, max(1, round(most * (1 - share))))
 
 
 def _read_rollouts(path: str) -> Dataset:
@@ -168,4 +168,4 @@ def _alike(rollouts: Dataset, texts: Dataset) -> tuple[Dataset, Dataset]:
 
 
 def _with_constant(rows: Dataset, name: str, value: int | bool) -> Dataset:
-    return rows.add_column(name, [value] * len(rows))  # pyright: ignore[reportCallIssue]
+    return rows.add_column(name, np.full(len(rows), value))  # pyright: ignore[reportCallIssue]
