@@ -7,6 +7,7 @@ models/fitness.py looks at each model alone. Here both are tried together, as th
 
     tokens.py    that both tokenize alike, or can be aligned; that answers can be captured and are long enough for none
     shapes.py    that named layers are there and can be read, that the teacher can be cut, and reads the same rows
+    settings.py  that the optimizer is installed, and adapters fit the student
 
 No weights are loaded: configs and tokenizers say enough. The preflight and the worker of `teacher_model` ask here, and
 the worker once more for a teacher that it has made. What is still to be made has no tokenizer yet, and is not tried.
@@ -14,6 +15,7 @@ the worker once more for a teacher that it has made. What is still to be made ha
 
 from distill_dagster.errors import ModelError
 from distill_dagster.models.fitness import Parts
+from distill_dagster.training.pairing.settings import setting_problems
 from distill_dagster.training.pairing.shapes import cut_parameters, shape_problems
 from distill_dagster.training.pairing.tokens import token_problems, token_warnings
 from distill_dagster.training.pairing.values import Pairing, Sides
@@ -46,4 +48,4 @@ def problems_and_warnings(pairing: Pairing) -> tuple[list[str], list[str]]:
 
 
 def _problems(sides: Sides, pairing: Pairing) -> list[str]:
-    return [*token_problems(sides, pairing), *shape_problems(pairing)]
+    return [*token_problems(sides, pairing), *shape_problems(pairing), *setting_problems(pairing)]
