@@ -38,8 +38,8 @@ class Range(Section):
 class IntRange(Range):
     """A range of whole numbers."""
 
-    low: int = Field(description="The least value.")
-    high: int = Field(description="The greatest value.")
+    low: int = Field(description="The least value.")  # pyright: ignore[reportIncompatibleVariableOverride]
+    high: int = Field(description="The greatest value.")  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def _each_once(values: list[Any]) -> list[Any]:

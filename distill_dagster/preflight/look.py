@@ -2,7 +2,7 @@
 
 `plan` and unattended runs look at what this machine shows at once: keys, folders of models, devices, disk. `plan` also
 plans the memory of trainings. `check` and `run` look at the whole: they send one request to each endpoint too, ask the
-hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a trial file.
+hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a test file.
 """
 
 from collections.abc import Sequence

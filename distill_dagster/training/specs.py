@@ -2,7 +2,7 @@
 
     PrepareSpec  ->  prepare_model  ->  PrepareResult     teacher_model, student_base
     TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint, student_round_0 …
-    TrialSpec    ->  try_model      ->  TrialResult       the check loads_and_generates
+    TrySpec      ->  try_model      ->  TryResult         the check loads_and_generates
 
 A spec holds paths and config, never data or open models. The fields of a result are the keys of the manifest.
 """
@@ -95,7 +95,7 @@ class TrainSpec(Spec):
         return not self.finished
 
 
-class TrialSpec(Spec):
+class TrySpec(Spec):
     """Load a model and let it answer a few prompts; nothing is written."""
 
     model: ModelRef
@@ -216,15 +216,15 @@ class PrepareResult(Result[PrepareCounts]):
         return document | fit
 
 
-class TrialCounts(Counts):
+class TryCounts(Counts):
     """Prompts, and how many of them have an answer."""
 
     asked: int
     answered: int  # not blank, and without an error
 
 
-class TrialResult(Result[TrialCounts]):
-    """What a trial found; nothing is published."""
+class TryResult(Result[TryCounts]):
+    """What was found; nothing is published."""
 
     data_version: str = ""
 
