@@ -176,7 +176,7 @@ class BestOfConfig(Section):
 
 
 class SmokeConfig(Section):
-    """The smoke gate: a new teacher or prompt gets a few rows first, and the rest only if most of the answers are usable."""
+    """The smoke gate: a new teacher or prompt gets a few rows first, and the rest only if most answers are usable."""
 
     rows: int = Field(
         default=16,

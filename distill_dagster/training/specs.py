@@ -84,6 +84,7 @@ class TrainSpec(Spec):
     rollouts: str | None = None  # rollouts.parquet of the round
     rollout_logits: str | None = None  # logits.parquet of the round
     finished: list["FinishedRound"] = []  # the rounds, if the last one's weights are only to be published
+    best_trial: "BestTrial | None" = None  # of a sweep, if its weights are only to be published
     name: str
     task: str
     out: str
@@ -91,8 +92,8 @@ class TrainSpec(Spec):
 
     @property
     def needs_device(self) -> bool:
-        """Publishing the weights of a finished round needs none."""
-        return not self.finished
+        """Publishing weights that are trained already needs none."""
+        return not self.finished and self.best_trial is None
 
 
 class TrySpec(Spec):
@@ -173,12 +174,23 @@ class TrainResult(Result[TrainCounts], TrainingRun):
 
     base: str  # name of the model that training started from
     rounds: list[RoundRecord] = Field(default=[], exclude_if=lambda rounds: not rounds)  # of on-policy training
+    found: dict[str, Any] = Field(default={}, exclude_if=lambda found: not found)  # the settings that a sweep found
 
 
 class FinishedRound(Recorded):
     """A round, its training and the folder of its student."""
 
     record: RoundRecord
+    result: TrainResult
+    folder: str
+
+
+class BestTrial(Recorded):
+    """The best trial of a sweep, its training and the folder of its student."""
+
+    number: int
+    of: int  # trials of the sweep
+    point: dict[str, Any]  # the settings that the sweep found
     result: TrainResult
     folder: str
 

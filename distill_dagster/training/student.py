@@ -6,7 +6,9 @@ adapter/            adapter_model.safetensors, adapter_config.json, if it was tr
 history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step": 80, "validation_loss": 1.2, …}, …]
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distill_dagster.models.building import parameter_count, write_model
 from distill_dagster.models.loading import open_model, stored_dtype
@@ -18,6 +20,7 @@ from distill_dagster.store import files
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.card import model_card
+from distill_dagster.training.copying import publish_best
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
@@ -25,16 +28,25 @@ from distill_dagster.training.rounds import publish_last
 from distill_dagster.training.signals import open_signal, written_out
 from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
-def train_student(spec: TrainSpec, device: str) -> TrainResult:
-    """Train `spec.student_base` on the examples and write it into `spec.out`; if rounds are finished, only write it.
+
+def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCallback"] = ()) -> TrainResult:
+    """Train `spec.student_base` on the examples and write it into `spec.out`.
+
+    If rounds are finished, or a sweep has a best trial, that student is only written.
+    `callbacks` only watch the training or stop it.
 
     Raises:
-        TrainingError: no row can train, or the loss is no longer finite; nothing is written then.
+        TrainingError: no row can train; nothing is written then.
+        DivergedError: the loss is no longer finite; nothing is written then.
         ModelError: the model that training starts from cannot be loaded, nor the teacher if it runs beside it.
     """
     if spec.finished:
         return publish_last(spec)
+    if spec.best_trial:
+        return publish_best(spec)
     base, out, work = Path(spec.student_base.path), Path(spec.out), Path(spec.work)
     tokenizer = open_tokenizer(base, spec.student_base.prompt_date)
     model = open_model(base, spec.training.weights)
@@ -45,7 +57,18 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
     label = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}"
     trained, start = prepare_weights(model, config), _start(spec)
-    run = train(trained, tokenizer, data, config, signal, device=device, work=work, start_revision=start, label=label)
+    run = train(
+        trained,
+        tokenizer,
+        data,
+        config,
+        signal,
+        device=device,
+        work=work,
+        start_revision=start,
+        label=label,
+        callbacks=callbacks,
+    )
     model = finish_weights(trained, stored_dtype(base), out, spec.student_base)
     ref = write_model(model, tokenizer, out, name=spec.name, dtype=spec.student_base.dtype)
     write_history(out, run.history)

@@ -1,0 +1,154 @@
+"""A sweep: trial after trial until there are enough, then the student of the best one.
+
+    work/study.db           points, losses and outcomes
+    work/training/          the checkpoints of the trial that runs, and the dataset
+    work/students/7/        the student of the best complete trial so far
+
+Each trial is a worker of its own, which gets its devices when it starts and gives them back when it ends. Who calls
+`run_sweep` says how it runs. A killed sweep goes on with the trial that ran, from its last checkpoint.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from distill_dagster.config import StudentTrainingConfig
+from distill_dagster.config.space import Point
+from distill_dagster.config.sweep import at, in_words
+from distill_dagster.errors import ConfigError, TrainingError
+from distill_dagster.progress import track
+from distill_dagster.store import files, hashing
+from distill_dagster.store.result import Usage
+from distill_dagster.training.specs import TrainResult
+from distill_dagster.tuning.specs import Outcome, SweepCounts, SweepResult, SweepSpec, Trial, TrialResult, TrialSpec
+from distill_dagster.tuning.study import Study, open_study
+from distill_dagster.tuning.table import best_of, by_loss, read_trials, write_trials
+
+RunTrial = Callable[[TrialSpec], TrialResult]
+STUDENTS = "students"
+MOST_TRIALS = 100  # in the manifest
+OF_THE_SWEEP = (files.STUDY_FILE, files.TRIALS_FILE)  # the other files of the artefact are the student's
+
+
+def run_sweep(spec: SweepSpec, run_trial: RunTrial) -> SweepResult:
+    """Run the trials that the study lacks, and write trials.parquet, study.db and the best student into `spec.out`.
+
+    Raises:
+        TrainingError: Optuna is not installed, every trial diverged, or no row can train.
+    """
+    work = Path(spec.work)
+    if spec.earlier and not (work / files.STUDY_FILE).exists():
+        _adopt(Path(spec.earlier), work)
+    with open_study(work / files.STUDY_FILE, spec.sweep) as study:
+        with track(f"sweep {spec.train.name}", total=spec.sweep.trials, done=len(study.ended())) as advance:
+            while (number := study.begin()) is not None:
+                _end(spec, study, number, run_trial)
+                _keep_best(work, study)
+                advance(1, lambda: _note(study))
+        trials, last = study.ended(), study.outcome(spec.sweep.trials - 1)
+        best = best_of(trials)
+        student = study.outcome(best.number) if best else None
+    if best is None or student is None or student.student is None or last is None:
+        raise TrainingError(_all_diverged(trials))
+    _write(Path(spec.out), work, best, trials)
+    return _result(best, student.student, trials).with_usage(_usage(trials, last)).with_lease(last.leased)
+
+
+def _adopt(earlier: Path, work: Path) -> None:
+    """Start from the study and the student of a published sweep; its study comes last, and all at once."""
+    best = best_of(read_trials(earlier / files.TRIALS_FILE))
+    assert best is not None, "a sweep is published if one of its trials is complete"
+    student = work / STUDENTS / str(best.number)
+    shutil.copytree(earlier, student, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*OF_THE_SWEEP))
+    copy = work / f"{files.STUDY_FILE}.copy"
+    shutil.copyfile(earlier / files.STUDY_FILE, copy)
+    copy.replace(work / files.STUDY_FILE)
+
+
+def _end(spec: SweepSpec, study: Study, number: int, run_trial: RunTrial) -> None:
+    """Let a trial end: by its worker, or as the earlier one that had its point."""
+    same_as = study.same_as(number)
+    known = study.outcome(number if same_as is None else same_as)  # of its worker, if the sweep was killed since
+    study.end(number, known or run_trial(_trial(spec, study, number)), same_as)
+
+
+def _trial(spec: SweepSpec, study: Study, number: int) -> TrialSpec:
+    """What the worker of a trial takes; the folder of its student is empty."""
+    work = Path(spec.work)
+    student = work / STUDENTS / str(number)
+    shutil.rmtree(student, ignore_errors=True)
+    student.mkdir(parents=True)
+    train = {
+        "training": _training(spec, study.point(number)),
+        "out": str(student),
+        "work": str(work / "training"),
+    }
+    return TrialSpec(
+        train=spec.train.model_copy(update=train),
+        study=str(work / files.STUDY_FILE),
+        sweep=spec.sweep,
+        number=number,
+    )
+
+
+def _training(spec: SweepSpec, point: Point) -> StudentTrainingConfig:
+    try:
+        return at(spec.train.training, point)
+    except ValueError as e:
+        raise ConfigError(str(e)) from e
+
+
+def _keep_best(work: Path, study: Study) -> None:
+    """Delete every student but that of the best trial so far."""
+    best = best_of(study.ended())
+    for folder in (work / STUDENTS).iterdir():
+        if best is None or folder.name != str(best.number):
+            shutil.rmtree(folder)
+
+
+def _note(study: Study) -> str:
+    """The best trial so far."""
+    best = best_of(study.ended())
+    if best is None:
+        return "no trial is complete yet"
+    return f"best: trial {best.number}, validation loss {best.validation_loss:.4g}, {in_words(best.point)}"
+
+
+def _all_diverged(trials: list[Trial]) -> str:
+    return (
+        f"all {len(trials)} trials of the sweep diverged, the first at {in_words(trials[0].point)}: {trials[0].why}. "
+        "Search lower learning rates in `student.sweep.space`"
+    )
+
+
+def _write(out: Path, work: Path, best: Trial, trials: list[Trial]) -> None:
+    shutil.copytree(work / STUDENTS / str(best.number), out, dirs_exist_ok=True)
+    shutil.copyfile(work / files.STUDY_FILE, out / files.STUDY_FILE)
+    write_trials(out / files.TRIALS_FILE, trials)
+
+
+def _result(best: Trial, student: TrainResult, trials: list[Trial]) -> SweepResult:
+    found = [trial.model_dump(mode="json", exclude={"seconds", "gpu_seconds"}) for trial in trials]
+    by_outcome = Counter(trial.outcome for trial in trials)
+    return SweepResult(
+        data_version=hashing.sha256(hashing.canonical_json([student.data_version, found])),
+        counts=SweepCounts(
+            trials=len(trials),
+            **{outcome: by_outcome[outcome] for outcome in get_args(Outcome)},
+            repeated=sum(trial.same_as is not None for trial in trials),
+            steps=sum(trial.steps for trial in trials),
+        ),
+        best=best.number,
+        point=best.point,
+        student=student,
+        trials=by_loss(trials)[:MOST_TRIALS],
+    )
+
+
+def _usage(trials: list[Trial], last: TrialResult) -> Usage:
+    """What all trials used together, on the device of the last one."""
+    assert last.usage is not None, "its worker ran"
+    seconds, on_gpu = (sum(getattr(trial, name) for trial in trials) for name in ("seconds", "gpu_seconds"))
+    return last.usage.model_copy(update={"seconds": round(seconds, 3), "gpu_seconds": round(on_gpu, 3)})
