@@ -126,14 +126,14 @@ def _dimensions(space: Section, above: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{above}{name}", value
 
 
-def _values(entry: Any) -> list[Any]:
+def values_of(entry: Any) -> list[Any]:
     """The choices, or the ends of the range."""
     return [entry.low, entry.high] if isinstance(entry, Range) else list(entry)
 
 
 def corners_of(space: SpaceConfig) -> Iterator[Point]:
     """The corners of the space: any two values of two fields together, the others at their first value."""
-    values = {name: _values(entry) for name, entry in space.dimensions.items()}
+    values = {name: values_of(entry) for name, entry in space.dimensions.items()}
     first = {name: found[0] for name, found in values.items()}
     if len(values) == 1:
         ((name, found),) = values.items()

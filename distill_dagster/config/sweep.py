@@ -7,13 +7,14 @@
 A trial trains with the settings of `student.training` and of one point of the space.
 """
 
+from itertools import product
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from distill_dagster.config.section import Section
 from distill_dagster.config.signals import StudentTrainingConfig
-from distill_dagster.config.space import Point, SpaceConfig, corners_of
+from distill_dagster.config.space import Point, SpaceConfig, corners_of, values_of
 
 
 class PrunerConfig(Section):
@@ -54,6 +55,14 @@ class SweepConfig(Section):
         """
         self._require_sections(training)
         return [at(training, point) for point in corners_of(self.space)]
+
+    def heaviest(self) -> list[Point]:
+        """The points that take most memory: most rows, the highest rank, and each objective."""
+        values = {name: values_of(entry) for name, entry in self.space.dimensions.items()}
+        most = {name: max(values[name]) for name in ("batch_size", "lora.rank") if name in values}
+        objectives = [name for name in ("logits.temperature", "logits.divergence") if name in values]
+        chosen = product(*(values[name] for name in objectives))
+        return [most | dict(zip(objectives, one, strict=True)) for one in chosen]
 
     def _require_sections(self, training: StudentTrainingConfig) -> None:
         """What the space searches is in use."""

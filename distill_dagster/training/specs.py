@@ -84,6 +84,7 @@ class TrainSpec(Spec):
     rollouts: str | None = None  # rollouts.parquet of the round
     rollout_logits: str | None = None  # logits.parquet of the round
     finished: list["FinishedRound"] = []  # the rounds, if the last one's weights are only to be published
+    trial: int | None = None  # of a sweep
     best_trial: "BestTrial | None" = None  # of a sweep, if its weights are only to be published
     name: str
     task: str
@@ -193,6 +194,12 @@ class BestTrial(Recorded):
     point: dict[str, Any]  # the settings that the sweep found
     result: TrainResult
     folder: str
+
+    @property
+    def training(self) -> StudentTrainingConfig:
+        """The settings that it trained with."""
+        settings = {name: value for name, value in self.result.training.items() if name != "loss"}
+        return StudentTrainingConfig.model_validate(settings)
 
 
 class PrepareCounts(Counts):

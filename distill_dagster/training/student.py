@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCallback"] = ()) -> TrainResult:
     """Train `spec.student_base` on the examples and write it into `spec.out`.
 
-    If rounds are finished, or a sweep has a best trial, that student is only written.
-    `callbacks` only watch the training or stop it.
+    If rounds are finished, or a sweep has a best trial, that student is only written. `callbacks` only watch the
+    training or stop it.
 
     Raises:
         TrainingError: no row can train; nothing is written then.
@@ -55,7 +55,6 @@ def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCall
     examples = read_examples(Path(spec.examples), work / "datasets")
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
-    label = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}"
     trained, start = prepare_weights(model, config), _start(spec)
     run = train(
         trained,
@@ -66,7 +65,7 @@ def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCall
         device=device,
         work=work,
         start_revision=start,
-        label=label,
+        label=_label(spec),
         callbacks=callbacks,
     )
     model = finish_weights(trained, stored_dtype(base), out, spec.student_base)
@@ -80,6 +79,12 @@ def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCall
     said = thinned(run)
     said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
     return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))
+
+
+def _label(spec: TrainSpec) -> str:
+    """What progress is reported under, such as `train intent, trial 3`."""
+    part = f", round {spec.round}" if spec.round else "" if spec.trial is None else f", trial {spec.trial}"
+    return f"train {spec.name}{part}"
 
 
 def _start(spec: TrainSpec) -> str:

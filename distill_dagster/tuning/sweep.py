@@ -18,7 +18,6 @@ from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.config.space import Point
 from distill_dagster.config.sweep import at, in_words
 from distill_dagster.errors import ConfigError, TrainingError
-from distill_dagster.progress import track
 from distill_dagster.store import files, hashing
 from distill_dagster.store.result import Usage
 from distill_dagster.training.specs import TrainResult
@@ -32,21 +31,23 @@ MOST_TRIALS = 100  # in the manifest
 OF_THE_SWEEP = (files.STUDY_FILE, files.TRIALS_FILE)  # the other files of the artefact are the student's
 
 
-def run_sweep(spec: SweepSpec, run_trial: RunTrial) -> SweepResult:
+def run_sweep(spec: SweepSpec, run_trial: RunTrial, say: Callable[[str], None] = lambda _: None) -> SweepResult:
     """Run the trials that the study lacks, and write trials.parquet, study.db and the best student into `spec.out`.
+
+    `say` gets a line about each trial that ends.
 
     Raises:
         TrainingError: Optuna is not installed, every trial diverged, or no row can train.
     """
     work = Path(spec.work)
+    work.mkdir(parents=True, exist_ok=True)
     if spec.earlier and not (work / files.STUDY_FILE).exists():
         _adopt(Path(spec.earlier), work)
     with open_study(work / files.STUDY_FILE, spec.sweep) as study:
-        with track(f"sweep {spec.train.name}", total=spec.sweep.trials, done=len(study.ended())) as advance:
-            while (number := study.begin()) is not None:
-                _end(spec, study, number, run_trial)
-                _keep_best(work, study)
-                advance(1, lambda: _note(study))
+        while (number := study.begin()) is not None:
+            _end(spec, study, number, run_trial)
+            _keep_best(work, study)
+            say(_line(study.ended(), spec.sweep.trials))
         trials, last = study.ended(), study.outcome(spec.sweep.trials - 1)
         best = best_of(trials)
         student = study.outcome(best.number) if best else None
@@ -84,6 +85,7 @@ def _trial(spec: SweepSpec, study: Study, number: int) -> TrialSpec:
         "training": _training(spec, study.point(number)),
         "out": str(student),
         "work": str(work / "training"),
+        "trial": number,
     }
     return TrialSpec(
         train=spec.train.model_copy(update=train),
@@ -108,12 +110,12 @@ def _keep_best(work: Path, study: Study) -> None:
             shutil.rmtree(folder)
 
 
-def _note(study: Study) -> str:
-    """The best trial so far."""
-    best = best_of(study.ended())
-    if best is None:
-        return "no trial is complete yet"
-    return f"best: trial {best.number}, validation loss {best.validation_loss:.4g}, {in_words(best.point)}"
+def _line(trials: list[Trial], total: int) -> str:
+    """The trial that ended last, and the best one so far."""
+    last, best = trials[-1], best_of(trials)
+    loss = f", validation loss {last.validation_loss:.4g}" if last.validation_loss is not None else ""
+    so_far = f"best so far: trial {best.number} with {best.validation_loss:.4g}" if best else "none is complete so far"
+    return f"trial {last.number} ({len(trials)} of {total}): {last.outcome}{loss}, at {in_words(last.point)}; {so_far}"
 
 
 def _all_diverged(trials: list[Trial]) -> str:

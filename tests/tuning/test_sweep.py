@@ -1,12 +1,10 @@
 """A sweep tries points of its space, prunes the poor ones, and goes on after a kill to the same best trial."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from distill_dagster.config import StudentTrainingConfig, SweepConfig
-from distill_dagster.store import files
 from distill_dagster.training.specs import TrainSpec
 from distill_dagster.tuning.specs import SweepSpec
 from distill_dagster.tuning.sweep import run_sweep
