@@ -69,7 +69,7 @@ def _points(trials: Sequence[Trial], loss: Callable[[Trial], Any]) -> tuple[list
 
 
 def draw_settings(axes: Any, document: ReportDocument) -> None:
-    """An upright axis for each setting, and one for the loss; a line for each complete trial, the best one in colour."""
+    """An upright axis for each setting, and one for the loss; a line for each complete trial, the best in colour."""
     complete = [trial for trial in reversed(by_loss(document.trials)) if trial.validation_loss is not None]
     names = list(complete[0].point)
     columns = [_scaled([trial.point[name] for trial in complete]) for name in names]

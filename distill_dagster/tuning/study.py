@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_dagster.config import SweepConfig
 from distill_dagster.errors import TrainingError
+from distill_dagster.training.specs import ValidationLoss
 from distill_dagster.tuning.points import distributions_of, draw, point_of
 from distill_dagster.tuning.specs import Trial, TrialResult
 
@@ -157,7 +158,8 @@ def kept_loss(result: TrialResult) -> float | None:
     student = result.student
     if student is None or student.kept == "best":
         return student and student.best_validation_loss
-    return next(point.validation_loss for point in reversed(student.history) if hasattr(point, "validation_loss"))
+    losses = [point.validation_loss for point in student.history if isinstance(point, ValidationLoss)]
+    return losses[-1] if losses else None
 
 
 def _pruner(sweep: SweepConfig) -> "optuna.pruners.BasePruner":

@@ -51,9 +51,9 @@ class Report(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.step = state.global_step
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        evaluation = -(-state.global_step // args.eval_steps)
-        is_pruned = state.is_world_process_zero and self.study.report(self.number, evaluation, metrics["eval_loss"])
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        evaluation, loss = -(-state.global_step // args.eval_steps), kwargs["metrics"]["eval_loss"]
+        is_pruned = state.is_world_process_zero and self.study.report(self.number, evaluation, loss)
         if _agreed(is_pruned) and state.global_step < state.max_steps:  # at its last step it is done anyway
             raise Pruned
 
