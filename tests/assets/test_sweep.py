@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
@@ -21,9 +22,9 @@ from distill_dagster.operations.runner import QUIET
 from distill_dagster.report.document import read_document
 from distill_dagster.store import files
 from distill_dagster.training.specs import TrainResult
-from distill_dagster.tuning.specs import SweepResult
+from distill_dagster.tuning.specs import SweepResult, Trial
 from distill_dagster.tuning.table import read_trials
-from testing.projects import last_metadata, own_instance, run_project, tiny_settings, write_project
+from testing.projects import last_metadata, run_project, tiny_settings
 
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}, "batch_size": [8, 16]}
 SWEEP = {"student.sweep": {"trials": 3, "space": SPACE, "pruner": {"startup_trials": 1, "warmup": 0}}}
@@ -75,25 +76,34 @@ def materialize(config: DistillConfig, instance: dg.DagsterInstance, *names: str
     return job.execute_in_process(instance=instance, asset_selection=keys, run_config=QUIET)
 
 
-@pytest.mark.processes
-@pytest.mark.timeout(900)
-def test_the_best_trial_is_the_student_and_more_trials_go_on_from_there(tmp_path):
-    path = write_project(tmp_path, **SWEEP, **{"student.training.epochs": 2})
-    config = load_config(path)
-    store = Project(config).store
-    with own_instance(config) as instance:
-        assert run_project(config, instance, "student_base").failed == {}
-        trials_read_no_held_out_row(config, instance, tmp_path)
-        assert run_project(config, instance).failed == {}
-        shows_its_trials(config, instance)
-        grown = load_config(rewritten(path, trials=5))
-        before = read_trials(store.get("student_sweep").file(files.TRIALS_FILE))
-        assert run_project(grown, instance, "student_checkpoint").failed == {}
-        after = read_trials(store.get("student_sweep").file(files.TRIALS_FILE))
-        assert len(after) == 5
-        assert after[:3] == before, "with their times: they were not run again"
+def swept(folder: Path, trials: int) -> DistillConfig:
+    """The config of a made project in `folder`, with so many trials."""
+    sweep = {**SWEEP["student.sweep"], "trials": trials}
+    (folder / "distill.yaml").write_text(
+        yaml.safe_dump(tiny_settings(**{"student.sweep": sweep, "student.training.epochs": 2}))
+    )
+    return load_config(folder / "distill.yaml")
+
+
+def test_the_best_trial_is_the_student_and_more_trials_go_on_from_there(known_copy, tmp_path):
+    _, instance = known_copy
+    config = swept(tmp_path, trials=3)
+    trials_read_no_held_out_row(config, instance, tmp_path)
+    outcome = run_project(config, instance)
+    assert outcome.failed == {}
+    assert outcome.materialized == ["student_checkpoint", "student_benchmark", "eval_report"]
+    shows_its_trials(config, instance)
+    before = trials_in(config)
+    grown = swept(tmp_path, trials=5)
+    assert run_project(grown, instance, "student_checkpoint").failed == {}
+    assert len(trials_in(grown)) == 5
+    assert trials_in(grown)[:3] == before, "with their times: they were not run again"
     with pytest.raises(DataError, match="student_sweep was made from another student_base"):
         another_base(grown)
+
+
+def trials_in(config: DistillConfig) -> list[Trial]:
+    return read_trials(Project(config).store.get("student_sweep").file(files.TRIALS_FILE))
 
 
 def trials_read_no_held_out_row(config, instance, folder: Path) -> None:
@@ -123,15 +133,18 @@ def shows_its_trials(config: DistillConfig, instance: dg.DagsterInstance) -> Non
     found, result = sweep.read(SweepResult), student.read(TrainResult)
     assert "eval_dataset" not in json.dumps(sweep.inputs)
     assert result.data_version == found.student.data_version
-    assert {name: student.files[name] for name in student.files if name.endswith((".safetensors", ".json"))} == {
-        name: sweep.files[name] for name in student.files if name.endswith((".safetensors", ".json"))
-    } | {"model.json": student.files["model.json"]}
+    copied = [name for name in student.files if name.endswith((".safetensors", "config.json", "history.json"))]
+    assert len(copied) > 3
+    assert {name: student.files[name] for name in copied} == {name: sweep.files[name] for name in copied}
     assert result.found == found.point
     assert result.training["learning_rate"] == found.point["learning_rate"]
     assert student.facts["usage"]["gpu_seconds"] == 0
     assert "## Sweep" in student.file("model/README.md").read_text()
     metadata = last_metadata(instance, "student_sweep")
-    assert metadata["best_settings"].value == found.point
+    assert metadata["best_settings"].value == {
+        "learning_rate": pytest.approx(found.point["learning_rate"], rel=1e-3),
+        "batch_size": found.point["batch_size"],
+    }
     assert [record.data["trial"] for record in metadata["trials"].value.records] == [t.number for t in found.trials]
     document = read_document(store.get("eval_report").file(files.REPORT_FILE))
     assert document.trials == read_trials(sweep.file(files.TRIALS_FILE))
@@ -139,11 +152,6 @@ def shows_its_trials(config: DistillConfig, instance: dg.DagsterInstance) -> Non
     page = store.get("eval_report").file(files.REPORT_PAGE).read_text()
     assert "How the student" in page
     assert 'id="trials-' in page
-
-
-def rewritten(path: Path, trials: int) -> Path:
-    path.write_text(path.read_text().replace("trials: 3", f"trials: {trials}"))
-    return path
 
 
 def another_base(config: DistillConfig) -> None:
