@@ -95,7 +95,7 @@ OWN: dict[str, dict[str, str]] = {
         "validation_loss": "The validation loss of the weights that it kept; empty unless it is complete.",
         "losses": "The validation loss at each evaluation.",
         "steps": "The optimizer steps that it took.",
-        "seconds": "The time that its worker took.",
+        "seconds": "The time that its worker took, from its last start on.",
         "gpu_seconds": "The same on a GPU.",
         "same_as": "An earlier trial with the same point, whose outcome this one has without a training.",
         "why": "The error of a trial that diverged.",

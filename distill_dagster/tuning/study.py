@@ -67,6 +67,7 @@ class Study:
         self._study = optuna.create_study(
             study_name=NAME, storage=storage, direction="minimize", pruner=_pruner(sweep), load_if_exists=True
         )
+        self._known: dict[int, Trial] = {}  # trials that have ended, which never change
         self._id = storage.get_study_id_from_name(NAME)
 
     @property
@@ -104,7 +105,10 @@ class Study:
 
     def ended(self) -> list[Trial]:
         """The trials that have ended, in the order of their numbers."""
-        return [self._ended(trial) for trial in self.trials if trial.state.is_finished()]
+        for trial in self.trials:
+            if trial.state.is_finished() and trial.number not in self._known:
+                self._known[trial.number] = self._ended(trial)
+        return list(self._known.values())
 
     def end(self, number: int, result: TrialResult, same_as: int | None = None) -> None:
         """Record what a trial did, and end it. A diverged trial counts as pruned, at the losses that it reported."""

@@ -48,13 +48,14 @@ def run_sweep(spec: SweepSpec, run_trial: RunTrial, say: Callable[[str], None] =
             _end(spec, study, number, run_trial)
             _keep_best(work, study)
             say(_line(study.ended(), spec.sweep.trials))
-        trials, last = study.ended(), study.outcome(spec.sweep.trials - 1)
-        best = best_of(trials)
-        student = study.outcome(best.number) if best else None
-    if best is None or student is None or student.student is None or last is None:
+        trials = study.ended()
+        outcomes = [outcome for trial in trials if (outcome := study.outcome(trial.number))]
+    best = best_of(trials)
+    student = outcomes[best.number].student if best else None
+    if best is None or student is None:
         raise TrainingError(_all_diverged(trials))
     _write(Path(spec.out), work, best, trials)
-    return _result(best, student.student, trials).with_usage(_usage(trials, last)).with_lease(last.leased)
+    return _result(best, student, trials).with_usage(_usage(trials, outcomes)).with_lease(outcomes[-1].leased)
 
 
 def _adopt(earlier: Path, work: Path) -> None:
@@ -149,8 +150,13 @@ def _result(best: Trial, student: TrainResult, trials: list[Trial]) -> SweepResu
     )
 
 
-def _usage(trials: list[Trial], last: TrialResult) -> Usage:
-    """What all trials used together, on the device of the last one."""
-    assert last.usage is not None, "its worker ran"
-    seconds, on_gpu = (sum(getattr(trial, name) for trial in trials) for name in ("seconds", "gpu_seconds"))
-    return last.usage.model_copy(update={"seconds": round(seconds, 3), "gpu_seconds": round(on_gpu, 3)})
+def _usage(trials: list[Trial], outcomes: list[TrialResult]) -> Usage:
+    """What all trials used together, on the device of the last one; the highest of their peaks."""
+    usages = [outcome.usage for outcome in outcomes if outcome.usage]
+    return usages[-1].model_copy(
+        update={
+            "seconds": round(sum(trial.seconds for trial in trials), 3),
+            "gpu_seconds": round(sum(trial.gpu_seconds for trial in trials), 3),
+            "peak_memory_bytes": max(usage.peak_memory_bytes for usage in usages),
+        }
+    )

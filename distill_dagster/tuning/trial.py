@@ -1,7 +1,9 @@
 """The worker of a trial: a training of the student that reports each validation loss to the study, and may be pruned.
 
-A loss is reported under the number of its evaluation, because trials differ in their steps: evaluation 2 of 8 is a
-quarter of the training in all of them.
+Trials differ in their steps, so a loss is reported under the share of the training that is done, in evaluations:
+
+    evaluations 8, step 14 of 50       2, which is a quarter of the training in all trials
+    evaluations 8, step 1 of 3         2
 """
 
 from pathlib import Path
@@ -26,7 +28,7 @@ def train_trial(spec: TrialSpec, device: str) -> TrialResult:
         TrainingError: no row can train, or no validation row can be read.
     """
     with open_study(Path(spec.study), spec.sweep) as study:
-        watch = Report(study, spec.number)
+        watch = Report(study, spec.number, spec.train.training.evaluations)
         try:
             student = train_student(spec.train, device, callbacks=[watch])
         except Pruned:
@@ -45,14 +47,15 @@ def train_trial(spec: TrialSpec, device: str) -> TrialResult:
 class Report(TrainerCallback):
     """Reports validation losses to the study, and ends the training if the study prunes the trial."""
 
-    def __init__(self, study: Study, number: int) -> None:
-        self.study, self.number, self.step = study, number, 0
+    def __init__(self, study: Study, number: int, evaluations: int) -> None:
+        self.study, self.number, self.evaluations, self.step = study, number, evaluations, 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.step = state.global_step
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        evaluation, loss = -(-state.global_step // args.eval_steps), kwargs["metrics"]["eval_loss"]
+        evaluation = state.global_step * self.evaluations // state.max_steps
+        loss = kwargs["metrics"]["eval_loss"]
         is_pruned = state.is_world_process_zero and self.study.report(self.number, evaluation, loss)
         if _agreed(is_pruned) and state.global_step < state.max_steps:  # at its last step it is done anyway
             raise Pruned

@@ -88,3 +88,11 @@ def test_the_points_that_take_most_memory_are_those_of_most_rows_and_rank():
 def test_a_project_without_a_sweep_has_one_training():
     student = DistillConfig.model_validate(tiny_settings()).student
     assert student.trainings == [student.training]
+
+
+def test_a_config_with_a_sweep_survives_being_written_and_read():
+    """As the launchpad's settings of a run do it."""
+    space = {**RATES, "epochs": [1, 2.5], "batch_size": {"low": 2, "high": 8}, "lora": {"rank": [2, 4]}}
+    config = DistillConfig.model_validate(tiny_settings(**sweep(**space), **{"student.training.lora": {}}))
+    assert DistillConfig.model_validate(config.model_dump()) == config
+    assert DistillConfig.model_validate_json(config.model_dump_json()) == config

@@ -5,12 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from distill_dagster.config import Need
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.ref import read_ref
+from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store import files
 from distill_dagster.training.specs import ValidationLoss
 from distill_dagster.training.student import train_student
@@ -137,3 +142,32 @@ def test_a_sweep_that_is_killed_in_a_trial_goes_on_with_it_and_ends_with_the_sam
     assert json.loads(Path(broken.out, files.HISTORY_FILE).read_text()) == json.loads(
         Path(whole.out, files.HISTORY_FILE).read_text()
     )
+
+
+def test_each_trial_is_a_child_process_where_the_backend_says_so(spec_of):
+    """Its losses reach the study, and its result the sweep, from another process."""
+    spec, results = spec_of("sweep", sweep_of(trials=2, pruner=None)), []
+
+    @dg.asset
+    def student_sweep(context: dg.AssetExecutionContext, compute: Compute) -> None:
+        results.append(run_sweep(spec, partial(compute.run, context, "train_trial"), context.log.info))
+
+    compute = Compute.of(Need(gpus=1, cpu=True), GpuPool(devices=[]), "subprocess")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize([student_sweep], resources={"compute": compute}, instance=instance)
+        log = [event.message for event in instance.all_logs(run.run_id)]
+    (result,) = results
+    assert result.counts.complete == 2
+    assert [len(trial.losses) for trial in result.trials] == [4, 4]
+    assert read_ref(Path(spec.out)).revision == result.student.data_version
+    assert sum("train_trial runs subprocess on the CPU" in line for line in log) == 2
+    assert any(line.startswith("trial 1 (2 of 2): complete, validation loss") for line in log)
+
+
+def test_losses_are_reported_under_the_share_of_the_training(trial_of):
+    """Three steps of eight evaluations are validated at each step."""
+    training = TRAINING.model_copy(update={"epochs": 3, "batch_size": 64, "evaluations": 8})
+    spec = trial_of(99.0, training=training)
+    assert run_worker("train_trial", spec).counts.steps == 3
+    with open_study(Path(spec.study), spec.sweep) as study:
+        assert list(study.trials[1].intermediate_values) == [2, 5, 8]
