@@ -124,8 +124,8 @@ def _trained(config: DistillConfig) -> Settings:
 
 def student_sweep(config: DistillConfig) -> Settings:
     """Which settings of the student's training are tried, and what all trials share."""
-    assert config.student.sweep is not None, "the stage exists if there is a sweep"
-    return {**_trained(config), "sweep": config.student.sweep.model_dump()}
+    sweep = config.student.sweep
+    return {**_trained(config), "sweep": sweep.model_dump() if sweep else None}
 
 
 def student_start(config: DistillConfig) -> Settings:

@@ -64,4 +64,4 @@ def _distribution(entry: Range | list[Any]) -> "BaseDistribution":
 
 def _choice(value: Any) -> Any:
     """A choice as Optuna stores it: layer pairs are text."""
-    return json.dumps(value) if isinstance(value, list) else value
+    return json.dumps(value, allow_nan=False) if isinstance(value, list) else value
