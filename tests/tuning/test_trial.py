@@ -149,8 +149,9 @@ def test_each_trial_is_a_child_process_where_the_backend_says_so(spec_of):
     spec, results = spec_of("sweep", sweep_of(trials=2, pruner=None)), []
 
     @dg.asset
-    def student_sweep(context: dg.AssetExecutionContext, compute: Compute) -> None:
+    def student_sweep(context: dg.AssetExecutionContext, compute: Compute) -> dg.MaterializeResult:
         results.append(run_sweep(spec, partial(compute.run, context, "train_trial"), context.log.info))
+        return dg.MaterializeResult()
 
     compute = Compute.of(Need(gpus=1, cpu=True), GpuPool(devices=[]), "subprocess")
     with dg.DagsterInstance.ephemeral() as instance:
