@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from distill_dagster.config import Need
+from distill_dagster.config import ModelConfig, Need
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
@@ -24,7 +24,7 @@ from distill_dagster.tuning.study import open_study
 from distill_dagster.tuning.sweep import run_sweep
 from distill_dagster.tuning.table import read_trials
 from distill_dagster.workers import run_worker
-from testing.models_tiny import write_examples, write_model
+from testing.models_tiny import LLAMA, write_examples, write_model
 from testing.sweeps import TRAINING, Worker, sweep_of, sweep_spec
 
 pytestmark = pytest.mark.processes
@@ -172,3 +172,27 @@ def test_losses_are_reported_under_the_share_of_the_training(trial_of):
     assert run_worker("train_trial", spec).counts.steps == 3
     with open_study(Path(spec.study), spec.sweep) as study:
         assert list(study.trials[1].intermediate_values) == [2, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("training", "space", "trained_with"),
+    [
+        (
+            {"signal": "hidden"},
+            {"hidden": {"layers": [[[1, 2], [2, 3]], [[2, 3]]]}},
+            lambda settings: settings["hidden"]["layers"],
+        ),
+        ({"lora": {"rank": 8}}, {"lora": {"rank": {"low": 1, "high": 4}}}, lambda settings: settings["lora"]["rank"]),
+    ],
+)
+def test_fields_of_sections_are_searched_too(spec_of, tmp_path, training, space, trained_with):
+    settings = {**LLAMA, "num_hidden_layers": 3, "max_position_embeddings": 128}
+    teacher = write_model(tmp_path / "teacher", ModelConfig(architecture="llama", settings=settings, vocab_size=400))
+    spec = spec_of("sweep", sweep_of(trials=2, space=space, pruner=None))
+    own = {"training": TRAINING.model_validate({**TRAINING.model_dump(), "epochs": 1, **training}), "teacher": teacher}
+    result = run_sweep(
+        spec.model_copy(update={"train": spec.train.model_copy(update=own)}),
+        lambda trial: run_worker("train_trial", trial),
+    )
+    assert trained_with(result.student.training) in result.point.values()
+    assert (Path(spec.out) / files.ADAPTER_FOLDER).is_dir() == ("lora" in training)
