@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill_dagster.teachers.bounded_json import read_json
-from distill_dagster.teachers.finish import CONTENT_FILTER, INTERRUPTED, REFUSAL, meaning_of
+from distill_dagster.teachers.finish import CONTENT_FILTER, INTERRUPTED, REFUSAL, meaning_of, word_of
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.message import Said, read_message
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.received import Received
-from distill_dagster.teachers.retries import AttemptError, complaint
+from distill_dagster.teachers.retries import AttemptError, complaint, interruption
 from distill_dagster.teachers.secrets import Secrets, hide_key, without_secrets
 from distill_dagster.teachers.usage import billed_tokens
 
@@ -40,7 +40,9 @@ def read_reply(received: Received, request: Request, secrets: Secrets = (), vari
     """
     try:
         choice, message = _choice(received, secrets, variable)
-        return _reply(choice, _said(message, received, secrets), received, request, secrets)
+        said = _said(message, received, secrets)
+        end = _end(choice, said, received, secrets, variable)
+        return _reply(choice, said, end, received, request)
     except AttemptError as e:
         e.usage, e.received = _paid(received, request), as_text(received.content, *secrets)
         raise
@@ -77,12 +79,19 @@ def _said(message: Choice, received: Received, secrets: Secrets) -> Said:
         raise AttemptError("bad_response", f"{e}: {_excerpt(received, secrets)}", passing=False) from e
 
 
-def _reply(choice: Choice, said: Said, received: Received, request: Request, secrets: Secrets) -> Reply:
-    has_refused, has_text = bool(said.refusal.strip()), bool(said.text.strip())
-    end = REFUSAL if has_refused else meaning_of(choice.get("finish_reason"), has_text)
+def _end(choice: Choice, said: Said, received: Received, secrets: Secrets, variable: str | None) -> str:
+    """Why the answer ended; an interruption is a failure."""
+    given = choice.get("finish_reason")
+    end = REFUSAL if said.refusal.strip() else meaning_of(given, bool(said.text.strip()))
     if end == INTERRUPTED:
-        word = hide_key(json.dumps(choice.get("finish_reason"), allow_nan=False), *secrets)[:WORD_CHARACTERS]
-        raise AttemptError("bad_response", f"interrupted, finish_reason {word}: {_excerpt(received, secrets)}")
+        word = hide_key(json.dumps(given, allow_nan=False), *secrets)[:WORD_CHARACTERS]
+        message = f"interrupted, finish_reason {word}: {_excerpt(received, secrets)}"
+        raise interruption(str(word_of(given)), message, variable)
+    return end
+
+
+def _reply(choice: Choice, said: Said, end: str, received: Received, request: Request) -> Reply:
+    has_refused, has_text = bool(said.refusal.strip()), bool(said.text.strip())
     prompt, completion, is_estimated = _tokens(received.value, request, said)
     is_all = said.is_whole and not received.is_mixed and has_text != has_refused
     return Reply(

@@ -21,7 +21,7 @@ from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.causes import cause_of_refusal
 from distill_dagster.teachers.complaint import read_complaint
-from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_of
+from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_named, fault_of
 from distill_dagster.teachers.protocol import NO_ROOM, Reply
 from distill_dagster.teachers.waits import named_wait_s, renewal_s, wait_s
 
@@ -34,6 +34,7 @@ FATAL = {
     Fault.NO_ACCESS: "the key is not allowed to use this model: {key}, or ask the provider for access",
     Fault.NO_MODEL: "there is no such model or path: check `url` (it usually ends in /v1) and `model`",
 }
+BROKEN = "bad_response"  # the error code of a body without an answer
 SENT_ONCE = {Fault.CONTENT, Fault.TOO_LONG, Fault.REFUSED}
 CODES = {Fault.CONTENT: REFUSED_CONTENT, Fault.TOO_LONG: NO_ROOM}  # others have their status as code
 
@@ -103,9 +104,21 @@ def complaint(body: Any, otherwise: str, variable: str | None) -> AttemptError:
     said = read_complaint(body)
     wait = named_wait_s({}, body, said.message)
     message = f"an error instead of an answer: {said.short}" if said.short else otherwise
-    error = _failure(fault_of(None, said, wait is not None), message, "bad_response", variable)
+    error = _failure(fault_of(None, said, wait is not None), message, BROKEN, variable)
     error.retry_after_s = wait
     return error
+
+
+def interruption(word: str, message: str, variable: str | None) -> AttemptError:
+    """Turns an answer that broke off into the failure of one attempt; `word` is its finish reason. An account without
+    money or a key stops everything, a rate slows down, and all else is sent again.
+
+    Raises:
+        EndpointError: as `refusal`.
+    """
+    named = fault_named(word)
+    fault = named if named in (Fault.MONEY, Fault.KEY, Fault.RATE) else Fault.PASSING
+    return _failure(fault, message, BROKEN, variable)
 
 
 def _failure(fault: Fault, message: str, code: str, variable: str | None) -> AttemptError:
