@@ -21,7 +21,7 @@ from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.received import Received
 from distill_dagster.teachers.retries import AttemptError, complaint, interruption
 from distill_dagster.teachers.secrets import Secrets, hide_key, without_secrets
-from distill_dagster.teachers.usage import billed_tokens
+from distill_dagster.teachers.usage import billed_tokens, total_tokens
 
 Choice = Mapping[str, Any]
 WORD_CHARACTERS = 100  # of a finish reason in a message
@@ -108,20 +108,27 @@ def _reply(choice: Choice, said: Said, end: str, received: Received, request: Re
 
 
 def _tokens(body: Choice, request: Request, said: Said) -> tuple[int, int, bool]:
-    """Prompt and completion tokens, and whether either had to be estimated; the thoughts count as completion."""
-    prompt, completion = billed_tokens(body.get("usage"))
+    """Prompt and completion tokens, and whether either had to be estimated; the thoughts count as completion.
+
+    Of a total alone, what the prompt does not explain is completion.
+    """
+    usage = body.get("usage")
+    prompt, completion = billed_tokens(usage)
     characters = len(said.text or said.refusal) + len(said.thoughts)
     is_estimated = not prompt or (not completion and characters > 0)
     prompt = prompt or estimated_tokens(prompt_characters(request.messages))
-    return prompt, completion or estimated_tokens(characters), is_estimated
+    return prompt, max(completion or estimated_tokens(characters), (total_tokens(usage) or 0) - prompt), is_estimated
 
 
 def _paid(received: Received, request: Request) -> tuple[int, int]:
-    """The tokens of a body without an answer: those that the server counted; estimates if half an answer came."""
+    """The tokens of a body without an answer: those that the server counted; estimates if half an answer came, or if
+    only the total is known."""
     body = received.value if isinstance(received.value, dict) else {}
     prompt, completion = billed_tokens(body.get("usage"))
-    if prompt is None and completion is None and (said := _half_said(body, received.is_streamed)):
-        return _tokens(body, request, said)[:2]
+    if prompt is None and completion is None:
+        said = _half_said(body, received.is_streamed)
+        if said or total_tokens(body.get("usage")):
+            return _tokens(body, request, said or Said("", "", "", is_whole=True))[:2]
     return prompt or 0, completion or 0
 
 
