@@ -23,7 +23,7 @@ from distill_dagster.teachers.causes import cause_of_refusal
 from distill_dagster.teachers.complaint import read_complaint
 from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_named, fault_of
 from distill_dagster.teachers.protocol import NO_ROOM, Reply
-from distill_dagster.teachers.waits import named_wait_s, renewal_s, wait_s
+from distill_dagster.teachers.waits import named_wait_s, renewal_s, wait_s, wait_text
 
 LOG = logging.getLogger(__name__)
 SAID_S = 10.0  # a wait of at least this many seconds is logged
@@ -102,10 +102,10 @@ def complaint(body: Any, otherwise: str, variable: str | None) -> AttemptError:
         EndpointError: as `refusal`.
     """
     said = read_complaint(body)
-    wait = named_wait_s({}, body, said.message)
+    names_wait = named_wait_s({}, body, said.message) is not None
     message = f"an error instead of an answer: {said.short}" if said.short else otherwise
-    error = _failure(fault_of(None, said, wait is not None), message, BROKEN, variable)
-    error.retry_after_s = wait
+    error = _failure(fault_of(None, said, names_wait), message, BROKEN, variable)
+    error.retry_after_s = wait_s({}, body, said.message, is_overload=error.overload)
     return error
 
 
@@ -147,7 +147,7 @@ def log_pause(endpoint: EndpointConfig, error: AttemptError, seconds: float) -> 
     """Log a pause, unless it is a short one."""
     if seconds >= SAID_S:
         asks = (
-            f"asks to wait {seconds:.0f} s"
+            f"asks to wait {wait_text(seconds)}"
             if error.retry_after_s is not None
             else "refuses for its rate, no wait named"
         )
@@ -157,6 +157,7 @@ def log_pause(endpoint: EndpointConfig, error: AttemptError, seconds: float) -> 
 def too_long_a_wait(host: str, seconds: float, longest: float) -> EndpointError:
     """The error for a wait that nobody would sit through, such as one for tomorrow's quota."""
     return EndpointError(
-        f"{host} asks to wait {seconds:,.0f} s before the next request, and teacher.endpoint.longest_wait_seconds is "
-        f"{longest:,.0f}: run again after that time, or raise the limit; the answers so far are kept"
+        f"{host} asks to wait {wait_text(seconds)} before the next request, and "
+        f"teacher.endpoint.longest_wait_seconds is {longest:,.0f}: run again after that time, or raise the limit; "
+        "the answers so far are kept"
     )
