@@ -32,7 +32,8 @@ FATAL = {
     Fault.MONEY: "the account has no money left and waiting does not help: top up or raise the limit, then run again",
     Fault.KEY: "the key is not accepted: {key}",
     Fault.NO_ACCESS: "the key is not allowed to use this model: {key}, or ask the provider for access",
-    Fault.NO_MODEL: "there is no such model or path: check `url` (it usually ends in /v1) and `model`",
+    Fault.NO_MODEL: "there is no such model or path, or none that takes the request: check `model`, `parameters`, and "
+    "`url` (it usually ends in /v1)",
 }
 BROKEN = "bad_response"  # the error code of a body without an answer
 SENT_ONCE = {Fault.CONTENT, Fault.TOO_LONG, Fault.REFUSED}
