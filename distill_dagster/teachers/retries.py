@@ -36,6 +36,7 @@ FATAL = {
     "`url` (it usually ends in /v1)",
 }
 BROKEN = "bad_response"  # the error code of a body without an answer
+INTERRUPTING = {Fault.MONEY, Fault.KEY, Fault.RATE}  # faults that a finish reason is believed
 SENT_ONCE = {Fault.CONTENT, Fault.TOO_LONG, Fault.REFUSED}
 CODES = {Fault.CONTENT: REFUSED_CONTENT, Fault.TOO_LONG: NO_ROOM}  # others have their status as code
 
@@ -117,9 +118,8 @@ def interruption(word: str, message: str, variable: str | None) -> AttemptError:
     Raises:
         EndpointError: as `refusal`.
     """
-    named = fault_named(word)
-    fault = named if named in (Fault.MONEY, Fault.KEY, Fault.RATE) else Fault.PASSING
-    return _failure(fault, message, BROKEN, variable)
+    fault = fault_named(word) or Fault.PASSING
+    return _failure(fault if fault in INTERRUPTING else Fault.PASSING, message, BROKEN, variable)
 
 
 def _failure(fault: Fault, message: str, code: str, variable: str | None) -> AttemptError:

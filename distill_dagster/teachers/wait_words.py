@@ -22,7 +22,7 @@ UNITS = {  # in lower case
     86_400.0: r"days?|d|tage?n?|jours?|d[ií]as?|giorni|дн\w+|天|日|일",
 }
 SPAN = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(UNITS.values())})(?![a-zа-яß-ÿ])")
-_SPANS = rf"(?P<span>(?:{SPAN.pattern}(?:\s*(?:,|and|und|et|y|e)?\s*)?)+)"
+_SPANS = rf"(?P<span>(?:{SPAN.pattern}[\s,]*+(?:(?:and|und|et|y|e)\s++)?)++)"  # possessive: linear
 _DAY = (
     r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+\d{1,2}[ -][a-z]{3}[ -]\d{4} \d\d:\d\d:\d\d(?: (?:gmt|utc|[+-]\d{4}))?"
 )

@@ -221,6 +221,12 @@ def test_a_parameter_that_is_refused_in_a_body_of_status_200_stops_the_run(serve
     assert server.counts()["total"] == 1
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", ["a, ", "aand", "a and ", "seed: ", "unknown ", "not supported: "])
+def test_a_long_message_is_read_in_no_long_time(piece):
+    refuse({"error": {"message": "not supported: " + piece * 1000 + "!"}})
+
+
 def refuse(body, status=400):
     sent = {"model": "m", "messages": [], "temperature": 0.0, "seed": 3, "max_tokens": 256, "n": 1}
     refuse_unsupported(status, body, sent, "host", EndpointConfig(url="http://host/v1", model="m"))

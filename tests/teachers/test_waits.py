@@ -234,6 +234,14 @@ def test_a_moment_in_words(words, form):
     assert is_an_hour(wait_s({}, None, words.format(moment)))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "piece", ["1 s ", "1 s , ", "1 s  and ", "9", "1秒", "try again ", "retry at ", " ", "warte 1 "]
+)
+def test_a_long_message_is_read_without_an_end_in_no_long_time(piece):
+    wait_s({}, None, piece * 2000)
+
+
 def test_midnight_is_at_most_a_day_away_and_a_moment_that_has_passed_is_now():
     assert 0 < (wait_s({}, None, "Limits reset at midnight UTC") or 0) <= 86_400
     for message in (f"Limits reset at {ISO_LONG_AGO}", "Retry with model-2099-01-27", "Wait for model 2099-01-27"):
