@@ -51,7 +51,7 @@ NAMED = (  # by its quotes, or by the words beside it: a message may repeat a pr
     r"['\"`]{name}['\"`]|(?:parameters?|arguments?|fields?|property|properties|for|value|inputs|supplied)[\s:]+{name}\b"
     r"|\b{name}[\s:]+(?:parameter|is|does|must|may|can|not|only|value|argument)\b"
     r"|(?:^|[\s./(\[,;]){name}\s*:\s*(?:extra|unexpected|unknown|unsupported|unrecogni[sz]ed)\b"
-    rf"|{_REFUSED}[^:]{{{{0,60}}}}:\s*(?:[\w.]++(?:\s*,\s*(?:and\s+)?|\s+and\s+))*+{{name}}\s*(?:$|[.,;)\]]|and\b)"
+    rf"|{_REFUSED}[^:]{{{{0,60}}}}:\s*(?:[\w.]++(?:\s*,\s*(?:and\s+)?|\s+and\s+))*{{name}}\s*(?:$|[.,;)\]]|and\b)"
 )
 OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 NEVER = {"model", "messages"}  # not parameters: an error about them is one about the request

@@ -177,6 +177,7 @@ REFUSED = {
     "a path": {"error": {"message": "body.seed: Extra inputs are not permitted"}},
     "a list": {"error": {"message": "The following parameters are not supported: top_k, seed."}},
     "a list with and": {"error": {"message": "Unsupported parameters: stop and seed"}},
+    "a list that it opens": {"error": {"message": "Unsupported parameters: seed, top_k"}},
     "in quotes": {"error": {"message": "Unknown name 'seed': Cannot find field."}},
     "unexpected": {"error": {"message": "seed: unexpected property"}},
 }
