@@ -14,6 +14,7 @@ import re
 from fractions import Fraction
 
 from distill_dagster.tasks.answer_mark import stated
+from distill_dagster.tasks.boxes import last_box
 from distill_dagster.tasks.number_words import NUMERALS, UNITS
 from distill_dagster.tasks.numbers import found_in, last_in
 from distill_dagster.tasks.plain_math import plain_math
@@ -23,7 +24,6 @@ HEADING = re.compile(  # "#### Step 2" with text below it is no marker
     r"^[ \t]*#{1,6}[ \t]+(?!\W*(?:final\s+)?answer)[^\W\d_][^\n]*\n", re.MULTILINE | re.IGNORECASE
 )
 SPOKEN = re.compile(r"\banswers?\b\W{0,4}(?:(?:is|are)\b|[:=](?=[^0-9A-Za-z]{0,8}[0-9]))", re.IGNORECASE)
-BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 CLAUSE_END = re.compile(r"[;(]|[.,]\s+(?=[^\W\d])|$")
 APART = re.compile(r"\A[^\w\n]*?[-−]\s+(?=[0-9.$€£¥])")  # "- 5" right behind a mark is minus five
 ANOTHER = re.compile(r"\s*,\s*[-+]?[0-9]|[^=]{0,12}[,;]\s*(?:and\s+|or\s+)?[a-zA-Z]\s*=")  # a list, or a second unknown
@@ -49,8 +49,8 @@ def final_place(text: str) -> tuple[str, str]:
     if MARKER in headless and stated(behind) == behind:
         return behind, "mark"
     said = stated(text)
-    if boxes := list(BOXED.finditer(said)):
-        return _inside_braces(said, boxes[-1].end()), "box"
+    if box := last_box(said):
+        return box.inside, "box"
     if spoken := list(SPOKEN.finditer(said)):
         sentence = said[spoken[-1].end() :]
         if NUMERALS.intersection(re.findall(r"[a-z]+", sentence.casefold())[:4]):  # "the answer is twelve"
@@ -58,16 +58,6 @@ def final_place(text: str) -> tuple[str, str]:
         if any(True for _ in found_in(plain_math(sentence))):
             return sentence, "mark"
     return (said, "mark") if said != text.strip() and said[:1] in "0123456789$€£¥-−\\" else (said, "end")
-
-
-def _inside_braces(text: str, start: int) -> str:
-    """The text between the brace that opens just before `start` and the one that closes it."""
-    depth = 1
-    for position in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[start:position]
-    return ""  # never closed: cut off
 
 
 def leading_number(text: str) -> Fraction | None:

@@ -69,6 +69,64 @@ APART = [
     (["0-1", "01"], "0–1", "0-1"),
 ]
 
+# text, label of NLI or None: a text that corrects itself, doubts, or only speaks of a label
+CORRECTED = [
+    ("The answer is entailment. Wait, no: it is neutral.", "neutral"),
+    ("Answer: entailment\nWait, that is wrong. The answer is neutral.", "neutral"),
+    ("Answer: entailment\n\nActually, neutral.", "neutral"),
+    ("Answer: entailment\nHmm, no. It should be neutral.", "neutral"),
+    ("Answer: entailment\n\nCorrection: neutral", "neutral"),
+    ("The answer is entailment — no, neutral.", "neutral"),
+    ("<answer>entailment</answer> Wait, no: neutral.", "neutral"),
+    (r"$\boxed{entailment}$ Wait, I made a mistake. $\boxed{neutral}$", "neutral"),
+    ("My first answer was entailment, but the correct answer is neutral.", "neutral"),
+    ("Antwort: entailment\nNein, neutral.", "neutral"),
+    ("I first thought the answer is entailment.", None),
+    ("It is not that the answer is neutral.", None),
+    ("It is wrong to say the answer is entailment.", None),
+    ("If the note said so, the answer would be entailment.", None),
+    ("The answer is entailment? No.", None),
+    ("entailment? No.", None),
+    ("Answer: entailment\nNo wait.", None),
+    ("Answer: entailment.\nI was wrong.", None),
+    ("Answer: entailment\nOn second thought, the premise never says so.", None),
+    ("Answer: entailment (wait, no)", None),
+    ("entailment. Wait, that's wrong.", None),
+    ("Answer: entailment\n\nNo, neutral fits better.", None),
+    ("Answer: entailment\nneutral", None),
+    ("<answer>entailment</answer>\nScratch that.", None),
+    (r"$\boxed{entailment}$ Oops, that was wrong.", None),
+]
+
+# text, label of NLI: words that look like a correction, and are none
+NOT_CORRECTED = [
+    ("The answer is neutral. The note is silent.", "neutral"),
+    ("Answer: neutral\n\nThe relationship is not stated in the text.", "neutral"),
+    ("Answer: neutral\nActually, the note is silent on it.", "neutral"),
+    ("Answer: neutral\n\nOne might think the answer is entailment, but no.", "neutral"),
+    ("Answer: neutral\nNo evidence supports it.", "neutral"),
+    ("Answer: neutral\nWait for no one.", "neutral"),
+    ("Answer: neutral\n\nSorry for the short reply.", "neutral"),
+    ("Answer: contradiction\nThe hypothesis is wrong.", "contradiction"),
+    ("Answer: contradiction\nThis is wrong because she left.", "contradiction"),
+    ("The text does not say, so the answer is neutral.", "neutral"),
+    ("It may seem odd, but the answer is neutral.", "neutral"),
+    ("I think the answer is neutral.", "neutral"),
+    ("neutral! The note says nothing.", "neutral"),
+    ("Initially: Answer: entailment\nFinal answer: neutral", "neutral"),
+    (r"The final answer is: $\boxed{neutral}$", "neutral"),
+    (r"It is silent, so $\boxed{\text{neutral}}$.", "neutral"),
+    ("- neutral", "neutral"),
+    ("A) neutral", "neutral"),
+    ("1. neutral", "neutral"),
+    ("Prediction: neutral", "neutral"),
+    ("Predicted label: neutral", "neutral"),
+    ("标签：neutral", "neutral"),
+    ("Etikett: neutral", "neutral"),
+    ("<label>neutral</label>", "neutral"),
+    ("__neutral__", "neutral"),
+]
+
 # text, label of NLI or None: where a text states its label
 STATED = [
     ("**Answer:** neutral", "neutral"),
