@@ -15,7 +15,7 @@ from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.base import Task
 from distill_dagster.tasks.boxes import last_box
 from distill_dagster.tasks.measures import Measure, mean_of
-from distill_dagster.tasks.normal_answer import normal_answer
+from distill_dagster.tasks.normal_answer import clash, normal_answer
 from distill_dagster.tasks.options import Prompting
 from distill_dagster.tasks.words import apart
 
@@ -58,5 +58,5 @@ class QA(Task):
         return (stated(box.words) if box else said) or None
 
     def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
-        """SQuAD's exact match: 1 or 0."""
-        return float(normal_answer(answer) == normal_answer(reference))
+        """SQuAD's exact match, but for signs that carry meaning: 1 or 0."""
+        return float(normal_answer(answer) == normal_answer(reference) and not clash(answer, reference))
