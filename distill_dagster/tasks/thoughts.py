@@ -54,7 +54,7 @@ SPOKEN = [  # thoughts, then the answer: sentences of models, and what tools mak
         r"\s*Here are my reasoning steps:(.*?)(?:\[BEGIN FINAL RESPONSE\](.*))?$",  # Apriel
         r"\s*Thinking\.\.\.\n(.*?)(?:\n\.\.\.done thinking\.(.*))?$",  # Ollama's command line
         r"\s*<details[^>]*\breasoning\b[^>]*>(.*?)</details>(.*)$",  # Open WebUI
-        rf"\s*<details[^>]*>\s*<summary>[^<\w]*(?:{SUMMARY})(?![a-z])[^<]{{0,60}}</summary>(.*?)</details>(?=\s*\S)(.*)$",
+        rf"\s*<details[^>]*>\s*<summary>(?:<\w+>|[^<\w])*(?:{SUMMARY})(?![a-z])[^<]{{0,60}}(?:</\w+>)?\s*</summary>(.*?)</details>(?=\s*\S)(.*)$",
         r"\s*(?P<fence>`{3,}|~{3,})[ \t]*(?:thinking|think|thoughts?|reasoning|scratchpad)[ \t]*\n"
         r"(?P<thoughts>.*?)\n[ \t]*(?P=fence)[ \t]*(?=\s*\S)(?P<rest>\n.*)$",
         r"\s*<\|im_start\|>think\b\s*(.*?)(?:\s*<\|im_start\|>answer\b(.*?)(?:<\|im_end\|>\s*)?)?$",  # s1

@@ -19,10 +19,12 @@ MARK = (
     rf"|<sup>\s*\[{NUMBERS}\]\s*</sup>)"
 )
 CITED = re.compile(
-    rf"(?:(?<=[^\W_][^\W_])|(?<=[0-9.!?。)\"”’*%€£]))(?:{MARK})+"  # touches a word of two letters, a number or its end
-    rf"|(?<=[.!?。*)\"”])[ \t]+(?:{MARK}[ \t]*)+(?=[\s.]|$)"
+    rf"(?:(?<=[^\W_][^\W_])|(?<=[0-9.!?…。)\"”’*%€£]))(?:{MARK})+"  # touches a word of two letters, a number or its end
+    rf"|(?<=[.!?…。*)\"”])[ \t]+(?:{MARK}[ \t]*)+(?=[\s.]|$)"
     rf"|(?<=[0-9%])[ \t]+(?:{MARK}[ \t]*)+(?=[.]?\s*$)"
-    r"|【[^【】\n]{1,40}】|\[\^[0-9]{1,3}\]",
+    r"|【[^【】\n]{1,40}】|\[\^[0-9]{1,3}\]|(?<=[.!?…。])\([0-9]{1,2}\)(?=\s|$)"
+    r"|[ \t]*\[(?-i:[A-Z])[^\[\]0-9\n]{1,40}[ \t](?:19|20)[0-9]{2}[a-z]?\]"  # [Smith 2019]
+    r"|[ \t]*\((?-i:[A-Z])[^()0-9\n]{1,40}(?:,|et al\.?)[ \t](?:19|20)[0-9]{2}[a-z]?\)",
     re.IGNORECASE | re.MULTILINE,
 )
 COMMAND = re.compile(r"\\[a-zA-Z]+$")  # \\sqrt[3]{8}, \\in[1,2]
@@ -61,7 +63,7 @@ def without_notes(text: str) -> str:
     if said := SURE_END.search(last, max(0, len(last) - LAST)):
         last = last[: said.start()]
     kept = "\n".join([*lines[:-1], last])
-    bare = UNCLEAR.sub(r"\1[?_0]", CITED.sub(_cut, kept)) if "[" in kept or "【" in kept else kept
+    bare = UNCLEAR.sub(r"\1[?_0]", CITED.sub(_cut, kept)) if any(mark in kept for mark in "[【(") else kept
     return bare if bare.strip() else text
 
 

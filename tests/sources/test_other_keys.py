@@ -59,6 +59,12 @@ def test_choices_under_any_name_are_refused_unless_the_question_lists_them(tmp_p
     assert found["reference"] == ["Mars"]
 
 
+def test_numbers_under_single_letters_are_no_choices(tmp_path):
+    row = {"a": 1, "b": 2, "1": 0.5, "2": 0.5}
+    (found,), _ = judge(tmp_path, {"question": "q", **row})
+    assert json.loads(found["meta"]) == row
+
+
 def test_a_number_beside_choices_with_a_key_each_is_no_gold_answer(tmp_path):
     row = {"question": "Mars or Jupiter?", "opa": "Mars", "opb": "Jupiter", "cop": 1}
     _, (reject,) = judge(tmp_path, row)
@@ -72,6 +78,7 @@ COPIES = {
     "ctxs": [{"title": "T", "text": "x"}],
     "positive_ctxs": [{"title": "T", "text": "x"}],
     "supporting_documents": {"1": "x"},
+    "imageId": 5,
     **dict.fromkeys(("image_base64", "img", "imageUrls", "picture", "image_1", "image_id", "input_image"), "x"),
     **{key: ["x"] for key in ("attachments", "files", "available_tools", "tool_definitions", "toolsJson")},
     **dict.fromkeys(("dialogue_history", "dialog_history", "past", "past_messages", "prior_turns", "chat_log"), "x"),

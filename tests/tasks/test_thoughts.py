@@ -111,6 +111,7 @@ FORMS = {  # what the text is: (text, thoughts, answer)
     "another fence of thoughts": ("~~~reasoning\na\n~~~\n\n391", "a", "391"),
     "a summary": ("<details><summary>Thought for 3 seconds</summary>\na\n</details>\n391", "a", "391"),
     "a summary with a sign": ("<details>\n<summary>💭 Thinking</summary>a</details>391", "a", "391"),
+    "a summary in bold": ("<details><summary><b>Thinking</b></summary>a</details>391", "a", "391"),
     "a summary in Chinese": ("<details><summary>思考过程</summary>a</details>391", "a", "391"),
     "hyphens": ("<chain-of-thought>a</chain-of-thought>391", "a", "391"),
     "hyphens, thoughts that do not end": ("<chain-of-thought>a", "a", ""),

@@ -119,7 +119,8 @@ def says_something(key: str, value: Any) -> bool:
     plain = plain_key(key)
     if KINDS.get(plain) == "label":
         return True
-    return not is_empty(value) and (plain in KINDS or isinstance(value, str | list | dict))
+    is_number = isinstance(value, int) and kind_of(key) == "media"  # the id of an image
+    return not is_empty(value) and (plain in KINDS or is_number or isinstance(value, str | list | dict))
 
 
 def change_nothing(keys: Iterable[str]) -> bool:
@@ -132,11 +133,17 @@ def choice_series(meta: Mapping[str, Any]) -> list[list[str]]:
     series: dict[tuple[str, bool], dict[str, str]] = {}
     for key, value in meta.items():
         found = CHOICE.fullmatch(key)
-        if found and isinstance(value, str | int | float) and not isinstance(value, bool) and not is_empty(value):
+        if found and _is_choice(found["stem"] or key.isupper(), value):
             place = found["place"].casefold().lstrip("0") or "0"
             series.setdefault((found["stem"].casefold(), place.isdigit()), {})[place] = key
     ordered = [sorted(own.items(), key=lambda item: (len(item[0]), item[0])) for own in series.values()]
     return [[key for _, key in own] for own in ordered if tuple(place for place, _ in own[:2]) in FIRST]
+
+
+def _is_choice(may_be_number: str | bool, value: Any) -> bool:
+    """Whether a value is a choice: a text, or a number where the key is more than a place such as `a`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (isinstance(value, str) and not is_empty(value)) or bool(may_be_number and is_number)
 
 
 def has_choices(meta: Mapping[str, Any]) -> bool:
