@@ -73,8 +73,8 @@ CODE = re.compile(r"`(?!`)(?P<inner>[^`\n]*[^`\s])`(?P<stop>[.!?。]?)")
 UNDERLINED = re.compile(r"(?P<bold>_{1,3})(?![\s_])(?P<inner>[^_]*[^_\s])(?P=bold)(?P<stop>[.!?。]?)")
 IDENTIFIER = re.compile(r"_+[a-z][a-z0-9_]*")  # __init__ is a name
 CLOSING = re.compile(  # what models say behind an answer, and mean nothing by
-    r"\s*(?:(?:I )?hope (?:this|that|it) helps|let me know|feel free|please (?:let|feel)|if you (?:have|need|want)|"
-    r"is there anything|happy to help|glad to help|thanks|thank you|have a (?:great|nice|good))\b[^\n{}]{0,120}\s*",
+    r"\s*(?:(?:I )?hope (?:this|that|it) helps|(?:please )?let me know (?:if|whether|should)|(?:please )?feel free to|"
+    r"if you (?:have|need) (?:any|more|further|other)|is there anything else)\b[^\n{}]{0,120}",
     re.IGNORECASE,
 )
 BOLD = re.compile(r"(?P<bold>\*{1,3})(?![\s*])(?P<inner>[^*]*[^\s*])(?P=bold)(?P<stop>[.!?。]?)")
@@ -109,7 +109,7 @@ def stated_and_rest(
     text: str, *, nouns: Sequence[str], keys: Sequence[str], leading: bool = False, tags: Sequence[str] = ()
 ) -> tuple[str, str]:
     """As `stated`, with what follows the tag that encloses the answer; `tags` are others than those of an answer."""
-    text, rest, names = text.strip(), "", (*ANSWER_TAGS, *tags)
+    text, rest, names = _without_closing(text.strip()), "", (*ANSWER_TAGS, *tags)
     for _ in range(DEEPEST):
         inner, behind = _after_mark(_in_json(text, keys), nouns, leading, names)
         inner = _inside(inner).strip()
@@ -117,6 +117,15 @@ def stated_and_rest(
             return text, rest
         text, rest = inner, behind + rest
     return "", ""
+
+
+def _without_closing(text: str) -> str:
+    """The text without the lines at its end that only close it politely; never without its first line."""
+    head, _, line = text.rpartition("\n")
+    while head.strip() and CLOSING.fullmatch(line):
+        text = head.rstrip()
+        head, _, line = text.rpartition("\n")
+    return text
 
 
 def _after_mark(text: str, nouns: Sequence[str], leading: bool, tags: Sequence[str]) -> tuple[str, str]:

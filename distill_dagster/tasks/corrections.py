@@ -58,6 +58,12 @@ LEAD = re.compile(
     r"[\s,.:;!*_…-]*",
     re.IGNORECASE,
 )
+AGAIN = re.compile(r"[\s*_#>(-]*(?:edit|update|final|corrected|correct|revised|new)\b", re.IGNORECASE)
+BETTER = re.compile(
+    r"[\s*_\"'`]{0,4}\b(?:is|would be|seems|fits)\s+(?:(?:the|actually|clearly|probably|more|much|a)\s+)*"
+    r"(?:right|correct|better|best|accurate|appropriate|answer|label)\b|[\s*_\"'`]{0,4}\bfits (?:better|best)\b",
+    re.IGNORECASE,
+)
 
 
 def last_stated(text: str, labels: Sequence[str], label: str | None = None) -> str | None:
@@ -106,9 +112,19 @@ def _corrected(text: str, labels: Sequence[str], label: str | None) -> str | Non
             label = found
         elif is_retraction or is_wrong or (is_turn and {*named(folded(sentence), labels)} - {label}):
             label = None
-        elif (alone := match_label(sentence, labels)) and before and alone != label:
-            label = alone if is_open else None
+        elif before and (other := _other(sentence, labels)) and other != label:
+            label = other if is_open or AGAIN.match(sentence) or BETTER.search(sentence) else None
     return label
+
+
+def _other(sentence: str, labels: Sequence[str]) -> str | None:
+    """The label that is the whole sentence, stands behind its heading, or is called the right one."""
+    _, mark, rest = sentence.replace("：", ":").partition(":")
+    if found := match_label(sentence, labels) or (match_label(rest, labels) if mark else None):
+        return found
+    better = BETTER.search(sentence)
+    names = named(folded(sentence[: better.start()]), labels) if better else []
+    return names[0] if len(names) == 1 and folded(sentence[: better.start()]).endswith(folded(names[0])) else None
 
 
 def named(text: str, labels: Sequence[str]) -> list[str]:

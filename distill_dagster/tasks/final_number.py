@@ -59,7 +59,7 @@ def final_place(text: str) -> tuple[str, str]:
         return behind, "mark"
     said = stated(text)
     if box := last_box(said):
-        return box.inside, "box"
+        return "" if box.is_one_of_several else box.inside, "box"
     if spoken := list(SPOKEN.finditer(said)):
         sentence = said[spoken[-1].end() :]
         if NUMERALS.intersection(re.findall(r"[a-z]+", sentence.casefold())[:4]):  # "the answer is twelve"

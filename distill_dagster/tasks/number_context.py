@@ -59,7 +59,7 @@ RIGHT = re.compile(
 )
 LISTED = re.compile(rf"\s*[,;]\s*{ITEM}\s*[,;)\]}}>]")
 WORD = re.compile(rf"({LETTER}+)")
-SCALE = re.compile(r"[ \t]?(?:([百千万萬亿億백천만억])|([^\W\d_][^\s\d.,;:!?()*%$€£]*))")
+SCALE = re.compile(r"[ \t]{0,3}(?:([百千万萬亿億백천만억])|([^\W\d_][^\s\d.,;:!?()*%$€£]*))")
 ENDS = re.compile(r"\s*(?:[.,;:!?)}$*]|\bof\b|\band\b|$)", re.MULTILINE)
 AND_PART = re.compile(rf"\s+and\s+({'|'.join(PARTS)})\b", re.IGNORECASE)
 MINUS = re.compile(  # a word, or a dash apart from its number, where none can be a bullet or join two words

@@ -55,7 +55,7 @@ class QA(Task):
         """The text, or what its last "Answer:" or its last box states, without surrounding blanks and Markdown."""
         said = stated(text)
         box = last_box(said)
-        return (stated(box.words) if box else said) or None
+        return (stated(box.words) if box and not box.is_one_of_several else said) or None
 
     def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
         """SQuAD's exact match, but for signs that carry meaning: 1 or 0."""

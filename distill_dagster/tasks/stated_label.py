@@ -29,7 +29,7 @@ def stated_label(text: str, labels: Sequence[str]) -> str | None:
         return found
     inner, behind = _stated(text)
     if box := last_box(inner):
-        found = match_label(box.words, labels)
+        found = None if box.is_one_of_several else match_label(box.words, labels)
         return last_stated(box.behind + behind, labels, found) if found else None
     if found := match_label(inner, labels):
         return last_stated(behind, labels, found)

@@ -96,6 +96,15 @@ CORRECTED = [
     ("Answer: entailment\nneutral", None),
     ("<answer>entailment</answer>\nScratch that.", None),
     (r"$\boxed{entailment}$ Oops, that was wrong.", None),
+    (r"$\boxed{entailment}$ or $\boxed{neutral}$", None),
+    ("Answer: entailment\n\nEDIT: neutral", "neutral"),
+    ("Answer: entailment\nFinal: neutral", "neutral"),
+    ("Answer: entailment\n\nCorrected answer: neutral", "neutral"),
+    ("Answer: entailment\n(Strike that; neutral.)", "neutral"),
+    ("Answer: entailment\nHypothesis 2: neutral", None),
+    ("Answer: entailment\nAt a second look neutral is the better label.", "neutral"),
+    ("The answer is entailment. But that is not right; the premise is silent.", None),
+    ("The answer is not entailment but neutral.", None),
 ]
 
 # text, label of NLI: words that look like a correction, and are none
@@ -113,6 +122,11 @@ NOT_CORRECTED = [
     ("It may seem odd, but the answer is neutral.", "neutral"),
     ("I think the answer is neutral.", "neutral"),
     ("neutral! The note says nothing.", "neutral"),
+    ("Answer: neutral\nEntailment is not the right label.", "neutral"),
+    ("Answer: neutral\nEntailment: it would need more.", "neutral"),
+    ("The answer is neutral. However, entailment is also possible.", "neutral"),
+    ("Answer: neutral\n\nSo neutral is the right label.", "neutral"),
+    ("Answer: neutral\n\nLet me know if you need more.", "neutral"),
     ("Initially: Answer: entailment\nFinal answer: neutral", "neutral"),
     (r"The final answer is: $\boxed{neutral}$", "neutral"),
     (r"It is silent, so $\boxed{\text{neutral}}$.", "neutral"),
