@@ -174,7 +174,7 @@ def test_a_blank_answer_counts_as_none_in_every_format(tmp_path, blank):
         (found,), rejects = judge(tmp_path, row)
         assert not rejects
         assert (found["messages"], found["reference"]) == ([u("q")], [])
-    (found,), _ = judge(tmp_path, {"messages": [u("q"), a(blank)], "reference": [plain, "a"]})
+    (found,), _ = judge(tmp_path, {"messages": [u("q"), a(blank)], "reference": ["a"]})
     assert found["reference"] == ["a"]
 
 

@@ -47,7 +47,7 @@ def reader(name: str) -> Callable[[dict[str, Any]], Draft]:
 def complete(draft: Draft, kept: Collection[str]) -> None:
     """Read what a draft holds beside plain turns; what cannot be sent becomes a fault. `kept`: `data.meta_keys`."""
     golds = draft.reference if isinstance(draft.reference, list) else [draft.reference]
-    if any(map(is_blank, golds)):  # a blank one counts as none, as null does
-        draft.reference = [gold for gold in golds if not is_blank(gold)] or None
+    if all(map(is_blank, golds)):
+        draft.reference = None  # blank answers count as none, as null does
     read_turns(draft, kept)
     read_keys(draft, kept)
