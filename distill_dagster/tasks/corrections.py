@@ -123,8 +123,9 @@ def _other(sentence: str, labels: Sequence[str]) -> str | None:
     if found := match_label(sentence, labels) or (match_label(rest, labels) if mark else None):
         return found
     better = BETTER.search(sentence)
-    names = named(folded(sentence[: better.start()]), labels) if better else []
-    return names[0] if len(names) == 1 and folded(sentence[: better.start()]).endswith(folded(names[0])) else None
+    before = folded(sentence[: better.start()]) if better else ""
+    names = named(before, labels)
+    return names[0] if len(names) == 1 and before.endswith(folded(names[0])) else None
 
 
 def named(text: str, labels: Sequence[str]) -> list[str]:
