@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 import threading
@@ -11,13 +12,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 
+PARENT = "DISTILL_PARENT"  # the process id of the parent, in the environment of a child that ends with it
+
+
 def end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, since the parent's device lease ends too (Linux only)."""
+    """Have the kernel kill this process when its parent dies, since the parent's device lease ends too (Linux only).
+
+    A parent that died before this call is found if it left its process id in the environment.
+    """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    parent = os.environ.pop(PARENT, None)  # a child of this process has another parent
+    if parent is not None and int(parent) != os.getppid():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def library_versions() -> dict[str, str]:

@@ -23,6 +23,11 @@ class Spec(Section):
         """Whether the work gains from a device; where it does not, none is leased."""
         return True
 
+    @property
+    def uses_ranks(self) -> bool:
+        """Whether several processes can share the work, each on a device of its own."""
+        return False
+
 
 class Counts(BaseModel):
     """Flat counts, such as numbers of rows. A subclass names the ones that code reads; any others, such as one for each

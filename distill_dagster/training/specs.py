@@ -70,6 +70,11 @@ class PrepareSpec(Spec):
         """A fit needs one, and a teacher that reads prompts; a model is pinned or built on the CPU."""
         return self.fit is not None or (self.init is not None and self.init.measures)
 
+    @property
+    def uses_ranks(self) -> bool:
+        """A fit is a training; the teacher that a cut measures only reads."""
+        return self.fit is not None and self.init is None
+
 
 class TrainSpec(Spec):
     """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
@@ -92,6 +97,11 @@ class TrainSpec(Spec):
     @property
     def needs_device(self) -> bool:
         """Publishing the weights of a finished round needs none."""
+        return not self.finished
+
+    @property
+    def uses_ranks(self) -> bool:
+        """A training does."""
         return not self.finished
 
 

@@ -1,0 +1,81 @@
+"""How ranks share a training: each with a copy of the model (DDP), or each with a part of every weight (FSDP2).
+
+    ddp     every device holds weights, gradients and optimizer; gradients are averaged
+    fsdp    every device holds the N-th part of each of them; a layer's weights are gathered while it runs
+
+Both take the same step as one process, because the ranks share its batches (batches.py). FSDP2 is Accelerate's, through
+the Trainer's arguments. Its weights stay float32 where they are gathered, and autocast computes in bfloat16, as on one
+device.
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.distributed.fsdp import MixedPrecisionPolicy
+from torch.distributed.tensor import DTensor
+
+from distill_dagster.config import TrainingConfig
+from distill_dagster.ranks import group
+from distill_dagster.training.adapter import plain
+
+FSDP = {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
+
+
+def is_sharded(config: TrainingConfig) -> bool:
+    """Whether the ranks share a training by FSDP."""
+    return group.count() > 1 and config.parallel == "fsdp"
+
+
+def shard_policy() -> dict[str, Any]:
+    """What Accelerate's plugin gets beside the Trainer's arguments: weights are gathered in their own precision."""
+    return {"mixed_precision_policy": MixedPrecisionPolicy()}
+
+
+def shard_on_cpu(accelerator: Any, plugin_arguments: dict[str, Any]) -> None:
+    """Have Accelerate shard over gloo too; by itself it does so on GPUs alone."""
+    from accelerate import FullyShardedDataParallelPlugin
+    from accelerate.utils import DistributedType
+
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(**plugin_arguments)
+    accelerator.state.distributed_type = DistributedType.FSDP
+
+
+@contextlib.contextmanager
+def whole_afterwards(model: Any, is_sharded: bool) -> Iterator[None]:
+    """Behind the block, `model` is on the CPU with all of its weights, on the first rank; other ranks have a blank one.
+
+    Sharding changes a model for good: its classes, its hooks, its parameters. So it becomes a copy without weights that
+    was made before, and takes the weights.
+    """
+    if not is_sharded:
+        yield
+        return
+    blank = _blank(model)
+    yield
+    gathered = _gathered(model)
+    if group.is_first():
+        blank.load_state_dict(gathered, assign=True)
+        plain(blank).tie_weights()
+    model.__class__, model.__dict__ = blank.__class__, blank.__dict__
+
+
+def _blank(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose parameters have shape and dtype, and no data; buffers are copied."""
+    empty = {
+        id(p): torch.nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=p.requires_grad)
+        for p in model.parameters()
+    }
+    return copy.deepcopy(model, empty)
+
+
+def _gathered(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The model's state with whole tensors on the first rank, one of them gathered at a time."""
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if group.is_first():
+            state[name] = whole.detach().cpu()
+    return state
