@@ -1,4 +1,4 @@
-"""Facts and controls of this process: its end with its parent, library versions, peak memory, garbage collection."""
+"""Facts and controls of this process: its end with its parent, library versions, memory, garbage collection."""
 
 import contextlib
 import gc
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-
 
 PARENT = "DISTILL_PARENT"  # the process id of the parent, in the environment of a child that ends with it
 
@@ -33,6 +32,26 @@ def end_with_parent() -> None:
 def library_versions() -> dict[str, str]:
     """The versions of Python and of the libraries that shape a result, read without importing them."""
     return {"python": sys.version.split()[0], **{name: version(name) for name in ("torch", "transformers")}}
+
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+GB = 1024**3
+
+
+def main_memory_gb() -> float:
+    """The memory that this process may use: the machine's with its swap, or the container's limit."""
+    import psutil
+
+    total = psutil.virtual_memory().total + psutil.swap_memory().total
+    return min([total, *_container_limits()]) / GB
+
+
+def _container_limits() -> Iterator[int]:
+    for name in CGROUP_LIMITS:
+        path = Path(name)
+        text = path.read_text().strip() if path.is_file() else ""
+        if text.isdecimal():
+            yield int(text)
 
 
 SAMPLE_EVERY_S = 0.005

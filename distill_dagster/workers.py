@@ -28,9 +28,9 @@ from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.models.loading import spread_over
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
+from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
-from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec

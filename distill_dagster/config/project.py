@@ -116,7 +116,9 @@ class ComputeConfig(Section):
     @classmethod
     def _one_process(cls, value: Need) -> Need:
         if value.processes > 1:
-            raise ValueError(f"`processes: {value.processes}`, but only trainings are shared (`train`, `fit`): remove it")
+            raise ValueError(
+                f"`processes: {value.processes}`, but only trainings are shared (`train`, `fit`): remove it"
+            )
         return value
 
 

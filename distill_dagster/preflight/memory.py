@@ -25,11 +25,12 @@ GB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The memory of the device that a step leases, in GB."""
+    """The memory of the devices that a step leases, in GB, for each of the processes that share the step."""
 
     has: float
     where: str  # of the GPU | of main memory
     device: str  # cuda | cpu
+    ranks: int = 1  # processes that share a training
 
 
 def training_of(stage: str, pending: Pending) -> TrainingConfig | None:
@@ -62,10 +63,10 @@ def training_memory(stage: str, pending: Pending, models: Models, room: Room) ->
 
 
 def _plan(stage: str, config: Any, training: TrainingConfig, logits: LogitsConfig | None, room: Room) -> Requirement:
-    from distill_dagster.training.memory.estimate import MemoryPlan
+    from distill_dagster.training.memory.estimate import plan_of
 
-    plan = MemoryPlan(config, training, logits, room.device)
     available = room.has * GB
+    plan = plan_of(config, training, logits, room.device, room.ranks, available)
     said = f"{plan}; with the runtime {plan.needed / GB:.1f} of {room.has:.1f} GB {room.where}"
     if plan.needed <= available:
         return Requirement("memory", stage, "warning" if plan.needed > TIGHT * available else "ok", said)

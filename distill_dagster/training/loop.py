@@ -71,7 +71,7 @@ def train(
     share = (group.number(), group.count())
     batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch, share)
     plan = StepPlan.of(config, len(batches))
-    sharded = is_sharded(config)
+    sharded = is_sharded(config, model, device)
     folder, resume = run_and_latest(work, _fingerprint(config, data, signal, start_revision, sharded))
     resumed_from = step_of(resume) if resume else 0
     tracked = track(label, total=plan.steps, done=resumed_from)
@@ -116,9 +116,7 @@ def _record(
     )
 
 
-def _fingerprint(
-    config: TrainingConfig, data: TrainingSet, signal: Signal, start_revision: str, sharded: bool
-) -> str:
+def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, start_revision: str, sharded: bool) -> str:
     """Hash of everything that decides the weights or how a checkpoint is stored, except the machine."""
     splits: list[Any] = [
         data.train.select_columns([*TOKENS, *signal.columns]),

@@ -17,16 +17,39 @@ import torch
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor
 
-from distill_dagster.config import TrainingConfig
+from distill_dagster.config import LogitsConfig, TrainingConfig
+from distill_dagster.models.building import parameter_count
+from distill_dagster.process import GB, main_memory_gb
 from distill_dagster.ranks import group
 from distill_dagster.training.adapter import plain
+from distill_dagster.training.memory.estimate import plan_of
+from distill_dagster.training.memory.state import bytes_per_parameter, can_shard
 
 FSDP = {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
 
 
-def is_sharded(config: TrainingConfig) -> bool:
-    """Whether the ranks share a training by FSDP."""
-    return group.count() > 1 and config.parallel == "fsdp"
+def is_sharded(config: TrainingConfig, model: Any, device: str) -> bool:
+    """Whether the ranks split the model; the first rank decides for all, by the memory plan of a step."""
+    if group.count() == 1 or not can_shard(config):
+        return False
+    return config.parallel == "fsdp" or group.of_first(lambda: not _fits_whole(config, model, device))
+
+
+def _fits_whole(config: TrainingConfig, model: Any, device: str) -> bool:
+    """Whether one device holds a step: the model, its gradients, the optimizer's state, activations."""
+    base, ranks = plain(model), group.count()
+    has = _memory_gb(device) * GB
+    try:
+        return not plan_of(base.config, config, LogitsConfig(), torch.device(device).type, ranks, has).sharded
+    except RuntimeError:  # a model that cannot be followed is counted by parameter
+        return parameter_count(base) * bytes_per_parameter(config) < has / 2
+
+
+def _memory_gb(device: str) -> float:
+    """The memory of a rank's device, or its part of the main memory."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory / GB
+    return main_memory_gb() / group.count()
 
 
 def shard_policy() -> dict[str, Any]:

@@ -91,6 +91,7 @@ class SignalTrainer(Trainer):
             super().__init__(
                 train_dataset=data.train, eval_dataset=data.validation if len(data.validation) else None, **trainer
             )
+        torch.manual_seed(self.args.seed + group.number())  # each rank drops out other numbers; with 0 as it was
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches, self.asked = signal, measure, batches, asked or Asked()
         self._agreed = False  # whether the ranks stop after the present step
@@ -124,9 +125,7 @@ class SignalTrainer(Trainer):
             num_workers=LOADERS if on_gpu else 0,
             pin_memory=on_gpu,
         )
-        return prepare_data_loader(
-            plain, self.accelerator.device, num_processes=1, process_index=0, put_on_device=True
-        )
+        return prepare_data_loader(plain, self.accelerator.device, num_processes=1, process_index=0, put_on_device=True)
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches of like length, in the order of (seed, epoch)."""

@@ -14,7 +14,6 @@ from distill_dagster.resources.compute.inline import Context
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.workers import WORKERS
 
-
 GRACE_S = 90  # from the end of a run to that of its child, which may write a checkpoint; above that of the ranks
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from distill_dagster import process
 from distill_dagster.cli import app
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
@@ -338,7 +339,7 @@ def test_too_little_main_memory_and_disk_are_named(tmp_path, monkeypatch):
 
 def test_a_container_has_the_memory_of_its_limit(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(devices, "CGROUP_LIMITS", (str(limit),))
+    monkeypatch.setattr(process, "CGROUP_LIMITS", (str(limit),))
     limit.write_text("max\n")
     free = devices.main_memory_gb()
     limit.write_text(f"{2**29}\n")
