@@ -2,7 +2,7 @@
 
 A rank cannot report to Dagster Pipes unless it is the first, so it leaves its error in the file that torchrun names:
 
-    {"message": {"message": "TrainingError: the loss is nan at step 3", "error": "TrainingError", "words": "the loss …"}}
+    {"message": {"message": "TrainingError: the loss is nan …", "error": "TrainingError", "words": "the loss is nan …"}}
 """
 
 import json

@@ -1,7 +1,6 @@
 """The processes that share one training: how many there are, which one this is, and what one finds for all.
 
-launcher.py starts them by torchrun, which numbers them in the environment. Without it there is one process, which is the
-first.
+launcher.py starts them by torchrun, which numbers them in the environment. Without it there is one process, the first.
 
     launcher --- rank 0     reports to Dagster Pipes, writes the artefact
              +-- rank 1     computes its share of each batch

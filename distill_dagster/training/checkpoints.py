@@ -5,7 +5,7 @@ marker is written afterwards, atomically:
 
     runs/3f2a9c…/checkpoint-200/model.safetensors, optimizer.pt, …, complete.json     complete
     runs/3f2a9c…/checkpoint-300/model.safetensors                                     torn: deleted on resume
-    runs/77c01e…/checkpoint-200/pytorch_model_fsdp_0/__1_0.distcp, …                  of a sharded model: one file a rank
+    runs/77c01e…/checkpoint-200/pytorch_model_fsdp_0/__1_0.distcp, …                  sharded: a file of each rank
 
 The folder above is named after a fingerprint of everything that decides the weights; checkpoints of other runs are
 deleted.
