@@ -30,7 +30,7 @@ class LengthBatches:
     """A batch sampler: lists of row positions, `batch_size` each except the last one on each side of the switch.
 
     `share` is a rank's number and how many ranks there are. Every rank has as many batches, since all take part in
-    each step; one that gets no row of a batch computes a row without weight (`Share`).
+    each step; one that gets no row of a batch computes a row without weight (`RankRows`).
     """
 
     drop_last = False  # Accelerate asks
@@ -71,7 +71,7 @@ class LengthBatches:
             yield from (part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size))
 
 
-class Share:
+class RankRows:
     """Rows as a rank reads them: those of a position `~i` are of row i, marked as without weight."""
 
     def __init__(self, rows: Any) -> None:

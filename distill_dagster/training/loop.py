@@ -38,7 +38,7 @@ from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainingRun, ValidationLoss
-from distill_dagster.training.stopping import Asked, deferred
+from distill_dagster.training.stopping import StopRequest, deferred
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, Watch
 
 
@@ -198,7 +198,7 @@ def _trainer(
     batches: LengthBatches,
     arguments: OneDeviceArguments,
     advance: Advance,
-    asked: Asked,
+    asked: StopRequest,
 ) -> SignalTrainer:
     """The Trainer with its callbacks; it prints nothing."""
     callbacks: list[TrainerCallback] = []

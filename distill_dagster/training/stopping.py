@@ -20,19 +20,19 @@ class Stopped(BaseException):
 
 
 @dataclass(slots=True)
-class Asked:
+class StopRequest:
     """Which signal asks this process to end."""
 
     signal: int | None = None
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Asked]:
+def deferred() -> Iterator[StopRequest]:
     """Inside the block the first signal is only noted. It is delivered when the block ends, also by `Stopped`.
 
     Signals are only handled in the main thread of a process; in another one they end the process as before.
     """
-    asked = Asked()
+    asked = StopRequest()
     before = _handle(asked) if threading.current_thread() is threading.main_thread() else {}
     try:
         yield asked
@@ -45,7 +45,7 @@ def deferred() -> Iterator[Asked]:
         raise KeyboardInterrupt  # whoever handled the signal went on
 
 
-def _handle(asked: Asked) -> dict[signal.Signals, Any]:
+def _handle(asked: StopRequest) -> dict[signal.Signals, Any]:
     """Note the next signal in `asked`; the handlers that there were before."""
     before: dict[signal.Signals, Any] = {}
 

@@ -24,12 +24,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from distill_dagster.errors import TrainingError
 from distill_dagster.progress import Advance
 from distill_dagster.ranks import group
-from distill_dagster.training.batches import WEIGHTLESS, LengthBatches, Share, StepPlan
+from distill_dagster.training.batches import WEIGHTLESS, LengthBatches, RankRows, StepPlan
 from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
 from distill_dagster.training.parallel import shard_on_cpu, shard_policy
 from distill_dagster.training.signals.protocol import Example, Signal, TensorBatch
-from distill_dagster.training.stopping import Asked, Stopped
+from distill_dagster.training.stopping import Stopped, StopRequest
 
 LOADERS = 2  # processes that collate batches for a GPU
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class SignalTrainer(Trainer):
         signal: Signal,
         measure: Signal,
         batches: LengthBatches,
-        asked: Asked | None = None,
+        asked: StopRequest | None = None,
         **trainer: Any,
     ) -> None:
         with _own_use_cache(trainer["model"].config):
@@ -93,7 +93,7 @@ class SignalTrainer(Trainer):
             )
         torch.manual_seed(self.args.seed + group.number())  # each rank drops out other numbers; with 0 as it was
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
-        self.signal, self.measure, self.batches, self.asked = signal, measure, batches, asked or Asked()
+        self.signal, self.measure, self.batches, self.asked = signal, measure, batches, asked or StopRequest()
         self._agreed = False  # whether the ranks stop after the present step
         self.step_loss = torch.zeros(())  # of the present step, on the device: reading it waits for the device
         how = {"switch": batches.switch, "share": batches.share}
@@ -119,7 +119,7 @@ class SignalTrainer(Trainer):
         """Batches of `rows` on the device. They are this rank's already: Accelerate would drop or repeat some."""
         on_gpu = self.args.device.type == "cuda"  # where batches are made while the device computes
         plain = DataLoader(
-            Share(rows),  # pyright: ignore[reportArgumentType]
+            RankRows(rows),  # pyright: ignore[reportArgumentType]
             batch_sampler=batches,
             collate_fn=partial(_collated, signal),
             num_workers=LOADERS if on_gpu else 0,
