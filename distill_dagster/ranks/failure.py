@@ -21,9 +21,9 @@ def leave(error: UserError) -> None:
     """Write a user's error where the launcher finds it."""
     if path := os.environ.get(ERROR_FILE):
         name, words = type(error).__name__, str(error)
-        message = {"message": f"{name}: {words}", "error": name, "words": words}
-        message["extraInfo"] = {"timestamp": str(int(time.time()))}  # type: ignore[assignment]
-        Path(path).write_text(json.dumps({"message": message}), encoding="utf-8")
+        extra = {"extraInfo": {"timestamp": str(int(time.time()))}}  # by which torchrun finds the first failure
+        message = {"message": f"{name}: {words}", "error": name, "words": words, **extra}
+        Path(path).write_text(json.dumps({"message": message}, allow_nan=False), encoding="utf-8")
 
 
 def report_of(rank: int, exit_status: int, error_file: str) -> dict[str, str]:

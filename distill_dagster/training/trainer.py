@@ -240,6 +240,7 @@ class Watch(TrainerCallback):
         if group.is_first():
             mark(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         if self.trainer.stops:
-            group.wait()
-            log.warning("asked to end: the checkpoint of step %d is written", state.global_step)
+            if group.is_first():
+                log.warning("asked to end: the checkpoint of step %d is written", state.global_step)
+            group.wait()  # a rank that ends takes the others with it
             raise Stopped
