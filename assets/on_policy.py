@@ -66,8 +66,9 @@ def _student(number: int) -> StageAsset:
             "rollouts": str(rollouts.file(files.ROLLOUTS_FILE)),
             "rollout_logits": str(logits.file(files.LOGITS_FILE)),
         }
-        before = upstream.artefact(student_of(number - 1))
-        return train_spec(upstream, training, before, out, work).model_copy(update=read)
+        given = train_spec(upstream, training, upstream.artefact(student_of(number - 1)), out, work)
+        versions = [*given.versions, rollouts.data_version, logits.data_version]
+        return given.model_copy(update=read | {"versions": versions})
 
     on = f"{rollouts_of(number)} and the teacher's answers" if number else "the teacher's answers"
     spec.__doc__ = f"The student of round {number}, trained on {on}."

@@ -86,13 +86,15 @@ def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
 def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manifest, out: Path, work: Path) -> TrainSpec:
     """What every training of the student takes; it starts from the weights of `base`."""
     config = upstream.config
+    stored = upstream.shards("teacher_logits") if upstream.reads("teacher_logits") else {}
     return TrainSpec(
         student_base=read_ref(base.folder),
         cut=upstream.provenance("student_base").read(PrepareResult).cut,
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),
-        logits=upstream.files("teacher_logits", files.LOGITS_FILE) if upstream.reads("teacher_logits") else [],
+        logits=[str(manifest.file(files.LOGITS_FILE)) for manifest in stored.values()],
+        versions=[manifest.data_version for manifest in stored.values()],
         name=config.name,
         task=config.task,
         out=str(out),

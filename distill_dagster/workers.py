@@ -83,42 +83,43 @@ def run_worker(name: str, spec: Spec, device: str = "cpu", more: Sequence[str] =
     worker = WORKERS[name]
     if not isinstance(spec, worker.spec):
         raise TypeError(f"{name} takes a {worker.spec.__name__}, got a {type(spec).__name__}")
-    is_gpu = device.startswith("cuda")
+    is_gpu, devices = device.startswith("cuda"), [device, *more]
     if is_gpu:
-        _reset_device(device)
+        _reset_devices(devices)
     function, started = worker.load(), time.perf_counter()
-    with watch_memory() as peak, spread_over([device, *more]):
+    with watch_memory() as peak, spread_over(devices):
         result = function(spec, device)
     seconds = round(time.perf_counter() - started, 3)
     usage = Usage(
         device=device,
         seconds=seconds,
-        gpu_seconds=seconds * group.count() * (1 + len(more)) if is_gpu else 0.0,
-        peak_memory_bytes=_device_peak(device) if is_gpu else peak.start + peak.growth,
+        gpu_seconds=seconds * group.count() * len(devices) if is_gpu else 0.0,
+        peak_memory_bytes=_peak_of(devices) if is_gpu else peak.start + peak.growth,
         versions=library_versions(),
     )
     return result.with_usage(usage)
 
 
-def _device_peak(device: str) -> int:
+def _peak_of(devices: Sequence[str]) -> int:
     import torch
 
-    return torch.cuda.max_memory_allocated(device)
+    return sum(map(torch.cuda.max_memory_allocated, devices))
 
 
-def _reset_device(device: str) -> None:
+def _reset_devices(devices: Sequence[str]) -> None:
     import torch
 
     if not torch.cuda.is_available():
         raise ModelError(
-            f"{device} was leased, but this torch ({torch.__version__}) finds no CUDA; "
+            f"{devices[0]} was leased, but this torch ({torch.__version__}) finds no CUDA; "
             "install a CUDA build or set compute.devices: []"
         )
     # cuDNN's attention builds a plan for each new shape, and every step of decoding has one: 51 ms a token instead of
     # 8, measured on an H100 with torch 2.11.
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.cuda.init()  # before it, the allocator knows no device, and the next line raises
-    torch.cuda.reset_peak_memory_stats(device)
+    for device in devices:
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _room_for(spec: Spec) -> AbstractContextManager[None]:

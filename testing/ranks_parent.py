@@ -1,6 +1,6 @@
 """A run that leases two devices and trains in two ranks, as a process that tests may kill; on the CPU.
 
-    python -m testing.ranks_parent SPEC.json LOCKS      prints the error's class and words, or the result as JSON
+python -m testing.ranks_parent SPEC.json LOCKS      prints the error's class and words, or the result as JSON
 """
 
 import sys

@@ -10,7 +10,6 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,24 +31,32 @@ class LoadedModel:
 
     model: Any  # transformers.PreTrainedModel
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
-    device: str
+    device: str  # of inputs and outputs; the layers may be spread over more
     dtype: str  # float32 | bfloat16
     ref: ModelRef
 
 
 _kept: "OrderedDict[tuple[str, ...], LoadedModel]" = OrderedDict()
 _lock = threading.Lock()
-_devices: ContextVar[tuple[str, ...]] = ContextVar("devices", default=())
+_leased: dict[str, tuple[str, ...]] = {}  # the first of several devices -> all of them
 
 
 @contextlib.contextmanager
 def spread_over(devices: Sequence[str]) -> Iterator[None]:
-    """Inside the block, a model that is loaded onto the first of several devices is spread over all of them."""
-    token = _devices.set(tuple(devices))
+    """Inside the block, a model that is loaded onto the first of several devices is spread over all of them.
+
+    It holds for every thread, since a device belongs to one worker at a time.
+    """
+    _leased[devices[0]] = tuple(devices)
     try:
         yield
     finally:
-        _devices.reset(token)
+        del _leased[devices[0]]
+
+
+def devices_with(device: str) -> tuple[str, ...]:
+    """The devices over which a model that is loaded onto `device` is spread, itself first."""
+    return _leased.get(device, (device,))
 
 
 def load(ref: ModelRef, device: str) -> LoadedModel:
@@ -59,8 +66,7 @@ def load(ref: ModelRef, device: str) -> LoadedModel:
         ModelError: it does not exist, is not a causal language model, or has no chat template.
     """
     dtype = dtype_name(ref.dtype, device)
-    devices = _devices.get()
-    devices = devices if devices[:1] == (device,) else (device,)
+    devices = devices_with(device)
     key = (ref.path, ref.version, dtype, *devices)
     with _lock:
         if key not in _kept:

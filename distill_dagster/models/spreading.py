@@ -20,7 +20,17 @@ def spread(model: Any, devices: Sequence[str]) -> Any:
     """
     from accelerate import dispatch_model
 
-    return dispatch_model(model, device_map=map_of(model, _room(devices)), main_device=devices[0])
+    return dispatch_model(
+        model,
+        device_map=map_of(model, _room(devices)),
+        main_device=devices[0],
+        skip_keys=model._skip_keys_device_placement,  # what stays on the device of its layer, such as the cache
+    )
+
+
+def is_spread(model: Any) -> bool:
+    """Whether the model's layers are on more than one device."""
+    return len(set(getattr(model, "hf_device_map", {}).values())) > 1
 
 
 def map_of(model: Any, room: Mapping[Any, int]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Usage(BaseModel):
     device: str
     seconds: float
     gpu_seconds: float
-    peak_memory_bytes: int  # on a GPU the most that torch allocated; on a CPU the process's highest resident set
+    peak_memory_bytes: int  # of torch on the GPUs of this process; on a CPU its highest resident set. Of rank 0 only
     versions: dict[str, str] = {}
 
 

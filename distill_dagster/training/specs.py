@@ -88,6 +88,7 @@ class TrainSpec(Spec):
     round: int = 0  # of on-policy training: 0 is the cold start
     rollouts: str | None = None  # rollouts.parquet of the round
     rollout_logits: str | None = None  # logits.parquet of the round
+    versions: list[str] = []  # data versions of logits, rollouts and rollout_logits; another one resumes no checkpoint
     finished: list["FinishedRound"] = []  # the rounds, if the last one's weights are only to be published
     name: str
     task: str

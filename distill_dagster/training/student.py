@@ -44,6 +44,7 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
     label, revision = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}", spec.student_base.revision
     revision = f"{revision} {spec.teacher.revision}" if config.reads_teacher else revision
+    revision = " ".join([revision, *spec.versions])
     trained = prepare_weights(model, config)
     run = train(
         trained, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label

@@ -90,15 +90,18 @@ def orchestrated():
 
 
 def test_the_first_signal_waits_for_the_end_of_the_block_and_the_second_does_not(orchestrated):
-    done = []
-    with pytest.raises(Interrupted), deferred() as asked:
-        signal.raise_signal(signal.SIGTERM)
-        done.append(asked.signal)
-    with pytest.raises(Interrupted), deferred():
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
-        done.append("after the second")
-    assert done == [signal.SIGTERM]
+    reached: list[int] = []
+
+    def train(signals: int) -> None:
+        with deferred():
+            for i in range(signals):
+                signal.raise_signal(signal.SIGTERM)
+                reached.append(i)
+
+    for signals in (1, 2):
+        with pytest.raises(Interrupted):
+            train(signals)
+    assert reached == [0, 0]
     assert signal.getsignal(signal.SIGTERM) is orchestrated
 
 
@@ -108,9 +111,13 @@ def test_a_rank_that_stops_for_another_one_ends_too(orchestrated):
 
 
 def test_an_error_is_not_hidden_by_a_signal_that_waits(orchestrated):
-    with pytest.raises(ValueError, match="the loss is nan"), deferred():
-        signal.raise_signal(signal.SIGTERM)
-        raise ValueError("the loss is nan")
+    def train() -> None:
+        with deferred():
+            signal.raise_signal(signal.SIGTERM)
+            raise ValueError("the loss is nan")
+
+    with pytest.raises(ValueError, match="the loss is nan"):
+        train()
 
 
 def test_a_signal_whose_handler_goes_on_still_ends_the_training():
