@@ -1,6 +1,8 @@
-"""A run that leases two devices and trains in two ranks, as a process that tests may kill; on the CPU.
+"""A run that leases two devices and trains in one or two processes, on the CPU; tests kill it.
 
-python -m testing.ranks_parent SPEC.json LOCKS      prints the error's class and words, or the result as JSON
+    python -m testing.ranks_parent SPEC.json LOCKS 2
+
+prints the result as JSON, or the class and the words of an error.
 """
 
 import sys
@@ -21,14 +23,14 @@ def pool_in(locks: str) -> GpuPool:
     return GpuPool(devices=DEVICES, lock_folder=locks)
 
 
-def main(spec_file: str, locks: str) -> None:
+def main(spec_file: str, locks: str, ranks: str) -> None:
     """Train as an asset does that has leased both devices, but on the CPU."""
     spec = TrainSpec.model_validate_json(Path(spec_file).read_text(encoding="utf-8"))
 
     @dg.asset
     def student(context: dg.AssetExecutionContext):
         with pool_in(locks).lease(Need(gpus=2)):
-            result = run_subprocess(context, "train_student", spec, [], 2)
+            result = run_subprocess(context, "train_student", spec, [], int(ranks))
         print(result.model_dump_json(), flush=True)
         yield dg.MaterializeResult()
 

@@ -1,4 +1,4 @@
-"""What ends a training in two ranks leaves no process and no lease behind, and says what happened."""
+"""What ends a training in child processes leaves none of them and no lease behind, and says what happened."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ class Training:
     run: subprocess.Popen[str]
 
     def processes(self) -> dict[str, psutil.Process]:
-        """The run, its launcher and its ranks."""
+        """The run, its launcher and its ranks; a single process is its own launcher."""
         run = psutil.Process(self.run.pid)
         (launcher,) = run.children()
         ranks = {f"rank {rank.environ()['RANK']}": rank for rank in launcher.children()}
@@ -64,7 +64,7 @@ def start(tmp_path):
     base = write_model(tmp_path / "base")
     examples = write_examples(tmp_path / "examples.parquet", 25, 3)
 
-    def begin(**training) -> Training:
+    def begin(ranks: int = 2, **training) -> Training:
         (tmp_path / "out").mkdir(exist_ok=True)
         settings = {"learning_rate": 5e-3, "batch_size": 6, "max_length": 64, "early_stopping_patience": None}
         paths = {"examples": examples, "out": str(tmp_path / "out"), "work": str(tmp_path / "work")}
@@ -72,7 +72,7 @@ def start(tmp_path):
         spec = TrainSpec(student_base=base, teacher=base, task="qa", training=config, name="tiny", **paths)
         (tmp_path / "spec.json").write_text(spec.model_dump_json())
         locks = str(tmp_path / "locks")
-        command = [sys.executable, "-m", "testing.ranks_parent", str(tmp_path / "spec.json"), locks]
+        command = [sys.executable, "-m", "testing.ranks_parent", str(tmp_path / "spec.json"), locks, str(ranks)]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         run = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(psutil.Process(run.pid))
@@ -116,9 +116,14 @@ def test_a_kill_leaves_no_process_and_frees_the_lease(start, killed, parallel):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_a_run_that_is_ended_writes_a_checkpoint_from_which_it_goes_on(start, parallel):
-    settings = {"epochs": 40, "evaluations": 4, "parallel": parallel}  # a checkpoint after every 50 of 200 steps
+@pytest.mark.parametrize(("ranks", "parallel"), [(1, "auto"), (2, "ddp"), (2, "fsdp")])
+def test_a_run_that_is_ended_writes_a_checkpoint_from_which_it_goes_on(start, ranks, parallel):
+    settings = {
+        "ranks": ranks,
+        "epochs": 40,
+        "evaluations": 4,
+        "parallel": parallel,
+    }  # every 50 of 200 steps
     training = start(**settings)
     wait_for(training.checkpoints)
     processes = training.processes()

@@ -10,8 +10,8 @@ from distill_dagster.config import StudentTrainingConfig, TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import open_model
 from distill_dagster.progress import listen
-from distill_dagster.training import optimizers
 from distill_dagster.ranks.group import LAUNCHER
+from distill_dagster.training import optimizers
 from distill_dagster.training.optimizers import RoundingAdamW, optimizer_arguments, round_stochastically
 from distill_dagster.training.specs import TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
