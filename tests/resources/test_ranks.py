@@ -2,19 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from safetensors.torch import load_file
 
-from distill_dagster.config import Need, StudentTrainingConfig
+from distill_dagster.config import Need, StudentTrainingConfig, TrainingConfig
 from distill_dagster.models.loading import open_model
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store import files
-from distill_dagster.training.specs import StepLoss, TrainResult, TrainSpec
+from distill_dagster.store.result import Spec
+from distill_dagster.training.specs import PrepareResult, PrepareSpec, StepLoss, TrainingRun, TrainSpec
 from testing.logits_tiny import capture, teacher_row
-from testing.models_tiny import LLAMA, TINY, rows, write_examples, write_model
+from testing.models_tiny import LLAMA, TINY, rows, write_examples, write_model, write_rows
 
 pytestmark = pytest.mark.processes
 
@@ -60,21 +62,21 @@ def spec_of(tmp_path):
     return spec
 
 
-def run(spec: TrainSpec, processes: int) -> TrainResult:
-    """Run the training as an asset does."""
+def run(spec: Spec, processes: int, worker: str = "train_student") -> Any:
+    """Run the worker as an asset does; its result."""
     made = []
 
     @dg.asset
-    def student(context: dg.AssetExecutionContext, compute: Compute):
-        made.append(compute.run(context, "train_student", spec))
+    def model(context: dg.AssetExecutionContext, compute: Compute):
+        made.append(compute.run(context, worker, spec))
         yield dg.MaterializeResult()
 
     compute = Compute.of(Need(processes=processes), GpuPool(devices=[]), "inline")
-    dg.materialize([student], resources={"compute": compute})
+    dg.materialize([model], resources={"compute": compute})
     return made[0]
 
 
-def curve(result: TrainResult) -> list[tuple[int, float]]:
+def curve(result: TrainingRun) -> list[tuple[int, float]]:
     return [(p.step, p.loss if isinstance(p, StepLoss) else p.validation_loss) for p in result.history]
 
 
@@ -112,3 +114,21 @@ def test_two_ranks_train_as_one_process(spec_of, parallel, settings):
     configs = [json.loads(Path(spec.out, "model", "config.json").read_text()) for spec in (one, two)]
     assert configs[0] == configs[1]
     assert type(open_model(Path(two.out, "model"), "float32")).__name__ == "LlamaForCausalLM"
+
+
+def test_two_ranks_fit_a_teacher_and_one_process_pins_it(tmp_path):
+    tables = [write_rows(tmp_path / "t.parquet", rows(25)), write_rows(tmp_path / "v.parquet", rows(3, "validation"))]
+    fit = TrainingConfig(**TRAINING, parallel="fsdp")
+
+    def prepared(name: str, processes: int, **changes) -> PrepareResult:
+        (tmp_path / name).mkdir()
+        paths = {"rows": tables, "out": str(tmp_path / name), "work": str(tmp_path / f"work-{name}")}
+        return run(PrepareSpec(role="teacher", model=TINY, **paths, **changes), processes, "prepare_model")
+
+    alone, together = prepared("one", 1, fit=fit), prepared("two", 2, fit=fit)
+    assert together.counts == alone.counts
+    assert together.fit is not None
+    assert alone.fit is not None
+    assert curve(together.fit) == [(step, pytest.approx(loss, rel=1e-4)) for step, loss in curve(alone.fit)]
+    assert {p.name for p in (tmp_path / "two").iterdir()} == {p.name for p in (tmp_path / "one").iterdir()}
+    assert prepared("three", 2).origin == "built"  # without a fit there is nothing to share
