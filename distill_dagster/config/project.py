@@ -78,8 +78,8 @@ class Need(Section):
         ge=0,
         le=64,
         description="GPUs that the step leases as a whole. Those of `train` and `fit` share the training, a process on "
-        "each; over those of `generate` and `benchmark` a local model's layers are spread, for a model that does not "
-        "fit one.",
+        "each. A local model that answers or reads (`generate`, `benchmark`) and does not fit one GPU is spread over "
+        "them, layer by layer.",
     )
     memory_gb: float = Field(default=0, ge=0, description="Least memory of each GPU in GB, as the card is sold.")
     cpu: bool = Field(default=True, description="Run on the CPU if the machine has no such GPU.")

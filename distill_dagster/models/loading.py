@@ -19,7 +19,7 @@ from distill_dagster.models.own_code import unreadable
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.models.spreading import spread
+from distill_dagster.models.spreading import place
 from distill_dagster.models.tokenizer import open_config, open_tokenizer
 
 KEPT = 2
@@ -43,7 +43,7 @@ _leased: dict[str, tuple[str, ...]] = {}  # the first of several devices -> all 
 
 @contextlib.contextmanager
 def spread_over(devices: Sequence[str]) -> Iterator[None]:
-    """Inside the block, a model that is loaded onto the first of several devices is spread over all of them.
+    """Inside the block, a model that is loaded onto the first of several devices may be spread over all of them.
 
     It holds for every thread, since a device belongs to one worker at a time.
     """
@@ -55,7 +55,7 @@ def spread_over(devices: Sequence[str]) -> Iterator[None]:
 
 
 def devices_with(device: str) -> tuple[str, ...]:
-    """The devices over which a model that is loaded onto `device` is spread, itself first."""
+    """The devices over which a model that is loaded onto `device` may be spread, itself first."""
     return _leased.get(device, (device,))
 
 
@@ -101,8 +101,7 @@ def _open(ref: ModelRef, devices: tuple[str, ...], dtype: str) -> LoadedModel:
     tokenizer = open_tokenizer(Path(ref.path), ref.prompt_date)
     model = open_model(Path(ref.path), dtype)
     tokenizer.padding_side = "left"
-    model = spread(model, devices) if len(devices) > 1 else model.to(devices[0])
-    return LoadedModel(model.eval(), tokenizer, devices[0], dtype, ref)
+    return LoadedModel(place(model, devices).eval(), tokenizer, devices[0], dtype, ref)
 
 
 def open_model(folder: Path, dtype: str) -> Any:

@@ -1,4 +1,4 @@
-"""Spreads a model's layers over several devices, for one that does not fit the first; they run one after another.
+"""Spreads a model's layers over several devices, if it does not fit the first; they run one after another.
 
     cuda:0   embeddings, layers 0 to 13          cuda:1   layers 14 to 27, norm, head
 
@@ -11,13 +11,21 @@ from typing import Any
 
 from distill_dagster.errors import ModelError
 
+FITS = 0.7  # share of a device's memory that weights may take, beside activations and caches
 
-def spread(model: Any, devices: Sequence[str]) -> Any:
-    """The model with its layers on these devices.
+
+def place(model: Any, devices: Sequence[str]) -> Any:
+    """The model on the first of these devices, or with its layers on all of them if it does not fit the first.
 
     Raises:
         ModelError: they have too little free memory for it.
     """
+    if len(devices) == 1 or model.get_memory_footprint() <= FITS * _total(devices[0]):
+        return model.to(devices[0])
+    return _spread(model, devices)
+
+
+def _spread(model: Any, devices: Sequence[str]) -> Any:
     from accelerate import dispatch_model
 
     return dispatch_model(
@@ -52,6 +60,12 @@ def map_of(model: Any, room: Mapping[Any, int]) -> dict[str, Any]:
             "layer on one of them: raise `compute.….gpus`, or use devices with more memory"
         )
     return placed
+
+
+def _total(device: str) -> int:
+    import torch
+
+    return torch.cuda.get_device_properties(device).total_memory
 
 
 def _room(devices: Sequence[str]) -> dict[int, int]:
