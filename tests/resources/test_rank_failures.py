@@ -19,6 +19,7 @@ from distill_dagster.config import Need, StudentTrainingConfig
 from distill_dagster.ranks.failure import report_of
 from distill_dagster.training.checkpoints import is_complete, latest
 from distill_dagster.training.specs import TrainSpec
+from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
 from testing.ranks_parent import DEVICES, pool_in
 
@@ -116,15 +117,13 @@ def test_a_kill_leaves_no_process_and_frees_the_lease(start, killed, parallel):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize(("ranks", "parallel"), [(1, "auto"), (2, "ddp"), (2, "fsdp")])
-def test_a_run_that_is_ended_writes_a_checkpoint_from_which_it_goes_on(start, ranks, parallel):
-    settings = {
-        "ranks": ranks,
-        "epochs": 40,
-        "evaluations": 4,
-        "parallel": parallel,
-    }  # every 50 of 200 steps
-    training = start(**settings)
+@pytest.mark.parametrize(
+    ("ranks", "others", "parallel"), [(1, 1, "auto"), (2, 1, "ddp"), (2, 3, "fsdp")], ids=["one", "ddp", "fsdp"]
+)
+def test_a_run_that_is_ended_writes_a_checkpoint_from_which_other_ranks_go_on(start, ranks, others, parallel):
+    """By itself it writes one after each 50 of its 200 steps."""
+    settings = {"epochs": 40, "evaluations": 4, "parallel": parallel}
+    training = start(ranks, **settings)
     wait_for(training.checkpoints)
     processes = training.processes()
     training.run.send_signal(signal.SIGINT)  # as the process of a run gets it from Dagster
@@ -135,11 +134,15 @@ def test_a_run_that_is_ended_writes_a_checkpoint_from_which_it_goes_on(start, ra
     (folder,) = {path.parent for path in training.checkpoints()}
     assert is_complete(folder / f"checkpoint-{step}")
     assert 50 < step < 200
-    again = start(**settings)
+    again = start(others, **settings)
     said, errors = again.run.communicate(timeout=PATIENCE_S)
     result = json.loads(said)
     assert result["resumed_from_step"] == step, errors
     assert result["counts"]["steps"] == 200
+    paths = {"out": f"{again.spec.out}/unbroken", "work": f"{again.spec.work}/unbroken"}
+    Path(paths["out"]).mkdir()
+    unbroken = train_student(again.spec.model_copy(update=paths), "cpu")
+    assert result["best_validation_loss"] == pytest.approx(unbroken.best_validation_loss, rel=1e-3)
 
 
 @pytest.mark.processes
