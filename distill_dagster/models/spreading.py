@@ -31,7 +31,6 @@ def _spread(model: Any, devices: Sequence[str]) -> Any:
     return dispatch_model(
         model,
         device_map=map_of(model, _room(devices)),
-        main_device=devices[0],
         skip_keys=model._skip_keys_device_placement,  # what stays on the device of its layer, such as the cache
     )
 
@@ -51,8 +50,8 @@ def map_of(model: Any, room: Mapping[Any, int]) -> dict[str, Any]:
     from accelerate.utils import get_balanced_memory
 
     whole = list(model._no_split_modules or [])
-    limits = get_balanced_memory(model, dict(room), no_split_module_classes=whole)
-    placed = infer_auto_device_map(model, max_memory=dict(limits), no_split_module_classes=whole)
+    limits: Any = get_balanced_memory(model, dict(room), no_split_module_classes=whole)
+    placed = infer_auto_device_map(model, max_memory=limits, no_split_module_classes=whole)
     if not set(placed.values()) <= set(room):
         needed, free = (f"{size / 1024**3:.1f}" for size in (model.get_memory_footprint(), sum(room.values())))
         raise ModelError(

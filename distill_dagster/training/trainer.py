@@ -45,7 +45,7 @@ class OneDeviceArguments(TrainingArguments):
         self.chosen = chosen
         super().__init__(**arguments, use_cpu=chosen.type == "cpu")
         if self.fsdp:
-            self.fsdp_plugin_args |= shard_policy()
+            self.fsdp_plugin_args: Any = {**(self.fsdp_plugin_args or {}), **shard_policy()}
 
     @property
     def device(self) -> torch.device:
@@ -95,7 +95,7 @@ class SignalTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches, self.asked = signal, measure, batches, asked or StopRequest()
         self._agreed = False  # whether the ranks stop after the present step
-        self.step_loss = torch.zeros(())  # of the present step, on the device: reading it waits for the device
+        self.step_loss: Any = torch.zeros(())  # of the present step, on the device: reading it waits for the device
         how = {"switch": batches.switch, "share": batches.share}
         ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, **how)
         self.validation_loader = self.loader(data.validation, ordered, measure)
@@ -104,7 +104,7 @@ class SignalTrainer(Trainer):
         """Also shard on a CPU, if the arguments say so."""
         super().create_accelerator_and_postprocess()
         if self.args.fsdp and not self.is_fsdp_enabled:
-            shard_on_cpu(self.accelerator, self.args.fsdp_plugin_args)
+            shard_on_cpu(self.accelerator, self.args.fsdp_plugin_args or {})
             self.is_fsdp_enabled = True
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:

@@ -121,7 +121,7 @@ def _followed(config: Any, training: TrainingConfig, batch: LargestBatch, device
 
 def _gathered(model: Any) -> int:
     """Bytes of the head, which stays whole for both passes, and of a layer, of the next one, and of its gradients."""
-    layers: list[Any] = next(part for part in model.get_decoder().children() if isinstance(part, torch.nn.ModuleList))
+    layers: Any = next(part for part in model.get_decoder().children() if isinstance(part, torch.nn.ModuleList))
     layer = max((tensor_bytes(layer.parameters()) for layer in layers), default=0)
     head, embeddings = (
         tensor_bytes(part.parameters()) for part in (model.get_output_embeddings(), model.get_input_embeddings())
