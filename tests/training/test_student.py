@@ -269,3 +269,10 @@ def test_rows_beyond_the_learned_positions_are_refused_and_the_others_train(spec
     assert counts.too_long > 0
     assert counts.train_rows > 0
     assert counts.train_rows + counts.validation_rows + counts.too_long == 64 + 16
+
+
+def test_a_training_on_other_stored_logits_starts_over(spec_of):
+    """Their rows are the same, and so is everything else."""
+    train_student(spec_of("one", versions=["first"]), "cpu")
+    assert train_student(spec_of("two", versions=["first"]), "cpu").resumed_from_step == 32
+    assert train_student(spec_of("three", versions=["second"]), "cpu").resumed_from_step == 0
