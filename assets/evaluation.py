@@ -9,10 +9,12 @@ from typing import Any
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
 from distill_dagster.config import ROLES, LoraConfig, Role
+from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.stages import MEASURED
+from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.report.specs import Provenance, ReportSpec
@@ -47,7 +49,7 @@ def _measured(upstream: Upstream, role: Role) -> ModelRef:
     folder = upstream.artefact(MEASURED[role]).folder
     if role == "teacher":
         return current_faculty(folder, upstream.config.teacher).teachers[0][1]
-    return read_ref(folder)
+    return student_ref(folder, upstream.config)
 
 
 teacher_benchmark = _benchmark("teacher", "The teacher")
@@ -63,6 +65,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         project=upstream.config.name,
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
+        trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
@@ -89,6 +92,8 @@ def _made_from(upstream: Upstream) -> Provenance:
 def _training_of(result: TrainResult) -> dict[str, Any]:
     """The loss and, of adapters, their settings and size."""
     about: dict[str, Any] = {"loss": result.training.get("loss", "CE")}
+    if result.found:
+        about["found"] = in_words(result.found)
     if lora := result.training.get("lora"):
         about |= {"lora": str(LoraConfig(**lora)), "trainable_parameters": result.trainable_parameters}
     return about

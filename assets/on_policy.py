@@ -14,6 +14,7 @@ from distill_dagster.assets.views.student import student_view
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.rounds import NUMBERS, logits_of, rollouts_of, student_of
+from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import read_ref
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleSpec
@@ -25,7 +26,7 @@ def _rollouts(number: int) -> StageAsset:
     def spec(upstream: Upstream, out: Path, work: Path) -> SampleSpec:
         rounds, generation = upstream.config.student.training.rounds, upstream.config.teacher.generation
         return SampleSpec(
-            student=read_ref(upstream.artefact(student_of(number - 1)).folder),
+            student=student_ref(upstream.artefact(student_of(number - 1)).folder, upstream.config),
             rounds=rounds,
             round=number,
             max_new_tokens=rounds.max_new_tokens or generation.max_new_tokens,
@@ -44,7 +45,7 @@ def _logits(number: int) -> StageAsset:
         return CaptureRolloutsSpec(
             teacher=read_ref(upstream.artefact("teacher_model").folder),
             logits=settings.capture_of(upstream.config),
-            student=read_ref(upstream.artefact(before).folder) if upstream.reads(before) else None,
+            student=student_ref(upstream.artefact(before).folder, upstream.config) if upstream.reads(before) else None,
             sampled_by=read_ref(upstream.provenance(before).folder),
             stage=logits_of(number),
             rollouts=str(rollouts.file(files.ROLLOUTS_FILE)),
@@ -66,9 +67,8 @@ def _student(number: int) -> StageAsset:
             "rollouts": str(rollouts.file(files.ROLLOUTS_FILE)),
             "rollout_logits": str(logits.file(files.LOGITS_FILE)),
         }
-        given = train_spec(upstream, training, upstream.artefact(student_of(number - 1)), out, work)
-        versions = [*given.versions, rollouts.data_version, logits.data_version]
-        return given.model_copy(update=read | {"versions": versions})
+        before = upstream.artefact(student_of(number - 1))
+        return train_spec(upstream, training, before, out, work).model_copy(update=read)
 
     on = f"{rollouts_of(number)} and the teacher's answers" if number else "the teacher's answers"
     spec.__doc__ = f"The student of round {number}, trained on {on}."

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -12,6 +13,7 @@ from distill_dagster.assets.views.teacher import model_view
 from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.lineage.guards import require_trainable
 from distill_dagster.lineage.rounds import logits_of, rollouts_of, rounds_in, student_of
+from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.fitness import student_use
 from distill_dagster.models.ref import read_ref
@@ -19,6 +21,7 @@ from distill_dagster.rollouts.specs import SampleResult
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.training.specs import (
+    BestTrial,
     FinishedRound,
     PrepareResult,
     PrepareSpec,
@@ -26,6 +29,7 @@ from distill_dagster.training.specs import (
     TrainResult,
     TrainSpec,
 )
+from distill_dagster.tuning.specs import SweepResult
 
 
 class TrainingOverrides(dg.Config):
@@ -40,6 +44,10 @@ class TrainingOverrides(dg.Config):
     max_length: int | None = Field(default=None, description="longest row in tokens")
     early_stopping_patience: int | None = Field(default=None, description="validation losses without a better one")
     seed: int | None = Field(default=None, description="seed of the order of rows")
+    lora: dict[str, Any] | None = Field(default=None, description="rank, alpha, dropout and targets of adapters")
+    weights: str | None = Field(default=None, description="precision of the weights: float32 or bfloat16")
+    optimizer: str | None = Field(default=None, description="adamw, adamw_8bit or adafactor")
+    gradient_checkpointing: bool | None = Field(default=None, description="less memory, a third more arithmetic")
 
 
 TRAINING = Overrides(TrainingOverrides, ("student", "training"))
@@ -75,30 +83,41 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
     view=student_view,
     kinds={"pytorch", "huggingface"},
     guard=require_trainable,
-    overrides=replace(TRAINING, apply=lambda config: rounds_in(config) is None),
+    overrides=replace(TRAINING, apply=lambda config: rounds_in(config) is None and config.student.sweep is None),
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    spec = train_spec(upstream, upstream.config.student.training, upstream.artefact("student_base"), out, work)
-    return spec.model_copy(update={"finished": finished_rounds(upstream)})
+    best = best_trial(upstream)
+    training = best.training if best else upstream.config.student.training
+    spec = train_spec(upstream, training, upstream.artefact("student_base"), out, work)
+    return spec.model_copy(update={"finished": finished_rounds(upstream), "best_trial": best})
 
 
 def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manifest, out: Path, work: Path) -> TrainSpec:
     """What every training of the student takes; it starts from the weights of `base`."""
     config = upstream.config
-    stored = upstream.shards("teacher_logits") if upstream.reads("teacher_logits") else {}
     return TrainSpec(
-        student_base=read_ref(base.folder),
+        student_base=student_ref(base.folder, config),
         cut=upstream.provenance("student_base").read(PrepareResult).cut,
         teacher=read_ref(upstream.provenance("teacher_model").folder),
         training=training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),
-        logits=[str(manifest.file(files.LOGITS_FILE)) for manifest in stored.values()],
-        versions=[manifest.data_version for manifest in stored.values()],
+        logits=upstream.files("teacher_logits", files.LOGITS_FILE) if upstream.reads("teacher_logits") else [],
         name=config.name,
         task=config.task,
         out=str(out),
         work=str(work),
+    )
+
+
+def best_trial(upstream: Upstream) -> BestTrial | None:
+    """The best trial of the sweep; None if there is no sweep."""
+    if not upstream.reads("student_sweep"):
+        return None
+    sweep = upstream.artefact("student_sweep")
+    found = sweep.read(SweepResult)
+    return BestTrial(
+        number=found.best, of=found.counts.trials, point=found.point, result=found.student, folder=str(sweep.folder)
     )
 
 

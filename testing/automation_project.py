@@ -23,7 +23,7 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.store import files, parquet
-from testing.dev_server import DevServer, wait_for
+from testing.dev_server import PATIENCE, DevServer, wait_for
 from testing.fault_server import FaultServer
 from testing.models_tiny import write_model
 from testing.projects import tiny_settings
@@ -134,16 +134,16 @@ class Watched:
         kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
         return [entry for entry in self.instance.all_logs(run_id, of_type=kinds) if entry.step_key == asset]
 
-    def wait(self, condition, what: str, seconds: float = 240) -> None:
+    def wait(self, condition, what: str) -> None:
         """Wait for something, while nothing fails."""
-        wait_for(lambda: self._nothing_failed() and condition(), seconds, what)
+        wait_for(lambda: self._nothing_failed() and condition(), what)
 
     def settle(self) -> None:
         """Wait until all is fresh and nothing runs, and then for a look at the files and two ticks that want nothing.
 
         One tick sees everything that happened before it; the second one sees what the first one only remembered.
         """
-        deadline = time.monotonic() + 400
+        deadline = time.monotonic() + PATIENCE
         quiet_since = None
         while quiet_since is None or not self._looked(quiet_since):
             if time.monotonic() > deadline:

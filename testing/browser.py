@@ -46,10 +46,10 @@ def text_of(browser) -> str:
     return browser.execute_script("return document.body ? document.body.innerText : ''")
 
 
-def see(browser, *words, seconds=60):
+def see(browser, *words):
     """Wait until the page shows all the words."""
     try:
-        wait_for(lambda: all(word in text_of(browser) for word in words), seconds, f"a page that shows {words}")
+        wait_for(lambda: all(word in text_of(browser) for word in words), f"a page that shows {words}")
     except pytest.fail.Exception as e:
         pytest.fail(f"{e}; it shows: {text_of(browser)}")
 
@@ -63,9 +63,9 @@ return Boolean(button);
 """
 
 
-def click(browser, words, exact=False, seconds=30, kind="button"):
+def click(browser, words, exact=False, kind="button"):
     """Click the last visible, enabled element of a kind that says so; found and clicked in one step as in `text_of`."""
-    wait_for(lambda: browser.execute_script(CLICK, words, exact, kind), seconds, f"a {kind} {words!r}")
+    wait_for(lambda: browser.execute_script(CLICK, words, exact, kind), f"a {kind} {words!r}")
 
 
 def keep_picture(browser, name):

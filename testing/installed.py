@@ -34,7 +34,7 @@ def copy_sources(folder: Path) -> Path:
 def build_sdist(sources: Path, folder: Path) -> Path:
     """Build the source distribution; returns its archive."""
     code = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=sources, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", code], cwd=sources, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (archive,) = folder.glob("*.tar.gz")
     return archive
@@ -81,12 +81,11 @@ class Installed:
             env={**environment, **{key: str(value) for key, value in variables.items()}},
             capture_output=True,
             text=True,
-            timeout=240,
         )
 
 
 def _pip(*arguments: object) -> None:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-index"]
     command = [sys.executable, "-m", "pip", *map(str, arguments), *quiet]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

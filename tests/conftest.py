@@ -12,7 +12,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.stages import SHARD_LIST
 from distill_dagster.operations.observing import STORE
-from testing.dev_server import run_command
+from testing.dev_server import PATIENCE, run_command
 from testing.fault_server import FaultServer
 from testing.projects import own_instance, write_project
 
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(group))
         if "made" in item.fixturenames:
             item.add_marker(pytest.mark.processes)  # a process of its own makes it
-            item.add_marker(pytest.mark.timeout(900))  # the first one waits for that, beside all that the machine does
+            item.add_marker(pytest.mark.timeout(PATIENCE))  # the first one waits for that
     items.sort(key=lambda item: (item.get_closest_marker("daemon") is None, "made" not in item.fixturenames))
 
 

@@ -29,9 +29,7 @@ def dagster_command(tmp_path):
 
     def run(command, *arguments):
         executable = Path(sys.executable).with_name(command)
-        done = subprocess.run(
-            [executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-        )
+        done = subprocess.run([executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr, Project(load_config(config))
 

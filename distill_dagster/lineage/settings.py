@@ -107,9 +107,25 @@ def student_base(config: DistillConfig) -> Settings:
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:
-    """How the student is trained; in rounds, each round's own settings say so."""
+    """How the student is trained; in rounds or in a sweep, the settings of those stages say so."""
     training = config.student.training
-    return {"training": training.shaping if training.signal != "on_policy" else {"signal": training.signal}}
+    if training.signal == "on_policy":
+        return {"training": {"signal": training.signal}}
+    if config.student.sweep:
+        return {"training": {"signal": training.signal, "is_swept": True}}
+    return _trained(config)
+
+
+def _trained(config: DistillConfig) -> Settings:
+    training = config.student.training
+    beside = {"teacher_dtype": _dtype(config.teacher.model)} if training.reads_teacher else {}
+    return {"training": training.shaping, **beside}
+
+
+def student_sweep(config: DistillConfig) -> Settings:
+    """Which settings of the student's training are tried, and what all trials share."""
+    sweep = config.student.sweep
+    return {**_trained(config), "sweep": sweep.model_dump() if sweep else None}
 
 
 def student_start(config: DistillConfig) -> Settings:
@@ -122,14 +138,14 @@ def student_rollouts(number: int, config: DistillConfig) -> Settings:
     rounds = config.student.training.rounds
     longest = rounds.max_new_tokens or config.teacher.generation.max_new_tokens
     sampled = {**rounds.sampled, "round": number, "max_new_tokens": longest}
-    return {"dtype": _dtype(config.student.model), "rollouts": sampled}
+    return {"dtype": student_dtype(config), "rollouts": sampled}
 
 
 def rollout_logits(config: DistillConfig) -> Settings:
     """What is kept of the teacher's distributions over the rollouts."""
     kept = capture_of(config).model_dump(exclude={"batch_tokens"})
-    students = {"students_dtype": _dtype(config.student.model)}
-    students = students if config.student.training.rounds.keeps_students_tokens else {}
+    keeps = config.student.training.rounds.keeps_students_tokens
+    students = {"students_dtype": student_dtype(config)} if keeps else {}
     return {"dtype": _dtype(config.teacher.model), "logits": kept, **students}
 
 
@@ -151,7 +167,7 @@ def teacher_benchmark(config: DistillConfig) -> Settings:
 
 def student_benchmark(config: DistillConfig) -> Settings:
     """How the student is measured, before and after distillation."""
-    return _benchmark(config, config.student.model)
+    return _benchmark(config, config.student.model or config.teacher.model)
 
 
 def _benchmark(config: DistillConfig, measured: ModelConfig | None) -> Settings:
@@ -171,6 +187,13 @@ def eval_report(config: DistillConfig) -> Settings:
     """How the three models are compared."""
     compared = config.evaluation.model_dump(include={"resamples", "seed", "retention_target"})
     return {"evaluation": compared, "name": config.name}
+
+
+def student_dtype(config: DistillConfig) -> str:
+    """The precision in which the student answers; one that is cut out of the teacher has the teacher's."""
+    model = config.student.model or config.teacher.model
+    assert model is not None, "the config gives `student.model`, or `student.init` with `teacher.model`"
+    return model.dtype
 
 
 def _dtype(config: ModelConfig | None) -> str | None:

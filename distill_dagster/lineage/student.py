@@ -1,7 +1,10 @@
-"""Where the student is: `store/student`, a link to the current version, or the version's own folder without links."""
+"""Where the student is (`store/student`, or its version's own folder without links), and how it answers."""
 
 from pathlib import Path
 
+from distill_dagster.config import DistillConfig
+from distill_dagster.lineage.settings import student_dtype
+from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.store import files
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.links import leads, point
@@ -27,6 +30,14 @@ def student_path(store: Store) -> Path | None:
         return None
     link, weights = store.root / LINK, manifest.file(files.WEIGHTS_FOLDER)
     return link if leads(link, weights) else weights
+
+
+def student_ref(folder: Path, config: DistillConfig) -> ModelRef:
+    """The student of an artefact, before or after a training, in the precision that the config asks for now.
+
+    The artefact records that of the time when it was made, and another one changes no weight.
+    """
+    return read_ref(folder).model_copy(update={"dtype": student_dtype(config)})
 
 
 def snippet(path: Path) -> str:

@@ -14,8 +14,6 @@ from distill_dagster.models.gguf_file import gguf_of, read_gguf_config
 from distill_dagster.models.pinning import fetch_small
 from distill_dagster.models.tokenizer import open_config
 
-NEW_VOCABULARY = 512  # tokens of a new model whose tokenizer is not made yet
-
 
 def source_of(model: ModelConfig) -> tuple[Path, bool]:
     """The GGUF file of an existing model, or the folder of its small files, and whether its weights are here.
@@ -23,21 +21,27 @@ def source_of(model: ModelConfig) -> tuple[Path, bool]:
     The small files of a hub model are fetched.
     """
     name = str(model.name)
+    if source := local_source(name):
+        return source, True
+    return fetch_small(name, model.revision), False
+
+
+def local_source(name: str) -> Path | None:
+    """The GGUF file or the folder that a model is named by, whether or not it exists; None for a name on the hub."""
     if file := gguf_of(name):
-        return file, True
+        return file
     folder = Path(name).expanduser()
-    is_local = folder.is_dir() or folder.is_absolute() or name.startswith(".")
-    return (folder if is_local else fetch_small(name, model.revision)), is_local
+    return folder if folder.is_dir() or folder.is_absolute() or name.startswith(".") else None
 
 
-def config_of(model: ModelConfig) -> Any:
-    """The transformers config of an existing model, or of a new one.
+def config_of(model: ModelConfig, vocabulary: int | None = None) -> Any:
+    """The transformers config of an existing model, or of a new one with so many tokens.
 
     Raises:
         ModelError: it cannot be read, or the architecture refuses its settings.
     """
     if model.name is None:
-        return configure(model, NEW_VOCABULARY, pad=0, end=1)
+        return configure(model, vocabulary or model.vocab_size, pad=0, end=1)
     source, _ = source_of(model)
     return read_gguf_config(source) if source.is_file() else open_config(source)
 

@@ -18,7 +18,7 @@ from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.loading import dtype_name
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.process import main_memory_gb
 from distill_dagster.resources.gpu import GpuPool, machine_devices
@@ -43,7 +43,7 @@ def device_requirements(
             yield Requirement("device", name, "error", str(e))
             continue
         yield _device(name, devices, load_torch)
-        room = _room(devices, need, trains=training_of(name, pending) is not None)
+        room = _room(devices, _shared_by(name, need), trains=training_of(name, pending) is not None)
         planned = training_memory(name, pending, models, room) if plans_memory and room else None
         if planned or models.parameters.get(_who(name)):
             yield planned or _memory(name, pending, models.parameters, room, devices)
@@ -73,6 +73,11 @@ def _torch_finds_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _shared_by(stage: str, need: Need) -> Need:
+    """The need of a process group: a trial of a sweep trains in one process, on the first device that it leases."""
+    return need.model_copy(update={"gpus": 1, "processes": 1}) if stage == "student_sweep" else need
 
 
 def _room(devices: list[str], need: Need, trains: bool) -> Room | None:
@@ -111,7 +116,7 @@ def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], d
     training = training_of(stage, pending)
     parts = ranks if training and can_shard(training) else 1
     own = parameters[_who(stage)] * _bytes_of(stage, pending, device) // parts
-    if stage != "student_checkpoint" or not pending.config.student.training.reads_teacher:
+    if trained_by(stage) != "student" or not pending.config.student.training.reads_teacher:
         return own
     return own + parameters.get("teacher", 0) * _bytes_of("teacher_outputs", pending, device)
 

@@ -6,9 +6,9 @@ training/pairing has these checks; the worker of `teacher_model` repeats them.
 from distill_dagster.errors import UserError
 from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import LATER, Requirement
-from distill_dagster.training.pairing import Pairing, cut_parameters, pairing_warnings, require_pairing
+from distill_dagster.training.pairing import Pairing, cut_parameters, problems_and_warnings
 
-TAUGHT = {"teacher_model", "teacher_outputs", "teacher_logits", "student_base", "student_checkpoint"}
+TAUGHT = {"teacher_model", "teacher_outputs", "teacher_logits", "student_base", "student_sweep", "student_checkpoint"}
 
 
 def pairing_requirements(pending: Pending, parameters: dict[str, int], *, whole: bool) -> list[Requirement]:
@@ -23,10 +23,12 @@ def pairing_requirements(pending: Pending, parameters: dict[str, int], *, whole:
         return [Requirement("pairing", of, "not checked", f"teacher and student together; {LATER}")]
     pairing = Pairing.of(pending.config)
     try:
-        require_pairing(pairing)
-        warnings, cut = pairing_warnings(pairing), cut_parameters(pairing)
+        problems, warnings = problems_and_warnings(pairing)
+        cut = 0 if problems else cut_parameters(pairing)
     except UserError as e:
-        return [Requirement("pairing", of, "error", str(e))]
+        problems, warnings, cut = [str(e)], [], 0
+    if problems:
+        return [Requirement("pairing", of, "error", "; ".join(problems))]
     if cut:
         parameters["student"] = cut
     said = f"{cut:,} parameters of the teacher" if cut else _words(pairing)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.preflight.pending import Pending, trained_by
+from distill_dagster.models.gguf_file import gguf_of
+from distill_dagster.preflight.memory import training_of
+from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement, require
+from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter
 
-CHECKPOINT_BYTES, CHECKPOINTS = 12, 3  # a parameter: weights and AdamW's moments; most that exist at a time
-WEIGHT_BYTES = 4
+CHECKPOINTS = 3  # most that exist at a time
+PUBLISHED_BYTES = 4  # a parameter
 TABLES = 6  # sizes of the source files: rows, answers, replies, examples
 GB = 1024**3
 
@@ -20,7 +23,7 @@ GB = 1024**3
 def place_requirements(
     look: Snapshot, pending: Pending, parameters: Mapping[str, int], write: bool
 ) -> Iterator[Requirement]:
-    """Write access, by a trial file if `write`, and room on the store's disk."""
+    """Write access, by a test file if `write`, and room on the store's disk."""
     store = look.project.store.root
     home = Path(os.environ.get("DAGSTER_HOME") or store / ".dagster")
     for name, folder in (("store", store), ("DAGSTER_HOME", home)):
@@ -51,10 +54,11 @@ def _writable(folder: Path, write: bool) -> str:
 
 def _room(look: Snapshot, pending: Pending, parameters: Mapping[str, int]) -> Requirement:
     """Room on disk: too little for the weights and one checkpoint is an error, for all that is expected a warning."""
-    trained = [parameters.get(trained_by(name) or "", 0) for name in pending.stages]
-    weights = sum(trained) * WEIGHT_BYTES
-    least = weights + max(trained, default=0) * CHECKPOINT_BYTES
-    expected = weights + max(trained, default=0) * CHECKPOINT_BYTES * CHECKPOINTS + _table_bytes(look, pending)
+    sizes = {name: parameters.get("teacher" if name == "teacher_model" else "student", 0) for name in pending.stages}
+    weights = sum(size * PUBLISHED_BYTES for name, size in sizes.items() if _writes_weights(name, pending))
+    checkpoint = max((size * _checkpoint_bytes(name, pending) for name, size in sizes.items()), default=0)
+    least = weights + checkpoint
+    expected = weights + checkpoint * CHECKPOINTS + _table_bytes(look, pending)
     folder = _existing(look.project.store.root)
     free = shutil.disk_usage(folder).free
     said = f"about {expected / GB:.2f} GB of {free / GB:.1f} GB that are free on the disk of {folder}"
@@ -62,6 +66,20 @@ def _room(look: Snapshot, pending: Pending, parameters: Mapping[str, int]) -> Re
         said = f"at least {least / GB:.2f} GB are needed, {free / GB:.2f} GB are free on the disk of {folder}"
         return Requirement("disk", "store", "error", f"{said}: make room, or choose another `store:`")
     return Requirement("disk", "store", "warning" if free < expected else "ok", said)
+
+
+def _writes_weights(stage: str, pending: Pending) -> bool:
+    """Whether a stage publishes weights: those that it trains, builds, dequantizes or cuts; not those that it pins."""
+    teacher, student = pending.config.teacher.model, pending.config.student
+    model = {"teacher_model": teacher, "student_base": student.model}.get(stage)
+    is_new = model is not None and (model.name is None or gguf_of(model.name) is not None)
+    return is_new or training_of(stage, pending) is not None or (stage == "student_base" and student.init is not None)
+
+
+def _checkpoint_bytes(stage: str, pending: Pending) -> int:
+    """Bytes of a parameter in a checkpoint: its weight and the optimizer's state; adapters alone are small."""
+    training = training_of(stage, pending)
+    return bytes_per_parameter(training) - WEIGHT_BYTES[training.weights] if training else 0
 
 
 def _table_bytes(look: Snapshot, pending: Pending) -> int:

@@ -52,7 +52,7 @@ def sample_rollouts(spec: SampleSpec, device: str) -> SampleResult:
         errors = ", ".join(f"{count:,} {code}" for code, count in _codes(refused).items())
         raise DataError(f"the student can answer 0 of {len(prompts):,} training prompts: {errors}")
     path = Path(spec.work) / JOURNAL
-    found = _resume(path, rows, prompts)
+    found = _resume(path, rows, prompts, spec)
     started = time.perf_counter()
     _sample(loaded, [row for row in rows if not row.ended], prompts, spec, path, len(found))
     seconds = time.perf_counter() - started
@@ -102,16 +102,22 @@ def key_of(row: Mapping[str, Any]) -> Key:
     return row["row_id"], row["sample"], row["turn"]
 
 
-def _resume(path: Path, rows: Sequence[Row], prompts: Sequence[Prompt]) -> set[int]:
-    """Give rows the answers that an unfinished run has sampled; returns their positions."""
-    stored = {tuple(entry["key"]): entry for entry in read_journal(path)}
+def _resume(path: Path, rows: Sequence[Row], prompts: Sequence[Prompt], spec: SampleSpec) -> set[int]:
+    """Give rows the answers that an unfinished run of the same student has sampled; returns their positions."""
+    stored = {entry.get("made_from"): entry for entry in read_journal(path)}
     found = set[int]()
     for row in rows:
-        entry = stored.get(key_of(prompts[row.position]))
+        entry = stored.get(_made_from(spec, prompts[row.position], row))
         if entry is not None:
             row.answer, row.finish = entry["token_ids"], entry["finish_reason"]
             found.add(row.position)
     return found
+
+
+def _made_from(spec: SampleSpec, prompt: Prompt, row: Row) -> str:
+    """Hash of all that a rollout follows from."""
+    shaped = [spec.student.version, spec.round, spec.rounds.sampled, spec.max_new_tokens]
+    return hashing.sha256(hashing.canonical_json([*shaped, key_of(prompt), row.prompt]))
 
 
 def _sample(
@@ -120,8 +126,8 @@ def _sample(
     """Answer the rows; each is in the journal as soon as it has ended."""
     with open_journal(path) as journal, track("sample rollouts", len(rows) + done, done) as advance:
         for row in _ended(loaded, rows, spec):
-            key = list(key_of(prompts[row.position]))
-            journal.append({"key": key, "token_ids": row.answer, "finish_reason": row.finish})
+            made_from = _made_from(spec, prompts[row.position], row)
+            journal.append({"made_from": made_from, "token_ids": row.answer, "finish_reason": row.finish})
             advance(1)
 
 

@@ -63,7 +63,7 @@ def train(
     `callbacks` only watch the training or stop it; all ranks have them.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        DivergedError: the loss is no longer finite.
         RankEnded: in a rank other than the first, when the training has ended.
     """
     forget()

@@ -22,7 +22,7 @@ from distill_dagster.models.building import parameter_count
 from distill_dagster.process import GB, main_memory_gb
 from distill_dagster.ranks import group
 from distill_dagster.training.adapter import plain
-from distill_dagster.training.memory.estimate import plan_of
+from distill_dagster.training.memory.estimate import Shared, plan_of
 from distill_dagster.training.memory.state import bytes_per_parameter, can_shard
 
 FSDP = {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
@@ -37,12 +37,12 @@ def is_sharded(config: TrainingConfig, model: Any, device: str) -> bool:
 
 def _fits_whole(config: TrainingConfig, model: Any, device: str) -> bool:
     """Whether one device holds a step: the model, its gradients, the optimizer's state, activations."""
-    base, ranks = plain(model), group.count()
-    has = _memory_gb(device) * GB
+    base = plain(model)
     try:
-        return not plan_of(base.config, config, LogitsConfig(), torch.device(device).type, ranks, has).sharded
+        shared = Shared(group.count(), _memory_gb(device) * GB)
+        return not plan_of(base.config, config, LogitsConfig(), torch.device(device).type, shared).sharded
     except RuntimeError:  # a model that cannot be followed is counted by parameter
-        return parameter_count(base) * bytes_per_parameter(config) < has / 2
+        return parameter_count(base) * bytes_per_parameter(config) < _memory_gb(device) * GB / 2
 
 
 def _memory_gb(device: str) -> float:

@@ -6,7 +6,9 @@ adapter/            adapter_model.safetensors, adapter_config.json, if it was tr
 history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step": 80, "validation_loss": 1.2, …}, …]
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distill_dagster.models.building import parameter_count, write_model
 from distill_dagster.models.loading import open_model, stored_dtype
@@ -15,8 +17,10 @@ from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
+from distill_dagster.store.disk import file_sha256
 from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.card import model_card
+from distill_dagster.training.copying import publish_best
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
@@ -24,16 +28,25 @@ from distill_dagster.training.rounds import publish_last
 from distill_dagster.training.signals import open_signal, written_out
 from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
-def train_student(spec: TrainSpec, device: str) -> TrainResult:
-    """Train `spec.student_base` on the examples and write it into `spec.out`; if rounds are finished, only write it.
+
+def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCallback"] = ()) -> TrainResult:
+    """Train `spec.student_base` on the examples and write it into `spec.out`.
+
+    If rounds are finished, or a sweep has a best trial, that student is only written. `callbacks` only watch the
+    training or stop it.
 
     Raises:
-        TrainingError: no row can train, or the loss is no longer finite; nothing is written then.
+        TrainingError: no row can train; nothing is written then.
+        DivergedError: the loss is no longer finite; nothing is written then.
         ModelError: the model that training starts from cannot be loaded, nor the teacher if it runs beside it.
     """
     if spec.finished:
         return publish_last(spec)
+    if spec.best_trial:
+        return publish_best(spec)
     base, out, work = Path(spec.student_base.path), Path(spec.out), Path(spec.work)
     tokenizer = open_tokenizer(base, spec.student_base.prompt_date)
     model = open_model(base, spec.training.weights)
@@ -42,12 +55,18 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     examples = read_examples(Path(spec.examples), work / "datasets")
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
-    label, revision = f"train {spec.name}{f', round {spec.round}' if spec.round else ''}", spec.student_base.revision
-    revision = f"{revision} {spec.teacher.revision}" if config.reads_teacher else revision
-    revision = " ".join([revision, *spec.versions])
-    trained = prepare_weights(model, config)
+    trained, start = prepare_weights(model, config), _start(spec)
     run = train(
-        trained, tokenizer, data, config, signal, device=device, work=work, start_revision=revision, label=label
+        trained,
+        tokenizer,
+        data,
+        config,
+        signal,
+        device=device,
+        work=work,
+        start_revision=start,
+        label=_label(spec),
+        callbacks=callbacks,
     )
     model = finish_weights(trained, stored_dtype(base), out, spec.student_base)
     ref = write_model(model, tokenizer, out, name=spec.name, dtype=spec.student_base.dtype)
@@ -60,3 +79,16 @@ def train_student(spec: TrainSpec, device: str) -> TrainResult:
     said = thinned(run)
     said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
     return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))
+
+
+def _label(spec: TrainSpec) -> str:
+    """What progress is reported under, such as `train intent, trial 3`."""
+    part = f", round {spec.round}" if spec.round else "" if spec.trial is None else f", trial {spec.trial}"
+    return f"train {spec.name}{part}"
+
+
+def _start(spec: TrainSpec) -> str:
+    """What a checkpoint belongs to besides config and rows: the weights at the start, and the teacher's side."""
+    teacher = [spec.teacher.revision] if spec.training.reads_teacher else []
+    stored = [*(spec.logits if spec.training.reads_logits else []), *filter(None, [spec.rollout_logits])]
+    return " ".join([spec.student_base.revision, *teacher, *(file_sha256(Path(path)) for path in stored)])

@@ -5,14 +5,17 @@ import pytest
 import yaml
 from dagster._core.snap.snap_to_yaml import default_values_yaml_from_type_snap
 
+from distill_dagster.assets.student import TRAINING
 from distill_dagster.cli.status import read_status
+from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
+from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.report.document import read_document
 from distill_dagster.store import files
-from testing.projects import run_project
+from testing.projects import run_project, tiny_settings
 
 
 def opens_with(job: dg.JobDefinition) -> dict:
@@ -29,11 +32,23 @@ def launchpad(config, asset: str) -> dict:
 
 def test_the_launchpad_of_an_asset_opens_with_the_values_of_the_config(tiny_config):
     shown = launchpad(tiny_config, "student_checkpoint")["ops"]["student_checkpoint"]["config"]
-    training = tiny_config.student.training.model_dump()
-    assert {"learning_rate", "epochs", "batch_size", "seed"} <= set(shown)
-    assert shown == {name: training[name] for name in shown}
+    training = tiny_config.student.training
+    assert {"learning_rate", "epochs", "batch_size", "seed", "weights", "optimizer"} <= set(shown)
+    assert shown == {name: getattr(training, name) for name in shown}
     shown = launchpad(tiny_config, "teacher_outputs")["ops"]["teacher_outputs"]["config"]
     assert shown == {"temperature": 0.0, "top_p": 1.0, "max_new_tokens": 12}
+
+
+def test_a_run_may_have_other_adapters_than_the_config():
+    config = DistillConfig.model_validate(tiny_settings(**{"student.training.lora": {"rank": 4}}))
+    shown = launchpad(config, "student_checkpoint")["ops"]["student_checkpoint"]["config"]
+    assert shown["lora"] == {"rank": 4, "alpha": 32, "dropout": 0.0, "targets": "all-linear"}
+    assert TRAINING.changed(config, shown) == {}
+    changed = TRAINING.changed(config, {"lora": {"rank": 8}, "weights": "bfloat16"})
+    training = Project(config).with_overrides(TRAINING.section, changed).config.student.training
+    assert (training.lora.rank, training.weights) == (8, "bfloat16")
+    with pytest.raises(ConfigError, match=r"lora"):
+        Project(config).with_overrides(TRAINING.section, {"lora": {"ranks": 8}})
 
 
 def test_the_launchpad_of_the_job_opens_with_its_last_asset(tiny_config):

@@ -126,7 +126,7 @@ def test_schema_prints_or_writes_the_same_document(tmp_path):
 def test_init_names_the_command_as_it_works_from_the_new_folder(tmp_path):
     installed = Path(sys.executable).with_name("distill-dagster")
     relative = os.path.relpath(installed, tmp_path)
-    done = subprocess.run([relative, "init", "mine"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([relative, "init", "mine"], cwd=tmp_path, capture_output=True, text=True)
     (command,) = re.findall(r": (\S+) validate, then run", done.stdout)
     assert Path(command).is_absolute()
     assert Path(command).samefile(installed)
@@ -203,9 +203,7 @@ def test_an_unknown_asset_is_refused_with_the_choices(tmp_path):
 
 
 def test_the_installed_command_answers():
-    done = subprocess.run(
-        [Path(sys.executable).with_name("distill-dagster"), "--help"], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([Path(sys.executable).with_name("distill-dagster"), "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     for verb in ("init", "schema", "validate", "run", "report", "demo", "dev"):
         assert verb in done.stdout

@@ -44,7 +44,7 @@ def test_a_log_keeps_its_lines_without_colour_codes():
 @pytest.mark.processes
 def test_what_dev_writes_into_a_file_has_no_colour_codes(tmp_path):
     with DevServer(write_project(tmp_path)) as server:
-        wait_for(lambda: "dagster" in server.log() and " INFO " in server.log(), 60, "a line of the log")
+        wait_for(lambda: "dagster" in server.log() and " INFO " in server.log(), "a line of the log")
         assert "\x1b" not in server.log()
         assert "nobody is alerted" not in server.log()
 
@@ -75,7 +75,7 @@ def test_dev_ends_if_another_program_takes_the_port_during_its_start(tmp_path):
         with socket.socket() as other:
             other.bind((HOST, port))
             other.listen()
-            said, _ = server.communicate(timeout=120)
+            said, _ = server.communicate()
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)
@@ -95,7 +95,7 @@ def test_a_port_that_does_not_exist_is_refused(tmp_path, port):
 def test_a_home_that_does_not_exist_ends_the_command_at_once(tmp_path, verb):
     asked = [sys.executable, "-m", "distill_dagster", verb, "--config", str(write_project(tmp_path))]
     home = environment() | {"DAGSTER_HOME": "nowhere"}
-    ended = subprocess.run(asked, capture_output=True, text=True, timeout=120, env=home, cwd=tmp_path)
+    ended = subprocess.run(asked, capture_output=True, text=True, env=home, cwd=tmp_path)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: the environment variable DAGSTER_HOME is nowhere, which is not an absolute")
     assert len(ended.stderr.splitlines()) == 1
@@ -105,7 +105,7 @@ def test_a_home_that_does_not_exist_ends_the_command_at_once(tmp_path, verb):
 @pytest.mark.processes
 def test_the_module_and_the_command_tell_their_version():
     module = [sys.executable, "-m", "distill_dagster", "--version"]
-    done = subprocess.run(module, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(module, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"distill-dagster {version('distill-dagster')}\n")
     assert run_command("--version").stdout == done.stdout
 
@@ -117,7 +117,7 @@ def test_the_shell_completes_commands_and_options():
     def completed(words: str) -> list[str]:
         asked = {"_DISTILL_DAGSTER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
         env = environment() | asked
-        return subprocess.run([command], capture_output=True, text=True, timeout=60, env=env).stdout.split()
+        return subprocess.run([command], capture_output=True, text=True, env=env).stdout.split()
 
     assert {"init", "run", "status"} <= set(completed("distill-dagster "))
     assert completed("distill-dagster sta") == ["status"]

@@ -25,6 +25,7 @@ MODELS = {
     "llama": {**LLAMA, **WIDE, "num_key_value_heads": 1},
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 96, "initializer_range": 0.2},
     "mistral": {**LLAMA, **WIDE, "sliding_window": 16},
+    "gptj": {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 96, "rotary_dim": 8, "initializer_range": 0.2},
 }
 
 
@@ -77,7 +78,7 @@ def test_engines_give_generates_answers(models, name, lengths, new, budget, seed
         assert answered(engine, loaded, prompts, Sampling(new), budget) == expected
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gptj"])  # the last adds masks to scores in Python
 def test_replayed_steps_give_the_same_answers(models, name, monkeypatch):
     """Without a GPU the step runs as it would be recorded, on the same tensors at each step."""
     loaded, made = opened(models, name), []

@@ -95,7 +95,7 @@ def on_a_terminal(command: list[str], answers: str, env: dict[str, str]) -> str:
     except OSError:  # Linux: the last process has closed its end
         pass
     os.close(ours)
-    process.wait(timeout=60)
+    process.wait()
     return said.decode().replace("\r\n", "\n")
 
 

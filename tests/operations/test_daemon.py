@@ -23,10 +23,10 @@ from testing.automation_project import (
     write_automated_project,
     write_part,
 )
-from testing.dev_server import DevServer
+from testing.dev_server import PATIENCE, DevServer
 from testing.projects import own_instance, run_project
 
-pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), pytest.mark.timeout(2 * PATIENCE)]
 ADDED = "train-part-08"
 DOWNSTREAM = ("validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report")
 

@@ -16,7 +16,7 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.steps import list_steps
 from testing.alert_servers import mailbox, webhook
-from testing.dev_server import DevServer, run_command, wait_for
+from testing.dev_server import PATIENCE, DevServer, run_command, wait_for
 from testing.poisoned_project import (
     CUT_OFF,
     POISONED,
@@ -29,7 +29,7 @@ from testing.poisoned_project import (
 )
 from testing.projects import own_instance, run_project
 
-pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(2 * PATIENCE)]
 FOLLOWS = ["validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report"]
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 PLACE = f"teacher_outputs[{POISONED}]"
@@ -131,8 +131,8 @@ def passed_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
 def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_allows_it(path, instance, told, server):
     hook, box = told
     with DevServer(path) as daemon:
-        wait_for(lambda: is_idle(instance) and open_steps(path) == FOLLOWS, 300, "all that is not held up")
-        wait_for(lambda: hook.posts and box.mails, 60, "the alert")
+        wait_for(lambda: is_idle(instance) and open_steps(path) == FOLLOWS, "all that is not held up")
+        wait_for(lambda: hook.posts and box.mails, "the alert")
         daemon.kill()
     (failed,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert failed.tags["dagster/partition"] == POISONED
@@ -142,7 +142,7 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_
 
     with DevServer(path) as daemon:
         for sensor in ("alert", "redistill"):
-            wait_for(lambda name=sensor: ticks_after(instance, name, killed) >= 2, 100, f"two ticks of {sensor}")
+            wait_for(lambda name=sensor: ticks_after(instance, name, killed) >= 2, f"two ticks of {sensor}")
         assert (len(hook.posts), len(box.mails), instance.get_run_ids()) == (1, 1, runs)
         title = f"[distillation] ERROR: few_refusals on {PLACE}, and 1 more"
         assert hook.posts[0]["title"] == box.mails[0]["Subject"] == title
@@ -154,7 +154,7 @@ def test_a_poisoned_shard_is_told_once_and_nobody_learns_from_it_until_a_person_
         settings["checks"]["severity"] |= allowed
         path.write_text(yaml.safe_dump(settings))
         daemon.reload()
-        wait_for(lambda: trained(instance), 300, "the student")
+        wait_for(lambda: trained(instance), "the student")
     store = Project(load_config(path)).store
     examples, student = store.get("validated_synthetic_set"), store.get("student_checkpoint")
     assert student.inputs["validated_synthetic_set"] == examples.data_version

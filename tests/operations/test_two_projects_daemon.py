@@ -12,11 +12,11 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.instance import INSTANCE_CONFIG
 from distill_dagster.planning.steps import list_steps
 from testing.api_project import write_api_project, write_rows
-from testing.dev_server import DevServer, wait_for
+from testing.dev_server import PATIENCE, DevServer, wait_for
 from testing.models_tiny import write_model
 from testing.projects import run_project
 
-pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(2 * PATIENCE)]
 LOCATION = """
 import dagster as dg
 from distill_dagster.config.reading import load_config
@@ -67,7 +67,7 @@ def test_a_change_in_one_moves_nothing_in_the_other(tmp_path, paths, instance, s
         } <= names
         server.script()
         write_rows(paths[0].parent / "data/train/part-00.jsonl", range(500, 512))
-        wait_for(lambda: one.store.get(LAST).version != set_before, 300, "the first project's new set")
+        wait_for(lambda: one.store.get(LAST).version != set_before, "the first project's new set")
     asked = set(server.counts()["by_prompt"])
     assert asked == {f"question <{n}>" for n in range(500, 512)}
     assert (two.store.get(LAST).version, two.store.get("teacher_outputs", "train-part-00").version) == (kept, answers)

@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from distill_dagster import process
 from distill_dagster.cli import app
+from distill_dagster.config import ModelConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.models.building import build, train_tokenizer
+from distill_dagster.models.building import build, sketch, train_tokenizer
+from distill_dagster.models.pinning import count_parameters
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.preflight import devices, places
 from distill_dagster.preflight.look import preflight
@@ -190,10 +192,14 @@ def test_a_student_that_cannot_learn_from_its_teacher_is_named(tmp_path, changes
 
 
 def test_a_student_that_is_cut_out_of_the_teacher_has_a_size(tmp_path):
-    init = {"student.model": None, "student.init": {"layers": 2}}
-    found = {(r.what, r.of): r.found for r in look_at(write_project(tmp_path, **init))}
-    assert found["pairing", "student.init"].endswith("parameters of the teacher")
-    assert ("memory", "student_checkpoint") in found
+    teacher = {**TINY_LLAMA, "num_hidden_layers": 6}
+    path = write_project(
+        tmp_path, **{"student.model": None, "student.init": {"layers": 2}, "teacher.model.settings": teacher}
+    )
+    found = {(r.what, r.of): r.found for r in look_at(path)}
+    parameters = sketch(ModelConfig(architecture="llama", settings={**teacher, "num_hidden_layers": 2}), 400)
+    assert found["pairing", "student.init"] == f"{parameters:,} parameters of the teacher"
+    assert "GB for 16 rows of 1,024 tokens (weights" in found["memory", "student_checkpoint"]
 
 
 def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_student(tmp_path):
@@ -204,8 +210,9 @@ def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_st
 
     large = {"teacher.model.settings": {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 4096}}
     alone, beside = needed(**large), needed(**large, **{"student.training.signal": "hidden"})
-    assert "weights 0.0" in alone
-    assert "about 0.1 GB" in beside  # 29 million parameters of 4 bytes
+    assert "beside" not in alone
+    assert "weights 0.0" in beside
+    assert "the teacher beside it 0.1)" in beside  # 34 million parameters of 4 bytes
 
 
 def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):
@@ -373,6 +380,31 @@ def test_too_little_main_memory_and_disk_are_named(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 10_000_000})
     monkeypatch.setattr(places.shutil, "disk_usage", lambda folder: usage)
     assert {("memory", "student_checkpoint"), ("disk", "store")} <= set(errors(path))
+
+
+@pytest.mark.parametrize(
+    ("training", "room"),
+    [
+        ({}, 16),  # weights, a checkpoint's weights, AdamW's moments
+        ({"weights": "bfloat16"}, 14),
+        ({"optimizer": "adafactor"}, 8),
+        ({"lora": {}}, 4),  # adapters are in the checkpoints
+    ],
+)
+def test_the_room_on_disk_is_that_of_what_the_training_writes(tmp_path, monkeypatch, training, room):
+    """The pinned teacher is 50 times as large as the student and takes no room at all."""
+    teacher, student = ({**TINY_LLAMA, "hidden_size": size} for size in (512, 32))
+    for name, settings in (("teacher", teacher), ("student", student)):
+        write_model(tmp_path / name, ModelConfig(architecture="llama", settings=settings, vocab_size=400))
+    models = {f"{name}.model": {"name": str(tmp_path / name)} for name in ("teacher", "student")}
+    path = write_project(
+        tmp_path, **{**models, "teacher.fit": None, **{f"student.training.{n}": v for n, v in training.items()}}
+    )
+    count = count_parameters(tmp_path / "student")
+    for free, fits in ((room * count - 1, False), (room * count, True)):
+        usage = type("Usage", (), {"free": free})
+        monkeypatch.setattr(places.shutil, "disk_usage", lambda folder, usage=usage: usage)
+        assert (("disk", "store") not in errors(path)) == fits
 
 
 def test_a_container_has_the_memory_of_its_limit(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import pytest
 
 from distill_dagster.config import ModelConfig
+from distill_dagster.models.fitness import parts_of
+from distill_dagster.training.pairing import values
 from testing.models_tiny import LLAMA, write_model
 from testing.projects import write_project
 from tests.generation.test_project import write_api_project
@@ -57,6 +59,13 @@ def test_rows_that_are_shorter_than_the_answers_are_a_warning(project):
     ((state, said),) = found(path)
     assert state == "warning"
     assert "`teacher.generation.max_new_tokens` is 64" in said
+
+
+def test_each_tokenizer_is_opened_once_for_problems_and_warnings(project, monkeypatch):
+    path, opened = project(400), []
+    monkeypatch.setattr(values, "parts_of", lambda model, day: opened.append(model.name) or parts_of(model, day))
+    assert [state for state, _ in found(path)] == ["ok"]
+    assert len(opened) == len(set(opened)) == 2
 
 
 def test_a_mistyped_student_is_found_before_the_teacher_answers(tmp_path, server):

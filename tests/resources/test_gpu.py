@@ -82,7 +82,7 @@ def test_processes_never_share_a_device_and_nobody_starves(tmp_path):
     workers = [context.Process(target=use_devices, args=(tmp_path, 2, [1, 2, 1], log)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    held = [log.get(timeout=60) for _ in range(9)]
+    held = [log.get() for _ in range(9)]
     for worker in workers:
         worker.join()
     spans = sorted((start, end, device) for devices, start, end in held for device in devices)
@@ -102,7 +102,7 @@ def test_a_killed_process_gives_its_device_back(tmp_path):
     holding = context.Event()
     holder = context.Process(target=hold_for_ever, args=(tmp_path, holding))
     holder.start()
-    assert holding.wait(60)
+    assert holding.wait()
     assert pool(tmp_path, 1)._acquire(["0"], 1) is None
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()

@@ -97,6 +97,17 @@ with listen(listener):
 """
 
 
+def test_the_rollouts_of_another_student_or_temperature_are_not_taken(pair):
+    work = str(pair.root / "shared-work")
+    first, own = pair.sample("first", work=work)
+    again, _ = pair.sample("again", work=work)
+    assert (first.resumed, again.resumed) == (0, first.counts.rollouts)
+    warmer, _ = pair.sample("warmer", work=work, rounds=OnPolicyConfig(temperature=0.5))
+    other, table = pair.sample("other", work=work, student=pair.teacher)
+    assert warmer.resumed == other.resumed == 0
+    assert [row["token_ids"] for row in table] != [row["token_ids"] for row in own]
+
+
 @pytest.mark.processes
 def test_a_killed_run_loses_only_the_rollouts_that_had_not_ended(pair):
     _, whole = pair.sample("whole")

@@ -41,7 +41,7 @@ def served(tmp_path_factory):
             return False
 
     try:
-        wait_for(is_up, 120, "the server's start")
+        wait_for(is_up, "the server's start")
         yield ref, f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()

@@ -1,6 +1,7 @@
 """The last round's weights become the student, with the history of all rounds and their numbers."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def finished(root: Path, number: int, **result) -> FinishedRound:
 
 
 def spec_of(root: Path, rounds: list[FinishedRound]) -> TrainSpec:
-    (root / "out").mkdir()
+    (root / "out").mkdir(exist_ok=True)
     base = write_model(root / "base")
     return TrainSpec(
         **{"student_base": base, "teacher": base, "training": TRAINING, "examples": "", "name": "own", "task": "qa"},
@@ -72,5 +73,9 @@ def test_the_last_students_weights_are_published_with_the_story_of_all_rounds(tm
 def test_a_round_whose_files_are_gone_is_named(tmp_path):
     rounds = [finished(tmp_path, number) for number in range(2)]
     (Path(rounds[0].folder) / files.HISTORY_FILE).unlink()
-    with pytest.raises(DataError, match=r"round-0/history\.json is gone"):
+    with pytest.raises(DataError, match=r"round-0/history\.json is gone: materialize student_round_0 again"):
+        train_student(spec_of(tmp_path, rounds), "cpu")
+    (Path(rounds[0].folder) / files.HISTORY_FILE).write_text("[]")
+    shutil.rmtree(Path(rounds[1].folder) / files.WEIGHTS_FOLDER)
+    with pytest.raises(DataError, match=r"round-1/model is gone: materialize student_round_1 again"):
         train_student(spec_of(tmp_path, rounds), "cpu")

@@ -22,7 +22,8 @@ from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.models_tiny import write_examples, write_model
+from testing.logits_tiny import capture, teacher_row
+from testing.models_tiny import rows, write_examples, write_model
 
 pytestmark = pytest.mark.processes
 
@@ -182,6 +183,21 @@ def test_another_teacher_makes_another_student_and_takes_no_checkpoint_of_the_fi
     assert second.data_version != first.data_version
 
 
+def test_other_distributions_of_the_same_answers_take_no_checkpoint_of_the_first(spec_of, tmp_path):
+    """The rows, their places and the config are the same."""
+    training, versions = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "logits"}), []
+    for seed in (1, 2):
+        folder = tmp_path / f"teacher-{seed}"
+        teacher = write_model(folder, dropping().model_copy(update={"seed": seed}))
+        answers = [teacher_row(teacher, row["row_id"], row["reference"][0]) for row in rows(64)]
+        capture(folder, teacher, rows(64), answers)
+        given = {"teacher": teacher, "logits": [str(folder / "logits.parquet")]}
+        result = train_student(spec_of(f"student-{seed}", training, **given), "cpu")
+        assert result.resumed_from_step == 0
+        versions.append(result.data_version)
+    assert versions[0] != versions[1]
+
+
 def test_a_checkpoint_of_another_config_is_not_taken(spec_of, tmp_path):
     train_student(spec_of("one"), "cpu")
     other = TRAINING.model_copy(update={"learning_rate": 4e-3})
@@ -269,10 +285,3 @@ def test_rows_beyond_the_learned_positions_are_refused_and_the_others_train(spec
     assert counts.too_long > 0
     assert counts.train_rows > 0
     assert counts.train_rows + counts.validation_rows + counts.too_long == 64 + 16
-
-
-def test_a_training_on_other_stored_logits_starts_over(spec_of):
-    """Their rows are the same, and so is everything else."""
-    train_student(spec_of("one", versions=["first"]), "cpu")
-    assert train_student(spec_of("two", versions=["first"]), "cpu").resumed_from_step == 32
-    assert train_student(spec_of("three", versions=["second"]), "cpu").resumed_from_step == 0

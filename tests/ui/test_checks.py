@@ -12,10 +12,10 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.operations.runner import QUIET
 from testing.browser import click, keep_picture, needs_browser, open_browser, see
-from testing.dev_server import DevServer, wait_for
+from testing.dev_server import PATIENCE, DevServer, wait_for
 from testing.projects import own_instance, run_project, write_project
 
-pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), needs_browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), needs_browser, pytest.mark.timeout(2 * PATIENCE)]
 PARTS, ROWS = 4, 60
 POISONED = "train-part-02"
 FOLLOWS = ["validated_synthetic_set", "student_checkpoint"]
@@ -159,6 +159,6 @@ def test_the_sets_plots_are_shown(server, browser):
     see(browser, "labels_before_and_after", "refused_by_filter", "[Show Markdown]")
     for number, name in enumerate(("labels", "gold")):
         browser.execute_script(SHOW, number)
-        wait_for(lambda: browser.execute_script(WIDTH) > 300, 30, f"the picture of {name}")
+        wait_for(lambda: browser.execute_script(WIDTH) > 300, f"the picture of {name}")
         keep_picture(browser, f"plot-{name}")
         click(browser, "Close", exact=True)

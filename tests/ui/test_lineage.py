@@ -6,10 +6,10 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from testing.browser import click, keep_picture, needs_browser, open_browser, see
-from testing.dev_server import DevServer, wait_for
+from testing.dev_server import PATIENCE, DevServer, wait_for
 from testing.projects import own_instance, run_project, write_project
 
-pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(2 * PATIENCE)]
 EXPANDED = ",".join(f"global%40global%3A{group}" for group in ("source", "teacher", "dataset", "student", "evaluation"))
 BACKFILL = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { status numPartitions } } } }"
 CHECKS = """{ assetNodeOrError(assetKey: {path: ["teacher_outputs"]}) { ... on AssetNode {
@@ -55,12 +55,11 @@ def test_a_backfill_over_all_shards_is_launched_from_the_ui_and_finishes(server,
     keep_picture(browser, "backfill")
     click(browser, "Launch backfill")
     backfill = wait_for(
-        lambda: next(iter(server.ask(BACKFILL)["partitionBackfillsOrError"]["results"]), None), 60, "the backfill"
+        lambda: next(iter(server.ask(BACKFILL)["partitionBackfillsOrError"]["results"]), None), "the backfill"
     )
     assert backfill["numPartitions"] == 4
     wait_for(
         lambda: server.ask(BACKFILL)["partitionBackfillsOrError"]["results"][0]["status"] == "COMPLETED_SUCCESS",
-        300,
         "the backfill's end",
     )
     stats = server.ask(CHECKS)["assetNodeOrError"]["partitionStats"]

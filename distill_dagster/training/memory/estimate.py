@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distill_dagster.config import LogitsConfig, LoraConfig, TrainingConfig
+from distill_dagster.config import LogitsConfig, LoraConfig, StudentTrainingConfig, TrainingConfig
 from distill_dagster.models.row_limits import longest_row
 from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter, can_shard
 from distill_dagster.training.memory.step import LargestBatch, StepMemory, step_memory, stored_tokens
@@ -35,7 +35,7 @@ class Change:
 
 
 class MemoryPlan:
-    """The plan of one training on `cuda` or `cpu`.
+    """The plan of one training on `cuda` or `cpu`; `beside` are bytes of another model's weights there.
 
     Raises:
         TrainingError: the adapters do not fit the model.
@@ -48,10 +48,12 @@ class MemoryPlan:
         training: TrainingConfig,
         logits: LogitsConfig | None,
         device: str,
+        beside: int = 0,
         ranks: int = 1,
         sharded: bool = False,
     ) -> None:
-        self.config, self.training, self.device, self.ranks, self.sharded = config, training, device, ranks, sharded
+        self.config, self.training, self.device, self.beside = config, training, device, beside
+        self.ranks, self.sharded = ranks, sharded
         self.k = stored_tokens(training, logits)
         self.step = self._step(training)
 
@@ -69,9 +71,10 @@ class MemoryPlan:
             "activations": step.activations,
             "loss": step.loss,
         }
+        parts |= {"the teacher beside it": self.beside} if self.beside else {}
         listed = ", ".join(f"{name} {size / GB:.1f}" for name, size in parts.items())
         rows, length = self._rows(self.training), self._length()
-        said = f"peak {step.peak / GB:.1f} GB for {rows} rows of {length:,} tokens ({listed})"
+        said = f"peak {(step.peak + self.beside) / GB:.1f} GB for {rows} rows of {length:,} tokens ({listed})"
         how = "a part of the weights (fsdp)" if self.sharded else "a copy of the model (ddp)"
         return said if self.ranks == 1 else f"{said} on each of {self.ranks} devices, with {how}"
 
@@ -84,7 +87,7 @@ class MemoryPlan:
             if kind in found or self._least(training) > available or _is_hopeless(last, kind, training, available):
                 continue
             step = self._step(training)
-            needed, own = self._needed(step), step.weights + step.optimizer
+            needed, own = self._needed(step), step.weights + step.optimizer + self.beside
             last[kind] = training.batch_size, needed - own, own
             if needed <= available:
                 found[kind] = Change(_says(change), needed)
@@ -95,7 +98,7 @@ class MemoryPlan:
     def _least(self, training: TrainingConfig) -> float:
         """Bytes of weights, gradients and state, and of the runtime: without any activation."""
         parameters = self.step.weights / WEIGHT_BYTES[self.training.weights]  # of a rank, if they are sharded
-        return parameters * bytes_per_parameter(training) + RESERVED[self.device]
+        return parameters * bytes_per_parameter(training) + self.beside + RESERVED[self.device]
 
     def _candidates(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Changes by kind: of one setting, of the batch, then of several settings at once."""
@@ -112,7 +115,8 @@ class MemoryPlan:
         yield from (("checkpointing", change) for change in single if "gradient_checkpointing" in change)
         yield from (("batch", _batch(training, size)) for size in _halves(training.batch_size))
         yield from ((name, change) for change in single for name in change if name != "gradient_checkpointing")
-        for kind, more in _SEVERAL.items():
+        several = {kind: more for kind, more in _SEVERAL.items() if "lora" not in more or _takes_adapters(training)}
+        for kind, more in several.items():
             for size in (training.batch_size, *_halves(training.batch_size)):
                 yield kind, {"gradient_checkpointing": True} | more | _batch(training, size)
 
@@ -132,21 +136,31 @@ class MemoryPlan:
 
     def _needed(self, step: StepMemory) -> int:
         slack = SLACK[self.device] * (step.peak - step.weights - step.optimizer)
-        return int(step.peak + slack + RESERVED[self.device])
+        return int(step.peak + slack + self.beside + RESERVED[self.device])
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How many ranks share a training, and the bytes that each has; `beside` are those of the teacher beside it."""
+
+    ranks: int
+    available: float
+    beside: int = 0
 
 
 def plan_of(
-    config: Any, training: TrainingConfig, logits: LogitsConfig | None, device: str, ranks: int, available: float
+    config: Any, training: TrainingConfig, logits: LogitsConfig | None, device: str, shared: Shared
 ) -> MemoryPlan:
-    """The plan of the way in which `parallel` says that the ranks share a training; each has `available` bytes.
+    """The plan of the way in which `parallel` says that the ranks share a training.
 
     Raises:
         TrainingError, RuntimeError: as `MemoryPlan` does.
     """
-    whole = MemoryPlan(config, training, logits, device, ranks)
-    if ranks == 1 or not can_shard(training) or (training.parallel == "auto" and whole.needed <= available):
+    whole = MemoryPlan(config, training, logits, device, shared.beside, shared.ranks)
+    fits = whole.needed <= shared.available
+    if shared.ranks == 1 or not can_shard(training) or (training.parallel == "auto" and fits):
         return whole
-    return MemoryPlan(config, training, logits, device, ranks, sharded=True)
+    return MemoryPlan(config, training, logits, device, shared.beside, shared.ranks, sharded=True)
 
 
 _SINGLE: tuple[dict[str, Any], ...] = (
@@ -173,10 +187,15 @@ def _differs(training: TrainingConfig, change: dict[str, Any]) -> bool:
     """Whether a change is one, and a config may have it."""
     ((name, value),) = change.items()
     if name == "lora":
-        return training.lora is None
+        return training.lora is None and _takes_adapters(training)
     if name == "weights" and training.optimizer != "adamw" and training.lora is None:
         return False
     return getattr(training, name) != value
+
+
+def _takes_adapters(training: TrainingConfig) -> bool:
+    """Whether the config may have `lora`."""
+    return not (isinstance(training, StudentTrainingConfig) and training.reads_teacher)
 
 
 def _halves(size: int) -> list[int]:

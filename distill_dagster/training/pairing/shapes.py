@@ -21,7 +21,7 @@ def cut_parameters(pairing: Pairing) -> int:
     """
     if pairing.init is None:
         return 0
-    return parameter_count(without_weights(cut_config(pairing.init, config_of(_given(pairing.teacher)))))
+    return parameter_count(without_weights(student_config(pairing)))
 
 
 def shape_problems(pairing: Pairing) -> Iterator[str]:
@@ -39,10 +39,18 @@ def shape_problems(pairing: Pairing) -> Iterator[str]:
         require_cuttable(pairing.init, without_weights(teacher))
     if not training.reads_teacher:
         return
-    student = cut_config(pairing.init, teacher) if pairing.init else config_of(_given(pairing.student))
-    pairs = with_pairs(training.imitation, student, teacher)
-    require_readable(pairs, without_weights(student), without_weights(teacher))
+    student = student_config(pairing)
+    for imitation in pairing.imitations:
+        pairs = with_pairs(imitation, student, teacher)
+        require_readable(pairs, without_weights(student), without_weights(teacher))
     yield from _length_problems(training, teacher)
+
+
+def student_config(pairing: Pairing) -> Any:
+    """The student's transformers config; ModelError if it, or that of the teacher, cannot be read."""
+    if pairing.init:
+        return cut_config(pairing.init, config_of(_given(pairing.teacher)))
+    return config_of(_given(pairing.student))
 
 
 def _given(model: ModelConfig | None) -> ModelConfig:

@@ -6,8 +6,9 @@ student's rows are tokenized:
     any signal           the longest answer that is asked for fits the student's `max_length`     (a warning)
                          the answer's tokens alone are those behind the prompt                    (a warning)
     teacher.logits       the teacher's answer is captured: its tokens are its text, behind an unchanged prompt
-    logits, hidden       both tokenizers give the same tokens (models/same_tokens.py)
-    logits               both templates give the same answer
+    all but text         both tokenizers give the same tokens (models/same_tokens.py)
+    logits, on_policy    both templates give the same answer
+    on_policy            both templates end it with the same token
     hidden               the teacher has every token that the student's template writes
     across_tokenizers    the tokens of both can be told apart by their bytes
 """
@@ -38,12 +39,14 @@ def token_problems(sides: Sides, pairing: Pairing) -> Iterator[str]:
 
 def token_warnings(sides: Sides, pairing: Pairing) -> Iterator[str]:
     """What can work, and probably not as it is meant."""
-    longest, new_tokens = pairing.training.max_length, pairing.new_tokens
-    if new_tokens and new_tokens >= longest:
-        yield (
-            f"`teacher.generation.max_new_tokens` is {new_tokens:,}, and rows of more than "
-            f"`student.training.max_length: {longest}` tokens cannot train: lower the first, or raise the second"
-        )
+    longest, rollouts = pairing.training.max_length, pairing.training.rounds.max_new_tokens
+    asked = {"teacher.generation": pairing.new_tokens, "student.training.on_policy": rollouts}
+    for section, new_tokens in asked.items():
+        if new_tokens and new_tokens >= longest:
+            yield (
+                f"`{section}.max_new_tokens` is {new_tokens:,}, and rows of more than "
+                f"`student.training.max_length: {longest}` tokens cannot train: lower the first, or raise the second"
+            )
     if sides.student:
         yield from _retokenized(sides.student)
 
@@ -56,8 +59,10 @@ def _require_tokens(sides: Sides, pairing: Pairing) -> None:
     if not (training.compares_tokens and teacher and student):
         return
     common_ids(teacher.tokenizer, student.tokenizer, _end(teacher))
-    if training.reads_logits:
+    if training.reads_logits or training.signal == "on_policy":
         _require_same_answers(teacher, student)
+    if training.signal == "on_policy":
+        _require_same_end(teacher, student)
     if training.reads_teacher:
         require_known(teacher.tokenizer, student.tokenizer, _row(student))
 
@@ -78,6 +83,18 @@ def _require_same_answers(teacher: Parts, student: Parts) -> None:
     for answer in ANSWERS:
         ids = _captured(teacher, answer)
         require_same_ids(answer, ids, _learned(student, answer)[: len(ids)])
+
+
+def _require_same_end(teacher: Parts, student: Parts) -> None:
+    """Raise ModelError if the teacher would end a sample with a token at which the student goes on."""
+    one, other = _end(teacher), _learned(student, PLAIN_ANSWER)[-1:]
+    if one != other:
+        named = [parts.tokenizer.convert_ids_to_tokens(ids) for parts, ids in ((teacher, one), (student, other))]
+        raise ModelError(
+            f"the teacher's template ends an answer with {named[0]} and the student's with {named[1]}, so the student "
+            "would learn from its samples to go on: give it the teacher's chat template and end token, or use "
+            "`signal: text`, or `signal: logits`"
+        )
 
 
 def _require_bytes(sides: Sides) -> None:

@@ -21,7 +21,6 @@ N positions, S of them in a chunk of the kernel.
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -33,7 +32,7 @@ from datasets import Dataset
 from distill_dagster.config.signals import LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.training.alignment import Spelling, align
 from distill_dagster.training.signals.kernel import LogProbs
-from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.protocol import Example, StudentAlone, TensorBatch
 from distill_dagster.training.signals.stored import REFUSED, StoredLogits, matched_rows
 from distill_dagster.training.signals.text import TextSignal
 
@@ -102,7 +101,7 @@ def log1mexp(x: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class AlmSignal:
+class AlmSignal(StudentAlone):
     """Learns how likely each span is to the teacher, and by the share `alpha` its tokens."""
 
     text: TextSignal
@@ -134,10 +133,6 @@ class AlmSignal:
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the spans of every row; rows without stored logits, or without a span, are left out."""
         return matched_rows(rows, self._spans, (REFUSED, APART))
-
-    def attached(self, student: Any) -> AbstractContextManager[None]:
-        """Nothing but the student is trained."""
-        return nullcontext()
 
     def _spans(self, row: dict[str, Any]) -> dict[str, Any]:
         answer = row["input_ids"][row["answer_start"] :]

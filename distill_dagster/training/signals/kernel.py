@@ -98,8 +98,8 @@ class _HeadLoss(torch.autograd.Function):
         arithmetic = _arithmetic(hidden)
         cast, offset = weight.to(arithmetic), None if bias is None else bias.to(arithmetic)
         for_hidden = torch.empty_like(hidden) if wants_hidden else None
-        for_weight = torch.zeros_like(weight) if wants_weight else None
-        for_bias = torch.zeros_like(bias) if bias is not None and wants_bias else None
+        for_weight = torch.zeros_like(weight, dtype=_of_sums(weight, chunks)) if wants_weight else None
+        for_bias = torch.zeros_like(bias, dtype=_of_sums(bias, chunks)) if bias is not None and wants_bias else None
         total = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
         for chunk in chunks:
             part = hidden[chunk].to(arithmetic)
@@ -113,6 +113,7 @@ class _HeadLoss(torch.autograd.Function):
                 for_hidden[chunk] = gradient @ cast
             if for_weight is not None:
                 _add_product(for_weight, gradient, part)
+        for_weight, for_bias = (None if sums is None else sums.to(weight.dtype) for sums in (for_weight, for_bias))
         ctx.save_for_backward(for_hidden, for_weight, for_bias)
         return total
 
@@ -243,6 +244,11 @@ def _arithmetic(hidden: torch.Tensor) -> torch.dtype:
     """The precision of matrix products: autocast's, or that of the hidden states."""
     device = hidden.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _of_sums(weight: torch.Tensor, chunks: Sequence[slice]) -> torch.dtype:
+    """The precision in which the gradients of several chunks are added: in bfloat16 each sum would lose digits."""
+    return weight.dtype if len(chunks) == 1 else torch.promote_types(weight.dtype, torch.float32)
 
 
 def _add_product(sums: torch.Tensor, gradient: torch.Tensor, hidden: torch.Tensor) -> None:

@@ -17,7 +17,6 @@ N positions, k stored tokens, M draws.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -34,7 +33,7 @@ from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.same_tokens import WAYS_OUT, common_ids
 from distill_dagster.training.signals.divergence import Divergence, divergence_of
 from distill_dagster.training.signals.kernel import LogProbs
-from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.protocol import Example, StudentAlone, TensorBatch
 from distill_dagster.training.signals.stored import COLUMNS, StoredLogits
 from distill_dagster.training.signals.text import CrossEntropy, TextSignal
 
@@ -59,13 +58,15 @@ class Distillation:
     drawn: torch.Tensor | None = None  # (N, M)
     share: torch.Tensor | None = None  # (N, M) of the teacher's mass that each draw has
     vocab_size: int | None = None
+    has_fillers: bool = False  # some `ids` take the place of a token that only the teacher has; their log p is LOWEST
     needs_mean: ClassVar[bool] = False
 
     def loss(self, chunk: slice, seen: LogProbs) -> torch.Tensor:
         """See `kernel.Term`."""
         p = self.p[chunk]
         if seen.drawn is None or self.share is None:
-            diverges = self.divergence(p, torch.cat([seen.kept, seen.rest[:, None]], dim=-1))
+            q = torch.cat([seen.kept, seen.rest[:, None]], dim=-1)
+            diverges = self.divergence(p, _in_the_tail(q, p[:, :-1] <= LOWEST) if self.has_fillers else q)
         else:
             kept, tail = p[:, :-1], p[:, -1]
             diverges = self.divergence(kept, seen.kept) + tail.exp() * tail
@@ -77,7 +78,7 @@ class Distillation:
 
 
 @dataclass(frozen=True, slots=True)
-class LogitsSignal:
+class LogitsSignal(StudentAlone):
     """Learns the teacher's distributions, and by the share `alpha` its tokens."""
 
     text: TextSignal
@@ -119,10 +120,6 @@ class LogitsSignal:
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Find the distributions of every row."""
         return self.stored.join(rows)
-
-    def attached(self, student: Any) -> AbstractContextManager[None]:
-        """Nothing but the student is trained."""
-        return nullcontext()
 
     def collate(self, rows: Sequence[Example]) -> LogitsBatch:
         """The batch of the text signal, and the distributions of its counted tokens, row by row."""
@@ -192,6 +189,7 @@ class LogitsSignal:
             drawn=stored.get("drawn"),
             share=stored.get("share"),
             vocab_size=masked,
+            has_fillers=self.stored.has_fillers,
         )
         return [term] if is_one else [CrossEntropy(tokens[:, None], by_token), term]
 
@@ -234,7 +232,18 @@ def at_temperature(given: LogitsRow, temperature: int) -> tuple[np.ndarray, np.n
     assert given.tail_logsums is not None, "checked before the training"
     logs, tail = given.logprobs / temperature, given.tail_logsums[:, TEMPERATURES.index(temperature)]
     norm = np.logaddexp(np.logaddexp.reduce(logs, axis=1), tail)  # (T,)
-    return logs - norm[:, None], tail - norm
+    return np.where(given.logprobs <= LOWEST, LOWEST, logs - norm[:, None]), tail - norm
+
+
+def _in_the_tail(q: torch.Tensor, fillers: torch.Tensor) -> torch.Tensor:
+    """log q (S, k+1) with the mass of the fillers, marked in (S, k), added to that of the tail.
+
+    Where nothing has a mass in the tail, the gradient of a log-sum of minus infinities would be NaN.
+    """
+    apart = q[:, :-1].masked_fill(fillers, float("-inf"))
+    moved = q[:, :-1].masked_fill(~fillers, float("-inf"))
+    rest = q[:, -1:].clamp(min=torch.finfo(q.dtype).min)
+    return torch.cat([apart, torch.cat([moved, rest], dim=-1).logsumexp(dim=-1, keepdim=True)], dim=-1)
 
 
 def _put_token(ids: np.ndarray, ranks: np.ndarray, tokens: np.ndarray, where: np.ndarray) -> None:

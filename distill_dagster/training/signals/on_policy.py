@@ -14,7 +14,6 @@ A rollout is refused if one of its tokens has no distribution, because no token 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,7 +26,7 @@ from distill_dagster.models.quiet import quietly
 from distill_dagster.store import parquet
 from distill_dagster.training.examples import KEYS, TOKENS, most_tokens
 from distill_dagster.training.signals.logits import LogitsSignal
-from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.protocol import Example, StudentAlone, TensorBatch
 from distill_dagster.training.signals.stored import COLUMNS
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainSpec
@@ -42,7 +41,7 @@ class MixedBatch(TensorBatch):
 
 
 @dataclass(frozen=True, slots=True)
-class OnPolicySignal:
+class OnPolicySignal(StudentAlone):
     """Learns rollouts by divergence and the teacher's text as the cold start did."""
 
     start: TextSignal | LogitsSignal
@@ -86,7 +85,7 @@ class OnPolicySignal:
         """Mix the round's rollouts with the texts in `rows`."""
         texts, left_out = self.start.join(rows)
         own, refused = self._own()
-        if not len(own) or not len(texts):
+        if not len(own) or (not len(texts) and self.share < 1):
             return rows.select([]), {**left_out, **refused}
         chosen, random = mixture(len(own), len(texts), self.share), np.random.default_rng(self.seed)
         with quietly():
@@ -123,10 +122,6 @@ class OnPolicySignal:
             texts=self.start.targets(rows, batch, others) if isinstance(self.start, LogitsSignal) else {},
         )
 
-    def attached(self, student: Any) -> AbstractContextManager[None]:
-        """Nothing but the student is trained."""
-        return nullcontext()
-
     def loss(self, model: Any, batch: MixedBatch, divisor: float) -> torch.Tensor:
         """The objective's sum over the batch, divided by `divisor`."""
         ids, weights, own = batch["input_ids"], batch["weights"], batch["is_rollout"]
@@ -143,11 +138,11 @@ class OnPolicySignal:
 
 
 def mixture(rollouts: int, texts: int, share: float) -> tuple[int, int]:
-    """How many rollouts and texts a round trains on: the most in which `share` are rollouts."""
+    """How many rollouts and texts a round trains on: the most in which `share` are rollouts; of both, at least one."""
     if share == 1:
         return rollouts, 0
     most = min(rollouts / share, texts / (1 - share))
-    return min(rollouts, round(most * share)), min(texts, round(most * (1 - share)))
+    return min(rollouts, max(1, round(most * share))), min(texts, max(1, round(most * (1 - share))))
 
 
 def _read_rollouts(path: str) -> Dataset:
@@ -173,4 +168,4 @@ def _alike(rollouts: Dataset, texts: Dataset) -> tuple[Dataset, Dataset]:
 
 
 def _with_constant(rows: Dataset, name: str, value: int | bool) -> Dataset:
-    return rows.add_column(name, [value] * len(rows))  # pyright: ignore[reportCallIssue]
+    return rows.add_column(name, np.full(len(rows), value))  # pyright: ignore[reportCallIssue]

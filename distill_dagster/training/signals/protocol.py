@@ -6,7 +6,7 @@ and all processes. So every token counts the same, however the step is cut into 
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Protocol, TypedDict
 
 import torch
@@ -48,3 +48,13 @@ class Signal(Protocol):
     def loss(self, model: Any, batch: Any, divisor: float) -> torch.Tensor:
         """The sum over all tokens of weight times loss, divided by `divisor`; see `forward.computing_loss`."""
         ...
+
+
+class StudentAlone:
+    """A signal that trains nothing beside the student."""
+
+    __slots__ = ()
+
+    def attached(self, student: Any) -> AbstractContextManager[None]:
+        """See `Signal.attached`."""
+        return nullcontext()

@@ -63,7 +63,8 @@ class StoredLogits:
         if not len(self._rows):
             raise TrainingError(f"the {len(paths)} files of {of} hold no distribution; see its rejects for the reasons")
         self._require_same()
-        self.common = min(self._constant("vocab_size"), vocab_size)  # tokens from this id on, only one of the two has
+        self._teachers: int = self._constant("vocab_size")
+        self.common = min(self._teachers, vocab_size)  # tokens from this id on, only one of the two has
         self.k: int = self._constant("k")
         if self.k > self.common:
             raise TrainingError(f"teacher.logits.k is {self.k}, and the student has {vocab_size} tokens: lower `k`")
@@ -88,6 +89,11 @@ class StoredLogits:
                 f"the teacher's tokenizer is {own[:12]} now, and that of the stored logits {self.tokenizer_hash[:12]}: "
                 "restore the teacher's folder, or materialize teacher_model and teacher_logits again"
             )
+
+    @property
+    def has_fillers(self) -> bool:
+        """Whether rows may have a filler in the place of a token that only the teacher has; see `without_others`."""
+        return self._teachers > self.common
 
     @property
     def has_logsums(self) -> bool:
@@ -149,9 +155,10 @@ def without_others(row: LogitsRow, common: int) -> LogitsRow:
     """The distributions over the tokens below `common` alone, as if the logits of the others were minus infinity.
 
     Let m be the mass that remains. Then p becomes p / m, so that log p falls by log m, and at temperature T the sum
-    over the tail of p**(1/T) is multiplied by m**(-1/T). Among the k, a token that is gone gives its place to any other
-    token, at a probability of 0; a draw that is gone takes its part of the tail's mass with it. The tail's own tokens
-    are not known one by one: in a `bucket`, what it has from `common` on stays in it.
+    over the tail of p**(1/T) is multiplied by m**(-1/T). Among the k, a token that is gone gives its place to a filler:
+    any token of the tail, marked by LOWEST, whose own mass stays in the tail's, as the student's has to. A draw that is
+    gone takes its part of the tail's mass with it. The tail's own tokens are not known one by one: in a `bucket`, what
+    it has from `common` on stays in it.
     """
     ids, logprobs, tail, draws = row.ids.copy(), row.logprobs.copy(), row.tail_logmass, row.draws
     outside = ids >= common

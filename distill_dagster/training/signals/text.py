@@ -10,7 +10,6 @@ With label smoothing e the target is (1 - e) on the true token and e spread even
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +19,7 @@ from datasets import Dataset
 
 from distill_dagster.config import TrainingConfig
 from distill_dagster.training.signals.kernel import LogProbs
-from distill_dagster.training.signals.protocol import Example, TensorBatch
+from distill_dagster.training.signals.protocol import Example, StudentAlone, TensorBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class CrossEntropy:
 
 
 @dataclass(frozen=True, slots=True)
-class TextSignal:
+class TextSignal(StudentAlone):
     """Learns the text of the answers; with the defaults it measures them, as for a validation loss."""
 
     pad: int
@@ -70,10 +69,6 @@ class TextSignal:
     def join(self, rows: Dataset) -> tuple[Dataset, dict[str, int]]:
         """Every row can train."""
         return rows, {}
-
-    def attached(self, student: Any) -> AbstractContextManager[None]:
-        """Nothing but the student is trained."""
-        return nullcontext()
 
     def collate(self, rows: Sequence[Example]) -> TensorBatch:
         """Token ids and weights."""

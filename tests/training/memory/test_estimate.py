@@ -15,9 +15,9 @@ def nothing_reserved(monkeypatch):
     monkeypatch.setattr(estimate, "RESERVED", {"cpu": 0, "cuda": 0})
 
 
-def plan_of(training, **settings):
+def plan_of(training, beside=0, **settings):
     config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500, **settings})
-    return MemoryPlan(config, training, None, "cpu")
+    return MemoryPlan(config, training, None, "cpu", beside)
 
 
 def test_three_changes_are_named_and_each_of_them_fits():
@@ -45,6 +45,18 @@ def test_weights_that_are_too_large_take_adapters_and_no_batch_is_named():
     assert changes[0].says == "lora: {rank: 16}"
 
 
+def test_the_teacher_takes_its_place_in_each_change_and_no_adapters_are_named_beside_it():
+    """The config refuses them."""
+    training = StudentTrainingConfig(batch_size=16, max_length=128, signal="hidden")
+    alone, plan = plan_of(training), plan_of(training, beside=10**9)
+    assert plan.needed == alone.needed + 10**9
+    available = 10**9 + 0.4 * alone.needed
+    changes = plan.changes(available)
+    assert [change.needed - 10**9 for change in changes] == [c.needed for c in alone.changes(0.4 * alone.needed)]
+    assert changes
+    assert not any("lora" in change.says for change in changes)
+
+
 def test_where_nothing_fits_nothing_is_named():
     plan = plan_of(TrainingConfig(batch_size=2, max_length=16, lora=LoraConfig(), weights="bfloat16"))
     assert plan.changes(0.1 * plan.needed) == []
@@ -61,8 +73,8 @@ def test_ranks_share_the_batch_and_under_fsdp_the_weights_too():
     training = StudentTrainingConfig(batch_size=9, max_length=128)
     config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500})
     one = MemoryPlan(config, training, None, "cpu")
-    ddp = MemoryPlan(config, training, None, "cpu", 4)
-    fsdp = MemoryPlan(config, training, None, "cpu", 4, sharded=True)
+    ddp = MemoryPlan(config, training, None, "cpu", ranks=4)
+    fsdp = MemoryPlan(config, training, None, "cpu", ranks=4, sharded=True)
     assert "for 3 rows of 128 tokens" in str(ddp)
     assert "on each of 4 devices, with a copy of the model (ddp)" in str(ddp)
     three = MemoryPlan(config, training.model_copy(update={"batch_size": 3}), None, "cpu")
@@ -76,11 +88,11 @@ def test_ranks_share_the_batch_and_under_fsdp_the_weights_too():
 def test_the_plan_shards_only_what_does_not_fit_whole():
     config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500, "num_hidden_layers": 8})
     training = StudentTrainingConfig(batch_size=2, max_length=16)
-    whole = MemoryPlan(config, training, None, "cpu", 2).needed
+    whole = MemoryPlan(config, training, None, "cpu", ranks=2).needed
 
     def sharded(available, ranks=2, **changes):
         changed = training.model_copy(update=changes)
-        return estimate.plan_of(config, changed, None, "cpu", ranks, available).sharded
+        return estimate.plan_of(config, changed, None, "cpu", estimate.Shared(ranks, available)).sharded
 
     assert not sharded(whole)
     assert sharded(whole - 1)

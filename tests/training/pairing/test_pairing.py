@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from distill_dagster.config import DistillConfig, ModelConfig, StudentTrainingConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.fitness import Use
+from distill_dagster.training import optimizers
 from distill_dagster.training.pairing import Pairing, Sides, cut_parameters, pairing_problems
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareSpec
@@ -66,6 +67,22 @@ def test_another_tokenizer_is_a_problem_of_every_signal_that_compares_tokens(pro
 def test_layers_that_are_not_there_and_heads_that_do_not_divide(problems, hidden, said):
     (found,) = problems({"signal": "hidden", "hidden": hidden})
     assert said in found
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"optimizer": "adamw_8bit"}, "needs bitsandbytes, which is not installed: install `distill-dagster"),
+        ({"lora": {"targets": ["q_proi"]}}, "does not fit this model"),
+    ],
+)
+def test_a_training_that_could_not_begin(problems, monkeypatch, training, said):
+    monkeypatch.setattr(optimizers.importlib.util, "find_spec", lambda name: None)
+    (problem,) = problems({"signal": "text", **training})
+    assert problem.startswith("`student.training`: `")
+    assert said in problem
+    assert problems({"signal": "text", "lora": {"targets": ["q_proj"]}}) == []
+    assert problems({"signal": "text", "lora": {}}, init={"layers": 2}) == []
 
 
 def test_rows_that_are_longer_than_the_teacher_reads(problems):

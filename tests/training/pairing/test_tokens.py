@@ -23,6 +23,7 @@ from testing.models_tiny import COLOURS, LLAMA, TINY, rows, write_model, write_r
 
 LOGITS = Pairing(training={"signal": "logits"}, captures=True)
 HIDDEN = Pairing(training={"signal": "hidden"})
+ON_POLICY = Pairing(training={"signal": "on_policy"})
 ALM = Pairing(training={"signal": "logits", "logits": {"across_tokenizers": "alm"}}, captures=True)
 TEXT = Pairing()
 FIT = {"epochs": 1, "batch_size": 16, "max_length": 64}
@@ -46,6 +47,7 @@ def said(teacher, student, pairing=LOGITS) -> str:
 def test_one_tokenizer_fits_every_signal():
     one = byte_level()
     assert said(one, one) == said(one, one, ALM) == said(one, one, TEXT) == said(one, one, HIDDEN) == ""
+    assert said(one, one, ON_POLICY) == ""
     assert list(token_warnings(Sides(one, one), LOGITS)) == []
 
 
@@ -68,6 +70,22 @@ def test_templates_that_open_an_answer_in_other_ways_are_refused_with_the_answer
     problem = said(one, other)
     assert problem.startswith("`student.training.signal: logits`: 'red' is [")
     assert said(other, other) == said(one, other, TEXT) == said(one, other, HIDDEN) == ""
+    assert said(one, other, ON_POLICY).startswith("`student.training.signal: on_policy`: 'red' is [")
+
+
+def test_templates_that_end_an_answer_with_other_tokens_are_refused_where_the_teacher_reads_samples():
+    """The teacher would give its own end token the mass that the student's needs."""
+    template = byte_level().tokenizer.chat_template
+    one, other = byte_level(), byte_level(chat_template=template.replace(END, "<|eot|>"))
+    for each in (one, other):
+        each.tokenizer.add_tokens(["<|eot|>"], special_tokens=True)
+    other.tokenizer.eos_token = "<|eot|>"
+    student = parts(other.tokenizer)
+    assert said(one, student) == said(one, student, TEXT) == said(one, student, HIDDEN) == ""
+    problem = said(one, student, ON_POLICY)
+    assert f"the teacher's template ends an answer with ['{END}'] and the student's with ['<|eot|>']" in problem
+    assert "give it the teacher's chat template and end token" in problem
+    assert said(one, one, ON_POLICY) == said(student, student, ON_POLICY) == ""
 
 
 def test_a_template_with_a_token_that_the_teacher_lacks_is_refused_where_the_teacher_reads_the_students_rows():
@@ -108,6 +126,9 @@ def test_answers_that_never_fit_the_students_rows_are_a_warning():
         "`teacher.generation.max_new_tokens` is 64, and rows of more than `student.training.max_length: 64`" in warning
     )
     assert not list(token_warnings(Sides(None, one), pairing.model_copy(update={"new_tokens": 63})))
+    rollouts = {"signal": "on_policy", "max_length": 64, "on_policy": {"max_new_tokens": 64}}
+    (warning,) = token_warnings(Sides(None, one), Pairing(training=rollouts, new_tokens=32))
+    assert "`student.training.on_policy.max_new_tokens` is 64, and rows of more than" in warning
 
 
 def test_an_answer_that_is_tokenized_otherwise_behind_the_prompt_is_a_warning():

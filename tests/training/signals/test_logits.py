@@ -18,8 +18,10 @@ from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.pinning import pin_folder
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.training.examples import TrainingSet, tokenize
+from distill_dagster.training.signals.divergence import divergence_of
 from distill_dagster.training.signals.forward import computing_loss
-from distill_dagster.training.signals.logits import LogitsSignal, at_temperature
+from distill_dagster.training.signals.kernel import logits_loss
+from distill_dagster.training.signals.logits import Distillation, LogitsSignal, at_temperature
 from distill_dagster.training.signals.stored import StoredLogits, without_others
 from testing.logits_tiny import capture, teacher_row
 from testing.models_tiny import LLAMA, TINY, rows, write_model
@@ -246,6 +248,42 @@ def test_masked_tokens_are_gone_at_every_temperature(temperature):
     assert np.exp(logprobs)[is_masked].max() == 0
     rest = np.exp(dense).sum(axis=1) - np.where(is_masked, 0, np.exp(expected)).sum(axis=1)
     assert np.exp(tail) == pytest.approx(rest, rel=1e-6)
+
+
+@pytest.mark.parametrize("k", [12, 34])
+@pytest.mark.parametrize("temperature", [1, 2, 4])
+@pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "skew_kl", "jsd"])
+def test_a_filler_belongs_to_the_tail(divergence, temperature, k):
+    """The loss is that of the shared tokens among the k and of all others together, in float64 and by hand."""
+    random = np.random.default_rng(1)
+    logits, student = random.standard_normal((6, 40)), torch.tensor(random.standard_normal((6, 34)))
+    logits[:, 34:] = -1e6
+    logits[:3, 34:36] = [[2.0, 1.0]]  # two tokens among the k that the student lacks
+    row = without_others(stored_row(logits, k), 34)
+    logprobs, tail = at_temperature(row, temperature)
+    term = Distillation(
+        ids=torch.tensor(row.ids.astype(np.int64)),
+        p=torch.tensor(np.concatenate([logprobs, tail[:, None]], axis=1)),
+        by_divergence=torch.ones(6, dtype=torch.float64),
+        divergence=divergence_of(divergence, skew=0.1, beta=0.5),
+        temperature=float(temperature),
+        has_fillers=True,
+    )
+    found, expected = student.clone().requires_grad_(), student.clone().requires_grad_()
+    loss, total = logits_loss(found, [term]), torch.zeros(())
+    for i in range(6):
+        kept = [t for t, logprob in zip(row.ids[i], row.logprobs[i], strict=True) if logprob > LOWEST]
+        rest = [t for t in range(34) if t not in kept]
+        sides = [
+            (torch.tensor(logits[i, :34]) / temperature).log_softmax(-1),
+            (expected[i] / temperature).log_softmax(-1),
+        ]
+        merged = [torch.cat([q[kept], q[rest].logsumexp(0)[None]]) if rest else q[kept] for q in sides]
+        total = total + term.divergence(merged[0][None], merged[1][None]).sum()
+    total.backward()
+    loss.backward()
+    assert loss.item() == pytest.approx(total.item(), rel=1e-6)
+    assert torch.allclose(found.grad, expected.grad, atol=1e-9)
 
 
 def stored_row(logits, k):

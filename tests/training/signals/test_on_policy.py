@@ -148,11 +148,22 @@ def test_the_share_of_rollouts_is_that_of_the_config(whole, share, texts, rollou
     assert len(set(keys)) == len(keys), "none is taken twice"
 
 
+def test_rollouts_alone_need_no_text_that_can_train(whole, tmp_path):
+    spec = whole.spec(start="logits", share=1)
+    others = [{**row, "row_id": f"other-{row['row_id']}"} for row in rows(12)]
+    answers = [teacher_row(whole.pair.teacher, row["row_id"], row["reference"][0]) for row in others]
+    capture(tmp_path, whole.pair.teacher, others, answers, k=VOCABULARY)
+    _, data = whole.joined(spec.model_copy(update={"logits": [str(tmp_path / files.LOGITS_FILE)]}))
+    assert (data.counts["rollout_rows"], data.counts["text_rows"], data.counts["no_logits"]) == (12, 0, 12)
+
+
 def test_the_mixture_keeps_the_share_with_as_many_rows_as_it_can():
     assert mixture(400, 1000, 0.5) == (400, 400)
     assert mixture(400, 600, 0.25) == (200, 600)
     assert mixture(10, 1000, 0.1) == (10, 90)
     assert mixture(400, 1000, 1) == (400, 0)
+    assert mixture(1000, 10, 0.01) == (1, 10)
+    assert mixture(10, 1000, 0.99) == (10, 1)
 
 
 def test_a_rollout_without_all_of_its_distributions_is_refused(tmp_path):
