@@ -1,7 +1,8 @@
-"""Facts and controls of this process: its end with its parent, library versions, peak memory, garbage collection."""
+"""Facts and controls of this process: its end with its parent, library versions, memory, garbage collection."""
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 import threading
@@ -10,19 +11,47 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+PARENT = "DISTILL_PARENT"  # the process id of the parent, in the environment of a child that ends with it
+
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, since the parent's device lease ends too (Linux only)."""
+    """Have the kernel kill this process when its parent dies, since the parent's device lease ends too (Linux only).
+
+    A parent that died before this call is found if it left its process id in the environment.
+    """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    parent = os.environ.pop(PARENT, None)  # a child of this process has another parent
+    if parent is not None and int(parent) != os.getppid():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def library_versions() -> dict[str, str]:
     """The versions of Python and of the libraries that shape a result, read without importing them."""
     return {"python": sys.version.split()[0], **{name: version(name) for name in ("torch", "transformers")}}
+
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+GB = 1024**3
+
+
+def main_memory_gb() -> float:
+    """The memory that this process may use: the machine's with its swap, or the container's limit."""
+    import psutil
+
+    total = psutil.virtual_memory().total + psutil.swap_memory().total
+    return min([total, *_container_limits()]) / GB
+
+
+def _container_limits() -> Iterator[int]:
+    for name in CGROUP_LIMITS:
+        path = Path(name)
+        text = path.read_text().strip() if path.is_file() else ""
+        if text.isdecimal():
+            yield int(text)
 
 
 SAMPLE_EVERY_S = 0.005

@@ -5,6 +5,8 @@
 prints the result as JSON. Launched by Dagster Pipes (the `subprocess` backend), the same module takes its spec from the
 Pipes context and reports result, progress and user errors as Pipes messages. The only package of Dagster that a
 worker's machine needs is `dagster-pipes`.
+
+A training can run in several such processes (ranks/launcher.py). All read the Pipes context, and rank 0 alone reports.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +25,12 @@ from distill_dagster.errors import ModelError, UserError
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
+from distill_dagster.models.loading import spread_over
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import listen, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
+from distill_dagster.ranks import group
+from distill_dagster.ranks.failure import leave
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
@@ -72,47 +77,51 @@ WORKERS: dict[str, Worker] = {
 }
 
 
-def run_worker(name: str, spec: Spec, device: str = "cpu") -> Result:
-    """Run a worker in this process and add what it used to its result."""
+def run_worker(name: str, spec: Spec, device: str = "cpu", more: Sequence[str] = ()) -> Result:
+    """Run a worker in this process and add what it used to its result.
+
+    A local model that answers or reads is spread over `device` and `more`.
+    """
     worker = WORKERS[name]
     if not isinstance(spec, worker.spec):
         raise TypeError(f"{name} takes a {worker.spec.__name__}, got a {type(spec).__name__}")
-    is_gpu = device.startswith("cuda")
+    is_gpu, devices = device.startswith("cuda"), [device, *more]
     if is_gpu:
-        _reset_device(device)
+        _reset_devices(devices)
     function, started = worker.load(), time.perf_counter()
-    with watch_memory() as peak:
+    with watch_memory() as peak, spread_over(devices):
         result = function(spec, device)
     seconds = round(time.perf_counter() - started, 3)
     usage = Usage(
         device=device,
         seconds=seconds,
-        gpu_seconds=seconds if is_gpu else 0.0,
-        peak_memory_bytes=_device_peak(device) if is_gpu else peak.start + peak.growth,
+        gpu_seconds=seconds * group.count() * len(devices) if is_gpu else 0.0,
+        peak_memory_bytes=_peak_of(devices) if is_gpu else peak.start + peak.growth,
         versions=library_versions(),
     )
     return result.with_usage(usage)
 
 
-def _device_peak(device: str) -> int:
+def _peak_of(devices: Sequence[str]) -> int:
     import torch
 
-    return torch.cuda.max_memory_allocated(device)
+    return sum(map(torch.cuda.max_memory_allocated, devices))
 
 
-def _reset_device(device: str) -> None:
+def _reset_devices(devices: Sequence[str]) -> None:
     import torch
 
     if not torch.cuda.is_available():
         raise ModelError(
-            f"{device} was leased, but this torch ({torch.__version__}) finds no CUDA; "
+            f"{devices[0]} was leased, but this torch ({torch.__version__}) finds no CUDA; "
             "install a CUDA build or set compute.devices: []"
         )
     # cuDNN's attention builds a plan for each new shape, and every step of decoding has one: 51 ms a token instead of
     # 8, measured on an H100 with torch 2.11.
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.cuda.init()  # before it, the allocator knows no device, and the next line raises
-    torch.cuda.reset_peak_memory_stats(device)
+    for device in devices:
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _room_for(spec: Spec) -> AbstractContextManager[None]:
@@ -126,23 +135,52 @@ def _serve_pipes() -> int:
 
     end_with_parent()
     with open_dagster_pipes() as pipes:
-        name, device = pipes.get_extra("worker"), pipes.get_extra("device")
-        spec = WORKERS[name].spec.model_validate(pipes.get_extra("spec"))
         try:
-            with listen(log_listener(pipes.log.info)), _room_for(spec):
-                result = run_worker(name, spec, device)
+            with listen(log_listener(pipes.log.info)):
+                result = _run_given(pipes.extras)
         except UserError as e:
+            if group.count() > 1:
+                return _failed(e)
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
             return 0  # a code other than 0 would make the Pipes client drop the message
         pipes.report_custom_message({"result": result.model_dump(mode="json")})
     return 0
 
 
+def _serve_other_rank() -> int:
+    """Share the work of rank 0, and report nothing but an error."""
+    from dagster_pipes import PipesDefaultContextLoader, PipesEnvVarParamsLoader
+
+    end_with_parent()
+    try:
+        with PipesDefaultContextLoader().load_context(PipesEnvVarParamsLoader().load_context_params()) as context:
+            _run_given(context["extras"] or {})
+    except group.RankEnded:
+        return 0
+    except UserError as e:
+        return _failed(e)
+    raise AssertionError("the worker returned on a rank that should have left after its training")
+
+
+def _failed(error: UserError) -> int:
+    """Leave the error to the launcher, which reports it and ends the other ranks."""
+    leave(error)
+    return group.REPORTED
+
+
+def _run_given(extras: Mapping[str, Any]) -> Result:
+    """Run the worker that the extras of a Pipes context describe."""
+    name, device = extras["worker"], extras["device"]
+    spec = WORKERS[name].spec.model_validate(extras["spec"])
+    with _room_for(spec):
+        return run_worker(name, spec, group.join(device) if group.count() > 1 else device, extras["more"])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one worker: under Pipes if a Pipes context is in the environment, else from standard input."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if "DAGSTER_PIPES_CONTEXT" in os.environ:
-        return _serve_pipes()
+        return _serve_pipes() if group.is_first() else _serve_other_rank()
     parser = argparse.ArgumentParser(prog="python -m distill_dagster.workers", description="Run one worker.")
     parser.add_argument("worker", choices=sorted(WORKERS))
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")

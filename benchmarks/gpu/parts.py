@@ -27,6 +27,7 @@ from benchmarks.gpu.job import Figures, Job
 from benchmarks.gpu.loss import measure_loss
 from benchmarks.gpu.peers import generate_transformers
 from benchmarks.gpu.plan import planned_peak
+from benchmarks.gpu.ranks import train_ranks
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.step import measure_step
 from distill_dagster.config import (
@@ -269,6 +270,8 @@ PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is las
     "train_logits": train("logits"),
     "train_bfloat16": train("text", weights="bfloat16"),
     "train_lora": train("text", weights="bfloat16", lora={"rank": 16}),
+    "train_ddp": train_ranks("ddp"),
+    "train_fsdp": train_ranks("fsdp"),
     "head_loss": measure_loss,
     "step_vs_trl": measure_step,
     "run_benchmark": benchmark,

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.section import Engine, Section
 
-MEMORY_ONLY = ("gradient_checkpointing",)  # fields of a training that change no weight
+MEMORY_ONLY = ("gradient_checkpointing", "parallel")  # fields of a training that change no weight
 
 
 class ModelConfig(Section):
@@ -69,7 +69,10 @@ class TrainingConfig(Section):
     learning_rate: float = Field(default=2e-5, gt=0, le=0.1, description="Peak learning rate.")
     epochs: float = Field(default=3, gt=0, le=1000, description="Passes over the training rows.")
     batch_size: int = Field(
-        default=16, ge=1, le=4096, description="Rows in one batch on one device, before accumulation."
+        default=16,
+        ge=1,
+        le=4096,
+        description="Rows in one batch, before accumulation. Where several devices train, they share them.",
     )
     gradient_accumulation: int = Field(
         default=1, ge=1, le=1024, description="Batches whose gradients are summed into one optimizer step."
@@ -122,6 +125,24 @@ class TrainingConfig(Section):
         description="Keep only the inputs of each layer for the backward pass and compute the rest again: less memory, "
         "about a third more arithmetic, the same gradients. A change makes nothing stale.",
     )
+
+    parallel: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto",
+        exclude_if=lambda parallel: parallel == "auto",
+        description="How several devices share the training (`compute.train.gpus` and `compute.fit.gpus`): each with a "
+        "copy of the model (`ddp`), or each with a part of every weight, gradient and optimizer's state (`fsdp`, which "
+        "is FSDP2). `auto` is `ddp` if the memory plan of a step fits one device, else `fsdp`. A change makes nothing "
+        "stale.",
+    )
+
+    @model_validator(mode="after")
+    def _shards_its_optimizer(self) -> "TrainingConfig":
+        if self.parallel == "fsdp" and self.optimizer != "adamw":
+            raise ValueError(
+                f"`parallel: fsdp` shards the optimizer's state, which `optimizer: {self.optimizer}` does not support: "
+                "use `optimizer: adamw`, or `parallel: ddp`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _small_updates_count(self) -> "TrainingConfig":

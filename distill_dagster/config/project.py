@@ -89,10 +89,21 @@ class Need(Section):
     """What one step needs of the machine on which it runs."""
 
     gpus: int = Field(
-        default=1, ge=0, le=64, description="GPUs that the step leases as a whole. So far a step uses at most one."
+        default=1,
+        ge=0,
+        le=64,
+        description="GPUs that the step leases as a whole. Those of `train` and `fit` share the training, a process on "
+        "each. A local model that answers or reads (`generate`, `benchmark`) and does not fit one GPU is spread over "
+        "them, layer by layer.",
     )
     memory_gb: float = Field(default=0, ge=0, description="Least memory of each GPU in GB, as the card is sold.")
     cpu: bool = Field(default=True, description="Run on the CPU if the machine has no such GPU.")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that share a training on the CPU (`train`, `fit`); on GPUs there is one for each.",
+    )
 
 
 class ComputeConfig(Section):
@@ -116,11 +127,13 @@ class ComputeConfig(Section):
         """Kind of step -> what it needs."""
         return {"fit": self.fit, "generate": self.generate, "train": self.train, "benchmark": self.benchmark}
 
-    @field_validator("fit", "generate", "train", "benchmark")
+    @field_validator("generate", "benchmark")
     @classmethod
-    def _one_device(cls, value: Need) -> Need:
-        if value.gpus > 1:
-            raise ValueError(f"`gpus: {value.gpus}`, but a step uses at most one GPU so far: set `gpus: 1`")
+    def _one_process(cls, value: Need) -> Need:
+        if value.processes > 1:
+            raise ValueError(
+                f"`processes: {value.processes}`, but only trainings are shared (`train`, `fit`): remove it"
+            )
         return value
 
 

@@ -36,7 +36,7 @@ from distill_dagster.evaluation.specs import (
 )
 from distill_dagster.evaluation.speed import measure
 from distill_dagster.evaluation.statistics import Interval, mean_interval
-from distill_dagster.models.loading import forget
+from distill_dagster.models.loading import devices_with, forget
 from distill_dagster.models.pinning import model_files
 from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet, schemas
@@ -119,7 +119,8 @@ def _answer(spec: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tupl
         return ask_endpoint(spec, spec.model.endpoint, prompts, timed)
     forget()
     alone = [prompt.messages for prompt in timed]
-    speed = SpeedSpec(model=spec.model, device=device, prompts=alone, max_new_tokens=spec.max_new_tokens)
+    more = list(devices_with(device)[1:])
+    speed = SpeedSpec(model=spec.model, device=device, more=more, prompts=alone, max_new_tokens=spec.max_new_tokens)
     measured = measure(speed)
     with track(f"benchmark {spec.role}", total=len(prompts)) as advance:
         return ask_local(spec, device, prompts, advance), measured

@@ -65,6 +65,7 @@ class SpeedSpec(Section):
 
     model: ModelRef
     device: str
+    more: list[str] = []  # devices over which the model is spread too
     prompts: list[list[dict[str, str]]]  # messages of each request
     max_new_tokens: int
 

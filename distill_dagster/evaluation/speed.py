@@ -65,14 +65,15 @@ def run(spec: SpeedSpec) -> Measurement:
     """
     import torch
 
-    from distill_dagster.models.loading import load
+    from distill_dagster.models.loading import load, spread_over
 
-    cuda = spec.device.startswith("cuda")
+    cuda, devices = spec.device.startswith("cuda"), [spec.device, *spec.more]
     _import_modules_of(Path(spec.model.path))
     if cuda:
         torch.cuda.set_device(spec.device)
-        torch.cuda.reset_peak_memory_stats(spec.device)
-    with watch_memory() as peak:
+        for device in devices:
+            torch.cuda.reset_peak_memory_stats(device)
+    with watch_memory() as peak, spread_over(devices):
         start = time.perf_counter()
         loaded = load(spec.model, spec.device)
         load_s = time.perf_counter() - start
@@ -82,7 +83,7 @@ def run(spec: SpeedSpec) -> Measurement:
         speed=summarize(timings, spec, load_s=load_s, threads=torch.get_num_threads()),
         memory=MemoryUse(
             weight_bytes=sum(w.numel() * w.element_size() for w in weights),
-            peak_bytes=torch.cuda.max_memory_allocated(spec.device) if cuda else peak.growth,
+            peak_bytes=sum(map(torch.cuda.max_memory_allocated, devices)) if cuda else peak.growth,
             how="most bytes that PyTorch held on the device (max_memory_allocated)" if cuda else peak.how,
         ),
         parameters=sum(p.numel() for p in loaded.model.parameters()),

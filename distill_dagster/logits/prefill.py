@@ -114,7 +114,7 @@ class Reader:
         states, targets = torch.cat(answers), self._targets(batch)  # (N, H), (N,)
         for start in range(0, len(targets), self.slice_positions):
             chosen = slice(start, start + self.slice_positions)
-            yield head(states[chosen]), targets[chosen]
+            yield head(states[chosen]).to(loaded.device), targets[chosen]
 
     def _through_forward(self, batch: list[TokenSequence]) -> Iterator[tuple[Any, Any]]:
         """The same through the model's own forward, row by row; a long answer is read once for each slice."""

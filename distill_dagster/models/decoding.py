@@ -138,8 +138,8 @@ def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
     if engine == "continuous" and not supported:
         raise ModelError(
             f"`generation.engine: continuous` needs a model that keeps its whole past as keys and values of full "
-            f"attention, and {loaded.ref.name} ({type(loaded.model).__name__}) does not: use `engine: auto` or "
-            "`engine: batched`"
+            f"attention, on one device, and {loaded.ref.name} ({type(loaded.model).__name__}) does not: use "
+            "`engine: auto` or `engine: batched`"
         )
     return engine if engine != "auto" else "continuous" if supported else "batched"
 

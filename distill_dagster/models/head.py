@@ -23,7 +23,7 @@ def try_head(model: Any) -> Head:
     with torch.inference_mode():
         logits = model(input_ids=ids, use_cache=False).logits  # (1, T, V)
         hidden = getattr(model.get_decoder()(input_ids=ids, use_cache=False), "last_hidden_state", None)
-        is_apart = head is not None and hidden is not None and torch.equal(head(hidden), logits)
+        is_apart = head is not None and hidden is not None and torch.equal(head(hidden).to(logits.device), logits)
     return Head(int(logits.shape[-1]), is_apart)
 
 

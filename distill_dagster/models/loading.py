@@ -4,10 +4,12 @@ Every shard needs the teacher, and loading a model of 8 billion parameters takes
 models that it used last. It keeps two, because a benchmark goes back and forth between teacher and student.
 """
 
+import contextlib
 import gc
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from distill_dagster.models.own_code import unreadable
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.models.spreading import place
 from distill_dagster.models.tokenizer import open_config, open_tokenizer
 
 KEPT = 2
@@ -28,13 +31,32 @@ class LoadedModel:
 
     model: Any  # transformers.PreTrainedModel
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
-    device: str
+    device: str  # of inputs and outputs; the layers may be spread over more
     dtype: str  # float32 | bfloat16
     ref: ModelRef
 
 
 _kept: "OrderedDict[tuple[str, ...], LoadedModel]" = OrderedDict()
 _lock = threading.Lock()
+_leased: dict[str, tuple[str, ...]] = {}  # the first of several devices -> all of them
+
+
+@contextlib.contextmanager
+def spread_over(devices: Sequence[str]) -> Iterator[None]:
+    """Inside the block, a model that is loaded onto the first of several devices may be spread over all of them.
+
+    It holds for every thread, since a device belongs to one worker at a time.
+    """
+    _leased[devices[0]] = tuple(devices)
+    try:
+        yield
+    finally:
+        del _leased[devices[0]]
+
+
+def devices_with(device: str) -> tuple[str, ...]:
+    """The devices over which a model that is loaded onto `device` may be spread, itself first."""
+    return _leased.get(device, (device,))
 
 
 def load(ref: ModelRef, device: str) -> LoadedModel:
@@ -44,12 +66,13 @@ def load(ref: ModelRef, device: str) -> LoadedModel:
         ModelError: it does not exist, is not a causal language model, or has no chat template.
     """
     dtype = dtype_name(ref.dtype, device)
-    key = (ref.path, ref.version, dtype, device)
+    devices = devices_with(device)
+    key = (ref.path, ref.version, dtype, *devices)
     with _lock:
         if key not in _kept:
             while len(_kept) >= KEPT:
                 _kept.popitem(last=False)
-            _kept[key] = _open(ref, device, dtype)
+            _kept[key] = _open(ref, devices, dtype)
         _kept.move_to_end(key)
         return _kept[key]
 
@@ -74,11 +97,11 @@ def dtype_name(dtype: str, device: str) -> str:
     return dtype if dtype != "auto" else "bfloat16" if device.startswith("cuda") else "float32"
 
 
-def _open(ref: ModelRef, device: str, dtype: str) -> LoadedModel:
+def _open(ref: ModelRef, devices: tuple[str, ...], dtype: str) -> LoadedModel:
     tokenizer = open_tokenizer(Path(ref.path), ref.prompt_date)
     model = open_model(Path(ref.path), dtype)
     tokenizer.padding_side = "left"
-    return LoadedModel(model.to(device).eval(), tokenizer, device, dtype, ref)
+    return LoadedModel(place(model, devices).eval(), tokenizer, devices[0], dtype, ref)
 
 
 def open_model(folder: Path, dtype: str) -> Any:

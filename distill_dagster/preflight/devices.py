@@ -6,13 +6,11 @@ counted by parameter, without activations, caches and the libraries themselves:
     training    16 bytes    float32 weights and gradients, AdamW's two moments; other settings take less
     answering    4 bytes    float32, or 2 in bfloat16
 
-So too little for these bytes is too little for certain.
+So too little for these bytes is too little for certain. Several devices that share a training each hold all of it, or a
+part where it can be sharded; a model that answers is spread over them.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-
-import psutil
 
 from distill_dagster.config import ComputeConfig, ModelConfig, Need
 from distill_dagster.errors import ComputeError
@@ -22,12 +20,12 @@ from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.process import main_memory_gb
 from distill_dagster.resources.gpu import GpuPool, machine_devices
-from distill_dagster.training.memory.state import bytes_per_parameter
+from distill_dagster.training.memory.state import bytes_per_parameter, can_shard
 
 BYTES = {"float32": 4, "bfloat16": 2}
 TIGHT = 0.8  # share of the memory above which activations may no longer fit
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 GB = 1024**3
 
 
@@ -45,7 +43,7 @@ def device_requirements(
             yield Requirement("device", name, "error", str(e))
             continue
         yield _device(name, devices, load_torch)
-        room = _room(devices)
+        room = _room(devices, _shared_by(name, need), trains=training_of(name, pending) is not None)
         planned = training_memory(name, pending, models, room) if plans_memory and room else None
         if planned or models.parameters.get(_who(name)):
             yield planned or _memory(name, pending, models.parameters, room, devices)
@@ -77,19 +75,34 @@ def _torch_finds_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _room(devices: list[str]) -> Room | None:
-    """The memory of the smallest of the devices, or the main memory; None if that of the GPUs is not known."""
+def _shared_by(stage: str, need: Need) -> Need:
+    """The need of a process group: a trial of a sweep trains in one process, on the first device that it leases."""
+    return need.model_copy(update={"gpus": 1, "processes": 1}) if stage == "student_sweep" else need
+
+
+def _room(devices: list[str], need: Need, trains: bool) -> Room | None:
+    """The memory of each process of a training, or of all the devices over which a model is spread.
+
+    None: that of the GPUs is not known.
+    """
     if not devices:
-        return Room(main_memory_gb(), "of main memory", "cpu")
+        shares = need.processes if trains else 1
+        where = "of main memory" if shares == 1 else f"of main memory for each of {shares} processes"
+        return Room(main_memory_gb() / shares, where, "cpu", shares)
     listed = machine_devices()
-    known = [listed[device] for device in devices if device in listed]
-    return Room(min(known), "of the GPU", "cuda") if known else None
+    known = sorted(listed[device] for device in devices if device in listed)[: need.gpus]
+    if not known:
+        return None
+    if trains:
+        return Room(known[0], "of the GPU" if need.gpus == 1 else "of each GPU", "cuda", need.gpus)
+    return Room(sum(known), "of the GPU" if len(known) == 1 else f"of {len(known)} GPUs", "cuda")
 
 
 def _memory(
     stage: str, pending: Pending, parameters: Mapping[str, int], room: Room | None, devices: list[str]
 ) -> Requirement:
-    needed = _bytes_needed(stage, pending, parameters, "cuda" if devices else "cpu") / GB
+    ranks = room.ranks if room else 1
+    needed = _bytes_needed(stage, pending, parameters, "cuda" if devices else "cpu", ranks) / GB
     if room is None:
         return Requirement("memory", stage, "not checked", f"about {needed:.1f} GB; that of the GPU is not known")
     said = f"about {needed:.1f} GB before activations, of {room.has:.1f} GB {room.where}"
@@ -98,9 +111,11 @@ def _memory(
     return Requirement("memory", stage, "warning" if needed > TIGHT * room.has else "ok", said)
 
 
-def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], device: str) -> int:
-    """The stage's own model, and the teacher where it runs beside the student."""
-    own = parameters[_who(stage)] * _bytes_of(stage, pending, device)
+def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], device: str, ranks: int) -> int:
+    """The stage's own model, or a rank's part of it, and the teacher where it runs beside the student."""
+    training = training_of(stage, pending)
+    parts = ranks if training and can_shard(training) else 1
+    own = parameters[_who(stage)] * _bytes_of(stage, pending, device) // parts
     if trained_by(stage) != "student" or not pending.config.student.training.reads_teacher:
         return own
     return own + parameters.get("teacher", 0) * _bytes_of("teacher_outputs", pending, device)
@@ -122,17 +137,3 @@ def _model(stage: str, pending: Pending) -> ModelConfig:
 
 def _who(stage: str) -> str:
     return "teacher" if stage.startswith(("teacher_", "rollout_logits_")) else "student"
-
-
-def main_memory_gb() -> float:
-    """The memory that this process may use: the machine's with its swap, or the container's limit."""
-    total = psutil.virtual_memory().total + psutil.swap_memory().total
-    return min([total, *_container_limits()]) / GB
-
-
-def _container_limits() -> Iterator[int]:
-    for name in CGROUP_LIMITS:
-        path = Path(name)
-        text = path.read_text().strip() if path.is_file() else ""
-        if text.isdecimal():
-            yield int(text)

@@ -29,11 +29,12 @@ GB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The memory of the device that a step leases, in GB."""
+    """The memory of the devices that a step leases, in GB, for each of the processes that share the step."""
 
     has: float
     where: str  # of the GPU | of main memory
     device: str  # cuda | cpu
+    ranks: int = 1  # processes that share a training
 
 
 def training_of(stage: str, pending: Pending) -> TrainingConfig | None:
@@ -87,9 +88,10 @@ def _heaviest(
     beside: int,
 ) -> Requirement:
     """The requirement of the training that takes most."""
-    from distill_dagster.training.memory.estimate import MemoryPlan
+    from distill_dagster.training.memory.estimate import Shared, plan_of
 
-    plans = [(MemoryPlan(config, training, logits, room.device, beside), point) for training, point in tried]
+    shared = Shared(room.ranks, room.has * GB, beside)
+    plans = [(plan_of(config, training, logits, room.device, shared), point) for training, point in tried]
     plan, point = max(plans, key=lambda one: one[0].needed)
     available = room.has * GB
     said = f"{plan}; with the runtime {plan.needed / GB:.1f} of {room.has:.1f} GB {room.where}"

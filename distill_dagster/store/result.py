@@ -23,6 +23,11 @@ class Spec(Section):
         """Whether the work gains from a device; where it does not, none is leased."""
         return True
 
+    @property
+    def uses_ranks(self) -> bool:
+        """Whether several processes can share the work, each on a device of its own."""
+        return False
+
 
 class Counts(BaseModel):
     """Flat counts, such as numbers of rows. A subclass names the ones that code reads; any others, such as one for each
@@ -42,7 +47,7 @@ class Usage(BaseModel):
     device: str
     seconds: float
     gpu_seconds: float
-    peak_memory_bytes: int  # on a GPU the most that torch allocated; on a CPU the process's highest resident set
+    peak_memory_bytes: int  # of torch on the GPUs of this process; on a CPU its highest resident set. Of rank 0 only
     versions: dict[str, str] = {}
 
 

@@ -5,6 +5,7 @@ marker is written afterwards, atomically:
 
     runs/3f2a9c…/checkpoint-200/model.safetensors, optimizer.pt, …, complete.json     complete
     runs/3f2a9c…/checkpoint-300/model.safetensors                                     torn: deleted on resume
+    runs/77c01e…/checkpoint-200/pytorch_model_fsdp_0/__1_0.distcp, …                  sharded: a file of each rank
 
 The folder above is named after a fingerprint of everything that decides the weights; checkpoints of other runs are
 deleted.
@@ -15,10 +16,32 @@ import re
 import shutil
 from pathlib import Path
 
+from distill_dagster.errors import TrainingError
+from distill_dagster.ranks import group
 from distill_dagster.store.disk import file_sha256, fsync, write_text
 
 MARKER = "complete.json"
 NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def run_and_latest(work: Path, fingerprint: str) -> tuple[Path, Path | None]:
+    """The folder of this run's checkpoints, and the one to resume from; the first rank finds them for all.
+
+    Raises:
+        TrainingError: the ranks do not agree on what is trained.
+    """
+
+    def find() -> tuple[str, Path, Path | None]:
+        folder = run_folder(work, fingerprint)
+        return fingerprint, folder, latest(folder)
+
+    first, folder, resume = group.of_first(find)
+    if first != fingerprint:
+        raise TrainingError(
+            f"rank {group.number()} would train something else than rank 0 ({fingerprint[:12]}, {first[:12]}): its "
+            "files or its libraries differ; run again, and if it recurs, with one device"
+        )
+    return folder, resume
 
 
 def run_folder(work: Path, fingerprint: str) -> Path:
@@ -79,4 +102,6 @@ def _best_is_there(checkpoint: Path) -> bool:
 
 
 def _files(checkpoint: Path) -> dict[str, Path]:
-    return {p.name: p for p in sorted(checkpoint.iterdir()) if p.is_file() and p.name != MARKER}
+    """Every file below the checkpoint's folder, by its path from there; a sharded model has folders of them."""
+    files = {p.relative_to(checkpoint).as_posix(): p for p in sorted(checkpoint.rglob("*")) if p.is_file()}
+    return {name: path for name, path in files.items() if name != MARKER}

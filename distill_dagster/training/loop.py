@@ -1,8 +1,11 @@
-"""One training loop for the teacher's fit and for the student, on one device, resumable at every checkpoint.
+"""One training loop for the teacher's fit and for the student, on one device or several, resumable at every checkpoint.
 
 AdamW, linear warm-up, cosine decay, clipping; by default float32 weights, bfloat16 arithmetic on a GPU. Each
 validation loss comes with a checkpoint, from which a killed run goes on: weights, optimizer, schedule, random state and
 order of rows are as it left them. On the same CPU and versions the result is bit for bit that of an unbroken run.
+
+Where several ranks run this, each on its device, they take the steps of one process (parallel.py), and only the first
+returns.
 """
 
 import contextlib
@@ -22,17 +25,20 @@ from distill_dagster.models.loading import forget
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import Advance, track
+from distill_dagster.ranks import group
 from distill_dagster.store import hashing
 from distill_dagster.training.adapter import plain, trainable_count
 from distill_dagster.training.batches import LengthBatches, StepPlan
-from distill_dagster.training.checkpoints import latest, run_folder, step_of
+from distill_dagster.training.checkpoints import run_and_latest, step_of
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
 from distill_dagster.training.optimizers import checkpointing_arguments, optimizer_arguments, rounding_optimizer
+from distill_dagster.training.parallel import FSDP, is_sharded, whole_afterwards
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import TrainingRun, ValidationLoss
+from distill_dagster.training.stopping import StopRequest, deferred
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, Watch
 
 
@@ -54,32 +60,37 @@ def train(
     Of a model with adapters (`adapter.attach`) only these train, and only these are in its checkpoints.
     `start_revision` identifies the weights that training starts from: a run with other weights, data, config or
     signal does not resume from this one's checkpoints. The validation loss is that of the text, for every signal.
-    `callbacks` only watch the training or stop it.
+    `callbacks` only watch the training or stop it; all ranks have them.
 
     Raises:
         DivergedError: the loss is no longer finite.
+        RankEnded: in a rank other than the first, when the training has ended.
     """
     forget()
     switch = RowLimits.of(model.config).switch
-    batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch)
+    share = (group.number(), group.count())
+    batches = LengthBatches(data.train["length"], config.batch_size, config.seed, switch, share)
     plan = StepPlan.of(config, len(batches))
-    folder = run_folder(work, _fingerprint(config, data, signal, start_revision))
-    resume = latest(folder)
+    sharded = is_sharded(config, model, device)
+    folder, resume = run_and_latest(work, _fingerprint(config, data, signal, start_revision, sharded))
     resumed_from = step_of(resume) if resume else 0
     tracked = track(label, total=plan.steps, done=resumed_from)
     with (
         quietly(),
         tracked as advance,
         _chosen(device) as chosen,
+        whole_afterwards(model, sharded),
         computing_loss(plain(model)),
         signal.attached(model),
+        deferred() as asked,
     ):
-        arguments = _arguments(config, data, plan, chosen, folder)
-        trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance)
+        arguments = _arguments(config, data, plan, chosen, folder, sharded)
+        trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance, asked)
         for callback in callbacks:
             trainer.add_callback(callback)
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    group.leave_to_first()
     seconds = time.perf_counter() - start
     tokens = data.train_tokens * (trainer.state.global_step - resumed_from) / plan.steps_per_epoch
     return _record(trainer, config, device, resumed_from, tokens / seconds, seconds)
@@ -105,8 +116,8 @@ def _record(
     )
 
 
-def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, start_revision: str) -> str:
-    """Hash of everything that decides the weights, except the machine."""
+def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, start_revision: str, sharded: bool) -> str:
+    """Hash of everything that decides the weights or how a checkpoint is stored, except the machine."""
     splits: list[Any] = [
         data.train.select_columns([*TOKENS, *signal.columns]),
         data.validation.select_columns(list(TOKENS)),
@@ -114,6 +125,7 @@ def _fingerprint(config: TrainingConfig, data: TrainingSet, signal: Signal, star
     rows = [hashing.rows_hash(split) for split in splits]
     versions = [torch.__version__, transformers.__version__]
     parts = [config.model_dump(exclude=set(MEMORY_ONLY)), signal.name, rows, start_revision, versions]
+    parts += ["sharded"] if sharded else []
     return hashing.sha256(hashing.canonical_json(parts))
 
 
@@ -138,14 +150,14 @@ def _chosen(device: str) -> Iterator[torch.device]:
 
 
 def _arguments(
-    config: TrainingConfig, data: TrainingSet, plan: StepPlan, chosen: torch.device, folder: Path
+    config: TrainingConfig, data: TrainingSet, plan: StepPlan, chosen: torch.device, folder: Path, sharded: bool
 ) -> OneDeviceArguments:
     """What the Trainer needs to know; without validation rows it saves checkpoints and compares none."""
     validates = len(data.validation) > 0
     return OneDeviceArguments(
         chosen,
         output_dir=str(folder),
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=-(-config.batch_size // group.count()),
         gradient_accumulation_steps=config.gradient_accumulation,
         max_steps=plan.steps,
         learning_rate=config.learning_rate,
@@ -166,12 +178,13 @@ def _arguments(
         greater_is_better=False,
         restore_callback_states_from_checkpoint=True,
         seed=config.seed,
-        bf16=chosen.type == "cuda",
+        bf16=chosen.type == "cuda" and not (sharded and config.weights == "bfloat16"),  # FSDP2 would make them float32
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
         **optimizer_arguments(config),
         **checkpointing_arguments(config),
+        **(FSDP if sharded else {}),
     )
 
 
@@ -185,6 +198,7 @@ def _trainer(
     batches: LengthBatches,
     arguments: OneDeviceArguments,
     advance: Advance,
+    asked: StopRequest,
 ) -> SignalTrainer:
     """The Trainer with its callbacks; it prints nothing."""
     callbacks: list[TrainerCallback] = []
@@ -197,9 +211,10 @@ def _trainer(
         signal=signal,
         measure=TextSignal(tokenizer.pad_token_id),
         batches=batches,
+        asked=asked,
         callbacks=callbacks,
         optimizer_cls_and_kwargs=rounding_optimizer(config),
     )
-    trainer.add_callback(Watch(plan, batches, advance, lambda: float(trainer.step_loss)))
+    trainer.add_callback(Watch(trainer, plan, advance))
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -7,8 +7,9 @@ distance, and the weights move as far as they should on average (Gupta et al. 20
     1 + 0.0010    ->  1.0078 with a probability of 0.128, else 1
 """
 
+import contextlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from transformers import TrainingArguments
 
 from distill_dagster.config import TrainingConfig
 from distill_dagster.errors import TrainingError
+from distill_dagster.ranks import group as ranks
 
 CHUNK = 2**24  # weights that are updated at a time, which bounds the float32 copies
 
@@ -48,13 +50,14 @@ def rounding_optimizer(config: TrainingConfig) -> tuple[type, dict[str, Any]] | 
     """Class and arguments where weights in bfloat16 train; None: the Trainer makes its own optimizer."""
     if config.weights != "bfloat16" or config.lora is not None:
         return None
-    return RoundingAdamW, {"lr": config.learning_rate}
+    return RoundingAdamW, {"lr": config.learning_rate, "seed": config.seed}
 
 
 class RoundingAdamW(torch.optim.Optimizer):
     """torch's AdamW on bfloat16 weights: moments and arithmetic in float32, new weights rounded stochastically.
 
-    The random bits come from the device's default generator, whose state is in every checkpoint.
+    The random bits come from the device's default generator, whose state is in every checkpoint. Ranks that each hold
+    all weights must round alike, and their generators may differ, so there the bits follow from seed and step.
     """
 
     def __init__(
@@ -64,17 +67,34 @@ class RoundingAdamW(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        seed: int = 0,
     ) -> None:
+        self.seed = seed
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step on every weight that has a gradient."""
         assert closure is None, "the Trainer passes none"
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._update(weight, group)
+        with self._drawing():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is not None:
+                        self._update(weight, group)
+
+    @contextlib.contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Inside the block random bits are those of the step, and, where weights are sharded, of the rank."""
+        if ranks.count() == 1:
+            yield
+            return
+        first = self.param_groups[0]["params"][0]
+        step = int(self.state[first]["step"]) if self.state.get(first) else 0
+        part = ranks.number() if hasattr(first, "to_local") else 0
+        devices = [first.device] if first.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(hash((self.seed, step, part)))
+            yield
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep the moments in float32, which `Optimizer` would turn into the weights' dtype."""

@@ -70,6 +70,11 @@ class PrepareSpec(Spec):
         """A fit needs one, and a teacher that reads prompts; a model is pinned or built on the CPU."""
         return self.fit is not None or (self.init is not None and self.init.measures)
 
+    @property
+    def uses_ranks(self) -> bool:
+        """A fit is a training; the teacher that a cut measures only reads."""
+        return self.fit is not None and self.init is None
+
 
 class TrainSpec(Spec):
     """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
@@ -95,6 +100,11 @@ class TrainSpec(Spec):
     def needs_device(self) -> bool:
         """Publishing weights that are trained already needs none."""
         return not self.finished and self.best_trial is None
+
+    @property
+    def uses_ranks(self) -> bool:
+        """A training does."""
+        return not self.finished
 
 
 class TrySpec(Spec):

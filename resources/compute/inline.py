@@ -10,8 +10,9 @@ from distill_dagster.workers import run_worker
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
-def run_inline(context: Context, worker: str, spec: Spec, devices: list[str]) -> Result:
-    """Run a worker on the first of these devices, or on the CPU if there is none."""
-    device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
+def run_inline(context: Context, worker: str, spec: Spec, devices: list[str], ranks: int = 1) -> Result:
+    """Run a worker on these devices, or on the CPU if there is none."""
+    assert ranks == 1, "one process is one rank"
+    device, *more = [f"cuda:{ordinal(device)}" for device in devices] or ["cpu"]
     with listen(log_listener(context.log.info)):
-        return run_worker(worker, spec, device)
+        return run_worker(worker, spec, device, more)

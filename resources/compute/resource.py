@@ -10,17 +10,17 @@ import dagster as dg
 
 from distill_dagster.config import Need
 from distill_dagster.config.project import ComputeBackend
-from distill_dagster.errors import ComputeError
 from distill_dagster.resources.compute.inline import Context, run_inline
 from distill_dagster.resources.compute.subprocess import run_subprocess
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store.result import Result, Spec
 
-BACKENDS: dict[ComputeBackend, Callable[[Context, str, Spec, list[str]], Result]] = {
+BACKENDS: dict[ComputeBackend, Callable[[Context, str, Spec, list[str], int], Result]] = {
     "inline": run_inline,
     "subprocess": run_subprocess,
 }
 NO_DEVICE = Need(gpus=0, memory_gb=0, cpu=True)
+OF_RANKS: ComputeBackend = "subprocess"
 
 
 class Compute(dg.ConfigurableResource):
@@ -37,6 +37,7 @@ class Compute(dg.ConfigurableResource):
     gpus: int = 1  # the need, field by field: Dagster shows it beside the resource
     memory_gb: float = 0.0
     cpu: bool = True
+    processes: int = 1
 
     @classmethod
     def of(cls, need: Need, pool: GpuPool, backend: ComputeBackend) -> "Compute":
@@ -46,19 +47,22 @@ class Compute(dg.ConfigurableResource):
     @property
     def need(self) -> Need:
         """The devices and memory that are leased for each run of a worker."""
-        return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu)
+        return Need(gpus=self.gpus, memory_gb=self.memory_gb, cpu=self.cpu, processes=self.processes)
 
     def run(self, context: Context, worker: str, spec: Spec) -> Result:
         """Lease what the need declares, run the worker there, and return its result.
 
-        Nothing is leased for a spec that needs no device.
+        Nothing is leased for a spec that needs no device. A training on several devices, or in several processes of the
+        CPU, runs in a process for each, with the backend `inline` too. Any other work has all devices in one process.
 
         Raises:
             UserError: the worker refused the spec.
             ComputeError: the machine lacks what the need declares.
         """
-        with self.pool.lease(self.need if spec.needs_device else NO_DEVICE) as devices:
-            if len(devices) > 1:
-                raise ComputeError(f"{len(devices)} GPUs were asked for, {worker} uses one: set its `gpus` to 1")
-            context.log.info(f"{worker} runs {self.backend} on {', '.join(f'GPU {d}' for d in devices) or 'the CPU'}")
-            return BACKENDS[self.backend](context, worker, spec, devices).with_lease(devices)
+        need = self.need if spec.needs_device else NO_DEVICE
+        with self.pool.lease(need) as devices:
+            ranks = (len(devices) or need.processes) if spec.uses_ranks else 1
+            where = ", ".join(f"GPU {d}" for d in devices) or "the CPU"
+            backend = self.backend if ranks == 1 else OF_RANKS
+            context.log.info(f"{worker} runs {backend if ranks == 1 else f'in {ranks} processes'} on {where}")
+            return BACKENDS[backend](context, worker, spec, devices, ranks).with_lease(devices)

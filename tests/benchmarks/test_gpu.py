@@ -24,6 +24,8 @@ PARTS = [
         "train_logits",
         "train_bfloat16",
         "train_lora",
+        "train_ddp",
+        "train_fsdp",
     ),
     *("head_loss", "step_vs_trl", "run_benchmark", "generate_transformers", "generate_batched"),
 ]

@@ -41,7 +41,8 @@ def test_a_hub_name_is_not_a_path(tmp_path):
         ({"student.model": {}}, "student.model", "exactly one of `name`"),
         ({"student.model": {"name": "a/b", "tokenizer": "teacher"}}, "student.model", "`tokenizer` is for a new model"),
         ({"student.model.revision": "abc"}, "student.model", "`revision: abc` pins a model of the hub"),
-        ({"compute.train": {"gpus": 2}}, "compute.train", "at most one GPU"),
+        ({"compute.generate": {"processes": 2}}, "compute.generate", "only trainings are shared"),
+        ({"student.training": {"parallel": "fsdp", "optimizer": "adafactor"}}, "student.training", "parallel: ddp"),
         ({"data.train": []}, "data.train", "at least 1"),
     ],
 )

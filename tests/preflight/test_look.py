@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from distill_dagster import process
 from distill_dagster.cli import app
 from distill_dagster.config import ModelConfig
 from distill_dagster.config.reading import load_config
@@ -313,6 +314,44 @@ def test_a_student_that_does_not_fit_the_gpu_is_named_before_it_trains(tmp_path,
     assert [r.state for r in found] == [state], found
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine with two GPUs of 16 GB."""
+    for module in (gpu, devices):
+        monkeypatch.setattr(module, "machine_devices", lambda: {"0": 16.0, "1": 16.0})
+    monkeypatch.setattr(devices, "_torch_finds_cuda", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "state", "said"),
+    [
+        ("auto", "ok", "on each of 2 devices, with a part of the weights (fsdp)"),
+        ("ddp", "error", "on each of 2 devices, with a copy of the model (ddp)"),
+    ],
+)
+def test_gpus_that_share_a_training_split_a_model_that_does_not_fit_one(tmp_path, two_gpus, parallel, state, said):
+    """0.8 billion parameters take 13 of 16 GB, and 3 more where gradients are averaged in buckets."""
+    model = {**TINY_LLAMA, "hidden_size": 2048, "num_hidden_layers": 22, "intermediate_size": 4096}
+    changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
+    changes |= {"student.training.batch_size": 2, "student.training.max_length": 64, "compute.train": {"gpus": 2}}
+    path = write_project(tmp_path, **changes, **{"student.training.parallel": parallel})
+    (found,) = [r for r in look_at(path) if (r.what, r.of) == ("memory", "student_checkpoint")]
+    assert found.state == state, found
+    assert said in found.found
+    assert "of 16.0 GB of each GPU" in found.found
+    assert "for 1 rows of 64 tokens" in found.found
+
+
+def test_a_teacher_is_spread_over_its_gpus_and_processes_share_the_main_memory(tmp_path, two_gpus, monkeypatch):
+    changes = {"compute.devices": "auto", "compute.generate": {"gpus": 2}}
+    found = {(r.what, r.of): r.found for r in look_at(write_project(tmp_path, **changes))}
+    assert "of 32.0 GB of 2 GPUs" in found["memory", "teacher_outputs"]
+    monkeypatch.setattr(devices, "main_memory_gb", lambda: 24.0)
+    changes = {"compute.devices": [], "compute.train": {"processes": 3}}
+    found = {(r.what, r.of): r.found for r in look_at(write_project(tmp_path, **changes))}
+    assert "of 8.0 GB of main memory for each of 3 processes" in found["memory", "student_checkpoint"]
+
+
 def test_activations_that_do_not_fit_are_named_with_the_ways_out(tmp_path, one_gpu):
     """0.1 billion parameters take 2 of 16 GB, and 256 rows of 1,024 tokens the rest."""
     model = {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 2048, "num_hidden_layers": 8}
@@ -370,7 +409,7 @@ def test_the_room_on_disk_is_that_of_what_the_training_writes(tmp_path, monkeypa
 
 def test_a_container_has_the_memory_of_its_limit(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(devices, "CGROUP_LIMITS", (str(limit),))
+    monkeypatch.setattr(process, "CGROUP_LIMITS", (str(limit),))
     limit.write_text("max\n")
     free = devices.main_memory_gb()
     limit.write_text(f"{2**29}\n")

@@ -9,6 +9,7 @@ import time
 import dagster as dg
 import pytest
 
+from distill_dagster import process
 from distill_dagster.config import GenerationConfig, Need, SmokeConfig, StudentTrainingConfig
 from distill_dagster.errors import ComputeError, ModelError
 from distill_dagster.generation.specs import GenerateSpec
@@ -187,3 +188,21 @@ def _alive(pid: int) -> bool:
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+ORPHAN = """
+import os, subprocess, sys
+from distill_dagster.process import PARENT, end_with_parent
+end_with_parent()
+print("goes on", PARENT in os.environ)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_child_whose_parent_died_before_it_was_up_ends_at_once(is_alive):
+    """Another process has adopted it by then."""
+    parent = os.getpid() if is_alive else os.getppid()
+    env = {**os.environ, process.PARENT: str(parent)}
+    child = subprocess.run([sys.executable, "-c", ORPHAN], env=env, capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stdout) == ((0, "goes on False\n") if is_alive else (-9, ""))

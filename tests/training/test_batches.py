@@ -1,9 +1,10 @@
 """Every row once an epoch, like lengths together, in an order that a resumed run can make again; then steps."""
 
 import pytest
+from datasets import Dataset
 
 from distill_dagster.config import TrainingConfig
-from distill_dagster.training.batches import LengthBatches, StepPlan
+from distill_dagster.training.batches import WEIGHTLESS, LengthBatches, RankRows, StepPlan
 
 
 def lengths(count):
@@ -57,3 +58,23 @@ def test_rows_on_either_side_of_a_switch_share_no_batch():
     assert {len(batch) for batch in made} <= {16, *(sum((n > 40) == side for n in own) % 16 for side in (0, 1))}
     unbroken = LengthBatches(own, 16, seed=0)
     assert list(LengthBatches(own, 16, seed=0, switch=101)) == list(unbroken)  # no row is longer
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 8])
+def test_ranks_share_every_batch_and_none_is_without_a_row(ranks):
+    own = lengths(1003)  # the last batches, one on each side of the switch, have 1 and 5 rows
+    whole = list(LengthBatches(own, 6, seed=0, switch=40))
+    shares = [list(LengthBatches(own, 6, seed=0, switch=40, share=(rank, ranks))) for rank in range(ranks)]
+    assert {len(share) for share in shares} == {len(whole)}
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert sorted(i for part in parts for i in part if i >= 0) == sorted(batch)
+        idle = [part for part in parts if part[0] < 0]
+        assert len(idle) == max(0, ranks - len(batch))
+        assert all(part == [~batch[0]] for part in idle)
+
+
+def test_a_row_that_stands_for_none_is_marked():
+    rows = Dataset.from_dict({"length": [3, 5, 8]})
+    assert len(RankRows(rows)) == 3
+    assert RankRows(rows).__getitems__([2, 0]) == [{"length": 8}, {"length": 3}]
+    assert RankRows(rows).__getitems__([~1]) == [{"length": 5, WEIGHTLESS: True}]

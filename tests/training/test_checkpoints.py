@@ -12,6 +12,9 @@ def write_checkpoint(folder, step, best=None):
     checkpoint = folder / f"checkpoint-{step}"
     checkpoint.mkdir()
     (checkpoint / "model.safetensors").write_bytes(b"weights of step %d" % step)
+    for rank in range(2):  # of a sharded model
+        (checkpoint / "optimizer_0").mkdir(exist_ok=True)
+        (checkpoint / "optimizer_0" / f"__{rank}_0.distcp").write_bytes(b"state of rank %d" % rank)
     state = {"best_model_checkpoint": str(folder / f"checkpoint-{best}") if best is not None else None}
     (checkpoint / "trainer_state.json").write_text(json.dumps(state))
     mark(checkpoint)
@@ -30,11 +33,19 @@ def lose(checkpoint):
     (checkpoint / "model.safetensors").unlink()
 
 
+def lose_shard(checkpoint):
+    (checkpoint / "optimizer_0" / "__1_0.distcp").unlink()
+
+
+def add_shard(checkpoint):
+    (checkpoint / "optimizer_0" / "__2_0.distcp").write_bytes(b"of a third rank")
+
+
 def garble(checkpoint):
     (checkpoint / "complete.json").write_text("{")
 
 
-@pytest.mark.parametrize("damage", [unmark, tear, lose, garble])
+@pytest.mark.parametrize("damage", [unmark, tear, lose, lose_shard, add_shard, garble])
 def test_a_torn_checkpoint_is_deleted_and_the_one_before_is_used(tmp_path, damage):
     good, torn = write_checkpoint(tmp_path, 90), write_checkpoint(tmp_path, 100)
     assert latest(tmp_path) == torn  # by number: 100 is after 90

@@ -10,6 +10,7 @@ from distill_dagster.config import StudentTrainingConfig, TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import open_model
 from distill_dagster.progress import listen
+from distill_dagster.ranks.group import LAUNCHER
 from distill_dagster.training import optimizers
 from distill_dagster.training.optimizers import RoundingAdamW, optimizer_arguments, round_stochastically
 from distill_dagster.training.specs import TrainSpec, ValidationLoss
@@ -164,3 +165,28 @@ def test_bfloat16_weights_need_an_optimizer_that_rounds_stochastically(optimizer
     with pytest.raises(ValidationError, match="would round most updates to 0"):
         TrainingConfig(weights="bfloat16", optimizer=optimizer)
     TrainingConfig(weights="bfloat16", optimizer=optimizer, lora={})
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_ranks_that_hold_all_weights_round_alike(monkeypatch, seed):
+    """Their generators differ, as after batches of other lengths with dropout."""
+
+    def trained(rank: int, launched: bool = True) -> torch.Tensor:
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        if launched:
+            monkeypatch.setenv(LAUNCHER, "1")
+        else:
+            monkeypatch.delenv(LAUNCHER)
+        weight = torch.nn.Parameter(torch.ones(4096, dtype=torch.bfloat16))
+        optimizer = RoundingAdamW([weight], lr=1e-4, seed=seed)
+        torch.manual_seed(rank)
+        for _ in range(3):
+            weight.grad = torch.ones_like(weight)
+            optimizer.step()
+        return weight.detach()
+
+    first = trained(0)
+    assert len(first.unique()) > 1  # some went down, some stayed
+    assert torch.equal(first, trained(1))
+    assert not torch.equal(first, trained(1, launched=False))  # another launcher's variables make no ranks

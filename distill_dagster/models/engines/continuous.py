@@ -24,17 +24,22 @@ from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, grou
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.models.row_limits import RowLimits
+from distill_dagster.models.spreading import is_spread
 
 IDLE_SHARE = 1 / 4  # 1/8 measured 2 to 10 % slower
 HEADROOM = 64  # columns that are free after a copy of the cache, unless all rows end before
 
 
 def is_supported(model: Any) -> bool:
-    """Whether a model keeps its whole past as keys and values of full attention, and takes positions of tokens."""
+    """Whether a model keeps its whole past as keys and values of full attention, and takes positions of tokens.
+
+    They must also be on one device, which a model that is spread over several does not have.
+    """
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     if (
-        model.config.is_encoder_decoder
+        is_spread(model)
+        or model.config.is_encoder_decoder
         or not {"position_ids", "logits_to_keep"} <= signature(model.forward).parameters.keys()
     ):
         return False

@@ -4,17 +4,20 @@
     gradient_checkpointing: true                              ->   24.9 GB
     batch_size: 4 with gradient_accumulation: 4               ->   44.1 GB
 
+Where several ranks share the training, the plan is that of one of them: it has its part of the batch's rows, and under
+FSDP its part of the weights. Under DDP gradients exist twice, because they are averaged in buckets.
+
 A GPU also holds what is not in this sum: CUDA's context and the gaps of torch's allocator. On a CPU the C library keeps
 freed blocks. `RESERVED` and `SLACK` are what is left for these.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distill_dagster.config import LogitsConfig, LoraConfig, StudentTrainingConfig, TrainingConfig
 from distill_dagster.models.row_limits import longest_row
-from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter
+from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter, can_shard
 from distill_dagster.training.memory.step import LargestBatch, StepMemory, step_memory, stored_tokens
 
 GB = 1024**3
@@ -40,9 +43,17 @@ class MemoryPlan:
     """
 
     def __init__(
-        self, config: Any, training: TrainingConfig, logits: LogitsConfig | None, device: str, beside: int = 0
+        self,
+        config: Any,
+        training: TrainingConfig,
+        logits: LogitsConfig | None,
+        device: str,
+        beside: int = 0,
+        ranks: int = 1,
+        sharded: bool = False,
     ) -> None:
         self.config, self.training, self.device, self.beside = config, training, device, beside
+        self.ranks, self.sharded = ranks, sharded
         self.k = stored_tokens(training, logits)
         self.step = self._step(training)
 
@@ -62,8 +73,10 @@ class MemoryPlan:
         }
         parts |= {"the teacher beside it": self.beside} if self.beside else {}
         listed = ", ".join(f"{name} {size / GB:.1f}" for name, size in parts.items())
-        rows, length = self.training.batch_size, self._length()
-        return f"peak {(step.peak + self.beside) / GB:.1f} GB for {rows} rows of {length:,} tokens ({listed})"
+        rows, length = self._rows(self.training), self._length()
+        said = f"peak {(step.peak + self.beside) / GB:.1f} GB for {rows} rows of {length:,} tokens ({listed})"
+        how = "a part of the weights (fsdp)" if self.sharded else "a copy of the model (ddp)"
+        return said if self.ranks == 1 else f"{said} on each of {self.ranks} devices, with {how}"
 
     def changes(self, available: float) -> list[Change]:
         """At most three changes with which the training fits into `available` bytes, the mildest of each kind."""
@@ -84,7 +97,7 @@ class MemoryPlan:
 
     def _least(self, training: TrainingConfig) -> float:
         """Bytes of weights, gradients and state, and of the runtime: without any activation."""
-        parameters = self.step.weights / WEIGHT_BYTES[self.training.weights]
+        parameters = self.step.weights / WEIGHT_BYTES[self.training.weights]  # of a rank, if they are sharded
         return parameters * bytes_per_parameter(training) + self.beside + RESERVED[self.device]
 
     def _candidates(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -108,9 +121,15 @@ class MemoryPlan:
                 yield kind, {"gradient_checkpointing": True} | more | _batch(training, size)
 
     def _step(self, training: TrainingConfig) -> StepMemory:
-        return step_memory(
-            self.config, training, LargestBatch(training.batch_size, self._length(), self.k), self.device
-        )
+        largest = LargestBatch(self._rows(training), self._length(), self.k)
+        step = step_memory(self.config, training, largest, self.device)
+        if self.sharded:
+            return step.sharded(self.ranks)
+        return replace(step, peak=step.peak + step.gradients) if self.ranks > 1 else step
+
+    def _rows(self, training: TrainingConfig) -> int:
+        """The most rows that a rank has of a batch."""
+        return -(-training.batch_size // self.ranks)
 
     def _length(self) -> int:
         return min(self.training.max_length, longest_row(self.config) or self.training.max_length)
@@ -118,6 +137,30 @@ class MemoryPlan:
     def _needed(self, step: StepMemory) -> int:
         slack = SLACK[self.device] * (step.peak - step.weights - step.optimizer)
         return int(step.peak + slack + self.beside + RESERVED[self.device])
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How many ranks share a training, and the bytes that each has; `beside` are those of the teacher beside it."""
+
+    ranks: int
+    available: float
+    beside: int = 0
+
+
+def plan_of(
+    config: Any, training: TrainingConfig, logits: LogitsConfig | None, device: str, shared: Shared
+) -> MemoryPlan:
+    """The plan of the way in which `parallel` says that the ranks share a training.
+
+    Raises:
+        TrainingError, RuntimeError: as `MemoryPlan` does.
+    """
+    whole = MemoryPlan(config, training, logits, device, shared.beside, shared.ranks)
+    fits = whole.needed <= shared.available
+    if shared.ranks == 1 or not can_shard(training) or (training.parallel == "auto" and fits):
+        return whole
+    return MemoryPlan(config, training, logits, device, shared.beside, shared.ranks, sharded=True)
 
 
 _SINGLE: tuple[dict[str, Any], ...] = (

@@ -23,6 +23,11 @@ def bytes_per_parameter(training: TrainingConfig) -> int:
     return weight if training.lora else 2 * weight + STATE_BYTES[training.optimizer]
 
 
+def can_shard(training: TrainingConfig) -> bool:
+    """Whether ranks may split the model: `parallel` allows it, and the optimizer's state can be split."""
+    return training.parallel != "ddp" and training.optimizer == "adamw"
+
+
 def tensor_bytes(tensors: Iterable[Any]) -> int:
     """Bytes of some tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -13,7 +13,7 @@ loss's kernel are those of the training. The batch is the largest that the confi
 import contextlib
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -46,6 +46,18 @@ class StepMemory:
     activations: int  # kept for the backward pass, at its start
     loss: int  # what the loss takes on top of the activations
     peak: int
+    gathered: int = 0  # whole weights and gradients that a rank has at a time where the model is sharded
+
+    def sharded(self, ranks: int) -> "StepMemory":
+        """What each of so many ranks has where every weight, its gradient and its state are split among them.
+
+        The peak is at the begin of the backward pass, where all activations exist, or at its end, where all gradients
+        do.
+        """
+        own, state, gradients = (-(-size // ranks) for size in (self.weights, self.optimizer, self.gradients))
+        passes = self.peak - self.weights - self.optimizer
+        most = max(self.activations + self.loss, passes - self.gradients + gradients)
+        return replace(self, weights=own, optimizer=state, gradients=gradients, peak=own + state + most + self.gathered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,18 @@ def _followed(config: Any, training: TrainingConfig, batch: LargestBatch, device
         own, state = tensor_bytes(weights), state_bytes(changing, training.optimizer)
         gradients = tensor_bytes(changing)
         update = gradients + update_bytes(changing, training, CHUNK)
-    return StepMemory(own, state, gradients, activations, loss, own + state + max(passes, update))
+        gathered = _gathered(model)
+    return StepMemory(own, state, gradients, activations, loss, own + state + max(passes, update), gathered)
+
+
+def _gathered(model: Any) -> int:
+    """Bytes of the head, which stays whole for both passes, and of a layer, of the next one, and of its gradients."""
+    layers: Any = next(part for part in model.get_decoder().children() if isinstance(part, torch.nn.ModuleList))
+    layer = max((tensor_bytes(layer.parameters()) for layer in layers), default=0)
+    head, embeddings = (
+        tensor_bytes(part.parameters()) for part in (model.get_output_embeddings(), model.get_input_embeddings())
+    )
+    return head + max(3 * layer, embeddings)
 
 
 def _prepared(config: Any, training: TrainingConfig, mode: FakeTensorMode) -> Any:

@@ -44,7 +44,7 @@ def computing_loss(model: PreTrainedModel) -> Iterator[None]:
     ) -> torch.Tensor:
         if apart and head is not None:
             hidden = model.get_decoder()(input_ids=input_ids, use_cache=False).last_hidden_state  # (B, T, H)
-            return head_loss(hidden[:, :-1][counted[:, 1:]], head, terms, groups=groups)
+            return head(hidden[:, :-1][counted[:, 1:]], terms=terms, groups=groups)
         first = int(counted.any(dim=0).int().argmax()) - 1
         kept = torch.arange(first, input_ids.shape[1] - 1, device=input_ids.device)
         if slices:
@@ -56,6 +56,20 @@ def computing_loss(model: PreTrainedModel) -> Iterator[None]:
     patched: Any = model
     patched.forward = forward
     try:
-        yield
+        with _computing_at(head) if apart else contextlib.nullcontext():
+            yield
     finally:
         patched.forward = plain
+
+
+@contextlib.contextmanager
+def _computing_at(head: Any) -> Iterator[None]:
+    """Inside the block the head's own forward computes the loss, so that sharding gathers its weights around it."""
+    before = vars(head).get("forward")
+    head.forward = lambda hidden, terms, groups: head_loss(hidden, head, terms, groups=groups)
+    try:
+        yield
+    finally:
+        del head.forward
+        if before is not None:
+            head.forward = before

@@ -67,3 +67,36 @@ def test_rows_count_as_long_as_the_model_can_read():
     config = AutoConfig.for_model("gpt2", n_embd=32, n_layer=1, n_head=2, n_positions=64, vocab_size=100)
     assert "2 rows of 64 tokens" in str(MemoryPlan(config, training, None, "cpu"))
     assert "2 rows of 1,024 tokens" in str(plan_of(training))
+
+
+def test_ranks_share_the_batch_and_under_fsdp_the_weights_too():
+    training = StudentTrainingConfig(batch_size=9, max_length=128)
+    config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500})
+    one = MemoryPlan(config, training, None, "cpu")
+    ddp = MemoryPlan(config, training, None, "cpu", ranks=4)
+    fsdp = MemoryPlan(config, training, None, "cpu", ranks=4, sharded=True)
+    assert "for 3 rows of 128 tokens" in str(ddp)
+    assert "on each of 4 devices, with a copy of the model (ddp)" in str(ddp)
+    three = MemoryPlan(config, training.model_copy(update={"batch_size": 3}), None, "cpu")
+    assert ddp.step.peak == three.step.peak + three.step.gradients
+    assert fsdp.step.weights == -(-one.step.weights // 4)
+    assert fsdp.step.optimizer == -(-one.step.optimizer // 4)
+    assert fsdp.step.gathered > 0
+    assert fsdp.needed < ddp.needed < one.needed + one.step.gradients
+
+
+def test_the_plan_shards_only_what_does_not_fit_whole():
+    config = AutoConfig.for_model("llama", **{**SETTINGS, "vocab_size": 500, "num_hidden_layers": 8})
+    training = StudentTrainingConfig(batch_size=2, max_length=16)
+    whole = MemoryPlan(config, training, None, "cpu", ranks=2).needed
+
+    def sharded(available, ranks=2, **changes):
+        changed = training.model_copy(update=changes)
+        return estimate.plan_of(config, changed, None, "cpu", estimate.Shared(ranks, available)).sharded
+
+    assert not sharded(whole)
+    assert sharded(whole - 1)
+    assert not sharded(whole - 1, ranks=1)
+    assert not sharded(whole - 1, parallel="ddp")
+    assert not sharded(whole - 1, optimizer="adafactor")
+    assert sharded(whole, parallel="fsdp")
