@@ -24,7 +24,7 @@ from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
-from distill_dagster.progress import listen, log_listener
+from distill_dagster.progress import Point, listen, listen_to_points, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
@@ -124,10 +124,14 @@ def _serve_pipes() -> int:
 
     end_with_parent()
     with open_dagster_pipes() as pipes:
+
+        def report(point: Point) -> None:
+            pipes.report_custom_message({"point": dict(point)})
+
         name, device = pipes.get_extra("worker"), pipes.get_extra("device")
         spec = WORKERS[name].spec.model_validate(pipes.get_extra("spec"))
         try:
-            with listen(log_listener(pipes.log.info)), _room_for(spec):
+            with listen(log_listener(pipes.log.info)), listen_to_points(report), _room_for(spec):
                 result = run_worker(name, spec, device)
         except UserError as e:
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})

@@ -24,6 +24,7 @@ from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
 from distill_dagster.training.signals.protocol import Signal, TensorBatch
+from distill_dagster.training.speed import Speed, in_words
 
 LOADERS = 2  # processes that collate batches for a GPU
 
@@ -74,6 +75,7 @@ class SignalTrainer(Trainer):
             )
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
+        self.speed = Speed.of(trainer["model"], self.args.device, self.accelerator.num_processes)
         self.step_loss = torch.zeros(())  # of the present step, on the device: reading it waits for the device
         ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, switch=batches.switch)
         self.validation_loader = self.loader(data.validation, ordered, measure)
@@ -98,9 +100,12 @@ class SignalTrainer(Trainer):
         self, epoch_iterator: Iterator[TensorBatch], num_batches: int, device: torch.device
     ) -> tuple[list[TensorBatch], Any]:
         """The batches of one optimizer step, and the divisor of their loss: the mean weight of all processes."""
+        self.speed.begin()
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self.step_loss = torch.zeros(())
-        (weight,) = self._over_processes(sum(batch["weight"] for batch in batches))
+        sums = (sum(batch[name] for batch in batches) for name in ("weight", "tokens"))
+        weight, tokens = self._over_processes(*sums)
+        self.speed.add(int(tokens))
         return batches, weight / self.accelerator.num_processes  # because gradients are averaged over processes too
 
     def compute_loss(
@@ -114,6 +119,10 @@ class SignalTrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the estimate walks over all parameters at every step."""
         return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log a training loss with the speed of the steps that it is the mean of."""
+        super().log(logs | self.speed.taken() if "loss" in logs else logs, start_time)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """The mean loss of the validation answers' tokens."""
@@ -145,7 +154,7 @@ class Watch(TrainerCallback):
         self, plan: StepPlan, batches: LengthBatches, advance: Advance, step_loss: Callable[[], float]
     ) -> None:
         self.plan, self.batches, self.advance, self.step_loss = plan, batches, advance, step_loss
-        self.learning_rate, self.validation_loss = 0.0, ""
+        self.learning_rate, self.logged, self.validation_loss = 0.0, "", ""
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.batches.epoch = state.global_step // self.plan.steps_per_epoch
@@ -161,6 +170,7 @@ class Watch(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if logs and "eval_loss" in logs:
             self.validation_loss = f", validation loss {logs['eval_loss']:.4g}"
+        self.logged = in_words(logs or {}) or self.logged
         for name in ("loss", "eval_loss"):
             loss = (logs or {}).get(name, 0.0)
             if not math.isfinite(loss):
@@ -171,7 +181,8 @@ class Watch(TrainerCallback):
                 )
 
     def _note(self) -> str:
-        return f"loss {self.step_loss():.4g}, learning rate {self.learning_rate:.2e}{self.validation_loss}"
+        loss, rate = self.step_loss(), self.learning_rate
+        return f"loss {loss:.4g}, learning rate {rate:.2e}{self.logged}{self.validation_loss}"
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         mark(Path(args.output_dir) / f"checkpoint-{state.global_step}")

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from distill_dagster.progress import listen, log_listener
+from distill_dagster.progress import listen, listen_to_points, log_listener
+from distill_dagster.resources.compute.points import observer
 from distill_dagster.resources.gpu import ordinal
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.workers import run_worker
@@ -13,5 +14,5 @@ Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 def run_inline(context: Context, worker: str, spec: Spec, devices: list[str]) -> Result:
     """Run a worker on the first of these devices, or on the CPU if there is none."""
     device = f"cuda:{ordinal(devices[0])}" if devices else "cpu"
-    with listen(log_listener(context.log.info)):
+    with listen(log_listener(context.log.info)), listen_to_points(observer(context)):
         return run_worker(worker, spec, device)
