@@ -205,7 +205,7 @@ class DistillConfig(Section):
 
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":
-        if problems := _misfits(self.task, self.teacher, self.student):
+        if problems := _misfits(self.task, self.teacher, self.student) + _engine_misfits(self.teacher, self.compute):
             raise ValueError("E008: " + "; ".join(problems))
         return self
 
@@ -229,6 +229,30 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
             f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
         )
     return problems + _signal_misfits(teacher, student)
+
+
+def _engine_misfits(teacher: TeacherConfig, compute: ComputeConfig) -> list[str]:
+    """What vLLM needs and the config does not give."""
+    if teacher.generation.engine != "vllm":
+        return []
+    others = "or use `teacher.generation.engine: auto`"
+    local = [source.model for source in [*teacher.sources, teacher] if source.model is not None]
+    problems = []
+    if not local:
+        problems.append(
+            f"`teacher.generation.engine: vllm` is for local teachers, and none is given: give one, {others}"
+        )
+    if len(local) > 1:
+        problems.append(
+            f"`teacher.generation.engine: vllm` holds one model in the GPU's memory, and {len(local)} local models "
+            f"answer or judge: give one of them, {others}"
+        )
+    if compute.backend != "subprocess":
+        problems.append(
+            "`teacher.generation.engine: vllm` needs a process that sees the leased GPUs alone, and `compute.backend` "
+            f"is {compute.backend}: set it to `subprocess`, {others}"
+        )
+    return problems
 
 
 def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
