@@ -37,7 +37,7 @@ def mfu(parameters: int, tokens_per_second: float, card: str, cards: int = 1) ->
     return 6 * parameters * tokens_per_second / (peak * cards) if peak else None
 
 
-class Speed:
+class StepSpeed:
     """The tokens of the steps since the last logged loss, and the time that those steps took.
 
     The time begins with the first of these steps. So it leaves out the validation and the checkpoint before it.
@@ -49,7 +49,7 @@ class Speed:
         self._tokens, self._began = 0, 0.0
 
     @classmethod
-    def of(cls, model: Any, device: Any, processes: int) -> "Speed":
+    def of(cls, model: Any, device: Any, processes: int) -> "StepSpeed":
         """The speed of the training of `model` in so many processes, each on a device like this one."""
         import torch
         from peft import PeftModel

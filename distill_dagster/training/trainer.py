@@ -24,7 +24,7 @@ from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
 from distill_dagster.training.signals.protocol import Signal, TensorBatch
-from distill_dagster.training.speed import Speed, in_words
+from distill_dagster.training.speed import StepSpeed, in_words
 
 LOADERS = 2  # processes that collate batches for a GPU
 
@@ -75,7 +75,7 @@ class SignalTrainer(Trainer):
             )
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches = signal, measure, batches
-        self.speed = Speed.of(trainer["model"], self.args.device, self.accelerator.num_processes)
+        self.speed = StepSpeed.of(trainer["model"], self.args.device, self.accelerator.num_processes)
         self.step_loss = torch.zeros(())  # of the present step, on the device: reading it waits for the device
         ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, switch=batches.switch)
         self.validation_loader = self.loader(data.validation, ordered, measure)

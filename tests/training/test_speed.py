@@ -3,7 +3,7 @@
 import pytest
 
 from distill_dagster.training import speed
-from distill_dagster.training.speed import Speed, in_words, mfu
+from distill_dagster.training.speed import StepSpeed, in_words, mfu
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def clock(monkeypatch):
 
 
 def test_the_time_between_a_log_and_the_next_step_does_not_count(clock):
-    measured = Speed(None, "", 1)
+    measured = StepSpeed(None, "", 1)
     for began, tokens in ((0.0, 100), (1.0, 300)):
         clock[0] = began
         measured.begin()
@@ -55,7 +55,7 @@ def test_the_time_between_a_log_and_the_next_step_does_not_count(clock):
 
 def test_mfu_is_logged_for_a_known_card_and_not_for_adapters(clock):
     for parameters, expected in ((10**9, 6e9 * 100 / 989e12), (None, None)):
-        measured = Speed(parameters, "NVIDIA H200", 1)
+        measured = StepSpeed(parameters, "NVIDIA H200", 1)
         clock[0] = 0.0
         measured.begin()
         measured.add(100)
