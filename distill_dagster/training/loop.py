@@ -26,6 +26,7 @@ from distill_dagster.store import hashing
 from distill_dagster.training.adapter import plain, trainable_count
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import latest, run_folder, step_of
+from distill_dagster.training.early_stop import early_stop
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
 from distill_dagster.training.optimizers import checkpointing_arguments, optimizer_arguments, rounding_optimizer
@@ -33,7 +34,6 @@ from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.specs import LossPoint, TrainingRun, ValidationLoss
-from distill_dagster.training.stopping import early_stop
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, Watch
 
 

@@ -111,7 +111,7 @@ def _start(ref: ModelRef, dtype: str, longest: int) -> Any:
 
     os.environ.update(ENVIRONMENT)
     try:
-        from vllm import EngineArgs, LLMEngine
+        from vllm import EngineArgs, LLMEngine  # pyright: ignore[reportMissingImports]
 
         arguments = EngineArgs(
             model=ref.path,
@@ -172,8 +172,8 @@ def _require_room(loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling) 
 
 def _parameters(row: Row, sampling: Sampling, ends: list[int]) -> Any:
     """vLLM's parameters of one request; the end tokens are those of the other engines."""
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
+    from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 
     drawn: Mapping[str, Any] = {"seed": _seed(row, sampling)} if sampling.temperature else {}
     return SamplingParams(

@@ -2,8 +2,8 @@
 
 import pytest
 
+from distill_dagster.training.early_stop import early_stop
 from distill_dagster.training.specs import StepLoss, TrainingRun, ValidationLoss
-from distill_dagster.training.stopping import early_stop
 
 
 def history(validation, training):
