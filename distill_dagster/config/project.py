@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
+from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
@@ -205,7 +206,9 @@ class DistillConfig(Section):
 
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":
-        if problems := _misfits(self.task, self.teacher, self.student) + _engine_misfits(self.teacher, self.compute):
+        if problems := _misfits(self.task, self.teacher, self.student) + engine_misfits(
+            self.teacher, self.compute.backend
+        ):
             raise ValueError("E008: " + "; ".join(problems))
         return self
 
@@ -229,30 +232,6 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
             f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
         )
     return problems + _signal_misfits(teacher, student)
-
-
-def _engine_misfits(teacher: TeacherConfig, compute: ComputeConfig) -> list[str]:
-    """What vLLM needs and the config does not give."""
-    if teacher.generation.engine != "vllm":
-        return []
-    others = "or use `teacher.generation.engine: auto`"
-    local = [source.model for source in [*teacher.sources, teacher] if source.model is not None]
-    problems = []
-    if not local:
-        problems.append(
-            f"`teacher.generation.engine: vllm` is for local teachers, and none is given: give one, {others}"
-        )
-    if len(local) > 1:
-        problems.append(
-            f"`teacher.generation.engine: vllm` holds one model in the GPU's memory, and {len(local)} local models "
-            f"answer or judge: give one of them, {others}"
-        )
-    if compute.backend != "subprocess":
-        problems.append(
-            "`teacher.generation.engine: vllm` needs a process that sees the leased GPUs alone, and `compute.backend` "
-            f"is {compute.backend}: set it to `subprocess`, {others}"
-        )
-    return problems
 
 
 def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
