@@ -6,7 +6,7 @@ import dagster as dg
 
 from distill_dagster import errors
 from distill_dagster.resources.compute.inline import Context
-from distill_dagster.resources.compute.points import PointsReader, observer
+from distill_dagster.resources.compute.points import Messages, observer
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.workers import WORKERS
 
@@ -18,7 +18,7 @@ def run_subprocess(context: Context, worker: str, spec: Spec, devices: list[str]
         UserError: the worker refused the spec; the error has the class and the message that it had in the child.
         ComputeError: the child ended without a result.
     """
-    invocation = dg.PipesSubprocessClient(message_reader=PointsReader(observer(context))).run(
+    invocation = dg.PipesSubprocessClient(message_reader=Messages(observer(context))).run(
         context=context.op_execution_context,
         command=[sys.executable, "-m", "distill_dagster.workers"],
         env={"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},

@@ -7,10 +7,10 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from testing.browser import click, keep_picture, needs_browser, open_browser, see, text_of
-from testing.dev_server import DevServer, wait_for
+from testing.dev_server import PATIENCE, DevServer, wait_for
 from testing.projects import own_instance, run_project, write_project
 
-pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(2 * PATIENCE)]
 STATUS = "{ runsOrError(limit: 1) { ... on Runs { results { status } } } }"
 STEP = re.compile(r"\bstep\b\s+\S.*?[AP]M\s+(\d+)", re.DOTALL)
 LONG = {"learning_rate": 1e-3, "epochs": 1000, "batch_size": 4, "evaluations": 100, "early_stopping_patience": None}
@@ -46,8 +46,8 @@ def test_the_curve_grows_while_the_training_runs(server):
         browser.get(page)
         click(browser, "Materialize")
         see(browser, "Launched run")
-        first = wait_for(shown, 180, "the first point")
-        wait_for(lambda: shown() > first, 120, "a later point")
+        first = wait_for(shown, "the first point")
+        wait_for(lambda: shown() > first, "a later point")
         click(browser, "Plots")
         see(browser, "gradient_norm", "learning_rate", "loss", "tokens_per_second", "validation_loss")
         keep_picture(browser, "curve")
