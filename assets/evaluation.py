@@ -90,10 +90,10 @@ def _made_from(upstream: Upstream) -> Provenance:
 
 
 def _training_of(result: TrainResult) -> dict[str, Any]:
-    """The loss and, of adapters, their settings and size."""
+    """The loss, of adapters their settings and size, and why the training stopped early if it did."""
     about: dict[str, Any] = {"loss": result.training.get("loss", "CE")}
     if result.found:
         about["found"] = in_words(result.found)
     if lora := result.training.get("lora"):
         about |= {"lora": str(LoraConfig(**lora)), "trainable_parameters": result.trainable_parameters}
-    return about
+    return about | ({"stopped": result.stopped.words} if result.stopped else {})

@@ -28,6 +28,7 @@ from distill_dagster.assets.run_tags import add_rows, mark_run
 from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
+from distill_dagster.assets.views.training import curves_metadata
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.because import because, changed_rows
@@ -161,6 +162,7 @@ class StageAsset:
             metadata={
                 **_launchpad_view(manifest),
                 **rounded_metadata(self.view(manifest)),
+                **curves_metadata(look.project.curves(self.stage.name, manifest.fingerprint)),
                 "counts": counts_table(manifest.counts),
                 **column_lineage(self.stage.name, names),
                 "dagster/uri": str(manifest.folder),

@@ -107,6 +107,7 @@ def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manife
         task=config.task,
         out=str(out),
         work=str(work),
+        tensorboard=str(upstream.project.curves(upstream.stage.name, work.name)),
     )
 
 

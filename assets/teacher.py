@@ -42,6 +42,7 @@ def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
         held_out=upstream.file("eval_dataset", files.RAW_FILE) if teacher.fit else None,
         out=str(out),
         work=str(work),
+        tensorboard=str(upstream.project.curves(upstream.stage.name, work.name)),
     )
 
 

@@ -5,11 +5,14 @@ progress bar on the command line, Dagster's log in an asset, or the Pipes log in
 context variable, so that two runs in one process report to their own. A line of a log reads:
 
     train student: 220 of 800, loss 0.513, learning rate 3.6e-04, 1 min 20 s left
+
+A worker whose numbers make a curve also calls `report_point({"step": 220, "loss": 0.513})`. In an asset each point
+becomes an observation of it.
 """
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
@@ -86,6 +89,28 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
         yield advance
     finally:
         report(ended=True)
+
+
+Point = Mapping[str, float]  # the numbers at one step
+PointListener = Callable[[Point], None]
+
+_point_listeners: ContextVar[tuple[PointListener, ...]] = ContextVar("point_listeners", default=())
+
+
+@contextlib.contextmanager
+def listen_to_points(listener: PointListener) -> Iterator[None]:
+    """Send every point that is reported inside the block to `listener`, and to those that listen already."""
+    token = _point_listeners.set((*_point_listeners.get(), listener))
+    try:
+        yield
+    finally:
+        _point_listeners.reset(token)
+
+
+def report_point(point: Point) -> None:
+    """Report the next point of a curve. A worker reports about a hundred, because each is kept as an event."""
+    for listener in _point_listeners.get():
+        listener(point)
 
 
 def log_listener(log: Callable[[str], None], every_s: float = 10.0) -> Listener:

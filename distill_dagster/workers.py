@@ -27,7 +27,7 @@ from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.models.loading import spread_over
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
-from distill_dagster.progress import listen, log_listener
+from distill_dagster.progress import Point, listen, listen_to_points, log_listener
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
@@ -135,8 +135,12 @@ def _serve_pipes() -> int:
 
     end_with_parent()
     with open_dagster_pipes() as pipes:
+
+        def report(point: Point) -> None:
+            pipes.report_custom_message({"point": dict(point)})
+
         try:
-            with listen(log_listener(pipes.log.info)):
+            with listen(log_listener(pipes.log.info)), listen_to_points(report):
                 result = _run_given(pipes.extras)
         except UserError as e:
             if group.count() > 1:

@@ -1,5 +1,6 @@
 """A model that builds in milliseconds, and rows that it can learn, for the tests of models and training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from distill_dagster.config import ModelConfig
@@ -7,6 +8,7 @@ from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.pinning import pin_folder
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import parquet, schemas
+from distill_dagster.training.specs import LossPoint
 
 LLAMA = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 TINY = ModelConfig(architecture="llama", settings={**LLAMA, "max_position_embeddings": 128}, vocab_size=400)
@@ -63,3 +65,8 @@ def write_model(folder: Path, model: ModelConfig = TINY) -> ModelRef:
     tokenizer = train_tokenizer(texts, model.vocab_size)
     save(build(model, tokenizer), tokenizer, folder)
     return pin_folder(folder, name=folder.name)
+
+
+def without_speed(history: Sequence[LossPoint]) -> list[dict]:
+    """The points of a training's history, but for the speed, which differs from run to run."""
+    return [point.model_dump(exclude={"tokens_per_second"}) for point in history]

@@ -1,5 +1,6 @@
 """What people read about a training run in the UI: the loss curve as a picture, and what it cost."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -26,4 +27,10 @@ def training_metadata(run: TrainingRun | None) -> dict[str, Any]:
         "kept_weights": run.kept,
         "training_tokens_per_second": run.tokens_per_second,
         "resumed_from_step": run.resumed_from_step,
+        **({"stopped_early": run.stopped.words} if run.stopped else {}),
     }
+
+
+def curves_metadata(folder: Path) -> dict[str, Any]:
+    """Where TensorBoard finds the curves of a training, if they are still there."""
+    return {"tensorboard": dg.MetadataValue.path(str(folder))} if folder.is_dir() else {}

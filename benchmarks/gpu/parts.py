@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.gpu.cards import mfu
 from benchmarks.gpu.job import Figures, Job
 from benchmarks.gpu.loss import measure_loss
 from benchmarks.gpu.peers import generate_transformers
@@ -55,6 +54,7 @@ from distill_dagster.training.specs import (
     TryResult,
     TrySpec,
 )
+from distill_dagster.training.speed import mfu
 from distill_dagster.workers import run_worker
 
 ENDS_EVERY = 48

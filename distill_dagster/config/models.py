@@ -180,12 +180,14 @@ class GenerationConfig(Section):
         default="auto",
         description="Engine of a local teacher. `continuous` gives a finished answer's slot to the next prompt; "
         "`batched` calls transformers' generate on batches of similar length; `auto` uses `continuous` if the model "
-        "supports it.",
+        "supports it. `vllm` is vLLM on the leased GPUs (the extra `vllm`); it needs `compute.backend: subprocess`. "
+        "A change makes nothing stale.",
     )
     batch_tokens: int = Field(
         default=16_384,
         ge=64,
-        description="Tokens held at once, padded prompts and new tokens together. Lower it if memory runs out.",
+        description="Tokens held at once, padded prompts and new tokens together. Lower it if memory runs out. With "
+        "`engine: vllm`, the longest prompt with its answer; vLLM decides how many it holds.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of sampling.")
 

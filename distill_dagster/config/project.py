@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
+from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.models import ModelConfig
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
@@ -234,7 +235,7 @@ class DistillConfig(Section):
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":
         problems = _misfits(self.task, self.teacher, self.student) + _unmeasured(self.data, self.student)
-        if problems:
+        if problems := problems + engine_misfits(self.teacher, self.compute.backend):
             raise ValueError("E008: " + "; ".join(problems))
         return self
 

@@ -26,6 +26,15 @@ class Project:
         """The folder of every reply that the project has paid for."""
         return self.store.root / "responses"
 
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of the curves of every training: `tensorboard --logdir` shows them side by side."""
+        return self.store.root / "tensorboard"
+
+    def curves(self, stage: str, fingerprint: str) -> Path:
+        """The folder of the curves of one training; it need not exist."""
+        return self.tensorboard / f"{stage}-{fingerprint[:12]}"
+
     def with_overrides(self, section: tuple[str, str], changes: dict[str, Any]) -> "Project":
         """The same project with `changes` in a section, such as ("student", "training").
 

@@ -4,7 +4,7 @@
 
 The engines sort prompts by length and answer many at a time: `continuous` refills slots whose answers have ended,
 `batched` runs transformers' `generate` on batches of similar length. Both hold at most `batch_tokens` tokens and give
-the same greedy answers; docs/adr/0006-local-engine.md has the measurement.
+the same greedy answers; docs/adr/0006-local-engine.md has the measurement. `vllm` leaves both to vLLM.
 
 A prompt must leave room for `max_new_tokens` in the model's context. One that does not is an error (E010), not cut.
 """
@@ -19,6 +19,7 @@ from distill_dagster.models.answer_text import answer_text
 from distill_dagster.models.engines.batched import answer_batched, cut_batches
 from distill_dagster.models.engines.continuous import answer_continuously, is_supported
 from distill_dagster.models.engines.rows import Repetition, Row, Sampling, generation_settings
+from distill_dagster.models.engines.vllm_offline import answer_offline
 from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel
 from distill_dagster.models.rendering import RenderError, encode, render_prompt
@@ -39,6 +40,13 @@ __all__ = [
     "rows_of",
     "text_of",
 ]
+
+
+ENGINES: dict[Engine, Callable[[LoadedModel, Sequence[Row], Sampling, int], Iterator[Sequence[Row]]]] = {
+    "continuous": answer_continuously,
+    "batched": answer_batched,
+    "vllm": answer_offline,  # of a model that `load_offline` opened
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +132,7 @@ def answer_rows(
     loaded: LoadedModel, rows: Sequence[Row], sampling: Sampling, batch_tokens: int, engine: Engine = "auto"
 ) -> Iterator[Sequence[Row]]:
     """Answer rows; yields those that have ended as soon as the engine has them. Errors are those of `choose_engine`."""
-    run = answer_continuously if choose_engine(loaded, engine) == "continuous" else answer_batched
-    return run(loaded, rows, sampling, batch_tokens)
+    return ENGINES[choose_engine(loaded, engine)](loaded, rows, sampling, batch_tokens)
 
 
 def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
@@ -134,6 +141,8 @@ def choose_engine(loaded: LoadedModel, engine: Engine) -> Engine:
     Raises:
         ModelError: `continuous` is named, and cannot run this model.
     """
+    if engine == "vllm":
+        return engine
     supported = is_supported(loaded.model)
     if engine == "continuous" and not supported:
         raise ModelError(

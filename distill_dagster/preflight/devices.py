@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from distill_dagster.config import ComputeConfig, ModelConfig, Need
 from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.stages import STAGES
+from distill_dagster.models.engines.vllm_offline import missing_vllm
 from distill_dagster.models.loading import dtype_name
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
@@ -43,6 +44,8 @@ def device_requirements(
             yield Requirement("device", name, "error", str(e))
             continue
         yield _device(name, devices, load_torch)
+        if name == "teacher_outputs" and pending.config.teacher.generation.engine == "vllm":
+            yield _engine(name, devices)
         room = _room(devices, _shared_by(name, need), trains=training_of(name, pending) is not None)
         planned = training_memory(name, pending, models, room) if plans_memory and room else None
         if planned or models.parameters.get(_who(name)):
@@ -67,6 +70,16 @@ def _device(stage: str, devices: list[str], load_torch: bool) -> Requirement:
         said = "this torch finds no CUDA: install a CUDA build of torch, or set compute.devices: []"
         return Requirement("device", stage, "error", said)
     return Requirement("device", stage, "ok", f"GPU {', '.join(devices)}")
+
+
+def _engine(stage: str, devices: list[str]) -> Requirement:
+    """Whether vLLM can answer there."""
+    if missing := missing_vllm():
+        return Requirement("engine", stage, "error", missing)
+    if not devices:
+        said = "vLLM needs a GPU, and the step would run on the CPU: name one in compute.devices, or use `engine: auto`"
+        return Requirement("engine", stage, "error", said)
+    return Requirement("engine", stage, "ok", "vLLM is installed")
 
 
 def _torch_finds_cuda() -> bool:

@@ -53,6 +53,12 @@ def launchpad_notes(provenance: Provenance) -> list[str]:
     return [f"The student was trained with settings of the launchpad instead of those of distill.yaml: {said}."]
 
 
+def stop_notes(provenance: Provenance) -> list[str]:
+    """A sentence if the student's training stopped early."""
+    stopped = provenance.student_checkpoint.stopped
+    return [f"The student's training ended early. {stopped[0].upper()}{stopped[1:]}."] if stopped else []
+
+
 def _speed_notes(benchmarks: Benchmarks) -> list[str]:
     """What limits the comparison of speed and memory, and the 99th percentile."""
     notes = [

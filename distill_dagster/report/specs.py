@@ -15,6 +15,7 @@ class Origin(BaseModel, frozen=True, extra="allow"):
     created_at: str
     model: str | None = None  # the model's name; left out of artefacts that hold none
     launchpad: dict[str, Any] | None = None  # settings in which its run differed from distill.yaml; left out if none
+    stopped: str | None = None  # why the training that made it stopped early; left out if it did not
 
     @model_serializer(mode="wrap")
     def _without_missing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
-from distill_dagster.report.notes import launchpad_notes, notes_on
+from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
@@ -103,7 +103,7 @@ def build_report(
         history=[dict(entry) for entry in history],
         trials=list(trials),
         evaluation=evaluation,
-        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance)],
+        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from distill_dagster.config import GenerationConfig
 from distill_dagster.models.decoding import Completion, answers
+from distill_dagster.models.engines.vllm_offline import load_offline
 from distill_dagster.models.loading import LoadedModel, dtype_name, load
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.models.rendering import RenderError, render_prompt
@@ -22,8 +23,8 @@ from distill_dagster.teachers.sampling import sampling_params
 class LocalTeacher:
     """A pinned model as a `Teacher`. Each reply is recorded when the engine has it; nothing is tried again.
 
-    The engine is no part of the identity, because all engines give the same greedy answers. In bfloat16 the rounding
-    depends on the batch, with any engine.
+    The engine is no part of the identity, because all engines give the same greedy answers but for rounding, and sample
+    from the same distribution. In bfloat16 the rounding depends on the batch, with any engine.
     """
 
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
@@ -38,7 +39,9 @@ class LocalTeacher:
 
     @property
     def loaded(self) -> LoadedModel:
-        """The model on its device; ModelError if it cannot be loaded."""
+        """The model on its device, opened for the engine; ModelError if it cannot be loaded."""
+        if self._generation.engine == "vllm":
+            return load_offline(self._ref, self._device, self._generation.batch_tokens)
         return load(self._ref, self._device)
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:

@@ -30,7 +30,8 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
     shown = spec.training.model_dump(exclude={*SIGNALS, "lora"})
     settings = {name: str(value) for name, value in shown.items()} | _lora(spec)
     trained = {"precision": run.dtype, "trained weights": f"{run.trainable_parameters:,}", "kept weights": run.kept}
-    training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, **trained}
+    stopped = {"stopped early": run.stopped.words} if run.stopped else {}
+    training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, **trained, **stopped}
     sections = [
         f"# {_plain(spec.name)}",
         f"A student of {spec.student_base.parameters:,} parameters that has learned the task `{spec.task}` from the "

@@ -1,9 +1,11 @@
 """The losses of a training: all of them in history.json, at most 100 in the manifest.
 
-[{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step": 80, "validation_loss": 1.2, "learning_rate": …}, …]
+[{"step": 10, "loss": 2.91, "learning_rate": 0.0004, "gradient_norm": 1.7, "tokens_per_second": 10400.0}, …,
+ {"step": 80, "validation_loss": 1.2, "learning_rate": …}, …]
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,12 +20,27 @@ def history_of(log: Iterable[Mapping[str, float]]) -> list[LossPoint]:
     rate = 0.0
     history: list[LossPoint] = []
     for entry in log:
-        rate, step = entry.get("learning_rate", rate), int(entry["step"])
-        if "loss" in entry:
-            history.append(StepLoss(step=step, loss=entry["loss"], learning_rate=rate))
-        elif "eval_loss" in entry:
-            history.append(ValidationLoss(step=step, validation_loss=entry["eval_loss"], learning_rate=rate))
+        rate = entry.get("learning_rate", rate)
+        if point := point_of(entry, int(entry["step"]), rate):
+            history.append(point)
     return history
+
+
+def point_of(entry: Mapping[str, float], step: int, learning_rate: float) -> LossPoint | None:
+    """The point of one entry of a Trainer's log, or None if it has no loss."""
+    if "loss" in entry:
+        speed = {name: entry.get(name) for name in ("tokens_per_second", "mfu")}
+        norm = entry.get("grad_norm", math.nan)
+        return StepLoss(
+            step=step,
+            loss=entry["loss"],
+            learning_rate=learning_rate,
+            gradient_norm=norm if math.isfinite(norm) else None,
+            **speed,
+        )
+    if "eval_loss" in entry:
+        return ValidationLoss(step=step, validation_loss=entry["eval_loss"], learning_rate=learning_rate)
+    return None
 
 
 def write_history(out: Path, history: Sequence[LossPoint]) -> None:

@@ -30,6 +30,7 @@ from distill_dagster.store import hashing
 from distill_dagster.training.adapter import plain, trainable_count
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import run_and_latest, step_of
+from distill_dagster.training.early_stop import early_stop
 from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
 from distill_dagster.training.optimizers import checkpointing_arguments, optimizer_arguments, rounding_optimizer
@@ -37,7 +38,7 @@ from distill_dagster.training.parallel import FSDP, is_sharded, whole_afterwards
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
-from distill_dagster.training.specs import TrainingRun, ValidationLoss
+from distill_dagster.training.specs import LossPoint, TrainingRun, ValidationLoss
 from distill_dagster.training.stopping import StopRequest, deferred
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, Watch
 
@@ -90,17 +91,21 @@ def train(
             trainer.add_callback(callback)
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        history = history_of(trainer.state.log_history)
+        stopped = early_stop(history, plan.steps, config.early_stopping_patience, arguments.load_best_model_at_end)
+        if stopped is not None:
+            advance(0, lambda: stopped.words)
     group.leave_to_first()
     seconds = time.perf_counter() - start
     tokens = data.train_tokens * (trainer.state.global_step - resumed_from) / plan.steps_per_epoch
-    return _record(trainer, config, device, resumed_from, tokens / seconds, seconds)
+    run = _record(trainer, config, device, history, resumed_from)
+    return run.model_copy(update={"stopped": stopped, "tokens_per_second": tokens / seconds, "seconds": seconds})
 
 
 def _record(
-    trainer: SignalTrainer, config: TrainingConfig, device: str, resumed_from: int, speed: float, seconds: float
+    trainer: SignalTrainer, config: TrainingConfig, device: str, history: list[LossPoint], resumed_from: int
 ) -> TrainingRun:
-    """What a training that has ended did; `speed` is in tokens a second."""
-    history = history_of(trainer.state.log_history)
+    """What a training that has ended did, but for its speed."""
     return TrainingRun(
         device=device,
         dtype=_precision(config, device),
@@ -109,8 +114,6 @@ def _record(
         best_validation_loss=min((p.validation_loss for p in history if isinstance(p, ValidationLoss)), default=None),
         kept="best" if trainer.args.load_best_model_at_end else "last",
         resumed_from_step=resumed_from,
-        tokens_per_second=speed,
-        seconds=seconds,
         training=config.model_dump(mode="json"),
         trainable_parameters=trainable_count(trainer.model),
     )

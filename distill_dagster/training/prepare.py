@@ -38,6 +38,7 @@ from distill_dagster.store import hashing, parquet
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
 from distill_dagster.training.adapter import finish_weights, prepare_weights
+from distill_dagster.training.curves import open_curves
 from distill_dagster.training.cut import cut_student
 from distill_dagster.training.examples import TrainingSet, gold_examples, most_tokens, tokenize
 from distill_dagster.training.history import thinned, write_history
@@ -182,13 +183,15 @@ def _fit(spec: PrepareSpec, config: ModelConfig, fit: TrainingConfig, start: Ope
     data, left_out = _gold_set(spec, start, most_tokens(fit, start.model))
     trained, tokenizer, out = prepare_weights(start.model, fit), start.tokenizer, Path(spec.out)
     signal = TextSignal.of(fit, tokenizer.pad_token_id)
-    run = train(
-        *(trained, tokenizer, data, fit, signal),
-        device=device,
-        work=Path(spec.work),
-        start_revision=start.ref.revision,
-        label=f"fit {spec.role} {start.ref.name}",
-    )
+    with open_curves(spec.tensorboard) as curves:
+        run = train(
+            *(trained, tokenizer, data, fit, signal),
+            device=device,
+            work=Path(spec.work),
+            start_revision=start.ref.revision,
+            label=f"fit {spec.role} {start.ref.name}",
+            callbacks=curves,
+        )
     model = finish_weights(trained, start.dtype, out, start.ref)
     ref = write_model(model, tokenizer, out, name=start.ref.name, dtype=config.dtype)
     write_history(out, run.history)

@@ -20,6 +20,7 @@ from distill_dagster.training.card import model_card
 from distill_dagster.training.copying import copy_student, needed_of
 from distill_dagster.training.history import thin, write_history
 from distill_dagster.training.specs import (
+    EarlyStop,
     FinishedRound,
     LossPoint,
     TrainCounts,
@@ -50,6 +51,7 @@ def publish_last(spec: TrainSpec) -> TrainResult:
     made = last.result.model_dump(exclude={"usage", "leased", "launchpad", "counts", "history", "training", "rounds"})
     made |= {"steps": totals["steps"], "seconds": sum(one.result.seconds for one in spec.finished)}
     made |= {"base": spec.student_base.name, "resumed_from_step": 0, "training": training, "rounds": records}
+    made |= {"stopped": _counted_on(last.result.stopped, totals["steps"] - last.result.steps)}
     return TrainResult(**made, counts=counts, history=thin(history)).with_launchpad(_launchpad(spec.finished))
 
 
@@ -75,6 +77,12 @@ def _joined(rounds: Sequence[FinishedRound]) -> Iterator[LossPoint]:
             text = (Path(finished.folder) / files.HISTORY_FILE).read_text(encoding="utf-8")
         yield from (point.model_copy(update={"step": point.step + done}) for point in HISTORY.validate_json(text))
         done += finished.result.steps
+
+
+def _counted_on(stopped: EarlyStop | None, done: int) -> EarlyStop | None:
+    """The early stop of the last round, its steps counted on from the `done` steps before that round."""
+    names = ("step", "planned", "best_step", "kept_step")
+    return stopped and stopped.model_copy(update={name: getattr(stopped, name) + done for name in names})
 
 
 def _totals(rounds: Sequence[FinishedRound]) -> dict[str, int]:

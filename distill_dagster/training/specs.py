@@ -21,6 +21,10 @@ from distill_dagster.training.pairing import Pairing
 Origin = Literal["existing", "endpoint", "built", "dequantized", "fitted", "cut"]  # how a model was had
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Recorded(BaseModel):
     """A part of a result."""
 
@@ -64,6 +68,7 @@ class PrepareSpec(Spec):
     tokenizer_of: str | None = None  # folder of the model whose tokenizer is taken
     out: str
     work: str
+    tensorboard: str | None = None  # the folder for the curves of the fit
 
     @property
     def needs_device(self) -> bool:
@@ -95,6 +100,7 @@ class TrainSpec(Spec):
     task: str
     out: str
     work: str
+    tensorboard: str | None = None  # the folder for its curves
 
     @property
     def needs_device(self) -> bool:
@@ -118,11 +124,14 @@ class TrySpec(Spec):
 
 
 class StepLoss(Recorded):
-    """The mean training loss since the point before it."""
+    """The mean training loss since the point before it; earlier versions wrote only the first three numbers."""
 
     step: int
     loss: float
     learning_rate: float
+    gradient_norm: float | None = Field(default=None, exclude_if=_is_none)  # of the step, before it is clipped
+    tokens_per_second: float | None = Field(default=None, exclude_if=_is_none)  # since the point before it
+    mfu: float | None = Field(default=None, exclude_if=_is_none)  # 0 … 1; None on a CPU, see speed.py
 
 
 class ValidationLoss(Recorded):
@@ -136,6 +145,31 @@ class ValidationLoss(Recorded):
 LossPoint = StepLoss | ValidationLoss
 
 
+class EarlyStop(Recorded):
+    """A training that ended because its validation loss had no new minimum for `early_stopping_patience` evaluations.
+
+    It was overfitting if the training loss fell meanwhile.
+    """
+
+    reason: Literal["overfitting", "no improvement"]
+    step: int
+    planned: int  # steps
+    validation_loss: float
+    best_step: int
+    best_validation_loss: float
+    kept_step: int  # whose weights are kept
+
+    @property
+    def words(self) -> str:
+        """The stop in a sentence's part."""
+        meanwhile = "fell" if self.reason == "overfitting" else "did not fall either"
+        return (
+            f"{self.reason}: stopped at step {self.step:,} of {self.planned:,}, where the validation loss is "
+            f"{self.validation_loss:.4g}; it was lowest at step {self.best_step:,}, {self.best_validation_loss:.4g}, "
+            f"and since then the training loss {meanwhile}; the weights of step {self.kept_step:,} are kept"
+        )
+
+
 class TrainingRun(Recorded):
     """What one training did, whether it fitted a teacher or trained the student."""
 
@@ -146,6 +180,7 @@ class TrainingRun(Recorded):
     best_validation_loss: float | None = None  # None: no validation rows
     kept: Literal["best", "last"]  # which weights were kept
     resumed_from_step: int = 0
+    stopped: EarlyStop | None = Field(default=None, exclude_if=_is_none)  # None: it took all its steps
     tokens_per_second: float = 0.0
     seconds: float = 0.0
     training: dict[str, Any] = {}  # the config that made it

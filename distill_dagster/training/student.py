@@ -3,12 +3,12 @@
 examples.parquet    8,912 rows of messages and the teacher's answer, split train | validation
 model/              model.safetensors, tokenizer.json, chat_template.jinja, config.json, generation_config.json
 adapter/            adapter_model.safetensors, adapter_config.json, if it was trained by LoRA
-history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004}, {"step": 80, "validation_loss": 1.2, …}, …]
+history.json        [{"step": 10, "loss": 2.91, "learning_rate": 0.0004, …}, {"step": 80, "validation_loss": 1.2, …}, …]
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill_dagster.models.building import parameter_count, write_model
 from distill_dagster.models.loading import open_model, stored_dtype
@@ -21,6 +21,7 @@ from distill_dagster.store.disk import file_sha256
 from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.card import model_card
 from distill_dagster.training.copying import publish_best
+from distill_dagster.training.curves import open_curves
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
 from distill_dagster.training.history import thinned, write_history
 from distill_dagster.training.loop import train
@@ -56,18 +57,9 @@ def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCall
     ends, limits = end_ids(tokenizer, model.generation_config), RowLimits.of(model.config)
     data = tokenize(examples, tokenizer, ends, most_tokens(config, model), limits).joined(signal.join)
     trained, start = prepare_weights(model, config), _start(spec)
-    run = train(
-        trained,
-        tokenizer,
-        data,
-        config,
-        signal,
-        device=device,
-        work=work,
-        start_revision=start,
-        label=_label(spec),
-        callbacks=callbacks,
-    )
+    how: Any = {"device": device, "work": work, "start_revision": start, "label": _label(spec)}
+    with open_curves(spec.tensorboard) as curves:
+        run = train(trained, tokenizer, data, config, signal, **how, callbacks=[*curves, *callbacks])
     model = finish_weights(trained, stored_dtype(base), out, spec.student_base)
     ref = write_model(model, tokenizer, out, name=spec.name, dtype=spec.student_base.dtype)
     write_history(out, run.history)

@@ -29,6 +29,7 @@ from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
 from distill_dagster.training.parallel import shard_on_cpu, shard_policy
 from distill_dagster.training.signals.protocol import Example, Signal, TensorBatch
+from distill_dagster.training.speed import StepSpeed, in_words
 from distill_dagster.training.stopping import Stopped, StopRequest
 
 LOADERS = 2  # processes that collate batches for a GPU
@@ -95,6 +96,7 @@ class SignalTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # read by versions without `loss_is_scaled_for_ga`
         self.signal, self.measure, self.batches, self.asked = signal, measure, batches, asked or StopRequest()
         self._agreed = False  # whether the ranks stop after the present step
+        self.speed = StepSpeed.of(trainer["model"], self.args.device, self.accelerator.num_processes)
         self.step_loss: Any = torch.zeros(())  # of the present step, on the device: reading it waits for the device
         how = {"switch": batches.switch, "share": batches.share}
         ordered = LengthBatches(data.validation["length"], batches.batch_size, seed=0, **how)
@@ -138,10 +140,13 @@ class SignalTrainer(Trainer):
 
         Here the ranks also agree on whether the training is to stop, since all must stop after the same step.
         """
+        self.speed.begin()
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self.step_loss = torch.zeros(())
-        weight, stop = self._over_ranks(sum(batch["weight"] for batch in batches), float(self.asked.signal or 0))
+        sums = (float(sum(batch[name] for batch in batches)) for name in ("weight", "tokens"))
+        weight, tokens, stop = self._over_ranks(*sums, float(self.asked.signal or 0))
         self._agreed = stop > 0
+        self.speed.add(int(tokens))
         return batches, weight / self.accelerator.num_processes  # because gradients are averaged over ranks too
 
     def compute_loss(
@@ -165,6 +170,10 @@ class SignalTrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the estimate walks over all parameters at every step."""
         return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log a training loss with the speed of the steps that it is the mean of."""
+        super().log(logs | self.speed.taken() if "loss" in logs else logs, start_time)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """The mean loss of the validation answers' tokens."""
@@ -193,7 +202,7 @@ def _collated(signal: Signal, rows: Sequence[Example]) -> TensorBatch:
     """A rank's part of a batch; one without weight only keeps the rank in step, and adds nothing."""
     batch = signal.collate(rows)
     if WEIGHTLESS in rows[0]:
-        batch["weight"] = 0.0
+        batch["weight"], batch["tokens"] = 0.0, 0
     return batch
 
 
@@ -205,7 +214,7 @@ class Watch(TrainerCallback):
 
     def __init__(self, trainer: SignalTrainer, plan: StepPlan, advance: Advance) -> None:
         self.trainer, self.plan, self.advance = trainer, plan, advance
-        self.learning_rate, self.validation_loss = 0.0, ""
+        self.learning_rate, self.logged, self.validation_loss = 0.0, "", ""
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer.batches.epoch = state.global_step // self.plan.steps_per_epoch
@@ -223,6 +232,7 @@ class Watch(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if logs and "eval_loss" in logs:
             self.validation_loss = f", validation loss {logs['eval_loss']:.4g}"
+        self.logged = in_words(logs or {}) or self.logged
         for name in ("loss", "eval_loss"):
             loss = (logs or {}).get(name, 0.0)
             if not math.isfinite(loss):
@@ -233,7 +243,8 @@ class Watch(TrainerCallback):
                 )
 
     def _note(self) -> str:
-        return f"loss {float(self.trainer.step_loss):.4g}, learning rate {self.learning_rate:.2e}{self.validation_loss}"
+        loss, rate = float(self.trainer.step_loss), self.learning_rate
+        return f"loss {loss:.4g}, learning rate {rate:.2e}{self.logged}{self.validation_loss}"
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         group.wait()  # until every rank has written its part

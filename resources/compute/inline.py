@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from distill_dagster.progress import listen, log_listener
+from distill_dagster.progress import listen, listen_to_points, log_listener
+from distill_dagster.resources.compute.points import observer
 from distill_dagster.resources.gpu import ordinal
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.workers import run_worker
@@ -14,5 +15,5 @@ def run_inline(context: Context, worker: str, spec: Spec, devices: list[str], ra
     """Run a worker on these devices, or on the CPU if there is none."""
     assert ranks == 1, "one process is one rank"
     device, *more = [f"cuda:{ordinal(device)}" for device in devices] or ["cpu"]
-    with listen(log_listener(context.log.info)):
+    with listen(log_listener(context.log.info)), listen_to_points(observer(context)):
         return run_worker(worker, spec, device, more)

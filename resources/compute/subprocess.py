@@ -11,6 +11,7 @@ import dagster as dg
 from distill_dagster import errors
 from distill_dagster.process import PARENT
 from distill_dagster.resources.compute.inline import Context
+from distill_dagster.resources.compute.points import Messages, observer
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.workers import WORKERS
 
@@ -28,7 +29,8 @@ def run_subprocess(context: Context, worker: str, spec: Spec, devices: list[str]
     device, *more = [f"cuda:{i}" for i in range(len(devices))] or ["cpu"]
     own = {"worker": worker, "device": device, "more": more if ranks == 1 else [], "spec": spec.model_dump(mode="json")}
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    invocation = dg.PipesSubprocessClient(termination_timeout_seconds=GRACE_S).run(
+    reader = Messages(observer(context))
+    invocation = dg.PipesSubprocessClient(message_reader=reader, termination_timeout_seconds=GRACE_S).run(
         context=context.op_execution_context,
         command=[sys.executable, "-m", *module],
         env={**visible, PARENT: str(os.getpid())},

@@ -4,11 +4,12 @@ USAGE = {"device", "dtype", "seconds", "gpu_seconds", "peak_memory_mb", "version
 METADATA = {
     "raw_dataset": {"dagster/row_count", "dagster/column_schema", "valid_share", "preview", "rows_by_task"},
     "eval_dataset": {"dagster/row_count", "preview"},
-    "teacher_model": USAGE | {"revision", "parameters", "loss_curve", "training_config"},
+    "teacher_model": USAGE | {"revision", "parameters", "loss_curve", "training_config", "tensorboard"},
     "teacher_outputs": USAGE | {"dagster/row_count", "tokens_per_second", "success_share", "preview"},
     "validated_synthetic_set": {"dagster/row_count", "acceptance", "preview", "shards"},
     "student_base": USAGE | {"revision", "parameters"},
-    "student_checkpoint": USAGE | {"revision", "parameters", "loss_curve", "final_loss", "training_config"},
+    "student_checkpoint": USAGE
+    | {"revision", "parameters", "loss_curve", "final_loss", "training_config", "tensorboard"},
     "teacher_benchmark": USAGE
     | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
     "baseline_benchmark": USAGE

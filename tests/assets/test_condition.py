@@ -46,3 +46,27 @@ def test_a_chain_whose_settings_change_is_made_in_its_order(chain):
     chain.follow()
     chain.code = "2"
     assert chain.follow() == [["first"], ["second"]]
+
+
+def test_an_observation_of_an_asset_asks_for_nothing(chain):
+    """A training reports its curve as observations, which must make nothing downstream again."""
+    chain.change("v1")
+    chain.follow()
+    for step in range(3):
+        chain.observe("first", step)
+        assert chain.tick() == []
+    chain.change("v2")
+    assert chain.follow() == [["first"], ["second"]]
+
+
+def test_an_observation_does_not_count_as_made(chain):
+    """What waits for an asset waits on while that only reports its curve."""
+    chain.change("v1")
+    chain.follow()
+    chain.change("v2")
+    assert chain.tick() == ["first"]
+    for step in range(3):  # its run has not ended
+        chain.observe("first", step)
+        assert chain.tick() == []
+    chain.run("first")
+    assert chain.follow() == [["second"]]

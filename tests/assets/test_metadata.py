@@ -7,9 +7,11 @@ from distill_dagster.assets.naming import Names
 from distill_dagster.assets.views.evaluation import report_view
 from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import EXACT, rounded
+from distill_dagster.assets.views.training import training_metadata
 from distill_dagster.lineage.stages import STAGES, ancestors
 from distill_dagster.report.document import read_document
 from distill_dagster.store.columns import MADE_FROM, TABLES, describe
+from distill_dagster.training.specs import EarlyStop, TrainingRun
 from testing.projects import last_metadata
 from tests.assets.metadata_keys import METADATA
 
@@ -137,3 +139,12 @@ def test_column_lineage_has_the_projects_prefix():
 def test_every_column_of_every_table_has_a_description_of_its_own():
     texts = {table: [describe(table, column) for column in schema.names] for table, schema in TABLES.items()}
     assert all(len(set(found)) == len(found) for found in texts.values())
+
+
+def test_a_training_that_stopped_early_says_why():
+    losses = {"validation_loss": 1.3, "best_validation_loss": 1.15}
+    steps = {"step": 40, "planned": 80, "best_step": 20, "kept_step": 20}
+    stopped = EarlyStop(reason="overfitting", **steps, **losses)
+    run = TrainingRun(steps=40, history=[], kept="best", stopped=stopped)
+    assert training_metadata(run)["stopped_early"] == stopped.words
+    assert "stopped_early" not in training_metadata(run.model_copy(update={"stopped": None}))

@@ -159,19 +159,3 @@ def test_the_step_against_trl_is_skipped_where_trl_is_not_installed(tmp_path):
 def test_some_parts_can_be_chosen(tmp_path):
     _, _, document = run_small(tmp_path, "--only", "tiny:head_loss,tiny:capture")
     assert statuses(document) == [(f"tiny:{part}", "ok") for part in ("prepare_model", "capture_logits", "head_loss")]
-
-
-@pytest.mark.parametrize(
-    ("card", "peak"),
-    [
-        ("NVIDIA H100 80GB HBM3", 989e12),
-        ("NVIDIA H200", 989e12),
-        ("NVIDIA A100-SXM4-80GB", 312e12),
-        ("NVIDIA H100 PCIe", None),
-        ("NVIDIA L4", None),
-    ],
-)
-def test_mfu_only_of_cards_whose_peak_is_known(card, peak):
-    from benchmarks.gpu.cards import mfu
-
-    assert mfu(10**9, 1e4, card) == (6e13 / peak if peak else None)

@@ -16,6 +16,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.building import build, sketch, train_tokenizer
+from distill_dagster.models.engines import vllm_offline
 from distill_dagster.models.pinning import count_parameters
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.preflight import devices, places
@@ -506,3 +507,15 @@ def test_rollouts_that_do_not_fit_the_students_context_are_found_before_a_run(tm
         "student.training.on_policy": {"max_new_tokens": 128},
     }
     assert "does not fit" in errors(write_project(tmp_path, **changes))["model", "student.model"]
+
+
+def test_vllm_that_is_not_there_or_has_no_gpu_is_found_before_the_run(tmp_path, monkeypatch):
+    changes = {"teacher.generation.engine": "vllm", "compute.backend": "subprocess"}
+    path = write_project(tmp_path, **changes)
+    asked = ("engine", "teacher_outputs")
+    monkeypatch.setattr(vllm_offline.importlib.util, "find_spec", lambda name: None)
+    assert "install `distill-dagster[vllm]`" in errors(path, whole=False)[asked]
+    monkeypatch.setattr(vllm_offline.importlib.util, "find_spec", lambda name: name)
+    assert "would run on the CPU" in errors(path, whole=False)[asked]
+    ours = write_project(tmp_path / "ours")
+    assert asked not in errors(ours, whole=False)

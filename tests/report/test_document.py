@@ -205,3 +205,15 @@ def test_a_latency_that_is_missing_is_not_measured(tmp_path, missing, roles):
     assert not re.search(r"\bnan\b", page.text + markdown, re.IGNORECASE)
     assert json.loads(written, parse_constant=pytest.fail)["ratios"]["latency"] is None
     assert read_document(tmp_path / "report.json") == document
+
+
+def test_a_training_that_stopped_early_is_in_the_notes_and_in_the_lineage():
+    words = "overfitting: stopped at step 40 of 80"
+    given = parts()
+    assert not any("ended early" in note for note in build_report(**given).notes)
+    student = given["provenance"].student_checkpoint.model_copy(update={"stopped": words})
+    given["provenance"] = given["provenance"].model_copy(update={"student_checkpoint": student})
+    document = build_report(**given)
+    assert "The student's training ended early. Overfitting: stopped at step 40 of 80." in document.notes
+    assert document.as_json()["lineage"]["student_checkpoint"]["stopped"] == words
+    assert "stopped" not in document.as_json()["lineage"]["teacher_model"]

@@ -18,7 +18,7 @@ from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.signals import kernel
 from distill_dagster.training.specs import PrepareSpec, TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.models_tiny import TINY, rows, write_examples, write_model, write_rows
+from testing.models_tiny import TINY, rows, without_speed, write_examples, write_model, write_rows
 
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.1}
@@ -104,7 +104,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(spec_of):
     assert not (checkpoint / "model.safetensors").exists(), "a checkpoint holds the adapters alone"
     resumed = train_student(spec, "cpu")
     assert resumed.resumed_from_step > 0
-    assert resumed.history == whole.history
+    assert without_speed(resumed.history) == without_speed(whole.history)
     assert resumed.data_version == whole.data_version
 
 

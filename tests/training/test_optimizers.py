@@ -15,7 +15,7 @@ from distill_dagster.training import optimizers
 from distill_dagster.training.optimizers import RoundingAdamW, optimizer_arguments, round_stochastically
 from distill_dagster.training.specs import TrainSpec, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.models_tiny import write_examples, write_model
+from testing.models_tiny import without_speed, write_examples, write_model
 
 TRAINING = StudentTrainingConfig(
     learning_rate=5e-3, epochs=2, batch_size=8, evaluations=4, max_length=64, early_stopping_patience=None
@@ -137,7 +137,8 @@ def test_what_saves_memory_learns_as_much(spec_of):
     rounded = train_student(spec_of("rounded", weights="bfloat16"), "cpu")
     assert losses(rounded) == pytest.approx(losses(plain), rel=0.02)
     again = train_student(spec_of("again", gradient_checkpointing=True), "cpu")
-    assert (again.data_version, again.history) == (plain.data_version, plain.history)
+    assert again.data_version == plain.data_version
+    assert without_speed(again.history) == without_speed(plain.history)
 
 
 @pytest.mark.processes

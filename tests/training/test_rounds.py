@@ -10,7 +10,15 @@ from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.errors import DataError
 from distill_dagster.models.ref import read_ref, write_ref
 from distill_dagster.store import files
-from distill_dagster.training.specs import FinishedRound, RoundRecord, StepLoss, TrainCounts, TrainResult, TrainSpec
+from distill_dagster.training.specs import (
+    EarlyStop,
+    FinishedRound,
+    RoundRecord,
+    StepLoss,
+    TrainCounts,
+    TrainResult,
+    TrainSpec,
+)
 from distill_dagster.training.student import train_student
 from testing.models_tiny import TINY, write_model
 
@@ -68,6 +76,17 @@ def test_the_last_students_weights_are_published_with_the_story_of_all_rounds(tm
     card = (out / "model" / "README.md").read_text()
     assert "| 2 | 6 | 3 | 2 | 1 | 8 | 4 | 2 |  | 1.5 | 0.5 |" in card
     assert result.parts()[1]["rounds"][1]["repetition"] == 1
+    assert result.stopped is None
+
+
+def test_the_early_stop_of_the_last_round_is_counted_on_from_the_rounds_before(tmp_path):
+    losses = {"validation_loss": 1.2, "best_validation_loss": 1.1}
+    steps = {"step": 2, "planned": 9, "best_step": 1, "kept_step": 1}
+    stops = [EarlyStop(reason="overfitting", **steps, **losses) for _ in range(2)]
+    rounds = [finished(tmp_path, 0, stopped=stops[0]), finished(tmp_path, 1), finished(tmp_path, 2, stopped=stops[1])]
+    result = train_student(spec_of(tmp_path, rounds), "cpu")
+    stop = result.stopped
+    assert (stop.step, stop.planned, stop.best_step, stop.kept_step) == (6, 13, 5, 5)
 
 
 def test_a_round_whose_files_are_gone_is_named(tmp_path):

@@ -21,6 +21,7 @@ class TensorBatch(TypedDict):
     input_ids: torch.Tensor  # (B, T) int64
     weights: torch.Tensor  # (B, T) float32, of each token in the loss
     weight: float  # their sum
+    tokens: int  # without padding
 
 
 class Signal(Protocol):

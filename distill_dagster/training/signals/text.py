@@ -81,7 +81,8 @@ class TextSignal(StudentAlone):
             weights[i, 1:start] = self.prompt_weight
             weights[i, start:length] = 1.0
         tensor = torch.from_numpy(weights)
-        return TensorBatch(input_ids=torch.from_numpy(ids), weights=tensor, weight=float(tensor.sum()))
+        tokens = sum(len(row["input_ids"]) for row in rows)
+        return TensorBatch(input_ids=torch.from_numpy(ids), weights=tensor, weight=float(tensor.sum()), tokens=tokens)
 
     def loss(self, model: Any, batch: TensorBatch, divisor: float) -> torch.Tensor:
         """The sum of weight times cross-entropy, divided by `divisor`."""
