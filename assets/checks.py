@@ -22,7 +22,7 @@ from distill_dagster.lineage.stages import STAGES
 from distill_dagster.lineage.student import student_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.store import files
-from distill_dagster.training.specs import TrialResult, TrialSpec
+from distill_dagster.training.specs import TryResult, TrySpec
 
 LEVELS = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
@@ -33,7 +33,7 @@ def build_checks(config: DistillConfig) -> list[dg.AssetChecksDefinition]:
     assets = dict.fromkeys(check.asset for check in own)
     checks = [_checks_of(asset, [check for check in own if check.asset == asset], config) for asset in assets]
     if severity.loads_and_generates != "off":
-        checks.append(_trial(names, severity.loads_and_generates))
+        checks.append(_tries(names, severity.loads_and_generates))
     if severity.column_schema_change != "off":
         for table in (
             stage.name for stage in STAGES.values() if stage.has_watched_columns
@@ -84,7 +84,7 @@ def _result(key: dg.AssetCheckKey, finding: Finding, severity: Severity) -> dg.A
     )
 
 
-def _trial(names: Names, severity: Severity) -> dg.AssetChecksDefinition:
+def _tries(names: Names, severity: Severity) -> dg.AssetChecksDefinition:
     resource, benchmark = names.own("project"), names.own("benchmark_compute")
     key = dg.AssetCheckKey(names.key("student_checkpoint"), "loads_and_generates")
 
@@ -95,10 +95,10 @@ def _trial(names: Names, severity: Severity) -> dg.AssetChecksDefinition:
         blocking=severity == "error",
         required_resource_keys={resource, benchmark},
     )
-    def trial(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def tries(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         project: Project = getattr(context.resources, resource).value
         compute: Compute = getattr(context.resources, benchmark)
-        spec = TrialSpec(
+        spec = TrySpec(
             model=student_ref(project.store.get("student_checkpoint").folder, project.config),
             examples=str(project.store.get("validated_synthetic_set").file(files.EXAMPLES_FILE)),
             max_new_tokens=settings.answer_tokens(project.config),
@@ -108,9 +108,9 @@ def _trial(names: Names, severity: Severity) -> dg.AssetChecksDefinition:
             result = compute.run(context, "try_model", spec)
         except UserError as e:
             return _result(key, Finding(False, str(e)), severity)
-        assert isinstance(result, TrialResult)
+        assert isinstance(result, TryResult)
         counts = result.counts
         says = f"{counts.answered} of {counts.asked} prompts of the validation rows have an answer; all should"
         return _result(key, Finding(counts.answered == counts.asked, says, counts.model_dump()), severity)
 
-    return trial
+    return tries

@@ -9,6 +9,7 @@ from typing import Any
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
 from distill_dagster.config import ROLES, LoraConfig, Role
+from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_related
@@ -64,6 +65,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         project=upstream.config.name,
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
+        trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
@@ -90,6 +92,8 @@ def _made_from(upstream: Upstream) -> Provenance:
 def _training_of(result: TrainResult) -> dict[str, Any]:
     """The loss, of adapters their settings and size, and why the training stopped early if it did."""
     about: dict[str, Any] = {"loss": result.training.get("loss", "CE")}
+    if result.found:
+        about["found"] = in_words(result.found)
     if lora := result.training.get("lora"):
         about |= {"lora": str(LoraConfig(**lora)), "trainable_parameters": result.trainable_parameters}
     return about | ({"stopped": result.stopped.words} if result.stopped else {})

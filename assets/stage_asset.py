@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ from distill_dagster.store.result import Result, Spec
 
 SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
+RunWorker = Callable[[Spec], Result]  # leases what the stage needs, and runs its worker there
+Conduct = Callable[[Any, RunWorker, Callable[[str], None]], Result]  # its last argument logs
 ERROR = "error"  # in the metadata of a failure: the class of the user's error
 
 
@@ -88,6 +91,7 @@ class StageAsset:
     kinds: frozenset[str]
     guard: Callable[[Upstream], None] | None
     overrides: Overrides | None
+    conduct: Conduct | None = None
 
     def build(self, config: DistillConfig, code_version: str) -> dg.AssetsDefinition:
         """The asset in a project with this config, with the code version that `code_versions` gives its stage."""
@@ -173,11 +177,15 @@ class StageAsset:
         return self.overrides.changed(config, context.op_execution_context.op_config) if self.overrides else {}
 
     def _run(self, context: dg.AssetExecutionContext, names: Names, spec: Spec) -> Result:
-        """Run the stage's worker where the stage's `compute` says, or here if it needs no device."""
+        """Run the stage's worker where the stage's `compute` says, or here if it needs no device.
+
+        A stage of many jobs conducts them here, and its worker does each of them.
+        """
         if self.stage.compute is None:
             return run_inline(context, self.stage.worker, spec, devices=[])
         compute: Compute = getattr(context.resources, names.own(f"{self.stage.compute}_compute"))
-        return compute.run(context, self.stage.worker, spec)
+        run = partial(compute.run, context, self.stage.worker)
+        return self.conduct(spec, run, context.log.info) if self.conduct else run(spec)
 
 
 def stage_asset(
@@ -187,16 +195,19 @@ def stage_asset(
     name: str | None = None,
     guard: Callable[[Upstream], None] | None = None,
     overrides: Overrides | None = None,
+    conduct: Conduct | None = None,
 ) -> Callable[[SpecOf], StageAsset]:
     """Turn a function that builds the spec of a stage's worker into the asset of that stage.
 
     The function's name, or `name`, is the stage's; its docstring is the asset's description. `view` returns the
-    metadata that the UI shows of the artefact. `guard` raises if the artefact must not be made or used.
+    metadata that the UI shows of the artefact. `guard` raises if the artefact must not be made or used. `conduct` makes
+    the artefact by several runs of the worker.
     """
 
     def decorate(spec_of: SpecOf) -> StageAsset:
         stage = STAGES[name or spec_of.__name__]
-        return StageAsset(stage, (spec_of.__doc__ or "").strip(), spec_of, view, frozenset(kinds), guard, overrides)
+        says = (spec_of.__doc__ or "").strip()
+        return StageAsset(stage, says, spec_of, view, frozenset(kinds), guard, overrides, conduct)
 
     return decorate
 

@@ -21,6 +21,7 @@ from distill_dagster.rollouts.specs import SampleResult
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.training.specs import (
+    BestTrial,
     FinishedRound,
     PrepareResult,
     PrepareSpec,
@@ -28,6 +29,7 @@ from distill_dagster.training.specs import (
     TrainResult,
     TrainSpec,
 )
+from distill_dagster.tuning.specs import SweepResult
 
 
 class TrainingOverrides(dg.Config):
@@ -81,12 +83,14 @@ def student_base(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
     view=student_view,
     kinds={"pytorch", "huggingface"},
     guard=require_trainable,
-    overrides=replace(TRAINING, apply=lambda config: rounds_in(config) is None),
+    overrides=replace(TRAINING, apply=lambda config: rounds_in(config) is None and config.student.sweep is None),
 )
 def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
     """The distilled student: safetensors, tokenizer, generation config, model card, as `from_pretrained` reads them."""
-    spec = train_spec(upstream, upstream.config.student.training, upstream.artefact("student_base"), out, work)
-    return spec.model_copy(update={"finished": finished_rounds(upstream)})
+    best = best_trial(upstream)
+    training = best.training if best else upstream.config.student.training
+    spec = train_spec(upstream, training, upstream.artefact("student_base"), out, work)
+    return spec.model_copy(update={"finished": finished_rounds(upstream), "best_trial": best})
 
 
 def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manifest, out: Path, work: Path) -> TrainSpec:
@@ -104,6 +108,17 @@ def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manife
         out=str(out),
         work=str(work),
         tensorboard=str(upstream.project.curves(upstream.stage.name, work.name)),
+    )
+
+
+def best_trial(upstream: Upstream) -> BestTrial | None:
+    """The best trial of the sweep; None if there is no sweep."""
+    if not upstream.reads("student_sweep"):
+        return None
+    sweep = upstream.artefact("student_sweep")
+    found = sweep.read(SweepResult)
+    return BestTrial(
+        number=found.best, of=found.counts.trials, point=found.point, result=found.student, folder=str(sweep.folder)
     )
 
 

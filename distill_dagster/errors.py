@@ -53,6 +53,10 @@ class TrainingError(UserError):
     """A model cannot be trained on these rows with these settings."""
 
 
+class DivergedError(TrainingError):
+    """The loss of a training is no longer finite."""
+
+
 class TeacherError(UserError):
     """A teacher cannot be reached, or too many of its requests fail."""
 

@@ -36,9 +36,10 @@ from distill_dagster.training.specs import (
     PrepareSpec,
     TrainResult,
     TrainSpec,
-    TrialResult,
-    TrialSpec,
+    TryResult,
+    TrySpec,
 )
+from distill_dagster.tuning.specs import TrialResult, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ WORKERS: dict[str, Worker] = {
     "capture_rollouts": Worker("distill_dagster.rollouts.capture:capture_rollouts", CaptureRolloutsSpec, CaptureResult),
     "build_set": Worker("distill_dagster.quality.synthetic_set:build_set", SetSpec, SetResult),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
-    "try_model": Worker("distill_dagster.training.trial:try_model", TrialSpec, TrialResult),
+    "train_trial": Worker("distill_dagster.tuning.trial:train_trial", TrialSpec, TrialResult),
+    "try_model": Worker("distill_dagster.training.trying:try_model", TrySpec, TryResult),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
 }

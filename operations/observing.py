@@ -24,9 +24,9 @@ import dagster as dg
 
 from distill_dagster.assets.naming import Names
 from distill_dagster.errors import ConfigError
+from distill_dagster.lineage.removal import delete_removed
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import RAW_SHARDS, SHARD_LIST, TEST_FILES, sharded_names
-from distill_dagster.lineage.sweeping import sweep_removed
 from distill_dagster.store.hashing import canonical_json, sha256
 
 VERSION_TAG = "dagster/data_version"
@@ -62,7 +62,7 @@ class _Observation:
             warn(f"a source file is skipped: {error}")
         self._require_own_names()
         self._update_partitions()
-        sweep_removed(self.look)
+        delete_removed(self.look)
         changed = self._report_shards([key for key in self.look.shards if key not in unreadable])
         listed = sorted((key, source.split) for key, source in self.look.sources.items())
         if self._report(SHARD_LIST, sha256(canonical_json(listed)), {STORE: str(self._store)}):

@@ -50,8 +50,8 @@ from distill_dagster.training.specs import (
     StepLoss,
     TrainResult,
     TrainSpec,
-    TrialResult,
-    TrialSpec,
+    TryResult,
+    TrySpec,
 )
 from distill_dagster.training.speed import mfu
 from distill_dagster.workers import run_worker
@@ -94,13 +94,13 @@ def _ragged(job: Job) -> None:
 
 def try_model(job: Job) -> Figures:
     """Load the model onto the device and answer three prompts, which also warms the device up for what follows."""
-    spec = TrialSpec(
+    spec = TrySpec(
         model=job.ref,
         examples=str(job.folder / "examples.parquet"),
         max_new_tokens=job.size.max_new_tokens // 4,
         batch_tokens=job.size.batch_tokens,
     )
-    result = _run(job, "try_model", spec, TrialResult)
+    result = _run(job, "try_model", spec, TryResult)
     return _usage(result) | result.counts.model_dump()
 
 

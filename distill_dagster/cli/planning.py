@@ -28,6 +28,8 @@ def closing_lines(plan: Plan) -> list[str]:
         lines.append(f"budget: {usd(plan.budget_usd)}, {usd(plan.spent_usd)} spent so far")
     if plan.total.by_limit:
         lines.append(f"{plan.total.cost} is an upper bound: every answer counts with its longest length")
+    if plan.sweep:
+        lines.append(plan.sweep.words)
     return [*lines, *plan.rules]
 
 

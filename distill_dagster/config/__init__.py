@@ -40,7 +40,9 @@ from distill_dagster.config.section import (
     VerdictWord,
 )
 from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
+from distill_dagster.config.space import SpaceConfig
 from distill_dagster.config.student_init import StudentInitConfig
+from distill_dagster.config.sweep import PrunerConfig, SweepConfig
 from distill_dagster.config.teacher import (
     BestOfConfig,
     EndpointConfig,
@@ -78,6 +80,7 @@ __all__ = [
     "ParametersConfig",
     "PriceConfig",
     "Prompting",
+    "PrunerConfig",
     "QualityConfig",
     "RelationsConfig",
     "RepetitionConfig",
@@ -87,9 +90,11 @@ __all__ = [
     "SeverityConfig",
     "SignalName",
     "SmokeConfig",
+    "SpaceConfig",
     "StudentConfig",
     "StudentInitConfig",
     "StudentTrainingConfig",
+    "SweepConfig",
     "TaskName",
     "TeacherConfig",
     "TeacherSource",

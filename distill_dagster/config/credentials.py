@@ -6,6 +6,9 @@ repeat it, because errors end in logs, and the config in the Dagster UI and in m
     teacher.endpoint.api_key: sk-proj-abc…                     the field takes a variable's NAME
     teacher.endpoint.url: https://h/v1?api_key=abc             a URL with a credential in it
     teacher.endpoint.extra_body: {headers: {Authorization: …}} a field that is named like a credential
+    student.model.revision: gsk_…, gsk_…: 1                    a provider's key as a value or a name
+
+A text that only looks like a key may be a hash, so it is accepted, and masked in messages (key_shapes.py).
 """
 
 import re
@@ -13,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from distill_dagster.config.key_shapes import has_key_of_provider, is_random, is_variable_name, without_keys
 from distill_dagster.config.written import Location
 from distill_dagster.redaction import find, redact
 
@@ -28,7 +32,7 @@ SECRET_PARAMETER = re.compile(
 )
 STRONG = {"api_key", "token", "private_key"}  # kinds of redaction.py whose shape alone is enough
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-LONG_SEGMENT = re.compile(r"[A-Za-z0-9]{16,}")  # names of variables have shorter words between their underscores
+PLACE = "export it as an environment variable, and put that variable's NAME into `api_key`"
 LONGEST_SHOWN = 80
 
 
@@ -36,6 +40,8 @@ def credentials_in(value: Any, at: Location = ()) -> Iterator[tuple[Location, st
     """The place of each credential in a raw config, and what is wrong there; the message does not repeat it."""
     if isinstance(value, dict):
         for key, inner in value.items():
+            if _is_a_key(str(key)):
+                yield (*at, str(key)), f"the name of this field looks like a key or a token: {PLACE}"
             yield from credentials_in(inner, (*at, str(key)))
     elif isinstance(value, list):
         for n, inner in enumerate(value):
@@ -55,32 +61,38 @@ def shown(value: Any, at: Location) -> str:
         return "a value that is not shown"
     text = value if isinstance(value, str) else repr(value)
     text = redact(URL.sub(lambda match: _without_credentials(match[0]), text))
-    short = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    return repr(short) if isinstance(value, str) else short
+    if isinstance(value, str) and (masked := without_keys(text)) != text:
+        return f"{_short(masked)!r}: what looks like a key is not shown. If it is one, {PLACE}"
+    return repr(_short(text)) if isinstance(value, str) else _short(text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _problem(value: str, at: Location) -> str | None:
     field = next((part for part in reversed(at) if isinstance(part, str)), "")
     if field in NAMES_A_VARIABLE:
         return "put the variable's NAME here, not its value" if _looks_like_a_key(value) else None
+    if "headers" in at and "extra_body" not in at and value.startswith("$"):
+        return None if is_variable_name(value[1:]) else "put the variable's NAME behind the $, not its value"
     if is_secret(at):
         return "looks like a credential by its name, and the file must hold none: keep it in the environment"
     if any(_holds_credential(url) for url in URL.findall(value)):
         return "a URL with a credential in it: remove it, and give the credential in the environment"
-    if any(kind in STRONG for kind, _, _ in find(value)):
-        return "looks like a key or a token, and the file must hold none: keep it in the environment"
+    if _is_a_key(value):
+        return f"looks like a key or a token, and the file must hold none: {PLACE}"
     return None
 
 
 def _looks_like_a_key(value: str) -> bool:
     """Whether a text is a key, address or token rather than the name of a variable."""
-    if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", value) and not LONG_SEGMENT.search(value):
-        return False
-    is_random = any(
-        sum(c.isdigit() for c in segment) >= 2 and sum(c.isalpha() for c in segment) >= 2
-        for segment in LONG_SEGMENT.findall(value)
-    )
-    return is_random or "://" in value or any(kind in STRONG for kind, _, _ in find(value))
+    return is_random(value) or "://" in value or _is_a_key(value)
+
+
+def _is_a_key(value: str) -> bool:
+    """Whether a text holds a key or token of a form that a provider documents."""
+    return has_key_of_provider(value) or any(kind in STRONG for kind, _, _ in find(value))
 
 
 def _holds_credential(url: str) -> bool:

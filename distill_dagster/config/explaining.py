@@ -15,7 +15,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from distill_dagster.config.credentials import NAMES_A_VARIABLE, shown
+from distill_dagster.config.credentials import NAMES_A_VARIABLE, PLACE, shown
+from distill_dagster.config.key_shapes import dotted, name_shown, without_keys
 from distill_dagster.config.project import DistillConfig
 from distill_dagster.config.section import Section
 from distill_dagster.config.written import Location, Place
@@ -98,32 +99,34 @@ def _explain(details: ErrorDetails, source: Source, values: Any) -> tuple[Locati
     if kind == "extra_forbidden":
         return at, _unknown(at)
     if kind == "missing":
-        return at, f"{_dotted((*at, details['loc'][-1]))}: this field is required"
-    message = details["msg"].removeprefix("Value error, ")
+        return at, f"{dotted((*at, details['loc'][-1]))}: this field is required"
+    message = without_keys(details["msg"].removeprefix("Value error, "))
     if kind == "string_pattern_mismatch":
         message = FORMS[details["ctx"]["pattern"]]  # pyright: ignore[reportTypedDictNotRequiredAccess]
     elif kind == "string_type" and details["input"] is None:
         message = "this is no text: write it in quotes if it is, or leave the field out"
     elif kind == "literal_error":
         message += _near(str(details["input"]), QUOTED.findall(message), quote="'")
-    return at, f"{_dotted(at)}: {message}{_got(details['input'], source, at)}".removeprefix(": ")
+    return at, f"{dotted(at)}: {message}{_got(details['input'], source, at)}".removeprefix(": ")
 
 
 def _unknown(at: Location) -> str:
     """An unknown field, with the one that was meant, or the section that it belongs to."""
     *section, name = at
     said = f"unknown field {_name(name)}"
-    inside = f" (in {_dotted(tuple(section))})" if section else ""
+    inside = f" (in {dotted(tuple(section))})" if section else ""
+    if name_shown(name) != str(name):
+        return f"{said}, which looks like a key{inside}: {PLACE}"
     known = [*getattr(section_at(tuple(section)), "model_fields", ())]
     if near := _near(str(name), known):
         return f"{said}{near}{inside}"
     if elsewhere := [path for path in fields_of(DistillConfig) if path[-1] == name]:
-        return f"{said}{inside}: it belongs in {_dotted(elsewhere[0][:-1]) or 'the top level'}"
+        return f"{said}{inside}: it belongs in {dotted(elsewhere[0][:-1]) or 'the top level'}"
     return f"{said}{inside}: remove it; docs/config.md lists the fields"
 
 
 def _name(part: str | int) -> str:
-    text = str(part)
+    text = name_shown(part)
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
 
@@ -138,10 +141,6 @@ def _got(value: Any, source: Source, at: Location) -> str:
     if isinstance(before, str) and before != value and at[-1:] and at[-1] not in NAMES_A_VARIABLE:
         return f" (got the value of {shown(before, at)})"
     return f" (got {shown(value, at)})" if isinstance(value, str | int | float | bool | None) else ""
-
-
-def _dotted(at: Sequence[str | int]) -> str:
-    return ".".join(map(str, at))
 
 
 def section_at(at: Location) -> type[Section] | None:

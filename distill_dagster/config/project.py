@@ -15,6 +15,7 @@ from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Learn, Section, TaskName
 from distill_dagster.config.signals import OTHER_SIGNALS, LogitsSignalConfig, StudentTrainingConfig
 from distill_dagster.config.student_init import StudentInitConfig
+from distill_dagster.config.sweep import SweepConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.tasks.misfits import misfits
 
@@ -39,6 +40,20 @@ class StudentConfig(Section):
     training: StudentTrainingConfig = Field(
         default_factory=StudentTrainingConfig, description="How the student is trained."
     )
+    sweep: SweepConfig | None = Field(
+        default=None,
+        description="A search for the best settings of `training`, by validation loss. If left out, there is none.",
+    )
+
+    @property
+    def trainings(self) -> list[StudentTrainingConfig]:
+        """The training, or with `sweep` those at the corners of its space."""
+        return self.sweep.corners(self.training) if self.sweep else [self.training]
+
+    @model_validator(mode="after")
+    def _space_fits(self) -> "StudentConfig":
+        _ = self.trainings
+        return self
 
     @model_validator(mode="after")
     def _model_or_init(self) -> "StudentConfig":
@@ -206,9 +221,8 @@ class DistillConfig(Section):
 
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":
-        if problems := _misfits(self.task, self.teacher, self.student) + engine_misfits(
-            self.teacher, self.compute.backend
-        ):
+        problems = _misfits(self.task, self.teacher, self.student) + _unmeasured(self.data, self.student)
+        if problems := problems + engine_misfits(self.teacher, self.compute.backend):
             raise ValueError("E008: " + "; ".join(problems))
         return self
 
@@ -231,12 +245,22 @@ def _misfits(task: str, teacher: TeacherConfig, student: StudentConfig) -> list[
             f"`student.learn: {student.learn}` needs a teacher that gives its reasoning, and `teacher.prompting` is "
             f"{teacher.prompting}: use `prompting: chain_of_thought`, or `learn: answer`"
         )
-    return problems + _signal_misfits(teacher, student)
+    found = [_signal_misfits(teacher, student, training) for training in student.trainings]
+    return [*problems, *dict.fromkeys(problem for one in found for problem in one)]
 
 
-def _signal_misfits(teacher: TeacherConfig, student: StudentConfig) -> list[str]:
+def _unmeasured(data: DataConfig, student: StudentConfig) -> list[str]:
+    """A sweep without a validation loss."""
+    if student.sweep is None or data.validation or data.validation_share:
+        return []
+    return [
+        "`student.sweep` compares validation losses, and there are no validation rows: name files in "
+        "`data.validation`, or raise `data.validation_share` above 0"
+    ]
+
+
+def _signal_misfits(teacher: TeacherConfig, student: StudentConfig, training: StudentTrainingConfig) -> list[str]:
     """What the student's signal needs and the config does not give."""
-    training = student.training
     if training.signal == "text":
         return []
     problems = _stored_misfits(training, teacher.logits) if training.reads_logits else []

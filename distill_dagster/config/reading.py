@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.credentials import credentials_in
 from distill_dagster.config.explaining import Source, explain, locate
+from distill_dagster.config.key_shapes import dotted, is_variable_name
 from distill_dagster.config.paths import resolve_paths
 from distill_dagster.config.written import Location, Written, YamlError, read_yaml
 from distill_dagster.errors import ConfigError
@@ -39,7 +40,7 @@ def check_config(raw: dict[str, Any], where: Source | str) -> DistillConfig:
     """
     source = _source(where)
     if found := list(credentials_in(raw)):
-        raise source.error([(at, f"{_dotted(at)}: {problem}") for at, problem in found])
+        raise source.error([(at, f"{dotted(at)}: {problem}") for at, problem in found])
     try:
         return DistillConfig.model_validate(raw)
     except ValidationError as e:
@@ -77,14 +78,12 @@ def _expand(value: Any, source: Source, at: Location = ()) -> Any:
     if not isinstance(value, str):
         return value
     for name in VARIABLE.findall(value):
+        if not is_variable_name(name):
+            raise source.error([(at, f"{dotted(at)}: put the variable's NAME between ${{ and }}, not its value")])
         if not os.environ.get(name):
             wrong = "is empty: give it a value" if name in os.environ else "is not set: export it"
-            raise source.error([(at, f"{_dotted(at)} names the environment variable {name}, which {wrong}")])
+            raise source.error([(at, f"{dotted(at)} names the environment variable {name}, which {wrong}")])
     return VARIABLE.sub(lambda match: os.environ[match[1]], value)
-
-
-def _dotted(at: Location) -> str:
-    return ".".join(map(str, at))
 
 
 def _kind(value: Any) -> str:
@@ -99,7 +98,7 @@ def config_of(raw: dict[str, Any], folder: Path, where: Source | str) -> Distill
     """
     source = _source(where)
     if unclear := [at for at, place in source.places.items() if place.is_other_in_1_1 and _is_free(at)]:
-        raise source.error([(at, f"{_dotted(at)}: {UNCLEAR.format(source.written(at))}") for at in unclear])
+        raise source.error([(at, f"{dotted(at)}: {UNCLEAR.format(source.written(at))}") for at in unclear])
     config = resolve_paths(check_config(_expand(raw, source), source), folder)
     store = Path(config.store)
     if blocked := next((path for path in (store, *store.parents) if os.path.lexists(path) and not path.is_dir()), None):

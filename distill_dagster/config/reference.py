@@ -92,8 +92,8 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    if "anyOf" in schema:
-        branches = [branch for branch in schema["anyOf"] if branch.get("const") is not False]  # a bare `off`
+    if either := schema.get("anyOf") or schema.get("oneOf"):
+        branches = [branch for branch in either if branch.get("const") is not False]  # a bare `off`
         return " or ".join(dict.fromkeys(_type(branch) for branch in branches))
     if "$ref" in schema:
         return "section"

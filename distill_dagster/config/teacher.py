@@ -176,13 +176,13 @@ class BestOfConfig(Section):
 
 
 class SmokeConfig(Section):
-    """A trial: a new teacher or prompt gets a few rows first, and the rest only if most of the answers are usable."""
+    """The smoke gate: a new teacher or prompt gets a few rows first, and the rest only if most answers are usable."""
 
     rows: int = Field(
         default=16,
         ge=0,
         le=1000,
-        description="Rows to try first; 0 skips the trial, and the probes of other parameters.",
+        description="Rows to try first; 0 skips the gate, and the probes of other parameters.",
     )
     max_failed_share: float = Field(
         default=0.5, ge=0, le=1, description="Largest share of the tried rows that parser and filters may refuse."
@@ -222,7 +222,7 @@ class TeacherConfig(Section):
         default=None, description="Fit the teacher to the gold answers first (teacher correction)."
     )
     smoke: SmokeConfig = Field(
-        default_factory=SmokeConfig, description="The trial of a new teacher or prompt on a few rows."
+        default_factory=SmokeConfig, description="The smoke gate: a new teacher or prompt tries a few rows first."
     )
     stop_failed_share: float = Field(
         default=0.5,

@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import yaml
 
+from distill_dagster.config.key_shapes import name_shown
+
 Location = tuple[str | int, ...]
 TAG = "tag:yaml.org,2002:"
 TEXT = f"{TAG}str"
@@ -93,7 +95,9 @@ def read_documents(text: str) -> list[Written]:
             found.append(Written(loader.construct_document(node), places))
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
-        raise YamlError(f"not valid YAML: {e.problem or e.context}", mark.line + 1 if mark else None) from e
+        raise YamlError(
+            f"not valid YAML: {name_shown(e.problem or e.context or '')}", mark.line + 1 if mark else None
+        ) from e
     except yaml.reader.ReaderError as e:
         raise YamlError(f"not valid YAML: {e.reason} (character {e.position})", None) from e
     return found
@@ -128,7 +132,7 @@ def _children(node: yaml.Node) -> Iterator[tuple[str | int, int, yaml.Node]]:
             for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 yield from _children(merged)
         elif name in first:
-            raise YamlError(f"`{name}` is here and on line {first[name]}: remove one of the two", line)
+            raise YamlError(f"`{name_shown(name)}` is here and on line {first[name]}: remove one of the two", line)
         else:
             first[name] = line
     for key, value in node.value:

@@ -9,7 +9,7 @@ included:
     one teacher, generation.temperature 0.7     the benchmark will ask at 0: one probe
     one teacher, a panel of two, a judge        three probes; that of the judge asks for JSON
 
-Probes are part of the trial of a new teacher, so `teacher.smoke.rows: 0` skips them too. An endpoint that refuses a
+Probes are part of the smoke gate, so `teacher.smoke.rows: 0` skips them too. An endpoint that refuses a
 parameter stops the run there (teachers/unsupported.py). The reply to a probe is kept like
 any other; a probe that fails for another reason stops nothing.
 """
@@ -35,7 +35,7 @@ Form = dict[str, Any] | None
 
 
 def probes_of(faculty: Faculty, generation: GenerationConfig, smoke: SmokeConfig, form: Form = None) -> list[Probe]:
-    """One for each endpoint and its parameters, except those of the first requests; none without a trial.
+    """One for each endpoint and its parameters, except those of the first requests; none without the smoke gate.
 
     `form` is the `response_format` of the rows, if they ask for JSON.
     """

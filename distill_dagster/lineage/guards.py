@@ -5,6 +5,7 @@ from typing import Any
 from distill_dagster.config import ROLES
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.stages import TRAINED_ON
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.quality.specs import SetResult
 from distill_dagster.store.hashing import canonical_json
@@ -70,6 +71,37 @@ def require_trainable(upstream: Upstream) -> None:
     require_rows(upstream)
     if upstream.reads("teacher_logits"):
         require_current_logits(upstream)
+    if upstream.reads("student_sweep"):
+        require_current_sweep(upstream)
+
+
+def require_current_sweep(upstream: Upstream) -> None:
+    """The sweep trained the present student on the present set.
+
+    Raises:
+        DataError: the set, or the student before distillation, has changed since.
+    """
+    made_from = upstream.artefact("student_sweep").inputs
+    behind = [name for name in TRAINED_ON if made_from[name] != upstream.artefact(name).data_version]
+    if behind:
+        raise DataError(
+            f"student_sweep was made from another {' and '.join(behind)} than the present one; materialize it again"
+        )
+
+
+def require_sweepable(upstream: Upstream) -> None:
+    """There are enough rows to train on, and some to measure the validation loss on.
+
+    Raises:
+        DataError: as `require_trainable`, or no validation row passed the filters.
+    """
+    require_trainable(upstream)
+    counts = upstream.artefact("validated_synthetic_set").read(SetResult).counts
+    if not counts.validation:
+        raise DataError(
+            f"`student.sweep` compares validation losses, and 0 of {counts.examples} rows that passed the filters are "
+            "for validation: look at the rejects of validated_synthetic_set, or add validation rows"
+        )
 
 
 def require_rows(upstream: Upstream) -> None:

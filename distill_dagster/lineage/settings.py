@@ -107,12 +107,25 @@ def student_base(config: DistillConfig) -> Settings:
 
 
 def student_checkpoint(config: DistillConfig) -> Settings:
-    """How the student is trained; in rounds, each round's own settings say so."""
+    """How the student is trained; in rounds or in a sweep, the settings of those stages say so."""
     training = config.student.training
     if training.signal == "on_policy":
         return {"training": {"signal": training.signal}}
+    if config.student.sweep:
+        return {"training": {"signal": training.signal, "is_swept": True}}
+    return _trained(config)
+
+
+def _trained(config: DistillConfig) -> Settings:
+    training = config.student.training
     beside = {"teacher_dtype": _dtype(config.teacher.model)} if training.reads_teacher else {}
     return {"training": training.shaping, **beside}
+
+
+def student_sweep(config: DistillConfig) -> Settings:
+    """Which settings of the student's training are tried, and what all trials share."""
+    sweep = config.student.sweep
+    return {**_trained(config), "sweep": sweep.model_dump() if sweep else None}
 
 
 def student_start(config: DistillConfig) -> Settings:

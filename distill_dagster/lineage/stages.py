@@ -67,14 +67,28 @@ def _base_reads(config: DistillConfig) -> Sequence[str]:
     return ("teacher_model", "raw_dataset") if measures else ("teacher_model",)
 
 
+TRAINED_ON = ("validated_synthetic_set", "student_base")
+
+
 def _student_reads(config: DistillConfig) -> Sequence[str]:
-    """What a training reads, which is the teacher too if it runs beside the student; or else the last of the rounds."""
-    own, training = ("validated_synthetic_set", "student_base"), config.student.training
+    """What a training reads; or else the last of the rounds, or the sweep."""
     if (last := rounds_in(config)) is not None:
-        return (*own, student_of(last))
+        return (*TRAINED_ON, student_of(last))
+    return (*TRAINED_ON, "student_sweep") if config.student.sweep else _training_reads(config)
+
+
+def _training_reads(config: DistillConfig) -> Sequence[str]:
+    """The teacher too if it runs beside the student, or its distributions. The test rows are not among them."""
+    training = config.student.training
     logits = ("teacher_logits",) if training.reads_logits else ()
     teacher = ("teacher_model",) if training.reads_teacher else ()
-    return (*own, *logits, *teacher)
+    return (*TRAINED_ON, *logits, *teacher)
+
+
+def _report_reads(config: DistillConfig) -> Sequence[str]:
+    """The benchmarks, the student, the prompts of the examples, and the trials of a sweep."""
+    sweep = ("student_sweep",) if config.student.sweep else ()
+    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -170,6 +184,16 @@ STAGES: dict[str, Stage] = {
         ),
         *ROUNDS,
         Stage(
+            "student_sweep",
+            group="student",
+            worker="train_trial",
+            shaped_by=settings.student_sweep,
+            reads=_training_reads,
+            compute="train",
+            pool="gpu_student",
+            wanted=lambda config: config.student.sweep is not None,
+        ),
+        Stage(
             "student_checkpoint",
             group="student",
             worker="train_student",
@@ -187,7 +211,7 @@ STAGES: dict[str, Stage] = {
             group="evaluation",
             worker="write_report",
             shaped_by=settings.eval_report,
-            reads=_reads(*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset"),
+            reads=_report_reads,
             has_deadline=True,
             code_version="4",
         ),

@@ -29,6 +29,7 @@ from distill_dagster.models.ref import ModelRef
 from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
 from distill_dagster.planning.source_rows import SourceRows
 from distill_dagster.planning.steps import Step, list_steps
+from distill_dagster.planning.sweep import SweepPlan, plan_sweep
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers import open_teacher
@@ -48,6 +49,7 @@ class Plan:
     seconds: float | None
     spent_usd: float
     budget_usd: float | None
+    sweep: SweepPlan | None = None
     rules: list[str] = field(default_factory=list)
     problems: list[str] = field(
         default_factory=list
@@ -97,9 +99,16 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
         seconds=round(total.new / speed, 1) if speed else None if total.new else 0.0,
         spent_usd=responses.spent(),
         budget_usd=look.config.teacher.budget_usd,
+        sweep=plan_sweep(look, steps, lambda: _training_rows(look, rows), rules),
         rules=list(dict.fromkeys(rules)),
         problems=rows.all_problems(),
     )
+
+
+def _training_rows(look: Snapshot, rows: SourceRows) -> int:
+    """The prompts of the training rows, times the answers to each."""
+    found = [row for key in look.shards for row in rows.of("raw_dataset", key) or [] if row["split"] == "train"]
+    return sum(len(prompts_of(row)) for row in found) * look.config.teacher.generation.samples
 
 
 def asks_anything(look: Snapshot, steps: Sequence[Step]) -> bool:

@@ -21,7 +21,7 @@ from distill_dagster.models.engines.vllm_offline import missing_vllm
 from distill_dagster.models.loading import dtype_name
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
-from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.resources.gpu import GpuPool, machine_devices
 from distill_dagster.training.memory.state import bytes_per_parameter
@@ -114,7 +114,7 @@ def _memory(
 def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], device: str) -> int:
     """The stage's own model, and the teacher where it runs beside the student."""
     own = parameters[_who(stage)] * _bytes_of(stage, pending, device)
-    if stage != "student_checkpoint" or not pending.config.student.training.reads_teacher:
+    if trained_by(stage) != "student" or not pending.config.student.training.reads_teacher:
         return own
     return own + parameters.get("teacher", 0) * _bytes_of("teacher_outputs", pending, device)
 

@@ -1,8 +1,8 @@
 """The preflight: every requirement of the steps that a run would make, looked at before anything is spent.
 
-`plan` and unattended runs look at what this machine shows at once: keys, folders of models, devices, disk. `plan` also
-plans the memory of trainings. `check` and `run` look at the whole: they send one request to each endpoint too, ask the
-hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a trial file.
+`plan` and unattended runs look at what this machine shows at once: keys, folders of models, packages, devices, disk.
+`plan` also plans the memory of trainings. `check` and `run` look at the whole: they send one request to each endpoint
+too, ask the hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a test file.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from distill_dagster.planning.steps import Step
 from distill_dagster.preflight.devices import device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.models import Models
+from distill_dagster.preflight.packages import package_requirements
 from distill_dagster.preflight.pairing import pairing_requirements
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.places import place_requirements
@@ -48,6 +49,7 @@ def preflight(
     return [
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
+        *package_requirements(pending),
         *device_requirements(
             pending, models, load_torch=whole, plans_memory=whole if plans_memory is None else plans_memory
         ),

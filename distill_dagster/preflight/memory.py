@@ -6,11 +6,14 @@ The model's config is read, and no weight. A model that cannot be followed, such
 is left to the count by parameter in devices.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import LogitsConfig, ModelConfig, StudentTrainingConfig, TrainingConfig
+from distill_dagster.config.space import Point
+from distill_dagster.config.sweep import at, in_words
 from distill_dagster.errors import ModelError, TrainingError
 from distill_dagster.lineage.rounds import student_of
 from distill_dagster.models.loading import dtype_name
@@ -58,7 +61,7 @@ def training_memory(stage: str, pending: Pending, models: Models, room: Room) ->
         beside = _beside(training, pending, models, room.device) if training else None
         if training is None or config is None or beside is None:
             return None
-        return _plan(stage, config, training, logits, room, beside)
+        return _heaviest(stage, config, _tried(stage, training, pending), logits, room, beside)
     except TrainingError as e:
         return Requirement("memory", stage, "error", str(e))
     except ModelError:
@@ -67,14 +70,30 @@ def training_memory(stage: str, pending: Pending, models: Models, room: Room) ->
         return None
 
 
-def _plan(
-    stage: str, config: Any, training: TrainingConfig, logits: LogitsConfig | None, room: Room, beside: int
+def _tried(stage: str, training: TrainingConfig, pending: Pending) -> list[tuple[TrainingConfig, Point]]:
+    """The training, or those points of a sweep that take most memory."""
+    sweep = pending.config.student.sweep
+    if stage != "student_sweep" or sweep is None:
+        return [(training, {})]
+    return [(at(pending.config.student.training, point), point) for point in sweep.heaviest()]
+
+
+def _heaviest(
+    stage: str,
+    config: Any,
+    tried: Sequence[tuple[TrainingConfig, Point]],
+    logits: LogitsConfig | None,
+    room: Room,
+    beside: int,
 ) -> Requirement:
+    """The requirement of the training that takes most."""
     from distill_dagster.training.memory.estimate import MemoryPlan
 
-    plan = MemoryPlan(config, training, logits, room.device, beside)
+    plans = [(MemoryPlan(config, training, logits, room.device, beside), point) for training, point in tried]
+    plan, point = max(plans, key=lambda one: one[0].needed)
     available = room.has * GB
     said = f"{plan}; with the runtime {plan.needed / GB:.1f} of {room.has:.1f} GB {room.where}"
+    said = f"the sweep at {in_words(point)}: {said}" if point else said
     if plan.needed <= available:
         return Requirement("memory", stage, "warning" if plan.needed > TIGHT * available else "ok", said)
     changes = "; ".join(f"{change.says} ({change.needed / GB:.1f} GB)" for change in plan.changes(available))

@@ -8,7 +8,7 @@ from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import LATER, Requirement
 from distill_dagster.training.pairing import Pairing, cut_parameters, problems_and_warnings
 
-TAUGHT = {"teacher_model", "teacher_outputs", "teacher_logits", "student_base", "student_checkpoint"}
+TAUGHT = {"teacher_model", "teacher_outputs", "teacher_logits", "student_base", "student_sweep", "student_checkpoint"}
 
 
 def pairing_requirements(pending: Pending, parameters: dict[str, int], *, whole: bool) -> list[Requirement]:

@@ -63,7 +63,7 @@ class Pending:
         teacher = self.config.teacher
         if name == "student_base":
             return bool(self.config.student.init and self.config.student.init.measures)
-        if name == "student_checkpoint" and rounds_in(self.config) is not None:
+        if name == "student_checkpoint" and (rounds_in(self.config) is not None or self.config.student.sweep):
             return False
         if name == "teacher_model":
             return teacher.fit is not None
@@ -78,4 +78,4 @@ def trained_by(stage: str) -> str | None:
     """The model that a stage trains, or writes after its training: `teacher` or `student`; None: it trains none."""
     if stage == "teacher_model":
         return "teacher"
-    return "student" if STAGES[stage].worker == "train_student" else None
+    return "student" if STAGES[stage].worker in ("train_student", "train_trial") else None

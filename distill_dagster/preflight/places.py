@@ -23,7 +23,7 @@ GB = 1024**3
 def place_requirements(
     look: Snapshot, pending: Pending, parameters: Mapping[str, int], write: bool
 ) -> Iterator[Requirement]:
-    """Write access, by a trial file if `write`, and room on the store's disk."""
+    """Write access, by a test file if `write`, and room on the store's disk."""
     store = look.project.store.root
     home = Path(os.environ.get("DAGSTER_HOME") or store / ".dagster")
     for name, folder in (("store", store), ("DAGSTER_HOME", home)):

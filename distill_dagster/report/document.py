@@ -12,12 +12,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from distill_dagster.config import EvaluationConfig, Role, VerdictWord
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.specs import Provenance
+from distill_dagster.tuning.specs import Trial
 
 
 class StatedVerdict(BaseModel, frozen=True):
@@ -109,6 +110,7 @@ class ReportDocument(BaseModel, frozen=True):
     examples: list[ExamplePair]
     lineage: Provenance
     history: list[dict[str, Any]]  # the trainer's log as it wrote it
+    trials: list[Trial] = Field(default=[], exclude_if=lambda trials: not trials)  # of a sweep
     evaluation: EvaluationConfig
     notes: list[str]
     weak_teacher: str | None = None  # a warning to be read before anything else; missing from earlier reports

@@ -11,20 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distill_dagster.config import ROLES
+from distill_dagster.report import sweep
 from distill_dagster.report.document import ReportDocument
+from distill_dagster.report.palette import COLOURS, INK, LINE, MUTED, ROLE_COLOURS, STUDENT
 
 Draw = Callable[[Any, ReportDocument], None]  # on matplotlib's axes
 
-COLOURS = {  # placeholder -> CSS variable; the placeholders are arbitrary, and occur nowhere else
-    "#01a0f1": "--ink",
-    "#02a0f2": "--muted",
-    "#03a0f3": "--line",
-    "#04a0f4": "--teacher",
-    "#05a0f5": "--student",
-    "#06a0f6": "--baseline",
-}
-INK, MUTED, LINE, TEACHER, STUDENT, BASELINE = COLOURS
-ROLE_COLOURS = {"teacher": TEACHER, "student": STUDENT, "baseline": BASELINE}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "distill-dagster",
@@ -53,11 +45,14 @@ WIDTH, HEIGHT = 5.4, 2.9  # inches; at most 390 points wide, so that text stays 
 def plots(document: ReportDocument) -> list[dict[str, str]]:
     """The pictures that the document has data for: name, title, svg."""
     several_tasks = len(document.benchmarks["teacher"].by_task) > 1
+    complete = sum(trial.validation_loss is not None for trial in document.trials)
     drawings: list[tuple[str, str, Draw, bool]] = [
         ("score", "Score with 95 % interval", _draw_scores, True),
         ("tasks", "Score by task", _draw_tasks, several_tasks),
         ("latency", "Latency of single requests", _draw_latency, True),
         ("loss", "Loss of the student in training", _draw_loss, any(_loss_series(document.history))),
+        ("trials", "Validation loss of the sweep's trials", sweep.draw_trials, complete > 0),
+        ("settings", "Settings of the sweep's complete trials", sweep.draw_settings, complete > 1),
     ]
     return [
         {"name": name, "title": title, "svg": _svg(name, title, draw, document)}

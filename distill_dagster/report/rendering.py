@@ -6,16 +6,17 @@ a template. In Markdown, characters that would format or link are escaped as wel
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill_dagster.config import ROLES
 from distill_dagster.evaluation.comparison import RatioEstimate
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.report import numbers, tables, wording
+from distill_dagster.report import numbers, sweep, tables, wording
 from distill_dagster.report.document import ClassTable, ReportDocument
 from distill_dagster.report.plots import plots
+from distill_dagster.tuning.specs import Trial
 
 if TYPE_CHECKING:
     import jinja2
@@ -75,6 +76,7 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "classes": [_classes(table) for table in document.classes],
         "cards": _cards(document),
         "mcnemar": wording.mcnemar_text(document.mcnemar, document.items),
+        "sweep": _sweep(document.trials),
         "lineage": tables.flat_rows(document.lineage.model_dump(mode="json")),
         "settings": tables.settings_rows(benchmarks),
         "memory_how": benchmarks["student"].memory.how,
@@ -86,6 +88,11 @@ def _classes(table: ClassTable) -> dict[str, Any]:
     """A task's table of classes; it has no rows if there are too many for a page."""
     count = len(table.labels)
     return {"task": table.task, "count": count, "rows": tables.class_rows(table) if count <= MOST_CLASSES else []}
+
+
+def _sweep(trials: Sequence[Trial]) -> dict[str, Any] | None:
+    """The sentence and the best trials of a sweep; None without one."""
+    return {"says": sweep.sentence(trials), "rows": sweep.rows(trials)} if trials else None
 
 
 def _cards(document: ReportDocument) -> list[dict[str, str]]:

@@ -40,6 +40,7 @@ class ReportSpec(Spec):
     project: str
     benchmarks: dict[Role, str]  # folders that hold benchmark.json and predictions.parquet
     history: str  # the student's history.json
+    trials: str | None = None  # trials.parquet of a sweep
     rows: str  # the held-out rows, for the prompts of the examples
     evaluation: EvaluationConfig
     provenance: Provenance

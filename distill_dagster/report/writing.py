@@ -25,6 +25,8 @@ from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
 from distill_dagster.report.wording import headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
+from distill_dagster.tuning.specs import Trial
+from distill_dagster.tuning.table import read_trials
 
 Row = Mapping[str, Any]
 
@@ -44,6 +46,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         provenance=spec.provenance,
         history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
         rows=parquet.read_table(Path(spec.rows)),
+        trials=read_trials(Path(spec.trials)) if spec.trials else (),
     )
     write_pages(Path(spec.out), document)
     return ReportResult(
@@ -68,11 +71,12 @@ def build_report(
     provenance: Provenance,
     history: Sequence[Mapping[str, Any]],
     rows: Sequence[Row] = (),
+    trials: Sequence[Trial] = (),
 ) -> ReportDocument:
     """The document of a report.
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
-    examples show the prompts.
+    examples show the prompts. `trials` are those of a sweep.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -97,6 +101,7 @@ def build_report(
         examples=example_pairs(predictions, rows),
         lineage=provenance,
         history=[dict(entry) for entry in history],
+        trials=list(trials),
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),

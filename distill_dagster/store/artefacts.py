@@ -172,7 +172,7 @@ class Store:
         if replaced is not None:
             self.backend.replace(key, PREVIOUS, _document(replaced))
         self.backend.replace(key, MANIFEST, _document(manifest))
-        self.backend.sweep(key, keep={manifest.version, replaced.version if replaced else manifest.version})
+        self.backend.delete_versions(key, keep={manifest.version, replaced.version if replaced else manifest.version})
 
 
 def _key(asset: str, shard: str | None) -> str:

@@ -48,7 +48,7 @@ class Backend(Protocol):
         ...
 
     def work(self, key: str, name: str) -> Path:
-        """The local folder, existing or not, for what lets a killed writer resume; `sweep` removes it."""
+        """The local folder, existing or not, for what lets a killed writer resume; `delete_versions` removes it."""
         ...
 
     def add_version(self, key: str, version: str, scratch: Path) -> dict[str, str]:
@@ -63,7 +63,7 @@ class Backend(Protocol):
         """Whether all these files of a version exist."""
         ...
 
-    def sweep(self, key: str, keep: set[str]) -> None:
+    def delete_versions(self, key: str, keep: set[str]) -> None:
         """Remove every version but those in `keep`, and the resumable state."""
         ...
 
@@ -137,7 +137,7 @@ class LocalBackend:
         fsync(versions)
         return files
 
-    def sweep(self, key: str, keep: set[str]) -> None:
+    def delete_versions(self, key: str, keep: set[str]) -> None:
         """Remove every other version, and the resumable state."""
         for version in (self.folder(key) / VERSIONS).iterdir():
             if version.name not in keep:

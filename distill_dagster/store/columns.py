@@ -17,6 +17,7 @@ TABLES: dict[str, pa.Schema] = {  # stage -> the schema of its table
     "teacher_outputs": schemas.TEACHER,
     "teacher_logits": schemas.LOGITS,
     "validated_synthetic_set": schemas.EXAMPLE,
+    "student_sweep": schemas.TRIAL,
     "teacher_benchmark": schemas.PREDICTION,
     "baseline_benchmark": schemas.PREDICTION,
     "student_benchmark": schemas.PREDICTION,
@@ -86,6 +87,18 @@ OWN: dict[str, dict[str, str]] = {
         "label": "The class by which rows are balanced; empty if the task has no classes.",
         "gold_score": "The answer's score against the gold answers, from 0 to 1; empty if the row has none.",
         "flags": "Warnings about a row that is kept: length, personal_data, rare_label.",
+    },
+    "student_sweep": {
+        "number": "The trial's number; the first one is 0.",
+        "outcome": "How it ended: complete, pruned or diverged.",
+        "point": "The settings that were searched, as JSON.",
+        "validation_loss": "The validation loss of the weights that it kept; empty unless it is complete.",
+        "losses": "The validation loss at each evaluation.",
+        "steps": "The optimizer steps that it took.",
+        "seconds": "The time that its worker took, from its last start on.",
+        "gpu_seconds": "The same on a GPU.",
+        "same_as": "An earlier trial with the same point, whose outcome this one has without a training.",
+        "why": "The error of a trial that diverged.",
     },
 }
 PREDICTION = {

@@ -7,6 +7,7 @@ student_rollouts_1 …         rollouts.parquet, rejects.parquet
 rollout_logits_1 …           logits.parquet, rejects.parquet
 validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
+student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
 eval_report                  report.html, report.md, report.json
 """
@@ -22,6 +23,8 @@ FACULTY_FILE = "faculty.json"
 WEIGHTS_FOLDER = "model"
 ADAPTER_FOLDER = "adapter"
 HISTORY_FILE = "history.json"
+TRIALS_FILE = "trials.parquet"
+STUDY_FILE = "study.db"
 PREDICTIONS_FILE = "predictions.parquet"
 BENCHMARK_FILE = "benchmark.json"
 REPORT_FILE = "report.json"

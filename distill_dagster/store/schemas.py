@@ -164,3 +164,18 @@ PREDICTION = pa.schema(
         ("latency_ms", pa.float64()),
     ]
 )
+
+TRIAL = pa.schema(  # one training of a sweep
+    [
+        ("number", pa.int32()),
+        ("outcome", pa.string()),  # complete | pruned | diverged
+        ("point", pa.string()),  # JSON: the settings that were searched
+        ("validation_loss", pa.float64()),  # of the weights that it kept; null unless it is complete
+        ("losses", pa.list_(pa.float64())),  # the validation loss at each evaluation
+        ("steps", pa.int64()),
+        ("seconds", pa.float64()),
+        ("gpu_seconds", pa.float64()),
+        ("same_as", pa.int32()),  # the earlier trial with the same point, whose outcome it has
+        ("why", pa.string()),  # the error of a trial that diverged
+    ]
+)

@@ -46,6 +46,8 @@ WRONG_PATH = re.compile(
     r"|no (such )?(route|path|endpoint|handler)|cannot POST|method not allowed",
     re.IGNORECASE,
 )
+ROUTER = re.compile(r"endpoints? (found|available)|(data|privacy) policy|providers? (are|is) available", re.IGNORECASE)
+NO_MORE = re.compile(r"\bmodel|^\W*(404\W*)?(\w+\W+){0,2}not found\W*$", re.IGNORECASE)
 PLAIN_HTTP = re.compile(r"plain HTTP request was sent to HTTPS|client sent an HTTP request to an HTTPS", re.IGNORECASE)
 
 
@@ -84,6 +86,13 @@ def cause_of_refusal(
         return endpoint_error(endpoint, said, f"the proxy wants a login: put it into the URL in {_proxy_variables()}")
     if PLAIN_HTTP.search(text):
         return endpoint_error(endpoint, said, "begin `url` with https://")
+    if status == 404 and _is_about_the_request(text):
+        return endpoint_error(
+            endpoint,
+            said,
+            f"check `model`, which is {endpoint.model}, what is asked of it (`parameters`, `extra_body`), and the "
+            f"account's settings at the provider; if they are right, {_check_url(endpoint)}",
+        )
     if status == 404 and "model" in text.lower():
         return endpoint_error(endpoint, said, f"check `model`, which is {endpoint.model}, and `url`")
     if status in (404, 405) or (status == 400 and WRONG_PATH.search(text)):
@@ -186,6 +195,13 @@ def _cause_of_socket(endpoint: EndpointConfig, cause: BaseException) -> Endpoint
             endpoint, f"cannot be reached ({cause})", "check `url`, the network and the firewall; HTTPS_PROXY if needed"
         )
     return None
+
+
+def _is_about_the_request(text: str) -> bool:
+    """Whether a 404 comes from a router that was reached: it says more than that a path or a model is not there."""
+    return ROUTER.search(text) is not None or not (
+        not text or text.lstrip().startswith("<") or WRONG_PATH.search(text) or NO_MORE.search(text)
+    )
 
 
 def _check_url(endpoint: EndpointConfig) -> str:

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill_dagster.teachers.bounded_json import read_json
-from distill_dagster.teachers.finish import CONTENT_FILTER, INTERRUPTED, REFUSAL, meaning_of
+from distill_dagster.teachers.finish import CONTENT_FILTER, INTERRUPTED, REFUSAL, meaning_of, word_of
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.message import Said, read_message
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.received import Received
-from distill_dagster.teachers.retries import AttemptError, complaint
+from distill_dagster.teachers.retries import AttemptError, complaint, interruption
 from distill_dagster.teachers.secrets import Secrets, hide_key, without_secrets
-from distill_dagster.teachers.usage import billed_tokens
+from distill_dagster.teachers.usage import billed_tokens, total_tokens
 
 Choice = Mapping[str, Any]
 WORD_CHARACTERS = 100  # of a finish reason in a message
@@ -40,7 +40,9 @@ def read_reply(received: Received, request: Request, secrets: Secrets = (), vari
     """
     try:
         choice, message = _choice(received, secrets, variable)
-        return _reply(choice, _said(message, received, secrets), received, request, secrets)
+        said = _said(message, received, secrets)
+        end = _end(choice, said, received, secrets, variable)
+        return _reply(choice, said, end, received, request)
     except AttemptError as e:
         e.usage, e.received = _paid(received, request), as_text(received.content, *secrets)
         raise
@@ -77,12 +79,19 @@ def _said(message: Choice, received: Received, secrets: Secrets) -> Said:
         raise AttemptError("bad_response", f"{e}: {_excerpt(received, secrets)}", passing=False) from e
 
 
-def _reply(choice: Choice, said: Said, received: Received, request: Request, secrets: Secrets) -> Reply:
-    has_refused, has_text = bool(said.refusal.strip()), bool(said.text.strip())
-    end = REFUSAL if has_refused else meaning_of(choice.get("finish_reason"), has_text)
+def _end(choice: Choice, said: Said, received: Received, secrets: Secrets, variable: str | None) -> str:
+    """Why the answer ended; an interruption is a failure."""
+    given = choice.get("finish_reason")
+    end = REFUSAL if said.refusal.strip() else meaning_of(given, bool(said.text.strip()))
     if end == INTERRUPTED:
-        word = hide_key(json.dumps(choice.get("finish_reason"), allow_nan=False), *secrets)[:WORD_CHARACTERS]
-        raise AttemptError("bad_response", f"interrupted, finish_reason {word}: {_excerpt(received, secrets)}")
+        word = hide_key(json.dumps(given, allow_nan=False), *secrets)[:WORD_CHARACTERS]
+        message = f"interrupted, finish_reason {word}: {_excerpt(received, secrets)}"
+        raise interruption(str(word_of(given)), message, variable)
+    return end
+
+
+def _reply(choice: Choice, said: Said, end: str, received: Received, request: Request) -> Reply:
+    has_refused, has_text = bool(said.refusal.strip()), bool(said.text.strip())
     prompt, completion, is_estimated = _tokens(received.value, request, said)
     is_all = said.is_whole and not received.is_mixed and has_text != has_refused
     return Reply(
@@ -99,20 +108,27 @@ def _reply(choice: Choice, said: Said, received: Received, request: Request, sec
 
 
 def _tokens(body: Choice, request: Request, said: Said) -> tuple[int, int, bool]:
-    """Prompt and completion tokens, and whether either had to be estimated; the thoughts count as completion."""
-    prompt, completion = billed_tokens(body.get("usage"))
+    """Prompt and completion tokens, and whether either had to be estimated; the thoughts count as completion.
+
+    Of a total alone, what the prompt does not explain is completion.
+    """
+    usage = body.get("usage")
+    prompt, completion = billed_tokens(usage)
     characters = len(said.text or said.refusal) + len(said.thoughts)
     is_estimated = not prompt or (not completion and characters > 0)
     prompt = prompt or estimated_tokens(prompt_characters(request.messages))
-    return prompt, completion or estimated_tokens(characters), is_estimated
+    return prompt, max(completion or estimated_tokens(characters), (total_tokens(usage) or 0) - prompt), is_estimated
 
 
 def _paid(received: Received, request: Request) -> tuple[int, int]:
-    """The tokens of a body without an answer: those that the server counted; estimates if half an answer came."""
+    """The tokens of a body without an answer: those that the server counted; estimates if half an answer came, or if
+    only the total is known."""
     body = received.value if isinstance(received.value, dict) else {}
     prompt, completion = billed_tokens(body.get("usage"))
-    if prompt is None and completion is None and (said := _half_said(body, received.is_streamed)):
-        return _tokens(body, request, said)[:2]
+    if prompt is None and completion is None:
+        said = _half_said(body, received.is_streamed)
+        if said or total_tokens(body.get("usage")):
+            return _tokens(body, request, said or Said("", "", "", is_whole=True))[:2]
     return prompt or 0, completion or 0
 
 

@@ -135,6 +135,7 @@ WORDS = {
     ),
 }
 BY_WORDS = {fault: re.compile(words, re.IGNORECASE) for fault, words in WORDS.items()}
+STATUS = re.compile(r"(?<![\d.])[45]\d\d(?![\d.])")  # an HTTP status that is an error
 STATUS_SAYS = {  # the kinds that the words of an error may give to a status, beyond the kind of the status itself
     401: {Fault.MONEY},
     402: set(),
@@ -162,6 +163,19 @@ def fault_of(status: int | None, said: Complaint, names_wait: bool = False) -> F
     allowed = STATUS_SAYS.get(status or 0, set(BY_WORDS)) if (status or 0) < 500 else {Fault.MONEY}
     spoken = next((fault for fault, words in BY_WORDS.items() if fault in allowed and words.search(said.message)), own)
     return own if spoken == Fault.MONEY and names_wait else spoken
+
+
+def fault_named(word: str) -> Fault | None:
+    """The kind of fault that one word names, as a finish reason may: a code, a status, or the words of a message.
+
+    "rate_limited" -> rate, "503" -> rate, "connection_lost" -> passing, "insufficient_quota" -> money, "banana" -> None
+    """
+    if fault := BY_CODE.get(folded(word)):
+        return fault
+    if status := STATUS.search(word):
+        return BY_STATUS.get(int(status[0]), Fault.UNKNOWN)
+    spoken = word.replace("_", " ")
+    return next((fault for fault, words in BY_WORDS.items() if words.search(spoken)), None)
 
 
 def _may_be(fault: Fault, status: int | None) -> bool:

@@ -4,17 +4,19 @@
     "max_tokens", "MAX_TOKENS", "model_length"                   length          a limit did
     "SAFETY", "content_filter: PROHIBITED_CONTENT"               content_filter  a filter did
     "refusal"                                                    refusal         the model declined
-    "network_error", "abort", "error", "timeout"                 interrupted     something failed: ask again
+    "network_error", "abort", "rate_limited", "503"              interrupted     something failed: ask again
     null, "unspecified"                                          stop with a text, else interrupted
     "banana"                                                     its own word: the filters refuse the answer and show it
 
-A word that no one knows yet says an interruption if it sounds like one. Without any text it is one too, because there
-is nothing to keep.
+A word that is not in the table says an interruption if faults.py knows it as a fault, or if it sounds like one. Without
+any text it is one too, because there is nothing to keep.
 """
 
 import re
 from functools import lru_cache
 from typing import Any
+
+from distill_dagster.teachers.faults import Fault, fault_named
 
 STOP, LENGTH, CONTENT_FILTER, REFUSAL, INTERRUPTED = "stop", "length", "content_filter", "refusal", "interrupted"
 LONGEST_WORD = 100  # characters of a word that is stored
@@ -46,8 +48,12 @@ MEANING = {word: meaning for meaning, words in WORDS.items() for word in words}
 UNSAID = {"", "null", "none", "unspecified", "unknown", "undefined"}
 SOUNDS_INTERRUPTED = re.compile(
     r"error|fail|abort|cancel|interrupt|time_?(?:d_)?(?:out|limit)|overload|unavailable|resource|disconnect|capacity"
-    r"|exception|busy|crash|kill|preempt|unload|shut_?down|evict|user_stop|exhaust"
+    r"|exception|busy|crash|kill|preempt|unload|shut_?down|evict|user_stop|exhaust|network|disconn|broken"
+    r"|reset|dropped|(?:stream|socket|connection|session|channel|client)_?closed?|premature|gateway|backend|deadline"
+    r"|expired|restart|quota|unreachable|out_of_memory|offline|maintenance|concurrency|partial"
+    r"|(?:^|_)(?:lost|stall|hang|hung|oom)"
 )
+AS_FAULT = {Fault.CONTENT: CONTENT_FILTER, Fault.TOO_LONG: LENGTH}  # any other fault is an interruption
 FOLDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\s\-]+")
 PREFIX = re.compile(r"^(?:.*\.)?(?:finish_?reason_+)?")
 
@@ -55,13 +61,18 @@ PREFIX = re.compile(r"^(?:.*\.)?(?:finish_?reason_+)?")
 def meaning_of(given: Any, has_text: bool = True) -> str:
     """The end that a server means: one of the five above, or its own word.
 
-    `given` is the value of `finish_reason`, of any type. SGLang gives an object with the field `type`.
+    `given` is the value of `finish_reason`, of any type.
     """
-    word = given.get("type") if isinstance(given, dict) else given
+    word = word_of(given)
     known = _known("" if word is None else str(word)[:LONGEST_WORD])
     if known == "":
         return STOP if has_text else INTERRUPTED
     return known if known in WORDS or has_text else INTERRUPTED
+
+
+def word_of(given: Any) -> Any:
+    """The word in a finish reason: SGLang gives an object with the field `type`."""
+    return given.get("type") if isinstance(given, dict) else given
 
 
 @lru_cache(maxsize=1024)
@@ -70,5 +81,11 @@ def _known(word: str) -> str:
     folded = PREFIX.sub("", FOLDS.sub("_", word.strip()).casefold().partition(":")[0])
     if folded in UNSAID:
         return ""
-    sounds = INTERRUPTED if SOUNDS_INTERRUPTED.search(folded) else word
-    return MEANING.get(folded, sounds)
+    return MEANING.get(folded) or _unlisted(folded) or word
+
+
+def _unlisted(folded: str) -> str | None:
+    """The meaning of a word that the table lacks, None if it has none."""
+    if fault := fault_named(folded):
+        return AS_FAULT.get(fault, INTERRUPTED)
+    return INTERRUPTED if SOUNDS_INTERRUPTED.search(folded) else None

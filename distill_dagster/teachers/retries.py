@@ -21,9 +21,9 @@ from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.causes import cause_of_refusal
 from distill_dagster.teachers.complaint import read_complaint
-from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_of
+from distill_dagster.teachers.faults import REFUSED_CONTENT, Fault, fault_named, fault_of
 from distill_dagster.teachers.protocol import NO_ROOM, Reply
-from distill_dagster.teachers.waits import named_wait_s, renewal_s, wait_s
+from distill_dagster.teachers.waits import named_wait_s, renewal_s, wait_s, wait_text
 
 LOG = logging.getLogger(__name__)
 SAID_S = 10.0  # a wait of at least this many seconds is logged
@@ -32,8 +32,11 @@ FATAL = {
     Fault.MONEY: "the account has no money left and waiting does not help: top up or raise the limit, then run again",
     Fault.KEY: "the key is not accepted: {key}",
     Fault.NO_ACCESS: "the key is not allowed to use this model: {key}, or ask the provider for access",
-    Fault.NO_MODEL: "there is no such model or path: check `url` (it usually ends in /v1) and `model`",
+    Fault.NO_MODEL: "there is no such model or path, or none that takes the request: check `model`, `parameters`, and "
+    "`url` (it usually ends in /v1)",
 }
+BROKEN = "bad_response"  # the error code of a body without an answer
+INTERRUPTING = {Fault.MONEY, Fault.KEY, Fault.RATE}  # faults that a finish reason is believed
 SENT_ONCE = {Fault.CONTENT, Fault.TOO_LONG, Fault.REFUSED}
 CODES = {Fault.CONTENT: REFUSED_CONTENT, Fault.TOO_LONG: NO_ROOM}  # others have their status as code
 
@@ -101,11 +104,22 @@ def complaint(body: Any, otherwise: str, variable: str | None) -> AttemptError:
         EndpointError: as `refusal`.
     """
     said = read_complaint(body)
-    wait = named_wait_s({}, body, said.message)
+    names_wait = named_wait_s({}, body, said.message) is not None
     message = f"an error instead of an answer: {said.short}" if said.short else otherwise
-    error = _failure(fault_of(None, said, wait is not None), message, "bad_response", variable)
-    error.retry_after_s = wait
+    error = _failure(fault_of(None, said, names_wait), message, BROKEN, variable)
+    error.retry_after_s = wait_s({}, body, said.message, is_overload=error.overload)
     return error
+
+
+def interruption(word: str, message: str, variable: str | None) -> AttemptError:
+    """Turns an answer that broke off into the failure of one attempt; `word` is its finish reason. An account without
+    money or a key stops everything, a rate slows down, and all else is sent again.
+
+    Raises:
+        EndpointError: as `refusal`.
+    """
+    fault = fault_named(word) or Fault.PASSING
+    return _failure(fault if fault in INTERRUPTING else Fault.PASSING, message, BROKEN, variable)
 
 
 def _failure(fault: Fault, message: str, code: str, variable: str | None) -> AttemptError:
@@ -134,7 +148,7 @@ def log_pause(endpoint: EndpointConfig, error: AttemptError, seconds: float) -> 
     """Log a pause, unless it is a short one."""
     if seconds >= SAID_S:
         asks = (
-            f"asks to wait {seconds:.0f} s"
+            f"asks to wait {wait_text(seconds)}"
             if error.retry_after_s is not None
             else "refuses for its rate, no wait named"
         )
@@ -144,6 +158,7 @@ def log_pause(endpoint: EndpointConfig, error: AttemptError, seconds: float) -> 
 def too_long_a_wait(host: str, seconds: float, longest: float) -> EndpointError:
     """The error for a wait that nobody would sit through, such as one for tomorrow's quota."""
     return EndpointError(
-        f"{host} asks to wait {seconds:,.0f} s before the next request, and teacher.endpoint.longest_wait_seconds is "
-        f"{longest:,.0f}: run again after that time, or raise the limit; the answers so far are kept"
+        f"{host} asks to wait {wait_text(seconds)} before the next request, and "
+        f"teacher.endpoint.longest_wait_seconds is {longest:,.0f}: run again after that time, or raise the limit; "
+        "the answers so far are kept"
     )

@@ -4,6 +4,10 @@
                     "message": "Unsupported value: 'temperature' does not support 0 with this model. Only the default
                                 (1) value is supported."}}             ->    parameters: {temperature: 1}
     422  {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]}  ->  parameters: {seed: omit}
+    400  {"error": {"message": "seed: Extra inputs are not permitted"}}      ->  parameters: {seed: omit}
+    400  {"error": "Argument not supported on this model: seed"}             ->  parameters: {seed: omit}
+    404  {"error": {"message": "No endpoints found that support the provided parameters"}}
+                                                                             ->  each that was sent
     400  {"error": {"message": "This model only supports stream mode"}}      ->  stream: true
 
 Every request carries the parameter, so such an error stops all of them. An error about one prompt (too long, not
@@ -18,7 +22,7 @@ from typing import Any
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
 
-STATUSES = {400, 422}
+STATUSES = {400, 404, 422}
 MESSAGE_CHARACTERS = 300
 CODES = {
     *("unsupported_value", "unsupported_parameter", "unknown_parameter", "unrecognized_parameter"),
@@ -38,9 +42,16 @@ STREAM_ONLY = re.compile(
     re.IGNORECASE,
 )
 ONE_VALUE = re.compile(r"(?:only|default|must be|set to|equal to)\D{0,20}?(\d+(?:\.\d+)?)", re.IGNORECASE)
+UNNAMED = re.compile(  # a router found no provider that takes all that was sent
+    r"(?:support|handle|accept)\w* (?:all )?(?:of )?(?:the |your |these )?(?:provided|requested|given|specified) param",
+    re.IGNORECASE,
+)
+_REFUSED = r"(?:support\w*|permitted|allowed|recogni[sz]ed|unexpected|unknown|unsupported|extra|invalid)"
 NAMED = (  # by its quotes, or by the words beside it: a message may repeat a prompt about the temperature in Rome
     r"['\"`]{name}['\"`]|(?:parameters?|arguments?|fields?|property|properties|for|value|inputs|supplied)[\s:]+{name}\b"
     r"|\b{name}[\s:]+(?:parameter|is|does|must|may|can|not|only|value|argument)\b"
+    r"|(?:^|[\s./(\[,;]){name}\s*:\s*(?:extra|unexpected|unknown|unsupported|unrecogni[sz]ed)\b"
+    rf"|{_REFUSED}[^:]{{{{0,60}}}}:\s*(?:[\w.]++(?:\s*,\s*(?:and\s+)?|\s+and\s+))*{{name}}\s*(?:$|[.,;)\]]|and\b)"
 )
 OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 NEVER = {"model", "messages"}  # not parameters: an error about them is one about the request
@@ -59,10 +70,23 @@ def refuse_unsupported(status: int, body: Any, sent: dict[str, Any], host: str, 
     if not sent.get("stream") and any(STREAM_ONLY.search(message) for _, _, message in errors):
         raise EndpointError(_message(status, said, host, "answers only as a stream", "stream: true"))
     name = next((name for error in errors if (name := _refused(*error, sent))), None)
+    if name is None and any(UNNAMED.search(message) for _, _, message in errors):
+        raise EndpointError(
+            f"{host} takes not all that a request holds ({status}: {said[:MESSAGE_CHARACTERS]})\n"
+            f"  leave out what the model does not take, below this teacher's `endpoint`:  {_lines(sent, endpoint)}"
+        )
     if name is not None:
         value = json.dumps(sent[name], ensure_ascii=False, allow_nan=False)[:40]
         line = _line(name, said, endpoint)
         raise EndpointError(_message(status, said, host, f"refuses the parameter `{name}: {value}`", line))
+
+
+def errors_inside(body: Any) -> Iterator[Any]:
+    """The errors that a body of status 200 holds, beside its choices or in them."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    for part in (body, *(choices if isinstance(choices, list) else [])):
+        if isinstance(part, dict) and part.get("error"):
+            yield {"error": part["error"]}
 
 
 def _errors(body: Any) -> Iterator[tuple[str | None, str | None, str]]:
@@ -93,6 +117,12 @@ def _refused(param: str | None, code: str | None, message: str, sent: dict[str, 
         return param if param in names else next((name for name in names if param.startswith(f"{name}.")), None)
     named = [name for name in names if re.search(NAMED.format(name=name), message, re.IGNORECASE)]
     return min(named, key=message.index, default=None)
+
+
+def _lines(sent: dict[str, Any], endpoint: EndpointConfig) -> str:
+    """The line for each parameter that was sent."""
+    names = (name for name in sent if name not in NEVER)
+    return "; ".join(dict.fromkeys(_line(name, "", endpoint) for name in names))
 
 
 def _line(name: str, said: str, endpoint: EndpointConfig) -> str:

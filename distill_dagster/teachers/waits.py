@@ -4,11 +4,14 @@
     Retry-After: 7, or an HTTP date                                7 s (RFC 9110)
     {"error": {"details": [{"retryDelay": "34.9s"}]}}              34.9 s, Gemini
     {"error": {"retry_after": 5}}                                  5 s
-    "Please try again in 7m12.5s", "retry after 26 seconds"        432.5 s, 26 s
-    x-ratelimit-remaining-tokens: 0, x-ratelimit-reset-tokens: 6m0s    360 s; only after a 429 or a 503
+    "Please try again in 7m12.5s", "请在3600秒后重试"                 432.5 s, 3600 s: wait_words.py
+    x-ratelimit-remaining-tokens: 0, x-ratelimit-reset-tokens: 6m0s    360 s; only after a refusal for the rate
+    {"metadata": {"headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1764288000000"}}}
+                                                                   the same, in a body: OpenRouter
 
-The first of these that a response holds counts. A refusal for the rate that names no wait pauses the account so long
-that a quota of a minute renews before the last attempt (`renewal_s`).
+The first of these that a response holds counts. Names are compared without case, `-` and `_`. A refusal for the
+rate that names no wait pauses the account so long that a quota of a minute renews before the last attempt
+(`renewal_s`).
 
 The jitter is full: Brooker (2015), "Exponential Backoff And Jitter", AWS Architecture Blog. It is added to the server's
 wait, so that requests refused together do not come back together.
@@ -19,36 +22,24 @@ import math
 import random
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from distill_dagster.teachers.bounded_json import read_json
+from distill_dagster.teachers.wait_words import EPOCH_S, moment_s, said_s, since_epoch_s, span_s
 
 BASE_S = 1.0  # the first wait is 0 to 1 s, the second 0 to 2 s, ...
 CAP_S = 60.0
 RENEWS_S = 60.0  # providers count requests and tokens by the minute
-EPOCH_S, EPOCH_MS = 1e9, 1e12  # larger numbers are times since 1970, in seconds or milliseconds
-
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-SPAN = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
+YEAR_S = 365 * 86_400.0
+FIELDS = (  # of a body, folded; the first one that says a time counts
+    *("retryafterms", "retrydelayms", "retrydelay", "retryafter", "retryafterseconds", "retryaftersec", "retryin"),
+    *("retryinseconds", "retryat", "waitseconds", "waittime", "waittimeseconds"),
 )
-SPANS = rf"(?:{SPAN.pattern}(?:\s*(?:,|and)?\s*)?)+"
-IN_WORDS = re.compile(
-    r"(?:(?:try|retry|again|wait|available|resets?)\b[^.\d]{0,40}?(?:in|after|for|within)?|retry[- ]after)\W{0,3}"
-    rf"(?P<span>{SPANS})"
-)
-FIELDS = (
-    "retry_after_ms",
-    "retryAfterMs",
-    "retryDelay",
-    "retry_delay",
-    "retry_after",
-    "retryAfter",
-    "retry_after_seconds",
-)
-RESET = re.compile(
-    r"(?:x-)?(?:[a-z]+-)?ratelimit-(?:(?P<before>requests|tokens|[a-z-]+)-)?reset(?:-(?P<after>[a-z-]+))?"
-)
+RESET_FIELDS = {  # of a body, folded: when a limit that is used up is reset
+    *("resetsinseconds", "resetinseconds", "resetsin", "resetin", "resetafter", "resetafterseconds"),
+    *("resetsat", "resetat", "resettime", "resettimestamp", "quotaresettimestamp", "quotaresetdelay"),
+}
+RESET = re.compile(r"(?:x-)?(?:[a-z]+-)?rate-?limit-(?:[a-z-]+-)?reset(?:-[a-z-]+)?")
 DEEPEST = 6
 
 
@@ -69,13 +60,21 @@ def renewal_s(attempt: int, attempts: int) -> float:
 def wait_s(headers: Mapping[str, str], body: Any = None, message: str = "", is_overload: bool = False) -> float | None:
     """Seconds that a response asks to wait, None if it does not say; nothing in a response makes this raise."""
     named = named_wait_s(headers, body, message)
-    return named if named is not None or not is_overload else _resets_in(headers)
+    if named is not None or not is_overload:
+        return named
+    resets = (_resets_in(headers), *map(_resets_in, _objects(body, 0)))
+    return max((seconds for seconds in resets if seconds is not None), default=None)
 
 
 def named_wait_s(headers: Mapping[str, str], body: Any = None, message: str = "") -> float | None:
-    """As `wait_s`, without the headers that only tell when a limit is reset: those come with every response."""
-    said = (_retry_after(headers), next(_fields(body, 0), None), _in_words(message))
+    """As `wait_s`, without what only tells when a limit is reset: those headers come with every response."""
+    said = (_retry_after(headers), next(_fields(body), None), said_s(message))
     return next((seconds for seconds in said if seconds is not None), None)
+
+
+def wait_text(seconds: float) -> str:
+    """A wait in a message."""
+    return f"{seconds:,.0f} s" if seconds <= YEAR_S else "more than a year"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -85,34 +84,43 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _fields(value: Any, depth: int) -> Iterator[float]:
-    """The waits that the fields of a body name."""
+def _objects(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
+    """Every object of a body, also of one that is in it as text; the outermost comes first."""
     if depth > DEEPEST:
         return
-    if isinstance(value, list):
+    if isinstance(value, str) and depth and value.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError):
+            yield from _objects(read_json(value), depth + 1)
+    elif isinstance(value, list):
         for part in value[:20]:
-            yield from _fields(part, depth + 1)
-    if not isinstance(value, dict):
-        return
-    for name in FIELDS:
-        seconds = _seconds(value.get(name), 0.001 if name.casefold().endswith("ms") else 1.0)
-        if seconds is not None:
-            yield seconds
-    for inner in value.values():
-        yield from _fields(inner, depth + 1)
+            yield from _objects(part, depth + 1)
+    elif isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from _objects(inner, depth + 1)
 
 
-def _in_words(message: str) -> float | None:
-    found = IN_WORDS.search(message[:2000].casefold())
-    return _span(found["span"]) if found else None
+def _fields(body: Any) -> Iterator[float]:
+    """The waits that the fields of a body name."""
+    for one in _objects(body, 0):
+        given = {_folded(name): value for name, value in one.items()}
+        for name in FIELDS:
+            seconds = _seconds(given.get(name), 0.001 if name.endswith("ms") else 1.0)
+            if seconds is not None:
+                yield seconds
 
 
-def _resets_in(headers: Mapping[str, str]) -> float | None:
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")
+
+
+def _resets_in(named: Mapping[str, Any]) -> float | None:
     """The longest time until a limit is reset, of those limits that are used up or whose rest is not told."""
+    given = {name.casefold().replace("_", "-"): value for name, value in named.items()}
     waits = []
-    for name, value in headers.items():
-        if RESET.fullmatch(name.casefold()):
-            rest = headers.get(name.casefold().replace("reset", "remaining"))
+    for name, value in given.items():
+        if RESET.fullmatch(name) or _folded(name) in RESET_FIELDS or (name == "reset" and "remaining" in given):
+            rest = given.get(name.replace("reset", "remaining"))
             seconds = _seconds(value, 1.0)
             if seconds is not None and (rest is None or _number(rest) == 0):
                 waits.append(seconds)
@@ -126,12 +134,11 @@ def _seconds(given: Any, unit: float) -> float | None:
         return None if whole is None and nanos is None else (whole or 0.0) + (nanos or 0.0) / 1e9
     number = _number(given)
     if number is not None:
-        now = datetime.now(UTC).timestamp()
-        since = number / 1000 if number > EPOCH_MS else number
-        return max(0.0, since - now if number > EPOCH_S else number * unit)
+        return since_epoch_s(number) if number > EPOCH_S else number * unit
     if not isinstance(given, str):
         return None
-    return _span(given.casefold()) if SPAN.match(given.strip().casefold()) else _until(given)
+    span = span_s(given)
+    return span if span is not None else moment_s(given)
 
 
 def _number(given: Any) -> float | None:
@@ -140,22 +147,4 @@ def _number(given: Any) -> float | None:
         with contextlib.suppress(ValueError, OverflowError):
             number = float(given)
             return max(0.0, number) if math.isfinite(number) else None
-    return None
-
-
-def _span(text: str) -> float:
-    """The seconds of a span in lower case, such as 6m0s."""
-    return sum(
-        float(count) * UNITS["ms" if unit.startswith(("ms", "milli")) else unit[0]]
-        for count, unit in SPAN.findall(text)
-    )
-
-
-def _until(date: str) -> float | None:
-    """Seconds from now to a date of HTTP, or of ISO 8601."""
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
-        with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
-            at = read(date.strip())
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
-            return max(0.0, (at - datetime.now(UTC)).total_seconds())
     return None

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.training.specs import RoundRecord, TrainCounts, TrainingRun, TrainSpec
+from distill_dagster.training.specs import BestTrial, RoundRecord, TrainCounts, TrainingRun, TrainSpec
 
 SIGNALS = {"signal", "logits", "hidden", "on_policy"}  # the loss says what matters of them
 
@@ -39,10 +39,16 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
         _table("Lineage", lineage),
         _table("Data", {name: f"{count:,}" for name, count in counts.model_dump().items()}),
         _table("Training", training),
+        *([_table("Sweep", _sweep(spec.best_trial))] if spec.best_trial else []),
         *([_rounds([finished.record for finished in spec.finished])] if spec.finished else []),
         _table("Made with", versions),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _sweep(best: BestTrial) -> dict[str, str]:
+    """The settings that a sweep found."""
+    return {"trials": f"{best.of:,}", "best": f"trial {best.number}"} | {k: str(v) for k, v in best.point.items()}
 
 
 def _rounds(records: Sequence[RoundRecord]) -> str:

@@ -58,7 +58,7 @@ def train(
     `callbacks` only watch the training or stop it.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        DivergedError: the loss is no longer finite.
     """
     forget()
     switch = RowLimits.of(model.config).switch

@@ -7,19 +7,17 @@ Its weights are copied. Its history is that of all rounds, one behind the other,
     student_round_2   history.json   steps 1 … 80      ->   201 … 280
 """
 
-import contextlib
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from distill_dagster.errors import DataError
-from distill_dagster.models.ref import read_ref, write_ref
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
 from distill_dagster.training.card import model_card
+from distill_dagster.training.copying import copy_student, needed_of
 from distill_dagster.training.history import thin, write_history
 from distill_dagster.training.specs import (
     EarlyStop,
@@ -41,16 +39,14 @@ def publish_last(spec: TrainSpec) -> TrainResult:
         DataError: a round's files are gone.
     """
     last, records, out = spec.finished[-1], [finished.record for finished in spec.finished], Path(spec.out)
-    weights, history = out / files.WEIGHTS_FOLDER, list(_joined(spec.finished))
+    history = list(_joined(spec.finished))
     with _reading(last):
-        shutil.copytree(Path(last.folder) / files.WEIGHTS_FOLDER, weights)
+        copy_student(spec, Path(last.folder))
     write_history(out, history)
-    ref = read_ref(Path(last.folder)).model_copy(update={"path": str(weights), "name": spec.name})
-    write_ref(out, ref)
     totals = _totals(spec.finished)
     counts = TrainCounts(**{**last.result.counts.model_dump(), **totals})
     card = model_card(spec, counts, last.result, library_versions())
-    (weights / "README.md").write_text(card, encoding="utf-8")
+    (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
     training = {**spec.training.model_dump(mode="json"), "loss": spec.training.loss}
     made = last.result.model_dump(exclude={"usage", "leased", "launchpad", "counts", "history", "training", "rounds"})
     made |= {"steps": totals["steps"], "seconds": sum(one.result.seconds for one in spec.finished)}
@@ -59,13 +55,9 @@ def publish_last(spec: TrainSpec) -> TrainResult:
     return TrainResult(**made, counts=counts, history=thin(history)).with_launchpad(_launchpad(spec.finished))
 
 
-@contextlib.contextmanager
-def _reading(finished: FinishedRound) -> Iterator[None]:
+def _reading(finished: FinishedRound) -> AbstractContextManager[None]:
     """Name the round whose files are gone."""
-    try:
-        yield
-    except FileNotFoundError as e:
-        raise DataError(f"{e.filename} is gone: materialize student_round_{finished.record.round} again") from e
+    return needed_of(f"student_round_{finished.record.round}")
 
 
 def _launchpad(rounds: Sequence[FinishedRound]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     PrepareSpec  ->  prepare_model  ->  PrepareResult     teacher_model, student_base
     TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint, student_round_0 …
-    TrialSpec    ->  try_model      ->  TrialResult       the check loads_and_generates
+    TrySpec      ->  try_model      ->  TryResult         the check loads_and_generates
 
 A spec holds paths and config, never data or open models. The fields of a result are the keys of the manifest.
 """
@@ -89,6 +89,8 @@ class TrainSpec(Spec):
     rollouts: str | None = None  # rollouts.parquet of the round
     rollout_logits: str | None = None  # logits.parquet of the round
     finished: list["FinishedRound"] = []  # the rounds, if the last one's weights are only to be published
+    trial: int | None = None  # of a sweep
+    best_trial: "BestTrial | None" = None  # of a sweep, if its weights are only to be published
     name: str
     task: str
     out: str
@@ -97,11 +99,11 @@ class TrainSpec(Spec):
 
     @property
     def needs_device(self) -> bool:
-        """Publishing the weights of a finished round needs none."""
-        return not self.finished
+        """Publishing weights that are trained already needs none."""
+        return not self.finished and self.best_trial is None
 
 
-class TrialSpec(Spec):
+class TrySpec(Spec):
     """Load a model and let it answer a few prompts; nothing is written."""
 
     model: ModelRef
@@ -208,6 +210,7 @@ class TrainResult(Result[TrainCounts], TrainingRun):
 
     base: str  # name of the model that training started from
     rounds: list[RoundRecord] = Field(default=[], exclude_if=lambda rounds: not rounds)  # of on-policy training
+    found: dict[str, Any] = Field(default={}, exclude_if=lambda found: not found)  # the settings that a sweep found
 
 
 class FinishedRound(Recorded):
@@ -216,6 +219,22 @@ class FinishedRound(Recorded):
     record: RoundRecord
     result: TrainResult
     folder: str
+
+
+class BestTrial(Recorded):
+    """The best trial of a sweep, its training and the folder of its student."""
+
+    number: int
+    of: int  # trials of the sweep
+    point: dict[str, Any]  # the settings that the sweep found
+    result: TrainResult
+    folder: str
+
+    @property
+    def training(self) -> StudentTrainingConfig:
+        """The settings that it trained with."""
+        settings = {name: value for name, value in self.result.training.items() if name != "loss"}
+        return StudentTrainingConfig.model_validate(settings)
 
 
 class PrepareCounts(Counts):
@@ -251,15 +270,15 @@ class PrepareResult(Result[PrepareCounts]):
         return document | fit
 
 
-class TrialCounts(Counts):
+class TryCounts(Counts):
     """Prompts, and how many of them have an answer."""
 
     asked: int
     answered: int  # not blank, and without an error
 
 
-class TrialResult(Result[TrialCounts]):
-    """What a trial found; nothing is published."""
+class TryResult(Result[TryCounts]):
+    """What was found; nothing is published."""
 
     data_version: str = ""
 

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from distill_dagster.errors import TrainingError
+from distill_dagster.errors import DivergedError
 from distill_dagster.progress import Advance
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import mark
@@ -174,7 +174,7 @@ class Watch(TrainerCallback):
         for name in ("loss", "eval_loss"):
             loss = (logs or {}).get(name, 0.0)
             if not math.isfinite(loss):
-                raise TrainingError(
+                raise DivergedError(
                     f"the {'validation ' if name == 'eval_loss' else ''}loss is {loss} at step "
                     f"{state.global_step} of {self.plan.steps}, with a peak learning rate of {args.learning_rate:g}: "
                     "training has diverged and nothing is published; lower `learning_rate`, or raise `warmup_share`"

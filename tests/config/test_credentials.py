@@ -9,6 +9,7 @@ from testing.projects import tiny_settings
 
 KEY = "sk-proj-abcDEF0123456789abcDEF0123456789"
 HEX = "f3a9c1d28b7e4f60a1b2c3d4e5f60718"  # a key that has the form of a variable's name
+TAIL = "CunlojVXVPQeKmTdsKdWraP9"  # random characters with one digit, as a key may have
 NAME = "put the variable's NAME here, not its value"
 
 
@@ -30,6 +31,24 @@ def teacher(**endpoint) -> dict:
         (teacher(api_key=KEY), "abcDEF", NAME),
         (teacher(api_key="gsk_" + "a1B2" * 12), "a1B2", NAME),
         (teacher(api_key=HEX), "f3a9", NAME),
+        (teacher(api_key=f"fw_{TAIL}"), "CunlojV", NAME),
+        (teacher(api_key="Qw" + TAIL), "CunlojV", NAME),
+        ({"student.model": {"name": "a/b", "revision": f"gsk_{TAIL}"}}, "CunlojV", "looks like a key or a token"),
+        (teacher(json_mode=f"xai-{TAIL}"), "CunlojV", "put that variable's NAME into `api_key`"),
+        (teacher(json_mode=f"pplx-{TAIL}"), "CunlojV", "put that variable's NAME into `api_key`"),
+        (teacher(json_mode=HEX), "f3a9", "If it is one, export it"),
+        (teacher(json_mode=TAIL), "CunlojV", "If it is one, export it"),
+        (teacher(timeout_seconds=TAIL), "CunlojV", "If it is one, export it"),
+        ({"owners": [f"data {TAIL}"]}, "CunlojV", "is no owner"),
+        (teacher(**{f"nvapi-{TAIL}": 1}), "CunlojV", "the name of this field looks like a key"),
+        (teacher(**{TAIL: 1}), "CunlojV", "unknown field ***, which looks like a key"),
+        (teacher(**{HEX: {"a": 1}}), "f3a9", "unknown field ***, which looks like a key"),
+        (teacher(extra_body={f"r8_{TAIL}": 1}), "CunlojV", "the name of this field looks like a key"),
+        (teacher(extra_body={KEY: 1}), "abcDEF", "the name of this field looks like a key"),
+        (teacher(parameters={"n": "omit", TAIL: 1}), "CunlojV", "unknown field ***"),
+        (teacher(headers={"api-key": f"${TAIL}"}), "CunlojV", "behind the $"),
+        ({"name": f"${{fw_{TAIL}}}"}, "CunlojV", "between ${ and }"),
+        (teacher(api_key=f"${{{TAIL}}}"), "CunlojV", "between ${ and }"),
         (teacher(api_key="my key-1234"), "1234", NAME),
         ({"alerts.urls_from": "slack://T0123/B0123/abcdefgh12345678"}, "abcdefgh", NAME),
         ({"alerts.urls_from": "mailto://ana:hunter22@example.org"}, "hunter22", NAME),
@@ -55,6 +74,16 @@ def test_a_credential_is_refused_and_not_repeated(tmp_path, changes, secret, wor
     assert words in said
 
 
+def test_a_key_that_is_a_name_twice_or_breaks_the_yaml_is_not_repeated(tmp_path):
+    path = tmp_path / "distill.yaml"
+    for text in (f"{KEY}: 1\n{KEY}: 2\n", f"{TAIL}: 1\n{TAIL}: 2\n", f"name: *{TAIL}\n"):
+        path.write_text(text)
+        with pytest.raises(ConfigError) as error:
+            load_config(path)
+        assert "abcDEF" not in str(error.value)
+        assert "CunlojV" not in str(error.value)
+
+
 def test_a_key_that_a_variable_brings_into_the_file_is_not_repeated(tmp_path, monkeypatch):
     monkeypatch.setenv("DISTILL_TEST_KEY", KEY)
     said = message(tmp_path, **teacher(api_key="${DISTILL_TEST_KEY}"))
@@ -66,6 +95,9 @@ def test_a_key_that_a_variable_brings_into_the_file_is_not_repeated(tmp_path, mo
     "changes",
     [
         teacher(api_key="OPENAI_API_KEY"),
+        teacher(headers={"api-key": "$GATEWAY_KEY", "x-token": "$gateway_token"}),
+        teacher(revision=HEX, organization="org-" + TAIL),
+        {"student.model": {"name": "a/b", "revision": HEX + "0a1b2c3d"}},
         teacher(api_key="my_openai_key_for_project2"),
         teacher(api_key="AZURE_OPENAI_API_KEY_2024_EU_WEST"),
         teacher(extra_body={"max_tokens": 5, "prompt_cache_key": "a", "stop_token_ids": ["1"], "key": "a"}),

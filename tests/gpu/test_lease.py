@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distill_dagster.config import Need
-from distill_dagster.training.specs import TrialSpec
+from distill_dagster.training.specs import TrySpec
 from testing.models_tiny import write_examples, write_model
 
 pytestmark = [
@@ -33,7 +33,7 @@ def test_a_leased_device_is_cuda_0_of_the_worker(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", interpreter)
     device = list(machine_devices())[-1]  # not the first one, where there are several
     pool = GpuPool(devices=[device], lock_folder=str(tmp_path / "locks"))
-    spec = TrialSpec(
+    spec = TrySpec(
         model=write_model(tmp_path / "model"),
         examples=write_examples(tmp_path / "examples.parquet"),
         max_new_tokens=8,

@@ -14,7 +14,7 @@ from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.engines.replay import Replay
 from distill_dagster.models.loading import load
-from distill_dagster.training.specs import StepLoss, TrainSpec, TrialSpec
+from distill_dagster.training.specs import StepLoss, TrainSpec, TrySpec
 from distill_dagster.workers import run_worker
 from testing.models_tiny import LLAMA, rows, write_examples, write_model
 
@@ -32,7 +32,7 @@ WIDE = {**LLAMA, "max_position_embeddings": 128, "initializer_range": 0.2}
 def test_a_worker_reports_its_own_peak_and_not_that_of_the_work_before_it(tmp_path):
     torch.empty(BALLAST, dtype=torch.uint8, device=DEVICE)
     assert torch.cuda.max_memory_allocated(DEVICE) >= BALLAST
-    spec = TrialSpec(
+    spec = TrySpec(
         model=write_model(tmp_path / "model"),
         examples=write_examples(tmp_path / "examples.parquet"),
         max_new_tokens=8,

@@ -5,8 +5,8 @@ import dagster as dg
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.removal import delete_removed
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.lineage.sweeping import sweep_removed
 from testing.projects import run_project, tick, unpublish, write_project
 
 
@@ -24,7 +24,7 @@ def test_the_schedule_makes_what_is_stale_and_then_records_that_nothing_is(copy_
         assert tick(config, instance) == "nothing is stale"
         (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
         assert len(tick(config, instance)) == 1
-    assert sweep_removed(Snapshot(project)) == [], "the published set is still made from the removed shard"
+    assert delete_removed(Snapshot(project)) == [], "the published set is still made from the removed shard"
 
 
 def test_files_of_a_removed_shard_go_when_no_set_is_made_from_them(copy_of_made, tmp_path, instance):
@@ -34,8 +34,8 @@ def test_files_of_a_removed_shard_go_when_no_set_is_made_from_them(copy_of_made,
     (tmp_path / "data" / "train" / "part-02.jsonl").unlink()
     assert not run_project(config, instance, "validated_synthetic_set").failed
     assert "train-part-02" not in project.store.get("validated_synthetic_set").inputs["teacher_outputs"]
-    assert sweep_removed(Snapshot(project)) == ["raw_dataset[train-part-02]", "teacher_outputs[train-part-02]"]
-    assert sweep_removed(Snapshot(project)) == []
+    assert delete_removed(Snapshot(project)) == ["raw_dataset[train-part-02]", "teacher_outputs[train-part-02]"]
+    assert delete_removed(Snapshot(project)) == []
 
 
 def test_a_job_that_cannot_make_something_says_what(tmp_path):

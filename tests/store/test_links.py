@@ -31,7 +31,7 @@ def test_the_link_follows_each_publication_and_survives_a_move(tmp_path):
         assert (link, (link / "weights").read_text()) == (store.root / "student", str(number))
         assert student_path(store) == link
     versions = store.folder("student_checkpoint") / "versions"
-    assert len(list(versions.iterdir())) == 2, "the sweep goes on as before"
+    assert len(list(versions.iterdir())) == 2, "older versions are deleted as before"
     assert [path.name for path in store.root.iterdir() if path.name.startswith(".")] == []
     store.root.rename(tmp_path / "moved")
     assert (tmp_path / "moved/student/weights").read_text() == "3"

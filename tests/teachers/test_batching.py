@@ -529,3 +529,20 @@ def test_settings_that_do_not_fit_a_batch_are_refused():
         EndpointConfig(**base, stream=True)
     with pytest.raises(ValidationError, match=r"needs `price\.batch_discount`"):
         EndpointConfig(**base, price={"prompt": 1})
+
+
+def test_too_long_a_wait_among_the_results_keeps_the_other_answers_and_stops_resumably(tmp_path, server):
+    limits = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9999999999000"}
+    body = {"error": {"code": 429, "message": "Rate limit exceeded", "metadata": {"headers": limits}}}
+    line = {"custom_id": "{id}", "response": {"status_code": 429, "body": body}, "error": None}
+    text = json.dumps(line)
+    server.script(batch={"lines": {"question <1>": text}})
+    rows = asked_rows(3)
+    spec = batched(tmp_path, server, rows)
+    with pytest.raises(EndpointError, match="asks to wait more than a year"):
+        generate(spec)
+    assert len(server.counts()["batches"]) == 1
+    _, table = generate(spec)
+    assert is_right(table, rows)
+    asked = server.counts()["asked_in_batches"]
+    assert [asked[row["messages"][-1]["content"]] for row in rows] == [1, 2, 1]

@@ -74,6 +74,26 @@ def test_a_wrong_url_is_named_after_one_request(name):
     assert "/v1" in message
 
 
+ROUTED = {
+    "no provider for what was asked": "No endpoints found that support image input",
+    "no provider": "No endpoints found for made/made:free.",
+    "the account's privacy settings": "No endpoints found matching your data policy (Free model publication)",
+    "no provider left": "No allowed providers are available for the selected model.",
+    "another reason": "This deployment has been retired",
+}
+
+
+@pytest.mark.parametrize("name", ROUTED)
+def test_a_404_of_a_router_that_was_reached_names_more_than_the_url(name):
+    with wrong_place(said(404, {"error": {"message": ROUTED[name], "code": 404}})) as place:
+        message = refused(f"{place.url}/v1")
+    assert len(place.requests) == 1
+    assert ROUTED[name] in message
+    assert (
+        "check `model`, which is made, what is asked of it (`parameters`, `extra_body`), and the account's" in message
+    )
+
+
 def test_a_url_with_the_path_of_a_request_is_named():
     with wrong_place(page(404)) as place:
         assert "must end before /chat/completions" in refused(f"{place.url}/v1/chat/completions")

@@ -171,6 +171,11 @@ FATAL = [
     ({"status": 400, "text": "Your credit balance is too low to access the API"}, "credit balance.*\n.*no money left"),
     ({"status": 429, "headers": {"retry-after": "3600"}}, "asks to wait 3,600 s .*longest_wait_seconds is 300"),
     ({"status": 429, "text": "Please try again in 7m12s."}, "asks to wait 432 s"),
+    (
+        {"status": 429, "body": {"error": {"metadata": {"headers": {"X-RateLimit-Reset": "9999999999000"}}}}},
+        "asks to wait more than a year",
+    ),
+    ({"status": 429, "text": "请在3600秒后重试"}, "asks to wait 3,600 s"),
     ({"status": 503, "body": [{"error": {"details": [{"retryDelay": "301s"}]}}]}, "asks to wait 301 s"),
 ]
 

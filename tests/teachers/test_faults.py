@@ -209,6 +209,12 @@ BODIES = {  # of status 200
     "watsonx, out of time": (choice("time_limit"), NOW),
     "Mistral, an error": (choice("error"), NOW),
     "a word that sounds like a fault": (choice("engine_crashed"), NOW),
+    "a rate, as the end": (choice("rate_limited"), NOW),
+    "a status, as the end": (choice(503), NOW),
+    "a lost connection, as the end": (choice("connection_lost"), NOW),
+    "no room on the server, as the end": (choice("quota_exceeded"), NOW),
+    "no such model, as the end": (choice("404"), NOW),
+    "no money, as the end": (choice("insufficient_quota"), STOP),
     "no end and no text": (choice(None, None), NOW),
     "an unknown end and no text": (choice("banana", ""), NOW),
     "no choices": ({"choices": [], "usage": None}, NOW),
@@ -255,6 +261,13 @@ def test_what_follows_a_body_without_an_answer(name):
             read_reply(receive(content), REQUEST)
         assert when(caught.value) == follows
         assert caught.value.received == content.decode(), "what came is kept"
+
+
+@pytest.mark.parametrize(("word", "is_overload"), [("rate_limited", True), ("429", True), ("network", False)])
+def test_an_answer_that_ends_for_the_rate_slows_down(word, is_overload):
+    with pytest.raises(AttemptError) as caught:
+        read_reply(receive(json.dumps(choice(word)).encode()), REQUEST)
+    assert caught.value.overload == is_overload
 
 
 @pytest.mark.parametrize(

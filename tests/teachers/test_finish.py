@@ -43,6 +43,42 @@ def test_what_sounds_like_an_interruption_is_one(word):
     assert meaning_of(word) == "interrupted"
 
 
+TRANSIENT = [
+    *("rate_limited", "rate_limit", "throttled", "too_many_requests", "quota_exceeded", "concurrency_limit_reached"),
+    *("deadline_exceeded", "request_timeout", "timedOut", "expired", "network", "connection_lost", "connectionReset"),
+    *("stream_closed", "client_disconnected", "broken_pipe", "premature_close", "worker_lost", "gateway"),
+    *("503", 503, "429", "HTTP_502", "error: 500", "FinishReason.SERVER_BUSY", "model_not_ready", "retry", "stalled"),
+    *(
+        "out_of_memory",
+        "oom",
+        "unreachable",
+        "server_restart",
+        "insufficient_quota",
+        "invalid_api_key",
+        {"type": "rate_limited"},
+    ),
+]
+
+
+@pytest.mark.parametrize("word", TRANSIENT)
+def test_a_word_that_names_a_fault_is_an_interruption(word):
+    assert meaning_of(word) == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [
+        ("content_policy_violation", "content_filter"),
+        ("input_flagged", "content_filter"),
+        ("max_tokens_exceeded", "length"),
+        ("token_limit_reached", "length"),
+        *((word, word) for word in ("exchange", "installed", "room", "200", "5030", "almost")),
+    ],
+)
+def test_a_word_that_names_a_filter_or_a_limit_is_no_interruption_nor_is_one_that_looks_alike(word, end):
+    assert meaning_of(word) == end
+
+
 @pytest.mark.parametrize("given", [None, "", "banana", {}])
 def test_without_a_text_nothing_has_ended(given):
     assert meaning_of(given, has_text=False) == "interrupted"

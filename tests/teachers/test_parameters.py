@@ -1,5 +1,6 @@
 """What an endpoint is sent: one place decides, for teaching, measuring, judging and the smoke gate."""
 
+import base64
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.faculty import Faculty
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.sampling import sampling_params
+from distill_dagster.teachers.sending import forget_endpoints
 from distill_dagster.teachers.unsupported import refuse_unsupported
 from testing.batch_server import BatchServer
 from testing.generation_contract import asked_row, asked_rows, at, generate, spec_for
@@ -156,6 +158,8 @@ OF_THE_PROMPT = [
     {"error": {"code": "context_length_exceeded", "param": "messages", "message": "not supported: too long"}},
     {"error": {"message": "The prompt 'what temperature has the sun, and a seed?' is not allowed by our policy"}},
     {"error": {"message": "This model does not support images", "param": "messages", "code": "unsupported_value"}},
+    {"error": {"message": "Not supported: the prompt 'Which seed: wheat or rye?' is too long"}},
+    {"error": {"message": "Your prompt is not allowed: it holds a seed phrase"}},
     {"error": None},
     [],
     None,
@@ -164,9 +168,69 @@ OF_THE_PROMPT = [
 ]
 
 
-def refuse(body):
+REFUSED = {
+    "Anthropic": {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "seed: Extra inputs are not permitted"},
+    },
+    "xAI": {"code": "Client specified an invalid argument", "error": "Argument not supported on this model: seed"},
+    "a path": {"error": {"message": "body.seed: Extra inputs are not permitted"}},
+    "a list": {"error": {"message": "The following parameters are not supported: top_k, seed."}},
+    "a list with and": {"error": {"message": "Unsupported parameters: stop and seed"}},
+    "a list that it opens": {"error": {"message": "Unsupported parameters: seed, top_k"}},
+    "in quotes": {"error": {"message": "Unknown name 'seed': Cannot find field."}},
+    "unexpected": {"error": {"message": "seed: unexpected property"}},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_parameter_is_named_in_the_words_of_each_provider(name):
+    with pytest.raises(EndpointError, match=r"refuses the parameter `seed: 3`[\s\S]*parameters: \{seed: omit\}$"):
+        refuse(REFUSED[name])
+
+
+@pytest.mark.parametrize("words", ["support the provided", "can handle the requested"])
+def test_a_router_that_finds_no_provider_for_the_parameters_names_all_that_were_sent(words):
+    body = {"error": {"message": f"No endpoints found that {words} parameters. To learn more, visit us", "code": 404}}
+    with pytest.raises(EndpointError) as caught:
+        refuse(body, 404)
+    assert str(caught.value).endswith(
+        "parameters: {temperature: omit}; parameters: {seed: omit}; max_tokens_field: max_completion_tokens; "
+        "parameters: {n: omit}"
+    )
+
+
+SEED = {"message": "seed: Extra inputs are not permitted", "code": 400}
+INSIDE = {
+    "a body": json.dumps({"error": SEED}),
+    "a choice": json.dumps({"choices": [{"message": {"content": ""}, "error": SEED, "finish_reason": "error"}]}),
+    "a stream": f"data: {json.dumps({'error': SEED})}\n\n",
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_parameter_that_is_refused_in_a_body_of_status_200_stops_the_run(server, name, is_first):
+    if is_first:
+        forget_endpoints()
+    else:
+        assert ask_one(teacher_at(server)).ok
+    encoded = base64.b64encode(INSIDE[name].encode()).decode()
+    server.script(rules=[{"fault": "body", "base64": encoded}])
+    with pytest.raises(EndpointError, match=r"parameters: \{seed: omit\}"):
+        ask_one(teacher_at(server, {"temperature": 1}))
+    assert server.counts()["total"] == 1
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", ["a, ", "aand", "a and ", "seed: ", "unknown ", "not supported: "])
+def test_a_long_message_is_read_in_no_long_time(piece):
+    refuse({"error": {"message": "not supported: " + piece * 1000 + "!"}})
+
+
+def refuse(body, status=400):
     sent = {"model": "m", "messages": [], "temperature": 0.0, "seed": 3, "max_tokens": 256, "n": 1}
-    refuse_unsupported(400, body, sent, "host", EndpointConfig(url="http://host/v1", model="m"))
+    refuse_unsupported(status, body, sent, "host", EndpointConfig(url="http://host/v1", model="m"))
 
 
 @pytest.mark.parametrize(("body", "line"), WORDINGS)

@@ -128,16 +128,16 @@ def test_segments_and_journals_from_before_two_columns_are_read_and_merged(tmp_p
 
 
 def test_a_stored_reply_ends_as_its_word_means_now_and_an_interrupted_one_is_asked_again(tmp_path):
-    words = ["eos", "MAX_TOKENS", "SAFETY", "banana", "network_error"]
+    words = ["eos", "MAX_TOKENS", "SAFETY", "banana", "network_error", "rate_limited", "503"]
     stored = [reply(n, finish_reason=word) for n, word in enumerate(words)]
     seal(tmp_path, "one", stored)
     write_journal(tmp_path, "two", [entry._replace(request_hash=f"j{n}") for n, entry in enumerate(stored)])
-    found = Responses(tmp_path).find([f"{kind}{n}" for kind in "hj" for n in range(5)])
+    found = Responses(tmp_path).find([f"{kind}{n}" for kind in "hj" for n in range(7)])
     for kind in "hj":
         ends = [found[f"{kind}{n}"].finish_reason for n in range(4)]
         assert ends == ["stop", "length", "content_filter", "banana"]
     assert len(found) == 8
-    assert Responses(tmp_path).spent() == 5.0
+    assert Responses(tmp_path).spent() == 7.0
 
 
 def test_a_body_that_was_no_answer_is_kept_though_it_cost_nothing(tmp_path):

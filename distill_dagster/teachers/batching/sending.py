@@ -26,7 +26,7 @@ from distill_dagster.teachers.body import request_body
 from distill_dagster.teachers.client import make_client, secrets_of
 from distill_dagster.teachers.limits import estimated_tokens, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
-from distill_dagster.teachers.retries import AttemptError
+from distill_dagster.teachers.retries import AttemptError, pause_s
 from distill_dagster.teachers.secrets import without_secrets
 from distill_dagster.teachers.unsupported import refuse_unsupported
 
@@ -158,7 +158,11 @@ class BatchSender:
             )
 
     def _outcome(self, record: BatchRecord, request: Request, result: ResultLine | None) -> Reply | None:
-        """The reply to a request; None if it is sent again."""
+        """The reply to a request; None if it is sent again.
+
+        Raises:
+            EndpointError: no request can work, or the provider asks for too long a wait.
+        """
         key = request.request_hash
         try:
             reply = read_result(result, request, self._endpoint, self._generation, self._secrets)
@@ -166,6 +170,9 @@ class BatchSender:
             self._attempts[key] = record.attempt
             self._spent[key] = self._spent.get(key, 0.0) + self._endpoint.cost(*e.usage)
             if e.passing and record.attempt < self._endpoint.attempts:
+                pause_s(
+                    self._endpoint, e, record.attempt
+                )  # too long a wait ends the shard; a batch outlasts a short one
                 return None
             reply = e.reply(key)
         del self._waiting[key]

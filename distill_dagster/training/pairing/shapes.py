@@ -40,8 +40,9 @@ def shape_problems(pairing: Pairing) -> Iterator[str]:
     if not training.reads_teacher:
         return
     student = student_config(pairing)
-    pairs = with_pairs(training.imitation, student, teacher)
-    require_readable(pairs, without_weights(student), without_weights(teacher))
+    for imitation in pairing.imitations:
+        pairs = with_pairs(imitation, student, teacher)
+        require_readable(pairs, without_weights(student), without_weights(teacher))
     yield from _length_problems(training, teacher)
 
 

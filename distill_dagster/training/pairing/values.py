@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from distill_dagster.config import DistillConfig, ModelConfig, Section, StudentInitConfig, StudentTrainingConfig
+from distill_dagster.config import (
+    DistillConfig,
+    HiddenSignalConfig,
+    ModelConfig,
+    Section,
+    StudentConfig,
+    StudentInitConfig,
+    StudentTrainingConfig,
+)
+from distill_dagster.config.hidden import Pair
 from distill_dagster.models.fitness import Parts, Use, parts_of, student_use
 
 
@@ -14,8 +23,15 @@ class Pairing(Section):
     init: StudentInitConfig | None = None
     use: Use = Use(trains=True)  # of the student
     training: StudentTrainingConfig = StudentTrainingConfig()
+    layers: list[list[Pair]] = []  # the layer pairs among which a sweep chooses
     captures: bool = False  # whether the teacher's distributions are stored
     new_tokens: int | None = None  # the longest answer that the teacher is asked for
+
+    @property
+    def imitations(self) -> list[HiddenSignalConfig]:
+        """The objective of the signal `hidden`, or with a sweep over layer pairs each of them."""
+        own = self.training.imitation
+        return [own.model_copy(update={"layers": pairs}) for pairs in self.layers] or [own]
 
     @classmethod
     def of(cls, config: DistillConfig) -> "Pairing":
@@ -27,9 +43,15 @@ class Pairing(Section):
             init=student.init,
             use=student_use(config),
             training=student.training,
+            layers=_searched(student),
             captures=teacher.logits is not None,
             new_tokens=teacher.generation.max_new_tokens,
         )
+
+
+def _searched(student: StudentConfig) -> list[list[Pair]]:
+    hidden = student.sweep.space.hidden if student.sweep else None
+    return hidden.layers or [] if hidden else []
 
 
 @dataclass(frozen=True, slots=True)

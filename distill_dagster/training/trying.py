@@ -10,10 +10,10 @@ from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
 from distill_dagster.store import parquet
 from distill_dagster.tasks.prompts import without_answer
-from distill_dagster.training.specs import TrialCounts, TrialResult, TrialSpec
+from distill_dagster.training.specs import TryCounts, TryResult, TrySpec
 
 
-def try_model(spec: TrialSpec, device: str) -> TrialResult:
+def try_model(spec: TrySpec, device: str) -> TryResult:
     """Let the model answer the first prompts of the validation rows, or of all rows if there are none for validation.
 
     Raises:
@@ -26,4 +26,4 @@ def try_model(spec: TrialSpec, device: str) -> TrialResult:
     loaded = load(spec.model, device)
     completions = complete(loaded, prompts, max_new_tokens=spec.max_new_tokens, batch_tokens=spec.batch_tokens)
     answered = sum(bool(completion.text.strip()) for completion in completions)
-    return TrialResult(counts=TrialCounts(asked=len(prompts), answered=answered))
+    return TryResult(counts=TryCounts(asked=len(prompts), answered=answered))

@@ -5,17 +5,17 @@ from distill_dagster.lineage.stages import sharded_names
 from distill_dagster.store.manifest import title_of
 
 
-def sweep_removed(look: Snapshot) -> list[str]:
+def delete_removed(look: Snapshot) -> list[str]:
     """Delete the artefacts of shards without a source file, unless the published set is made from them.
 
     Returns their titles. The teacher's replies to their rows are kept, so a file that comes back costs no request.
     """
     store, published = look.project.store, look.find("validated_synthetic_set")
     wanted = {*look.sources, *(published.inputs["raw_dataset"] if published else ())}
-    swept = []
+    deleted = []
     for name in sharded_names():
         for shard in store.shards(name):
             if shard not in wanted and store.remove(name, shard):
                 look.forget(name, shard)
-                swept.append(title_of(name, shard))
-    return swept
+                deleted.append(title_of(name, shard))
+    return deleted
