@@ -87,6 +87,7 @@ def _trial(spec: SweepSpec, study: Study, number: int) -> TrialSpec:
         "out": str(student),
         "work": str(work / "training"),
         "trial": number,
+        "tensorboard": spec.train.tensorboard and f"{spec.train.tensorboard}-trial-{number}",
     }
     return TrialSpec(
         train=spec.train.model_copy(update=train),
