@@ -43,11 +43,40 @@ NOUNS = (  # what a line calls the answer, in the languages that docs/quality.md
     "الجواب",
     "إجابة",
 )
-LABEL_NOUNS = (*NOUNS, "label", "class", "classification", "category")
+LABEL_NOUNS = (
+    *NOUNS,
+    *("label", "class", "classification", "category", "verdict", "prediction", "predicted[ _](?:label|class|category)"),
+    *("Etikett", "Klasse", "Kategorie", "etiqueta", "étiquette", "etichetta", "rótulo", "clase", "classe", "categoría"),
+    *("catégorie", "categoria", "метка", "класс"),
+    *(
+        "标签",
+        "標籤",
+        "类别",
+        "類別",
+        "分类",
+        "分類",
+        "ラベル",
+        "カテゴリ",
+        "라벨",
+        "레이블",
+        "분류",
+        "लेबल",
+        "श्रेणी",
+        "التصنيف",
+    ),
+)
 SUMMARY_NOUNS = ("summary", "tl;?dr")
 ADJECTIVES = r"(?:(?:(?:the|my|your)[ ]+)?(?:final|correct|best|short|endgültige|最终|最終)[ ]*|my[ ]+|your[ ]+)*"
-TAGS = re.compile(r"<(?P<tag>final_answer|answer)>(?P<inner>.*?)(?:</(?P=tag)>|\Z)", re.DOTALL | re.IGNORECASE)
+ANSWER_TAGS = ("final_answer", "final-answer", "answer")
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})[^\n`]*\n")
+CODE = re.compile(r"`(?!`)(?P<inner>[^`\n]*[^`\s])`(?P<stop>[.!?。]?)")
+UNDERLINED = re.compile(r"(?P<bold>_{1,3})(?![\s_])(?P<inner>[^_]*[^_\s])(?P=bold)(?P<stop>[.!?。]?)")
+IDENTIFIER = re.compile(r"_+[a-z][a-z0-9_]*")  # __init__ is a name
+CLOSING = re.compile(  # what models say behind an answer, and mean nothing by
+    r"\s*(?:(?:I )?hope (?:this|that|it) helps|(?:please )?let me know (?:if|whether|should)|(?:please )?feel free to|"
+    r"if you (?:have|need) (?:any|more|further|other)|is there anything else)\b[^\n{}]{0,120}",
+    re.IGNORECASE,
+)
 BOLD = re.compile(r"(?P<bold>\*{1,3})(?![\s*])(?P<inner>[^*]*[^\s*])(?P=bold)(?P<stop>[.!?。]?)")
 DEEPEST = 64
 KEYS = ("final_answer", "answer", "answer_choice")
@@ -73,28 +102,50 @@ def stated(text: str, *, nouns: Sequence[str] = NOUNS, keys: Sequence[str] = KEY
     A text with more than `DEEPEST` marks inside one another is a loop of them and states nothing. With `leading` only
     a mark that opens the text counts: the answer is prose of several lines, and may say "Answer:".
     """
-    text = text.strip()
+    return stated_and_rest(text, nouns=nouns, keys=keys, leading=leading)[0]
+
+
+def stated_and_rest(
+    text: str, *, nouns: Sequence[str], keys: Sequence[str], leading: bool = False, tags: Sequence[str] = ()
+) -> tuple[str, str]:
+    """As `stated`, with what follows the tag that encloses the answer; `tags` are others than those of an answer."""
+    text, rest, names = _without_closing(text.strip()), "", (*ANSWER_TAGS, *tags)
     for _ in range(DEEPEST):
-        inner = _inside(_after_mark(_in_json(text, keys), nouns, leading)).strip()
+        inner, behind = _after_mark(_in_json(text, keys), nouns, leading, names)
+        inner = _inside(inner).strip()
         if inner == text or len(inner) >= len(text):
-            return text
-        text = inner
-    return ""
+            return text, rest
+        text, rest = inner, behind + rest
+    return "", ""
 
 
-def _after_mark(text: str, nouns: Sequence[str], leading: bool) -> str:
-    """The text behind the last mark, or inside the last tag if that comes later."""
+def _without_closing(text: str) -> str:
+    """The text without the lines at its end that only close it politely; never without its first line."""
+    head, _, line = text.rpartition("\n")
+    while head.strip() and CLOSING.fullmatch(line):
+        text = head.rstrip()
+        head, _, line = text.rpartition("\n")
+    return text
+
+
+def _after_mark(text: str, nouns: Sequence[str], leading: bool, tags: Sequence[str]) -> tuple[str, str]:
+    """The text behind the last mark, or inside the last tag if that comes later, and what follows the tag."""
     marks = _marks(tuple(nouns))
     found = marks.match(text) if leading else _last(marks, text)
-    tag = _last(TAGS, text) if "<" in text else None
+    tag = _last(_elements(tuple(tags)), text) if "<" in text else None
     if tag and (found is None or tag.start() > found.start()):
-        return tag["inner"]
+        return tag["inner"], text[tag.end() :]
     if found is None:
-        return text
+        return text, ""
     behind = text[found.end() :].strip()
     if found["mark"] and found["open"] is not None:  # "**Answer: neutral**": the emphasis ends behind the answer
         behind = behind.replace(found["mark"], "", 1)
-    return behind
+    return behind, ""
+
+
+@lru_cache(maxsize=8)
+def _elements(tags: Sequence[str]) -> re.Pattern[str]:
+    return re.compile(rf"<(?P<tag>{'|'.join(tags)})>(?P<inner>.*?)(?:</(?P=tag)>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -105,8 +156,12 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def _in_json(text: str, keys: Sequence[str]) -> str:
-    """The answer in a JSON object that ends the text, or the text."""
-    value = closing_object(text) if "}" in text[-12:] else None
+    """The answer in a JSON object that ends the text, but for a closing phrase, or the text."""
+    end = text.rfind("}") + 1
+    remark = text[end:].lstrip("`~] \t\r\n")
+    if not end or (remark and not CLOSING.fullmatch(remark)):
+        return text
+    value = closing_object(text[: len(text) - len(remark)])
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     try:
@@ -125,5 +180,7 @@ def _inside(text: str) -> str:
         and text.find(opened["fence"], opened.end()) == text.rfind(opened["fence"])
     ):
         return text[opened.end() : -len(opened["fence"])]
-    bold = BOLD.fullmatch(text)
-    return bold["inner"] + bold["stop"] if bold else text
+    if text[:1] not in "*_`" or IDENTIFIER.fullmatch(text):
+        return text
+    found = BOLD.fullmatch(text) or UNDERLINED.fullmatch(text) or CODE.fullmatch(text)
+    return found["inner"] + found["stop"] if found else text

@@ -14,22 +14,30 @@ import re
 from fractions import Fraction
 
 from distill_dagster.tasks.answer_mark import stated
-from distill_dagster.tasks.number_words import NUMERALS, UNITS
+from distill_dagster.tasks.boxes import last_box
+from distill_dagster.tasks.number_words import BETWEEN, NUMERALS, UNITS
 from distill_dagster.tasks.numbers import found_in, last_in
 from distill_dagster.tasks.plain_math import plain_math
+from distill_dagster.tasks.trailing_notes import without_notes
 
 MARKER = "####"
 HEADING = re.compile(  # "#### Step 2" with text below it is no marker
     r"^[ \t]*#{1,6}[ \t]+(?!\W*(?:final\s+)?answer)[^\W\d_][^\n]*\n", re.MULTILINE | re.IGNORECASE
 )
 SPOKEN = re.compile(r"\banswers?\b\W{0,4}(?:(?:is|are)\b|[:=](?=[^0-9A-Za-z]{0,8}[0-9]))", re.IGNORECASE)
-BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 CLAUSE_END = re.compile(r"[;(]|[.,]\s+(?=[^\W\d])|$")
-APART = re.compile(r"\A[^\w\n]*?[-−]\s+(?=[0-9.$€£¥])")  # "- 5" right behind a mark is minus five
+APART = re.compile(r"\A[^\w\n]*?[-−‐‑‒–﹣－]\s+(?=[0-9.$€£¥])")  # "- 5" right behind a mark is minus five
+LONG_DASH = re.compile(r"\A[^\w\n]*?[—―⸺]\s*(?=[0-9.$€£¥])")  # a minus, or a dash of the text
 ANOTHER = re.compile(r"\s*,\s*[-+]?[0-9]|[^=]{0,12}[,;]\s*(?:and\s+|or\s+)?[a-zA-Z]\s*=")  # a list, or a second unknown
 LIST = re.compile(r"[^\w\n]*[-+]?[0-9.]+(?:\s*[,;]\s+[-+]?[0-9.]+)+[^\w\n]*")
 UNIT_SIGNS = re.compile(r"(?<=[^\W\d_])(?:/(?=[^\W\d_])|\^-?[0-9])")
-OPERATION = re.compile(r"[\\√π∞^!±×÷*/+<>|≤≥≠]|(?<![^\W\d_])-|-(?![^\W\d_])|\b(?:or|and|to)\b", re.IGNORECASE)
+OPERATION = re.compile(
+    rf"[\\√π∞^!±×÷*/+<>|≤≥≠—―]|(?<![^\W\d_])-|-(?![^\W\d_])|\b(?:{'|'.join((*BETWEEN, 'to', 'bis', 'hasta', 'до'))})\b",
+    re.IGNORECASE,
+)
+SECOND = re.compile(
+    r"=[^=]*[0-9][^=]*[^0-9a-zA-Z=]\s*[a-zA-Z](?:_?\{?[0-9]\}?)?'?\s*$"
+)  # "x = 1 or x" before a second "="
 SIGN = re.compile(r"(?:^|(?<=[=({]))\s*(?:\{\s*-\s*\}|-)\s*(?=[0-9.$€£¥({])")  # "- 5" in a box is minus five
 ENCLOSED = re.compile(r"(-?)[({]\s*(-?\s?[$€£¥]?[0-9][0-9.,/]*)\s*[)}]")
 
@@ -44,34 +52,27 @@ def final_number(text: str) -> Fraction | None:
 
 def final_place(text: str) -> tuple[str, str]:
     """The part of `text` that states the answer, and what marks it: `mark`, `box`, or `end` for the end of the text."""
+    text = without_notes(text)
     headless = HEADING.sub("", text + "\n") if "#" in text else text
     behind = headless.rpartition(MARKER)[2].strip()
     if MARKER in headless and stated(behind) == behind:
         return behind, "mark"
     said = stated(text)
-    if boxes := list(BOXED.finditer(said)):
-        return _inside_braces(said, boxes[-1].end()), "box"
+    if box := last_box(said):
+        return "" if box.is_one_of_several else box.inside, "box"
     if spoken := list(SPOKEN.finditer(said)):
         sentence = said[spoken[-1].end() :]
         if NUMERALS.intersection(re.findall(r"[a-z]+", sentence.casefold())[:4]):  # "the answer is twelve"
             return sentence, "mark"
         if any(True for _ in found_in(plain_math(sentence))):
             return sentence, "mark"
-    return (said, "mark") if said != text.strip() and said[:1] in "0123456789$€£¥-−\\" else (said, "end")
-
-
-def _inside_braces(text: str, start: int) -> str:
-    """The text between the brace that opens just before `start` and the one that closes it."""
-    depth = 1
-    for position in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[start:position]
-    return ""  # never closed: cut off
+    return (said, "mark") if said != text.strip() and said[:1] in "0123456789$€£¥-−‐‑‒–—―﹣－\\" else (said, "end")
 
 
 def leading_number(text: str) -> Fraction | None:
     """The first number of the first line that holds one; in an equation, the first one right of its last `=`."""
+    if LONG_DASH.match(text):
+        return None
     for line in APART.sub("-", text).splitlines():
         plain = plain_math(line)
         found = list(found_in(plain))
@@ -90,6 +91,8 @@ def only_number(text: str) -> Fraction | None:
     """The number that `text` consists of; a unit, and an "x =" before it, are allowed."""
     plain = _joined_signs(plain_math(text))
     start = plain.rfind("=") + 1
+    if start and SECOND.search(plain, 0, start - 1):
+        return None
     found = [one for one in found_in(plain) if one.start >= start]
     if len(found) != 1:
         return None

@@ -12,9 +12,11 @@ from fractions import Fraction
 
 from distill_dagster.tasks.number_links import is_linked
 from distill_dagster.tasks.number_words import (
+    BETWEEN,
     CODES,
     LENGTHS,
     OPERATIONS,
+    PART_ALONE,
     PARTIAL_AFTER,
     PARTIAL_BEFORE,
     PARTS,
@@ -30,16 +32,18 @@ OPERAND = r"[0-9A-Za-z)\]°%π]"
 ITEM = r"[-+]?(?:[0-9√π.][^\s,;()\[\]{}]*|[a-zA-Z]{1,2})"
 MONEY = r"[$€£¥]?\s?"
 AN_OPERATION = "|".join(OPERATIONS)
+TWO = "|".join(BETWEEN)
 
 NAME = re.compile(rf"(?P<word>{LETTER}\w*?)(?P<joint>[-_^]?)$")
 BEHIND_SIGN = re.compile(
     rf"(?:[_^{{\\]|[\w)]\(|-\s*[({{\[|]\s*-?|--|[×÷√±≤≥≠]\s*|(?<![-=>\n])[<>]=?\s*|\\[a-zA-Z]+\s*\{{?\s*|[0-9][ \t]+"
     rf"|{OPERAND}(?:[*+/]|\s+[*+/]\s+)|[0-9)](?:-|\s+-\s+)|(?<!\w)[a-zA-Z](?:-|\s+-\s+)"
-    rf"|(?:\b(?:or|and)|[0-9]\s*[,;])\s+[a-zA-Z]\s*=\s*|[0-9%]\s*&\s*{MONEY})$",
+    rf"|(?:[=(]|\b(?:is|was|are|equals?)\b)\s*[—―]\s*|^\s*[—―]"  # a minus, or a dash of the text
+    rf"|(?:\b(?:{TWO})|[0-9]\s*[,;])\s+[a-zA-Z]\s*=\s*|[0-9%]\s*&\s*{MONEY})$",
     re.IGNORECASE,
 )
 BEHIND_WORD = re.compile(
-    rf"(?:[0-9%]\s*,?\s*\b(?:and|or)\s+|[0-9]\s*x\s*|%\s+of\s+|[0-9)%]\s+(?:{AN_OPERATION})\s+"
+    rf"(?:[0-9%]\s*,?\s*\b(?:{TWO})\s+|[0-9]\s*x\s*|%\s+of\s+|[0-9)%]\s+(?:{AN_OPERATION})\s+"
     rf"|\b(?:{'|'.join(PARTIAL_BEFORE)})\s*\(?\s*){MONEY}$",
     re.IGNORECASE,
 )
@@ -48,14 +52,15 @@ RIGHT = re.compile(
     rf"[_^{{}}\\√π∞]|\([-0-9√π]|\([a-zA-Z][)+-]|\s*[×÷±≤≥≠]|\s*[<>]\s*{OPERAND}"
     rf"|(?:\*\*?|[+/])(?:[0-9(√]|[a-zA-Z]\b)|\s+[*+/]\s+[0-9a-zA-Z(√]|(?:-|\s+-\s+)(?:[0-9(√]|[a-zA-Z]\b)"
     rf"|[ \t]+[0-9]|\s*x\s*[0-9]"
-    rf"|\s*(?:,?\s*\b(?:and|or)\b|&|;)\s*{MONEY}[-0-9]|\s*(?:,?\s*(?:and|or)|[,;])\s+[a-zA-Z]\s*="
+    rf"|\s*(?:,?\s*\b(?:{TWO})\b|&|;)\s*{MONEY}[-0-9]|\s*(?:,?\s*\b(?:{TWO})|[,;])\s+[a-zA-Z]\s*="
     rf"|\s*%\s+of\s+{MONEY}[0-9]"
     rf"|\s+(?:{AN_OPERATION})\s+{MONEY}[0-9]|\s+(?:{'|'.join(PARTIAL_AFTER)})\b",
     re.IGNORECASE,
 )
 LISTED = re.compile(rf"\s*[,;]\s*{ITEM}\s*[,;)\]}}>]")
 WORD = re.compile(rf"({LETTER}+)")
-SCALE = re.compile(r"[ \t]?(?:([百千万萬亿億백천만억])|([^\W\d_][^\s\d.,;:!?()*%$€£]*))")
+SCALE = re.compile(r"[ \t]{0,3}(?:([百千万萬亿億백천만억])|([^\W\d_][^\s\d.,;:!?()*%$€£]*))")
+ENDS = re.compile(r"\s*(?:[.,;:!?)}$*]|\bof\b|\band\b|$)", re.MULTILINE)
 AND_PART = re.compile(rf"\s+and\s+({'|'.join(PARTS)})\b", re.IGNORECASE)
 MINUS = re.compile(  # a word, or a dash apart from its number, where none can be a bullet or join two words
     r"(?:\b(?:minus|negative)\s+|(?:[=:≈→(\[{$]|\b(?:is|was|are|be|equals?|becomes?|gives?|gets?|got|to|of|by))\s*-\s+)$",
@@ -114,7 +119,7 @@ def scale(plain: str, end: int) -> tuple[Fraction | None, Fraction, int]:
     factor, started = Fraction(1), end
     while found := SCALE.match(plain, end):
         word = found[1] or found[2]
-        if word.casefold() in UNCLEAR_SCALES:
+        if word.casefold() in UNCLEAR_SCALES or (word.casefold() in PART_ALONE and ENDS.match(plain, found.end())):
             return None, Fraction(0), end
         if word.casefold() not in SCALES:
             break

@@ -38,6 +38,7 @@ THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 COMMA_BEFORE = re.compile(r"(?:€|\bEUR|R\$|\bRp\.?|\bIDR|₺|₫|₽|\bkr\.?|zł|\bPLN)\s?-?$")
 COMMA_AFTER = re.compile(r"\s?(?:€|(?:EUR|[Ee]uros?|PLN|kr|TL|VND|IDR|reais|Ft)\b|zł|₺|₫|₽|руб)")
 MILLIONS = re.compile(r"[kKmMbB]\b")  # "£18m" is hardly metres
+GROSS = re.compile(r"\s?gross\b", re.IGNORECASE)  # of money: before taxes, and not twelve dozen
 LONGEST = 60  # characters; a longer run of digits is noise and takes quadratic time to convert
 LARGEST_POWER = 99
 
@@ -70,6 +71,8 @@ def _judged(match: re.Match[str], plain: str) -> Found | None:
     if is_name(plain, match.start("top") if match["money"] and not match["outer"] else match.start()):
         return None
     factor, added, end = scale(plain, match.end())
+    if match["money"] and GROSS.match(plain, match.end()):
+        factor = Fraction(1)
     value = None if is_part(plain, match.start(), end) else _value(match, plain)
     if value is None or factor is None or (match["money"] and MILLIONS.match(plain, end)):
         return Found(None, match.start(), end)

@@ -13,15 +13,15 @@ an element that no list knows is parted too.
 
 import re
 
-STEM = (  # a name consists of one of these, and of other words joined by "_"
+STEM = (  # a name consists of one of these, and of other words joined by "_" or "-"
     r"think(?:ing)?|thoughts?|reason(?:s|ing)?|rationales?|reflect(?:ions?|ing)?|ponder(?:ing)?|monolog(?:ue)?|musings?"
-    r"|deliberat(?:e|ions?)|brainstorm(?:ing)?|scratch_?(?:pad)?|ruminat(?:e|ions?)|chain_?of_?thoughts?"
+    r"|deliberat(?:e|ions?)|brainstorm(?:ing)?|scratch_?(?:pad)?|ruminat(?:e|ions?)|chain[_-]?of[_-]?thoughts?"
 )
 WHOLE = (
-    r"cot|plan|planning|analysis|cot_\w{1,30}|(?:inner|internal|hidden|my)(?:thoughts?|thinking|reasoning|monologue)"
+    r"cot|plan|planning|analysis|cot_\w{1,30}|(?:inner|internal|hidden|my)-?(?:thoughts?|thinking|reasoning|monologue)"
 )
-ANSWERS = r"final_answer|final|answer|response|output|solution|result|reply"
-NAME = rf"(?:\w{{1,12}}:)?(?:(?:\w{{1,30}}_)?(?:{STEM})(?:_\w{{1,30}})?|{WHOLE})(?=[\s>])"
+ANSWERS = r"final[_-]answer|final|answer|response|output|solution|result|reply"
+NAME = rf"(?:\w{{1,12}}:)?(?:(?:[\w-]{{1,30}}[_-])?(?:{STEM})(?:[_-](?!tank|bubble)[\w-]{{1,80}})?|{WHOLE})(?=[\s>])"
 ELEMENT = re.compile(
     rf"\s*<(?P<name>{NAME})(?:\s[^<>]{{0,80}})?>(?P<thoughts>.*?)</(?P=name)\s*>"
     rf"(?=\s*(?:[^\s<]|<(?:(?:{ANSWERS})\b|{NAME}|[^a-zA-Z/!?])))",

@@ -16,6 +16,7 @@ from distill_dagster.tasks.folding import visible
 ARGUMENT = r"(?:\{\s*([-+]?[0-9.,]+)\s*\}|([0-9]))"
 FRACTION = re.compile(rf"(?:([0-9])[ \t]*)?\\[dtc]?frac\s*{ARGUMENT}\s*{ARGUMENT}")
 TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|operatorname|mbox|hbox|mathsf)\s*\{([^{}]*)\}")
+BEHIND_WORDS = re.compile(r"[\w\\$€£¥.({+-]")
 COMMANDS = {
     "times": " × ",
     "cdot": " × ",
@@ -87,8 +88,10 @@ def _vulgar(found: re.Match[str]) -> str:
 
 
 def _words(found: re.Match[str]) -> str:
-    """The words of \\text{…}, apart from a number before them."""
-    return f" {found[1].strip()}"
+    """The words of \\text{…}, apart from a number before them, and from one behind them."""
+    words = found[1].strip()
+    is_apart = words[-1:].isalpha() and BEHIND_WORDS.match(found.string, found.end())
+    return f" {words} " if is_apart else f" {words}"
 
 
 def _fraction(found: re.Match[str]) -> str:

@@ -13,8 +13,9 @@ from typing import ClassVar
 
 from distill_dagster.tasks.answer_mark import stated
 from distill_dagster.tasks.base import Task
+from distill_dagster.tasks.boxes import last_box
 from distill_dagster.tasks.measures import Measure, mean_of
-from distill_dagster.tasks.normal_answer import normal_answer
+from distill_dagster.tasks.normal_answer import clash, normal_answer
 from distill_dagster.tasks.options import Prompting
 from distill_dagster.tasks.words import apart
 
@@ -51,9 +52,11 @@ class QA(Task):
     )
 
     def parse(self, text: str, labels: Sequence[str] | None) -> str | None:
-        """The text, or what its last "Answer:" states, without surrounding blanks and Markdown."""
-        return stated(text) or None
+        """The text, or what its last "Answer:" or its last box states, without surrounding blanks and Markdown."""
+        said = stated(text)
+        box = last_box(said)
+        return (stated(box.words) if box and not box.is_one_of_several else said) or None
 
     def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
-        """SQuAD's exact match: 1 or 0."""
-        return float(normal_answer(answer) == normal_answer(reference))
+        """SQuAD's exact match, but for signs that carry meaning: 1 or 0."""
+        return float(normal_answer(answer) == normal_answer(reference) and not clash(answer, reference))

@@ -1,7 +1,9 @@
-"""The label that a text states: as the whole text, behind a mark, in a sentence, or before an explanation.
+"""The label that a text states: as the whole text, behind a mark, in a box or a sentence, or before an explanation.
 
     "**Answer:** neutral\nThe note is silent."      neutral     the first line behind the mark
-    "Nothing says so. The answer is **neutral**."   neutral     the sentence that names the answer, if it comes last
+    "Nothing says so. The answer is **neutral**."   neutral     the last sentence that names the answer
+    "$\\boxed{\\text{neutral}}$"                    neutral
+    "Answer: entailment\\nWait, no: neutral."        neutral     a text that corrects itself, see corrections.py
     "neutral, because the note is silent"           neutral     the label opens the text, which names no other (nli)
     "entailment or neutral"                         None
 
@@ -11,70 +13,66 @@ labels.py says which forms mean a label.
 import re
 from collections.abc import Sequence
 
-from distill_dagster.tasks.answer_mark import LABEL_KEYS, LABEL_NOUNS, stated
+from distill_dagster.tasks.answer_mark import LABEL_KEYS, LABEL_NOUNS, stated_and_rest
+from distill_dagster.tasks.boxes import last_box
+from distill_dagster.tasks.corrections import last_stated, named
 from distill_dagster.tasks.folding import folded
 from distill_dagster.tasks.labels import WRAPPING, drop_lead, match_label, normal_label
 
-SPOKEN = re.compile(
-    r"\b(?:answer|label|relation(?:ship)?|classification|category|verdict)\s*(?:\bis\b|would be|[:=：])[\s*:]*",
-    re.IGNORECASE,
-)
-SENTENCE_END = re.compile(r"[.;!?\n](?:\s|$)|\n")
+TAGS = ("label", "class", "classification", "category", "prediction", "verdict", "output", "result")
+ITEM = re.compile(r"(?:[-*•–]|\(?(?P<place>[A-Za-z0-9]{1,2})[).:])\s+(?P<rest>[^\n]+)")
 
 
 def stated_label(text: str, labels: Sequence[str]) -> str | None:
-    """The label that makes up `text`, that it states behind a mark, or that its last sentence names; else None."""
-    inner = _stated(text)
-    if found := match_label(text, labels) or match_label(inner, labels):
+    """The last label that a text states: as the whole text, behind a mark, in a box or in a sentence; else None."""
+    if found := match_label(text, labels) or _item(text.strip(), labels):
         return found
-    if inner != text.strip() and inner:
-        line = inner.splitlines()[0]
-        return match_label(line, labels) or leading_label(inner, labels)
-    return _spoken(inner, labels)
+    inner, behind = _stated(text)
+    if box := last_box(inner):
+        found = None if box.is_one_of_several else match_label(box.words, labels)
+        return last_stated(box.behind + behind, labels, found) if found else None
+    if found := match_label(inner, labels):
+        return last_stated(behind, labels, found)
+    if inner == text.strip() or not inner:
+        return last_stated(inner, labels)
+    line, *lines = inner.splitlines()
+    if found := match_label(line, labels) or _item(line, labels):
+        return last_stated("\n".join([*lines, behind]), labels, found)
+    return leading_label(inner, labels)
 
 
-def _stated(text: str) -> str:
-    return stated(text, nouns=LABEL_NOUNS, keys=LABEL_KEYS)
-
-
-def _spoken(text: str, labels: Sequence[str]) -> str | None:
-    """The label behind the last "the answer is", where that sentence ends the text."""
-    said = list(SPOKEN.finditer(text))
-    if not said:
+def _item(line: str, labels: Sequence[str]) -> str | None:
+    """The label behind the bullet or the place of an item: "- neutral", "A) Paris". A place may be a label itself."""
+    found = ITEM.fullmatch(line)
+    if found is None or match_label(found["place"] or "-", labels) or found["rest"][0].isdigit():
         return None
-    rest = text[said[-1].end() :]
-    sentence = SENTENCE_END.split(rest, maxsplit=1)[0]
-    return match_label(sentence, labels) or (match_label(rest, labels) if sentence != rest else None)
+    return match_label(found["rest"], labels)
+
+
+def _stated(text: str) -> tuple[str, str]:
+    return stated_and_rest(text, nouns=LABEL_NOUNS, keys=LABEL_KEYS, tags=TAGS)
 
 
 def leading_label(text: str, labels: Sequence[str]) -> str | None:
     """The label that opens what `text` states, closed by punctuation or a line end; None if it names another too."""
-    said = drop_lead(_stated(text))
-    named = _named(" ".join(folded(line) for line in said.splitlines()), labels)
-    if len(named) != 1:
+    inner, behind = _stated(text)
+    said = drop_lead(inner)
+    names = named(" ".join(folded(line) for line in said.splitlines()), labels)
+    if len(names) != 1:
         return None
-    is_shared = sum(normal_label(label) == normal_label(named[0]) for label in labels) > 1
-    ends = ".,;:" if is_shared else ".,;:!?"  # "1!" is neither 1 nor 1*
-    closed = rf"{re.escape(folded(named[0]))}[{re.escape(WRAPPING.strip())}]*(?:[{ends}]|\s+[-(]|\s*$)"
-    line = said.lstrip(WRAPPING).splitlines()[0] if said.strip(WRAPPING) else ""
-    return named[0] if re.match(closed, folded(line)) else None
-
-
-def _named(text: str, labels: Sequence[str]) -> list[str]:
-    """The labels that a folded text names; a label inside a longer one ("agree" in "do not agree") is not named."""
-    named = []
-    for label in sorted(labels, key=lambda one: -len(folded(one))):
-        form = re.compile(rf"(?<!\w){re.escape(folded(label))}(?!\w)")
-        if folded(label) and form.search(text):
-            named.append(label)
-            text = form.sub("\0", text) if sum(folded(one) == folded(label) for one in labels) == 1 else text
-    return named
+    label = names[0]
+    is_shared = sum(normal_label(one) == normal_label(label) for one in labels) > 1
+    ends = ".,;:" if is_shared else ".,;:!"  # "1!" is neither 1 nor 1*, and "neutral? No." is a question
+    closed = rf"{re.escape(folded(label))}[{re.escape(WRAPPING.strip())}]*(?:[{ends}]|\s+[-(]|\s*$)"
+    line, *lines = said.lstrip(WRAPPING).splitlines() if said.strip(WRAPPING) else [""]
+    opening = re.match(closed, folded(line))
+    return last_stated("\n".join([folded(line)[opening.end() :], *lines, behind]), labels, label) if opening else None
 
 
 def only_line(text: str) -> str | None:
     """The one line that `text` states, without a lead; None where it has several, or none."""
     while True:
-        line = drop_lead(_stated(text))
+        line = drop_lead(_stated(text)[0])
         if line == text:
             return line if line and len(line.splitlines()) == 1 else None
         text = line

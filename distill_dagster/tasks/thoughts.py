@@ -14,11 +14,11 @@ import re
 from typing import NamedTuple
 
 from distill_dagster.tasks.channels import is_channel_mark, part_channels
-from distill_dagster.tasks.opening_thoughts import part_opening
+from distill_dagster.tasks.opening_thoughts import ANSWERS, part_opening
 
 NAMES = (
-    r"(?:\w{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|thinking_process|antthinking|reasoning|reflection|scratchpad"
-    r"|(?:inner|internal)_monologue|chain_of_thought)"
+    r"(?:\w{1,12}[:_])?(?:think(?:_never_used_\w{1,80})?|thinking|thoughts?|(?:thought|thinking)[_-]process|antthinking"
+    r"|reasoning|reflection|scratchpad|(?:inner|internal)[_-]monologue|chain[_-]of[_-]thoughts?)"
 )  # with a vendor's prefix: seed:think, longcat_think
 LEFT, RIGHT = r"(?:<\|?|&lt;|◁)\s*", r"\s*(?:\|?>|&gt;|▷)"
 BRACKETED = r"(?:THINK|THINKING|THOUGHTS?|REASONING)\]"  # without an end only in capitals: prose has [thinking] too
@@ -44,6 +44,9 @@ MID_SENTENCE = re.compile(r"[\w,][ \t]+$")
 LOOK_BACK = 20  # characters before a mark
 VERBATIM = ("{", "[{", "```")  # JSON or code may hold marks as text
 
+SUMMARY = (
+    r"thought for|thoughts?|thinking|thought process|reasoning|chain of thought|思考|思维|推理|réflexion|razonamiento"
+)
 SPOKEN = [  # thoughts, then the answer: sentences of models, and what tools make of thoughts
     re.compile(form, re.DOTALL | re.IGNORECASE)
     for form in (
@@ -51,17 +54,22 @@ SPOKEN = [  # thoughts, then the answer: sentences of models, and what tools mak
         r"\s*Here are my reasoning steps:(.*?)(?:\[BEGIN FINAL RESPONSE\](.*))?$",  # Apriel
         r"\s*Thinking\.\.\.\n(.*?)(?:\n\.\.\.done thinking\.(.*))?$",  # Ollama's command line
         r"\s*<details[^>]*\breasoning\b[^>]*>(.*?)</details>(.*)$",  # Open WebUI
+        rf"\s*<details[^>]*>\s*<summary>(?:<\w+>|[^<\w])*(?:{SUMMARY})(?![a-z])[^<]{{0,60}}(?:</\w+>)?\s*</summary>(.*?)</details>(?=\s*\S)(.*)$",
+        r"\s*(?P<fence>`{3,}|~{3,})[ \t]*(?:thinking|think|thoughts?|reasoning|scratchpad)[ \t]*\n"
+        r"(?P<thoughts>.*?)\n[ \t]*(?P=fence)[ \t]*(?=\s*\S)(?P<rest>\n.*)$",
+        r"\s*<\|im_start\|>think\b\s*(.*?)(?:\s*<\|im_start\|>answer\b(.*?)(?:<\|im_end\|>\s*)?)?$",  # s1
+        r"\s*(?-i:think)\n(.*?)\n\s*(?-i:answer)\n(.*)$",  # s1, special tokens lost
         r"\s*\*Thinking\.\.\.\*\s*\n((?:[ \t]*>[^\n]*\n?)+)(.*)$",  # Poe
     )
 ]
 WRAPPED = re.compile(  # the answer of a text with thoughts, in marks of its own; the closing one may be the stop string
-    r"(?:<(answer|response|output|final_answer|final|solution)>|<\|begin_of_(solution|box)\|>|<\|START_(RESPONSE)\|>)"
+    rf"(?:<({ANSWERS})>|<\|begin_of_(solution|box)\|>|<\|START_(RESPONSE)\|>)"
     r"(?P<answer>.*?)(?:</(?:\1)>|<\|end_of_(?:\2)\|>|<\|END_(?:\3)\|>)?\s*$"
     r"|(?P<final>.*?)\[END FINAL RESPONSE\].*$",
     re.DOTALL | re.IGNORECASE,
 )
 HINT = re.compile(
-    r"think|thought|reason|reflection|scratchpad|monologue|channel|\|message\||analysis|unused9|assistantfinal",
+    r"think|thought|reason|reflection|scratchpad|monologue|channel|\|message\||analysis|unused9|assistantfinal|<details",
     re.IGNORECASE,
 )
 
@@ -94,7 +102,10 @@ def is_mark(token: str) -> bool:
 
 def _spoken(text: str) -> tuple[list[str], str] | None:
     found = next((match for form in SPOKEN if (match := form.match(text))), None)
-    return ([found[1]], found[2] or "") if found else None
+    if found is None:
+        return None
+    thoughts, answer = found.groups()[-2:]
+    return [thoughts], answer or ""
 
 
 def _marked(text: str) -> tuple[list[str], str] | None:

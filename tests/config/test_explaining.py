@@ -30,6 +30,7 @@ def refused(folder, **changes) -> tuple[str, list[str]]:
             "unknown field learning_rat, did you mean learning_rate? (in student.training)",
         ),
         ({"tusk": "nli"}, "unknown field tusk, did you mean task?"),
+        ({"traning": {}}, "unknown field traning, did you mean training? It belongs in student"),
         ({"student.learning_rate": 1}, "unknown field learning_rate (in student): it belongs in teacher.fit"),
         ({"data.zzz": 1}, "unknown field zzz (in data): remove it; docs/config.md lists the fields"),
         ({"student.training.epochs": 0}, "student.training.epochs: Input should be greater than 0 (got 0)"),

@@ -2,6 +2,13 @@
 
 REFUSED = {
     "English": [
+        "I'm afraid I can't help with that.",
+        "I'm afraid I cannot answer that question.",
+        "I won't be able to help with that.",
+        "Sorry, I can't help with that one.",
+        "I don't think I can help with that.",
+        "I regret to inform you that I cannot assist with this request.",
+        "\"I'm sorry, but I can't help with that.\"",
         "I'm sorry, but I can't help with that.",
         "Sorry, I can't help with that.",
         "I cannot assist with this request.",
@@ -29,6 +36,10 @@ REFUSED = {
         "I must decline this request.",
     ],
     "German": [
+        "Da kann ich Ihnen leider nicht weiterhelfen.",
+        "Diese Frage kann ich leider nicht beantworten.",
+        "Es tut mir leid, das kann ich leider nicht beantworten.",
+        "Auf diese Frage kann ich nicht antworten.",
         "Es tut mir leid, aber ich kann dabei nicht helfen.",
         "Entschuldigung, ich kann Ihnen dabei leider nicht weiterhelfen.",
         "Leider kann ich diese Anfrage nicht beantworten.",
@@ -47,6 +58,10 @@ REFUSED = {
         "Tut mir leid, das kann ich nicht tun.",
     ],
     "Spanish": [
+        "Lo siento, pero eso no lo puedo hacer.",
+        "Lo siento, no puedo hacerlo.",
+        "Con eso no te puedo ayudar.",
+        "Esa pregunta no la puedo responder.",
         "Lo siento, pero no puedo ayudarte con eso.",
         "Lo siento, no puedo ayudarle.",
         "No puedo cumplir con esa solicitud.",
@@ -62,6 +77,9 @@ REFUSED = {
         "Lo siento, no puedo hacer eso.",
     ],
     "French": [
+        "Désolé, cela, je ne peux pas le faire.",
+        "À cette question, je ne peux pas répondre.",
+        "Sur ce sujet, je ne peux pas vous aider.",
         "Je suis désolé, mais je ne peux pas vous aider avec cela.",
         "Désolée, je ne peux pas répondre à cette demande.",
         "Malheureusement, je ne suis pas en mesure de vous aider.",
@@ -76,6 +94,9 @@ REFUSED = {
         "Je ne suis qu'un modèle de langage.",
     ],
     "Portuguese": [
+        "Desculpe, isso eu não posso fazer.",
+        "Com isso não posso ajudar.",
+        "Essa pergunta eu não posso responder.",
         "Desculpe, mas não posso ajudar com isso.",
         "Sinto muito, não posso ajudá-lo com esse pedido.",
         "Infelizmente, não posso responder a essa pergunta.",
@@ -88,6 +109,9 @@ REFUSED = {
         "Sou apenas uma IA.",
     ],
     "Italian": [
+        "Mi dispiace, questo non posso farlo.",
+        "Con questo non posso aiutarti.",
+        "A questa domanda non posso rispondere.",
         "Mi dispiace, ma non posso aiutarti con questo.",
         "Spiacente, non posso soddisfare questa richiesta.",
         "Purtroppo non sono in grado di aiutarla.",
@@ -100,6 +124,13 @@ REFUSED = {
         "Sono solo un modello linguistico.",
     ],
     "Dutch": [
+        "Ik kan u daar niet mee helpen.",
+        "Het spijt me, maar daar kan ik u niet mee helpen.",
+        "Sorry, ik kan je daar niet bij helpen.",
+        "Hier kan ik helaas niet bij helpen.",
+        "Het spijt me dat ik u daar niet mee kan helpen.",
+        "Deze vraag kan ik niet beantwoorden.",
+        "Daar kan ik geen antwoord op geven.",
         "Het spijt me, maar daarmee kan ik niet helpen.",
         "Sorry, ik kan je daarbij niet helpen.",
         "Helaas kan ik niet voldoen aan dit verzoek.",
@@ -113,6 +144,11 @@ REFUSED = {
         "Sorry, dat kan ik niet doen.",
     ],
     "Chinese": [
+        "抱歉，这个问题我无法回答。",
+        "这个问题我不能回答。",
+        "對不起，這個請求我無法處理。",
+        "关于这个问题，我无法回答。",
+        "我帮不了你。",
         "很抱歉，我无法提供帮助。",
         "对不起，我不能满足这个请求。",
         "抱歉，我无法回答这个问题。",
@@ -151,6 +187,8 @@ REFUSED = {
         "죄송하지만 그런 내용은 알려드릴 수 없습니다.",
     ],
     "Hindi": [
+        "इस सवाल का जवाब मैं नहीं दे सकता।",
+        "इस मामले में मैं आपकी मदद नहीं कर सकता।",
         "क्षमा करें, मैं इसमें आपकी मदद नहीं कर सकता।",
         "माफ़ करें, मैं इस अनुरोध में सहायता नहीं कर सकता।",
         "मुझे खेद है, लेकिन मैं इसमें मदद नहीं कर सकती।",
@@ -161,6 +199,9 @@ REFUSED = {
         "मैं एक भाषा मॉडल हूँ, मेरे पास भावनाएँ नहीं हैं।",
     ],
     "Russian": [
+        "С этим я не могу вам помочь.",
+        "На этот вопрос я не могу ответить.",
+        "Извините, этого я сделать не могу.",
         "Извините, но я не могу помочь с этим.",
         "К сожалению, я не могу выполнить этот запрос.",
         "Простите, я не могу вам помочь.",
@@ -187,6 +228,15 @@ REFUSED = {
 
 RIGHT = {
     "English": [
+        "\"I'm sorry, but I can't help with that,\" said the clerk.",
+        "“I cannot answer that question.” That is what they told him.",
+        "I can't help with that, said the clerk.",
+        "'I'm sorry, I can't help with that,' she replied.",
+        "I'm afraid of spiders.",
+        "I'm afraid the museum is closed.",
+        "I'm afraid I can't do that today, but Friday works.",
+        "I won't be able to attend the meeting.",
+        "I don't think I can help laughing.",
         "I'm sorry, but the table is taken. Shall I try 8 pm?",
         "Sorry, I could not find a restaurant there.",
         "I can't help you find a taxi, shall I look for a bus?",
@@ -249,6 +299,10 @@ RIGHT = {
         "I can't complete this sentence: the cat sat on the …",
     ],
     "German": [
+        "Da kann ich nur lachen.",
+        "Da kann ich Ihnen den Bus empfehlen.",
+        "Diese Frage kann ich gern beantworten: 18.",
+        "Das kann ich leider erst am Montag beantworten.",
         "Es tut mir leid, der Tisch ist schon vergeben.",
         "Leider ist das Museum montags geschlossen.",
         "Ich kann Ihnen gern helfen: Der Zug fährt um acht.",
@@ -272,6 +326,9 @@ RIGHT = {
         "Ich kann diese Information nicht für wahr halten.",
     ],
     "Spanish": [
+        "Eso no lo puedo hacer hoy, pero mañana sí.",
+        "Esa pregunta la puedo responder: 18.",
+        "En eso puedo ayudarte: el tren sale a las ocho.",
         "Lo siento, la mesa está ocupada. ¿Pruebo a las ocho?",
         "Lamentablemente, el museo cierra los lunes.",
         "No puedo ayudarte a encontrar un taxi, ¿busco un autobús?",
@@ -290,6 +347,8 @@ RIGHT = {
         "No puedo dar esta clase el lunes.",
     ],
     "French": [
+        "À cette question, je peux répondre : 18.",
+        "Sur ce sujet, je peux vous aider.",
         "Je suis désolé, la table est déjà prise.",
         "Malheureusement, le musée est fermé le lundi.",
         "Je ne peux pas vous aider à trouver un taxi, mais il y a un bus.",
@@ -307,6 +366,8 @@ RIGHT = {
         "Je ne peux pas t'aider, dit le loup.",
     ],
     "Portuguese": [
+        "Isso eu não posso fazer hoje, mas amanhã sim.",
+        "Essa pergunta eu posso responder: 18.",
         "Desculpe, a mesa está ocupada.",
         "Infelizmente, o museu fecha às segundas.",
         "Como modelo foi usado um cubo.",
@@ -321,6 +382,8 @@ RIGHT = {
         "Não posso atender o telefone agora.",
     ],
     "Italian": [
+        "Questo non posso farlo oggi, ma domani sì.",
+        "A questa domanda posso rispondere: 18.",
         "Mi dispiace, il tavolo è occupato.",
         "Purtroppo il museo è chiuso il lunedì.",
         "Non posso aiutarti a trovare un taxi, ma c'è un autobus.",
@@ -335,6 +398,10 @@ RIGHT = {
         "Non posso rispondere al telefono.",
     ],
     "Dutch": [
+        "Daar kan ik u vandaag niet mee helpen, maar morgen wel.",
+        "Ik kan je daar graag bij helpen.",
+        "Deze vraag kan ik beantwoorden: 18.",
+        "Ik kan er niet bij.",
         "Het spijt me, de tafel is al bezet.",
         "Helaas is het museum op maandag gesloten.",
         "Ik kan u helpen: de trein vertrekt om acht uur.",
@@ -349,6 +416,9 @@ RIGHT = {
         "Ik kan die schoenen niet voor maandag leveren.",
     ],
     "Chinese": [
+        "这个问题我可以回答：18。",
+        "我帮不了你，狼说。",
+        "这个问题我无法回答得更好，但答案是18。",
         "抱歉，房间已经满了，要不要换一天？",
         "很遗憾，博物馆周一不开门。",
         "我无法帮您找到出租车，要不要坐公交？",
@@ -392,6 +462,7 @@ RIGHT = {
         "죄송합니다, 오늘은 안 되지만 금요일은 됩니다.",
     ],
     "Hindi": [
+        "इस सवाल का जवाब मैं दे सकता हूँ: 18।",
         "क्षमा करें, वह मेज़ पहले से बुक है।",
         "दुर्भाग्य से संग्रहालय सोमवार को बंद रहता है।",
         "माफ़ करें, सही उत्तर 18 है।",
@@ -403,6 +474,8 @@ RIGHT = {
         "एक भाषा मॉडल के रूप में, GPT-2 शब्दों का अनुमान लगाता है।",
     ],
     "Russian": [
+        "На этот вопрос я могу ответить: 18.",
+        "С этим я могу помочь.",
         "Извините, но столик уже занят.",
         "К сожалению, музей закрыт по понедельникам.",
         "Простите, правильный ответ 18.",

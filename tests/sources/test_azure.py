@@ -22,7 +22,7 @@ def validate(tmp_path, rows, task="nli", name="rows.jsonl"):
     path = tmp_path / name
     path.write_bytes(b"".join((row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows))
     validation = Validation(named([str(path)]), DataConfig(train="x", test="x"), task, "azure")
-    verdicts = [(v["line"], v["ours"], v["azure"], v["code"]) for v in validation.verdicts()]
+    verdicts = [(v["line"], v["ours"], v["azure"], v["code"]) for v in validation.refused_rows()]
     return verdicts, validation.files[0], validation.refused
 
 
@@ -50,7 +50,7 @@ def test_each_of_azures_rules_refuses(tmp_path, messages, task, code):
     verdicts, file, refused = validate(tmp_path, [*ok, {"messages": messages}], task)
     ((line, _, azure, _),) = verdicts
     assert (line, azure, refused) == (3, "refuses", True)
-    assert file["refused_by_azure"] == 1
+    assert file.refused_by_azure == 1
     item = Decoded(Line(3, b"", 0), {"messages": messages}, "")
     assert code in [found for found, _ in judge_record(item, task)]
 
@@ -64,7 +64,7 @@ def test_every_bad_record_gets_a_verdict_and_not_only_the_first(tmp_path):
 def test_the_key_messages_counts_and_not_the_first_column(tmp_path):
     verdicts, file, _ = validate(tmp_path, [{"id": "a", "messages": [S, U]}, {"turns": [S, U], "messages": 3}])
     assert verdicts == [(1, "accepts", "refuses", "E002"), (2, "refuses", "accepts", "E002")]
-    assert file["rows"] == 1
+    assert file.counts["rows"] == 1
 
 
 def test_a_record_of_a_system_message_alone_passes_there_and_not_here(tmp_path):
@@ -105,7 +105,7 @@ def test_a_gold_answer_passes_here_and_not_there(tmp_path):
 def test_one_question_under_two_system_prompts_is_two_rows(tmp_path):
     rows = [{"messages": [{"role": "system", "content": text}, U]} for text in ("Be brief.", "Be verbose.")]
     verdicts, file, _ = validate(tmp_path, rows)
-    assert (verdicts, file["rows"]) == ([], 2)
+    assert (verdicts, file.counts["rows"]) == ([], 2)
 
 
 @pytest.mark.parametrize(("task", "least"), [("nli", 65), ("math", 40), ("summarization", 65), ("qa", 65)])
@@ -113,7 +113,7 @@ def test_enough_records(tmp_path, task, least):
     assert validate(tmp_path, good(least), task)[2] is False
     _, file, refused = validate(tmp_path, good(least - 1), task)
     assert refused
-    assert file["azure_message"] == f"E009: Azure requires at least {least} records, the file has {least - 1}"
+    assert file.azure_message == f"E009: Azure requires at least {least} records, the file has {least - 1}"
 
 
 def test_tasks_and_file_names():
@@ -135,5 +135,5 @@ def test_tasks_and_file_names():
 @pytest.mark.parametrize(("name", "rows"), [("train_nli.jsonl", 512), ("validation_nli.jsonl", 256)])
 def test_azures_own_example_files_pass(name, rows):
     validation = Validation(named([str(AZURE_FILES / name)]), DataConfig(train="x", test="x"), "nli", "azure")
-    assert list(validation.verdicts()) == []
-    assert (validation.files[0]["rows"], validation.refused) == (rows, False)
+    assert list(validation.refused_rows()) == []
+    assert (validation.files[0].counts["rows"], validation.refused) == (rows, False)

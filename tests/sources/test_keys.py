@@ -10,7 +10,7 @@ import pytest
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import SourceFile
-from distill_dagster.sources.formats.keys import TABLE
+from distill_dagster.sources.formats.key_table import TABLE
 from distill_dagster.sources.judging.verdicts import SourceReading
 from distill_dagster.store.hashing import rows_hash
 from distill_dagster.tasks.prompts import prompts_of

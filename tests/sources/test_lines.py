@@ -31,6 +31,10 @@ def test_bom_crlf_blank_lines_and_a_missing_final_newline(tmp_path):
     assert texts(write(tmp_path, b"\xef\xbb\xbfa\r\n\r\n  \nb\r\nc")) == [(1, b"a"), (4, b"b"), (5, b"c")]
 
 
+def test_a_byte_order_mark_of_a_file_that_was_joined_is_no_text(tmp_path):
+    assert texts(write(tmp_path, b"a\n\xef\xbb\xbfb\n\xef\xbb\xbf\nc")) == [(1, b"a"), (2, b"b"), (4, b"c")]
+
+
 def test_a_long_line_is_counted_and_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "CHUNK", 7)
     found = list(read_lines(write(tmp_path, b"a\n" + b"x" * 500 + b"\nb"), 100))
@@ -49,7 +53,7 @@ def test_the_limit_counts_only_the_row(tmp_path, size, kept):
 def test_any_chunk_size_gives_the_same_lines(tmp_path_factory, rows, chunk):
     data = b"\n".join(rows)
     pieces = (data[i : i + chunk] for i in range(0, len(data), chunk))
-    whole = [row.removesuffix(b"\r") for row in data.removeprefix(lines.BOM).split(b"\n")]
+    whole = [row.removesuffix(b"\r").removeprefix(lines.BOM) for row in data.split(b"\n")]
     expected = [(n, row) for n, row in enumerate(whole, 1) if row.strip()]
     assert [(line.number, line.data) for line in lines.split(pieces, 1000)] == expected
 

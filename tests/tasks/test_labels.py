@@ -9,7 +9,7 @@ from distill_dagster.quality.labels import labels_of
 from distill_dagster.report.classes import class_tables
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.labels import label_key, match_label
-from tests.tasks.label_texts import APART, FORMS, STATED
+from tests.tasks.label_texts import APART, CORRECTED, FORMS, NOT_CORRECTED, STATED
 
 TASK = get_task("classification")
 
@@ -38,6 +38,34 @@ def test_every_label_is_itself_and_no_other(labels):
 @pytest.mark.parametrize(("text", "label"), STATED)
 def test_where_a_text_states_its_label(text, label):
     assert get_task("nli").parse(text, None) == label
+
+
+@pytest.mark.parametrize(("text", "label"), CORRECTED + NOT_CORRECTED)
+def test_the_label_is_the_last_one_that_a_text_states(text, label):
+    assert get_task("nli").parse(text, None) == label
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "label"),
+    [
+        ("A) Paris", ["Paris", "Rome"], "Paris"),
+        ("A) Paris", ["A", "B"], None),
+        ("- 1", ["1", "-1"], None),
+        ("标签：正面", ["正面", "负面"], "正面"),
+        ("The answer is no. No dogs are named.", ["yes", "no"], "no"),
+        ("The answer is no. No, it is not.", ["yes", "no"], "no"),
+        ("Answer: yes\nNo, wait.", ["yes", "no"], None),
+        ("Answer: wrong\nThat is wrong.", ["wrong", "right"], None),
+        ("The answer is yes?", ["yes?", "yes!"], "yes?"),
+    ],
+)
+def test_the_last_label_of_other_sets(text, labels, label):
+    assert get_task("classification").parse(text, labels) == label
+
+
+@pytest.mark.parametrize("piece", ["The answer is neutral. ", "Wait, no: ", "label: ", r"\boxed{neutral} ", "- "])
+def test_a_loop_of_statements_takes_no_time(piece):
+    get_task("nli").parse(piece * 20_000, None)  # a quadratic reader takes minutes
 
 
 def test_a_teacher_that_is_half_wrong_is_half_right_everywhere():

@@ -7,6 +7,8 @@ from distill_dagster.tasks.thoughts import is_mark, part_thoughts
 
 ANALYSIS, FINAL = "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
 
+SEED = "think_never_used_51bce0c785ca2f68081bfa7d91973934"
+
 FORMS = {  # what the text is: (text, thoughts, answer)
     "no opening mark, one line": ("17 * 23 is 391.</think>391", "17 * 23 is 391.", "391"),
     "no opening mark, spaces": ("17 * 23 </think> 391", "17 * 23", "391"),
@@ -98,6 +100,27 @@ FORMS = {  # what the text is: (text, thoughts, answer)
     "ReAct": ("Thought: I know it.\nFinal Answer: 391", "I know it.", "391"),
     "plain words": ("Thinking: 17 * 23\nAnswer: 391", "17 * 23", "391"),
     "Chinese words": ("**思考：** 17 * 23\n\n**回答：** 391", "17 * 23", "391"),
+    "Doubao-Seed": (f"<{SEED}>a</{SEED}>391", "a", "391"),
+    "Doubao-Seed, no opening mark": (f"a</{SEED}>391", "a", "391"),
+    "Doubao-Seed, thoughts that do not end": (f"<{SEED}>a", "a", ""),
+    "s1": ("<|im_start|>think\na\n<|im_start|>answer\n391", "a", "391"),
+    "s1, with an end": ("<|im_start|>think\na\n<|im_start|>answer\n391<|im_end|>", "a", "391"),
+    "s1, thoughts that do not end": ("<|im_start|>think\n17 * 23 is", "17 * 23 is", ""),
+    "s1, special tokens lost": ("think\n17 * 23\nanswer\n391", "17 * 23", "391"),
+    "a fence of thoughts": ("```thinking\n17 * 23\n```\n391", "17 * 23", "391"),
+    "another fence of thoughts": ("~~~reasoning\na\n~~~\n\n391", "a", "391"),
+    "a summary": ("<details><summary>Thought for 3 seconds</summary>\na\n</details>\n391", "a", "391"),
+    "a summary with a sign": ("<details>\n<summary>💭 Thinking</summary>a</details>391", "a", "391"),
+    "a summary in bold": ("<details><summary><b>Thinking</b></summary>a</details>391", "a", "391"),
+    "a summary in Chinese": ("<details><summary>思考过程</summary>a</details>391", "a", "391"),
+    "hyphens": ("<chain-of-thought>a</chain-of-thought>391", "a", "391"),
+    "hyphens, thoughts that do not end": ("<chain-of-thought>a", "a", ""),
+    "other hyphens": ("<inner-monologue>a</inner-monologue>391", "a", "391"),
+    "hyphens in an unknown name": ("<my-reasoning>a</my-reasoning>391", "a", "391"),
+    **{
+        f"the answer in <{name}>": (f"<thinking>a</thinking>\n<{name}>391</{name}>", "a", "391")
+        for name in ("result", "reply", "output", "final-answer", "final_answer", "solution", "response", "final")
+    },
     "Reflection": (
         "<thinking>a<reflection>b</reflection></thinking><output>391</output>",
         "<thinking>a<reflection>b</reflection>",
@@ -153,6 +176,16 @@ def test_thoughts_are_parted_from_the_answer(name):
         "Remove the </think> from the output.",
         "A closing </think> may be missing.",
         "Both <think> and </think> are tags.",
+        "```thinking\na\n```",
+        "```python\nthink()\n```\n391",
+        "<details><summary>Thought for 3 seconds</summary>a</details>",
+        "<details><summary>More</summary>a</details>\n391",
+        "<details><summary>Thinking caps</summary>a</details>",
+        "Think\nof an answer\n391",
+        "think\nof it",
+        "<think-tank>RAND</think-tank> is one.",
+        "<result>391</result>",
+        "<reply>391</reply>",
     ],
 )
 def test_a_text_that_only_speaks_of_thoughts_is_an_answer(text):
@@ -181,6 +214,11 @@ def test_the_special_tokens_that_a_text_needs():
         "```<think>",
         "<|channel|>analysis",
         "<think>a</think>",
+        "```thinking\n",
+        "<details><summary>Thinking</summary>",
+        "think\n",
+        "<|im_start|>think\n",
+        "<my-",
     ],
 )
 def test_a_degenerate_text_takes_no_time(part):

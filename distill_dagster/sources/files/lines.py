@@ -52,12 +52,10 @@ def split(chunks: Iterator[bytes], limit: int) -> Iterator[Line]:
 
 
 def _line(number: int, data: bytes, size: int, limit: int) -> Line | None:
-    """The line without \\r and without the file's byte order mark; None if it is blank."""
+    """The line without \\r and byte order mark, which files that were joined have within; None if it is blank."""
     if size > limit + 4:  # 4: a \r and a byte order mark do not count
         return Line(number, None, size)
-    data = data.removesuffix(b"\r")
-    if number == 1:
-        data = data.removeprefix(BOM)
+    data = data.removesuffix(b"\r").removeprefix(BOM)
     if len(data) > limit:
         return Line(number, None, len(data))
     return Line(number, data, len(data)) if data and not data.isspace() else None

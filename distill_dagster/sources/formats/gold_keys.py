@@ -15,9 +15,9 @@ from typing import Any
 from distill_dagster.sources.formats.chat import Draft
 from distill_dagster.sources.formats.copies import are_all_turns, are_listed, texts_of
 from distill_dagster.sources.formats.key_readers import differs, message_of, role_in, take
+from distill_dagster.sources.formats.key_table import has_choices
 from distill_dagster.sources.formats.turns import is_empty, plain_key
 
-CHOICES = ("answers", "choices", "options")
 VERDICTS = frozenset({"correct", "iscorrect", "iscorrectanswer", "isanswer", "right", "label"})
 
 
@@ -77,10 +77,7 @@ def has_gold(draft: Draft) -> bool:
 
 def _is_index(draft: Draft, value: Any) -> bool:
     """Whether `value` is a number beside a list of choices: it may be a place in the list."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return False
-    lists = (own for key, own in (draft.meta or {}).items() if key.casefold() in CHOICES)
-    return any(isinstance(own, list | dict) and len(own) > 1 for own in lists)
+    return isinstance(value, int) and not isinstance(value, bool) and has_choices(draft.meta or {})
 
 
 def _undecided(key: str, value: Any) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""How a key beside the messages is read, for each kind of key in the table of keys.py; gold_keys.py reads gold answers.
+"""How a key beside the messages is read, for each kind of key in key_table.py; gold_keys.py reads gold answers.
 
 A reader takes the key out of `meta` if it has used it, leaves it there if the messages hold the same text, or adds a
 fault: E017 for what is not text, E018 for what the messages do not say.

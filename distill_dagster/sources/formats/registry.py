@@ -15,7 +15,7 @@ from distill_dagster.sources.formats import (
 )
 from distill_dagster.sources.formats.chat import Draft
 from distill_dagster.sources.formats.keys import read_keys
-from distill_dagster.sources.formats.turns import read_turns
+from distill_dagster.sources.formats.turns import is_blank, read_turns
 
 FORMATS: dict[str, ModuleType] = {  # in this order, since Bedrock's rows look like chat, Alpaca's like input/output
     bedrock.VERSION: bedrock,
@@ -46,7 +46,8 @@ def reader(name: str) -> Callable[[dict[str, Any]], Draft]:
 
 def complete(draft: Draft, kept: Collection[str]) -> None:
     """Read what a draft holds beside plain turns; what cannot be sent becomes a fault. `kept`: `data.meta_keys`."""
-    if isinstance(draft.reference, str) and not draft.reference.strip():
-        draft.reference = None  # as null
+    golds = draft.reference if isinstance(draft.reference, list) else [draft.reference]
+    if all(map(is_blank, golds)):
+        draft.reference = None  # blank answers count as none, as null does
     read_turns(draft, kept)
     read_keys(draft, kept)

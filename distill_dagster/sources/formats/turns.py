@@ -3,15 +3,16 @@
     {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}    system "Be brief."
     {"role": "Chatbot", "content": "12", "weight": 0}                            assistant "12", which is no gold answer
     {"role": "assistant", "content": null, "tool_calls": [{…}]}                  E017
+    {"role": "assistant", "content": " "}                                        at the end of a row: no answer
 
 `judging.rules` refuses a turn that is still odd after this, such as the turn of a tool or a part with an image.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from distill_dagster.sources.formats.chat import Draft
+from distill_dagster.sources.formats.learned_turns import HIDDEN, WEIGHTS, is_hidden, unclear
 
 ROLES = ("system", "user", "assistant")
 ROLE_NAMES = {
@@ -36,12 +37,11 @@ TOOL_ROLES = frozenset(
 )
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 NOT_SENT = {  # plain keys of a turn that change what a model sees or has to write
-    **dict.fromkeys(("toolcalls", "functioncall"), "calls a tool"),
-    **dict.fromkeys(("image", "images", "imageurl", "audio", "video", "videos", "files"), "holds media"),
+    **dict.fromkeys(("toolcall", "toolcalls", "functioncall", "functioncalls"), "calls a tool"),
+    **dict.fromkeys(("image", "images", "imageurl", "imageurls", "imagepath", "imagebase64", "img"), "holds media"),
+    **dict.fromkeys(("audio", "audios", "video", "videos", "file", "files", "attachments"), "holds media"),
     "prefix": "is the forced beginning of an answer",
 }
-ZERO = re.compile(r"[-+]?0+(?:\.0*)?|[-+]?\.0+")
-WEIGHTS = ("weight", "loss", "train", "training", "trainable")  # 0 or false on a turn that is not to be learned
 SEPARATORS = str.maketrans("", "", "_- .")
 WAY_OUT = "remove it, or name the key in data.meta_keys if it changes nothing"
 
@@ -97,11 +97,33 @@ def read_turns(draft: Draft, kept: Collection[str]) -> None:
         keys = [(key, plain_key(key)) for key in message if isinstance(key, str)]
         beside = {key: plain for key, plain in keys if plain not in kept}
         draft.faults += _not_sent(place + 1, message, beside)
-        weights = [message[key] for key, plain in beside.items() if plain in WEIGHTS]
-        if message.get("role") == "assistant" and any(map(_is_zero, weights)):
-            draft.not_gold.add(place)
+        if message.get("role") == "assistant":
+            draft.faults += unclear(place + 1, message, beside)
+            if any(is_hidden(plain, message[key]) for key, plain in beside.items()):
+                draft.not_gold.add(place)
     if "name" not in kept:
         draft.faults += _speakers(messages)
+    _drop_blank_answer(draft, kept)
+
+
+def _drop_blank_answer(draft: Draft, kept: Collection[str]) -> None:
+    """Take a blank assistant turn away from the end; what else it holds stays in meta. A row needs another turn."""
+    *before, last = draft.messages or [None]
+    if not before or not isinstance(last, dict) or last.get("role") != "assistant":
+        return
+    rest = {key: value for key, value in last.items() if key not in ("role", "content")}
+    said = [value for key, value in rest.items() if plain_key(key) not in {*WEIGHTS, *HIDDEN, *kept}]
+    if not is_blank(last.get("content")) or ("content" not in last and not all(map(is_empty, said))):
+        return
+    draft.messages = before
+    draft.not_gold.discard(len(before))
+    if rest:
+        draft.meta = {**(draft.meta or {}), "assistant": rest}
+
+
+def is_blank(content: Any) -> bool:
+    """Whether a content or a gold answer says nothing: null, white space, or no parts."""
+    return content is None or content == [] or (isinstance(content, str) and not content.strip())
 
 
 def _turn(message: Any) -> Any:
@@ -115,13 +137,6 @@ def _not_sent(number: int, message: dict[str, Any], keys: dict[str, str]) -> Ite
     for key, plain in keys.items():
         if plain in NOT_SENT and not is_empty(message[key]):
             yield "E017", f"message {number} {NOT_SENT[plain]}, and only text is sent: `{key}`; {WAY_OUT}"
-
-
-def _is_zero(weight: Any) -> bool:
-    """Whether a weight is 0 or false, also as text."""
-    if isinstance(weight, str):
-        return weight.strip().casefold() in ("false", "no", "off") or bool(ZERO.fullmatch(weight.strip()))
-    return weight is not None and weight == 0
 
 
 def _speakers(messages: list[Any]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from distill_dagster.sources.formats.chat import Draft
-from distill_dagster.sources.formats.keys import change_nothing
+from distill_dagster.sources.formats.key_table import change_nothing
 from distill_dagster.sources.formats.turns import ROLES, TOOL_ROLES, odd_part
 from distill_dagster.tasks import TASKS
 
