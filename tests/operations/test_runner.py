@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from distill_dagster.cli.console import err, say_step
-from distill_dagster.cli.status import is_failing, read_status
+from distill_dagster.cli.status import read_status
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions, build_lineage
 from distill_dagster.lineage.project import Project
@@ -97,15 +97,15 @@ def test_status_tells_the_last_error_until_the_step_is_made(tmp_path, server, in
     path = write_api_project(tmp_path, server)
     run_and_listen(path, instance)
     found = read_status(Snapshot(Project(load_config(path))), instance)
-    (failed,) = found["failed"]
-    assert failed["artefact"] == "teacher_outputs[train-part-00]"
-    assert "answered 401" in failed["error"]
-    assert is_failing(found)
+    (failed,) = found.failed
+    assert failed.artefact == "teacher_outputs[train-part-00]"
+    assert "answered 401" in failed.error
+    assert found.is_failing
     server.script()
     run_project(load_config(path), instance, "teacher_outputs")
     found = read_status(Snapshot(Project(load_config(path))), instance)
-    assert found["failed"] == []
-    assert is_failing(found) == any(check["severity"] == "ERROR" for check in found["failing_checks"])
+    assert found.failed == []
+    assert found.is_failing == any(check.severity == "ERROR" for check in found.failing_checks)
 
 
 def test_a_run_that_was_interrupted_is_no_failed_step(tiny_config, instance):

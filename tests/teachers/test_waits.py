@@ -141,7 +141,13 @@ def test_a_reset_in_a_body_counts_only_for_the_limit_that_is_used_up_and_after_a
     assert refusal(500, {}, RESETS["OpenRouter"] | {"message": "boom"}, "host", None).retry_after_s is None
 
 
-@pytest.mark.parametrize("content", [json.dumps(RESETS["OpenRouter"]), f"data: {json.dumps(RESETS['OpenRouter'])}\n\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(json.dumps(RESETS["OpenRouter"]), id="body"),
+        pytest.param(f"data: {json.dumps(RESETS['OpenRouter'])}\n\n", id="stream"),
+    ],
+)
 def test_a_reset_in_a_body_or_a_stream_of_status_200_counts_too(content):
     with pytest.raises(AttemptError) as caught:
         read_reply(receive(content.encode()), Request("h", [{"role": "user", "content": "?"}]))
