@@ -139,9 +139,13 @@ def test_a_sweep_that_is_killed_in_a_trial_goes_on_with_it_and_ends_with_the_sam
     assert int(begun["train tiny, trial 2"]) > 0, "the killed one goes on from its checkpoint"
     assert told(broken) == told(whole)
     assert read_ref(Path(broken.out)).revision == read_ref(Path(whole.out)).revision
-    assert json.loads(Path(broken.out, files.HISTORY_FILE).read_text()) == json.loads(
-        Path(whole.out, files.HISTORY_FILE).read_text()
-    )
+    assert _history(broken) == _history(whole)
+
+
+def _history(sweep) -> list[dict]:
+    """The published history, but for the speed, which differs from run to run."""
+    points = json.loads(Path(sweep.out, files.HISTORY_FILE).read_text())
+    return [{name: value for name, value in point.items() if name != "tokens_per_second"} for point in points]
 
 
 def test_each_trial_is_a_child_process_where_the_backend_says_so(spec_of):
