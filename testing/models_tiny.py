@@ -68,5 +68,5 @@ def write_model(folder: Path, model: ModelConfig = TINY) -> ModelRef:
 
 
 def without_speed(history: Sequence[LossPoint]) -> list[dict]:
-    """The points of a training's history, but for the speed, which differs from run to run."""
+    """The points of a training's history without their speed, which differs from run to run."""
     return [point.model_dump(exclude={"tokens_per_second"}) for point in history]

@@ -25,7 +25,6 @@ from distill_dagster.config.project import (
     DistillConfig,
     EvaluationConfig,
     Need,
-    StudentConfig,
 )
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
 from distill_dagster.config.section import (
@@ -41,6 +40,7 @@ from distill_dagster.config.section import (
 )
 from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
 from distill_dagster.config.space import SpaceConfig
+from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.sweep import PrunerConfig, SweepConfig
 from distill_dagster.config.teacher import (

@@ -7,9 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from distill_dagster.tasks import TaskName
 from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
 
-Engine = Literal[
-    "auto", "continuous", "batched", "vllm"
-]  # how a local teacher generates: docs/adr/0006-local-engine.md
+Engine = Literal["auto", "continuous", "batched", "vllm"]  # of a local teacher: docs/adr/0006-local-engine.md
 Role = Literal["teacher", "baseline", "student"]  # of a model in the evaluation
 ROLES: tuple[Role, ...] = ("teacher", "baseline", "student")
 DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill_dagster.errors import ModelError
+from distill_dagster.process import GB
 
 FITS = 0.7  # share of a device's memory that weights may take, beside activations and caches
 
@@ -53,7 +54,7 @@ def map_of(model: Any, room: Mapping[Any, int]) -> dict[str, Any]:
     limits: Any = get_balanced_memory(model, dict(room), no_split_module_classes=whole)
     placed = infer_auto_device_map(model, max_memory=limits, no_split_module_classes=whole)
     if not set(placed.values()) <= set(room):
-        needed, free = (f"{size / 1024**3:.1f}" for size in (model.get_memory_footprint(), sum(room.values())))
+        needed, free = (f"{size / GB:.1f}" for size in (model.get_memory_footprint(), sum(room.values())))
         raise ModelError(
             f"the model's weights are {needed} GB, and its {len(room)} devices have {free} GB free together, with each "
             "layer on one of them: raise `compute.….gpus`, or use devices with more memory"

@@ -53,8 +53,9 @@ def plan_sweep(look: Snapshot, steps: list[Step], source_rows: Callable[[], int]
     made = look.find("validated_synthetic_set")
     rows = made.read(SetResult).counts.train if made else source_rows()
     rules.append(f"steps of a trial: {rows:,} {'rows of the present set' if made else 'source rows, none refused'}")
-    takes = [_steps(training, rows) for training in student.trainings]
-    longest = max(training.epochs for training in student.trainings) * rows
+    trainings = student.trainings
+    takes = [_steps(training, rows) for training in trainings]
+    longest = max(training.epochs for training in trainings) * rows
     trials = student.sweep.trials - _known(look, step)
     speed = _seconds_a_row(look)
     seconds = None if speed is None else round(trials * longest * speed, 1)

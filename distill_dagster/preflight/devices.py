@@ -21,13 +21,11 @@ from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
-from distill_dagster.process import main_memory_gb
+from distill_dagster.process import GB, main_memory_gb
 from distill_dagster.resources.gpu import GpuPool, machine_devices
-from distill_dagster.training.memory.state import bytes_per_parameter, can_shard
+from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter, can_shard
 
-BYTES = {"float32": 4, "bfloat16": 2}
 TIGHT = 0.8  # share of the memory above which activations may no longer fit
-GB = 1024**3
 
 
 def device_requirements(
@@ -137,7 +135,7 @@ def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], d
 def _bytes_of(stage: str, pending: Pending, device: str) -> int:
     if training := training_of(stage, pending):
         return bytes_per_parameter(training)
-    return BYTES[dtype_name(_model(stage, pending).dtype, device)]
+    return WEIGHT_BYTES[dtype_name(_model(stage, pending).dtype, device)]
 
 
 def _model(stage: str, pending: Pending) -> ModelConfig:

@@ -21,10 +21,10 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.preflight.models import PUBLISHED, Models
 from distill_dagster.preflight.pending import Pending, trained_by
 from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.process import GB
 from distill_dagster.training.memory.state import WEIGHT_BYTES
 
 TIGHT = 0.9  # share of the memory above which a training gets a warning
-GB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)

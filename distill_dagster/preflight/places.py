@@ -12,12 +12,12 @@ from distill_dagster.models.gguf_file import gguf_of
 from distill_dagster.preflight.memory import training_of
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement, require
+from distill_dagster.process import GB
 from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter
 
 CHECKPOINTS = 3  # most that exist at a time
 PUBLISHED_BYTES = 4  # a parameter
 TABLES = 6  # sizes of the source files: rows, answers, replies, examples
-GB = 1024**3
 
 
 def place_requirements(

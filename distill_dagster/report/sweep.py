@@ -4,6 +4,7 @@ The pictures hold numbers, names of settings and their values. The names are fie
 words of the config, so nothing that a user wrote freely enters them.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -114,16 +115,10 @@ def _scaled(values: Sequence[Any]) -> Column:
     low, high = min(values), max(values)
     if low == high:
         return [0.5 for _ in values], [(0.5, f"{low:.3g}")]
-    scale = _logarithm if low > 0 and high / low >= LOG_FROM else float
+    scale = math.log if low > 0 and high / low >= LOG_FROM else float
     bottom, top = scale(low), scale(high)
     heights = [(scale(value) - bottom) / (top - bottom) for value in values]
     return heights, [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
-
-
-def _logarithm(value: float) -> float:
-    import math
-
-    return math.log(value)
 
 
 def _word(value: Any) -> str:

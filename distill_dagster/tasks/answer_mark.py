@@ -156,7 +156,7 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def _in_json(text: str, keys: Sequence[str]) -> str:
-    """The answer in a JSON object that ends the text, but for a closing phrase, or the text."""
+    """The answer in the JSON object at the end of the text, before a closing phrase; without one, the text itself."""
     end = text.rfind("}") + 1
     remark = text[end:].lstrip("`~] \t\r\n")
     if not end or (remark and not CLOSING.fullmatch(remark)):

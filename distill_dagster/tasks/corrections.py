@@ -6,8 +6,8 @@
     "neutral", then "Entailment would need more."             neutral: an explanation
     "I first thought the answer is entailment."               None
 
-A text corrects itself with words of its own at the start of a sentence. Behind them a sentence that is a label, but for
-such words, is the last label that the text states.
+Words such as "Wait" or "Actually" at the start of a sentence announce a correction. If the rest of that sentence, or of
+one that follows, is a label, it replaces the earlier one.
 """
 
 import re
@@ -88,7 +88,7 @@ def last_stated(text: str, labels: Sequence[str], label: str | None = None) -> s
 def _said(
     one: re.Match[str], before: str, said: str, labels: Sequence[str], label: str | None, is_asked: bool
 ) -> str | None:
-    """The label after the statement `said`, of which `before` is the text before it."""
+    """The label once the statement `said` is read; `before` is the text in front of it."""
     own, sentence = CLAUSE.split(before)[-1], SENTENCE_END.split(before)[-1]
     others = named(" ".join(folded(said).split()), labels)
     if is_asked or UNSURE.search(own) or (one["would"] and IF.search(sentence)):

@@ -22,14 +22,6 @@ POWERS = {  # of ten -> the words for it
     12: "trillion",
 }
 SCALES = {word: 10**power for power, words in POWERS.items() for word in words.split()}
-UNCLEAR_SCALES = _words(  # "2 thirds" is 2/3, or a count of thirds; "2 dozen" is 24, or a count of dozens
-    "k mn mio mrd bn mil mille mila thousands hundreds millions billions млн млрд тыс gross "
-    "halves thirds quarters fourths fifths sixths sevenths eighths ninths tenths twelfths hundredths thousandths "
-    "Hälften Drittel Viertel Fünftel Sechstel Achtel Zehntel Hundertstel tercios quintos tiers demis terços terzi "
-    "трети четверти пятых десятых "
-    "dozen dozens Dutzend docena docenas douzaine douzaines dúzia dúzias dozzina dozzine dozijn дюжин дюжины дюжина "
-    "打".casefold()
-)
 PART_ALONE = _words("half third quarter fourth fifth sixth seventh eighth ninth tenth score")  # at the end: "1 third"
 PARTS = {
     "a half": (1, 2),
@@ -79,6 +71,12 @@ CLOCK = _words(  # the same in scripts without blanks
 DOZENS = _words(
     "dozen dozens Dutzend docena docenas douzaine douzaines dúzia dúzias dozzina dozzine dozijn дюжин дюжины"
 )
+UNCLEAR_SCALES = _words(  # "2 thirds" is 2/3, or a count of thirds; "2 dozen" is 24, or a count of dozens
+    "k mn mio mrd bn mil mille mila thousands hundreds millions billions млн млрд тыс gross "
+    "halves thirds quarters fourths fifths sixths sevenths eighths ninths tenths twelfths hundredths thousandths "
+    "hälften drittel viertel fünftel sechstel achtel zehntel hundertstel tercios quintos tiers demis terços terzi "
+    "трети четверти пятых десятых дюжина 打"
+) | {word.casefold() for word in DOZENS}
 JOINTS = _words("到 至 和 与 與 及 或 余 餘 比 から 〜 と または あまり 에서")  # between two numbers
 BETWEEN = (
     "and",

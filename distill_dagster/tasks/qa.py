@@ -58,5 +58,5 @@ class QA(Task):
         return (stated(box.words) if box and not box.is_one_of_several else said) or None
 
     def agreement(self, answer: str, reference: str, labels: Sequence[str] | None = None) -> float:
-        """SQuAD's exact match, but for signs that carry meaning: 1 or 0."""
+        """SQuAD's exact match, except that signs with a meaning count: 1 or 0."""
         return float(normal_answer(answer) == normal_answer(reference) and not clash(answer, reference))

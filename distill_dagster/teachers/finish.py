@@ -47,8 +47,8 @@ WORDS = {  # folded as by `_folded`
 MEANING = {word: meaning for meaning, words in WORDS.items() for word in words}
 UNSAID = {"", "null", "none", "unspecified", "unknown", "undefined"}
 SOUNDS_INTERRUPTED = re.compile(
-    r"error|fail|abort|cancel|interrupt|time_?(?:d_)?(?:out|limit)|overload|unavailable|resource|disconnect|capacity"
-    r"|exception|busy|crash|kill|preempt|unload|shut_?down|evict|user_stop|exhaust|network|disconn|broken"
+    r"error|fail|abort|cancel|interrupt|time_?(?:d_)?(?:out|limit)|overload|unavailable|resource|disconn|capacity"
+    r"|exception|busy|crash|kill|preempt|unload|shut_?down|evict|user_stop|exhaust|network|broken"
     r"|reset|dropped|(?:stream|socket|connection|session|channel|client)_?closed?|premature|gateway|backend|deadline"
     r"|expired|restart|quota|unreachable|out_of_memory|offline|maintenance|concurrency|partial"
     r"|(?:^|_)(?:lost|stall|hang|hung|oom)"

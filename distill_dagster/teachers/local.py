@@ -23,8 +23,8 @@ from distill_dagster.teachers.sampling import sampling_params
 class LocalTeacher:
     """A pinned model as a `Teacher`. Each reply is recorded when the engine has it; nothing is tried again.
 
-    The engine is no part of the identity, because all engines give the same greedy answers but for rounding, and sample
-    from the same distribution. In bfloat16 the rounding depends on the batch, with any engine.
+    The engine does not belong to the identity: all engines give the same greedy answers up to rounding, and sample from
+    the same distribution. In bfloat16 the rounding depends on the batch, with any engine.
     """
 
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:

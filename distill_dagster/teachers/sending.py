@@ -18,8 +18,8 @@ in flight are still recorded, and then the error is raised. An interrupt also ca
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
@@ -32,8 +32,8 @@ from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.received import receive
 from distill_dagster.teachers.retries import AttemptError, log_pause, pause_s, refusal_by
-from distill_dagster.teachers.secrets import hide_key, without_secrets
-from distill_dagster.teachers.unsupported import errors_inside, refuse_unsupported
+from distill_dagster.teachers.secrets import hide_key
+from distill_dagster.teachers.unsupported import refuse_unsupported, refuse_unsupported_inside
 from distill_dagster.teachers.usage import cached_tokens
 from distill_dagster.teachers.waits import back_off_s
 
@@ -164,7 +164,8 @@ class Sender:
         """Send the request once, and let the limits learn from the answer."""
         try:
             received = receive(await self._post(request))
-            self._refuse_unsupported(received.value, request)
+            sent = partial(request_body, request, self._endpoint, self._generation)
+            refuse_unsupported_inside(received.value, self._secrets, sent, self._host, self._endpoint)
             if not self._is_known_to_work and (cause := cause_of_body(self._endpoint, received, self._secrets)):
                 raise cause
             reply = read_reply(received, request, self._secrets, self._endpoint.api_key)
@@ -175,12 +176,6 @@ class Sender:
             self._limits.leave()
             self._changed.set()
         return reply
-
-    def _refuse_unsupported(self, body: Any, request: Request) -> None:
-        """Raise if a body of status 200 says that the endpoint refuses a parameter."""
-        for error in errors_inside(body):
-            sent = request_body(request, self._endpoint, self._generation)
-            refuse_unsupported(400, without_secrets(error, self._secrets), sent, self._host, self._endpoint)
 
     def _heed(self, error: AttemptError, ticket: Ticket, attempt: int) -> float:
         """Slow down and pause as a failed attempt asks: seconds; EndpointError if the pause would be too long."""

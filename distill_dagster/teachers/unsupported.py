@@ -16,11 +16,12 @@ allowed) names no parameter as unsupported, and is left to retries.py.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
+from distill_dagster.teachers.secrets import Secrets, without_secrets
 
 STATUSES = {400, 404, 422}
 MESSAGE_CHARACTERS = 300
@@ -81,7 +82,15 @@ def refuse_unsupported(status: int, body: Any, sent: dict[str, Any], host: str, 
         raise EndpointError(_message(status, said, host, f"refuses the parameter `{name}: {value}`", line))
 
 
-def errors_inside(body: Any) -> Iterator[Any]:
+def refuse_unsupported_inside(
+    body: Any, secrets: Secrets, sent: Callable[[], dict[str, Any]], host: str, endpoint: EndpointConfig
+) -> None:
+    """As `refuse_unsupported`, for a body of status 200; `sent` makes the request's body, if an error is there."""
+    for error in _errors_inside(body):
+        refuse_unsupported(400, without_secrets(error, secrets), sent(), host, endpoint)
+
+
+def _errors_inside(body: Any) -> Iterator[Any]:
     """The errors that a body of status 200 holds, beside its choices or in them."""
     choices = body.get("choices") if isinstance(body, dict) else None
     for part in (body, *(choices if isinstance(choices, list) else [])):

@@ -31,7 +31,7 @@ _CLOCK = r"\d\d:\d\d(?::\d\d)? ?(?:utc|gmt|z)\b|midnight (?:utc|gmt)"
 _WORDS = r"(?:try|retry|again|wait|available|resets?|renews?|replenish\w*|refresh\w*|until)\b"
 _OTHERS = (
     r"(?:warte\w*|wieder|erneut|nochmal\w*|réessa\w*|attend\w*|inténtelo|intent\w+|esper\w*|tent\w*|aguard\w*|riprova\w*"
-    r"|attend\w*|повтор\w*|попробуй\w*|подожд\w*|等待|请等|お待ち|待って)"
+    r"|повтор\w*|попробуй\w*|подожд\w*|等待|请等|お待ち|待って)"
 )
 SAID = (
     re.compile(rf"(?:{_WORDS}[^.\d]{{0,40}}?(?:in|after|for|within)?|retry[- ]after)\W{{0,3}}{_SPANS}"),

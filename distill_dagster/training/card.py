@@ -11,11 +11,14 @@ tags: [distillation, distill-dagster, classification]
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.process import library_versions
+from distill_dagster.store import files
 from distill_dagster.training.specs import BestTrial, RoundRecord, TrainCounts, TrainingRun, TrainSpec
 
 SIGNALS = {"signal", "logits", "hidden", "on_policy"}  # the loss says what matters of them
@@ -44,6 +47,12 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
         _table("Made with", versions),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def write_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun) -> None:
+    """Write the card beside the weights in `spec.out`."""
+    card = model_card(spec, counts, run, library_versions())
+    (Path(spec.out) / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
 
 
 def _sweep(best: BestTrial) -> dict[str, str]:

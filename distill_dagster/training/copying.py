@@ -7,9 +7,8 @@ from pathlib import Path
 
 from distill_dagster.errors import DataError
 from distill_dagster.models.ref import read_ref, write_ref
-from distill_dagster.process import library_versions
 from distill_dagster.store import files
-from distill_dagster.training.card import model_card
+from distill_dagster.training.card import write_card
 from distill_dagster.training.specs import TrainResult, TrainSpec
 
 
@@ -44,7 +43,6 @@ def publish_best(spec: TrainSpec) -> TrainResult:
         shutil.copyfile(folder / files.HISTORY_FILE, out / files.HISTORY_FILE)
     if (folder / files.ADAPTER_FOLDER).is_dir():
         shutil.copytree(folder / files.ADAPTER_FOLDER, out / files.ADAPTER_FOLDER)
-    card = model_card(spec, best.result.counts, best.result, library_versions())
-    (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
+    write_card(spec, best.result.counts, best.result)
     made = best.result.model_dump(exclude={"usage", "leased", "launchpad"})
     return TrainResult.model_validate({**made, "found": best.point})

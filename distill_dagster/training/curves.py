@@ -10,6 +10,7 @@ first one writes.
 """
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def open_curves(tensorboard: str | None) -> Iterator[list[TrainerCallback]]:
             files.close()
 
 
-class _Logged(TrainerCallback):
+class _Logged(TrainerCallback, ABC):
     """Turns what the Trainer logs into numbers by name."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
@@ -47,9 +48,9 @@ class _Logged(TrainerCallback):
             del numbers["learning_rate"]  # it was logged with the loss of this step
         self.draw(state.global_step, numbers, control)
 
+    @abstractmethod
     def draw(self, step: int, numbers: dict[str, float], control: Any) -> None:
         """Add the numbers of one step to the curves."""
-        raise NotImplementedError
 
 
 class TensorBoardFiles(_Logged):

@@ -38,7 +38,7 @@ from distill_dagster.training.parallel import FSDP, is_sharded, whole_afterwards
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
-from distill_dagster.training.specs import LossPoint, TrainingRun, ValidationLoss
+from distill_dagster.training.specs import TrainingRun, ValidationLoss
 from distill_dagster.training.stopping import StopRequest, deferred
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, Watch
 
@@ -91,29 +91,29 @@ def train(
             trainer.add_callback(callback)
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-        history = history_of(trainer.state.log_history)
-        stopped = early_stop(history, plan.steps, config.early_stopping_patience, arguments.load_best_model_at_end)
-        if stopped is not None:
+        run = _record(trainer, config, device, plan, resumed_from)
+        if stopped := run.stopped:
             advance(0, lambda: stopped.words)
     group.leave_to_first()
     seconds = time.perf_counter() - start
-    tokens = data.train_tokens * (trainer.state.global_step - resumed_from) / plan.steps_per_epoch
-    run = _record(trainer, config, device, history, resumed_from)
-    return run.model_copy(update={"stopped": stopped, "tokens_per_second": tokens / seconds, "seconds": seconds})
+    tokens = data.train_tokens * (run.steps - resumed_from) / plan.steps_per_epoch
+    return run.model_copy(update={"tokens_per_second": tokens / seconds, "seconds": seconds})
 
 
 def _record(
-    trainer: SignalTrainer, config: TrainingConfig, device: str, history: list[LossPoint], resumed_from: int
+    trainer: SignalTrainer, config: TrainingConfig, device: str, plan: StepPlan, resumed_from: int
 ) -> TrainingRun:
-    """What a training that has ended did, but for its speed."""
+    """What a finished training did, without its speed."""
+    history, keeps_best = history_of(trainer.state.log_history), trainer.args.load_best_model_at_end
     return TrainingRun(
         device=device,
         dtype=_precision(config, device),
         steps=trainer.state.global_step,
         history=history,
         best_validation_loss=min((p.validation_loss for p in history if isinstance(p, ValidationLoss)), default=None),
-        kept="best" if trainer.args.load_best_model_at_end else "last",
+        kept="best" if keeps_best else "last",
         resumed_from_step=resumed_from,
+        stopped=early_stop(history, plan.steps, config.early_stopping_patience, keeps_best),
         training=config.model_dump(mode="json"),
         trainable_parameters=trainable_count(trainer.model),
     )

@@ -14,9 +14,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from distill_dagster.process import library_versions
 from distill_dagster.store import files
-from distill_dagster.training.card import model_card
+from distill_dagster.training.card import write_card
 from distill_dagster.training.copying import copy_student, needed_of
 from distill_dagster.training.history import thin, write_history
 from distill_dagster.training.specs import (
@@ -45,8 +44,7 @@ def publish_last(spec: TrainSpec) -> TrainResult:
     write_history(out, history)
     totals = _totals(spec.finished)
     counts = TrainCounts(**{**last.result.counts.model_dump(), **totals})
-    card = model_card(spec, counts, last.result, library_versions())
-    (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
+    write_card(spec, counts, last.result)
     training = {**spec.training.model_dump(mode="json"), "loss": spec.training.loss}
     made = last.result.model_dump(exclude={"usage", "leased", "launchpad", "counts", "history", "training", "rounds"})
     made |= {"steps": totals["steps"], "seconds": sum(one.result.seconds for one in spec.finished)}

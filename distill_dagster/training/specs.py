@@ -109,8 +109,8 @@ class TrainSpec(Spec):
 
     @property
     def uses_ranks(self) -> bool:
-        """A training does."""
-        return not self.finished
+        """Only a training does."""
+        return self.needs_device
 
 
 class TrySpec(Spec):

@@ -15,11 +15,9 @@ from distill_dagster.models.loading import open_model, stored_dtype
 from distill_dagster.models.rendering import end_ids
 from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_tokenizer
-from distill_dagster.process import library_versions
-from distill_dagster.store import files
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.training.adapter import finish_weights, prepare_weights
-from distill_dagster.training.card import model_card
+from distill_dagster.training.card import write_card
 from distill_dagster.training.copying import publish_best
 from distill_dagster.training.curves import open_curves
 from distill_dagster.training.examples import most_tokens, read_examples, tokenize
@@ -66,8 +64,7 @@ def train_student(spec: TrainSpec, device: str, callbacks: Sequence["TrainerCall
     counts = TrainCounts(
         **data.counts, train_tokens=data.train_tokens, steps=run.steps, parameters=parameter_count(model)
     )
-    card = model_card(spec, counts, run, library_versions())
-    (out / files.WEIGHTS_FOLDER / "README.md").write_text(card, encoding="utf-8")
+    write_card(spec, counts, run)
     said = thinned(run)
     said = said.model_copy(update={"training": {**said.training, "loss": config.loss}})
     return TrainResult(data_version=ref.revision, counts=counts, base=spec.student_base.name, **dict(said))

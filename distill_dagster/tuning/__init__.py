@@ -1,4 +1,4 @@
-"""A search for the best settings of the student's training: a study of trials, each of which is a training.
+"""A search for the best settings of the student's training. Each trial of its study is one training.
 
     sweep.py     asks the study for a point, has a worker train with it, keeps the best student
     study.py     the study in its file: points, validation losses, pruning

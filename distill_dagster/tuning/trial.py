@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from distill_dagster.errors import DivergedError, TrainingError
+from distill_dagster.ranks import group
 from distill_dagster.training.student import train_student
 from distill_dagster.tuning.specs import TrialCounts, TrialResult, TrialSpec
 from distill_dagster.tuning.study import Study, kept_loss, open_study
@@ -56,17 +57,6 @@ class Report(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         evaluation = state.global_step * self.evaluations // state.max_steps
         loss = kwargs["metrics"]["eval_loss"]
-        is_pruned = state.is_world_process_zero and self.study.report(self.number, evaluation, loss)
-        if _agreed(is_pruned) and state.global_step < state.max_steps:  # at its last step it is done anyway
+        is_pruned = group.of_first(lambda: self.study.report(self.number, evaluation, loss))
+        if is_pruned and state.global_step < state.max_steps:  # at its last step it is done anyway
             raise Pruned
-
-
-def _agreed(decision: bool) -> bool:
-    """The decision of the first process, in all of them, so that none waits for one that has stopped."""
-    from torch import distributed
-
-    if not distributed.is_available() or not distributed.is_initialized():
-        return decision
-    shared = [decision]
-    distributed.broadcast_object_list(shared)
-    return shared[0]

@@ -1,6 +1,5 @@
 """Trials are trainings of the student: pruned early, resumed after a kill, and never given a held-out row."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store import files
+from distill_dagster.training.rounds import HISTORY
 from distill_dagster.training.specs import ValidationLoss
 from distill_dagster.training.student import train_student
 from distill_dagster.tuning.specs import TrialSpec
@@ -24,7 +24,7 @@ from distill_dagster.tuning.study import open_study
 from distill_dagster.tuning.sweep import run_sweep
 from distill_dagster.tuning.table import read_trials
 from distill_dagster.workers import run_worker
-from testing.models_tiny import LLAMA, write_examples, write_model
+from testing.models_tiny import LLAMA, without_speed, write_examples, write_model
 from testing.sweeps import TRAINING, Worker, sweep_of, sweep_spec
 
 pytestmark = pytest.mark.processes
@@ -143,9 +143,8 @@ def test_a_sweep_that_is_killed_in_a_trial_goes_on_with_it_and_ends_with_the_sam
 
 
 def _history(sweep) -> list[dict]:
-    """The published history, but for the speed, which differs from run to run."""
-    points = json.loads(Path(sweep.out, files.HISTORY_FILE).read_text())
-    return [{name: value for name, value in point.items() if name != "tokens_per_second"} for point in points]
+    """The published history without its speed."""
+    return without_speed(HISTORY.validate_json(Path(sweep.out, files.HISTORY_FILE).read_text()))
 
 
 def test_each_trial_is_a_child_process_where_the_backend_says_so(spec_of):

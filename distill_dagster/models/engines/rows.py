@@ -46,6 +46,10 @@ class Sampling:
     seed: int = 0
     repetition: Repetition | None = None  # None: a loop goes on to `max_new_tokens`
 
+    def seed_of(self, row: "Row") -> int:
+        """A seed for the row alone, whichever rows are answered with it."""
+        return zlib.crc32(repr((self.seed, row.key or row.position, row.prompt)).encode())
+
     def finish_of(self, answer: Sequence[int], ends: Container[int]) -> Finish | None:
         """Why an answer ends with its last token; None if it goes on."""
         if answer[-1] in ends:
@@ -148,7 +152,6 @@ class TokenChoice:
         if row.ended:
             return 0.0
         if row.position not in self._drawn:
-            key = zlib.crc32(repr((self._sampling.seed, row.key or row.position, row.prompt)).encode())
-            generator = torch.Generator().manual_seed(key)
+            generator = torch.Generator().manual_seed(self._sampling.seed_of(row))
             self._drawn[row.position] = torch.rand(self._sampling.max_new_tokens, generator=generator)
         return float(self._drawn[row.position][step])

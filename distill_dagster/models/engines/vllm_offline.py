@@ -16,7 +16,6 @@ import importlib.util
 import itertools
 import os
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +174,7 @@ def _parameters(row: Row, sampling: Sampling, ends: list[int]) -> Any:
     from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
     from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 
-    drawn: Mapping[str, Any] = {"seed": _seed(row, sampling)} if sampling.temperature else {}
+    drawn: Mapping[str, Any] = {"seed": sampling.seed_of(row)} if sampling.temperature else {}
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
@@ -186,11 +185,6 @@ def _parameters(row: Row, sampling: Sampling, ends: list[int]) -> Any:
         output_kind=RequestOutputKind.FINAL_ONLY,
         **drawn,
     )
-
-
-def _seed(row: Row, sampling: Sampling) -> int:
-    """A seed for the row alone, whichever rows are answered with it."""
-    return zlib.crc32(repr((sampling.seed, row.key or row.position, row.prompt)).encode())
 
 
 def _end(row: Row, output: Any, sampling: Sampling, model: OfflineModel) -> Row:

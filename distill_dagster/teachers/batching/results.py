@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.received import Received
 from distill_dagster.teachers.retries import AttemptError, complaint, refusal_by
 from distill_dagster.teachers.secrets import Secrets, without_secrets
-from distill_dagster.teachers.unsupported import errors_inside, refuse_unsupported
+from distill_dagster.teachers.unsupported import refuse_unsupported, refuse_unsupported_inside
 from distill_dagster.teachers.usage import cached_tokens
 
 LOG = logging.getLogger(__name__)
@@ -114,14 +115,14 @@ def read_result(
     if not isinstance(response, dict):
         raise _no_response(result.value.get("error"), secrets, endpoint)
     status, body = response.get("status_code"), response.get("body")
-    sent, host = request_body(request, endpoint, generation), urlsplit(endpoint.url).hostname or ""
-    for error in errors_inside(body) if status == 200 else ():
-        refuse_unsupported(400, without_secrets(error, secrets), sent, host, endpoint)
+    host = urlsplit(endpoint.url).hostname or ""
+    sent = partial(request_body, request, endpoint, generation)
     if status != 200:
         body = without_secrets(body, secrets)
         status = status if isinstance(status, int) else 500
-        refuse_unsupported(status, body, sent, host, endpoint)
+        refuse_unsupported(status, body, sent(), host, endpoint)
         raise refusal_by(endpoint, status, {}, body)
+    refuse_unsupported_inside(body, secrets, sent, host, endpoint)
     reply = read_reply(Received(result.line, body), request, secrets, endpoint.api_key)
     usage = body.get("usage") if isinstance(body, dict) else None
     return reply._replace(cost_usd=endpoint.cost(reply.prompt_tokens, reply.completion_tokens, cached_tokens(usage)))

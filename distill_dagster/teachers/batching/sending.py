@@ -170,9 +170,7 @@ class BatchSender:
             self._attempts[key] = record.attempt
             self._spent[key] = self._spent.get(key, 0.0) + self._endpoint.cost(*e.usage)
             if e.passing and record.attempt < self._endpoint.attempts:
-                pause_s(
-                    self._endpoint, e, record.attempt
-                )  # too long a wait ends the shard; a batch outlasts a short one
+                pause_s(self._endpoint, e, record.attempt)  # ends the shard if it is too long; a batch outlasts others
                 return None
             reply = e.reply(key)
         del self._waiting[key]

@@ -17,10 +17,10 @@ from typing import Any
 
 from distill_dagster.config import LogitsConfig, LoraConfig, StudentTrainingConfig, TrainingConfig
 from distill_dagster.models.row_limits import longest_row
+from distill_dagster.process import GB
 from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter, can_shard
 from distill_dagster.training.memory.step import LargestBatch, StepMemory, step_memory, stored_tokens
 
-GB = 1024**3
 RESERVED = {"cuda": GB, "cpu": 0.6 * GB}  # the context of CUDA with its libraries; the interpreter with torch
 SLACK = {"cuda": 0.05, "cpu": 0.3}  # of activations and loss; glibc was measured to keep up to 0.4 of them
 MOST_CHANGES = 3
