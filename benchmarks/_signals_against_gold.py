@@ -2,10 +2,12 @@
 
     python -m benchmarks._signals_against_gold [FOLDER] [--shares 1 0.1 0.03] [--seeds 3] [--rows 1600] [--test 400]
         [--arms gold text bucket sampled] [--teacher MODEL --student MODEL] [--steps 1000] [--fit-steps 900]
+        [--teacher-share 1]
 
 FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. For each share, that part
-of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is fitted to the gold
-answers and answers all prompts; its answers pass the quality filters. Students start from the same weights, random ones
+of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is fitted to these gold
+answers, or, as one that knows the task from elsewhere, to those of `--teacher-share`, and answers all prompts; its
+answers pass the quality filters. Students start from the same weights, random ones
 or those of a pretrained MODEL, with which a teacher goes that was pretrained too:
 
     gold      the gold answers alone
@@ -81,14 +83,11 @@ class Experiment:
     def __init__(self, folder: Path, rows: Rows, test: Rows, share: float, options: argparse.Namespace) -> None:
         self.folder, self.test, self.share, self.options = folder, test, share, options
         self.losses: dict[str, list[float]] = {}  # arm -> the lowest validation loss of each seed
-        train = [row for row in rows if row["split"] == "train"]
-        labelled = {row["row_id"] for row in train[: round(share * len(train))]}
-        self.rows = [
-            row if row["row_id"] in labelled or row["split"] == "validation" else {**row, "reference": []}
-            for row in rows
-        ]
-        self.raw, self.held_out = str(folder / "raw.parquet"), str(folder / "test.parquet")
+        self.rows = _labelled(rows, share)
+        self.fit_share = max(share, options.teacher_share or 0.0)
+        self.raw, self.fitted_to, self.held_out = (str(folder / f"{name}.parquet") for name in ("raw", "fit", "test"))
         parquet.write_table(Path(self.raw), self.rows, schemas.RAW)
+        parquet.write_table(Path(self.fitted_to), _labelled(rows, self.fit_share), schemas.RAW)
         parquet.write_table(Path(self.held_out), test, schemas.RAW)
         self.labels = sorted({row["reference"][0] for row in rows}) if rows[0]["task"] == "classification" else None
 
@@ -96,9 +95,11 @@ class Experiment:
         """Fit the teacher, let it answer, capture both tails, and build the set."""
         pretrained = self.options.teacher
         rate = PRETRAINED["teacher"] if pretrained else 2e-3
-        fit = TrainingConfig(learning_rate=rate, epochs=self._epochs(self.options.fit_steps, self.share), **TRAINING)
+        epochs = self._epochs(self.options.fit_steps, self.fit_share)
+        fit = TrainingConfig(learning_rate=rate, epochs=epochs, **TRAINING)
         model = ModelConfig(name=pretrained) if pretrained else _model(TEACHER, 0.08, 0)
-        spec = PrepareSpec(role="teacher", model=model, fit=fit, **self._places("teacher"))
+        places = {**self._places("teacher"), "rows": [self.fitted_to]}
+        spec = PrepareSpec(role="teacher", model=model, fit=fit, **places)
         run_worker("prepare_model", spec)
         teacher = read_ref(self.folder / "teacher")
         answer = GenerateSpec(
@@ -197,6 +198,13 @@ class Experiment:
         return str(self.folder / name)
 
 
+def _labelled(rows: Rows, share: float) -> Rows:
+    """The rows, with the gold answers of this share of the training rows, and of all validation rows."""
+    train = [row["row_id"] for row in rows if row["split"] == "train"]
+    unlabelled = {*train[round(share * len(train)) :]}
+    return [{**row, "reference": []} if row["row_id"] in unlabelled else row for row in rows]
+
+
 def _model(shape: dict[str, int], spread: float, seed: int) -> ModelConfig:
     settings = {**shape, "num_key_value_heads": shape["num_attention_heads"], **COMMON, "initializer_range": spread}
     return ModelConfig(architecture="llama", settings=settings, vocab_size=800, seed=seed)
@@ -236,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--test", type=int, default=400)
+    parser.add_argument("--teacher-share", type=float, help="of the gold answers, to which the teacher is fitted")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS[:-1])
     parser.add_argument("--teacher", help="folder or hub name of a pretrained teacher")
     parser.add_argument("--student", help="of a pretrained student with the same tokenizer")
