@@ -22,6 +22,7 @@ MODEL_FILE = "model.json"
 FACULTY_FILE = "faculty.json"
 WEIGHTS_FOLDER = "model"
 ADAPTER_FOLDER = "adapter"
+BESIDE_FILE = "beside.safetensors"  # of a checkpoint with adapters: what trains and is none of them
 HISTORY_FILE = "history.json"
 TRIALS_FILE = "trials.parquet"
 STUDY_FILE = "study.db"
