@@ -24,13 +24,13 @@ def test_the_teachers_weights_are_part_of_the_memory_where_it_runs_beside_the_st
 @pytest.mark.parametrize(
     ("settings", "state"),
     [
-        ({"hidden_size": 2048, "num_hidden_layers": 22}, "warning"),
-        ({"hidden_size": 4096, "num_hidden_layers": 32}, "error"),
+        ({"hidden_size": 4096, "intermediate_size": 32_000}, "warning"),
+        ({"hidden_size": 8192, "intermediate_size": 94_208}, "error"),
     ],
 )
 def test_a_student_that_does_not_fit_the_gpu_is_named_before_it_trains(tmp_path, one_gpu, settings, state):
-    """0.8 billion parameters take 13 of 16 GB without their activations, and 5 billion do not fit."""
-    model = {**TINY_LLAMA, **settings, "intermediate_size": 4 * settings["hidden_size"] // 2}
+    """0.9 billion parameters in 2 layers take 14 of 16 GB, and 5 billion do not fit."""
+    model = {**TINY_LLAMA, **settings}
     changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
     changes |= {"student.training.batch_size": 1, "student.training.max_length": 64}
     found = [
@@ -47,8 +47,8 @@ def test_a_student_that_does_not_fit_the_gpu_is_named_before_it_trains(tmp_path,
     ],
 )
 def test_gpus_that_share_a_training_split_a_model_that_does_not_fit_one(tmp_path, two_gpus, parallel, state, said):
-    """0.8 billion parameters take 13 of 16 GB, and 3 more where gradients are averaged in buckets."""
-    model = {**TINY_LLAMA, "hidden_size": 2048, "num_hidden_layers": 22, "intermediate_size": 4096}
+    """0.9 billion parameters take 14 of 16 GB, and 3 more where gradients are averaged in buckets."""
+    model = {**TINY_LLAMA, "hidden_size": 4096, "intermediate_size": 32_000}
     changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
     changes |= {"student.training.batch_size": 2, "student.training.max_length": 64, "compute.train": {"gpus": 2}}
     path = write_project(tmp_path, **changes, **{"student.training.parallel": parallel})
@@ -60,8 +60,8 @@ def test_gpus_that_share_a_training_split_a_model_that_does_not_fit_one(tmp_path
 
 
 def test_activations_that_do_not_fit_are_named_with_the_ways_out(tmp_path, one_gpu):
-    """0.1 billion parameters take 2 of 16 GB, and 256 rows of 1,024 tokens the rest."""
-    model = {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 2048, "num_hidden_layers": 8}
+    """0.1 billion parameters take 2 of 16 GB, and 64 rows of 1,024 tokens more than the rest."""
+    model = {**TINY_LLAMA, "hidden_size": 1024, "intermediate_size": 12_288}
     changes = {"student.model": {"architecture": "llama", "settings": model}, "compute.devices": "auto"}
     training = {"student.training.batch_size": 64, "student.training.max_length": 1024}
     path = write_project(tmp_path, **changes, **training)

@@ -8,7 +8,7 @@ from distill_dagster.models.building import build, train_tokenizer
 from distill_dagster.store import files
 from testing.gguf_tiny import write_gguf
 from testing.models_tiny import TINY, rows, write_model
-from testing.projects import TINY_LLAMA, run_project, write_project
+from testing.projects import TINY_LLAMA, materialize_alone, write_project
 from tests.preflight.looks import errors, look_at
 
 
@@ -34,7 +34,7 @@ def test_a_folder_without_a_chat_template_and_a_torn_one_are_named(tmp_path):
     path = write_project(tmp_path, **{"student.model": {"name": "mine"}})
     assert not errors(path)
     (tmp_path / "mine/chat_template.jinja").unlink()
-    assert "chat template" in errors(path)["model", "student.model"]
+    assert "chat template" in errors(path, plans_memory=False)["model", "student.model"]
     weights = tmp_path / "mine/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert "torn" in errors(path, whole=False)["model", "student.model"]
@@ -49,8 +49,8 @@ def test_models_that_do_not_fit_their_use_are_named_once(tmp_path, monkeypatch):
         assert list(found) == [("model", "student.model")]
         assert found["model", "student.model"].count("an adapter of maker/base") == 1
     gpt2 = {"architecture": "gpt2", "settings": {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}}
-    said = errors(write_project(tmp_path / "new", **{"student.model": gpt2}))["model", "student.model"]
-    assert "has positions for 64 tokens: set `max_length: 64`" in said
+    found = errors(write_project(tmp_path / "new", **{"student.model": gpt2}), plans_memory=False)
+    assert "has positions for 64 tokens: set `max_length: 64`" in found["model", "student.model"]
 
 
 def test_a_gguf_file_is_looked_at_without_its_weights(tmp_path):
@@ -61,13 +61,13 @@ def test_a_gguf_file_is_looked_at_without_its_weights(tmp_path):
     states = {r.of: r.state for r in look_at(path, whole=False) if r.what == "model"}
     assert states["teacher.model"] == "not checked"
     (tmp_path / "tiny.gguf").write_bytes((tmp_path / "tiny.gguf").read_bytes()[:500])
-    assert "cannot be dequantized" in errors(path)["model", "teacher.model"]
+    assert "cannot be dequantized" in errors(path, plans_memory=False)["model", "teacher.model"]
 
 
 def test_a_published_model_whose_folder_is_gone_is_named(tmp_path, instance):
     write_model(tmp_path / "mine")
     path = write_project(tmp_path, **{"student.model": {"name": "mine"}})
-    run_project(load_config(path), instance, "student_base")
+    materialize_alone(load_config(path), instance, "student_base")
     ref = Project(load_config(path)).store.get("student_base").file(files.MODEL_FILE)
     ref.write_text(ref.read_text().replace(str(tmp_path / "mine"), str(tmp_path / "cache")))
     found = errors(path, whole=False)
@@ -84,4 +84,4 @@ def test_rollouts_that_do_not_fit_the_students_context_are_found_before_a_run(tm
         "student.training.max_length": 128,
         "student.training.on_policy": {"max_new_tokens": 128},
     }
-    assert "does not fit" in errors(write_project(tmp_path, **changes))["model", "student.model"]
+    assert "does not fit" in errors(write_project(tmp_path, **changes), plans_memory=False)["model", "student.model"]

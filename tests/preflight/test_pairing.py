@@ -21,7 +21,7 @@ def model(folder, name: str, vocab_size: int = 400) -> dict:
 
 
 def found(path, **how):
-    return [(r.state, r.found) for r in look_at(path, **how) if r.what == "pairing"]
+    return [(r.state, r.found) for r in look_at(path, plans_memory=False, **how) if r.what == "pairing"]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_student_that_cannot_learn_from_its_teacher_is_named(tmp_path, changes
     assert words in found["pairing", of]
     states = {(r.what, r.of): r.state for r in look_at(path, whole=False)}
     assert states["pairing", of] == "not checked"
-    assert words in errors(path, until="teacher_outputs")["pairing", of]
+    assert words in errors(path, until="teacher_outputs", plans_memory=False)["pairing", of]
     assert not errors(path, until="raw_dataset")
 
 
@@ -119,7 +119,7 @@ def test_a_signal_that_needs_the_teachers_tokenizer_compares_them(tmp_path, stud
         "student.training.max_length": 128,
     }
     path = write_project(tmp_path, **changes)
-    (found,) = (found for found in look_at(path) if found.what == "pairing")
+    (found,) = (found for found in look_at(path, plans_memory=False) if found.what == "pairing")
     assert found.state == state
     assert "the student's" in found.found or state == "ok"
     (quick,) = (found for found in look_at(path, whole=False) if found.what == "pairing")
