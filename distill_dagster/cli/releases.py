@@ -78,7 +78,8 @@ def compare(
     from distill_dagster.release.comparing import compare_students
 
     project = Project(load_config(config))
-    found = compare_students(*(items_of_student(project, name) for name in (a, b)), project.config.evaluation)
+    first, second = items_of_student(project, a), items_of_student(project, b)
+    found = compare_students(first, second, project.config.evaluation)
     if as_json:
         print(json.dumps([task.model_dump(mode="json") for task in found], ensure_ascii=False, allow_nan=False))
         return

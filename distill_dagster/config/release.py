@@ -25,6 +25,6 @@ class ReleaseConfig(Section):
         default=3,
         ge=2,
         le=20,
-        description="Released students whose models are kept for `distill-dagster rollback`, the present one included. The "
-        "first one is kept in any case.",
+        description="Released students whose models are kept for `distill-dagster rollback`, the present one included. "
+        "The first one is kept in any case.",
     )
