@@ -10,7 +10,7 @@ from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_current_report
 from distill_dagster.lineage.releases import earlier_release, measured_as
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.release.releasing import unscored
+from distill_dagster.release.register import unscored
 from distill_dagster.release.specs import ReleaseSpec
 from distill_dagster.store import files
 

@@ -1,29 +1,28 @@
 """Students with made scores that are judged for a release, in a store of their own; no model runs.
 
-    students = Students(tmp_path, margin=0.01)
-    students.judge("a", wrong=50)              # of 1,000 items; the first one whose retention passes is released
-    students.judge("b", wrong=20).champion     # "b" followed by zeros
+students = Students(tmp_path, margin=0.01)
+students.judge("a", wrong=50)              # of 1,000 items; the first one whose retention passes is released
+students.judge("b", wrong=20).champion     # "b" followed by zeros
 """
 
+import json
 from collections.abc import Collection
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import EvaluationConfig, ReleaseConfig
+from distill_dagster.config import EvaluationConfig, ReleaseConfig, VerdictWord
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage.releases import earlier_release
 from distill_dagster.lineage.student import RELEASED
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.release.register import Register, read_register
-from distill_dagster.release.releasing import release_student, unscored
+from distill_dagster.release.register import Register, read_register, unscored
+from distill_dagster.release.releasing import release_student
 from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
-from distill_dagster.report.document import ReportDocument, StatedVerdict
-from distill_dagster.report.writing import build_report
+from distill_dagster.report.document import StatedVerdict
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.manifest import Manifest
-from testing.report_parts import parts, predictions
+from testing.report_parts import predictions
 
 EVALUATION = EvaluationConfig(resamples=2000)
 NAME = 64  # characters of a data version
@@ -34,16 +33,11 @@ def named(student: str) -> str:
     return student.ljust(NAME, "0")
 
 
-@cache
-def _report() -> ReportDocument:
-    return build_report(**parts())
-
-
-def write_report_of(folder: Path, verdict: str) -> str:
-    """A report.json with this verdict."""
-    said = StatedVerdict(verdict=verdict, target=0.92, reason="", items_needed=None, text=f"it is {verdict}")  # pyright: ignore[reportArgumentType]
+def write_verdict(folder: Path, verdict: VerdictWord) -> str:
+    """As much of a report.json as says its verdict."""
+    said = StatedVerdict(verdict=verdict, target=0.92, reason="", items_needed=None, text=f"it is {verdict}")
     path = folder / f"{verdict}.json"
-    path.write_text(_report().model_copy(update={"verdict": said}).model_dump_json(), encoding="utf-8")
+    path.write_text(json.dumps({"verdict": said.model_dump()}), encoding="utf-8")
     return str(path)
 
 
@@ -55,8 +49,10 @@ class Students:
         self.store, self.runs = Store(folder / "store"), 0
 
     def checkpoint(self, student: str) -> Path:
-        """The folder of a student_checkpoint whose weights are its name."""
+        """The folder of a student_checkpoint; unless a test has written a real one, its weights are its name."""
         folder = self.folder / "checkpoints" / student
+        if (folder / files.MODEL_FILE).exists():
+            return folder
         weights = folder / files.WEIGHTS_FOLDER
         weights.mkdir(parents=True, exist_ok=True)
         (weights / "weights.txt").write_text(student)
@@ -70,7 +66,7 @@ class Students:
         out: Path,
         *,
         wrong: int | Collection[int] = 0,
-        verdict: str = "PASS",
+        verdict: VerdictWord = "PASS",
         rows: str = "rows",
         who: str = "a test",
     ) -> ReleaseSpec:
@@ -85,7 +81,7 @@ class Students:
             student=named(student),
             checkpoint=str(self.checkpoint(student)),
             predictions=str(path),
-            report=write_report_of(self.folder, verdict),
+            report=write_verdict(self.folder, verdict),
             test=rows,
             measured=rows,
             asks=BenchmarkSpec(

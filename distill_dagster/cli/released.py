@@ -7,12 +7,10 @@ from distill_dagster.lineage.student import RELEASED, STAGE
 from distill_dagster.release.comparing import match
 from distill_dagster.release.gate import short
 from distill_dagster.release.register import read_decisions, read_register
-from distill_dagster.release.scoring import Row, items_of
+from distill_dagster.release.scores import OF_PREDICTIONS, Row, items_of
 from distill_dagster.release.specs import ReleaseDecision, ReleaseResult
 from distill_dagster.store import files, parquet
 from distill_dagster.store.manifest import Manifest
-
-COLUMNS = ("row_id", "turn", "task", "score")
 
 
 def read_history(project: Project) -> tuple[list[ReleaseDecision], ReleaseResult]:
@@ -50,7 +48,7 @@ def items_of_student(project: Project, name: str) -> list[Row]:
 
 
 def _benchmarked(benchmark: Manifest) -> list[Row]:
-    return items_of(parquet.read_table(benchmark.file(files.PREDICTIONS_FILE), COLUMNS))
+    return items_of(parquet.read_table(benchmark.file(files.PREDICTIONS_FILE), OF_PREDICTIONS))
 
 
 def _release(project: Project) -> Manifest:

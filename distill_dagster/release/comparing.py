@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.release.difference import difference_interval
-from distill_dagster.release.scoring import Row, by_item
+from distill_dagster.release.scores import Row, by_item
 from distill_dagster.release.specs import ScoreDifference
 
 ALL = "all"

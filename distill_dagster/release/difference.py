@@ -2,7 +2,7 @@
 
 The items are resampled as those of the retention are (evaluation/statistics.py), with the unseen item at -1 for the low
 end and at +1 for the high end. Worked example, 400 items of which the challenger alone has 12 right and the champion
-alone 9: value +0.0075, low -0.018, high +0.033.
+alone 9: value +0.0075, low -0.018, high +0.034.
 
 Items with equal differences are resampled together. The weights of k items of a flat Dirichlet distribution sum up to a
 gamma variable of shape k, so the intervals have the same distribution, and 0/1 scores need three draws a resample.

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.release.scoring import Scored, read_scores, write_scores
+from distill_dagster.release.scores import Scored, read_scores, write_scores
 from distill_dagster.release.specs import ReleaseCounts, ReleaseDecision, ReleaseResult, ReleaseState
 from distill_dagster.store import files, hashing
 from distill_dagster.store.sharing import share
@@ -82,6 +82,14 @@ def folder_of(release: Path, state: ReleaseState, student: str) -> Path:
 def folders_in(release: Path | None, state: ReleaseState) -> dict[str, Path]:
     """Student -> the folder of its model, of all that a release keeps."""
     return {student: folder_of(release, state, student) for student in state.kept} if release else {}
+
+
+def unscored(earlier: Path | None, student: str, measured: str) -> list[str]:
+    """The champion and the first release, where the release before has no score of them that is comparable."""
+    before = read_register(earlier)
+    known = before.scored if before.state.measured == measured else {}
+    needed = dict.fromkeys(filter(None, (before.state.champion, before.state.first)))
+    return [other for other in needed if other != student and other not in known]
 
 
 def write_register(out: Path, register: Register, folders: Mapping[str, Path]) -> ReleaseResult:

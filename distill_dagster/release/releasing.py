@@ -16,9 +16,10 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.release.changes import promoted, without_waiting
 from distill_dagster.release.gate import Judgement, judge, short
 from distill_dagster.release.register import Register, folders_in, read_register, write_register
-from distill_dagster.release.scoring import Scored, by_item, items_of, score_again
+from distill_dagster.release.scores import OF_PREDICTIONS, Scored, by_item, items_of
+from distill_dagster.release.scoring import score_again
 from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
-from distill_dagster.report.document import StatedVerdict, read_document
+from distill_dagster.report.document import StatedVerdict, read_verdict
 from distill_dagster.store import parquet
 
 
@@ -37,22 +38,13 @@ def release_student(spec: ReleaseSpec, device: str) -> ReleaseResult:
     return write_register(Path(spec.out), after, folders)
 
 
-def unscored(earlier: Path | None, student: str, measured: str) -> list[str]:
-    """The champion and the first release, where the release before has no score of them that is comparable."""
-    before = read_register(earlier)
-    known = before.scored if before.state.measured == measured else {}
-    needed = dict.fromkeys(filter(None, (before.state.champion, before.state.first)))
-    return [other for other in needed if other != student and other not in known]
-
-
 def _scores(spec: ReleaseSpec, before: Register, folders: dict[str, Path], device: str) -> Scored:
     """The comparable scores: those of the release before, of the challenger, and of students that are asked again."""
     scored = dict(before.scored) if before.state.measured == spec.measured else {}
     for student in spec.unscored:
         model = read_ref(folders[student]).model_copy(update={"dtype": spec.dtype})
         scored[student] = score_again(spec.asks, model, student, device)
-    columns = ["row_id", "turn", "task", "score"]
-    return {**scored, spec.student: items_of(parquet.read_table(Path(spec.predictions), columns))}
+    return {**scored, spec.student: items_of(parquet.read_table(Path(spec.predictions), OF_PREDICTIONS))}
 
 
 def _on_present_rows(spec: ReleaseSpec, before: Register, scored: Scored) -> Register:
@@ -70,7 +62,7 @@ def _decided(spec: ReleaseSpec, register: Register) -> Register:
     if student == state.champion:
         return register
     scored, first = register.scored, state.first if state.first != state.champion else None
-    verdict = read_document(Path(spec.report)).verdict
+    verdict = read_verdict(Path(spec.report))
     found = judge(
         verdict,
         by_item(scored[student]),

@@ -1,6 +1,7 @@
 """What is released after a student was judged: each outcome, each reason, and what is published."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_the_history_never_loses_a_line(students):
     for name, wrong, verdict in [("a", 50, "PASS"), ("b", 80, "PASS"), ("c", 20, "FAIL"), ("d", 10, "PASS")]:
         students.judge(name, wrong=wrong, verdict=verdict)
         texts.append(students.manifest.file(files.DECISIONS_FILE).read_text())
-    assert all(later.startswith(text) for text, later in zip(texts, texts[1:], strict=False))
+    assert all(later.startswith(text) for text, later in pairwise(texts))
     lines = [json.loads(line) for line in texts[-1].splitlines()]
     assert [line["number"] for line in lines] == [1, 2, 3, 4]
     assert [line["outcome"] for line in lines] == ["promoted", "refused", "refused", "promoted"]
