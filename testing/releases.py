@@ -72,7 +72,7 @@ class Students:
     ) -> ReleaseSpec:
         """What the worker takes for a student that is wrong on these items, or on the first so many."""
         missed = set(range(wrong)) if isinstance(wrong, int) else set(wrong)
-        found = predictions("student", [float(item not in missed) for item in range(self.items)], rows)
+        found = predictions("student", [float(item not in missed) for item in range(self.items)])
         path = self.folder / f"{student}-{rows}.parquet"
         whole = {"prompt_tokens": 1, "completion_tokens": 1, "latency_ms": 1.0}
         parquet.write_table(path, [{**row, **whole} for row in found], schemas.PREDICTION)
