@@ -27,6 +27,7 @@ from distill_dagster.config.project import (
     Need,
 )
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
+from distill_dagster.config.release import ReleaseConfig
 from distill_dagster.config.section import (
     ROLES,
     SUMMARY_WORDS,
@@ -83,6 +84,7 @@ __all__ = [
     "PrunerConfig",
     "QualityConfig",
     "RelationsConfig",
+    "ReleaseConfig",
     "RepetitionConfig",
     "Role",
     "Section",

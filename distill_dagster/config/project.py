@@ -11,6 +11,7 @@ from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
+from distill_dagster.config.release import ReleaseConfig
 from distill_dagster.config.section import Section, TaskName
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
@@ -107,7 +108,9 @@ class AlertsConfig(Section):
         "breaks.",
     )
     severity: Literal["warn", "error"] = Field(
-        default="warn", description="Least severity that sends an alert. A failed run has severity `error`."
+        default="warn",
+        description="Least severity that sends an alert. A failed run has severity `error`. A decision about a release "
+        "is always sent.",
     )
     repeat_hours: float = Field(
         default=24,
@@ -165,6 +168,11 @@ class DistillConfig(Section):
     checks: ChecksConfig = Field(default_factory=ChecksConfig, description="Limits and severities of the checks.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="How the three models are compared."
+    )
+    release: ReleaseConfig | None = Field(
+        default=None,
+        description="When a new student replaces the released one; `release: {}` takes the defaults. If left out, "
+        "nothing is released.",
     )
     compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where the work runs.")
     automation: AutomationConfig = Field(

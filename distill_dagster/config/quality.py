@@ -112,6 +112,7 @@ class SeverityConfig(Section):
     loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
     loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
     verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")
+    few_looks_at_the_test_set: WarnOrOff = _severity("warn", "few students were judged on the present held-out rows")
     column_schema_change: WarnOrOff = Field(
         default="warn", description="Passes if a table has the columns of the version before. It never blocks."
     )
@@ -154,5 +155,8 @@ class ChecksConfig(Section):
     )
     min_gold_agreement: float = _share(
         0.5, "Least mean score of the teacher's answers against gold, for rows that have gold answers."
+    )
+    max_looks: int = Field(
+        default=20, ge=1, description="Most students that may be judged for a release on the same held-out rows."
     )
     severity: SeverityConfig = Field(default_factory=SeverityConfig, description="What a failure does, check by check.")

@@ -60,8 +60,7 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         ComputeError: the process that measures speed and memory failed.
     """
     rows = parquet.read_table(Path(spec.rows))
-    how = Asked(spec.prompting, spec.summary_words, spec.labels)
-    asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
+    asked = asked_of(spec, rows)
     _check(rows, asked, spec.rows)
     replies, measured = _answer(spec, device, [prompt for _, prompt in asked])
     predictions = [judge(spec, row, prompt, reply) for (row, prompt), reply in zip(asked, replies, strict=True)]
@@ -89,6 +88,12 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         complete=not any(may_heal(reply.error_code) for reply in replies),
         **dict(benchmark),
     )
+
+
+def asked_of(spec: BenchmarkSpec, rows: Sequence[Row]) -> list[tuple[Row, Prompt]]:
+    """Every prompt of the held-out rows in the form in which the model is asked, each with its row."""
+    how = Asked(spec.prompting, spec.summary_words, spec.labels)
+    return [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
 
 
 def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) -> None:

@@ -189,6 +189,12 @@ def eval_report(config: DistillConfig) -> Settings:
     return {"evaluation": compared, "name": config.name}
 
 
+def released_student(config: DistillConfig) -> Settings:
+    """By which rule a student is released."""
+    rule = config.release.model_dump(include={"margin", "approve"}) if config.release else None
+    return {"release": rule, "evaluation": config.evaluation.model_dump(include={"resamples", "seed"})}
+
+
 def student_dtype(config: DistillConfig) -> str:
     """The precision in which the student answers; one that is cut out of the teacher has the teacher's."""
     model = config.student.model or config.teacher.model

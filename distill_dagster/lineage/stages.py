@@ -2,6 +2,7 @@
 
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                   → released_student, where the config has `release`
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
 lets a maker read what its stage declares and nothing else. To add a stage:
@@ -214,6 +215,16 @@ STAGES: dict[str, Stage] = {
             reads=_report_reads,
             has_deadline=True,
             code_version="4",
+        ),
+        Stage(
+            "released_student",
+            group="release",
+            worker="release_student",
+            shaped_by=settings.released_student,
+            reads=_reads("student_checkpoint", "student_benchmark", "eval_dataset", "eval_report"),
+            compute="benchmark",
+            pool="gpu_student",
+            wanted=lambda config: config.release is not None,
         ),
     )
 }

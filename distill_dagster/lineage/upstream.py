@@ -25,6 +25,8 @@ class Upstream:
     look: Snapshot
     stage: Stage
     shard: str | None
+    started_by: str = "a caller of the library"  # how the run was started, and by whom
+    run_id: str | None = None
 
     @property
     def project(self) -> Project:

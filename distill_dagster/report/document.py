@@ -120,6 +120,11 @@ class ReportDocument(BaseModel, frozen=True):
         return self.model_dump(mode="json")
 
 
+def read_verdict(path: Path) -> StatedVerdict:
+    """The verdict in a report.json."""
+    return StatedVerdict.model_validate(json.loads(path.read_text(encoding="utf-8"))["verdict"])
+
+
 def read_document(path: Path) -> ReportDocument:
     """The document in a report.json."""
     return ReportDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))

@@ -10,6 +10,7 @@ models                       model.json, model/; history.json where they were tr
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
 eval_report                  report.html, report.md, report.json
+released_student             release.json, releases.jsonl, scores.parquet, the files of a trained model, others in kept/
 """
 
 RAW_FILE = "raw.parquet"
@@ -31,3 +32,7 @@ BENCHMARK_FILE = "benchmark.json"
 REPORT_FILE = "report.json"
 REPORT_PAGE = "report.html"
 REPORT_MARKDOWN = "report.md"
+RELEASE_FILE = "release.json"
+DECISIONS_FILE = "releases.jsonl"
+SCORES_FILE = "scores.parquet"
+KEPT_FOLDER = "kept"

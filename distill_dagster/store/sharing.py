@@ -1,0 +1,29 @@
+"""Put files of one published version into another without a second copy: as hard links.
+
+Published files never change, so two versions can share them. Each version keeps its files when the other is deleted.
+Where the file system has no hard links, the files are copied.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def share(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Put the files and folders of `source` with these names, as far as they exist, into `target`."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in (source / name for name in names):
+        if path.is_dir():
+            shutil.copytree(path, target / path.name, copy_function=link_or_copy)
+        elif path.exists():
+            link_or_copy(path, target / path.name)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Make `target` the same file as `source`, or a copy of it."""
+    real = os.path.realpath(source)
+    try:
+        os.link(real, target)
+    except OSError:
+        shutil.copyfile(real, target)
