@@ -104,7 +104,7 @@ def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stag
         reads=_reads("eval_dataset", MEASURED[role]),
         also=_labels,
         consults=labels_come_from,
-        code_version="4",
+        code_version="5",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -149,7 +149,7 @@ STAGES: dict[str, Stage] = {
             reads=_reads("raw_dataset", "teacher_model"),
             sharded=True,
             has_watched_columns=True,
-            code_version="5",
+            code_version="6",
             compute="generate",
             pool="gpu_teacher",
         ),
@@ -172,7 +172,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.validated_synthetic_set,
             reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
             has_watched_columns=True,
-            code_version="5",
+            code_version="6",
         ),
         Stage(
             "student_base",
@@ -213,7 +213,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.eval_report,
             reads=_report_reads,
             has_deadline=True,
-            code_version="4",
+            code_version="5",
         ),
     )
 }
