@@ -19,6 +19,7 @@ from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
+from distill_dagster.report.gap import with_shown_gap
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
@@ -84,6 +85,7 @@ def build_report(
     _require_roles(benchmarks.keys() & predictions.keys())
     scores = {role: item_scores(predictions[role]) for role in ROLES}
     compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
+    compared = with_shown_gap(compared, benchmarks["baseline"])
     retention, ratios = compared.retention, ratios_of(benchmarks)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(

@@ -17,7 +17,9 @@ from distill_dagster.tasks.qa import token_f1
 
 ANSWERS = json.loads((Path(__file__).parent / "squad_answers.json").read_text(encoding="utf-8"))["answers"]
 PAIRS = sorted({pair for answers in ANSWERS for pair in permutations(answers, 2)})
-LISTED = re.compile(r"^\| `(?P<answer>[^`]+)` \| `(?P<gold>[^`]+)` \| (?P<squad>[01]) \| (?P<here>[01]) \|", re.MULTILINE)
+LISTED = re.compile(
+    r"^\| `(?P<answer>[^`]+)` \| `(?P<gold>[^`]+)` \| (?P<squad>[01]) \| (?P<here>[01]) \|", re.MULTILINE
+)
 PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
 FRACTION = "1,435 mm (4 ft 8 1⁄2 in) standard gauge"
 
@@ -102,7 +104,14 @@ def test_numbers_keep_their_point_and_sign_in_any_unit_and_script(one, other):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("1.50kg", "1.5kg"), ("1,000kg", "1000kg"), ("१.५", "1.5"), ("١٬٠٠٠", "1,000"), ("1.5E+3", "1.5e3"), ("5th", "5TH")],
+    [
+        ("1.50kg", "1.5kg"),
+        ("1,000kg", "1000kg"),
+        ("१.५", "1.5"),
+        ("١٬٠٠٠", "1,000"),
+        ("1.5E+3", "1.5e3"),
+        ("5th", "5TH"),
+    ],
 )
 def test_one_number_in_two_forms_is_one_answer(one, other):
     assert exact(one, other) == exact(other, one) == 1
