@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
 from distill_dagster.lineage import settings
+from distill_dagster.lineage.copied import copied_come_from, copied_input
 from distill_dagster.lineage.labels import labels_come_from, labels_of
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
 from distill_dagster.lineage.snapshot import Snapshot
@@ -212,6 +213,8 @@ STAGES: dict[str, Stage] = {
             worker="write_report",
             shaped_by=settings.eval_report,
             reads=_report_reads,
+            also=copied_input,
+            consults=copied_come_from,
             has_deadline=True,
             code_version="5",
         ),

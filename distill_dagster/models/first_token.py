@@ -1,4 +1,4 @@
-"""The token that begins a text (BOS): a prompt has it exactly once if the model expects one, whatever its template writes.
+"""The token that begins a text (BOS): a prompt has it exactly once if the model expects one.
 
     tokenizer adds BOS    template writes it    rendered
     yes                   once                  <s>[INST] Which? [/INST]
@@ -6,8 +6,9 @@
     either                twice                 <s>[INST] Which? [/INST]      the others are taken off
     no                    never (Qwen, Phi)     <|im_start|>user\\nWhich?…      as it is
 
-Rendered texts are tokenized without special tokens, so that the template alone decides. A template that leaves BOS to the
-tokenizer is changed where the tokenizer is opened; the student's folder ships it, and every server then renders the same.
+Rendered texts are tokenized without special tokens, so that the template alone decides. A template that leaves BOS to
+the tokenizer is changed where the tokenizer is opened; the student's folder ships it, and every server then renders the
+same.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
 """Opens the tokenizer and the config of a model's folder, without its weights.
 
-The tokenizer comes back ready to render and to pad: its chat template writes the project's date (`dates.py`) and the token
-that begins a text (`first_token.py`), and its padding token has an embedding. Padding is masked or carries no weight, so any token will do:
+The tokenizer comes back ready to render and to pad: its chat template writes the project's date (`dates.py`) and the
+token that begins a text (`first_token.py`), and its padding token has an embedding. Padding is masked or carries no
+weight, so any token will do:
 
     pad_token "[PAD]" (50257) of a model with 50,257 embeddings      pads with eos_token
     no pad_token, no eos_token, generation_config.json names 2       pads with token 2

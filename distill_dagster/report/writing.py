@@ -6,14 +6,17 @@ report.html   one file for a browser, light or dark, wide or narrow; it has no s
 """
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.errors import DataError
+from distill_dagster.evaluation.agreement import agreements
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
+from distill_dagster.evaluation.confusions import confusion_tables
+from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
@@ -48,6 +51,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
         rows=parquet.read_table(Path(spec.rows)),
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
+        copied=spec.copied,
     )
     write_pages(Path(spec.out), document)
     return ReportResult(
@@ -73,11 +77,13 @@ def build_report(
     history: Sequence[Mapping[str, Any]],
     rows: Sequence[Row] = (),
     trials: Sequence[Trial] = (),
+    copied: Collection[str] | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
-    examples show the prompts. `trials` are those of a sweep.
+    examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
+    copies, if they are known.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -100,6 +106,9 @@ def build_report(
         metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
         benchmarks={role: benchmarks[role] for role in ROLES},
         classes=class_tables(predictions, benchmarks["teacher"].labels),
+        confusions=confusion_tables(predictions, benchmarks["teacher"].labels),
+        slices=slices_of(predictions, rows, copied, evaluation),
+        agreement=agreements(predictions, benchmarks["teacher"].labels, evaluation.resamples, evaluation.seed),
         examples=example_pairs(predictions, rows),
         lineage=provenance,
         history=[dict(entry) for entry in history],

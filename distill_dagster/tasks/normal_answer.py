@@ -72,7 +72,7 @@ def _number(found: regex.Match[str]) -> str:
 
 
 def _western(text: str) -> str:
-    """`text` with the digits 0 to 9 in the place of those of other scripts, and the Arabic point and comma with them."""
+    """`text` with the digits 0 to 9 in the place of those of other scripts, as with the Arabic point and comma."""
     return text if text.isascii() else DIGIT.sub(lambda found: WESTERN.get(found[0]) or _digit(found[0]), text)
 
 

@@ -34,7 +34,7 @@ class LocalTeacher:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The model; and the ends of its answers, if its files do not state all of them and older answers ran past one."""
+        """The model, with the ends of its answers if its files do not state all: older answers ran past the others."""
         named = {"name": self._ref.name, "revision": self._ref.revision, "dtype": self._ref.dtype}
         folder = Path(self._ref.path)
         stated = stated_ends(folder, open_config(folder), self._tokenizer)

@@ -1,4 +1,4 @@
-"""QA's scores beside SQuAD's own, restated here from section 6.1 of its paper: both agree but for what docs/scores.md lists.
+"""QA's scores beside SQuAD's own, restated here from its paper: both agree but for what docs/scores.md lists.
 
 `squad_answers.json` holds what different people answered to the same question of SQuAD's development set.
 """
