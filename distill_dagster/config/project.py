@@ -16,6 +16,7 @@ from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
 
 ComputeBackend = Literal["inline", "subprocess"]
+IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 
 
@@ -39,6 +40,21 @@ class EvaluationConfig(Section):
         le=1.5,
         description="Least share of the teacher's score. PASS needs the student's whole 95 % interval above it.",
     )
+    metrics: list[str] = Field(
+        default=[],
+        description="Metrics of your own beside those of the task, each the `package.module:Name` of an "
+        "`evaluate.Metric`, see docs/scores.md.",
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_import_paths(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not IMPORT_PATH.fullmatch(name):
+                raise ValueError(f"{name!r} is no import path: write `package.module:Name`")
+        if twice := sorted({name for name in value if value.count(name) > 1}):
+            raise ValueError(f"{twice[0]} is there {value.count(twice[0])} times: name it once")
+        return value
 
 
 class Need(Section):

@@ -1,4 +1,4 @@
-"""The three models on parts of the held-out items: each task, short and long prompts, and what no training row copies.
+"""The three models on parts of the held-out items: tasks, turns, short and long prompts, what no training row copies.
 
     part                          items   teacher   baseline   student   retention
     task nli                      240     0.95      0.33       0.91      95.8 % (92.1–98.7)
@@ -18,13 +18,14 @@ from pydantic import BaseModel
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores
+from distill_dagster.tasks import get_task
 
 FEWEST = 20  # items of a part that has numbers
 LENGTHS = 3  # parts of about the same number of items
 
 Row = Mapping[str, Any]
 Scores = Mapping[str, float]
-Kind = Literal["task", "length", "clean"]
+Kind = Literal["task", "turn", "length", "clean"]
 
 
 class Slice(BaseModel, frozen=True):
@@ -58,6 +59,10 @@ def slices_of(
 
     task_of = {row["row_id"]: row["task"] for row in predictions["teacher"]}
     found = [part("task", task, lambda i, t=task: task_of[i] == t) for task in dict.fromkeys(map(task_of.get, ids))]
+    found += [
+        _slice("turn", f"{task}, turn {turn + 1}", own, list(own["teacher"]), evaluation)
+        for (task, turn), own in _turns(predictions).items()
+    ]
     lengths = {row["row_id"]: _length(row) for row in rows if row["row_id"] in task_of}
     if len(lengths) == len(ids):
         found += [part("length", name, lambda i, b=bin: b(lengths[i])) for name, bin in _bins(list(lengths.values()))]
@@ -75,6 +80,18 @@ def _slice(
     compared = compare(**own, resamples=evaluation.resamples, seed=evaluation.seed)
     means = {role: float(np.mean(list(values.values()))) for role, values in own.items()}
     return Slice(kind=kind, name=name, items=len(ids), retention=compared.retention, **means)
+
+
+def _turns(predictions: Mapping[Role, Sequence[Row]]) -> dict[tuple[str, int], dict[Role, dict[str, float]]]:
+    """(task, turn) -> scores by role and row, of tasks with several turns in a row; a row's turn is the item there."""
+    found: dict[tuple[str, int], dict[Role, dict[str, float]]] = {}
+    for role, rows in predictions.items():
+        for row in rows:
+            if row["score"] is not None and not get_task(row["task"]).single_turn:
+                by_role = found.setdefault((row["task"], row["turn"]), {name: {} for name in ROLES})
+                by_role[role][row["row_id"]] = row["score"]
+    several = {task for task, turn in found if turn}
+    return {key: own for key, own in sorted(found.items()) if key[0] in several}
 
 
 def _length(row: Row) -> int:

@@ -35,6 +35,7 @@ METRIC_NAMES = {
     "rouge_l": "ROUGE-L",
     "rouge_1": "ROUGE-1",
     "rouge_2": "ROUGE-2",
+    "bleu": "BLEU",
     "distinct_2": "distinct-2",
     "symbolic_match": "symbolic match",
 }
