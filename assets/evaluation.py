@@ -68,6 +68,9 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
+        judgement=upstream.file("answer_judgement", files.JUDGEMENT_FILE)
+        if upstream.reads("answer_judgement")
+        else None,
         copied=copied_of(upstream.look),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import dagster as dg
 
-from distill_dagster.assets import dataset, evaluation, logits, on_policy, raw_dataset, student, teacher, tuning
+from distill_dagster.assets import (
+    dataset,
+    evaluation,
+    judging,
+    logits,
+    on_policy,
+    raw_dataset,
+    student,
+    teacher,
+    tuning,
+)
 from distill_dagster.assets.checks import build_checks
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.partitions import observed_assets
@@ -35,7 +45,7 @@ from distill_dagster.resources.project import ProjectResource
 
 ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
-    for module in (raw_dataset, teacher, logits, dataset, tuning, student, evaluation)
+    for module in (raw_dataset, teacher, logits, dataset, tuning, student, judging, evaluation)
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)
 } | {asset.stage.name: asset for asset in on_policy.ROUNDS}

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
+from distill_dagster.config.judge import JudgeConfig
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Section, TaskName
@@ -44,6 +45,12 @@ class EvaluationConfig(Section):
         default=[],
         description="Metrics of your own beside those of the task, each the `package.module:Name` of an "
         "`evaluate.Metric`, see docs/scores.md.",
+    )
+
+    judge: JudgeConfig | None = Field(
+        default=None,
+        exclude_if=lambda judge: judge is None,
+        description="A model that compares the student's answers with the teacher's.",
     )
 
     @field_validator("metrics")
@@ -206,6 +213,9 @@ class DistillConfig(Section):
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":
         options = option_misfits(self.task, self.data, self.teacher, self.student)
+        judge = self.evaluation.judge
+        if judge and judge.endpoint.price is None and self.teacher.budget_usd is not None:
+            options.append("`evaluation.judge.endpoint` has no price, and `teacher.budget_usd` counts it: give it one")
         if problems := options + engine_misfits(self.teacher, self.compute.backend):
             raise ValueError("E008: " + "; ".join(problems))
         return self

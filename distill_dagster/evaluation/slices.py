@@ -58,7 +58,7 @@ def slices_of(
         return _slice(kind, name, scores, [row_id for row_id in ids if holds(row_id)], evaluation)
 
     task_of = {row["row_id"]: row["task"] for row in predictions["teacher"]}
-    found = [part("task", task, lambda i, t=task: task_of[i] == t) for task in dict.fromkeys(map(task_of.get, ids))]
+    found = [part("task", task, lambda i, t=task: task_of[i] == t) for task in dict.fromkeys(task_of[i] for i in ids)]
     found += [
         _slice("turn", f"{task}, turn {turn + 1}", own, list(own["teacher"]), evaluation)
         for (task, turn), own in _turns(predictions).items()

@@ -176,7 +176,7 @@ def _benchmark(config: DistillConfig, measured: ModelConfig | None) -> Settings:
     return {
         "dtype": _dtype(measured),
         "max_new_tokens": answer_tokens(config),
-        "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens", "metrics"}),
+        "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens", "metrics", "judge"}),
         **(
             {"metrics": {name: _module_hash(name) for name in config.evaluation.metrics}}
             if config.evaluation.metrics
@@ -198,6 +198,15 @@ def _module_hash(import_path: str) -> str | None:
 def answer_tokens(config: DistillConfig) -> int:
     """The longest answer in the benchmarks, in tokens."""
     return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
+
+
+def answer_judgement(config: DistillConfig) -> Settings:
+    """Who judges the answers, and how many."""
+    judge = config.evaluation.judge
+    if judge is None:
+        return {}
+    compared = config.evaluation.model_dump(include={"resamples", "seed"})
+    return {"judge": judge.endpoint.model_dump(include=SHAPING), "prompts": judge.prompts, "evaluation": compared}
 
 
 def eval_report(config: DistillConfig) -> Settings:

@@ -87,9 +87,10 @@ def _training_reads(config: DistillConfig) -> Sequence[str]:
 
 
 def _report_reads(config: DistillConfig) -> Sequence[str]:
-    """The benchmarks, the student, the prompts of the examples, and the trials of a sweep."""
+    """The benchmarks, the student, the prompts of the examples, the trials of a sweep, and a judge's word."""
     sweep = ("student_sweep",) if config.student.sweep else ()
-    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep)
+    judge = ("answer_judgement",) if config.evaluation.judge else ()
+    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep, *judge)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -207,6 +208,14 @@ STAGES: dict[str, Stage] = {
         _benchmark("teacher", settings.teacher_benchmark),
         _benchmark("baseline", settings.student_benchmark),
         _benchmark("student", settings.student_benchmark),
+        Stage(
+            "answer_judgement",
+            group="evaluation",
+            worker="judge_answers",
+            shaped_by=settings.answer_judgement,
+            reads=_reads("teacher_benchmark", "student_benchmark", "eval_dataset"),
+            wanted=lambda config: config.evaluation.judge is not None,
+        ),
         Stage(
             "eval_report",
             group="evaluation",

@@ -76,6 +76,7 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "comparison": tables.comparison_rows(document),
         "classes": [_classes(table) for table in document.classes],
         "fewest": FEWEST,
+        "judge": wording.judge_text(document.judgement) if document.judgement else None,
         "slices": tables.slice_rows(document.slices),
         "agreement": tables.agreement_rows(document.agreement),
         "confusions": [

@@ -16,6 +16,7 @@ from distill_dagster.evaluation.agreement import agreements
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
 from distill_dagster.evaluation.confusions import confusion_tables
+from distill_dagster.evaluation.judging.specs import JudgementTable, read_judgement
 from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
@@ -52,6 +53,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         rows=parquet.read_table(Path(spec.rows)),
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
         copied=spec.copied,
+        judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
     )
     write_pages(Path(spec.out), document)
     return ReportResult(
@@ -78,12 +80,13 @@ def build_report(
     rows: Sequence[Row] = (),
     trials: Sequence[Trial] = (),
     copied: Collection[str] | None = None,
+    judgement: JudgementTable | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
     examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
-    copies, if they are known.
+    copies, if they are known. `judgement` is what a judge says of the answers.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -113,6 +116,7 @@ def build_report(
         lineage=provenance,
         history=[dict(entry) for entry in history],
         trials=list(trials),
+        judgement=judgement,
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
