@@ -7,6 +7,7 @@ them, as its tokenizer `zh` does. An answer that could not be parsed is empty.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from distill_dagster.tasks.words import apart
 
@@ -16,6 +17,6 @@ def bleu(answers: Sequence[str | None], references: Sequence[Sequence[str]]) -> 
     from sacrebleu.metrics.bleu import BLEU
 
     most = max(len(own) for own in references)
-    streams = [[apart(own[i]) if i < len(own) else None for own in references] for i in range(most)]
+    streams: Any = [[apart(own[i]) if i < len(own) else None for own in references] for i in range(most)]
     score = BLEU().corpus_score([apart(answer or "") for answer in answers], streams)
     return min(float(score.score) / 100, 1.0)

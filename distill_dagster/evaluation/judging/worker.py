@@ -31,7 +31,7 @@ from distill_dagster.teachers.responses import Responses
 
 Row = Mapping[str, Any]
 POINTS: dict[Outcome, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}  # the student's answer is the first
-COLUMNS = ["row_id", "turn", "prediction"]
+COLUMNS = ["row_id", "turn", "prediction", "parsed"]
 
 
 def judge_answers(spec: JudgeSpec, device: str = "cpu") -> JudgeResult:
@@ -87,12 +87,9 @@ def _drawn(rows: Sequence[Row], spec: JudgeSpec) -> list[tuple[Row, Prompt]]:
 
 
 def _answers(spec: JudgeSpec, asked: Sequence[tuple[Row, Prompt]]) -> list[dict[tuple[str, int], str]]:
-    """The texts of student and teacher by row and turn, without a reasoning model's thoughts."""
+    """What student and teacher answered, by row and turn."""
     found = [
-        {
-            (row["row_id"], row["turn"]): part_thoughts(row["prediction"])[1]
-            for row in parquet.read_table(Path(path), COLUMNS)
-        }
+        {(row["row_id"], row["turn"]): _answer(row) for row in parquet.read_table(Path(path), COLUMNS)}
         for path in (spec.student, spec.teacher)
     ]
     for texts, who in zip(found, ("student", "teacher"), strict=True):
@@ -103,6 +100,11 @@ def _answers(spec: JudgeSpec, asked: Sequence[tuple[Row, Prompt]]) -> list[dict[
                 f"{missing[0]!r}: materialize {who}_benchmark again"
             )
     return found
+
+
+def _answer(row: Row) -> str:
+    """The parsed answer, since a form such as JSON would tell who wrote it; else the text without thoughts."""
+    return row["parsed"] if row["parsed"] is not None else part_thoughts(row["prediction"])[1]
 
 
 def _duels(

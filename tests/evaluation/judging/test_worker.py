@@ -37,9 +37,10 @@ FAIR = [*prefers(GOLD, GOOD), {"fault": "say", "text": ONE}]
 
 def prediction(row_id: str, text: str) -> dict:
     return {
-        "row_id": row_id, "turn": 0, "task": "qa", "model": "x", "prediction": text, "parsed": text,
-        "reference": [GOLD], "score": 0.0, "finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "latency_ms": 1.0,
-    }  # fmt: skip
+        **{"row_id": row_id, "turn": 0, "task": "qa", "model": "x", "prediction": text, "parsed": text},
+        **{"reference": [GOLD], "score": 0.0, "finish_reason": "stop"},
+        **{"prompt_tokens": 1, "completion_tokens": 1, "latency_ms": 1.0},
+    }
 
 
 def spec_of(folder, server, student, teacher, gold=GOLD, **changes) -> JudgeSpec:
@@ -89,6 +90,22 @@ def test_it_is_blind(tmp_path, server):
     assert "[reply 1]" in asked
     assert "student" not in asked
     assert "teacher" not in asked
+
+
+def test_the_form_in_which_a_model_answers_does_not_tell_who_it_is(tmp_path, server):
+    server.script(rules=FAIR)
+    spec = spec_of(tmp_path, server, STUDENT, TEACHER)
+    table = [prediction(f"r{i}", text) for i, text in enumerate(TEACHER)]
+    asked = [
+        {**row, "prediction": f'<think>hm</think>{{"reason": "so", "answer": "{row["parsed"]}"}}'} for row in table[1:]
+    ]
+    unread = {**table[0], "prediction": "<think>hm</think>a bad answer", "parsed": None}
+    parquet.write_table(tmp_path / "teacher.parquet", [unread, *asked], schemas.PREDICTION)
+    assert judge_answers(spec).counts.identical == 1
+    said = "\n".join(server.counts()["by_prompt"])
+    assert "a bad answer" in said
+    assert "reason" not in said
+    assert "think" not in said
 
 
 def test_a_second_run_asks_nothing(tmp_path, server):
