@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_dataset(folder / "data", tasks=TASKS, train_rows=ROWS, shards=1, test_rows=options.items)
-        rows, test = read(folder / "data", folder, ROWS, options.items)
+        rows, _, test = read(folder / "data", folder, ROWS, 0, options.items)
         ref = fitted(folder, rows, test, options.steps)
         asked = [(row, prompt) for row in test for prompt in prompts_of(row)]
         mine = ours(ref, asked)
