@@ -12,6 +12,7 @@ from distill_dagster.config import ROLES, LoraConfig, Role
 from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
+from distill_dagster.lineage.copied import copied_of
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.student import student_ref
@@ -72,6 +73,10 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
+        judgement=upstream.file("answer_judgement", files.JUDGEMENT_FILE)
+        if upstream.reads("answer_judgement")
+        else None,
+        copied=copied_of(upstream.look),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
         out=str(out),

@@ -21,6 +21,7 @@ import dagster as dg
 from distill_dagster.assets import (
     dataset,
     evaluation,
+    judging,
     logits,
     on_policy,
     raw_dataset,
@@ -46,7 +47,7 @@ from distill_dagster.resources.project import ProjectResource
 
 ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
-    for module in (raw_dataset, teacher, logits, dataset, tuning, student, evaluation, release)
+    for module in (raw_dataset, teacher, logits, dataset, tuning, student, judging, evaluation, release)
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)
 } | {asset.stage.name: asset for asset in on_policy.ROUNDS}

@@ -7,6 +7,7 @@ too, ask the hub, read tokenizers, sketch new models with transformers, look for
 
 from collections.abc import Sequence
 
+from distill_dagster.lineage.endpoints import endpoints_of
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.plan import asks_anything
 from distill_dagster.planning.steps import Step
@@ -45,7 +46,7 @@ def preflight(
         models.found += pairing_requirements(pending, models.parameters, whole=whole)
     endpoints = pending.endpoints
     if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
-        endpoints = []
+        endpoints = endpoints_of("answer_judgement", look.config) if "answer_judgement" in pending.stages else []
     return [
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
