@@ -21,7 +21,7 @@ ItemScores = Mapping[str, float]  # row_id -> score
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GateResult:
     """Whether the challenger may replace the champion, and the differences that say so."""
 
     passes: bool
@@ -42,18 +42,18 @@ def judge(
     first: ItemScores | None,
     margin: float,
     evaluation: EvaluationConfig,
-) -> Judgement:
+) -> GateResult:
     """Judge a challenger. `champion` is None if nothing is released; `first` is None if it is the champion.
 
     Raises:
         DataError: the students were not scored on the same items.
     """
     if not challenger:
-        return Judgement(False, "no held-out row has a gold answer, so it has no score")
+        return GateResult(False, "no held-out row has a gold answer, so it has no score")
     if verdict.verdict != "PASS":
-        return Judgement(False, f"its retention is {verdict.verdict}: {verdict.text}")
+        return GateResult(False, f"its retention is {verdict.verdict}: {verdict.text}")
     if champion is None:
-        return Judgement(True, "it is the first student whose retention passes")
+        return GateResult(True, "it is the first student whose retention passes")
     how = {"resamples": evaluation.resamples, "seed": evaluation.seed}
     to_champion = difference_interval(challenger, champion, **how)
     to_first = difference_interval(challenger, first, **how) if first is not None else None
@@ -61,4 +61,4 @@ def judge(
     compared = [f"against the released student: {to_champion}"]
     compared += [f"against the first release: {to_first}"] if to_first else []
     limit = f"the lower ends {'are' if passes else 'have to be'} at least {-100 * margin:.1f} points"
-    return Judgement(passes, f"{'; '.join(compared)}; {limit}", to_champion, to_first)
+    return GateResult(passes, f"{'; '.join(compared)}; {limit}", to_champion, to_first)

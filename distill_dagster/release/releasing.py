@@ -14,7 +14,7 @@ from typing import Any
 
 from distill_dagster.models.ref import read_ref
 from distill_dagster.release.changes import promoted, without_waiting
-from distill_dagster.release.gate import Judgement, judge, short
+from distill_dagster.release.gate import GateResult, judge, short
 from distill_dagster.release.register import Register, folders_in, read_register, write_register
 from distill_dagster.release.scores import OF_PREDICTIONS, Scored, by_item, items_of
 from distill_dagster.release.scoring import score_again
@@ -97,7 +97,7 @@ def _displaced(spec: ReleaseSpec, register: Register, why: str) -> Register:
 
 
 def _said(
-    spec: ReleaseSpec, register: Register, state: Any, outcome: Any, found: Judgement, verdict: StatedVerdict
+    spec: ReleaseSpec, register: Register, state: Any, outcome: Any, found: GateResult, verdict: StatedVerdict
 ) -> Register:
     """The register with the decision, unless the last one about the student says the same."""
     said = {"outcome": outcome, "why": found.why, "margin": spec.release.margin}
