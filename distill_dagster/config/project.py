@@ -11,6 +11,7 @@ from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
+from distill_dagster.config.release import ReleaseConfig
 from distill_dagster.config.section import Section, TaskName
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
@@ -165,6 +166,10 @@ class DistillConfig(Section):
     checks: ChecksConfig = Field(default_factory=ChecksConfig, description="Limits and severities of the checks.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="How the three models are compared."
+    )
+    release: ReleaseConfig | None = Field(
+        default=None,
+        description="How the student is released; `release: {}` takes the defaults. If left out, nothing is released.",
     )
     compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where the work runs.")
     automation: AutomationConfig = Field(
