@@ -1,7 +1,7 @@
 """What the licences of the models say, before a teacher is paid whose answers may not be learned.
 
-A disallowed use is a warning in every project. A licence that somebody has to check, and a name that a licence demands,
-hold back a release only: they are warnings where the project has a section `release:`.
+A disallowed use, and one that a licence allows on a condition, are warnings in every project. An unknown licence, and a
+name that a licence refuses, only hold back a release: they are warnings where the project has a section `release:`.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def licence_requirements(pending: Pending) -> Iterator[Requirement]:
     config = pending.config
     found = findings(config)
     for finding in found:
-        if finding.state != "to check" or config.release is not None:
+        if finding.licence or config.release:
             yield Requirement("licence", finding.name, _state(finding, config), finding.says)
     for problem in name_problems(config, found) if config.release else ():
         yield Requirement("licence", "release.name", "warning", problem)

@@ -32,7 +32,13 @@ def test_plan_warns_of_a_disallowed_teacher_with_clause_url_and_date(tmp_path):
     assert "https://openai.com/policies/services-agreement/, read 2026-11-27" in found["found"]
 
 
-def test_a_licence_to_check_is_a_warning_where_the_student_is_released(tmp_path):
+def test_a_condition_is_a_warning_in_every_project(tmp_path):
+    ((of, state, found),) = licences(write_project(tmp_path, teacher=OPENAI, task="nli", **NEW_STUDENT))
+    assert (of, state) == ("gpt-4o", "warning")
+    assert "neither distributed nor made commercially available" in found
+
+
+def test_an_unknown_licence_is_a_warning_where_the_student_is_released(tmp_path):
     assert licences(write_project(tmp_path, teacher=UNKNOWN, **NEW_STUDENT)) == []
     ((of, state, found),) = licences(write_project(tmp_path, teacher=UNKNOWN, release={}, **NEW_STUDENT))
     assert (of, state) == ("my-model", "warning")
