@@ -10,6 +10,9 @@ from distill_dagster.lineage import settings
 from distill_dagster.lineage.guards import require_current_report
 from distill_dagster.lineage.releases import earlier_release, measured_as
 from distill_dagster.lineage.upstream import Upstream
+from distill_dagster.release.card import card_files
+from distill_dagster.release.findings import release_problems
+from distill_dagster.release.made import Made
 from distill_dagster.release.register import unscored
 from distill_dagster.release.specs import ReleaseSpec
 from distill_dagster.store import files
@@ -34,6 +37,8 @@ def released_student(upstream: Upstream, out: Path, work: Path) -> ReleaseSpec:
         unscored=unscored(earlier.folder if earlier else None, student.data_version, measured),
         earlier=str(earlier.folder) if earlier else None,
         release=config.release,
+        problems=release_problems(config),
+        beside=card_files(Made.of(config, upstream.ancestry())),
         evaluation=config.evaluation,
         who=upstream.started_by,
         run_id=upstream.run_id,

@@ -69,6 +69,7 @@ class Students:
         verdict: VerdictWord = "PASS",
         rows: str = "rows",
         who: str = "a test",
+        problems: Collection[str] = (),
     ) -> ReleaseSpec:
         """What the worker takes for a student that is wrong on these items, or on the first so many."""
         missed = set(range(wrong)) if isinstance(wrong, int) else set(wrong)
@@ -97,6 +98,8 @@ class Students:
             unscored=unscored(earlier, named(student), rows),
             earlier=str(earlier) if earlier else None,
             release=self.rule,
+            problems=list(problems),
+            beside={"README.md": f"the card of {student} on {rows}"},
             evaluation=EVALUATION,
             who=who,
             out=str(out),

@@ -45,11 +45,14 @@ def releases(config: ConfigOption = Path(CONFIG_NAME), as_json: JsonOption = Fal
 def approve(config: ConfigOption = Path(CONFIG_NAME)) -> None:
     """Release the student that waits for approval."""
     from distill_dagster.release.changes import approve as approved
+    from distill_dagster.release.findings import require_licences
 
     def change(rule: "ReleaseConfig", who: str) -> "Callable[[Path, Path], ReleaseResult]":
         return lambda earlier, target: approved(earlier, target, who, rule.keep)
 
-    _change(load_config(config), "approve", change)
+    read = load_config(config)
+    require_licences(read)
+    _change(read, "approve", change)
 
 
 @app.command()

@@ -216,8 +216,8 @@ def eval_report(config: DistillConfig) -> Settings:
 
 
 def released_student(config: DistillConfig) -> Settings:
-    """By which rule a student is released."""
-    rule = config.release.model_dump(include={"margin", "approve"}) if config.release else None
+    """By which rule a student is released, and what its model card takes from the config."""
+    rule = config.release.model_dump(exclude={"keep"}) if config.release else None
     return {"release": rule, "evaluation": config.evaluation.model_dump(include={"resamples", "seed"})}
 
 

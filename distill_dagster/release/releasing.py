@@ -15,12 +15,13 @@ from typing import Any
 from distill_dagster.models.ref import read_ref
 from distill_dagster.release.changes import promoted, without_waiting
 from distill_dagster.release.gate import GateResult, judge, short
-from distill_dagster.release.register import Register, folders_in, read_register, write_register
+from distill_dagster.release.register import Register, folder_of, folders_in, read_register, write_register
 from distill_dagster.release.scores import OF_PREDICTIONS, Scored, by_item, items_of
 from distill_dagster.release.scoring import score_again
 from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
 from distill_dagster.report.document import StatedVerdict, read_verdict
-from distill_dagster.store import parquet
+from distill_dagster.store import files, parquet
+from distill_dagster.store.sharing import replace_texts
 
 
 def release_student(spec: ReleaseSpec, device: str) -> ReleaseResult:
@@ -35,7 +36,10 @@ def release_student(spec: ReleaseSpec, device: str) -> ReleaseResult:
     folders = {**folders_in(earlier, before.state), spec.student: Path(spec.checkpoint)}
     scored = _scores(spec, before, folders, device)
     after = _decided(spec, _on_present_rows(spec, before, scored))
-    return write_register(Path(spec.out), after, folders)
+    result = write_register(Path(spec.out), after, folders)
+    if spec.student in after.state.kept:
+        replace_texts(folder_of(Path(spec.out), after.state, spec.student) / files.WEIGHTS_FOLDER, spec.beside)
+    return result
 
 
 def _scores(spec: ReleaseSpec, before: Register, folders: dict[str, Path], device: str) -> Scored:
@@ -63,13 +67,17 @@ def _decided(spec: ReleaseSpec, register: Register) -> Register:
         return register
     scored, first = register.scored, state.first if state.first != state.champion else None
     verdict = read_verdict(Path(spec.report))
-    found = judge(
-        verdict,
-        by_item(scored[student]),
-        by_item(scored[state.champion]) if state.champion else None,
-        by_item(scored[first]) if first else None,
-        spec.release.margin,
-        spec.evaluation,
+    found = (
+        GateResult(False, "; ".join(spec.problems))
+        if spec.problems
+        else judge(
+            verdict,
+            by_item(scored[student]),
+            by_item(scored[state.champion]) if state.champion else None,
+            by_item(scored[first]) if first else None,
+            spec.release.margin,
+            spec.evaluation,
+        )
     )
     if not found.passes:
         left = state.model_copy(update={"waiting": None}) if state.waiting == student else state

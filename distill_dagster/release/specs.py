@@ -87,6 +87,8 @@ class ReleaseSpec(Spec):
     unscored: list[str]  # kept students without scores on the present held-out rows
     earlier: str | None  # the folder of the release before
     release: ReleaseConfig
+    problems: list[str] = []  # why the licences allow no release
+    beside: dict[str, str] = {}  # path in the folder of the student's weights -> text, such as the model card
     evaluation: EvaluationConfig
     who: str
     run_id: str | None = None

@@ -6,7 +6,7 @@ Where the file system has no hard links, the files are copied.
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -27,3 +27,12 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         os.link(real, target)
     except OSError:
         shutil.copyfile(real, target)
+
+
+def replace_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write these files into `folder`; one that is shared stays as it is in other versions."""
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(text, encoding="utf-8")
