@@ -12,6 +12,7 @@ from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Section, TaskName
+from distill_dagster.config.speed import SpeedConfig
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
 
@@ -29,7 +30,7 @@ class EvaluationConfig(Section):
         default=16_384, ge=64, description="Tokens held at once, padded prompts and new tokens together."
     )
     latency_requests: int = Field(
-        default=32, ge=2, le=10_000, description="Requests that are sent one after another to measure the latency."
+        default=32, ge=2, le=10_000, description="Most prompts on which the models are timed in each round."
     )
     resamples: int = Field(default=10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
     seed: int = Field(default=0, ge=0, description="Seed of the bootstrap and of the choice of timed requests.")
@@ -39,6 +40,7 @@ class EvaluationConfig(Section):
         le=1.5,
         description="Least share of the teacher's score. PASS needs the student's whole 95 % interval above it.",
     )
+    speed: SpeedConfig = Field(default_factory=SpeedConfig, description="How the models are timed against one another.")
 
 
 class Need(Section):

@@ -3,7 +3,7 @@
 benchmark.py    the worker that measures one model on the held-out rows: predictions.parquet, benchmark.json
 endpoint.py     the same for a model behind an endpoint
 metrics.py      scores of a set of answers, as `evaluate.Metric`
-speed.py        latency and memory, in a fresh process; timing.py times single requests
+speed/          latency, throughput, memory and cost, measured of all models at one time
 statistics.py   intervals of means
 comparison.py   retention, gap recovered and McNemar's test, over the same items
 verdict.py      PASS, FAIL or INCONCLUSIVE

@@ -6,7 +6,9 @@ from distill_dagster.config import DistillConfig, EndpointConfig
 def endpoints_of(stage: str, config: DistillConfig) -> list[EndpointConfig]:
     """The endpoints that a stage asks, each once: for answers all teachers and the judge, else the first."""
     sources = config.teacher.sources
-    if stage == "teacher_benchmark":
+    if stage in ("teacher_benchmark", "speed_benchmark"):
+        if stage == "speed_benchmark" and config.evaluation.speed.endpoint_requests == 0:
+            return []
         sources = sources[:1] if config.teacher.model is None else []
     elif stage != "teacher_outputs":
         return []

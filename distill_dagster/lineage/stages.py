@@ -2,6 +2,7 @@
 
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                   eval_dataset → speed_benchmark, of all three models → eval_report
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
 lets a maker read what its stage declares and nothing else. To add a stage:
@@ -88,7 +89,8 @@ def _training_reads(config: DistillConfig) -> Sequence[str]:
 def _report_reads(config: DistillConfig) -> Sequence[str]:
     """The benchmarks, the student, the prompts of the examples, and the trials of a sweep."""
     sweep = ("student_sweep",) if config.student.sweep else ()
-    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep)
+    measured = (*(f"{role}_benchmark" for role in ROLES), "speed_benchmark")
+    return (*measured, "student_checkpoint", "eval_dataset", *sweep)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -207,13 +209,24 @@ STAGES: dict[str, Stage] = {
         _benchmark("baseline", settings.student_benchmark),
         _benchmark("student", settings.student_benchmark),
         Stage(
+            "speed_benchmark",
+            group="evaluation",
+            worker="time_models",
+            shaped_by=settings.speed_benchmark,
+            reads=_reads("eval_dataset", *MEASURED.values()),
+            also=_labels,
+            consults=labels_come_from,
+            compute="benchmark",
+            pool="gpu_student",
+        ),
+        Stage(
             "eval_report",
             group="evaluation",
             worker="write_report",
             shaped_by=settings.eval_report,
             reads=_report_reads,
             has_deadline=True,
-            code_version="4",
+            code_version="5",
         ),
     )
 }

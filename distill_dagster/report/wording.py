@@ -7,6 +7,8 @@ from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios
 from distill_dagster.report.numbers import DASH, percent, percent_range, ratio_phrase
+from distill_dagster.report.specs import DataCost
+from distill_dagster.teachers.money import usd
 
 
 def headline(retention: RatioEstimate, ratios: Ratios) -> str:
@@ -69,6 +71,15 @@ def mcnemar_text(test: McNemar | None, items: int) -> str:
         f"Of {items:,} items, only the teacher got {test.only_teacher:,} right, and only the student "
         f"{test.only_student:,} (McNemar's exact test, {p})."
     )
+
+
+def data_cost_text(cost: DataCost | None) -> str | None:
+    """What one accepted training row cost; None if nothing is known of it."""
+    if cost is None or not cost.rows:
+        return None
+    each = usd(cost.usd / cost.rows) if cost.usd else f"{cost.seconds / cost.rows * 1000:,.1f} ms of the machine"
+    whole = usd(cost.usd) if cost.usd else f"{cost.seconds:,.0f} s of the machine"
+    return f"An accepted training row cost {each}: the teacher's answers took {whole}, and {cost.rows:,} rows passed."
 
 
 def estimate_cell(estimate: RatioEstimate) -> str:

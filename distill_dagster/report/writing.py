@@ -15,14 +15,16 @@ from distill_dagster.errors import DataError
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
 from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
+from distill_dagster.report.lesson import lesson_rows
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
-from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
+from distill_dagster.report.specs import DataCost, Provenance, ReportCounts, ReportResult, ReportSpec
 from distill_dagster.report.wording import headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tuning.specs import Trial
@@ -47,6 +49,8 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
         rows=parquet.read_table(Path(spec.rows)),
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
+        speed=_read_speed(Path(spec.speed)) if spec.speed else None,
+        data_cost=spec.data_cost,
     )
     write_pages(Path(spec.out), document)
     return ReportResult(
@@ -62,6 +66,12 @@ def _read_benchmark(path: Path) -> Benchmark:
     return Benchmark.model_validate(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _read_speed(path: Path) -> SpeedDocument:
+    """The models' speed, each round without its turns: speed.json keeps them."""
+    document = SpeedDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    return document.model_copy(update={"rounds": [one.model_copy(update={"turns": []}) for one in document.rounds]})
+
+
 def build_report(
     *,
     project: str,
@@ -72,6 +82,8 @@ def build_report(
     history: Sequence[Mapping[str, Any]],
     rows: Sequence[Row] = (),
     trials: Sequence[Trial] = (),
+    speed: SpeedDocument | None = None,
+    data_cost: DataCost | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
@@ -84,7 +96,7 @@ def build_report(
     _require_roles(benchmarks.keys() & predictions.keys())
     scores = {role: item_scores(predictions[role]) for role in ROLES}
     compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
-    retention, ratios = compared.retention, ratios_of(benchmarks)
+    retention, ratios = compared.retention, ratios_of(benchmarks, speed)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
         project=project,
@@ -103,8 +115,11 @@ def build_report(
         history=[dict(entry) for entry in history],
         trials=list(trials),
         evaluation=evaluation,
-        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
+        notes=[*notes_on(benchmarks, compared, speed), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
+        speed=speed,
+        lesson=lesson_rows(retention, speed),
+        data_cost=data_cost,
     )
 
 

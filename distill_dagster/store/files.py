@@ -9,6 +9,7 @@ validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
+speed_benchmark              speed.json
 eval_report                  report.html, report.md, report.json
 """
 
@@ -28,6 +29,7 @@ TRIALS_FILE = "trials.parquet"
 STUDY_FILE = "study.db"
 PREDICTIONS_FILE = "predictions.parquet"
 BENCHMARK_FILE = "benchmark.json"
+SPEED_FILE = "speed.json"
 REPORT_FILE = "report.json"
 REPORT_PAGE = "report.html"
 REPORT_MARKDOWN = "report.md"
