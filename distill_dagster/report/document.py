@@ -146,8 +146,12 @@ class ReportDocument(BaseModel, frozen=True):
         if self.speed is None:
             return []
         most = self.speed.most_concurrency
-        wanted = [("latency", 1), ("answers_per_second", most), ("cost", most)]
-        return [ratio for measure, at in wanted if (ratio := self.speed.ratio(measure, at))]
+        found = [
+            self.speed.ratio("latency"),
+            self.speed.ratio("answers_per_second", most),
+            self.speed.ratio("cost", most),
+        ]
+        return [ratio for ratio in found if ratio is not None]
 
     def as_json(self) -> dict[str, Any]:
         """The document as JSON-able values."""

@@ -173,7 +173,8 @@ def speed_notes(speed: SpeedDocument | None, few: int) -> list[str]:
     notes = withheld_notes(speed)
     if any(model.includes_network for model in speed.models):
         notes.append(
-            "The teacher's times include the network and the provider's queue. They were measured when its replies were paid for."
+            "The teacher's times include the network and the provider's queue. "
+            "They were measured when its replies were paid for."
         )
     if speed.skipped:
         notes.append(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from distill_dagster.config import Engine as DecodingEngine
 from distill_dagster.evaluation.speed.specs import EngineName, TimedModel
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class TorchEngine:
 
         self._loaded: LoadedModel = load(timed.model, device)
         self._sampling, self._limits = Sampling(max_new_tokens), RowLimits.of(self._loaded.model.config)
-        self._engine = choose_engine(self._loaded, "auto")
+        self._engine: DecodingEngine = choose_engine(self._loaded, "auto")
         weights = [*self._loaded.model.parameters(), *self._loaded.model.buffers()]
         self.facts = ModelFacts(
             parameters=sum(p.numel() for p in self._loaded.model.parameters()),
@@ -127,7 +128,7 @@ def kv_bytes_per_token(model: Any, tokenizer: Any, device: str) -> int | None:
     with torch.inference_mode():
         cache = model(input_ids=ids, use_cache=True).get("past_key_values")
     layers = getattr(cache, "layers", None) or []
-    tensors = [tensor for layer in layers for tensor in (getattr(layer, "keys", None), getattr(layer, "values", None))]
+    tensors: list[Any] = [getattr(layer, name, None) for layer in layers for name in ("keys", "values")]
     if not tensors or any(tensor is None or tensor.shape[-2] != 4 for tensor in tensors):
         return None
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors) // 4

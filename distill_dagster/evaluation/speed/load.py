@@ -32,8 +32,9 @@ class Clock:
 
     def since(self, start: "Clock") -> "Clock":
         """What passed since an earlier reading."""
-        known = self.waited_s is not None and start.waited_s is not None
-        waited = max(0.0, self.waited_s - start.waited_s) if known else None  # a thread that ended is not counted
+        waited = None
+        if self.waited_s is not None and start.waited_s is not None:
+            waited = max(0.0, self.waited_s - start.waited_s)  # a thread that ended is not counted
         return Clock(self.wall_s - start.wall_s, self.cpu_s - start.cpu_s, waited)
 
 
