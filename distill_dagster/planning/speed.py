@@ -39,5 +39,6 @@ def plan_speed(
     drawn = draw_prompts(rows, config.evaluation)[: config.evaluation.speed.endpoint_requests]
     plan = ShardPlan("speed_benchmark", rows=len(drawn))
     requests = benchmark_requests([how.prompt(task, prompt) for task, prompt in drawn], teacher)
-    Estimate(plan, [single], responses, asked, most, rules).ask(teacher, requests)
+    others = [request for request in requests if request.request_hash not in asked]  # not asked by its benchmark
+    Estimate(plan, [single], responses, asked, most, rules).ask(teacher, others)
     return plan

@@ -71,7 +71,7 @@ def cost_cell(model: ModelSpeed) -> str:
     if model.cost.usd_per_1000 is not None:
         return usd(model.cost.usd_per_1000)
     seconds = model.cost.seconds_per_1000
-    return NOT_MEASURED if seconds is None else f"{seconds:,.3g} s of the machine"
+    return NOT_MEASURED if seconds is None else f"{seconds:,.3g} s"
 
 
 MEASURES = (
@@ -80,7 +80,7 @@ MEASURES = (
     SpeedMeasure("Latency p99", _alone(lambda level: level.latency_ms.p99, duration)),
     SpeedMeasure("Time to first token, p50", _alone(lambda level: level.first_token_ms.p50, duration), "first_token"),
     SpeedMeasure("New tokens a second", _alone(lambda level: level.tokens_per_second, rate), "tokens_per_second"),
-    SpeedMeasure("Cost of 1,000 answers", cost_cell, "cost", words=CHEAPER),
+    SpeedMeasure("Cost of 1,000 answers (money, or time of the machine)", cost_cell, "cost", words=CHEAPER),
     SpeedMeasure(
         "Peak memory above the runtime",
         lambda m: size(m.memory.peak_bytes),
