@@ -19,15 +19,17 @@ from distill_dagster.evaluation.confusions import confusion_tables
 from distill_dagster.evaluation.judging.specs import JudgementTable, read_judgement
 from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
+from distill_dagster.report.lesson import lesson_rows
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
-from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
+from distill_dagster.report.specs import DataCost, Provenance, ReportCounts, ReportResult, ReportSpec
 from distill_dagster.report.wording import headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tuning.specs import Trial
@@ -54,6 +56,8 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
         copied=spec.copied,
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
+        speed=_read_speed(Path(spec.speed)) if spec.speed else None,
+        data_cost=spec.data_cost,
     )
     write_pages(Path(spec.out), document)
     return ReportResult(
@@ -69,6 +73,12 @@ def _read_benchmark(path: Path) -> Benchmark:
     return Benchmark.model_validate(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _read_speed(path: Path) -> SpeedDocument:
+    """The models' speed, each round without its turns: speed.json keeps them."""
+    document = SpeedDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    return document.model_copy(update={"rounds": [one.model_copy(update={"turns": []}) for one in document.rounds]})
+
+
 def build_report(
     *,
     project: str,
@@ -81,6 +91,8 @@ def build_report(
     trials: Sequence[Trial] = (),
     copied: Collection[str] | None = None,
     judgement: JudgementTable | None = None,
+    speed: SpeedDocument | None = None,
+    data_cost: DataCost | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
@@ -95,7 +107,7 @@ def build_report(
     scores = {role: item_scores(predictions[role]) for role in ROLES}
     compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
     compared = with_shown_gap(compared, benchmarks["baseline"])
-    retention, ratios = compared.retention, ratios_of(benchmarks)
+    retention, ratios = compared.retention, ratios_of(benchmarks, speed)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
         project=project,
@@ -118,8 +130,11 @@ def build_report(
         trials=list(trials),
         judgement=judgement,
         evaluation=evaluation,
-        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
+        notes=[*notes_on(benchmarks, compared, speed), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
+        speed=speed,
+        lesson=lesson_rows(retention, speed),
+        data_cost=data_cost,
     )
 
 
