@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from distill_dagster.config import ReleaseConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.lineage.freshness import inputs_of
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.releases import earlier_release
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.planning.plan import make_plan
@@ -60,6 +62,15 @@ def test_every_manifest_is_of_the_present_inputs_but_for_the_named_ones(project)
             if before != now:
                 changed[stage.name] = {key for key in {**before, **now} if before.get(key) != now.get(key)}
     assert changed == {name: inputs for name, inputs in MADE_AGAIN.items() if name != "eval_report"}
+
+
+def test_a_release_of_such_a_store_is_one_more_step(project):
+    config = project.config.model_copy(update={"release": ReleaseConfig()})
+    with_release = Project(config)
+    states = {step.title: step.state for step in make_plan(Snapshot(with_release)).steps}
+    before = {step.title: step.state for step in make_plan(Snapshot(project)).steps}
+    assert states == {**before, "released_student": "missing"}
+    assert earlier_release(with_release.store) is None
 
 
 def test_no_request_is_planned(project):
