@@ -22,7 +22,7 @@ NOT_TIMED = "the models were not timed"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Gain:
     """A ratio as the change that it makes: a cut of 1 - 1 / ratio, or a multiple."""
 
     value: float
@@ -30,13 +30,13 @@ class Change:
     high: float
 
     @classmethod
-    def cut(cls, ratio: TimedRatio) -> "Change":
+    def cut(cls, ratio: TimedRatio) -> "Gain":
         """By which share the student's figure is smaller than the teacher's; a ratio below 1 gives a negative share."""
         assert None not in (ratio.value, ratio.low, ratio.high), "it is not withheld"
         return cls(*(1 - 1 / end for end in (ratio.value, ratio.low, ratio.high) if end is not None))
 
     @classmethod
-    def multiple(cls, ratio: TimedRatio) -> "Change":
+    def multiple(cls, ratio: TimedRatio) -> "Gain":
         """How many times the teacher's figure the student's is."""
         assert None not in (ratio.value, ratio.low, ratio.high), "it is not withheld"
         return cls(*(end for end in (ratio.value, ratio.low, ratio.high) if end is not None))
@@ -76,7 +76,7 @@ def _timed(
     ratio = speed.ratio(measure, concurrency) or speed.ratio(measure, 1)
     if ratio is None or ratio.value is None:
         return _withheld(what, target, (ratio.withheld if ratio else None) or NOT_TIMED)
-    turn: Callable[[TimedRatio], Change] = Change.multiple if measure == "answers_per_second" else Change.cut
+    turn: Callable[[TimedRatio], Gain] = Gain.multiple if measure == "answers_per_second" else Gain.cut
     change = turn(ratio)
     if measure == "answers_per_second" and ratio.includes_network:
         return _withheld(what, target, "how many requests an endpoint answers at once is a matter of the account")
@@ -113,9 +113,9 @@ def _change(share: float) -> str:
     return f"{percent(share)} lower" if share >= 0 else f"{percent(-share)} higher"
 
 
-def _lower(change: Change) -> str:
+def _lower(change: Gain) -> str:
     return f"{_change(change.value)} ({percent_range(change.low, change.high)})"
 
 
-def _multiple(change: Change) -> str:
+def _multiple(change: Gain) -> str:
     return f"{change.value:.1f} times ({change.low:.1f}–{change.high:.1f})"

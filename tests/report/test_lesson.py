@@ -133,7 +133,7 @@ def test_the_method_is_stated():
 def test_the_page_has_the_targets_each_concurrency_and_the_cost_of_a_row(tmp_path):
     write_pages(tmp_path, build_report(**parts()))
     page, _ = read_page(tmp_path)
-    for text in (page.text, (tmp_path / "report.md").read_text()):
+    for text in (page.text.replace("\u00a0", " "), (tmp_path / "report.md").read_text()):
         for wanted in ("Against the lesson's targets", "85 % lower", "requests in flight", "An accepted training row"):
             assert wanted in text
         assert "10.0 ms of the machine" in text

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from distill_dagster.config import Section
 from distill_dagster.errors import UserError
-from distill_dagster.evaluation.speed.engines import ENGINES, Answered, Engine, Messages
+from distill_dagster.evaluation.speed.engines import ENGINES, Engine, Messages, TimedAnswer
 from distill_dagster.evaluation.speed.load import Clock
 from distill_dagster.evaluation.speed.rounds import waves
 from distill_dagster.evaluation.speed.specs import MemoryUse, TimedModel, Turn
@@ -89,7 +89,7 @@ def serve(order: Order, lines: Iterable[str], say: Say) -> None:
 
 def take_turn(engine: Engine, name: str, asked: Sequence[Sequence[Messages]], concurrency: int) -> Turn:
     """Answer the prompts group by group, on the clocks of this process."""
-    answered: list[Answered] = []
+    answered: list[TimedAnswer] = []
     start = Clock.now()
     for group in asked:
         answered += engine.answer(group)

@@ -19,7 +19,7 @@ Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class TimedAnswer:
     """One answer; times count from the moment when its group of prompts was sent."""
 
     latency_s: float
@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Whether it can answer the prompt, with room for the longest answer."""
         ...
 
-    def answer(self, prompts: Sequence[Messages]) -> list[Answered]:
+    def answer(self, prompts: Sequence[Messages]) -> list[TimedAnswer]:
         """Answer all prompts at once; each of them fits."""
         ...
 
@@ -93,12 +93,12 @@ class TorchEngine:
 
         return not rows_of(self._loaded, [messages], self._sampling.max_new_tokens)[1]
 
-    def answer(self, prompts: Sequence[Messages]) -> list[Answered]:
+    def answer(self, prompts: Sequence[Messages]) -> list[TimedAnswer]:
         """All prompts in flight together. Only the continuous engine shows when the first token came."""
         from distill_dagster.models.decoding import answer_rows, rows_of, text_of
         from distill_dagster.models.frames import opening_of
 
-        start, done = time.perf_counter(), dict[int, Answered]()
+        start, done = time.perf_counter(), dict[int, TimedAnswer]()
         rows, refused = rows_of(self._loaded, prompts, self._sampling.max_new_tokens)
         assert not refused, "only prompts that fit are asked"
         stamps = {row.position: _Stamps() for row in rows}
@@ -112,7 +112,7 @@ class TorchEngine:
                 first, end = stamps[row.position].first, time.perf_counter()
                 shows = self._engine == "continuous" and not self._crosses(len(row.prompt))
                 ready = first - start if shows and first is not None else None
-                done[row.position] = Answered(end - start, ready, len(row.prompt), len(row.answer))
+                done[row.position] = TimedAnswer(end - start, ready, len(row.prompt), len(row.answer))
         return [done[i] for i in range(len(prompts))]
 
     def _crosses(self, prompt_tokens: int) -> bool:
