@@ -17,7 +17,7 @@ from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
-from distill_dagster.report.specs import Provenance, ReportSpec
+from distill_dagster.report.specs import EarlierReport, Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
 from distill_dagster.training.specs import TrainResult
@@ -61,6 +61,7 @@ student_benchmark = _benchmark("student", "The distilled student")
 def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
     """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
     require_related(upstream)
+    replaced = upstream.replaced()
     return ReportSpec(
         project=upstream.config.name,
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
@@ -69,6 +70,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         rows=upstream.file("eval_dataset", files.RAW_FILE),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
+        earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,
         out=str(out),
     )
 

@@ -104,7 +104,7 @@ def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stag
         reads=_reads("eval_dataset", MEASURED[role]),
         also=_labels,
         consults=labels_come_from,
-        code_version="4",
+        code_version="5",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -213,7 +213,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.eval_report,
             reads=_report_reads,
             has_deadline=True,
-            code_version="4",
+            code_version="5",
         ),
     )
 }

@@ -16,6 +16,8 @@ from pydantic import BaseModel, Field
 
 from distill_dagster.config import EvaluationConfig, Role, VerdictWord
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
+from distill_dagster.evaluation.differences import Difference, TaskDifference
+from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.specs import Provenance
 from distill_dagster.tuning.specs import Trial
@@ -114,6 +116,11 @@ class ReportDocument(BaseModel, frozen=True):
     evaluation: EvaluationConfig
     notes: list[str]
     weak_teacher: str | None = None  # a warning to be read before anything else; missing from earlier reports
+    to_teacher: Difference | None = None  # S - T; this and what follows are missing from earlier reports
+    to_baseline: Difference | None = None  # S - B
+    tasks: list[TaskDifference] = []  # S - T by task
+    against_earlier: AgainstEarlier | None = None
+    fall: str | None = None  # a warning beside the verdict: tasks that the earlier student did significantly better
 
     def as_json(self) -> dict[str, Any]:
         """The document as JSON-able values."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 
-from distill_dagster.config import EvaluationConfig, Role, VerdictWord
+from distill_dagster.config import EvaluationConfig, Role, Section, VerdictWord
 from distill_dagster.store.result import Counts, Result, Spec
 
 
@@ -34,6 +34,13 @@ class Provenance(BaseModel, frozen=True):
     eval_dataset: Origin
 
 
+class EarlierReport(Section):
+    """The report that the new one replaces."""
+
+    folder: str
+    created_at: str
+
+
 class ReportSpec(Spec):
     """Compare three benchmarks; the worker writes report.html, report.md and report.json into `out`."""
 
@@ -44,6 +51,7 @@ class ReportSpec(Spec):
     rows: str  # the held-out rows, for the prompts of the examples
     evaluation: EvaluationConfig
     provenance: Provenance
+    earlier: EarlierReport | None = None
     out: str
 
 
@@ -59,3 +67,4 @@ class ReportResult(Result[ReportCounts]):
     headline: str
     verdict: VerdictWord
     weak_teacher: str | None = None  # missing from reports of earlier versions
+    fall: str | None = None  # likewise

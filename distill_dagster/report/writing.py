@@ -13,17 +13,21 @@ from typing import Any
 from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.chance import standings
-from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
+from distill_dagster.evaluation.comparison import RatioEstimate, compare, mcnemar
+from distill_dagster.evaluation.differences import differences_by_task
+from distill_dagster.evaluation.earlier import items_of, write_items
+from distill_dagster.evaluation.items import item_groups, item_scores
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
+from distill_dagster.report.earlier import Earlier, compare_with, read_earlier
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
-from distill_dagster.report.wording import headline, verdict_text, weak_teacher_text
+from distill_dagster.report.wording import fall_text, headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tuning.specs import Trial
 from distill_dagster.tuning.table import read_trials
@@ -32,30 +36,44 @@ Row = Mapping[str, Any]
 
 
 def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
-    """Read what `spec` names, and write report.json, report.md and report.html into `spec.out`.
+    """Read what `spec` names, and write report.json, report.md, report.html and the items into `spec.out`.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     folders: dict[Role, Path] = {role: Path(folder) for role, folder in spec.benchmarks.items()}
+    predictions = {role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()}
+    earlier = read_earlier(spec.earlier, spec.provenance) if spec.earlier else None
     document = build_report(
         project=spec.project,
         benchmarks={role: _read_benchmark(folder / files.BENCHMARK_FILE) for role, folder in folders.items()},
-        predictions={role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()},
+        predictions=predictions,
         evaluation=spec.evaluation,
         provenance=spec.provenance,
         history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
         rows=parquet.read_table(Path(spec.rows)),
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
+        earlier=earlier,
     )
     write_pages(Path(spec.out), document)
+    write_items(Path(spec.out) / files.ITEMS_FILE, _items(predictions))
+    if earlier:
+        write_items(Path(spec.out) / files.EARLIER_FILE, earlier.items)
     return ReportResult(
         data_version=hashing.sha256(hashing.canonical_json(document.as_json())),
         counts=ReportCounts(items=document.items),
         headline=document.headline,
         verdict=document.verdict.verdict,
         weak_teacher=document.weak_teacher,
+        fall=document.fall,
     )
+
+
+def _items(predictions: Mapping[Role, Sequence[Row]]) -> list[Row]:
+    """The items of the report; each row's group and task are those of the student's predictions."""
+    scores = {role: item_scores(predictions[role]) for role in ROLES}
+    tasks = {row["row_id"]: row["task"] for row in predictions["student"]}
+    return items_of(scores, item_groups(predictions["student"]), tasks)
 
 
 def _read_benchmark(path: Path) -> Benchmark:
@@ -72,18 +90,24 @@ def build_report(
     history: Sequence[Mapping[str, Any]],
     rows: Sequence[Row] = (),
     trials: Sequence[Trial] = (),
+    earlier: Earlier | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
-    examples show the prompts. `trials` are those of a sweep.
+    examples show the prompts. `trials` are those of a sweep. `earlier` is another student on the same rows.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     _require_roles(benchmarks.keys() & predictions.keys())
     scores = {role: item_scores(predictions[role]) for role in ROLES}
-    compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
+    items = _items(predictions)
+    groups = {row["row_id"]: row["group"] for row in items if row["group"] is not None}
+    how: dict[str, Any] = {"resamples": evaluation.resamples, "seed": evaluation.seed, "groups": groups}
+    compared = compare(**scores, **how)
+    against = compare_with(earlier, items, evaluation) if earlier else None
+    tasks = {row["row_id"]: row["task"] for row in items}
     retention, ratios = compared.retention, ratios_of(benchmarks)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
@@ -93,7 +117,7 @@ def build_report(
         items=retention.items,
         retention=retention,
         gap_recovered=compared.gap_recovered,
-        mcnemar=mcnemar(scores["teacher"], scores["student"]),
+        mcnemar=mcnemar(scores["teacher"], scores["student"], groups),
         ratios=ratios,
         metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
         benchmarks={role: benchmarks[role] for role in ROLES},
@@ -105,6 +129,11 @@ def build_report(
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
+        to_teacher=compared.to_teacher,
+        to_baseline=compared.to_baseline,
+        tasks=differences_by_task(scores["student"], scores["teacher"], tasks, **how),
+        against_earlier=against,
+        fall=fall_text(against) if against else None,
     )
 
 

@@ -9,7 +9,7 @@ validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
-eval_report                  report.html, report.md, report.json
+eval_report                  report.html, report.md, report.json, items.parquet, earlier.parquet
 """
 
 RAW_FILE = "raw.parquet"
@@ -30,3 +30,5 @@ BENCHMARK_FILE = "benchmark.json"
 REPORT_FILE = "report.json"
 REPORT_PAGE = "report.html"
 REPORT_MARKDOWN = "report.md"
+ITEMS_FILE = "items.parquet"
+EARLIER_FILE = "earlier.parquet"

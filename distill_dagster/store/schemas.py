@@ -152,6 +152,7 @@ PREDICTION = pa.schema(
     [
         ("row_id", pa.string()),
         ("turn", pa.int32()),
+        ("group", pa.string()),  # the held-out row's; its rows stay together in intervals
         ("task", pa.string()),
         ("model", pa.string()),  # teacher | baseline | student
         ("prediction", pa.string()),
@@ -177,5 +178,16 @@ TRIAL = pa.schema(  # one training of a sweep
         ("gpu_seconds", pa.float64()),
         ("same_as", pa.int32()),  # the earlier trial with the same point, whose outcome it has
         ("why", pa.string()),  # the error of a trial that diverged
+    ]
+)
+
+ITEM = pa.schema(  # of a report: a row, or a whole conversation, with the three models' scores
+    [
+        ("row_id", pa.string()),
+        ("group", pa.string()),  # null: the row is a group by itself
+        ("task", pa.string()),
+        ("teacher", pa.float64()),  # 0 … 1; of a conversation, the mean of its turns
+        ("baseline", pa.float64()),
+        ("student", pa.float64()),
     ]
 )

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from distill_dagster.errors import DataError
-from distill_dagster.evaluation.comparison import compare, item_scores, join_scores, mcnemar
+from distill_dagster.evaluation.comparison import compare, mcnemar
+from distill_dagster.evaluation.items import item_scores, join_scores
 from distill_dagster.evaluation.verdict import decide
 from tests.evaluation.builders import scores, three
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distill_dagster.evaluation.statistics import mean_interval, resampled_means
+from distill_dagster.evaluation.statistics import Sample, mean_interval
 
 
 def test_wilson_equals_its_formula():
