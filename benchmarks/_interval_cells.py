@@ -1,7 +1,8 @@
 """Populations whose mean, difference or retention is known, and samples of them, for `benchmarks.intervals`.
 
-A population of 0/1 scores is four shares: items that both models get right, only the teacher, only the student, neither.
-`phi` is the correlation of the two scores. Groups come in two kinds, both with this correlation of two items of a group:
+A population of 0/1 scores is four shares: of items that both models get right, only the teacher, only the
+student, or neither. `phi` is the correlation of the two scores. Groups come in two kinds; in both, two items of a group
+have the correlation ICC:
 
     dirichlet   each group has shares of its own, around the population's
     copies      in each group, some items are the same item again; the others are independent

@@ -9,12 +9,12 @@ as the target. `width` is the median width over that of the reference, in the ce
 interval, for groups the one of as many items as they are worth, for fractions Student's t interval. `bad` counts cells
 outside of the limits: coverage 93 %, a miss 3.5 %, a false PASS 3 %, a width of 1.1.
 
-The methods are those of the package, and what it does not use: plain score intervals, the share of the unseen item at
-0.5 (Jeffreys's) and at 1 (Gaffke's). A share of 2,000 runs has a standard error of 0.4 points at 3.5 %.
+The methods are those of the package (`score`, `unseen 0.5`), and others beside them: plain score intervals, a third of
+an unseen item, and a whole one (Gaffke's bound). A share of 2,000 runs has a standard error of 0.4 points at 3.5 %.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -37,11 +37,11 @@ from distill_dagster.evaluation.score_intervals import (
     mean_ends,
     ratio_ends,
 )
-from distill_dagster.evaluation.statistics import FAR, TAIL, far_shares, unseen_weights
+from distill_dagster.evaluation.statistics import TAIL, UNSEEN, unseen_weights
 
 SEED = 0
 WORTH = 1 + (GROUP - 1) * ICC  # this many items of a group are worth one
-SHARES = (FAR, 0.5, 1.0)
+SHARES = (UNSEEN, 0.33, 1.0)
 WHAT = ("mean", "difference", "retention")
 SLACK = 1e-9
 LEAST_COVERAGE, MOST_MISSED, MOST_FALSE_PASS, MOST_WIDTH = 0.93, 0.035, 0.03, 1.1
@@ -104,27 +104,29 @@ def _plain_cells(what: str, n: int, runs: int) -> Iterator[Cell]:
 
 
 def _grouped_cells(what: str, n: int, runs: int, resamples: int, kind: str) -> Iterator[Cell]:
-    """0/1 scores in groups: the bootstrap with three shares of the unseen item."""
+    """0/1 scores in groups: the bootstrap with three amounts of an unseen item."""
     rng = np.random.default_rng(SEED)
     for population in populations(what):
         counts = grouped_counts(rng, population, n // GROUP, runs, kind)
         teacher, student = counts[..., 0] + counts[..., 1], counts[..., 0] + counts[..., 2]
         reference = _width(score_ends(what, counts.sum(axis=1) / WORTH, plain=True))
-        for far in SHARES:
-            ends = bootstrap_ends(what, teacher / GROUP, student / GROUP, resamples, far)
-            yield _cell(what, f"0/1, {kind}", f"far {far}", n, _name(population), ends, population.true(what), reference)
+        for unseen in SHARES:
+            ends = bootstrap_ends(what, teacher / GROUP, student / GROUP, resamples, unseen)
+            yield _cell(
+                what, f"0/1, {kind}", f"unseen {unseen}", n, _name(population), ends, population.true(what), reference
+            )
 
 
 def _fraction_cells(what: str, n: int, runs: int, resamples: int) -> Iterator[Cell]:
-    """Fractions of independent items: the bootstrap with three shares of the unseen item."""
+    """Fractions of independent items: the bootstrap with three amounts of an unseen item."""
     rng = np.random.default_rng(SEED)
     for name in FRACTIONS:
         teacher, student, mean, retention = fractions(rng, name, n, runs)
         true = {"mean": mean, "difference": mean * (retention - 1), "retention": retention}[what]
         reference = _width(t_ends(what, teacher, student))
-        for far in SHARES:
-            ends = bootstrap_ends(what, teacher, student, resamples, far)
-            yield _cell(what, "fractions", f"far {far}", n, name, ends, true, reference)
+        for unseen in SHARES:
+            ends = bootstrap_ends(what, teacher, student, resamples, unseen)
+            yield _cell(what, "fractions", f"unseen {unseen}", n, name, ends, true, reference)
 
 
 def score_ends(what: str, counts: Floats, *, plain: bool = False) -> Ends:
@@ -136,7 +138,7 @@ def score_ends(what: str, counts: Floats, *, plain: bool = False) -> Ends:
     return ends(both, lost, gained, neither, plain=plain)
 
 
-def bootstrap_ends(what: str, teacher: Floats, student: Floats, resamples: int, far: float) -> Ends:
+def bootstrap_ends(what: str, teacher: Floats, student: Floats, resamples: int, unseen: float) -> Ends:
     """`statistics.py`'s interval for many samples of groups at once, from group means (runs, groups) of equal groups.
 
     All runs share the groups' weights, which is what makes it quick; the runs are independent, so that the shares of
@@ -145,20 +147,14 @@ def bootstrap_ends(what: str, teacher: Floats, student: Floats, resamples: int, 
     groups = teacher.shape[1]
     draws = np.random.default_rng(SEED + 1).standard_exponential((groups, resamples))
     draws /= draws.sum(axis=0)
-    weights = unseen_weights(groups, resamples)[:, 0]
-    shares = far_shares(resamples, far)[:, 0] if far < 1 else np.ones(resamples)
-    means = [(1 - weights) * (scores @ draws) for scores in (teacher, student)]
-    outer, inner = weights * shares, weights * (1 - shares)
-    combine: Callable[[Floats, Floats], Floats] = {
-        "mean": lambda t, s: t,
-        "difference": lambda t, s: s - t,
-        "retention": lambda t, s: s / np.maximum(t, 1e-12),
-    }[what]
-    if what == "mean":  # the teacher's own mean: its worst item scores 0
-        worst, best = combine(means[0] + inner, means[1]), combine(means[0] + outer, means[1])
+    weights = unseen_weights(groups, resamples, unseen)[:, 0]
+    t, s = ((1 - weights) * (scores @ draws) for scores in (teacher, student))
+    if what == "mean":  # of the teacher's scores
+        worst, best = t, t + weights
+    elif what == "difference":
+        worst, best = s - t - weights, s + weights - t
     else:
-        worst = combine(means[0] + outer, means[1] + inner)
-        best = combine(means[0] + inner, means[1] + outer)
+        worst, best = s / (t + weights), (s + weights) / np.maximum(t, SLACK)
     return (
         np.quantile(worst, TAIL, axis=1, method="lower"),
         np.quantile(best, 1 - TAIL, axis=1, method="higher"),
@@ -184,9 +180,7 @@ def _width(ends: Ends) -> float:
     return float(np.median(ends[1] - ends[0]))
 
 
-def _cell(
-    what: str, scores: str, method: str, n: int, name: str, ends: Ends, true: float, reference: float
-) -> Cell:
+def _cell(what: str, scores: str, method: str, n: int, name: str, ends: Ends, true: float, reference: float) -> Cell:
     low, high = float((ends[0] > true + SLACK).mean()), float((ends[1] < true - SLACK).mean())
     return Cell(what, scores, method, n, name, 1 - low - high, low, high, _width(ends) / reference)
 
@@ -198,8 +192,10 @@ def _name(population: Population) -> str:
 
 
 def print_table(found: list[Cell]) -> None:
-    """A line for each method and number of items, then each cell of the package's methods that breaks a limit."""
-    print("what        scores           method       items cells coverage  mean  miss low  high  false PASS  width  bad")
+    """A line for each method and number of items, then the cells in which the package's methods miss too often."""
+    print(
+        "what        scores           method       items cells coverage  mean  miss low  high  false PASS  width  bad"
+    )
     for key, group in groupby(sorted(found, key=_key), _key):
         own = list(group)
         what, scores, method, items = key
@@ -210,9 +206,9 @@ def print_table(found: list[Cell]) -> None:
             f" {max(c.false_pass for c in own):>11.3f} {max(c.width for c in own):>6.2f}"
             f" {sum(bool(c.bad) for c in own):>4}"
         )
-    print("\ncells of the package's methods that break a limit:")
+    print("\ncells of the package's methods that break another limit than that of the width:")
     for cell in ours(found):
-        if cell.bad:
+        if set(cell.bad) - {"width"}:
             print(
                 f"  {cell.what}, {cell.scores}, {cell.items} items, {cell.name}: {', '.join(cell.bad)} (coverage "
                 f"{cell.coverage:.3f}, misses {cell.miss_low:.3f} and {cell.miss_high:.3f}, width {cell.width:.2f})"
@@ -225,7 +221,7 @@ def _key(cell: Cell) -> tuple[str, str, str, int]:
 
 def ours(found: list[Cell]) -> list[Cell]:
     """The cells of the methods that the package uses."""
-    return [cell for cell in found if cell.method in ("score", f"far {FAR}")]
+    return [cell for cell in found if cell.method in ("score", f"unseen {UNSEEN}")]
 
 
 def summary(found: list[Cell]) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Student against teacher and baseline: retention, gap recovered, both differences, and McNemar's test.
 
 The models answer the same items, so each item counts with its scores of all three. An item is a row; a conversation is
-one item, whose score is the mean of its turns. Items of one group (schemas.RAW) stay together in every resample, because
-they are not independent. Worked example with four items:
+one item, whose score is the mean of its turns. Items of one group stay together in every resample, because they are not
+independent. Worked example with four items:
 
     row_id   teacher  student  baseline
     q1       1        1        0
@@ -97,8 +97,7 @@ def compare(
     """
     sample = join_items({"teacher": teacher, "student": student, "baseline": baseline}, groups)  # scores: (N, 3)
     means, point = sample.resampled(resamples, seed), sample.scores.mean(axis=0)  # (resamples, 3), (3,)
-    worst = with_unseen(means, sample.group_count, far=WORST, near=BEST)
-    best = with_unseen(means, sample.group_count, far=BEST, near=WORST)
+    worst, best = (with_unseen(means, sample.group_count, unseen) for unseen in (WORST, BEST))
 
     def estimate(parts: Parts, undefined_because: str) -> RatioEstimate:
         ends = _divide(*parts(worst), -np.inf), _divide(*parts(best), np.inf)
@@ -171,9 +170,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def mcnemar(
-    teacher: Mapping[str, float], student: Mapping[str, float], groups: Groups | None = None
-) -> McNemar | None:
+def mcnemar(teacher: Mapping[str, float], student: Mapping[str, float], groups: Groups | None = None) -> McNemar | None:
     """McNemar's exact test (binomial on the discordant items); None if any score is neither 0 nor 1.
 
     Source: McNemar, Psychometrika 12, 1947; the exact form is the two-sided sign test.

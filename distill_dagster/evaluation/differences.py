@@ -22,7 +22,7 @@ from distill_dagster.evaluation.score_intervals import difference_ends
 from distill_dagster.evaluation.statistics import Floats, Sample, high_end, low_end, with_unseen
 
 SIGNIFICANT = 0.05
-FIRST_BEST, SECOND_BEST = (1.0, 0.0), (0.0, 1.0)  # both scores of the unseen item
+WORST, BEST = (0.0, 1.0), (1.0, 0.0)  # first's and second's score of the unseen item
 
 Counts = tuple[int, int, int, int]
 
@@ -96,8 +96,7 @@ def difference_of(sample: Sample, *, resamples: int, seed: int) -> Difference:
 def _resampled(sample: Sample, resamples: int, seed: int) -> tuple[float, float, float]:
     """Both ends, and twice the share of resamples beyond 0 on the less likely side."""
     means = sample.resampled(resamples, seed)
-    worst = np.subtract(*with_unseen(means, sample.group_count, far=SECOND_BEST, near=FIRST_BEST).T)
-    best = np.subtract(*with_unseen(means, sample.group_count, far=FIRST_BEST, near=SECOND_BEST).T)
+    worst, best = (np.subtract(*with_unseen(means, sample.group_count, unseen).T) for unseen in (WORST, BEST))
     beyond = min((worst <= 0).sum(), (best >= 0).sum())
     return low_end(worst), high_end(best), min(1.0, 2 * max(int(beyond), 1) / resamples)
 
@@ -156,7 +155,7 @@ def _only(scores: Mapping[str, float], ids: Iterable[str]) -> dict[str, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the given order: the k-th smallest of m times m - k + 1, never below a smaller one."""
+    """Holm's adjusted p-values, in the given order: the k-th smallest of m, times m - k + 1, and never decreasing."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     scaled = [min(1.0, p_values[i] * (len(p_values) - rank)) for rank, i in enumerate(order)]
     adjusted = dict(zip(order, accumulate(scaled, max), strict=True))

@@ -6,8 +6,8 @@ earlier student's benchmark:
     row_id  group  task  teacher  baseline  student
     q-17    null   qa    1.0      0.0       1.0
 
-Rows that only one of the two answered are counted and left out. One changed training row once moved a task's exact match
-from 99.2 to 92.5 % while the retention still passed; so every task has its own interval, and Holm's p-value over tasks.
+Rows that only one of the two answered are counted and left out. One changed training row once moved a task's exact
+match from 99.2 to 92.5 % while the retention still passed. So every task has its own interval, and Holm's p-value.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,10 @@
 """Items: what is scored once. A row is one item, and so is a conversation, whose score is the mean of its turns.
 
-    predictions                              item_scores            item_groups
-    row_id  turn  group  score
-    c       0     d-7    1.0                 {"c": 0.75,            {"c": "d-7"}
-    c       1     d-7    0.5                  "q": 1.0}
-    q       0     null   1.0
+predictions                              item_scores            item_groups
+row_id  turn  group  score
+c       0     d-7    1.0                 {"c": 0.75,            {"c": "d-7"}
+c       1     d-7    0.5                  "q": 1.0}
+q       0     null   1.0
 """
 
 import math

@@ -17,8 +17,7 @@ right (`python -m benchmarks.intervals` counts it). They change no end by much:
 
 - skewness. The test's limits z = ±1.96 become z + skewness (z^2 - 1) / 6, with the skewness of the sum of the scores
   (Gart and Nam, Biometrics 44, 1988; Laud, Pharmaceut. Statist. 16, 2017).
-- continuity. The sum is moved by a quarter of an item towards the tested value. Yates's half covers more than it must;
-  a quarter is Laud's intermediate correction.
+- continuity. The sum is moved by a quarter of an item towards the tested value. Yates's half covers more than it must.
 
 `plain=True` leaves both out. All functions take numbers or arrays of counts, and return two arrays of their shape.
 """
@@ -91,7 +90,6 @@ def ratio_ends(both: Any, only_teacher: Any, only_student: Any, neither: Any, *,
     low, high = _ends(parts, np.full_like(b, EDGE), middle, np.full_like(b, 1 - EDGE), plain)
     none_right = teacher == 0
     return np.where(none_right | (student == 0), 0.0, low / (1 - low)), np.where(none_right, np.inf, high / (1 - high))
-
 
 
 def _shares_under_ratio(r: Floats, b: Floats, t: Floats, s: Floats, n: Floats) -> Parts:

@@ -1,14 +1,13 @@
 """Intervals of means, from whole groups of items and an item that was not seen.
 
 All intervals are at the 95 % level. 0/1 scores of items that form no groups have a score interval (score_intervals.py).
-All others, and every interval of the gap recovered, come from Rubin's Bayesian bootstrap (Annals of Statistics 9, 1981):
-a resample gives each group a weight, and an item without a group is a group by itself. Rows of one group are alike, so
-that they say less than as many rows of their own; resampled one by one, their intervals would be far too narrow.
+All others, and every interval of the gap recovered, come from Rubin's Bayesian bootstrap (Annals of Statistics 9,
+1981): a resample gives each group a weight, and an item without a group is a group by itself. Rows of one group are
+alike, so that they say less than as many rows of their own; resampled one by one, they make intervals too narrow.
 
-To each resample one unseen group is added, as large as a group is on average. It weighs as much as one of the n groups
-does on average. Of its items a share f is the worst possible for the low end, and the rest the best possible; for the
-high end it is the other way round. f is drawn from Beta(0.7, 0.3). With its weight w, and means S (student), T (teacher),
-B (baseline) and x of the n groups, the ends for f = 1 are:
+To each resample half an unseen group is added: half as large as a group is on average. Its items are the worst
+possible for the low end, the best possible for the high end. With its weight w, drawn from Beta(0.5, n) for n groups,
+and means S (student), T (teacher), B (baseline) and x of the groups:
 
     end    unseen item's scores     retention                gap recovered                  mean score
     low    teacher 1, student 0,    (1-w)S / ((1-w)T + w)    ((1-w)(S-B) - w) / (1-w)(T-B)  (1-w)x
@@ -16,12 +15,13 @@ B (baseline) and x of the n groups, the ends for f = 1 are:
     high   teacher 0, student 1,    ((1-w)S + w) / (1-w)T    ((1-w)(S-B) + w) / (1-w)(T-B)  (1-w)x + w
            baseline 0
 
-With f = 1 always, this is Gaffke's bound (Three test statistics for a nonparametric one-sided hypothesis on the mean of
-a nonnegative variable, Mathematical Methods of Statistics 14, 2005), and for 0/1 scores Clopper and Pearson's interval
-(Biometrika 26, 1934): wider than it must be. With f from Beta(0.5, 0.5) it is Jeffreys's interval for 0/1 scores, which
-misses more than 3.5 % on one side if nearly all items are right. `python -m benchmarks.intervals` counts both, and 0.7.
+With a whole unseen item, w from Beta(1, n), this is Gaffke's bound (Three test statistics for a nonparametric
+one-sided hypothesis on the mean of a nonnegative variable, Mathematical Methods of Statistics 14, 2005), and for 0/1
+scores Clopper and Pearson's interval (Biometrika 26, 1934). It is never too narrow, and often far too wide. Without an
+unseen item, an interval has no width if all items are alike. `python -m benchmarks.intervals` counts what a half, a
+whole and a third do.
 
-- If no item shows a difference, the interval still has a width. One loss of 0.01 does not show how large losses are.
+- One loss of 0.01 does not show how large losses are: the unseen item still allows for a large one.
 - Among hundreds of items the unseen one hardly counts.
 """
 
@@ -37,8 +37,7 @@ from distill_dagster.evaluation.score_intervals import mean_ends
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 CELLS_PER_CHUNK = 2_000_000  # group weights held at once: 16 MB
-FAR = 0.7  # of the unseen item, in the mean: the share that is the worst for the low end, the best for the high end
-GOLDEN = (5**0.5 - 1) / 2
+UNSEEN = 0.5  # how much of an item, or group, was not seen
 
 Floats = npt.NDArray[np.float64]
 
@@ -113,33 +112,20 @@ def _weights(groups: int, resamples: int, seed: int) -> Iterable[Floats]:
         yield rng.standard_exponential((min(step, resamples - start), groups))
 
 
-def unseen_weights(groups: int, resamples: int) -> Floats:
-    """The unseen group's weight in each resample: (resamples, 1), Beta(1, groups) in evenly spaced quantiles.
+def unseen_weights(groups: int, resamples: int, unseen: float = UNSEEN) -> Floats:
+    """The unseen group's weight in each resample: (resamples, 1), Beta(unseen, groups) in evenly spaced quantiles.
 
     The quantiles are fixed, not drawn, so that the ends do not depend on the seed if all items are alike.
     """
-    return (1 - ((np.arange(resamples) + 0.5) / resamples) ** (1 / groups))[:, None]
+    from scipy.special import betainccinv
+
+    return betainccinv(unseen, groups, (np.arange(resamples) + 0.5) / resamples)[:, None]
 
 
-def far_shares(resamples: int, far: float = FAR) -> Floats:
-    """The share of the unseen group that lies far out, in each resample: (resamples, 1), Beta(far, 1 - far).
-
-    Also in evenly spaced quantiles, but in the order of multiples of the golden ratio, so that they do not depend on
-    `unseen_weights`.
-    """
-    from scipy.special import betaincinv
-
-    quantiles = ((np.arange(resamples) + 0.5) * GOLDEN) % 1
-    return betaincinv(far, 1 - far, quantiles)[:, None]
-
-
-def with_unseen(means: Floats, groups: int, far: tuple[float, ...], near: tuple[float, ...]) -> Floats:
-    """Add the unseen group to resampled means of `groups` groups: (resamples, roles), the same shape.
-
-    `far` are its scores by role on the side of the end that is sought, `near` those on the other side.
-    """
-    weights, shares = unseen_weights(groups, len(means)), far_shares(len(means))
-    return (1 - weights) * means + weights * (shares * np.array(far) + (1 - shares) * np.array(near))
+def with_unseen(means: Floats, groups: int, unseen: tuple[float, ...]) -> Floats:
+    """Add an item with these scores by role to resampled means of `groups` groups: (resamples, roles) as before."""
+    weights = unseen_weights(groups, len(means))
+    return (1 - weights) * means + weights * np.array(unseen)
 
 
 def low_end(draws: Floats) -> float:
@@ -168,6 +154,5 @@ def mean_interval(
         low, high = mean_ends(values.sum(), len(values))
         return Interval(float(low), float(high), "score")
     means = sample.resampled(resamples, seed)
-    worst = with_unseen(means, sample.group_count, (0.0,), (1.0,))
-    best = with_unseen(means, sample.group_count, (1.0,), (0.0,))
+    worst, best = (with_unseen(means, sample.group_count, (score,)) for score in (0.0, 1.0))
     return Interval(low_end(worst), high_end(best), "bootstrap")

@@ -99,8 +99,8 @@ def fall_text(compared: AgainstEarlier) -> str | None:
     if not fallen:
         return None
     return (
-        f"Worse than the student of the report of {compared.created_at[:10]}: {'; '.join(fallen)}. The verdict compares "
-        "the student with its teacher alone."
+        f"Worse than the student of the report of {compared.created_at[:10]}: {'; '.join(fallen)}. The verdict "
+        "compares the student with its teacher alone."
     )
 
 
@@ -114,15 +114,18 @@ def estimate_cell(estimate: RatioEstimate) -> str:
 def intervals_text(retention: RatioEstimate, evaluation: EvaluationConfig) -> str:
     """How the intervals were computed."""
     bootstrap = (
-        f"a paired Bayesian bootstrap ({evaluation.resamples:,} resamples, seed {evaluation.seed}) with one unseen item, "
-        "which is mostly the worst possible one for the low end, and the best possible one for the high end"
+        f"a paired Bayesian bootstrap ({evaluation.resamples:,} resamples, seed {evaluation.seed}) with half an unseen "
+        "item, which is the worst possible one for the low end, and the best possible one for the high end"
     )
     if retention.resamples == 0:
         return (
             "Intervals of scores, their differences and the retention are score intervals (Wilson, Tango, Nam and "
-            f"Blackwelder, with corrections for skewness and continuity). That of the gap recovered comes from {bootstrap}."
+            "Blackwelder, with corrections for skewness and continuity). That of the gap recovered comes from "
+            f"{bootstrap}."
         )
-    grouped = f" Items of one group stay together in it; there are {retention.groups:,} groups." if retention.groups else ""
+    grouped = (
+        f" Items of one group stay together in it; there are {retention.groups:,} groups." if retention.groups else ""
+    )
     return (
         f"Intervals come from {bootstrap}.{grouped} A score has a score interval (Wilson's, corrected for skewness and "
         "continuity) if every item scores 0 or 1 and none form groups."
