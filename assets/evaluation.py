@@ -12,6 +12,7 @@ from distill_dagster.config import ROLES, LoraConfig, Role
 from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
+from distill_dagster.lineage.copied import copied_of
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.student import student_ref
@@ -25,23 +26,28 @@ from distill_dagster.training.specs import TrainResult
 
 def _benchmark(role: Role, who: str) -> StageAsset:
     def spec(upstream: Upstream, out: Path, work: Path) -> BenchmarkSpec:
-        config = upstream.config
-        return BenchmarkSpec(
-            role=role,
-            model=_measured(upstream, role),
-            responses=str(upstream.project.responses),
-            stop_failed_share=config.teacher.stop_failed_share,
-            budget_usd=config.teacher.budget_usd,
-            rows=upstream.file("eval_dataset", files.RAW_FILE),
-            max_new_tokens=settings.answer_tokens(config),
-            labels=upstream.labels(),
-            **(settings.asked_with(config) if role == "teacher" else {}),
-            evaluation=config.evaluation,
-            out=str(out),
-        )
+        return benchmark_spec(upstream, role, out, upstream.labels())
 
     spec.__doc__ = f"{who} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding."
     return stage_asset(name=f"{role}_benchmark", view=benchmark_view, kinds={"pytorch", "parquet"})(spec)
+
+
+def benchmark_spec(upstream: Upstream, role: Role, out: Path, labels: list[str] | None) -> BenchmarkSpec:
+    """How the model of a role is measured."""
+    config = upstream.config
+    return BenchmarkSpec(
+        role=role,
+        model=_measured(upstream, role),
+        responses=str(upstream.project.responses),
+        stop_failed_share=config.teacher.stop_failed_share,
+        budget_usd=config.teacher.budget_usd,
+        rows=upstream.file("eval_dataset", files.RAW_FILE),
+        max_new_tokens=settings.answer_tokens(config),
+        labels=labels,
+        **(settings.asked_with(config) if role == "teacher" else {}),
+        evaluation=config.evaluation,
+        out=str(out),
+    )
 
 
 def _measured(upstream: Upstream, role: Role) -> ModelRef:
@@ -68,6 +74,10 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
+        judgement=upstream.file("answer_judgement", files.JUDGEMENT_FILE)
+        if upstream.reads("answer_judgement")
+        else None,
+        copied=copied_of(upstream.look),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
         earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, create_model
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.naming import Names
-from distill_dagster.assets.run_tags import add_rows, mark_run
+from distill_dagster.assets.run_tags import add_rows, mark_run, started_by
 from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
@@ -36,8 +36,7 @@ from distill_dagster.lineage.freshness import fingerprint, inputs_of
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage, deps_of
-from distill_dagster.lineage.student import STAGE as STUDENT
-from distill_dagster.lineage.student import link_student
+from distill_dagster.lineage.student import LINKS, link_student
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.compute.inline import run_inline
@@ -124,7 +123,8 @@ class StageAsset:
                 changed = self._launchpad(context, own.config)
                 look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
                 if shard is None or shard in look.sources:
-                    yield self._materialize(context, names, Upstream(look, self.stage, shard), changed)
+                    upstream = Upstream(look, self.stage, shard, started_by(context), context.run.run_id)
+                    yield self._materialize(context, names, upstream, changed)
                 else:
                     context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
 
@@ -152,7 +152,7 @@ class StageAsset:
 
         store = look.project.store
         manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
-        if self.stage.name == STUDENT:
+        if self.stage.name in LINKS:
             link_student(store, manifest)
         look.forget(self.stage.name, shard)
         if before and not is_fresh and (rows := changed_rows(look, self.stage.name, shard, before.data_version)):

@@ -5,6 +5,7 @@
                  student_rollouts_1 → rollout_logits_1 → student_round_1 → …, where the student learns on-policy
                               student_sweep → student_checkpoint, where the settings of the training are searched
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                 eval_report → released_student, where a release is wanted
 
 `DISTILL_CONFIG` names the config; without it, `./distill.yaml` is used, else the demo's. In a Dagster project of your
 own, use the component of component.py, or merge. Each project then needs its own `key_prefix`:
@@ -17,7 +18,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from distill_dagster.assets import dataset, evaluation, logits, on_policy, raw_dataset, student, teacher, tuning
+from distill_dagster.assets import (
+    dataset,
+    evaluation,
+    judging,
+    logits,
+    on_policy,
+    raw_dataset,
+    release,
+    student,
+    teacher,
+    tuning,
+)
 from distill_dagster.assets.checks import build_checks
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.partitions import observed_assets
@@ -35,7 +47,7 @@ from distill_dagster.resources.project import ProjectResource
 
 ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
-    for module in (raw_dataset, teacher, logits, dataset, tuning, student, evaluation)
+    for module in (raw_dataset, teacher, logits, dataset, tuning, student, judging, evaluation, release)
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)
 } | {asset.stage.name: asset for asset in on_policy.ROUNDS}

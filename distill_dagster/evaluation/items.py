@@ -58,12 +58,17 @@ def item_groups(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {row["row_id"]: row["group"] for row in rows if row.get("group") is not None}
 
 
+def group_of(row: Mapping[str, Any]) -> str:
+    """The group of a prediction row; that of a row without one is the row, to which all its turns belong."""
+    return f"row {row['row_id']}" if row.get("group") is None else f"group {row['group']}"
+
+
 def groups_of(ids: Iterable[str], groups: Groups | None) -> list[str] | None:
     """The group of each item, in order; one without a group is a group by itself. None if none has one."""
     names = list(ids)
     if not groups or groups.keys().isdisjoint(names):
         return None
-    return [f"group {groups[name]}" if name in groups else f"row {name}" for name in names]
+    return [group_of({"row_id": name, "group": groups.get(name)}) for name in names]
 
 
 def join_items(scores: Mapping[str, Mapping[str, float]], groups: Groups | None = None) -> Sample:

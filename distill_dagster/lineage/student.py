@@ -1,4 +1,8 @@
-"""Where the student is (`store/student`, or its version's own folder without links), and how it answers."""
+"""Where the student is, and how it answers.
+
+`store/student` leads to the present student, and `store/released` to the released one. Without links, each is in its
+version's own folder.
+"""
 
 from pathlib import Path
 
@@ -10,25 +14,25 @@ from distill_dagster.store.artefacts import Store
 from distill_dagster.store.links import leads, point
 from distill_dagster.store.manifest import Manifest
 
-LINK = "student"
-STAGE = "student_checkpoint"
+STAGE, RELEASED = "student_checkpoint", "released_student"
+LINKS = {STAGE: "student", RELEASED: "released"}
 SNIPPET = """from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained({path!r})
 model = AutoModelForCausalLM.from_pretrained({path!r})"""
 
 
 def link_student(store: Store, manifest: Manifest) -> Path:
-    """Let the link lead to the published student; returns the path to load it from."""
-    link, weights = store.root / LINK, manifest.file(files.WEIGHTS_FOLDER)
-    return link if point(link, weights) else weights
+    """Let the link lead to the published student, if there is one; returns the path to load it from."""
+    link, weights = store.root / LINKS[manifest.asset], manifest.file(files.WEIGHTS_FOLDER)
+    return link if weights.is_dir() and point(link, weights) else weights
 
 
-def student_path(store: Store) -> Path | None:
-    """The path to load the current student from; None if there is none."""
-    manifest = store.find(STAGE)
-    if manifest is None:
+def student_path(store: Store, stage: str = STAGE) -> Path | None:
+    """The path to load the present student from, or the released one (`RELEASED`); None if there is none."""
+    manifest = store.find(stage)
+    if manifest is None or not manifest.file(files.WEIGHTS_FOLDER).is_dir():
         return None
-    link, weights = store.root / LINK, manifest.file(files.WEIGHTS_FOLDER)
+    link, weights = store.root / LINKS[stage], manifest.file(files.WEIGHTS_FOLDER)
     return link if leads(link, weights) else weights
 
 

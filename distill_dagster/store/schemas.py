@@ -191,3 +191,12 @@ ITEM = pa.schema(  # of a report: a row, or a whole conversation, with the three
         ("student", pa.float64()),
     ]
 )
+
+SCORE = pa.schema(  # of an item that several students answered
+    [
+        ("student", pa.string()),  # the data version of student_checkpoint
+        ("row_id", pa.string()),
+        ("task", pa.string()),
+        ("score", pa.float64()),  # 0 … 1; of a conversation, the mean of its turns
+    ]
+)
