@@ -12,8 +12,8 @@ student (s), and neither:
 
 b, t and s are the most likely shares under the value that is tested: a root of a quadratic equation each time.
 
-Two corrections follow, because a plain score interval misses on one side up to 9 % of the time if nearly all items are
-right (`python -m benchmarks.intervals` counts it). They change no end by much:
+Two corrections follow, because a plain score interval misses on one side up to 5 % of the time if nearly all items are
+right (`python -m benchmarks.intervals` counts it). They widen no interval by more than a tenth:
 
 - skewness. The test's limits z = ±1.96 become z + skewness (z^2 - 1) / 6, with the skewness of the sum of the scores
   (Gart and Nam, Biometrics 44, 1988; Laud, Pharmaceut. Statist. 16, 2017).
