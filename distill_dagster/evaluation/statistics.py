@@ -19,7 +19,7 @@ With a whole unseen item, w from Beta(1, n), this is Gaffke's bound (Three test 
 one-sided hypothesis on the mean of a nonnegative variable, Mathematical Methods of Statistics 14, 2005), and for 0/1
 scores Clopper and Pearson's interval (Biometrika 26, 1934). It is never too narrow, and often far too wide. Without an
 unseen item, an interval has no width if all items are alike. `python -m benchmarks.intervals` counts what a half, a
-whole and a third do.
+whole and a third do; docs/intervals.md has the results.
 
 - One loss of 0.01 does not show how large losses are: the unseen item still allows for a large one.
 - Among hundreds of items the unseen one hardly counts.
