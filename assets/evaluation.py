@@ -24,7 +24,7 @@ from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.quality.specs import SetResult
-from distill_dagster.report.specs import DataCost, Provenance, ReportSpec
+from distill_dagster.report.specs import DataCost, EarlierReport, Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
 from distill_dagster.training.specs import TrainResult
@@ -106,6 +106,7 @@ def _timed(upstream: Upstream) -> list[TimedModel]:
 def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
     """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
     require_related(upstream)
+    replaced = upstream.replaced()
     return ReportSpec(
         project=upstream.config.name,
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
@@ -120,6 +121,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         copied=copied_of(upstream.look),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
+        earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,
         out=str(out),
     )
 

@@ -44,7 +44,7 @@ from distill_dagster.config import (
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.benchmark import judge
-from distill_dagster.evaluation.comparison import item_scores
+from distill_dagster.evaluation.items import item_scores
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.evaluation.statistics import mean_interval
 from distill_dagster.generation.specs import GenerateSpec

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_dagster.config import EvaluationConfig, ReleaseConfig
-from distill_dagster.release.difference import interval_of
+from distill_dagster.evaluation.score_intervals import difference_ends
 
 SERIES, STEPS, FIRST, SHARED, SEED, POINT = 1_000, 20, 0.88, 0.8, 0, 0.01
 MARGIN, RESAMPLES = ReleaseConfig().margin, EvaluationConfig().resamples
@@ -129,9 +129,7 @@ def alone(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
 @cache
 def low(items: int, gains: int, losses: int) -> float:
     """The lower end of the product's own interval for so many items that only one of the two has right."""
-    differences = np.zeros(items)
-    differences[:gains], differences[gains : gains + losses] = 1, -1
-    return interval_of(differences, resamples=RESAMPLES, seed=SEED).low
+    return float(difference_ends(items - gains - losses, losses, gains, 0)[0])
 
 
 def naive(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from distill_dagster.assets.views.tables import schema_of, table_of, table_preview, usage_of
+from distill_dagster.evaluation.differences import Difference
 from distill_dagster.evaluation.specs import BenchmarkResult
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.specs import ReportResult
@@ -55,6 +56,7 @@ def report_view(manifest: Manifest) -> dict[str, Any]:
     return {
         **({"weak_teacher": result.weak_teacher} if result.weak_teacher else {}),
         "verdict": result.verdict,
+        **({"fall": result.fall} if result.fall else {}),
         "headline": result.headline,
         **_numbers(document),
         "dagster/row_count": result.counts.items,
@@ -73,9 +75,16 @@ def _numbers(document: ReportDocument) -> dict[str, float | int]:
         "retention_high": retention.high,
         "retention_target": document.verdict.target,
         "gap_recovered": gap.value,
+        **_difference("to_teacher", document.to_teacher),
+        **_difference("to_earlier", document.against_earlier.difference if document.against_earlier else None),
         **{f"score_{role}": benchmarks[role].score for role in ("student", "teacher", "baseline")},
         "latency_p50_ms": document.latency_p50("student"),
         **{f"{ratio.measure}_ratio": ratio.value for ratio in document.headline_ratios},
         "parameters": benchmarks["student"].parameters,
     }
     return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _difference(name: str, found: Difference | None) -> dict[str, float]:
+    """A difference of scores with both ends."""
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high} if found else {}

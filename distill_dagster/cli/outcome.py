@@ -116,6 +116,8 @@ def print_report(document: ReportDocument, page: Path) -> None:
     """Print a warning of a weak teacher, the headline, the three columns, the verdict with its reason, and the path."""
     if document.weak_teacher:
         say_warning(document.weak_teacher)
+    if document.fall:
+        say_warning(document.fall)
     say(document.headline)
     rows = [list(row) for row in summary_rows(document)]
     out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from distill_dagster.config import Role
+from distill_dagster.evaluation.items import group_of
 from distill_dagster.evaluation.metrics import by_task
 from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.statistics import mean_interval
@@ -84,5 +85,6 @@ def _share(pairs: Sequence[Pair], resamples: int, seed: int) -> Share:
     scores = [student["score"] for _, student in pairs]
     if len(scores) < FEWEST:
         return Share(count=int(sum(scores)), of=len(scores))
-    ends = mean_interval(scores, resamples=resamples, seed=seed)
+    groups = [group_of(student) for _, student in pairs]
+    ends = mean_interval(scores, resamples=resamples, seed=seed, groups=groups)
     return Share(count=int(sum(scores)), of=len(scores), low=ends.low, high=ends.high)

@@ -20,8 +20,8 @@ from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
 from distill_dagster.evaluation.asking import ask_local
-from distill_dagster.evaluation.comparison import item_scores
 from distill_dagster.evaluation.endpoint import ask_endpoint, sampling_of
+from distill_dagster.evaluation.items import groups_of, item_groups, item_scores
 from distill_dagster.evaluation.specs import (
     Benchmark,
     BenchmarkCounts,
@@ -134,6 +134,7 @@ def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, reply: Reply) -> dict[s
     return {
         "row_id": row["row_id"],
         "turn": prompt.turn,
+        "group": row["group"],
         "task": row["task"],
         "model": spec.role,
         "prediction": reply.text or "",
@@ -169,9 +170,9 @@ def score_predictions(
     `labels` is the label set that the answers were parsed against.
 
     A conversation is one item. Its metrics in `by_task` are means over turns, its interval is over conversations.
+    Items of one group stay together in the interval.
     """
-    scores = list(item_scores(predictions).values())
-    interval = _interval(scores, evaluation)
+    scores, interval = _scored(predictions, evaluation)
     return Scores(
         score=math.fsum(scores) / len(scores),
         interval=(interval.low, interval.high),
@@ -186,8 +187,8 @@ def score_predictions(
 def _score_task(
     task: str, predictions: Sequence[Row], evaluation: EvaluationConfig, labels: Sequence[str] | None
 ) -> TaskScore:
-    scores = list(item_scores(predictions).values())
-    interval, values = _interval(scores, evaluation), metrics.compute(task, predictions, labels)
+    scores, interval = _scored(predictions, evaluation)
+    values = metrics.compute(task, predictions, labels)
     return TaskScore(
         headline=get_task(task).metric,
         score=math.fsum(scores) / len(scores),
@@ -198,6 +199,14 @@ def _score_task(
     )
 
 
+def _scored(predictions: Sequence[Row], evaluation: EvaluationConfig) -> tuple[list[float], Interval]:
+    """The items' scores, and the interval of their mean."""
+    scores = item_scores(predictions)
+    groups = groups_of(scores, item_groups(predictions))
+    values = list(scores.values())
+    return values, mean_interval(values, resamples=evaluation.resamples, seed=evaluation.seed, groups=groups)
+
+
 def _turns(predictions: Sequence[Row]) -> list[TurnScore]:
     """The mean score of each turn of the conversations; nothing for rows of one turn."""
     turns: dict[int, list[float]] = defaultdict(list)
@@ -206,10 +215,6 @@ def _turns(predictions: Sequence[Row]) -> list[TurnScore]:
     if len(turns) == 1:
         return []
     return [TurnScore(turn=n, answers=len(own), score=math.fsum(own) / len(own)) for n, own in sorted(turns.items())]
-
-
-def _interval(scores: Sequence[float], evaluation: EvaluationConfig) -> Interval:
-    return mean_interval(scores, resamples=evaluation.resamples, seed=evaluation.seed)
 
 
 def bytes_on_disk(folder: Path) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from distill_dagster.evaluation.comparison import item_scores
+from distill_dagster.evaluation.items import item_scores
 from distill_dagster.evaluation.metrics import by_task
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.tasks import Task, get_task

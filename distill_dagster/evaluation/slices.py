@@ -17,7 +17,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
-from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores
+from distill_dagster.evaluation.comparison import RatioEstimate, compare
+from distill_dagster.evaluation.items import Groups, item_groups, item_scores
 from distill_dagster.tasks import get_task
 
 FEWEST = 20  # items of a part that has numbers
@@ -52,15 +53,15 @@ def slices_of(
     that a training row copies; None if the set was made before they were recorded.
     """
     scores: dict[Role, Scores] = {role: item_scores(predictions[role]) for role in ROLES}
-    ids = list(scores["teacher"])
+    ids, groups = list(scores["teacher"]), item_groups(predictions["student"])
 
     def part(kind: Kind, name: str, holds: Callable[[str], bool]) -> Slice:
-        return _slice(kind, name, scores, [row_id for row_id in ids if holds(row_id)], evaluation)
+        return _slice(kind, name, scores, [row_id for row_id in ids if holds(row_id)], evaluation, groups)
 
     task_of = {row["row_id"]: row["task"] for row in predictions["teacher"]}
     found = [part("task", task, lambda i, t=task: task_of[i] == t) for task in dict.fromkeys(task_of[i] for i in ids)]
     found += [
-        _slice("turn", f"{task}, turn {turn + 1}", own, list(own["teacher"]), evaluation)
+        _slice("turn", f"{task}, turn {turn + 1}", own, list(own["teacher"]), evaluation, groups)
         for (task, turn), own in _turns(predictions).items()
     ]
     lengths = {row["row_id"]: _length(row) for row in rows if row["row_id"] in task_of}
@@ -72,12 +73,17 @@ def slices_of(
 
 
 def _slice(
-    kind: Kind, name: str, scores: Mapping[Role, Scores], ids: Sequence[str], evaluation: EvaluationConfig
+    kind: Kind,
+    name: str,
+    scores: Mapping[Role, Scores],
+    ids: Sequence[str],
+    evaluation: EvaluationConfig,
+    groups: Groups,
 ) -> Slice:
     if len(ids) < FEWEST:
         return Slice(kind=kind, name=name, items=len(ids))
     own = {role: {row_id: scores[role][row_id] for row_id in ids} for role in ROLES}
-    compared = compare(**own, resamples=evaluation.resamples, seed=evaluation.seed)
+    compared = compare(**own, resamples=evaluation.resamples, seed=evaluation.seed, groups=groups)
     means = {role: float(np.mean(list(values.values()))) for role, values in own.items()}
     return Slice(kind=kind, name=name, items=len(ids), retention=compared.retention, **means)
 

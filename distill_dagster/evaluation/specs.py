@@ -3,7 +3,7 @@
 `Benchmark` is benchmark.json, field by field. Worked example (shortened):
 
     {"role": "student", "model": {"name": "llama-145k", "revision": "…", "dtype": "auto", "parameters": 144624},
-     "score": 0.912, "interval": [0.878, 0.937], "interval_method": "wilson", "items": 400,
+     "score": 0.912, "interval": [0.878, 0.937], "interval_method": "score", "items": 400,
      "by_task": {"nli": {"headline": "accuracy", "score": 0.912, "metrics": {"accuracy": 0.912, "macro_f1": 0.909},
                          "items": 400, "interval": [0.878, 0.937]}},
      "rows": 402, "predictions": 402, "unparsable": 3, "truncated": 1, "failed": 0, "unscored": 2,
@@ -71,7 +71,7 @@ class Scores(BaseModel, frozen=True):
 
     score: float
     interval: Ends
-    interval_method: Literal["wilson", "bootstrap"]
+    interval_method: Literal["wilson", "score", "bootstrap"]
     items: int
     by_task: dict[str, TaskScore]
 
@@ -95,7 +95,7 @@ class Benchmark(BaseModel):
 
     score: float
     interval: Ends
-    interval_method: Literal["wilson", "bootstrap"]
+    interval_method: Literal["wilson", "score", "bootstrap"]
     items: int
     by_task: dict[str, TaskScore]
 

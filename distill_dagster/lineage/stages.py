@@ -109,7 +109,7 @@ def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stag
         reads=_reads("eval_dataset", MEASURED[role]),
         also=_labels,
         consults=labels_come_from,
-        code_version="5",
+        code_version="6",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -239,7 +239,7 @@ STAGES: dict[str, Stage] = {
             also=copied_input,
             consults=copied_come_from,
             has_deadline=True,
-            code_version="5",
+            code_version="6",
         ),
         Stage(
             "released_student",

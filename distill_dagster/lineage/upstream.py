@@ -79,6 +79,10 @@ class Upstream:
         assert self.stage.consults is labels_come_from, f"{self.stage.name} does not declare the labels"
         return labels_of(self.look)
 
+    def replaced(self) -> Manifest | None:
+        """The published version that the new one replaces, to compare with; None before the first."""
+        return self.look.find(self.stage.name, self.shard)
+
     def provenance(self, name: str) -> Manifest:
         """The manifest of a stage further up, for what a guard, a model card or the report says of it."""
         assert name in ancestors(self.stage, self.config), f"{self.stage.name} is not made from {name}"

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
+from distill_dagster.evaluation.items import item_groups
 from distill_dagster.release.difference import difference_interval
 from distill_dagster.release.scores import Row, by_item
 from distill_dagster.release.specs import ScoreDifference
@@ -19,7 +20,7 @@ from distill_dagster.release.specs import ScoreDifference
 ALL = "all"
 
 
-class TaskDifference(BaseModel, frozen=True):
+class StudentDifference(BaseModel, frozen=True):
     """Two students on the items of one task, or of all (`ALL`)."""
 
     task: str
@@ -28,7 +29,7 @@ class TaskDifference(BaseModel, frozen=True):
     difference: ScoreDifference  # a - b
 
 
-def compare_students(a: Sequence[Row], b: Sequence[Row], evaluation: EvaluationConfig) -> list[TaskDifference]:
+def compare_students(a: Sequence[Row], b: Sequence[Row], evaluation: EvaluationConfig) -> list[StudentDifference]:
     """The differences by task, in the order in which the tasks appear, and over all items if there are several tasks.
 
     Raises:
@@ -38,11 +39,14 @@ def compare_students(a: Sequence[Row], b: Sequence[Row], evaluation: EvaluationC
     return [_difference(a, b, task, evaluation) for task in (tasks if len(tasks) == 1 else [*tasks, None])]
 
 
-def _difference(a: Sequence[Row], b: Sequence[Row], task: str | None, evaluation: EvaluationConfig) -> TaskDifference:
+def _difference(
+    a: Sequence[Row], b: Sequence[Row], task: str | None, evaluation: EvaluationConfig
+) -> StudentDifference:
     first, second = by_item(a, task), by_item(b, task)
-    found = difference_interval(first, second, resamples=evaluation.resamples, seed=evaluation.seed)
+    how = {"resamples": evaluation.resamples, "seed": evaluation.seed}
+    found = difference_interval(first, second, item_groups(a), **how)
     means = [float(np.mean(list(scores.values()))) for scores in (first, second)]
-    return TaskDifference(task=task or ALL, a=means[0], b=means[1], difference=found)
+    return StudentDifference(task=task or ALL, a=means[0], b=means[1], difference=found)
 
 
 def match(name: str, students: Sequence[str]) -> str:

@@ -10,8 +10,10 @@ through. Here it is the challenger who has to show that it is not worse. benchma
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from distill_dagster.config import EvaluationConfig
+from distill_dagster.evaluation.items import Groups
 from distill_dagster.release.difference import difference_interval
 from distill_dagster.release.specs import ScoreDifference
 from distill_dagster.report.document import StatedVerdict
@@ -42,6 +44,7 @@ def judge(
     first: ItemScores | None,
     margin: float,
     evaluation: EvaluationConfig,
+    groups: Groups | None = None,
 ) -> GateResult:
     """Judge a challenger. `champion` is None if nothing is released; `first` is None if it is the champion.
 
@@ -54,7 +57,7 @@ def judge(
         return GateResult(False, f"its retention is {verdict.verdict}: {verdict.text}")
     if champion is None:
         return GateResult(True, "it is the first student whose retention passes")
-    how = {"resamples": evaluation.resamples, "seed": evaluation.seed}
+    how: dict[str, Any] = {"groups": groups, "resamples": evaluation.resamples, "seed": evaluation.seed}
     to_champion = difference_interval(challenger, champion, **how)
     to_first = difference_interval(challenger, first, **how) if first is not None else None
     passes = all(found.low >= -margin for found in (to_champion, to_first) if found)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from distill_dagster.evaluation.items import item_groups
 from distill_dagster.models.ref import read_ref
 from distill_dagster.release.changes import promoted, without_waiting
 from distill_dagster.release.gate import GateResult, judge, short
@@ -77,6 +78,7 @@ def _decided(spec: ReleaseSpec, register: Register) -> Register:
             by_item(scored[first]) if first else None,
             spec.release.margin,
             spec.evaluation,
+            item_groups(scored[student]),
         )
     )
     if not found.passes:

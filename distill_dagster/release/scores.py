@@ -1,26 +1,29 @@
 """The scored items of students: from a benchmark's predictions, and in scores.parquet.
 
-{"3f2a…": [{"row_id": "q1", "task": "qa", "score": 1.0}, …], "77b0…": […]}
+{"3f2a…": [{"row_id": "q1", "group": None, "task": "qa", "score": 1.0}, …], "77b0…": […]}
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.evaluation.comparison import item_scores
+from distill_dagster.evaluation.items import item_groups, item_scores
 from distill_dagster.store import files, parquet, schemas
 
 Row = Mapping[str, Any]
-Scored = dict[str, list[Row]]  # student -> its items: row_id, task, score
-COLUMNS = ("row_id", "task", "score")
-OF_PREDICTIONS = ("row_id", "turn", "task", "score")  # what `items_of` reads of a prediction
+Scored = dict[str, list[Row]]  # student -> its items: row_id, group, task, score
+COLUMNS = ("row_id", "group", "task", "score")
+OF_PREDICTIONS = ("row_id", "turn", "group", "task", "score")  # what `items_of` reads of a prediction
 
 
 def items_of(predictions: Iterable[Row]) -> list[Row]:
     """The scored items of prediction rows; a conversation is one item."""
     rows = list(predictions)
-    tasks = {row["row_id"]: row["task"] for row in rows}
-    return [{"row_id": row_id, "task": tasks[row_id], "score": score} for row_id, score in item_scores(rows).items()]
+    tasks, groups = {row["row_id"]: row["task"] for row in rows}, item_groups(rows)
+    return [
+        {"row_id": row_id, "group": groups.get(row_id), "task": tasks[row_id], "score": score}
+        for row_id, score in item_scores(rows).items()
+    ]
 
 
 def by_item(items: Sequence[Row], task: str | None = None) -> dict[str, float]:

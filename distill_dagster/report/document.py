@@ -18,6 +18,8 @@ from distill_dagster.config import EvaluationConfig, Role, VerdictWord
 from distill_dagster.evaluation.agreement import Agreement
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
 from distill_dagster.evaluation.confusions import ConfusionTable
+from distill_dagster.evaluation.differences import Difference, TaskDifference
+from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.slices import Slice
 from distill_dagster.evaluation.specs import Benchmark
@@ -141,6 +143,11 @@ class ReportDocument(BaseModel, frozen=True):
     speed: SpeedDocument | None = None  # its rounds without their turns; missing from earlier reports
     lesson: list[LessonRow] = []
     data_cost: DataCost | None = None
+    to_teacher: Difference | None = None  # S - T; this and what follows are missing from earlier reports
+    to_baseline: Difference | None = None  # S - B
+    tasks: list[TaskDifference] = []  # S - T by task
+    against_earlier: AgainstEarlier | None = None
+    fall: str | None = None  # a warning beside the verdict: tasks that the earlier student did significantly better
 
     def latency_p50(self, name: str) -> float | None:
         """A model's median latency in milliseconds, with one request in flight; None: not measured."""

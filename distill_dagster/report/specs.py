@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 
-from distill_dagster.config import EvaluationConfig, Role, VerdictWord
+from distill_dagster.config import EvaluationConfig, Role, Section, VerdictWord
 from distill_dagster.store.result import Counts, Result, Spec
 
 
@@ -42,6 +42,13 @@ class DataCost(BaseModel, frozen=True):
     rows: int
 
 
+class EarlierReport(Section):
+    """The report that the new one replaces."""
+
+    folder: str
+    created_at: str
+
+
 class ReportSpec(Spec):
     """Compare three benchmarks; the worker writes report.html, report.md and report.json into `out`."""
 
@@ -56,6 +63,7 @@ class ReportSpec(Spec):
     copied: list[str] | None = None  # ids of held-out rows that a training row copies
     evaluation: EvaluationConfig
     provenance: Provenance
+    earlier: EarlierReport | None = None
     out: str
 
 
@@ -71,3 +79,4 @@ class ReportResult(Result[ReportCounts]):
     headline: str
     verdict: VerdictWord
     weak_teacher: str | None = None  # missing from reports of earlier versions
+    fall: str | None = None  # likewise

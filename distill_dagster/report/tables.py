@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distill_dagster.config import ROLES, Role
+from distill_dagster.evaluation.differences import TaskDifference
 from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.document import ClassTable, Ratios, ReportDocument
@@ -18,7 +19,7 @@ from distill_dagster.report.numbers import (
     ratio_label,
 )
 from distill_dagster.report.timing import MEASURES
-from distill_dagster.report.wording import estimate_cell
+from distill_dagster.report.wording import estimate_cell, p_text, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +118,21 @@ def summary_rows(document: ReportDocument) -> list[tuple[str, str, str, str]]:
     estimates = [("Retention", document.retention), ("Gap recovered", document.gap_recovered)]
     rows[1:1] = [(f"{name} (95 % interval)", "", "", estimate_cell(estimate)) for name, estimate in estimates]
     return rows
+
+
+def task_rows(found: Iterable[TaskDifference]) -> list[tuple[str, ...]]:
+    """Lines of (task, items, second's score, first's score, difference in points with its interval, Holm's p)."""
+    return [
+        (
+            of.task,
+            f"{of.difference.items:,}",
+            percent(of.second),
+            percent(of.first),
+            points(of.difference),
+            p_text(of.adjusted).removeprefix("p = ").removeprefix("p "),
+        )
+        for of in found
+    ]
 
 
 def class_rows(table: ClassTable) -> list[tuple[str, ...]]:

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+from distill_dagster.config import EvaluationConfig
 from distill_dagster.evaluation.chance import Standing
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
+from distill_dagster.evaluation.differences import Difference
+from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios
@@ -53,7 +56,8 @@ def verdict_text(decision: Decision, target: float, retention: RatioEstimate) ->
     if decision.items_needed is None:
         return f"{text} The estimate lies on the target, so no number of items would decide it."
     return (
-        f"{text} About {_rounded(decision.items_needed)} held-out items would decide it; there are {retention.items:,}."
+        f"{text} About {_rounded(decision.items_needed)} held-out items would decide it with a probability of 80 %; "
+        f"there are {retention.items:,}."
     )
 
 
@@ -67,10 +71,39 @@ def mcnemar_text(test: McNemar | None, items: int) -> str:
     """Student against teacher, item by item."""
     if test is None:
         return "Scores of this task are fractions, so McNemar's test does not apply."
-    p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
-    return (
+    counts = (
         f"Of {items:,} items, only the teacher got {test.only_teacher:,} right, and only the student "
-        f"{test.only_student:,} (McNemar's exact test, {p})."
+        f"{test.only_student:,}"
+    )
+    if test.p_value is None:
+        return f"{counts}. Items form groups, so McNemar's test, which takes each as independent, does not apply."
+    return f"{counts} (McNemar's exact test, {p_text(test.p_value)})."
+
+
+def p_text(p_value: float) -> str:
+    """A p-value with three decimals."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def points(difference: Difference) -> str:
+    """A difference with its interval, in percentage points."""
+    value, low, high = (f"{100 * part:+.1f}" for part in (difference.value, difference.low, difference.high))
+    return f"{value} ({low} to {high})"
+
+
+def fall_text(compared: AgainstEarlier) -> str | None:
+    """The warning that the student fell on a task since an earlier report, or None."""
+    fallen = [
+        f"{found.task} from {percent(found.second)} to {percent(found.first)} ({points(found.difference)} points, "
+        f"{p_text(found.adjusted)} after Holm, {found.difference.items:,} items)"
+        for found in compared.tasks
+        if found.fell
+    ]
+    if not fallen:
+        return None
+    return (
+        f"Worse than the student of the report of {compared.created_at[:10]}: {'; '.join(fallen)}. The verdict "
+        "compares the student with its teacher alone."
     )
 
 
@@ -105,3 +138,47 @@ def estimate_cell(estimate: RatioEstimate) -> str:
     if estimate.value is None:
         return DASH
     return f"{percent(estimate.value)} ({percent_range(estimate.low, estimate.high)})"
+
+
+def intervals_text(retention: RatioEstimate, evaluation: EvaluationConfig) -> str:
+    """How the intervals were computed."""
+    bootstrap = (
+        f"a paired Bayesian bootstrap ({evaluation.resamples:,} resamples, seed {evaluation.seed}) with half an unseen "
+        "item, which is the worst possible one for the low end, and the best possible one for the high end"
+    )
+    if retention.resamples == 0:
+        return (
+            "Intervals of scores, their differences and the retention are score intervals (Wilson, Tango, Nam and "
+            "Blackwelder, with corrections for skewness and continuity). That of the gap recovered comes from "
+            f"{bootstrap}."
+        )
+    grouped = (
+        f" Items of one group stay together in it; there are {retention.groups:,} groups." if retention.groups else ""
+    )
+    return (
+        f"Intervals come from {bootstrap}.{grouped} A score has a score interval (Wilson's, corrected for skewness and "
+        "continuity) if every item scores 0 or 1 and none form groups."
+    )
+
+
+def difference_lines(to_teacher: Difference | None, to_baseline: Difference | None) -> list[tuple[str, str]]:
+    """Lines of (label, difference in points with its interval); none of reports of earlier versions."""
+    named = (("Student minus teacher, S − T", to_teacher), ("Student minus baseline, S − B", to_baseline))
+    return [(label, points(found)) for label, found in named if found]
+
+
+def earlier_text(compared: AgainstEarlier) -> str:
+    """This student against the earlier one, in sentences."""
+    alone = (
+        f"; {compared.only_now:,} only now and {compared.only_earlier:,} only then are left out"
+        if compared.only_now or compared.only_earlier
+        else ""
+    )
+    start = f"Compared with the student of the report of {compared.created_at[:10]}"
+    if compared.difference is None:
+        return f"{start}: the two have no row in common{alone}."
+    p = p_text(compared.difference.p_value)
+    return (
+        f"{start}, on {compared.common:,} items that both answered{alone}: {points(compared.difference)} points, {p}. "
+        "A task has changed if Holm's p-value is below 0.05."
+    )

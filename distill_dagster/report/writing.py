@@ -14,8 +14,11 @@ from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.agreement import agreements
 from distill_dagster.evaluation.chance import standings
-from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
+from distill_dagster.evaluation.comparison import RatioEstimate, compare, mcnemar
 from distill_dagster.evaluation.confusions import confusion_tables
+from distill_dagster.evaluation.differences import differences_by_task
+from distill_dagster.evaluation.earlier import items_of, write_items
+from distill_dagster.evaluation.items import item_groups, item_scores
 from distill_dagster.evaluation.judging.specs import JudgementTable, read_judgement
 from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.specs import Benchmark
@@ -23,6 +26,7 @@ from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
+from distill_dagster.report.earlier import Earlier, compare_with, read_earlier
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
 from distill_dagster.report.lesson import lesson_rows
@@ -30,7 +34,7 @@ from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.specs import DataCost, Provenance, ReportCounts, ReportResult, ReportSpec
-from distill_dagster.report.wording import headline, verdict_text, weak_teacher_text
+from distill_dagster.report.wording import fall_text, headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tuning.specs import Trial
 from distill_dagster.tuning.table import read_trials
@@ -39,16 +43,18 @@ Row = Mapping[str, Any]
 
 
 def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
-    """Read what `spec` names, and write report.json, report.md and report.html into `spec.out`.
+    """Read what `spec` names, and write report.json, report.md, report.html and the items into `spec.out`.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     folders: dict[Role, Path] = {role: Path(folder) for role, folder in spec.benchmarks.items()}
+    predictions = {role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()}
+    earlier = read_earlier(spec.earlier, spec.provenance) if spec.earlier else None
     document = build_report(
         project=spec.project,
         benchmarks={role: _read_benchmark(folder / files.BENCHMARK_FILE) for role, folder in folders.items()},
-        predictions={role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()},
+        predictions=predictions,
         evaluation=spec.evaluation,
         provenance=spec.provenance,
         history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
@@ -58,15 +64,27 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
         data_cost=spec.data_cost,
+        earlier=earlier,
     )
     write_pages(Path(spec.out), document)
+    write_items(Path(spec.out) / files.ITEMS_FILE, _items(predictions))
+    if earlier:
+        write_items(Path(spec.out) / files.EARLIER_FILE, earlier.items)
     return ReportResult(
         data_version=hashing.sha256(hashing.canonical_json(document.as_json())),
         counts=ReportCounts(items=document.items),
         headline=document.headline,
         verdict=document.verdict.verdict,
         weak_teacher=document.weak_teacher,
+        fall=document.fall,
     )
+
+
+def _items(predictions: Mapping[Role, Sequence[Row]]) -> list[Row]:
+    """The items of the report; each row's group and task are those of the student's predictions."""
+    scores = {role: item_scores(predictions[role]) for role in ROLES}
+    tasks = {row["row_id"]: row["task"] for row in predictions["student"]}
+    return items_of(scores, item_groups(predictions["student"]), tasks)
 
 
 def _read_benchmark(path: Path) -> Benchmark:
@@ -93,20 +111,26 @@ def build_report(
     judgement: JudgementTable | None = None,
     speed: SpeedDocument | None = None,
     data_cost: DataCost | None = None,
+    earlier: Earlier | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
     examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
-    copies, if they are known. `judgement` is what a judge says of the answers.
+    copies, if they are known. `judgement` is what a judge says of the answers. `earlier` is another student on the same
+    rows.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     _require_roles(benchmarks.keys() & predictions.keys())
     scores = {role: item_scores(predictions[role]) for role in ROLES}
-    compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
-    compared = with_shown_gap(compared, benchmarks["baseline"])
+    items = _items(predictions)
+    groups = {row["row_id"]: row["group"] for row in items if row["group"] is not None}
+    how: dict[str, Any] = {"resamples": evaluation.resamples, "seed": evaluation.seed, "groups": groups}
+    compared = with_shown_gap(compare(**scores, **how), benchmarks["baseline"])
+    against = compare_with(earlier, items, evaluation) if earlier else None
+    tasks = {row["row_id"]: row["task"] for row in items}
     retention, ratios = compared.retention, ratios_of(benchmarks, speed)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
@@ -116,7 +140,7 @@ def build_report(
         items=retention.items,
         retention=retention,
         gap_recovered=compared.gap_recovered,
-        mcnemar=mcnemar(scores["teacher"], scores["student"]),
+        mcnemar=mcnemar(scores["teacher"], scores["student"], groups),
         ratios=ratios,
         metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
         benchmarks={role: benchmarks[role] for role in ROLES},
@@ -135,6 +159,11 @@ def build_report(
         speed=speed,
         lesson=lesson_rows(retention, speed),
         data_cost=data_cost,
+        to_teacher=compared.to_teacher,
+        to_baseline=compared.to_baseline,
+        tasks=differences_by_task(scores["student"], scores["teacher"], tasks, **how),
+        against_earlier=against,
+        fall=fall_text(against) if against else None,
     )
 
 

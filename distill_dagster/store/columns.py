@@ -34,7 +34,7 @@ SHARED = {
     "messages": "The prompt as chat messages, without the gold answer.",
     "reference": "The gold answers; empty if the row brings none.",
     "not_gold": "The places of a conversation's turns, counted from 0, that are no gold answers; null if all are.",
-    "group": "Rows of one group stay in one split.",
+    "group": "Rows of one group stay in one split, and count together in intervals.",
     "source_line": "The line, or the row, in the source file; the first one is 1.",
     "meta": "The keys of the source row that its format does not define, as JSON.",
     "sample": "Which of several answers to the same prompt this is; the first one is 0.",
@@ -136,7 +136,7 @@ def _same(stage: str, *columns: str) -> dict[str, Columns]:
 
 _ASKED: Columns = (("raw_dataset", "messages"), ("raw_dataset", "task"))
 _PREDICTED: dict[str, Columns] = {
-    **_same("eval_dataset", "row_id", "task", "reference"),
+    **_same("eval_dataset", "row_id", "group", "task", "reference"),
     "turn": (("eval_dataset", "messages"),),
     "prediction": (("eval_dataset", "messages"),),
     "parsed": (("eval_dataset", "messages"), ("eval_dataset", "task")),

@@ -11,7 +11,7 @@ student_sweep                trials.parquet, study.db, and the files of a traine
 benchmarks                   predictions.parquet, benchmark.json
 answer_judgement             judgement.json
 speed_benchmark              speed.json
-eval_report                  report.html, report.md, report.json
+eval_report                  report.html, report.md, report.json, items.parquet, earlier.parquet
 released_student             release.json, releases.jsonl, scores.parquet, the files of a trained model, others in kept/
 """
 
@@ -36,6 +36,8 @@ SPEED_FILE = "speed.json"
 REPORT_FILE = "report.json"
 REPORT_PAGE = "report.html"
 REPORT_MARKDOWN = "report.md"
+ITEMS_FILE = "items.parquet"
+EARLIER_FILE = "earlier.parquet"
 RELEASE_FILE = "release.json"
 DECISIONS_FILE = "releases.jsonl"
 SCORES_FILE = "scores.parquet"

@@ -152,6 +152,7 @@ PREDICTION = pa.schema(
     [
         ("row_id", pa.string()),
         ("turn", pa.int32()),
+        ("group", pa.string()),  # the held-out row's; its rows stay together in intervals
         ("task", pa.string()),
         ("model", pa.string()),  # teacher | baseline | student
         ("prediction", pa.string()),
@@ -180,10 +181,22 @@ TRIAL = pa.schema(  # one training of a sweep
     ]
 )
 
+ITEM = pa.schema(  # of a report: a row, or a whole conversation, with the three models' scores
+    [
+        ("row_id", pa.string()),
+        ("group", pa.string()),  # null: the row is a group by itself
+        ("task", pa.string()),
+        ("teacher", pa.float64()),  # 0 … 1; of a conversation, the mean of its turns
+        ("baseline", pa.float64()),
+        ("student", pa.float64()),
+    ]
+)
+
 SCORE = pa.schema(  # of an item that several students answered
     [
         ("student", pa.string()),  # the data version of student_checkpoint
         ("row_id", pa.string()),
+        ("group", pa.string()),  # null: the row is a group by itself
         ("task", pa.string()),
         ("score", pa.float64()),  # 0 … 1; of a conversation, the mean of its turns
     ]

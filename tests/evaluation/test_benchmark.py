@@ -156,9 +156,11 @@ def test_the_model_is_named_with_its_size_and_precision(produced, model):
 def test_only_an_answer_that_the_model_ended_can_be_right(model, tmp_path, text, finish_reason, parsed, score):
     row = ROWS[0]
     answer = Reply("h", text, finish_reason, 10, 2, 1.0)
-    judged = judge(spec_of(model, tmp_path), row, prompts_of(row)[0], answer)
+    spec = spec_of(model, tmp_path)
+    judged = judge(spec, row, prompts_of(row)[0], answer)
     assert (judged["parsed"], judged["score"]) == (parsed, score)
     assert judged.keys() == set(schemas.PREDICTION.names)
+    assert judge(spec, {**row, "group": "d"}, prompts_of(row)[0], answer)["group"] == "d"
 
 
 def test_a_conversation_is_one_item_of_its_task():
@@ -171,6 +173,26 @@ def test_a_conversation_is_one_item_of_its_task():
     assert scored.items == 2
     assert scored.score == 0.75
     assert scored.by_task["conversation"].metrics["rouge_l"] == pytest.approx(2 / 3)  # over turns
+
+
+def test_rows_of_one_group_count_together():
+    rows = [
+        {
+            "row_id": str(i),
+            "turn": 0,
+            "task": "nli",
+            "parsed": "neutral",
+            "reference": ["neutral"],
+            "score": float(i < 40),
+        }
+        for i in range(50)
+    ]
+    alone = score_predictions(rows, EVALUATION)
+    grouped = score_predictions([{**row, "group": f"d{int(row['row_id']) // 10}"} for row in rows], EVALUATION)
+    assert (alone.interval_method, grouped.interval_method) == ("score", "bootstrap")
+    assert grouped.score == alone.score == 0.8
+    for found, one in ((grouped, alone), (grouped.by_task["nli"], alone.by_task["nli"])):
+        assert found.interval[1] - found.interval[0] > 1.5 * (one.interval[1] - one.interval[0])
 
 
 def test_rows_that_cannot_be_compared_are_refused_before_the_model_runs(model, tmp_path, monkeypatch):

@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from distill_dagster.errors import DataError
-from distill_dagster.evaluation.comparison import compare, item_scores, join_scores, mcnemar
+from distill_dagster.evaluation.comparison import compare, mcnemar
+from distill_dagster.evaluation.items import item_scores, join_scores
+from distill_dagster.evaluation.score_intervals import difference_ends, mean_ends
 from distill_dagster.evaluation.verdict import decide
 from tests.evaluation.builders import scores, three
 
@@ -74,13 +76,14 @@ def test_retention_interval_covers_the_truth_about_95_percent_of_the_time():
     for run in range(runs):
         teacher = rng.random(n) < 0.8
         student = np.where(teacher, rng.random(n) < 0.9, rng.random(n) < 0.2)  # E[S] = 0.8*0.9 + 0.2*0.2 = 0.76
-        e = compare(scores(teacher), scores(student), scores(np.zeros(n)), resamples=1000, seed=run).retention
+        e = compare(scores(teacher), scores(student), scores(np.zeros(n)), resamples=100, seed=run).retention
         covered += e.low <= 0.76 / 0.8 <= e.high
     assert 0.91 <= covered / runs <= 0.985  # 4 standard errors of a share of 0.95 in 300 are 0.05
 
 
 def test_teacher_that_scores_nothing_leaves_retention_undefined():
     result = compare(scores([0, 0, 0]), scores([1, 0, 0]), scores([0, 0, 0]), resamples=200, seed=0)
+    assert result.to_teacher.value == pytest.approx(1 / 3)
     assert (result.retention.value, result.retention.low, result.retention.undefined) == (None, None, 200)
     verdict = decide(result.retention, 0.9)
     assert verdict.outcome == "INCONCLUSIVE"
@@ -119,21 +122,48 @@ def test_few_undefined_resamples_widen_the_interval_and_leave_it_ends():
 
 
 def test_a_tiny_loss_changes_the_interval_no_more_than_its_size():
-    t = scores([1] * 12)
+    t, b = scores([1] * 11 + [0.99]), scores([0] * 12)
     ends = []
     for loss in (0, 0.01):
-        retention = compare(t, scores([1] * 11 + [1 - loss]), scores([0] * 12), resamples=10_000, seed=0).retention
+        retention = compare(t, scores([1] * 10 + [1 - loss, 0.99]), b, resamples=10_000, seed=0).retention
         ends.append((retention.low, retention.high))
-    assert ends[0][0] == pytest.approx(0.025 ** (1 / 12), abs=1e-3)
+    assert ends[0][0] == pytest.approx(1 - stats.beta(0.5, 12).ppf(0.975), abs=2e-3)
     assert ends[1] == pytest.approx(ends[0], abs=0.01)
 
 
 @pytest.mark.parametrize(("right", "items"), [(7, 8), (18, 20), (140, 150)])
-def test_a_student_that_only_loses_has_the_exact_low_end(right, items):
+def test_a_student_that_only_loses_has_the_low_end_of_a_share(right, items):
+    """With a teacher that is always right, the retention is the student's mean."""
     s = scores([1] * right + [0] * (items - right))
-    retention = compare(scores([1] * items), s, scores([0] * items), resamples=20_000, seed=0).retention
+    retention = compare(scores([1] * items), s, scores([0] * items), resamples=100, seed=0).retention
     exact = stats.binomtest(right, items).proportion_ci(0.95, method="exact")
-    assert retention.low == pytest.approx(exact.low, abs=0.008)
+    mean = tuple(float(end) for end in mean_ends(right, items))
+    assert (retention.low, retention.resamples) == (pytest.approx(mean[0], abs=1e-6), 0)
+    assert exact.low <= retention.low <= right / items
+
+
+def test_groups_stay_together_in_every_interval():
+    """Each item ten times in a group of its own: the ends are those of the items once."""
+    t, s, b = (values[:40] for values in three(40, seed=2))
+    t, s = t * 0.9, s * 0.8  # fractions, so that both come from resamples
+    once = compare(scores(t), scores(s), scores(b), resamples=500, seed=0)
+    again = [{f"{i:02}-{k}": float(v) for i, v in enumerate(values) for k in range(10)} for values in (t, s, b)]
+    groups = {row_id: row_id[:2] for row_id in again[0]}
+    grouped = compare(*again, resamples=500, seed=0, groups=groups)
+    for name in ("retention", "gap_recovered", "to_teacher", "to_baseline"):
+        one, other = getattr(once, name), getattr(grouped, name)
+        assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=0.02)
+        assert (other.items, other.groups) == (400, 40)
+        assert one.groups is None
+
+
+def test_a_comparison_states_both_differences():
+    t, s, b = three(200)
+    found = compare(scores(t), scores(s), scores(b), resamples=500, seed=0)
+    assert found.to_teacher.value == pytest.approx(s.mean() - t.mean())
+    assert found.to_baseline.value == pytest.approx(s.mean() - b.mean())
+    counts = [int(((t == x) & (s == y)).sum()) for x, y in ((1, 1), (1, 0), (0, 1), (0, 0))]
+    assert (found.to_teacher.low, found.to_teacher.high) == tuple(float(end) for end in difference_ends(*counts))
 
 
 def test_mcnemar_is_the_exact_binomial_test():
@@ -144,3 +174,5 @@ def test_mcnemar_is_the_exact_binomial_test():
     assert result.p_value == pytest.approx(2 * sum(math.comb(12, k) for k in range(3)) / 2**12)
     assert mcnemar(t, t).p_value == 1
     assert mcnemar({"a": 0.5}, {"a": 1.0}) is None
+    grouped = mcnemar(t, s, {row_id: "g" for row_id in t})
+    assert (grouped.only_teacher, grouped.only_student, grouped.p_value) == (10, 2, None)

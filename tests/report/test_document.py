@@ -39,7 +39,7 @@ def test_the_headline_and_its_numbers(document):
 def test_a_weak_teacher_is_said_first(document, tmp_path):
     """All gold answers of these rows are one label, so its name alone scores more than the teacher."""
     says = (
-        "Weak teacher: the teacher scores 95.0% on nli (95 % interval 88.8% to 97.8%), below the 100.0% of always "
+        "Weak teacher: the teacher scores 95.0% on nli (95 % interval 89.0% to 98.3%), below the 100.0% of always "
         "answering 'neutral'. Retention compares the student with this teacher, so it says little; improve the "
         "teacher, or measure with more held-out rows."
     )
@@ -67,9 +67,10 @@ def test_the_json_keeps_its_keys(document, tmp_path):
     found = json.loads((tmp_path / "report.json").read_text())
     before = "project headline verdict items retention gap_recovered mcnemar ratios metrics benchmarks examples lineage"
     later = {"classes", "weak_teacher", "confusions", "slices", "agreement", "speed", "lesson", "data_cost"}
-    assert found.keys() == {*before.split(), "history", "evaluation", "notes", *later}
+    compared = {"to_teacher", "to_baseline", "tasks", "against_earlier", "fall"}
+    assert found.keys() == {*before.split(), "history", "evaluation", "notes", *later, *compared}
     assert list(found["verdict"]) == ["verdict", "target", "reason", "items_needed", "text"]
-    assert list(found["retention"]) == ["value", "low", "high", "items", "resamples", "undefined", "reason"]
+    assert list(found["retention"]) == ["value", "low", "high", "items", "resamples", "undefined", "reason", "groups"]
     assert found["mcnemar"].keys() == {"only_teacher", "only_student", "p_value"}
     assert found["metrics"] == [["nli", "accuracy"], ["nli", "macro_f1"]]
     assert found["lineage"]["teacher_model"].keys() == {"data_version", "created_at", "model"}
@@ -173,7 +174,7 @@ def test_words():
     assert percent(0.0001) == "0.01 %"
     retention = RatioEstimate(value=0.95, low=0.9, high=0.99, items=400, resamples=100, undefined=0)
     text = verdict_text(Decision("INCONCLUSIVE", "", 1234), 0.92, retention)
-    assert "About 1,300 held-out items would decide it; there are 400." in text
+    assert "About 1,300 held-out items would decide it with a probability of 80 %; there are 400." in text
     assert flat_rows({"a": {"b": 1234, "c": [1.5, None]}, "d": [{"e": True}], "f": {}}) == [
         ("a.b", "1,234"), ("a.c", "1.5, not measured"), ("d[0].e", "true"), ("f", "{}"),
     ]  # fmt: skip

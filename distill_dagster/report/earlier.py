@@ -1,0 +1,49 @@
+"""The report that a new one replaces, and the student that the new one is compared with.
+
+A report can be made again for the same student, such as with another target. It is then compared with the student that
+the replaced report was compared with, so that a fall is said until the student changes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import EvaluationConfig
+from distill_dagster.evaluation.earlier import AgainstEarlier, Items, against_earlier, read_items
+from distill_dagster.report.document import read_document
+from distill_dagster.report.specs import EarlierReport, Provenance
+from distill_dagster.store import files
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier student's items, the data version of its checkpoint, and when its report was made."""
+
+    items: Items
+    student: str
+    created_at: str
+
+
+def read_earlier(report: EarlierReport, provenance: Provenance) -> Earlier | None:
+    """The student to compare with; None if the replaced report keeps no items, or was the first and of this student."""
+    folder = Path(report.folder)
+    if not (folder / files.ITEMS_FILE).exists():
+        return None
+    document = read_document(folder / files.REPORT_FILE)
+    student, against = document.lineage.student_checkpoint.data_version, document.against_earlier
+    if student != provenance.student_checkpoint.data_version:
+        return Earlier(read_items(folder / files.ITEMS_FILE), student, report.created_at)
+    return Earlier(read_items(folder / files.EARLIER_FILE), against.student, against.created_at) if against else None
+
+
+def compare_with(earlier: Earlier, items: Sequence[Mapping[str, Any]], evaluation: EvaluationConfig) -> AgainstEarlier:
+    """The student of `items` against the earlier one."""
+    return against_earlier(
+        items,
+        earlier.items,
+        created_at=earlier.created_at,
+        student=earlier.student,
+        resamples=evaluation.resamples,
+        seed=evaluation.seed,
+    )

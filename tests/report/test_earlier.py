@@ -1,0 +1,107 @@
+"""A report beside the one that it replaces: a fall on one task is said until the student changes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill_dagster.report.document import read_document
+from distill_dagster.report.specs import EarlierReport, ReportResult, ReportSpec
+from distill_dagster.report.writing import write_report
+from distill_dagster.store import files, parquet, schemas
+from testing.report_parts import CONFIG, ROLES, benchmark, predictions, provenance
+
+TASKS = {"nli": 300, "qa": 120}
+GOLD = ("neutral", "entailment", "contradiction")
+
+
+def rows_of(role: str, wrong: dict[str, int], group: str | None = None) -> list[dict]:
+    """Predictions of two tasks with so many wrong answers in each."""
+    found = []
+    for task, count in TASKS.items():
+        rows = predictions(role, np.arange(count) >= wrong.get(task, 0), task)
+        found += [{**row, "task": task, "group": group, "reference": [GOLD[i % 3]]} for i, row in enumerate(rows)]
+    return found
+
+
+def report(folder: Path, student: str, wrong: dict[str, int], earlier: Path | None = None) -> ReportResult:
+    """Write the report of a student with so many wrong answers, beside an earlier one."""
+    folder.mkdir()
+    made = provenance("x", None)
+    made = made.model_copy(
+        update={"student_checkpoint": made.student_checkpoint.model_copy(update={"data_version": student})}
+    )
+    for role in ROLES:
+        rows = rows_of(role, {"student": wrong, "baseline": {"nli": 250, "qa": 100}}.get(role, {"nli": 9, "qa": 1}))
+        (folder / role).mkdir()
+        parquet.write_table(folder / role / files.PREDICTIONS_FILE, rows, schemas.PREDICTION)
+        (folder / role / files.BENCHMARK_FILE).write_text(benchmark(role, rows).model_dump_json())
+    (folder / "history.json").write_text("[]")
+    parquet.write_table(folder / "raw.parquet", [], schemas.RAW)
+    return write_report(
+        ReportSpec(
+            project="demo",
+            benchmarks={role: str(folder / role) for role in ROLES},
+            history=str(folder / "history.json"),
+            rows=str(folder / "raw.parquet"),
+            evaluation=CONFIG,
+            provenance=made,
+            earlier=EarlierReport(folder=str(earlier), created_at=f"2026-11-{earlier.name}") if earlier else None,
+            out=str(folder),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """A student, one that fell on qa, and the second one's report made again."""
+    folder = tmp_path_factory.mktemp("reports")
+    first = report(folder / "20", "one", {"nli": 12, "qa": 1})
+    second = report(folder / "21", "two", {"nli": 10, "qa": 9}, folder / "20")
+    again = report(folder / "22", "two", {"nli": 10, "qa": 9}, folder / "21")
+    third = report(folder / "23", "three", {"nli": 10, "qa": 9}, folder / "22")
+    return folder, [first, second, again, third]
+
+
+def test_a_fall_on_one_task_is_said_beside_a_pass(reports):
+    folder, (first, second, *_) = reports
+    assert (first.fall, first.verdict, second.verdict) == (None, "PASS", "PASS")
+    assert second.fall.startswith("Worse than the student of the report of 2026-11-20: qa from 99.2 % to 92.5 % (-6.7")
+    document = read_document(folder / "21" / files.REPORT_FILE)
+    assert document.fall == second.fall
+    assert [of.fell for of in document.against_earlier.tasks] == [False, True]
+    page, markdown = ((folder / "21" / name).read_text() for name in (files.REPORT_PAGE, files.REPORT_MARKDOWN))
+    assert page.index('class="verdict PASS"') < page.index("Worse than") < page.index('<section class="cards">')
+    assert "Worse than" in markdown[: markdown.index("| Retention")]
+    assert "Against the last report" in page
+    assert "on 420 items that both answered" in markdown
+
+
+def test_a_report_made_again_is_compared_with_the_student_before(reports):
+    folder, (_, second, again, third) = reports
+    assert again.fall == second.fall
+    assert third.fall is None
+    assert read_document(folder / "23" / files.REPORT_FILE).against_earlier.student == "two"
+
+
+def test_the_items_are_kept_with_their_scores(reports):
+    folder, _ = reports
+    items = parquet.read_table(folder / "21" / files.ITEMS_FILE)
+    assert len(items) == 420
+    assert sum(item["student"] for item in items) == 420 - 19
+    assert not (folder / "20" / files.EARLIER_FILE).exists()
+
+
+def test_a_report_of_an_older_version_has_no_items_and_is_no_base(reports, tmp_path):
+    folder, _ = reports
+    old = tmp_path / "19"
+    old.mkdir()
+    document = json.loads((folder / "20" / files.REPORT_FILE).read_text())
+    for key in ("to_teacher", "to_baseline", "tasks", "against_earlier", "fall"):
+        del document[key]
+    (old / files.REPORT_FILE).write_text(json.dumps(document))
+    result = report(tmp_path / "20", "two", {"qa": 30}, old)
+    assert result.fall is None
+    assert read_document(tmp_path / "20" / files.REPORT_FILE).against_earlier is None
+    assert read_document(old / files.REPORT_FILE).to_teacher is None
