@@ -47,7 +47,9 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     folders: dict[Role, Path] = {role: Path(folder) for role, folder in spec.benchmarks.items()}
-    predictions = {role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()}
+    predictions: dict[Role, list[Row]] = {
+        role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()
+    }
     earlier = read_earlier(spec.earlier, spec.provenance) if spec.earlier else None
     document = build_report(
         project=spec.project,
@@ -78,7 +80,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
 
 def _items(predictions: Mapping[Role, Sequence[Row]]) -> list[Row]:
     """The items of the report; each row's group and task are those of the student's predictions."""
-    scores = {role: item_scores(predictions[role]) for role in ROLES}
+    scores: dict[Role, dict[str, float]] = {role: item_scores(predictions[role]) for role in ROLES}
     tasks = {row["row_id"]: row["task"] for row in predictions["student"]}
     return items_of(scores, item_groups(predictions["student"]), tasks)
 
