@@ -4,7 +4,7 @@ CONFIG ?= .demo/distill.yaml
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: demo test test-all browser dev lint format bench clean
+.PHONY: demo targets test test-all browser dev lint format bench clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -15,6 +15,10 @@ BIN := .venv/bin
 
 demo: .venv/installed ## run the whole lineage on a made-up support desk
 	$(BIN)/distill-dagster demo
+
+targets: .venv/installed ## an example that is built to reach the lesson's targets on 2 CPU cores (docs/speed.md)
+	$(BIN)/python -c 'from distill_dagster.demo.project import write_targets; write_targets()'
+	$(BIN)/distill-dagster run --config examples/targets.yaml
 
 .demo/distill.yaml: | .venv/installed
 	$(BIN)/python -c 'from distill_dagster.demo.project import write_demo; write_demo()'
@@ -51,4 +55,4 @@ bench: .venv/installed ## measure; ONLY=name for one of benchmarks/
 	$(BIN)/python -m benchmarks $(ONLY)
 
 clean: ## forget the demo's data and results
-	rm -rf .demo
+	rm -rf .demo .targets

@@ -1,6 +1,7 @@
 """The benchmarks of the three models (teacher, student before and after distillation) and their comparison.
 
-Each model has a benchmark of its own, so that only the student is measured again when only the student changed.
+Each model has a benchmark of its own, so that only the student is scored again when only the student changed. Their
+speed is measured together, at one time.
 """
 
 from pathlib import Path
@@ -8,9 +9,13 @@ from typing import Any
 
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
+from distill_dagster.assets.views.speed import speed_view
 from distill_dagster.config import ROLES, LoraConfig, Role
 from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.evaluation.speed.hardware import machine_for
+from distill_dagster.evaluation.speed.specs import SpeedSpec, TimedModel
+from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.copied import copied_of
 from distill_dagster.lineage.guards import require_related
@@ -18,7 +23,8 @@ from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
-from distill_dagster.report.specs import EarlierReport, Provenance, ReportSpec
+from distill_dagster.quality.specs import SetResult
+from distill_dagster.report.specs import DataCost, EarlierReport, Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
 from distill_dagster.training.specs import TrainResult
@@ -28,7 +34,7 @@ def _benchmark(role: Role, who: str) -> StageAsset:
     def spec(upstream: Upstream, out: Path, work: Path) -> BenchmarkSpec:
         return benchmark_spec(upstream, role, out, upstream.labels())
 
-    spec.__doc__ = f"{who} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding."
+    spec.__doc__ = f"{who} on the held-out rows: task scores with intervals, and size. Greedy decoding."
     return stage_asset(name=f"{role}_benchmark", view=benchmark_view, kinds={"pytorch", "parquet"})(spec)
 
 
@@ -63,6 +69,39 @@ baseline_benchmark = _benchmark("baseline", "The student before distillation")
 student_benchmark = _benchmark("student", "The distilled student")
 
 
+@stage_asset(view=speed_view, kinds={"pytorch"})
+def speed_benchmark(upstream: Upstream, out: Path, work: Path) -> SpeedSpec:
+    """Latency, throughput, memory and cost of all models, timed in turns at one time. Made again on other hardware."""
+    config = upstream.config
+    return SpeedSpec(
+        models=_timed(upstream),
+        machine=machine_for(config.compute),
+        responses=str(upstream.project.responses),
+        stop_failed_share=config.teacher.stop_failed_share,
+        budget_usd=config.teacher.budget_usd,
+        rows=upstream.file("eval_dataset", files.RAW_FILE),
+        max_new_tokens=settings.answer_tokens(config),
+        labels=upstream.labels(),
+        summary_words=config.teacher.summary_words,
+        evaluation=config.evaluation,
+        out=str(out),
+    )
+
+
+def _timed(upstream: Upstream) -> list[TimedModel]:
+    """The models in their order in the report; an exported student joins them here, with its engine."""
+    refs = {role: _measured(upstream, role) for role in ROLES}
+    return [
+        TimedModel(
+            name=role,
+            model=ref,
+            engine="endpoint" if ref.endpoint else "torch",
+            prompting=upstream.config.teacher.prompting if role == "teacher" else "plain",
+        )
+        for role, ref in refs.items()
+    ]
+
+
 @stage_asset(view=report_view, kinds={"html"})
 def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
     """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
@@ -71,6 +110,8 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
     return ReportSpec(
         project=upstream.config.name,
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
+        speed=upstream.file("speed_benchmark", files.SPEED_FILE),
+        data_cost=_data_cost(upstream),
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
@@ -82,6 +123,16 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         provenance=_made_from(upstream),
         earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,
         out=str(out),
+    )
+
+
+def _data_cost(upstream: Upstream) -> DataCost:
+    """What the teacher's answers cost in money and time, and how many rows they gave to train on."""
+    answers = [manifest.read(GenerateResult) for manifest in upstream.provenances("teacher_outputs")]
+    return DataCost(
+        usd=sum(result.table_cost_usd for result in answers) if upstream.config.teacher.sources else None,
+        seconds=sum(result.seconds for result in answers),
+        rows=upstream.provenance("validated_synthetic_set").read(SetResult).counts.train,
     )
 
 

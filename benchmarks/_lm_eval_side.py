@@ -54,8 +54,8 @@ def write_task(folder: Path, task: str, end: str, longest: int) -> None:
 
 def main() -> None:
     """Answer and score every item."""
-    import lm_eval
-    from lm_eval.tasks import TaskManager
+    import lm_eval  # pyright: ignore[reportMissingImports]
+    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
     folder = Path(sys.argv[1]).resolve()
     about = json.loads((folder / "about.json").read_text())

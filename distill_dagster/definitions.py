@@ -6,6 +6,7 @@
                               student_sweep → student_checkpoint, where the settings of the training are searched
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
                  eval_report → released_student, where a release is wanted
+                 eval_dataset → speed_benchmark, of all three models → eval_report
 
 `DISTILL_CONFIG` names the config; without it, `./distill.yaml` is used, else the demo's. In a Dagster project of your
 own, use the component of component.py, or merge. Each project then needs its own `key_prefix`:

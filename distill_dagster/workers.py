@@ -24,6 +24,7 @@ from typing import Any
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.evaluation.judging.specs import JudgeResult, JudgeSpec
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
+from distill_dagster.evaluation.speed.specs import SpeedResult, SpeedSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.models.loading import spread_over
@@ -76,6 +77,7 @@ WORKERS: dict[str, Worker] = {
     "try_model": Worker("distill_dagster.training.trying:try_model", TrySpec, TryResult),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
     "judge_answers": Worker("distill_dagster.evaluation.judging.worker:judge_answers", JudgeSpec, JudgeResult),
+    "time_models": Worker("distill_dagster.evaluation.speed.benchmark:time_models", SpeedSpec, SpeedResult),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
     "release_student": Worker("distill_dagster.release.releasing:release_student", ReleaseSpec, ReleaseResult),
 }

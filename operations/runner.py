@@ -123,7 +123,7 @@ class Runner:
         """
         if self._stopped_by and asks_endpoint(stage.name, self.look.config):
             return self._stopped_by
-        is_paid = stage.name == "teacher_benchmark" and self.look.config.teacher.model is None
+        is_paid = stage.name in ("teacher_benchmark", "speed_benchmark") and self.look.config.teacher.model is None
         answers = next((title for title in self.outcome.failed if title.startswith("teacher_outputs[")), None)
         return (answers if is_paid else None) or self._failed_upstream(stage, shard)
 

@@ -51,7 +51,11 @@ def tiny_settings(**changes) -> dict:
             **{name: 1 for name in ("max_truncated_share", "max_off_form_share", "max_degenerate_share")},
             "severity": {"loads_and_generates": "warn"},
         },
-        "evaluation": {"latency_requests": 4, "resamples": 200},
+        "evaluation": {
+            "latency_requests": 4,
+            "resamples": 200,
+            "speed": {"rounds": 3, "seconds": 1, "concurrency": [1, 2], "endpoint_requests": 0},
+        },
         "compute": {"devices": []},
     }
     for path, value in changes.items():

@@ -1,16 +1,13 @@
 """What a report is made from, without models: predictions, benchmarks and where they come from."""
 
-import numpy as np
-
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.evaluation.benchmark import score_predictions
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.report.specs import Provenance
+from distill_dagster.report.specs import DataCost, Provenance
+from testing.timed import SIZES, made_speed
 
 CONFIG = EvaluationConfig(resamples=1000, retention_target=0.9)
 ROLES = ("teacher", "baseline", "student")
-SIZES = {"teacher": 11_000_000, "student": 1_000_000, "baseline": 1_000_000}
-LATENCIES = {"teacher": 42.0, "student": 10.0, "baseline": 12.0}
 
 
 def predictions(role: str, scores, text: str = "x") -> list[dict]:
@@ -27,22 +24,14 @@ def predictions(role: str, scores, text: str = "x") -> list[dict]:
 
 def benchmark(role: str, rows: list[dict], name: str | None = None) -> Benchmark:
     """The benchmark document of these predictions."""
-    times = [LATENCIES[role] * (1 + i / 32) for i in range(32)]
     return Benchmark.model_validate({
         "role": role,
         "model": {"name": name or role, "revision": "0", "dtype": "auto", "parameters": SIZES[role]},
         **score_predictions(rows, CONFIG).model_dump(),
         **{"rows": len(rows), "predictions": len(rows), "unparsable": 0, "truncated": 0, "failed": 0, "unscored": 0},
         **{"max_new_tokens": 8, "prompting": "plain"},
-        "speed": {
-            "requests": 32, "skipped": 0, "warm_ups": 3, "batch_size": 1, "concurrency": 1, "max_new_tokens": 8,
-            "latencies_ms": times, "first_token_ms": {"p50": 2.0}, "tokens_per_second": 100.0,
-            "latency_ms": {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)},
-            "prompt_tokens_mean": 20.0, "completion_tokens_mean": 8.0, "load_s": 0.1, "threads": 2,
-        },
-        "memory": {"weight_bytes": 4 * SIZES[role], "peak_bytes": 5 * SIZES[role], "how": "counted"},
         "parameters": SIZES[role], "bytes_on_disk": 4 * SIZES[role], "dtype": "float32",
-        "hardware": {"device": "cpu", "name": "a processor", "cores": 2, "memory_gb": 8.0, "threads": 2},
+        "device": "cpu",
         "versions": {"torch": "2.13.0"},
     })  # fmt: skip
 
@@ -70,6 +59,8 @@ def parts(text: str = "x", name: str | None = None) -> dict:
         "benchmarks": {role: benchmark(role, found, name) for role, found in rows.items()},
         "predictions": rows,
         "evaluation": CONFIG,
+        "speed": made_speed(),
+        "data_cost": DataCost(usd=None, seconds=12.0, rows=1200),
         "provenance": provenance(text, name),
         "history": [{"step": 10, "loss": 2.0}, {"step": 20, "validation_loss": 1.5}, {"step": 20, "loss": 1.0}],
     }

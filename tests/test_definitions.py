@@ -25,7 +25,9 @@ LINEAGE = {
     "teacher_benchmark": {"eval_dataset", "teacher_model"},
     "baseline_benchmark": {"eval_dataset", "student_base"},
     "student_benchmark": {"eval_dataset", "student_checkpoint"},
+    "speed_benchmark": {"eval_dataset", "teacher_model", "student_base", "student_checkpoint"},
     "eval_report": {
+        "speed_benchmark",
         "teacher_benchmark",
         "baseline_benchmark",
         "student_benchmark",

@@ -6,7 +6,7 @@ import dagster as dg
 
 from distill_dagster.assets.views.tables import schema_of, table_of, table_preview, usage_of
 from distill_dagster.evaluation.differences import Difference
-from distill_dagster.evaluation.specs import Benchmark, BenchmarkResult
+from distill_dagster.evaluation.specs import BenchmarkResult
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.specs import ReportResult
 from distill_dagster.store import files
@@ -22,45 +22,26 @@ MEASURES = {  # column of the scores -> what it holds; the student's comes first
 
 
 def benchmark_view(manifest: Manifest) -> dict[str, Any]:
-    """One model's score, speed, memory and machine, and some of its answers."""
+    """One model's score and size, and some of its answers."""
     result = manifest.read(BenchmarkResult)
     low, high = result.interval
-    shown = result.model_dump(mode="json", include={"speed", "memory", "by_task", "hardware", "versions"})
+    shown = result.model_dump(mode="json", include={"by_task", "versions"})
     return {
         "dagster/row_count": result.counts.rows,
         "dagster/column_schema": schema_of(manifest.asset),
         "score": result.score,
         "score_low": low,
         "score_high": high,
-        **_speed(result),
+        **({"bytes_on_disk": result.bytes_on_disk} if result.bytes_on_disk is not None else {}),
         **{
             f"{task}_{name}": value for task, scored in result.by_task.items() for name, value in scored.metrics.items()
         },
         "parameters": result.parameters or "not known",
-        "latency": dg.MetadataValue.json(shown["speed"]),
-        "memory": dg.MetadataValue.json(shown["memory"]),
         "by_task": dg.MetadataValue.json(shown["by_task"]),
-        "hardware": dg.MetadataValue.json({"hardware": shown["hardware"], "versions": shown["versions"]}),
+        "versions": dg.MetadataValue.json(shown["versions"]),
         "preview": table_preview(manifest.file(files.PREDICTIONS_FILE), SHOWN, manifest.asset),
         **usage_of(result, result.dtype),
     }
-
-
-def _speed(result: Benchmark) -> dict[str, float | int]:
-    """Speed and memory as numbers that plot over time; what was not measured is left out."""
-    speed = result.speed
-    numbers = {
-        "latency_p50_ms": speed.latency_ms.p50,
-        "latency_p95_ms": speed.latency_ms.p95,
-        "latency_p99_ms": speed.latency_ms.p99,
-        "first_token_p50_ms": speed.first_token_ms.p50,
-        "tokens_per_second": speed.tokens_per_second,
-        "prompt_tokens_mean": speed.prompt_tokens_mean,
-        "completion_tokens_mean": speed.completion_tokens_mean,
-        "peak_bytes": result.memory.peak_bytes,
-        "bytes_on_disk": result.bytes_on_disk,
-    }
-    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def report_view(manifest: Manifest) -> dict[str, Any]:
@@ -97,7 +78,8 @@ def _numbers(document: ReportDocument) -> dict[str, float | int]:
         **_difference("to_teacher", document.to_teacher),
         **_difference("to_earlier", document.against_earlier.difference if document.against_earlier else None),
         **{f"score_{role}": benchmarks[role].score for role in ("student", "teacher", "baseline")},
-        "latency_p50_ms": benchmarks["student"].speed.latency_ms.p50,
+        "latency_p50_ms": document.latency_p50("student"),
+        **{f"{ratio.measure}_ratio": ratio.value for ratio in document.headline_ratios},
         "parameters": benchmarks["student"].parameters,
     }
     return {name: value for name, value in numbers.items() if value is not None}

@@ -14,6 +14,7 @@ geometric distribution.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -36,9 +37,12 @@ from distill_dagster.config import (
     LogitsConfig,
     SignalName,
     SmokeConfig,
+    SpeedConfig,
     StudentTrainingConfig,
 )
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
+from distill_dagster.evaluation.speed.hardware import gpu_names, processor
+from distill_dagster.evaluation.speed.specs import Machine, SpeedResult, SpeedSpec, TimedModel
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.progress import Progress, listen
@@ -216,30 +220,43 @@ def _trained(job: Job, result: TrainResult, done_at: dict[int, float]) -> Figure
 
 
 def benchmark(job: Job) -> Figures:
-    """Latency of single requests in a process of its own, then all held-out rows in batches."""
+    """All held-out rows in batches, as a model is scored."""
     spec = BenchmarkSpec(
         role="student",
         model=job.ref,
         rows=str(job.folder / "test.parquet"),
         max_new_tokens=min(BENCHMARK_TOKENS, job.size.max_new_tokens),
-        evaluation=EvaluationConfig(
-            latency_requests=job.size.timed, batch_tokens=job.size.batch_tokens, resamples=1000
-        ),
+        evaluation=EvaluationConfig(batch_tokens=job.size.batch_tokens, resamples=1000),
         responses=job.out("benchmark-responses"),
         out=job.out("benchmark"),
     )
     result = _run(job, "run_benchmark", spec, BenchmarkResult)
-    speed = result.speed
-    return (
-        _usage(result)
-        | _decoded(parquet.read_table(Path(spec.out) / files.PREDICTIONS_FILE))
-        | {
-            "alone_tokens_per_second": speed.tokens_per_second,
-            "alone_latency_ms": speed.latency_ms.model_dump(),
-            "alone_first_token_ms": speed.first_token_ms.model_dump(),
-            "alone_peak_memory_bytes": result.memory.peak_bytes,
-        }
+    return _usage(result) | _decoded(parquet.read_table(Path(spec.out) / files.PREDICTIONS_FILE))
+
+
+def timing(job: Job) -> Figures:
+    """Latency of single requests and memory, in a process of its own."""
+    tokens = min(BENCHMARK_TOKENS, job.size.max_new_tokens)
+    speed = SpeedConfig(rounds=3, seconds=60, concurrency=[1])
+    spec = SpeedSpec(
+        models=[TimedModel(name="student", model=job.ref)],
+        machine=Machine(processor=processor(), cores=os.cpu_count(), gpus=list(gpu_names())),
+        rows=str(job.folder / "test.parquet"),
+        max_new_tokens=tokens,
+        evaluation=EvaluationConfig(latency_requests=job.size.timed, speed=speed),
+        responses=job.out("timing-responses"),
+        out=job.out("timing"),
     )
+    result = _run(job, "time_models", spec, SpeedResult)
+    (model,) = result.models
+    alone = model.level(1)
+    assert alone is not None, "1 is among the numbers of requests in flight"
+    return _usage(result) | {
+        "alone_tokens_per_second": alone.tokens_per_second,
+        "alone_latency_ms": alone.latency_ms.model_dump(),
+        "alone_first_token_ms": alone.first_token_ms.model_dump(),
+        "alone_peak_memory_bytes": model.memory.peak_bytes,
+    }
 
 
 def _run(job: Job, worker: str, spec: Spec, kind: type[Made]) -> Made:
@@ -275,6 +292,7 @@ PARTS: dict[str, Callable[[Job], Figures]] = {  # the least important one is las
     "head_loss": measure_loss,
     "step_vs_trl": measure_step,
     "run_benchmark": benchmark,
+    "time_models": timing,
     "generate_transformers": generate_transformers,
     "generate_batched": generate("batched"),
 }

@@ -95,21 +95,21 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
         say("Nothing was stale: no asset was materialized.")
     print_report(document, page)
     print_student(student)
-    if project.config.release:
-        print_decision(project)
-    closing = closing_document(document, outcome, page, student)
+    released = print_decision(project) if project.config.release else {}
+    closing = {**closing_document(document, outcome, page, student), **released}
     print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
     return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
 
 
-def print_decision(project: Project) -> None:
-    """Print the last decision about a release, and where the released student is."""
+def print_decision(project: Project) -> dict[str, str | None]:
+    """Print the last decision about a release, and where the released student is; returns both for machines."""
     found = project.store.find(RELEASED)
     if found is None or (decision := found.read(ReleaseResult).decision) is None:
-        return
+        return {}
     path = student_path(project.store, RELEASED)
     say(f"release: {decision.outcome} {short(decision.student)}: {decision.why}")
     say(f"released student: {shown_path(path) if path else 'none yet'}")
+    return {"release": decision.outcome, "released_path": str(path) if path else None}
 
 
 def print_report(document: ReportDocument, page: Path) -> None:

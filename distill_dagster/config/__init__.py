@@ -41,6 +41,7 @@ from distill_dagster.config.section import (
 )
 from distill_dagster.config.signals import DivergenceName, LogitsSignalConfig, SignalName, StudentTrainingConfig
 from distill_dagster.config.space import SpaceConfig
+from distill_dagster.config.speed import SpeedConfig
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.student_init import StudentInitConfig
 from distill_dagster.config.sweep import PrunerConfig, SweepConfig
@@ -94,6 +95,7 @@ __all__ = [
     "SignalName",
     "SmokeConfig",
     "SpaceConfig",
+    "SpeedConfig",
     "StudentConfig",
     "StudentInitConfig",
     "StudentTrainingConfig",

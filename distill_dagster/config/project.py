@@ -14,6 +14,7 @@ from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.release import ReleaseConfig
 from distill_dagster.config.section import Section, TaskName
+from distill_dagster.config.speed import SpeedConfig
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
 
@@ -32,7 +33,7 @@ class EvaluationConfig(Section):
         default=16_384, ge=64, description="Tokens held at once, padded prompts and new tokens together."
     )
     latency_requests: int = Field(
-        default=32, ge=2, le=10_000, description="Requests that are sent one after another to measure the latency."
+        default=32, ge=2, le=10_000, description="Most prompts on which the models are timed in each round."
     )
     resamples: int = Field(default=10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
     seed: int = Field(default=0, ge=0, description="Seed of the bootstrap and of the choice of timed requests.")
@@ -63,6 +64,8 @@ class EvaluationConfig(Section):
         if twice := sorted({name for name in value if value.count(name) > 1}):
             raise ValueError(f"{twice[0]} is there {value.count(twice[0])} times: name it once")
         return value
+
+    speed: SpeedConfig = Field(default_factory=SpeedConfig, description="How the models are timed against one another.")
 
 
 class Need(Section):

@@ -15,6 +15,7 @@ from distill_dagster.store.disk import write_text
 
 DEMO_CONFIG = Path(__file__).with_name("demo.yaml")
 DEMO_FOLDER = Path(".demo")  # in the working directory
+TARGETS_FOLDER = Path(".targets")
 
 
 def write_demo(folder: Path = DEMO_FOLDER) -> Path:
@@ -41,3 +42,9 @@ def demo_config() -> DistillConfig:
     """The config of the demo in the working directory, whether it is written already or not."""
     written = DEMO_FOLDER / CONFIG_NAME
     return load_config(written) if written.is_file() else load_config(DEMO_CONFIG, DEMO_FOLDER)
+
+
+def write_targets(folder: Path = TARGETS_FOLDER) -> None:
+    """Write the rows of examples/targets.yaml; a second call changes nothing."""
+    rows = {"train_rows": 1600, "validation_rows": 60, "test_rows": 400, "shards": 4}
+    write_dataset(folder / "data", tasks=("classification",), **rows)

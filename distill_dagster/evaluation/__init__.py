@@ -5,7 +5,7 @@ endpoint.py     the same for a model behind an endpoint
 metrics.py      scores of a set of answers, as `evaluate.Metric`
 judging/        the worker that lets another model compare the answers of student and teacher
 slices.py       scores of parts of the items; agreement.py and confusions.py, answer by answer
-speed.py        latency and memory, in a fresh process; timing.py times single requests
+speed/          latency, throughput, memory and cost, measured of all models at one time
 statistics.py   intervals of means
 comparison.py   retention, gap recovered and McNemar's test, over the same items
 verdict.py      PASS, FAIL or INCONCLUSIVE

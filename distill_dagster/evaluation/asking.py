@@ -7,13 +7,32 @@ cost no money, and a benchmark that is made again shows the model as it runs now
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from distill_dagster.config import GenerationConfig
+import numpy as np
+
+from distill_dagster.config import EvaluationConfig, GenerationConfig
 from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.models.ref import ModelRef
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import request_hash
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
+
+Item = TypeVar("Item")
+
+
+def draw(items: Sequence[Item], evaluation: EvaluationConfig) -> list[Item]:
+    """The prompts to time: drawn by seed without replacement, or all of them if there are too few."""
+    count = min(evaluation.latency_requests, len(items))
+    drawn = np.random.default_rng(evaluation.seed).choice(len(items), size=count, replace=False)
+    return [items[i] for i in drawn]
+
+
+def one_by_one(ref: ModelRef) -> ModelRef:
+    """The same model behind an endpoint, asked for one answer at a time, so that the answers can be timed."""
+    assert ref.endpoint is not None, "a local model is timed in another way"
+    return ref.model_copy(update={"endpoint": ref.endpoint.model_copy(update={"concurrency": 1, "batch": False})})
 
 
 def benchmark_requests(prompts: Sequence[Prompt], teacher: Teacher) -> list[Request]:

@@ -3,6 +3,7 @@
 The teacher's, the baseline's and the student's benchmark are this one function over three models, so that nothing
 but the model differs: same rows, same prompts, greedy decoding. An endpoint that does not accept temperature 0 is
 measured with what it accepts, and `sampling` says so. `specs.Benchmark` shows what it says of a model.
+The package speed times the models.
 
 An answer counts as wrong, and is counted, if it cannot be parsed, if the token limit cut it off, or if the prompt does
 not fit the model's context. A row without a reference is answered but not scored.
@@ -15,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation import metrics
@@ -28,17 +27,15 @@ from distill_dagster.evaluation.specs import (
     BenchmarkCounts,
     BenchmarkResult,
     BenchmarkSpec,
-    Measurement,
     ModelIdentity,
     Scores,
-    SpeedSpec,
     TaskScore,
     TurnScore,
 )
-from distill_dagster.evaluation.speed import measure
 from distill_dagster.evaluation.statistics import Interval, mean_interval
-from distill_dagster.models.loading import devices_with, forget
+from distill_dagster.models.loading import dtype_name
 from distill_dagster.models.pinning import model_files
+from distill_dagster.process import library_versions
 from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.tasks import get_task
@@ -54,19 +51,16 @@ Row = Mapping[str, Any]
 def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
     """Write predictions.parquet and benchmark.json into `spec.out`.
 
-    Speed is measured first, while this process holds no model that would compete for the device.
-
     Raises:
         DataError: no held-out row has a reference, or two rows have the same id.
         ModelError: the model cannot be loaded.
         ConfigError: a metric of the project does not work.
-        ComputeError: the process that measures speed and memory failed.
     """
     open_metrics(spec.evaluation.metrics)  # one that does not work fails before anything is asked
     rows = parquet.read_table(Path(spec.rows))
     asked = asked_of(spec, rows)
     _check(rows, asked, spec.rows)
-    replies, measured = _answer(spec, device, [prompt for _, prompt in asked])
+    replies = _answer(spec, device, [prompt for _, prompt in asked])
     predictions = [judge(spec, row, prompt, reply) for (row, prompt), reply in zip(asked, replies, strict=True)]
     counts = BenchmarkCounts(rows=len(rows), predictions=len(predictions), **_count(predictions))
     benchmark = Benchmark(
@@ -79,7 +73,7 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         bytes_on_disk=bytes_on_disk(Path(spec.model.path)) if spec.model.path else None,
         **dict(score_predictions(predictions, spec.evaluation, spec.labels)),
         **dict(counts),
-        **dict(measured),
+        **_how_it_ran(spec, device),
     )
     document, out = benchmark.model_dump(mode="json"), Path(spec.out)
     parquet.write_table(out / files.PREDICTIONS_FILE, predictions, schemas.PREDICTION)
@@ -114,25 +108,22 @@ def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) 
         )
 
 
-def draw_prompts(prompts: Sequence[Prompt], evaluation: EvaluationConfig) -> list[Prompt]:
-    """The prompts to time: drawn by seed without replacement, or all of them if there are too few."""
-    count = min(evaluation.latency_requests, len(prompts))
-    drawn = np.random.default_rng(evaluation.seed).choice(len(prompts), size=count, replace=False)
-    return [prompts[i] for i in drawn]
-
-
-def _answer(spec: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> tuple[list[Reply], Measurement]:
-    """A reply to each prompt, in order, and how fast and how large the model is."""
-    timed = draw_prompts(prompts, spec.evaluation)
+def _answer(spec: BenchmarkSpec, device: str, prompts: Sequence[Prompt]) -> list[Reply]:
+    """A reply to each prompt, in order."""
     if spec.model.endpoint is not None:
-        return ask_endpoint(spec, spec.model.endpoint, prompts, timed)
-    forget()
-    alone = [prompt.messages for prompt in timed]
-    more = list(devices_with(device)[1:])
-    speed = SpeedSpec(model=spec.model, device=device, more=more, prompts=alone, max_new_tokens=spec.max_new_tokens)
-    measured = measure(speed)
+        return ask_endpoint(spec, prompts)
     with track(f"benchmark {spec.role}", total=len(prompts)) as advance:
-        return ask_local(spec, device, prompts, advance), measured
+        return ask_local(spec, device, prompts, advance)
+
+
+def _how_it_ran(spec: BenchmarkSpec, device: str) -> dict[str, Any]:
+    """The model's size and precision, where it ran, and with which libraries; None for what only a provider knows."""
+    versions = library_versions()
+    if spec.model.endpoint is not None:
+        known = {"python": versions["python"], "torch": None, "transformers": None}
+        return {"parameters": None, "dtype": "not known", "device": "endpoint", "versions": known}
+    dtype, parameters = dtype_name(spec.model.dtype, device), spec.model.parameters or None
+    return {"parameters": parameters, "dtype": dtype, "device": device.partition(":")[0], "versions": dict(versions)}
 
 
 def judge(spec: BenchmarkSpec, row: Row, prompt: Prompt, reply: Reply) -> dict[str, Any]:

@@ -8,34 +8,21 @@
                          "items": 400, "interval": [0.878, 0.937]}},
      "rows": 402, "predictions": 402, "unparsable": 3, "truncated": 1, "failed": 0, "unscored": 2,
      "max_new_tokens": 64, "prompting": "plain", "labels": ["entailment", …], "bytes_on_disk": 708112,
-     "speed": {"requests": 32, "latency_ms": {"p50": 6.98, "p95": 14.7, "p99": 18.1}, …},
-     "memory": {"weight_bytes": 579072, "peak_bytes": 14500000, …}, "parameters": 144624, "dtype": "float32",
-     "hardware": {"device": "cpu", "cores": 2, …}, "versions": {"python": "3.11.7", …}}
+     "parameters": 144624, "dtype": "float32", "device": "cpu", "versions": {"python": "3.11.7", …}}
 
-A number that only an endpoint's provider knows is None.
+A number that only an endpoint's provider knows is None. `speed/` says how fast the models are and what they occupy; a
+benchmark.json of an earlier version says it too, and those keys are ignored.
 """
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role, Section
+from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
 
 Ends = tuple[float, float]  # low and high end of an interval
-
-
-def _without_nan(value: Any) -> Any:
-    """None for NaN, which an older version wrote where nothing was measured; of a list, its other values."""
-    if isinstance(value, list):
-        return [inner for inner in map(_without_nan, value) if inner is not None]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-Measured = Annotated[float | None, BeforeValidator(_without_nan)]  # None: not measured
-Timings = Annotated[list[float], BeforeValidator(_without_nan)]
 
 
 class BenchmarkSpec(Spec):
@@ -58,78 +45,6 @@ class BenchmarkSpec(Spec):
     def needs_device(self) -> bool:
         """Whether the model runs on this machine; one behind an endpoint needs no device."""
         return self.model.endpoint is None
-
-
-class SpeedSpec(Section):
-    """Time these prompts on this model and device."""
-
-    model: ModelRef
-    device: str
-    more: list[str] = []  # devices over which the model is spread too
-    prompts: list[list[dict[str, str]]]  # messages of each request
-    max_new_tokens: int
-
-
-class Latency(BaseModel, frozen=True):
-    """Percentiles over requests, in milliseconds; None if no request was answered."""
-
-    p50: Measured
-    p95: Measured
-    p99: Measured
-
-
-class FirstToken(BaseModel, frozen=True):
-    """Median time until the first token, in milliseconds."""
-
-    p50: float | None
-
-
-class Speed(BaseModel, frozen=True):
-    """Single requests, timed one after another."""
-
-    requests: int
-    skipped: int  # did not fit the context, were refused by the chat template, or failed
-    warm_ups: int
-    batch_size: int
-    concurrency: int
-    max_new_tokens: int
-    latency_ms: Latency
-    first_token_ms: FirstToken
-    tokens_per_second: float | None  # while decoding; None if every answer was one token
-    prompt_tokens_mean: float | None
-    completion_tokens_mean: float | None
-    latencies_ms: Timings
-    load_s: float | None
-    threads: int | None
-
-
-class MemoryUse(BaseModel, frozen=True):
-    """What the model occupies, in bytes; `how` says how the peak was measured."""
-
-    weight_bytes: int | None
-    peak_bytes: int | None
-    how: str
-
-
-class Hardware(BaseModel, frozen=True):
-    """The machine on which speed and memory were measured."""
-
-    device: str  # cpu, cuda:0, or endpoint
-    name: str | None  # of the processor, of the GPU, or of the endpoint's host
-    cores: int | None
-    memory_gb: float | None
-    threads: int | None
-
-
-class Measurement(BaseModel, frozen=True):
-    """How fast and how large a model is."""
-
-    speed: Speed
-    memory: MemoryUse
-    parameters: int | None
-    dtype: str
-    hardware: Hardware
-    versions: dict[str, str | None]  # of Python and the libraries that ran the model
 
 
 class TurnScore(BaseModel, frozen=True):
@@ -171,7 +86,7 @@ class ModelIdentity(BaseModel, frozen=True):
 
 
 class Benchmark(BaseModel):
-    """One model's benchmark.json, in the order of its keys; the groups are `Scores`, the counts and `Measurement`."""
+    """One model's benchmark.json, in the order of its keys; the groups are `Scores`, the counts, and how it ran."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -198,11 +113,9 @@ class Benchmark(BaseModel):
     # as sent to an endpoint that does not accept temperature 0, such as {"temperature": 1.0}; {}: it accepts none
     bytes_on_disk: int | None
 
-    speed: Speed
-    memory: MemoryUse
     parameters: int | None
     dtype: str
-    hardware: Hardware
+    device: str = "not known"  # cpu, cuda:0, or endpoint; an earlier version did not record it
     versions: dict[str, str | None]
 
 

@@ -24,6 +24,7 @@ TABLES = {  # artefact -> its table, and the columns that make two of its rows e
 WORDS = {
     "sources": "the held-out files changed",
     "code_version": "the code of the stage changed",
+    "hardware": "the hardware changed",
     "weights": "the shares of the teachers changed",
 }
 

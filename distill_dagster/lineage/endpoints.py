@@ -8,7 +8,9 @@ def endpoints_of(stage: str, config: DistillConfig) -> list[EndpointConfig]:
     if stage == "answer_judgement":
         return [config.evaluation.judge.endpoint] if config.evaluation.judge else []
     sources = config.teacher.sources
-    if stage == "teacher_benchmark":
+    if stage in ("teacher_benchmark", "speed_benchmark"):
+        if stage == "speed_benchmark" and config.evaluation.speed.endpoint_requests == 0:
+            return []
         sources = sources[:1] if config.teacher.model is None else []
     elif stage != "teacher_outputs":
         return []

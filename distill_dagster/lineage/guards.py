@@ -129,7 +129,8 @@ def require_related(upstream: Upstream) -> None:
         DataError: one of them was made from other inputs than the present ones.
     """
     look, student = upstream.look, upstream.artefact("student_checkpoint")
-    behind = [f"{role}_benchmark" for role in ROLES if not is_fresh(look, f"{role}_benchmark")]
+    measured = [*(f"{role}_benchmark" for role in ROLES), "speed_benchmark"]
+    behind = [name for name in measured if not is_fresh(look, name)]
     learned = ("validated_synthetic_set", "student_base")
     if any(student.inputs[name] != upstream.provenance(name).data_version for name in learned):
         behind.append("student_checkpoint")

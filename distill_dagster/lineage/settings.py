@@ -11,10 +11,13 @@ from typing import Any
 
 from distill_dagster.config import DistillConfig, GenerationConfig, LogitsConfig, ModelConfig, TeacherSource
 from distill_dagster.config.teacher import SHAPING
+from distill_dagster.evaluation.speed.hardware import machine_for
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
 Settings = dict[str, Any]
+READ_LATER = ("retention_target", "max_new_tokens", "metrics", "judge")  # fields of `evaluation` that ask nothing else
+TIMED_BY = ("latency_requests", "speed")  # fields of `evaluation` that bear on speed alone
 
 
 def reading(config: DistillConfig) -> Settings:
@@ -176,12 +179,24 @@ def _benchmark(config: DistillConfig, measured: ModelConfig | None) -> Settings:
     return {
         "dtype": _dtype(measured),
         "max_new_tokens": answer_tokens(config),
-        "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens", "metrics", "judge"}),
+        "evaluation": config.evaluation.model_dump(exclude={*READ_LATER, *TIMED_BY}),
         **(
             {"metrics": {name: _module_hash(name) for name in config.evaluation.metrics}}
             if config.evaluation.metrics
             else {}
         ),
+    }
+
+
+def speed_benchmark(config: DistillConfig) -> Settings:
+    """How the models are timed, and on which hardware: on another machine, their speed is another one."""
+    student = config.student.model or config.teacher.model
+    return {
+        "dtypes": [_dtype(config.teacher.model), _dtype(student)],
+        "max_new_tokens": answer_tokens(config),
+        "evaluation": config.evaluation.model_dump(include={"seed", *TIMED_BY}),
+        **asked_with(config),
+        "hardware": machine_for(config.compute).model_dump(),
     }
 
 

@@ -3,6 +3,7 @@
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
                    → released_student, where the config has `release`
+                   eval_dataset → speed_benchmark, of all three models → eval_report
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
 lets a maker read what its stage declares and nothing else. To add a stage:
@@ -91,7 +92,8 @@ def _report_reads(config: DistillConfig) -> Sequence[str]:
     """The benchmarks, the student, the prompts of the examples, the trials of a sweep, and a judge's word."""
     sweep = ("student_sweep",) if config.student.sweep else ()
     judge = ("answer_judgement",) if config.evaluation.judge else ()
-    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep, *judge)
+    measured = (*(f"{role}_benchmark" for role in ROLES), "speed_benchmark")
+    return (*measured, "student_checkpoint", "eval_dataset", *sweep, *judge)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -216,6 +218,17 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.answer_judgement,
             reads=_reads("teacher_benchmark", "student_benchmark", "eval_dataset"),
             wanted=lambda config: config.evaluation.judge is not None,
+        ),
+        Stage(
+            "speed_benchmark",
+            group="evaluation",
+            worker="time_models",
+            shaped_by=settings.speed_benchmark,
+            reads=_reads("eval_dataset", *MEASURED.values()),
+            also=_labels,
+            consults=labels_come_from,
+            compute="benchmark",
+            pool="gpu_student",
         ),
         Stage(
             "eval_report",

@@ -98,6 +98,11 @@ class Upstream:
             for manifest in (self.look.get_all(stage.name).values() if stage.sharded else [self.look.get(stage.name)])
         ]
 
+    def provenances(self, name: str) -> list[Manifest]:
+        """The manifests of all shards of a stage further up."""
+        assert name in ancestors(self.stage, self.config), f"{self.stage.name} is not made from {name}"
+        return list(self.look.get_all(name).values())
+
     def _require_declared(self, name: str) -> None:
         declared = follows(self.stage, self.config)
         assert name in declared, f"{self.stage.name} reads {name}, and its Stage declares {', '.join(declared)}"

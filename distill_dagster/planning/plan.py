@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.errors import NotPublishedError, UserError
+from distill_dagster.errors import UserError
 from distill_dagster.generation.probes import form_of, probes_of
 from distill_dagster.generation.rounds import Rounds, open_panel
 from distill_dagster.generation.specs import GenerateResult
-from distill_dagster.lineage.labels import labels_of
 from distill_dagster.lineage.settings import answer_tokens
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
 from distill_dagster.planning.source_rows import SourceRows
+from distill_dagster.planning.speed import labels_so_far, plan_speed
 from distill_dagster.planning.steps import Step, list_steps
 from distill_dagster.planning.sweep import SweepPlan, plan_sweep
 from distill_dagster.tasks.asked import Asked
@@ -45,6 +45,7 @@ class Plan:
     steps: list[Step]
     shards: list[ShardPlan]
     benchmark: ShardPlan | None  # measuring a teacher behind an endpoint
+    speed: ShardPlan | None  # timing it: prompts that its benchmark has not asked
     total: ShardPlan
     seconds: float | None
     spent_usd: float
@@ -88,17 +89,20 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
         rules.append("`evaluation.judge` is not counted: at most two short requests a prompt, over answers to come")
     is_measured = ("teacher_benchmark", None) in stale
     benchmark = _plan_benchmark(look, rows, faculty, responses, asked, rules) if is_measured else None
-    parts = [*shards, *([benchmark] if benchmark else [])]
+    is_timed = ("speed_benchmark", None) in stale
+    speed = plan_speed(look, rows, faculty, responses, asked, rules) if is_timed else None
+    parts = [*shards, *(part for part in (benchmark, speed) if part)]
     total = ShardPlan("all", *(sum(getattr(part, name) for part in parts) for name in _COUNTED))
-    speed = _requests_per_second(look)
-    if total.new and speed is None:
+    per_second = _requests_per_second(look)
+    if total.new and per_second is None:
         rules.append("time: not known, no shard has asked this teacher yet")
     return Plan(
         steps=steps,
         shards=shards,
         benchmark=benchmark,
+        speed=speed,
         total=total,
-        seconds=round(total.new / speed, 1) if speed else None if total.new else 0.0,
+        seconds=round(total.new / per_second, 1) if per_second else None if total.new else 0.0,
         spent_usd=responses.spent(),
         budget_usd=look.config.teacher.budget_usd,
         sweep=plan_sweep(look, steps, lambda: _training_rows(look, rows), rules),
@@ -134,12 +138,12 @@ def _asks_anything(look: Snapshot, source: SourceRows, stale: set[tuple[str, str
             rows = source.of("raw_dataset", key)
             if rows is None or _plan_shard(look, key, rows, faculty, responses, asked, rules).new:
                 return True
-    if ("teacher_benchmark", None) not in stale:
-        return False
-    if source.of("eval_dataset", None) is None:
+    plans = {"teacher_benchmark": _plan_benchmark, "speed_benchmark": plan_speed}
+    wanted = [plan for name, plan in plans.items() if (name, None) in stale]
+    if wanted and source.of("eval_dataset", None) is None:
         return True
-    benchmark = _plan_benchmark(look, source, faculty, responses, asked, rules)
-    return benchmark is not None and benchmark.new > 0
+    found = [plan(look, source, faculty, responses, asked, rules) for plan in wanted]
+    return any(plan is not None and plan.new > 0 for plan in found)
 
 
 _COUNTED = (
@@ -163,14 +167,6 @@ def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
     panel = [pin_source(source, day) for source in best_of.teachers] if best_of else []
     judge = pin_source(best_of.judge, day) if best_of and best_of.judge else None
     return Faculty(teachers=own, panel=panel, judge=judge)
-
-
-def _labels(look: Snapshot) -> list[str] | None:
-    """The labels in the benchmark's prompts; only the config's if the source rows are not judged yet."""
-    try:
-        return labels_of(look)
-    except NotPublishedError:
-        return look.config.quality.labels
 
 
 def _plan_shard(
@@ -233,22 +229,20 @@ def _plan_benchmark(
     look: Snapshot, source: SourceRows, faculty: Faculty, responses: Responses, asked: set[str], rules: list[str]
 ) -> ShardPlan | None:
     """The requests that measure the teacher on the held-out rows; None for one that runs here and costs nothing."""
-    from distill_dagster.evaluation.asking import benchmark_requests
-    from distill_dagster.evaluation.benchmark import draw_prompts
-    from distill_dagster.evaluation.endpoint import one_by_one
+    from distill_dagster.evaluation.asking import benchmark_requests, draw, one_by_one
 
     ref = faculty.teachers[0][1] if faculty.teachers else None
     if ref is None or ref.endpoint is None:
         return None
     config, most = look.config, answer_tokens(look.config)
     teacher = open_teacher(ref, GenerationConfig(max_new_tokens=most), "cpu")
-    how = Asked(config.teacher.prompting, config.teacher.summary_words, _labels(look))
+    how = Asked(config.teacher.prompting, config.teacher.summary_words, labels_so_far(look))
     rows = source.of("eval_dataset", None) or []
     prompts = [how.prompt(row["task"], prompt) for row in rows for prompt in prompts_of(row)]
     plan = ShardPlan("teacher_benchmark", rows=len(rows))
-    timed = benchmark_requests(draw_prompts(prompts, config.evaluation), teacher)
-    Estimate(plan, [one_by_one(ref)], responses, asked, most, rules).ask(teacher, timed)
-    first = {request.request_hash for request in timed}
+    timed = draw(prompts, config.evaluation)[: config.evaluation.speed.endpoint_requests]
+    Estimate(plan, [one_by_one(ref)], responses, asked, most, rules).ask(teacher, benchmark_requests(timed, teacher))
+    first = {request.request_hash for request in benchmark_requests(timed, teacher)}
     others = [r for r in benchmark_requests(prompts, teacher) if r.request_hash not in first]
     Estimate(plan, [ref], responses, asked, most, rules).ask(teacher, others)
     return plan

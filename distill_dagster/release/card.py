@@ -19,22 +19,13 @@ from distill_dagster.release.licences import NOT_ADVICE
 from distill_dagster.release.made import Made
 from distill_dagster.report.numbers import percent
 from distill_dagster.report.rendering import escape_markdown
+from distill_dagster.training.usage import usage
 
 if TYPE_CHECKING:
     import jinja2
 
 CARD_FILE, NOTICE_FILE = "README.md", "NOTICE"
 TEMPLATE = "model_card.md.jinja"
-SNIPPET = """\
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-path = "."  # the folder of this card, or the model's name on the hub
-tokenizer = AutoTokenizer.from_pretrained(path)
-model = AutoModelForCausalLM.from_pretrained(path)
-messages = [{"role": "user", "content": "Your question"}]
-prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-output = model.generate(**prompt, max_new_tokens=MOST, do_sample=False)
-print(tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))"""
 
 
 def release_card(made: Made, found: Sequence[LicenceFinding] | None = None) -> str:
@@ -55,7 +46,7 @@ def release_card(made: Made, found: Sequence[LicenceFinding] | None = None) -> s
             teachers=", ".join(dict.fromkeys(ref.name for _, ref in faculty.teachers)),
             document=document,
             items=f"{document.items:,}",
-            snippet=Markup(SNIPPET.replace("MOST", str(made.measured.max_new_tokens))),
+            usage=Markup(usage(made.measured.max_new_tokens)),
             limits=list(_limits(made)),
             licence_words=_licence_words(found),
             notices=notices(found),

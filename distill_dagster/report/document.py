@@ -10,7 +10,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -23,7 +23,8 @@ from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.slices import Slice
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.report.specs import Provenance
+from distill_dagster.evaluation.speed.specs import SpeedDocument, TimedRatio
+from distill_dagster.report.specs import DataCost, Provenance
 from distill_dagster.tuning.specs import Trial
 
 
@@ -38,7 +39,10 @@ class StatedVerdict(BaseModel, frozen=True):
 
 
 class Ratios(BaseModel, frozen=True):
-    """How many times better the student is than the teacher: below 1 it is worse, None is not comparable."""
+    """How many times better the student is than the teacher: below 1 it is worse.
+
+    None is not comparable, or withheld; `ReportDocument.speed` says why, and has the intervals.
+    """
 
     parameters: float | None
     latency: float | None  # the median's
@@ -50,6 +54,18 @@ class Ratios(BaseModel, frozen=True):
     peak_memory: float | None
     weights: float | None
     bytes_on_disk: float | None
+
+
+Outcome = Literal["met", "not met", "undecided", "withheld"]
+
+
+class LessonRow(BaseModel, frozen=True):
+    """One target of the lesson: what was measured, or why nothing is said of it."""
+
+    what: str
+    target: str
+    measured: str
+    outcome: Outcome
 
 
 class ScoredText(BaseModel, frozen=True):
@@ -129,6 +145,28 @@ class ReportDocument(BaseModel, frozen=True):
     tasks: list[TaskDifference] = []  # S - T by task
     against_earlier: AgainstEarlier | None = None
     fall: str | None = None  # a warning beside the verdict: tasks that the earlier student did significantly better
+    speed: SpeedDocument | None = None  # its rounds without their turns; missing from earlier reports
+    lesson: list[LessonRow] = []
+    data_cost: DataCost | None = None
+
+    def latency_p50(self, name: str) -> float | None:
+        """A model's median latency in milliseconds, with one request in flight; None: not measured."""
+        model = self.speed.model(name) if self.speed else None
+        level = model.level(1) if model else None
+        return level.latency_ms.p50 if level else None
+
+    @property
+    def headline_ratios(self) -> list[TimedRatio]:
+        """The student's latency alone, and its answers and cost at the highest concurrency, against the teacher's."""
+        if self.speed is None:
+            return []
+        most = self.speed.most_concurrency
+        found = [
+            self.speed.ratio("latency"),
+            self.speed.ratio("answers_per_second", most),
+            self.speed.ratio("cost", most),
+        ]
+        return [ratio for ratio in found if ratio is not None]
 
     def as_json(self) -> dict[str, Any]:
         """The document as JSON-able values."""

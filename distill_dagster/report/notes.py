@@ -6,15 +6,16 @@ from typing import Any
 from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.comparison import Comparison
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.report.ratios import same_machine
+from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.report.specs import Provenance
+from distill_dagster.report.timing import speed_notes
 
 FEW_REQUESTS = 100
 
 Benchmarks = Mapping[Role, Benchmark]
 
 
-def notes_on(benchmarks: Benchmarks, compared: Comparison) -> list[str]:
+def notes_on(benchmarks: Benchmarks, compared: Comparison, speed: SpeedDocument | None = None) -> list[str]:
     """Sentences on what limits the scores, the two ratios, and the comparison of speed and memory."""
     teacher = benchmarks["teacher"]
     notes = []
@@ -32,7 +33,7 @@ def notes_on(benchmarks: Benchmarks, compared: Comparison) -> list[str]:
                 f"{name}: {estimate.undefined:,} of {estimate.resamples:,} resamples have no ratio; they count "
                 "against both ends of the interval."
             )
-    return notes + _speed_notes(benchmarks)
+    return [*notes, *_difference_notes(benchmarks), *speed_notes(speed, FEW_REQUESTS)]
 
 
 def _sampling_note(sampling: Mapping[str, Any]) -> str:
@@ -59,33 +60,18 @@ def stop_notes(provenance: Provenance) -> list[str]:
     return [f"The student's training ended early. {stopped[0].upper()}{stopped[1:]}."] if stopped else []
 
 
-def _speed_notes(benchmarks: Benchmarks) -> list[str]:
-    """What limits the comparison of speed and memory, and the 99th percentile."""
-    notes = [
+def _difference_notes(benchmarks: Benchmarks) -> list[str]:
+    """What differs between the runs that scored the models."""
+    return [
         f"The models were not measured alike: {what} differs ({values})."
         for what, values in _differences(benchmarks).items()
     ]
-    if not same_machine(benchmarks):
-        notes.append(
-            "Speed and peak memory of teacher and student are not compared, because they ran on different hardware."
-        )
-    for role in ROLES:
-        if skipped := benchmarks[role].speed.skipped:
-            notes.append(f"{role.capitalize()}: {skipped:,} of the drawn prompts could not be timed and are left out.")
-    requests = min(benchmarks[role].speed.requests for role in ROLES)
-    if requests < FEW_REQUESTS:
-        notes.append(
-            f"With {requests} timed requests the 99th percentile is close to the slowest one; "
-            "evaluation.latency_requests sets how many are timed."
-        )
-    return notes
 
 
 def _differences(benchmarks: Benchmarks) -> dict[str, str]:
     """Settings that bear on the comparison and are not the same for all roles, with the values by role."""
     values = {
-        "hardware": [benchmarks[role].hardware.name for role in ROLES],
-        "the number of threads": [benchmarks[role].hardware.threads for role in ROLES],
+        "the device": [benchmarks[role].device for role in ROLES],
         "dtype": [benchmarks[role].dtype for role in ROLES],
         "the prompting": [benchmarks[role].prompting for role in ROLES],
         "the limit of new tokens": [benchmarks[role].max_new_tokens for role in ROLES],

@@ -49,7 +49,7 @@ def plots(document: ReportDocument) -> list[dict[str, str]]:
     drawings: list[tuple[str, str, Draw, bool]] = [
         ("score", "Score with 95 % interval", _draw_scores, True),
         ("tasks", "Score by task", _draw_tasks, several_tasks),
-        ("latency", "Latency of single requests", _draw_latency, True),
+        ("latency", "Latency of single requests", _draw_latency, document.speed is not None),
         ("loss", "Loss of the student in training", _draw_loss, any(_loss_series(document.history))),
         ("trials", "Validation loss of the sweep's trials", sweep.draw_trials, complete > 0),
         ("settings", "Settings of the sweep's complete trials", sweep.draw_settings, complete > 1),
@@ -142,7 +142,8 @@ def _draw_latency(axes: Any, document: ReportDocument) -> None:
     """The share of requests that were answered within a time, one step line a model."""
     slowest, quickest = 0.0, float("inf")
     for role in ROLES:
-        times = sorted(document.benchmarks[role].speed.latencies_ms)
+        timed = document.speed.model(role) if document.speed else None
+        times = sorted(timed.latencies_ms) if timed else []
         if not times:
             axes.plot([], [], color=ROLE_COLOURS[role], label=f"{role.capitalize()}: not measured")
             continue

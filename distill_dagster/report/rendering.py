@@ -15,7 +15,7 @@ from distill_dagster.evaluation.comparison import RatioEstimate
 from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.report import numbers, slice_tables, sweep, tables, wording
+from distill_dagster.report import numbers, slice_tables, sweep, tables, timing, wording
 from distill_dagster.report.document import ClassTable, ReportDocument
 from distill_dagster.report.plots import plots
 from distill_dagster.tuning.specs import Trial
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#!~])")
+ARROW = " → "
 MOST_CLASSES = 100  # a table of more is in report.json only
 
 
@@ -93,8 +94,11 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "sweep": _sweep(document.trials),
         "lineage": tables.flat_rows(document.lineage.model_dump(mode="json")),
         "settings": tables.settings_rows(benchmarks),
-        "memory_how": benchmarks["student"].memory.how,
-        "speed": benchmarks["student"].speed,
+        "lesson": document.lesson,
+        "levels": timing.level_rows(document.speed),
+        "how_timed": timing.how_timed(document.speed),
+        "memory_how": timing.memory_how(document.speed),
+        "data_cost": wording.data_cost_text(document.data_cost),
     }
 
 
@@ -127,8 +131,8 @@ def _cards(document: ReportDocument) -> list[dict[str, str]]:
         },
         {
             "label": "Latency, p50",
-            "value": numbers.ratio_label(ratios.latency, "lower", "higher"),
-            "note": _pair(document, lambda b: numbers.duration(b.speed.latency_ms.p50)),
+            "value": numbers.ratio_label(ratios.latency, "lower", "higher") if ratios.latency else "withheld",
+            "note": ARROW.join(numbers.duration(document.latency_p50(role)) for role in ("teacher", "student")),
         },
     ]
 
@@ -141,7 +145,7 @@ def _interval_note(estimate: RatioEstimate) -> str:
 
 
 def _pair(document: ReportDocument, number: Callable[[Benchmark], str]) -> str:
-    return f"{number(document.benchmarks['teacher'])} → {number(document.benchmarks['student'])}"
+    return ARROW.join(number(document.benchmarks[role]) for role in ("teacher", "student"))
 
 
 def _no_break(text: str) -> str:

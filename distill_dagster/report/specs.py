@@ -41,11 +41,21 @@ class EarlierReport(Section):
     created_at: str
 
 
+class DataCost(BaseModel, frozen=True):
+    """What the teacher's answers cost, whenever they were made, and how many training rows were accepted."""
+
+    usd: float | None  # None: the teacher runs on this machine
+    seconds: float
+    rows: int
+
+
 class ReportSpec(Spec):
     """Compare three benchmarks; the worker writes report.html, report.md and report.json into `out`."""
 
     project: str
     benchmarks: dict[Role, str]  # folders that hold benchmark.json and predictions.parquet
+    speed: str | None = None  # speed.json
+    data_cost: DataCost | None = None
     history: str  # the student's history.json
     trials: str | None = None  # trials.parquet of a sweep
     rows: str  # the held-out rows, for the prompts of the examples and their lengths

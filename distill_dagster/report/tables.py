@@ -14,13 +14,11 @@ from distill_dagster.report.numbers import (
     DASH,
     NOT_MEASURED,
     amount,
-    duration,
     percent,
     percent_range,
-    rate,
     ratio_label,
-    size,
 )
+from distill_dagster.report.timing import MEASURES
 from distill_dagster.report.wording import estimate_cell, p_text, points
 
 if TYPE_CHECKING:
@@ -66,20 +64,8 @@ class Measure:
         return _row(self.label, [self.cell(document.benchmarks[role]) for role in ROLES], versus)
 
 
-_SPEED, _SIZE, _COUNT = ("faster", "slower"), ("smaller", "larger"), ("fewer", "more")
+_COUNT = ("fewer", "more")
 COST_MEASURES = (
-    Measure("Latency p50", lambda b: duration(b.speed.latency_ms.p50), lambda r: r.latency_p50, *_SPEED),
-    Measure("Latency p95", lambda b: duration(b.speed.latency_ms.p95), lambda r: r.latency_p95, *_SPEED),
-    Measure("Latency p99", lambda b: duration(b.speed.latency_ms.p99), lambda r: r.latency_p99, *_SPEED),
-    Measure(
-        "Time to first token, p50", lambda b: duration(b.speed.first_token_ms.p50), lambda r: r.first_token, *_SPEED
-    ),
-    Measure(
-        "Decoding speed (tokens)", lambda b: rate(b.speed.tokens_per_second), lambda r: r.tokens_per_second, *_SPEED
-    ),
-    Measure("Peak memory", lambda b: size(b.memory.peak_bytes), lambda r: r.peak_memory, *_SIZE),
-    Measure("Weights in memory", lambda b: size(b.memory.weight_bytes), lambda r: r.weights, *_SIZE),
-    Measure("Bytes on disk", lambda b: size(b.bytes_on_disk), lambda r: r.bytes_on_disk, *_SIZE),
     Measure("Parameters", lambda b: amount(b.parameters), lambda r: r.parameters, *_COUNT),
     Measure("Unparsable answers", lambda b: f"{b.unparsable:,}"),
     Measure("Answers cut off", lambda b: f"{b.truncated:,}"),
@@ -113,7 +99,8 @@ def comparison_rows(document: ReportDocument) -> list[ComparisonRow]:
         _row(f"{task}: {METRIC_NAMES.get(metric, metric)}", map(percent, values))
         for (task, metric), *values in task_table(document).itertuples(name=None)
     ]
-    return [score, *tasks, *(measure.row(document) for measure in COST_MEASURES)]
+    timed = [_row(measure.label, measure.cells(document), measure.versus(document)) for measure in MEASURES]
+    return [score, *tasks, *timed, *(measure.row(document) for measure in COST_MEASURES)]
 
 
 def _row(label: str, by_role: Iterable[str], versus: str = "") -> ComparisonRow:
@@ -170,7 +157,7 @@ def settings_rows(benchmarks: Mapping[Role, Benchmark]) -> list[tuple[str, ...]]
     """What the numbers were measured on: (label, teacher, baseline, student)."""
     import pandas as pd
 
-    parts = {"model", "dtype", "hardware", "versions"}
+    parts = {"model", "dtype", "device", "versions"}
     columns = {role: dict(flat_rows(benchmarks[role].model_dump(include=parts))) for role in ROLES}
     labels = list(dict.fromkeys(label for found in columns.values() for label in found))
     frame = pd.DataFrame(columns, index=labels, columns=list(ROLES), dtype=object).fillna(DASH)

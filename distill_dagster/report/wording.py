@@ -11,6 +11,8 @@ from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios
 from distill_dagster.report.numbers import DASH, percent, percent_range, ratio_phrase
+from distill_dagster.report.specs import DataCost
+from distill_dagster.teachers.money import usd
 
 
 def headline(retention: RatioEstimate, ratios: Ratios) -> str:
@@ -120,6 +122,15 @@ def judge_text(word: JudgementTable) -> str:
         return f"{said}."
     share = f"{percent(word.score)} (95 % interval {percent_range(word.low, word.high)})"
     return f"{said}. With ties as half, the student wins {share}; 50 % is as good as the teacher."
+
+
+def data_cost_text(cost: DataCost | None) -> str | None:
+    """What one accepted training row cost; None if nothing is known of it."""
+    if cost is None or not cost.rows:
+        return None
+    each = usd(cost.usd / cost.rows) if cost.usd else f"{cost.seconds / cost.rows * 1000:,.1f} ms of the machine"
+    whole = usd(cost.usd) if cost.usd else f"{cost.seconds:,.0f} s of the machine"
+    return f"An accepted training row cost {each}: the teacher's answers took {whole}, and {cost.rows:,} rows passed."
 
 
 def estimate_cell(estimate: RatioEstimate) -> str:

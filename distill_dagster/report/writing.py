@@ -22,16 +22,18 @@ from distill_dagster.evaluation.items import item_groups, item_scores
 from distill_dagster.evaluation.judging.specs import JudgementTable, read_judgement
 from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.earlier import Earlier, compare_with, read_earlier
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
+from distill_dagster.report.lesson import lesson_rows
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
-from distill_dagster.report.specs import Provenance, ReportCounts, ReportResult, ReportSpec
+from distill_dagster.report.specs import DataCost, Provenance, ReportCounts, ReportResult, ReportSpec
 from distill_dagster.report.wording import fall_text, headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tuning.specs import Trial
@@ -63,6 +65,8 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         copied=spec.copied,
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
         earlier=earlier,
+        speed=_read_speed(Path(spec.speed)) if spec.speed else None,
+        data_cost=spec.data_cost,
     )
     write_pages(Path(spec.out), document)
     write_items(Path(spec.out) / files.ITEMS_FILE, _items(predictions))
@@ -89,6 +93,12 @@ def _read_benchmark(path: Path) -> Benchmark:
     return Benchmark.model_validate(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _read_speed(path: Path) -> SpeedDocument:
+    """The models' speed, each round without its turns: speed.json keeps them."""
+    document = SpeedDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    return document.model_copy(update={"rounds": [one.model_copy(update={"turns": []}) for one in document.rounds]})
+
+
 def build_report(
     *,
     project: str,
@@ -102,6 +112,8 @@ def build_report(
     copied: Collection[str] | None = None,
     judgement: JudgementTable | None = None,
     earlier: Earlier | None = None,
+    speed: SpeedDocument | None = None,
+    data_cost: DataCost | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
@@ -121,7 +133,7 @@ def build_report(
     compared = with_shown_gap(compare(**scores, **how), benchmarks["baseline"])
     against = compare_with(earlier, items, evaluation) if earlier else None
     tasks = {row["row_id"]: row["task"] for row in items}
-    retention, ratios = compared.retention, ratios_of(benchmarks)
+    retention, ratios = compared.retention, ratios_of(benchmarks, speed)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
         project=project,
@@ -144,13 +156,16 @@ def build_report(
         trials=list(trials),
         judgement=judgement,
         evaluation=evaluation,
-        notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
+        notes=[*notes_on(benchmarks, compared, speed), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
         to_teacher=compared.to_teacher,
         to_baseline=compared.to_baseline,
         tasks=differences_by_task(scores["student"], scores["teacher"], tasks, **how),
         against_earlier=against,
         fall=fall_text(against) if against else None,
+        speed=speed,
+        lesson=lesson_rows(retention, speed),
+        data_cost=data_cost,
     )
 
 

@@ -10,6 +10,7 @@ models                       model.json, model/; history.json where they were tr
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
 answer_judgement             judgement.json
+speed_benchmark              speed.json
 eval_report                  report.html, report.md, report.json, items.parquet, earlier.parquet
 released_student             release.json, releases.jsonl, scores.parquet, the files of a trained model, others in kept/
 """
@@ -31,6 +32,7 @@ STUDY_FILE = "study.db"
 PREDICTIONS_FILE = "predictions.parquet"
 BENCHMARK_FILE = "benchmark.json"
 JUDGEMENT_FILE = "judgement.json"
+SPEED_FILE = "speed.json"
 REPORT_FILE = "report.json"
 REPORT_PAGE = "report.html"
 REPORT_MARKDOWN = "report.md"

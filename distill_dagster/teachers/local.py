@@ -32,9 +32,13 @@ class LocalTeacher:
         self.sampling = sampling_params(generation)
         self._ref, self._generation, self._device = ref, generation, device
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """The model, with the ends of its answers if its files do not state all: older answers ran past the others."""
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         named = {"name": self._ref.name, "revision": self._ref.revision, "dtype": self._ref.dtype}
         folder = Path(self._ref.path)
         stated = stated_ends(folder, open_config(folder), self._tokenizer)

@@ -20,8 +20,10 @@ from distill_dagster.models.ref import ModelRef
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
 from distill_dagster.training.specs import BestTrial, RoundRecord, TrainCounts, TrainingRun, TrainSpec
+from distill_dagster.training.usage import usage
 
 SIGNALS = {"signal", "logits", "hidden", "on_policy"}  # the loss says what matters of them
+MOST_NEW_TOKENS = 256  # in the snippet: a training does not know how long answers are asked for
 
 
 def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions: Mapping[str, str]) -> str:
@@ -39,6 +41,7 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
         f"# {_plain(spec.name)}",
         f"A student of {spec.student_base.parameters:,} parameters that has learned the task `{spec.task}` from the "
         f"answers of {_teacher(spec.teacher)}.",
+        usage(MOST_NEW_TOKENS),
         _table("Lineage", lineage),
         _table("Data", {name: f"{count:,}" for name, count in counts.model_dump().items()}),
         _table("Training", training),

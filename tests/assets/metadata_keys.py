@@ -10,11 +10,9 @@ METADATA = {
     "student_base": USAGE | {"revision", "parameters"},
     "student_checkpoint": USAGE
     | {"revision", "parameters", "loss_curve", "final_loss", "training_config", "tensorboard"},
-    "teacher_benchmark": USAGE
-    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
-    "baseline_benchmark": USAGE
-    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
-    "student_benchmark": USAGE
-    | {"score", "score_low", "score_high", "latency_p50_ms", "dagster/column_schema", "latency", "memory"},
+    "teacher_benchmark": USAGE | {"score", "score_low", "score_high", "dagster/column_schema"},
+    "baseline_benchmark": USAGE | {"score", "score_low", "score_high", "dagster/column_schema"},
+    "student_benchmark": USAGE | {"score", "score_low", "score_high", "dagster/column_schema"},
+    "speed_benchmark": USAGE | {"ratios", "figures", "memory", "cost", "hardware", "withheld_ratios"},
     "eval_report": {"verdict", "headline", "scores", "report", "report_markdown"},
 }

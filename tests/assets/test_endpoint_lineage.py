@@ -8,6 +8,7 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.evaluation.specs import BenchmarkResult
+from distill_dagster.evaluation.speed.specs import SpeedResult
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.plan import make_plan
@@ -17,6 +18,7 @@ from testing.projects import TINY_LLAMA, run_project, write_project
 
 pytestmark = pytest.mark.processes
 
+TIMED = 3  # requests that time the teacher, one in each round
 LABELS = ["entailment", "neutral", "contradiction"]
 
 
@@ -44,6 +46,7 @@ def config_path(server, tmp_path_factory):
         "task": "nli",
         "teacher": {"endpoint": endpoint, "generation": {"max_new_tokens": 12}},
         "student": student,
+        "evaluation.speed.endpoint_requests": TIMED,
     }
     yield write_project(tmp_path_factory.mktemp("api"), **changes)
     del os.environ["TEACHER_KEY"]
@@ -84,12 +87,14 @@ def test_the_whole_lineage_runs_over_an_endpoint(ran):
     project, _, _, outcome, counts = ran
     assert outcome.failed == {}
     benchmark = project.store.get("teacher_benchmark").read(BenchmarkResult)
-    assert benchmark.parameters is None
-    assert benchmark.hardware.name == "127.0.0.1"
+    assert (benchmark.parameters, benchmark.device) == (None, "endpoint")
     asked = sum(project.store.get("teacher_outputs", key).facts["asked"] for key in Snapshot(project).sources)
+    timed = project.store.get("speed_benchmark").read(SpeedResult)
+    (teacher,) = (model for model in timed.models if model.name == "teacher")
+    assert (teacher.includes_network, teacher.level(1).requests) == (True, TIMED)
     assert counts["total"] == asked + benchmark.counts.predictions
     report = project.store.get("eval_report").file(files.REPORT_MARKDOWN).read_text()
-    assert "different hardware" in report
+    assert "The teacher's times include the network" in report
 
 
 def test_every_row_carries_what_it_cost_and_never_the_key(ran):

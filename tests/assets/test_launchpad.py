@@ -95,7 +95,7 @@ def test_a_student_that_was_trained_with_other_settings_says_so_everywhere(copy_
     look = Snapshot(Project(config))
     told = [{"artefact": "student_checkpoint", "settings": {"epochs": 1.0}}]
     assert [made.model_dump() for made in read_status(look, instance).launchpad] == told
-    for asset in ("student_benchmark", "eval_report"):
+    for asset in ("student_benchmark", "speed_benchmark", "eval_report"):
         materialize(config, instance, asset)
     document = read_document(look.project.store.get("eval_report").file(files.REPORT_FILE))
     said = "The student was trained with settings of the launchpad instead of those of distill.yaml: epochs 1.0."

@@ -15,7 +15,7 @@ from distill_dagster.training.specs import EarlyStop, TrainingRun
 from testing.projects import last_metadata
 from tests.assets.metadata_keys import METADATA
 
-BENCHMARK = {"score", "score_low", "score_high", "latency_p50_ms", "bytes_on_disk"}
+BENCHMARK = {"score", "score_low", "score_high", "bytes_on_disk"}
 RETENTION = {"retention", "retention_low", "retention_high", "gap_recovered"}  # those that are defined
 PLOTTED = {
     "teacher_outputs": {"prompt_tokens", "completion_tokens", "success_share"},
@@ -23,6 +23,7 @@ PLOTTED = {
     "teacher_benchmark": BENCHMARK,
     "baseline_benchmark": BENCHMARK,
     "student_benchmark": BENCHMARK,
+    "speed_benchmark": {"student_latency_p50_ms", "teacher_latency_p50_ms", "student_peak_bytes", "withheld_ratios"},
     "eval_report": {"score_student", "score_teacher", "score_baseline", "latency_p50_ms", "parameters"},
 }
 FIRST = {  # table -> the columns that a window of 1400 px shows

@@ -62,7 +62,7 @@ STUDENTS = ("student_round_1", "student_checkpoint")
 def test_one_more_round_leaves_the_settings_of_the_others():
     one, two = (code_versions(config_of(**rounds(n))) for n in (1, 2))
     assert {name for name in one if one[name] != two[name]} == {
-        *("student_checkpoint", "student_benchmark", "eval_report"),
+        *("student_checkpoint", "student_benchmark", "speed_benchmark", "eval_report"),
     }
 
 

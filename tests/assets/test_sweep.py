@@ -91,7 +91,7 @@ def test_the_best_trial_is_the_student_and_more_trials_go_on_from_there(known_co
     trials_read_no_held_out_row(config, instance, tmp_path)
     outcome = run_project(config, instance)
     assert outcome.failed == {}
-    assert outcome.materialized == ["student_checkpoint", "student_benchmark", "eval_report"]
+    assert outcome.materialized == ["student_checkpoint", "student_benchmark", "speed_benchmark", "eval_report"]
     shows_its_trials(config, instance)
     before = trials_in(config)
     grown = swept(tmp_path, trials=5)

@@ -27,7 +27,7 @@ PARTS = [
         "train_ddp",
         "train_fsdp",
     ),
-    *("head_loss", "step_vs_trl", "run_benchmark", "generate_transformers", "generate_batched"),
+    *("head_loss", "step_vs_trl", "run_benchmark", "time_models", "generate_transformers", "generate_batched"),
 ]
 
 # The packages of the GPU's machine; those of wheels.sh are installed beside them.

@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from distill_dagster.cli import app
+from distill_dagster.cli.outcome import print_decision
 from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.releases import measured_as
 from distill_dagster.store import files
 from distill_dagster.store.result import Counts, Result
@@ -88,6 +90,19 @@ def test_scores_on_other_rows_are_not_compared(students):
     found = said(students, "compare", "a", "student")
     assert found.exit_code == 2
     assert "a00000000000 has no score on the present held-out rows" in found.output
+
+
+def test_a_run_ends_with_the_last_decision_and_where_the_released_student_is(students, capsys):
+    project = Project(load_config(students.folder / "distill.yaml"))
+    assert print_decision(project) == {}
+    students.judge("a", wrong=50)
+    assert print_decision(project) == {"release": "waiting", "released_path": None}
+    said(students, "approve")
+    link = str(students.store.root / "released")
+    assert print_decision(project) == {"release": "approved", "released_path": link}
+    shown = capsys.readouterr().out
+    assert "release: waiting a00000000000: it is the first student whose retention passes" in shown
+    assert "released student: none yet" in shown
 
 
 def test_a_project_without_releases_says_how_to_begin(tmp_path):

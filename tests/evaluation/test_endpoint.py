@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from distill_dagster.config import EndpointConfig, EvaluationConfig
+from distill_dagster.config import EndpointConfig, EvaluationConfig, SpeedConfig
 from distill_dagster.errors import TeacherError
 from distill_dagster.evaluation.benchmark import run_benchmark
 from distill_dagster.evaluation.specs import BenchmarkSpec
@@ -23,7 +23,7 @@ def spec_of(folder, server, **endpoint) -> BenchmarkSpec:
         model=endpoint_ref(EndpointConfig(**settings)),
         rows=str(folder / "raw.parquet"),
         max_new_tokens=8,
-        evaluation=EvaluationConfig(latency_requests=3, resamples=200),
+        evaluation=EvaluationConfig(resamples=200),
         responses=str(folder / "responses"),
         out=str(folder / "out"),
     )
@@ -58,13 +58,16 @@ def test_the_benchmark_names_what_was_sent(tmp_path, server, endpoint, sampling)
 
 
 @pytest.mark.processes
-def test_timed_requests_are_sent_one_by_one_and_the_others_in_a_batch(tmp_path):
+@pytest.mark.parametrize("timed", [0, 5])
+def test_timed_requests_are_sent_one_by_one_and_the_others_in_a_batch(tmp_path, timed):
     price = {"prompt": 0, "completion": 1_000_000, "batch_discount": 0.5}
     with BatchServer() as server:
         server.script(choices=["entailment"])
-        result = run_benchmark(spec_of(tmp_path, server, batch=True, price=price), "cpu")
+        speed = SpeedConfig(endpoint_requests=timed)
+        spec = spec_of(tmp_path, server, batch=True, price=price)
+        result = run_benchmark(spec.model_copy(update={"evaluation": EvaluationConfig(speed=speed)}), "cpu")
         counts = server.counts()
     assert result.counts.failed == 0
-    assert counts["total"] == result.speed.requests == 3
-    assert len(counts["batches"]) == 1
-    assert sum(counts["asked_in_batches"].values()) == result.counts.predictions - 3
+    assert (result.parameters, result.dtype, result.device) == (None, "not known", "endpoint")
+    assert counts["total"] == timed
+    assert sum(counts["asked_in_batches"].values()) == result.counts.predictions - timed

@@ -12,13 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from distill_dagster.config import ReleaseConfig
 from distill_dagster.config.reading import load_config
+from distill_dagster.errors import NotPublishedError
 from distill_dagster.lineage.freshness import inputs_of
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.releases import earlier_release
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.quality.filters.shard_answers import judged_answers
+from distill_dagster.report.document import read_document
+from distill_dagster.report.tables import summary_rows
 from distill_dagster.sources.judging.shared_ids import ids_and_contents, open_row_ids
 from distill_dagster.store import files, parquet, schemas
 from testing.projects import run_project
@@ -29,12 +34,14 @@ MADE_AGAIN = {  # stage -> its inputs that have changed: rows and answers are re
     "eval_dataset": {"code_version"},
     "teacher_outputs": {"code_version"},
     "validated_synthetic_set": {"code_version"},
-    "teacher_benchmark": {"code_version"},
-    "baseline_benchmark": {"code_version"},
-    "student_benchmark": {"code_version"},
-    "eval_report": {"code_version", "eval_dataset"},
+    "teacher_benchmark": {"code_version", "evaluation"},  # how many prompts are timed bears on speed alone
+    "baseline_benchmark": {"code_version", "evaluation"},
+    "student_benchmark": {"code_version", "evaluation"},
+    "eval_report": {"code_version", "eval_dataset", "speed_benchmark"},
 }
-PLANNED = {*MADE_AGAIN, "teacher_model", "student_base", "student_checkpoint"}  # nobody knows yet what stays the same
+NEW = "speed_benchmark"  # the older version timed each model in its benchmark
+KEPT = {"teacher_model", "student_base", "student_checkpoint"}
+PLANNED = {*MADE_AGAIN, NEW, *KEPT}  # nobody knows yet what stays the same
 
 
 @pytest.fixture
@@ -46,12 +53,24 @@ def project(tmp_path) -> Project:
 def test_every_manifest_is_of_the_present_inputs_but_for_the_named_ones(project):
     look = Snapshot(project)
     changed = {}
-    for stage in stages_of(project.config):
+    assert look.find(NEW) is None
+    with pytest.raises(NotPublishedError, match=NEW):
+        inputs_of(look, "eval_report")
+    for stage in (stage for stage in stages_of(project.config) if stage.name not in (NEW, "eval_report")):
         for shard in look.shards if stage.sharded else [None]:
             before, now = look.get(stage.name, shard).inputs, inputs_of(look, stage.name, shard)
             if before != now:
                 changed[stage.name] = {key for key in {**before, **now} if before.get(key) != now.get(key)}
-    assert changed == MADE_AGAIN
+    assert changed == {name: inputs for name, inputs in MADE_AGAIN.items() if name != "eval_report"}
+
+
+def test_a_release_of_such_a_store_is_one_more_step(project):
+    config = project.config.model_copy(update={"release": ReleaseConfig()})
+    with_release = Project(config)
+    states = {step.title: step.state for step in make_plan(Snapshot(with_release)).steps}
+    before = {step.title: step.state for step in make_plan(Snapshot(project)).steps}
+    assert states == {**before, "released_student": "missing"}
+    assert earlier_release(with_release.store) is None
 
 
 def test_no_request_is_planned(project):
@@ -66,7 +85,7 @@ def test_a_run_asks_nothing_and_makes_again_what_is_named(project, instance):
     hashes = {shard: project.store.get("raw_dataset", shard).data_version for shard in Snapshot(project).shards}
     outcome = run_project(project.config, instance)
     assert not outcome.failed
-    assert {name.partition("[")[0] for name in outcome.materialized} == set(MADE_AGAIN)
+    assert {name.partition("[")[0] for name in outcome.materialized} == {*MADE_AGAIN, NEW}
     assert {shard: project.store.get("raw_dataset", shard).data_version for shard in hashes} == hashes
     assert {name: project.store.get(name).version for name in versions} == versions
 
@@ -76,6 +95,12 @@ def test_replies_are_found_where_an_answers_table_is_lost(project, instance):
     outcome = run_project(project.config, instance, "teacher_outputs")
     assert not outcome.failed, "nothing listens where the teacher answered"
     assert "teacher_outputs[train-part-00]" in outcome.materialized
+
+
+def test_the_report_of_the_older_version_reads(project):
+    document = read_document(project.store.get("eval_report").file(files.REPORT_FILE))
+    assert (document.speed, document.lesson) == (None, [])
+    assert ("Latency p50", "not measured", "not measured", "not measured") in summary_rows(document)
 
 
 def with_word(path: Path, word: str, where: str = "finish_reason") -> None:

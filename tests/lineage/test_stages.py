@@ -40,7 +40,7 @@ def test_nothing_is_stale_after_a_run(made):
         ({"teacher__generation__temperature": 0.5}, {"teacher_outputs"}),
         (
             {"teacher__generation__max_new_tokens": 20},
-            {"teacher_outputs", "teacher_benchmark", "baseline_benchmark", "student_benchmark"},
+            {"teacher_outputs", "teacher_benchmark", "baseline_benchmark", "student_benchmark", "speed_benchmark"},
         ),
         ({"teacher__fit__epochs": 5}, {"teacher_model"}),
         ({"student__training__learning_rate": 1e-4}, {"student_checkpoint"}),
@@ -49,7 +49,8 @@ def test_nothing_is_stale_after_a_run(made):
         ({"checks__min_valid_share": 0.1}, set()),
         ({"checks__min_train_rows": 6}, set()),
         ({"evaluation__retention_target": 0.5}, {"eval_report"}),
-        ({"evaluation__latency_requests": 5}, {"teacher_benchmark", "baseline_benchmark", "student_benchmark"}),
+        ({"evaluation__latency_requests": 5}, {"speed_benchmark"}),
+        ({"evaluation__speed__rounds": 4, "evaluation__speed__endpoint_requests": 0}, {"speed_benchmark"}),
         ({"compute__backend": "subprocess"}, set()),
     ],
 )

@@ -45,7 +45,8 @@ import sys
 from pathlib import Path
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
-from distill_dagster.evaluation.speed import _import_modules_of
+from distill_dagster.evaluation.speed.engines import warm_libraries
+from distill_dagster.evaluation.speed.specs import TimedModel
 from distill_dagster.models.loading import load, open_model, open_tokenizer, stored_dtype
 from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef
@@ -57,7 +58,7 @@ for way in (
     lambda: open_tokenizer(folder),
     lambda: open_model(folder, "float32"),
     lambda: stored_dtype(folder),
-    lambda: _import_modules_of(folder),
+    lambda: warm_libraries(TimedModel(name="student", model=ref)),
 ):
     try:
         way()

@@ -28,7 +28,7 @@ from testing.projects import own_instance, run_project
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), pytest.mark.timeout(2 * PATIENCE)]
 ADDED = "train-part-08"
-DOWNSTREAM = ("validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report")
+DOWNSTREAM = ("validated_synthetic_set", "student_checkpoint", "student_benchmark", "speed_benchmark", "eval_report")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from testing.poisoned_project import (
 from testing.projects import own_instance, run_project
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(2 * PATIENCE)]
-FOLLOWS = ["validated_synthetic_set", "student_checkpoint", "student_benchmark", "eval_report"]
+FOLLOWS = ["validated_synthetic_set", "student_checkpoint", "student_benchmark", "speed_benchmark", "eval_report"]
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 PLACE = f"teacher_outputs[{POISONED}]"
 

@@ -79,7 +79,7 @@ def test_the_plan_shows_both_prices(tmp_path, server, batch):
         assert part["single_usd"] == pytest.approx(part["prompt_tokens"] + 2 * part["completion_tokens"])
         assert part["batch_usd"] == part["single_usd"] / 2
         assert part["cost_usd"] == (part["batch_usd"] if batch else part["single_usd"])
-    assert plan["benchmark"]["cost_usd"] == plan["benchmark"]["single_usd"], "all of so few are timed one by one"
+    assert plan["benchmark"]["cost_usd"] == plan["benchmark"]["batch_usd" if batch else "single_usd"]
     assert plan["benchmark"]["new"] == HELD_OUT
     assert "made: in a batch a request costs 50% less" in plan["rules"]
     shown = CliRunner().invoke(app, ["plan", "--config", str(path)]).output
@@ -87,6 +87,16 @@ def test_the_plan_shows_both_prices(tmp_path, server, batch):
     assert "in batches" in shown
     assert usd(plan["total"]["batch_usd"]).removesuffix(" USD") in shown
     assert usd(plan["total"]["single_usd"]).removesuffix(" USD") in shown
+
+
+@pytest.mark.parametrize("requests", [0, 3])
+def test_the_prompts_that_time_the_teacher_are_counted_once_and_at_full_price(tmp_path, server, requests):
+    endpoint, changes = {"price": DISCOUNT, "batch": True}, {"evaluation.speed.endpoint_requests": requests}
+    plan = planned(write_api_project(tmp_path, server, endpoint=endpoint, **changes))
+    assert plan["total"]["new"] == ALL + HELD_OUT
+    single, batch, cost = (plan["benchmark"][name] for name in ("single_usd", "batch_usd", "cost_usd"))
+    assert cost == pytest.approx(batch + requests / HELD_OUT * (single - batch))
+    assert plan["speed"] == (None if not requests else {**plan["speed"], "rows": requests, "new": 0})
 
 
 @pytest.mark.processes

@@ -66,3 +66,9 @@ def test_the_card_says_which_weights_trained():
     assert "| trained weights | 4,321 |" in text
     assert "| precision | float32 |" in text
     assert "LoRA" not in card()
+
+
+def test_the_card_says_how_the_student_is_asked():
+    snippet = card().split("```python\n")[1].split("```")[0]
+    compile(snippet, "card", "exec")  # the tests of release/ run it
+    assert "max_new_tokens=256," in snippet

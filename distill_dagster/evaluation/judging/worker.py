@@ -52,7 +52,8 @@ def judge_answers(spec: JudgeSpec, device: str = "cpu") -> JudgeResult:
         canaries = canary_duels(asked)
         replies = _ask(asker, judge, canaries)
         found = judged_canaries(canaries, judge, replies)
-        reason, outcomes, identical = distrust(found), list[tuple[str, Outcome]](), list[str]()
+        outcomes: list[tuple[str, Outcome]] = []
+        reason, identical = distrust(found), list[str]()
         if reason is None:
             duels, identical = _duels(asked, answers)
             replies |= _ask(asker, judge, duels)
