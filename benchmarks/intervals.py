@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks._interval_cells import (
     FRACTIONS,
@@ -95,10 +96,9 @@ def _plain_cells(what: str, n: int, runs: int) -> Iterator[Cell]:
     rng = np.random.default_rng(SEED)
     for population in populations(what):
         drawn = rng.multinomial(n, population.shares, runs)
-        counts, place = np.unique(drawn, axis=0, return_inverse=True)
-        plain = tuple(end[place.ravel()] for end in score_ends(what, counts, plain=True))
+        counts, place = np.unique(drawn.astype(float), axis=0, return_inverse=True)
+        plain, ours = (_of_each(score_ends(what, counts, plain=plain), place.ravel()) for plain in (True, False))
         reference = _width(plain)
-        ours = tuple(end[place.ravel()] for end in score_ends(what, counts))
         for method, ends in (("score", ours), ("plain score", plain)):
             yield _cell(what, "0/1", method, n, _name(population), ends, population.true(what), reference)
 
@@ -174,6 +174,10 @@ def t_ends(what: str, teacher: Floats, student: Floats) -> Ends:
     n = teacher.shape[1]
     half = t_distribution.ppf(1 - TAIL, n - 1) * values[0].std(axis=1, ddof=1) / np.sqrt(n) / values[1]
     return -half, half  # only the width is used
+
+
+def _of_each(ends: Ends, place: npt.NDArray[np.int_]) -> Ends:
+    return ends[0][place], ends[1][place]
 
 
 def _width(ends: Ends) -> float:

@@ -67,7 +67,7 @@ def against_earlier(
     ours, theirs = ({row["row_id"]: row["student"] for row in items} for items in (now, earlier))
     shared = [row for row in now if row["row_id"] in theirs]
     groups = {row["row_id"]: row["group"] for row in shared if row["group"] is not None}
-    pair = [{row["row_id"]: scores[row["row_id"]] for row in shared} for scores in (ours, theirs)]
+    first, second = ({row["row_id"]: scores[row["row_id"]] for row in shared} for scores in (ours, theirs))
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "groups": groups}
     tasks = {row["row_id"]: row["task"] for row in shared}
     return AgainstEarlier(
@@ -76,6 +76,6 @@ def against_earlier(
         common=len(shared),
         only_now=len(now) - len(shared),
         only_earlier=len(earlier) - len(shared),
-        difference=difference(*pair, **how) if shared else None,
-        tasks=differences_by_task(*pair, tasks, **how),
+        difference=difference(first, second, **how) if shared else None,
+        tasks=differences_by_task(first, second, tasks, **how),
     )

@@ -1,7 +1,7 @@
 """The interval of a difference between two students that answered the same items: the one place that computes it.
 
 It is that of the report (evaluation/differences.py): Tango's score interval for 0/1 scores without groups, else a
-bootstrap of whole groups. Worked example, 400 items of which the challenger alone has 12 right and the champion alone 9:
+bootstrap of whole groups. Worked example: of 400 items the challenger alone has 12 right, and the champion alone 9:
 value +0.0075, low -0.017, high +0.032.
 """
 

@@ -140,14 +140,14 @@ class ReportDocument(BaseModel, frozen=True):
     evaluation: EvaluationConfig
     notes: list[str]
     weak_teacher: str | None = None  # a warning to be read before anything else; missing from earlier reports
-    speed: SpeedDocument | None = None  # its rounds without their turns; missing from earlier reports
-    lesson: list[LessonRow] = []
-    data_cost: DataCost | None = None
     to_teacher: Difference | None = None  # S - T; this and what follows are missing from earlier reports
     to_baseline: Difference | None = None  # S - B
     tasks: list[TaskDifference] = []  # S - T by task
     against_earlier: AgainstEarlier | None = None
     fall: str | None = None  # a warning beside the verdict: tasks that the earlier student did significantly better
+    speed: SpeedDocument | None = None  # its rounds without their turns; missing from earlier reports
+    lesson: list[LessonRow] = []
+    data_cost: DataCost | None = None
 
     def latency_p50(self, name: str) -> float | None:
         """A model's median latency in milliseconds, with one request in flight; None: not measured."""

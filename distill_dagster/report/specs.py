@@ -34,19 +34,19 @@ class Provenance(BaseModel, frozen=True):
     eval_dataset: Origin
 
 
+class EarlierReport(Section):
+    """The report that the new one replaces."""
+
+    folder: str
+    created_at: str
+
+
 class DataCost(BaseModel, frozen=True):
     """What the teacher's answers cost, whenever they were made, and how many training rows were accepted."""
 
     usd: float | None  # None: the teacher runs on this machine
     seconds: float
     rows: int
-
-
-class EarlierReport(Section):
-    """The report that the new one replaces."""
-
-    folder: str
-    created_at: str
 
 
 class ReportSpec(Spec):

@@ -49,7 +49,9 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     folders: dict[Role, Path] = {role: Path(folder) for role, folder in spec.benchmarks.items()}
-    predictions = {role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()}
+    predictions: dict[Role, list[Row]] = {
+        role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()
+    }
     earlier = read_earlier(spec.earlier, spec.provenance) if spec.earlier else None
     document = build_report(
         project=spec.project,
@@ -62,9 +64,9 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
         copied=spec.copied,
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
+        earlier=earlier,
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
         data_cost=spec.data_cost,
-        earlier=earlier,
     )
     write_pages(Path(spec.out), document)
     write_items(Path(spec.out) / files.ITEMS_FILE, _items(predictions))
@@ -82,7 +84,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
 
 def _items(predictions: Mapping[Role, Sequence[Row]]) -> list[Row]:
     """The items of the report; each row's group and task are those of the student's predictions."""
-    scores = {role: item_scores(predictions[role]) for role in ROLES}
+    scores: dict[Role, dict[str, float]] = {role: item_scores(predictions[role]) for role in ROLES}
     tasks = {row["row_id"]: row["task"] for row in predictions["student"]}
     return items_of(scores, item_groups(predictions["student"]), tasks)
 
@@ -109,9 +111,9 @@ def build_report(
     trials: Sequence[Trial] = (),
     copied: Collection[str] | None = None,
     judgement: JudgementTable | None = None,
+    earlier: Earlier | None = None,
     speed: SpeedDocument | None = None,
     data_cost: DataCost | None = None,
-    earlier: Earlier | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
@@ -156,14 +158,14 @@ def build_report(
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared, speed), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
-        speed=speed,
-        lesson=lesson_rows(retention, speed),
-        data_cost=data_cost,
         to_teacher=compared.to_teacher,
         to_baseline=compared.to_baseline,
         tasks=differences_by_task(scores["student"], scores["teacher"], tasks, **how),
         against_earlier=against,
         fall=fall_text(against) if against else None,
+        speed=speed,
+        lesson=lesson_rows(retention, speed),
+        data_cost=data_cost,
     )
 
 
