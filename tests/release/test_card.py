@@ -118,7 +118,8 @@ def test_limits_count_answers_that_failed(run):
     assert f"Measured on {run.measured.items} held-out items" in limits
     for note in run.document.notes:
         assert note.split()[0] in limits
-    assert ("were cut off" in limits) == (run.measured.truncated > 0)
+    for what, count in (("could not be parsed", run.measured.unparsable), ("were cut off", run.measured.truncated)):
+        assert (f"answers {what}; they count as wrong." in limits) == (count > 0)
 
 
 def test_no_path_of_this_machine_is_in_the_card(run):
