@@ -25,23 +25,28 @@ from distill_dagster.training.specs import TrainResult
 
 def _benchmark(role: Role, who: str) -> StageAsset:
     def spec(upstream: Upstream, out: Path, work: Path) -> BenchmarkSpec:
-        config = upstream.config
-        return BenchmarkSpec(
-            role=role,
-            model=_measured(upstream, role),
-            responses=str(upstream.project.responses),
-            stop_failed_share=config.teacher.stop_failed_share,
-            budget_usd=config.teacher.budget_usd,
-            rows=upstream.file("eval_dataset", files.RAW_FILE),
-            max_new_tokens=settings.answer_tokens(config),
-            labels=upstream.labels(),
-            **(settings.asked_with(config) if role == "teacher" else {}),
-            evaluation=config.evaluation,
-            out=str(out),
-        )
+        return benchmark_spec(role, upstream, out)
 
     spec.__doc__ = f"{who} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding."
     return stage_asset(name=f"{role}_benchmark", view=benchmark_view, kinds={"pytorch", "parquet"})(spec)
+
+
+def benchmark_spec(role: Role, upstream: Upstream, out: Path) -> BenchmarkSpec:
+    """How the model of a role is asked the held-out rows."""
+    config = upstream.config
+    return BenchmarkSpec(
+        role=role,
+        model=_measured(upstream, role),
+        responses=str(upstream.project.responses),
+        stop_failed_share=config.teacher.stop_failed_share,
+        budget_usd=config.teacher.budget_usd,
+        rows=upstream.file("eval_dataset", files.RAW_FILE),
+        max_new_tokens=settings.answer_tokens(config),
+        labels=upstream.labels(),
+        **(settings.asked_with(config) if role == "teacher" else {}),
+        evaluation=config.evaluation,
+        out=str(out),
+    )
 
 
 def _measured(upstream: Upstream, role: Role) -> ModelRef:

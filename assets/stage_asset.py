@@ -36,8 +36,7 @@ from distill_dagster.lineage.freshness import fingerprint, inputs_of
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, Stage, deps_of
-from distill_dagster.lineage.student import STAGE as STUDENT
-from distill_dagster.lineage.student import link_student
+from distill_dagster.lineage.student import LINKS, link_student
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.compute.inline import run_inline
@@ -152,7 +151,7 @@ class StageAsset:
 
         store = look.project.store
         manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
-        if self.stage.name == STUDENT:
+        if self.stage.name in LINKS:
             link_student(store, manifest)
         look.forget(self.stage.name, shard)
         if before and not is_fresh and (rows := changed_rows(look, self.stage.name, shard, before.data_version)):

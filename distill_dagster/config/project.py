@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
+from distill_dagster.config.export import ExportConfig
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.section import Section, TaskName
@@ -165,6 +166,9 @@ class DistillConfig(Section):
     checks: ChecksConfig = Field(default_factory=ChecksConfig, description="Limits and severities of the checks.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="How the three models are compared."
+    )
+    export: ExportConfig = Field(
+        default_factory=ExportConfig, description="The formats in which the student is also published."
     )
     compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where the work runs.")
     automation: AutomationConfig = Field(

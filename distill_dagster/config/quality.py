@@ -112,6 +112,8 @@ class SeverityConfig(Section):
     loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
     loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
     verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")
+    export_reads_prompts_alike: AnySeverity = _severity("error", "an export reads every prompt as the same tokens")
+    export_keeps_score: AnySeverity = _severity("error", "an export scores nearly as well as the checkpoint")
     column_schema_change: WarnOrOff = Field(
         default="warn", description="Passes if a table has the columns of the version before. It never blocks."
     )
@@ -154,5 +156,8 @@ class ChecksConfig(Section):
     )
     min_gold_agreement: float = _share(
         0.5, "Least mean score of the teacher's answers against gold, for rows that have gold answers."
+    )
+    max_export_loss: float = _share(
+        0.01, "Largest loss of score of an export against the checkpoint, at the low end of the 95 % interval."
     )
     severity: SeverityConfig = Field(default_factory=SeverityConfig, description="What a failure does, check by check.")

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import DistillConfig, GenerationConfig, LogitsConfig, ModelConfig, TeacherSource
+from distill_dagster.config import (
+    DistillConfig,
+    ExportFormat,
+    GenerationConfig,
+    LogitsConfig,
+    ModelConfig,
+    TeacherSource,
+)
 from distill_dagster.config.teacher import SHAPING
 from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
@@ -187,6 +194,11 @@ def eval_report(config: DistillConfig) -> Settings:
     """How the three models are compared."""
     compared = config.evaluation.model_dump(include={"resamples", "seed", "retention_target"})
     return {"evaluation": compared, "name": config.name}
+
+
+def student_export(form: ExportFormat, config: DistillConfig) -> Settings:
+    """The format of an export, and how it is measured: as the checkpoint is."""
+    return {**student_benchmark(config), "export": {"format": form, "max_length": config.export.max_length}}
 
 
 def student_dtype(config: DistillConfig) -> str:

@@ -2,6 +2,7 @@
 
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                                  student_checkpoint, student_benchmark → student_export_… (exports.py)
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
 lets a maker read what its stage declares and nothing else. To add a stage:
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
 from distill_dagster.lineage import settings
+from distill_dagster.lineage.exports import EXPORTS
 from distill_dagster.lineage.labels import labels_come_from, labels_of
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
 from distill_dagster.lineage.snapshot import Snapshot
@@ -215,6 +217,7 @@ STAGES: dict[str, Stage] = {
             has_deadline=True,
             code_version="4",
         ),
+        *EXPORTS,
     )
 }
 

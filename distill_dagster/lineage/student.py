@@ -1,8 +1,15 @@
-"""Where the student is (`store/student`, or its version's own folder without links), and how it answers."""
+"""Where the student is, as a checkpoint and as exports, and how it answers.
+
+    store/student              the checkpoint's weights
+    store/exports/gguf_q8_0    the files of an export
+
+Both are links to the current version; without links, the version's own folder is given.
+"""
 
 from pathlib import Path
 
-from distill_dagster.config import DistillConfig
+from distill_dagster.config import EXPORT_FORMATS, DistillConfig
+from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.settings import student_dtype
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.store import files
@@ -10,25 +17,26 @@ from distill_dagster.store.artefacts import Store
 from distill_dagster.store.links import leads, point
 from distill_dagster.store.manifest import Manifest
 
-LINK = "student"
 STAGE = "student_checkpoint"
+LINKS = {STAGE: "student", **{export_of(form): f"exports/{form}" for form in EXPORT_FORMATS}}  # stage -> its link
 SNIPPET = """from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained({path!r})
 model = AutoModelForCausalLM.from_pretrained({path!r})"""
 
 
 def link_student(store: Store, manifest: Manifest) -> Path:
-    """Let the link lead to the published student; returns the path to load it from."""
-    link, weights = store.root / LINK, manifest.file(files.WEIGHTS_FOLDER)
+    """Let the link lead to the published student, or an export of it; returns the path to load it from."""
+    link, weights = store.root / LINKS[manifest.asset], manifest.file(files.WEIGHTS_FOLDER)
+    link.parent.mkdir(parents=True, exist_ok=True)
     return link if point(link, weights) else weights
 
 
-def student_path(store: Store) -> Path | None:
-    """The path to load the current student from; None if there is none."""
-    manifest = store.find(STAGE)
+def student_path(store: Store, stage: str = STAGE) -> Path | None:
+    """The path to load the current student from, or the export that `stage` publishes; None if there is none."""
+    manifest = store.find(stage)
     if manifest is None:
         return None
-    link, weights = store.root / LINK, manifest.file(files.WEIGHTS_FOLDER)
+    link, weights = store.root / LINKS[stage], manifest.file(files.WEIGHTS_FOLDER)
     return link if leads(link, weights) else weights
 
 

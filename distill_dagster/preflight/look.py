@@ -12,6 +12,7 @@ from distill_dagster.planning.plan import asks_anything
 from distill_dagster.planning.steps import Step
 from distill_dagster.preflight.devices import device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
+from distill_dagster.preflight.exports import export_requirements
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.packages import package_requirements
 from distill_dagster.preflight.pairing import pairing_requirements
@@ -50,6 +51,7 @@ def preflight(
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
         *package_requirements(pending),
+        *export_requirements(pending, whole=whole),
         *device_requirements(
             pending, models, load_torch=whole, plans_memory=whole if plans_memory is None else plans_memory
         ),

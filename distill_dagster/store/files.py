@@ -9,6 +9,7 @@ validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
+student_export_gguf_q8_0 …   model/, predictions.parquet
 eval_report                  report.html, report.md, report.json
 """
 

@@ -153,7 +153,7 @@ PREDICTION = pa.schema(
         ("row_id", pa.string()),
         ("turn", pa.int32()),
         ("task", pa.string()),
-        ("model", pa.string()),  # teacher | baseline | student
+        ("model", pa.string()),  # teacher | baseline | student, or the format of an export
         ("prediction", pa.string()),
         ("parsed", pa.string()),  # null: cannot be parsed, and scores 0
         ("reference", pa.list_(pa.string())),  # gold answers, from which every statistic can be recomputed
