@@ -1,6 +1,6 @@
 """The checks of an export: does it read prompts as the student did in training, and does it answer as well?"""
 
-from distill_dagster.checks.base import Check, Finding, Inspection
+from distill_dagster.checks.base import Check, Finding, Inspection, Numbers
 from distill_dagster.config import EXPORT_FORMATS
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.release.specs import ExportResult
@@ -29,7 +29,7 @@ def _keeps_score(of: Inspection) -> Finding:
     passed, undecided = low >= -of.limit, result.difference >= -of.limit
     if undecided and not passed:
         says += ". The loss is within the limit, but too few rows show it: add held-out rows"
-    numbers = {"difference": result.difference, "difference_low": low, "difference_high": high}
+    numbers: Numbers = {"difference": result.difference, "difference_low": low, "difference_high": high}
     return Finding(passed, says, numbers, undecided and not passed)
 
 

@@ -22,18 +22,24 @@ def parameters(file: str, *, host: str, port: int, max_length: int, parallel: in
 
     `cache` is the precision of keys and values: llama.cpp's own default is f16.
     """
-    import xllamacpp
-
-    settings = xllamacpp.CommonParams()
+    llama = _library()
+    settings = llama.CommonParams()
     settings.model.path = file
     settings.hostnames, settings.port = [host], port
     settings.n_ctx, settings.n_parallel = max_length * parallel, parallel
-    settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type[f"GGML_TYPE_{cache.upper()}"]
+    settings.cache_type_k = settings.cache_type_v = llama.ggml_type[f"GGML_TYPE_{cache.upper()}"]
     settings.use_jinja = True
-    settings.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE  # our parser finds it
+    settings.reasoning_format = llama.common_reasoning_format.COMMON_REASONING_FORMAT_NONE  # our parser finds it
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = _threads()
     settings.verbosity = 0
     return settings
+
+
+def _library() -> Any:
+    """xllamacpp, whose names are those of a compiled module, so that pyright finds none."""
+    import xllamacpp
+
+    return xllamacpp
 
 
 def _threads() -> int:
@@ -55,8 +61,6 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.with_parent:
         end_with_parent()
-    import xllamacpp
-
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -68,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         parallel=given.parallel,
         cache=given.cache,
     )
-    server = xllamacpp.Server(settings)
+    server = _library().Server(settings)
     print(server.listening_address, flush=True)
     ended.wait()
     return 0

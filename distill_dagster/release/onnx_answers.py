@@ -27,9 +27,7 @@ def ask_onnx(spec: RuntimeSpec) -> Iterator[ExportedAnswer]:
 
 
 def _answer(model: Any, tokenizer: Any, messages: Sequence[Mapping[str, str]], spec: RuntimeSpec) -> ExportedAnswer:
-    import onnxruntime_genai as og
-
-    start = time.perf_counter()
+    og, start = _library(), time.perf_counter()
     text = tokenizer.apply_chat_template(json.dumps(messages, allow_nan=False), add_generation_prompt=True)
     prompt = [int(token) for token in tokenizer.encode(text)]
     if len(prompt) + spec.max_new_tokens > spec.max_length:
@@ -54,13 +52,19 @@ def _answer(model: Any, tokenizer: Any, messages: Sequence[Mapping[str, str]], s
     )
 
 
+def _library() -> Any:
+    """onnxruntime-genai, whose names are those of a compiled module, so that pyright finds none."""
+    import onnxruntime_genai
+
+    return onnxruntime_genai
+
+
 def main() -> int:
     """Read a `RuntimeSpec` from stdin and print an `ExportedAnswer` a line; all other output goes to stderr."""
     end_with_parent()
     spec = RuntimeSpec.model_validate_json(sys.stdin.read())
     with contextlib.redirect_stdout(sys.stderr):
-        import onnxruntime_genai as og
-
+        og = _library()
         model = og.Model(spec.folder)
         answers = [_answer(model, og.Tokenizer(model), messages, spec) for messages in spec.prompts]
     for answer in answers:
