@@ -8,8 +8,8 @@ from distill_dagster.assets.views.export import export_view
 from distill_dagster.config import EXPORT_FORMATS, ExportFormat
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.release.formats import RUNS_ON, family
-from distill_dagster.release.specs import ExportSpec
+from distill_dagster.release.export.formats import RUNS_ON, family
+from distill_dagster.release.export.specs import ExportSpec
 from distill_dagster.store import files
 
 

@@ -31,7 +31,7 @@ from distill_dagster.progress import Point, listen, listen_to_points, log_listen
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
-from distill_dagster.release.specs import ExportResult, ExportSpec
+from distill_dagster.release.export.specs import ExportResult, ExportSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
@@ -74,7 +74,7 @@ WORKERS: dict[str, Worker] = {
     "train_trial": Worker("distill_dagster.tuning.trial:train_trial", TrialSpec, TrialResult),
     "try_model": Worker("distill_dagster.training.trying:try_model", TrySpec, TryResult),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
-    "export_student": Worker("distill_dagster.release.exporting:export_student", ExportSpec, ExportResult),
+    "export_student": Worker("distill_dagster.release.export.exporting:export_student", ExportSpec, ExportResult),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
 }
 

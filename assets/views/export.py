@@ -3,8 +3,8 @@
 from typing import Any
 
 from distill_dagster.assets.views.tables import schema_of, table_preview, usage_of
-from distill_dagster.release.formats import precision
-from distill_dagster.release.specs import ExportResult
+from distill_dagster.release.export.formats import precision
+from distill_dagster.release.export.specs import ExportResult
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
 

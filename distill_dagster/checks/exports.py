@@ -3,7 +3,7 @@
 from distill_dagster.checks.base import Check, Finding, Inspection, Numbers
 from distill_dagster.config import EXPORT_FORMATS
 from distill_dagster.lineage.exports import export_of
-from distill_dagster.release.specs import ExportResult
+from distill_dagster.release.export.specs import ExportResult
 
 
 def _reads_prompts_alike(of: Inspection) -> Finding:

@@ -16,8 +16,8 @@ from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.student import STAGE, student_path, student_ref
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.release.formats import GGUF_FILE, family, missing_packages
-from distill_dagster.release.talking import Talker, export_talker, model_talker
+from distill_dagster.release.export.formats import GGUF_FILE, family, missing_packages
+from distill_dagster.release.export.talking import Talker, export_talker, model_talker
 from distill_dagster.teachers.faculty import current_faculty
 
 CHECKPOINT = "student"
@@ -126,4 +126,4 @@ def server_of(look: Snapshot, form: ExportFormat | None, host: str, port: int) -
         raise ConfigError(f"{form} has no server here: serve a GGUF export, or leave --export out")
     file = _export_folder(look, form) / GGUF_FILE
     length = ["--max-length", str(look.config.export.max_length)]
-    return [sys.executable, "-m", "distill_dagster.release.llama_server", str(file), *at, *length], form
+    return [sys.executable, "-m", "distill_dagster.release.export.llama_server", str(file), *at, *length], form

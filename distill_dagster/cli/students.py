@@ -27,7 +27,7 @@ def where(
     from distill_dagster.cli.published import kind_of, places_of
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
-    from distill_dagster.release.snippets import script
+    from distill_dagster.release.export.snippets import script
 
     look = Snapshot(Project(load_config(config)))
     places = places_of(look, form)
@@ -98,7 +98,7 @@ def serve(
     from distill_dagster.cli.serving import HOST, require_free
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
-    from distill_dagster.release.children import environment
+    from distill_dagster.release.export.children import environment
 
     look = Snapshot(Project(load_config(config)))
     command, model = server_of(look, export, HOST, port)

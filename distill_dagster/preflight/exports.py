@@ -1,4 +1,4 @@
-"""Whether the student can be exported, before it is trained: release/fitness.py has these checks."""
+"""Whether the student can be exported, before it is trained: release/export/fitness.py has these checks."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from distill_dagster.errors import UserError
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import LATER, Requirement
-from distill_dagster.release.fitness import export_problems
+from distill_dagster.release.export.fitness import export_problems
 
 OF = "export.formats"
 

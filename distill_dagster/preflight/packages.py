@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
-from distill_dagster.release.formats import RUNTIMES, family, missing_packages
+from distill_dagster.release.export.formats import RUNTIMES, family, missing_packages
 
 
 def package_requirements(pending: Pending) -> Iterator[Requirement]:

@@ -14,8 +14,8 @@ from openai import OpenAI
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
-from distill_dagster.release.snippets import script
-from distill_dagster.release.specs import ExportResult
+from distill_dagster.release.export.snippets import script
+from distill_dagster.release.export.specs import ExportResult
 from distill_dagster.store import parquet
 from testing.dev_server import COMMAND, PATIENCE, environment, run_command, wait_for
 from testing.projects import write_project

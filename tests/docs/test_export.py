@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from distill_dagster.models.fitness import open_parts
-from distill_dagster.release.formats import GGUF_FILE
-from distill_dagster.release.gguf_file import write_gguf
-from distill_dagster.release.gguf_vocabulary import template_of, vocabulary_of
-from distill_dagster.release.onnx_folder import build_onnx
-from distill_dagster.release.snippets import QUESTION, script
+from distill_dagster.release.export.formats import GGUF_FILE
+from distill_dagster.release.export.gguf_file import write_gguf
+from distill_dagster.release.export.gguf_vocabulary import template_of, vocabulary_of
+from distill_dagster.release.export.onnx_folder import build_onnx
+from distill_dagster.release.export.snippets import QUESTION, script
 from testing.dev_server import environment
 from testing.exports_tiny import teach, write_kind
 from testing.models_tiny import rows

@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distill_dagster.errors import ComputeError
-from distill_dagster.release.children import environment, failed
-from distill_dagster.release.formats import GGUF_FILE
-from distill_dagster.release.specs import ExportedAnswer, RuntimeSpec
+from distill_dagster.release.export.children import environment, failed
+from distill_dagster.release.export.formats import GGUF_FILE
+from distill_dagster.release.export.specs import ExportedAnswer, RuntimeSpec
 
 SECONDS = 600  # after which a request counts as lost
 Post = Callable[[str, Mapping[str, Any]], dict[str, Any]]
@@ -37,7 +37,15 @@ def llama_server(file: Path, max_length: int, *options: str) -> Iterator[str]:
     Raises:
         ComputeError: it did not start.
     """
-    command = [sys.executable, "-m", "distill_dagster.release.llama_server", str(file), "--port", "0", "--with-parent"]
+    command = [
+        sys.executable,
+        "-m",
+        "distill_dagster.release.export.llama_server",
+        str(file),
+        "--port",
+        "0",
+        "--with-parent",
+    ]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         server = subprocess.Popen(
             [*command, "--max-length", str(max_length), *options],

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.errors import ModelError
-from distill_dagster.release.children import run_module
-from distill_dagster.release.gguf_shape import head_size
+from distill_dagster.release.export.children import run_module
+from distill_dagster.release.export.gguf_shape import head_size
 
 BUILDER, SETTINGS = "onnxruntime_genai.models.builder", "genai_config.json"
 HEAD_STEP = 8  # onnxruntime's GroupQueryAttention reads heads in steps of 8 values

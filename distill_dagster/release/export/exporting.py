@@ -13,15 +13,15 @@ from distill_dagster.errors import ComputeError, ModelError
 from distill_dagster.evaluation.comparison import item_scores
 from distill_dagster.models.fitness import Parts, open_parts
 from distill_dagster.models.pinning import model_files
-from distill_dagster.release.asking import Compared, ask_export
-from distill_dagster.release.fitness import problems
-from distill_dagster.release.formats import GGUF_FILE, MODELFILE, RUNTIMES, family, missing_packages, precision
-from distill_dagster.release.gguf_file import write_gguf
-from distill_dagster.release.gguf_vocabulary import template_of, vocabulary_of
-from distill_dagster.release.loss import difference
-from distill_dagster.release.modelfile import modelfile
-from distill_dagster.release.onnx_folder import build_onnx
-from distill_dagster.release.specs import ExportCounts, ExportResult, ExportSpec
+from distill_dagster.release.export.asking import Compared, ask_export
+from distill_dagster.release.export.fitness import problems
+from distill_dagster.release.export.formats import GGUF_FILE, MODELFILE, RUNTIMES, family, missing_packages, precision
+from distill_dagster.release.export.gguf_file import write_gguf
+from distill_dagster.release.export.gguf_vocabulary import template_of, vocabulary_of
+from distill_dagster.release.export.loss import difference
+from distill_dagster.release.export.modelfile import modelfile
+from distill_dagster.release.export.onnx_folder import build_onnx
+from distill_dagster.release.export.specs import ExportCounts, ExportResult, ExportSpec
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.store.disk import file_sha256
 

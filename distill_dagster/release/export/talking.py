@@ -12,9 +12,9 @@ from pathlib import Path
 from distill_dagster.config import DistillConfig, ExportFormat, GenerationConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.release.asking import ASK
-from distill_dagster.release.formats import family
-from distill_dagster.release.specs import RuntimeSpec
+from distill_dagster.release.export.asking import ASK
+from distill_dagster.release.export.formats import family
+from distill_dagster.release.export.specs import RuntimeSpec
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker, request_hash
 from distill_dagster.teachers.budget import Budget, FailureWatch

@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from distill_dagster.errors import ModelError
 from distill_dagster.models.building import CHAT_TEMPLATE
-from distill_dagster.release.gguf_vocabulary import LLAMA_3, QWEN_2, end_problem, splitting_rule, vocabulary_of
+from distill_dagster.release.export.gguf_vocabulary import LLAMA_3, QWEN_2, end_problem, splitting_rule, vocabulary_of
 from testing.exports_tiny import write_kind
 
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

@@ -1,6 +1,6 @@
 """Serves a GGUF file with llama.cpp's own server, from the package xllamacpp, until it is interrupted.
 
-    python -m distill_dagster.release.llama_server student.gguf --port 8080
+    python -m distill_dagster.release.export.llama_server student.gguf --port 8080
 
 It speaks OpenAI's protocol at /v1. The first line of its output is its address; llama.cpp's own log follows on stderr.
 """
@@ -50,7 +50,7 @@ def _threads() -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m distill_dagster.release.llama_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m distill_dagster.release.export.llama_server", description=__doc__)
     parser.add_argument("file")
     parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, default=8080)

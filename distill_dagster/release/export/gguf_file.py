@@ -16,8 +16,8 @@ from typing import Any
 
 from distill_dagster.errors import ModelError
 from distill_dagster.models.pinning import model_files
-from distill_dagster.release.gguf_shape import architecture_of, frequency_factors, head_size
-from distill_dagster.release.gguf_vocabulary import Vocabulary
+from distill_dagster.release.export.gguf_shape import architecture_of, frequency_factors, head_size
+from distill_dagster.release.export.gguf_vocabulary import Vocabulary
 
 BLOCK = 32
 LARGEST_F16 = 65504.0

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from distill_dagster.release.gguf_vocabulary import vocabulary_of
-from distill_dagster.release.modelfile import modelfile, turns_of
+from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
+from distill_dagster.release.export.modelfile import modelfile, turns_of
 from testing.exports_tiny import write_kind
 
 CHATML = (

@@ -15,7 +15,7 @@ from typing import Any
 
 from distill_dagster.models.frames import render
 from distill_dagster.models.rendering import RenderError, render_prompt
-from distill_dagster.release.gguf_vocabulary import Vocabulary
+from distill_dagster.release.export.gguf_vocabulary import Vocabulary
 
 Messages = Sequence[Mapping[str, str]]
 QUESTION, SYSTEM, ANSWER = "Which colour?", "Be brief.", "red"

@@ -7,11 +7,11 @@ from distill_dagster.errors import ComputeError
 from distill_dagster.models.fitness import open_parts
 from distill_dagster.models.rendering import encode, render_prompt
 from distill_dagster.models.same_tokens import PROBE_TEXTS
-from distill_dagster.release.formats import GGUF_FILE
-from distill_dagster.release.gguf_file import write_gguf
-from distill_dagster.release.gguf_vocabulary import vocabulary_of
-from distill_dagster.release.llama_client import ask_llama, connected, llama_server
-from distill_dagster.release.specs import RuntimeSpec
+from distill_dagster.release.export.formats import GGUF_FILE
+from distill_dagster.release.export.gguf_file import write_gguf
+from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
+from distill_dagster.release.export.llama_client import ask_llama, connected, llama_server
+from distill_dagster.release.export.specs import RuntimeSpec
 from testing.exports_tiny import KINDS, load_kind, teach, write_kind
 from testing.models_tiny import rows
 

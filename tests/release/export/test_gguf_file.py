@@ -10,8 +10,8 @@ import torch
 from distill_dagster.errors import ModelError
 from distill_dagster.models.gguf_file import read_gguf_model, read_gguf_tokenizer
 from distill_dagster.models.rendering import encode, render_prompt
-from distill_dagster.release.gguf_file import stored_as, write_gguf
-from distill_dagster.release.gguf_vocabulary import vocabulary_of
+from distill_dagster.release.export.gguf_file import stored_as, write_gguf
+from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
 from testing.exports_tiny import KINDS, load_kind, write_kind
 from testing.models_tiny import rows
 

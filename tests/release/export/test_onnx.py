@@ -8,13 +8,13 @@ import torch
 from distill_dagster.errors import ComputeError
 from distill_dagster.models.fitness import open_parts
 from distill_dagster.models.rendering import encode, render_prompt
-from distill_dagster.release.gguf_vocabulary import template_of
-from distill_dagster.release.onnx_answers import ask_onnx
-from distill_dagster.release.onnx_folder import SETTINGS, build_onnx
-from distill_dagster.release.specs import RuntimeSpec
+from distill_dagster.release.export.gguf_vocabulary import template_of
+from distill_dagster.release.export.onnx_answers import ask_onnx
+from distill_dagster.release.export.onnx_folder import SETTINGS, build_onnx
+from distill_dagster.release.export.specs import RuntimeSpec
 from testing.exports_tiny import load_kind, teach, write_kind
 from testing.models_tiny import rows
-from tests.release.test_llama_server import ODD_TEXTS
+from tests.release.export.test_llama_server import ODD_TEXTS
 
 pytestmark = pytest.mark.processes
 

@@ -1,6 +1,6 @@
 """Asks a student in onnxruntime-genai's format, in a process that does nothing else.
 
-python -m distill_dagster.release.onnx_answers < spec.json > answers.jsonl
+python -m distill_dagster.release.export.onnx_answers < spec.json > answers.jsonl
 """
 
 import contextlib
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill_dagster.process import end_with_parent
-from distill_dagster.release.children import run_module
-from distill_dagster.release.specs import ExportedAnswer, RuntimeSpec
+from distill_dagster.release.export.children import run_module
+from distill_dagster.release.export.specs import ExportedAnswer, RuntimeSpec
 
 
 def ask_onnx(spec: RuntimeSpec) -> Iterator[ExportedAnswer]:

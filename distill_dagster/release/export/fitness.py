@@ -12,10 +12,10 @@ from distill_dagster.config import DistillConfig, ExportFormat, ModelConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.models.fitness import Parts, parts_of
 from distill_dagster.models.outline import config_of
-from distill_dagster.release.formats import family, precision
-from distill_dagster.release.gguf_shape import shape_problem
-from distill_dagster.release.gguf_vocabulary import OTHER_WAYS, end_problem, splitting_rule
-from distill_dagster.release.onnx_folder import onnx_problem
+from distill_dagster.release.export.formats import family, precision
+from distill_dagster.release.export.gguf_shape import shape_problem
+from distill_dagster.release.export.gguf_vocabulary import OTHER_WAYS, end_problem, splitting_rule
+from distill_dagster.release.export.onnx_folder import onnx_problem
 
 
 def export_problems(config: DistillConfig) -> list[str]:

@@ -7,8 +7,8 @@ import pytest
 from distill_dagster.checks import CHECKS
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
-from distill_dagster.release.loss import difference
-from distill_dagster.release.specs import ExportCounts, ExportResult
+from distill_dagster.release.export.loss import difference
+from distill_dagster.release.export.specs import ExportCounts, ExportResult
 
 EVALUATION = EvaluationConfig(resamples=2000)
 

@@ -6,7 +6,7 @@ Their rotary positions may be scaled, but in the same way for every length of a 
 from typing import Any
 
 from distill_dagster.errors import ModelError
-from distill_dagster.release.gguf_vocabulary import OTHER_WAYS
+from distill_dagster.release.export.gguf_vocabulary import OTHER_WAYS
 
 ARCHITECTURES = {"llama": "LLAMA", "qwen2": "QWEN2", "qwen3": "QWEN3"}  # model_type -> name in gguf.MODEL_ARCH
 FIXED = ("default", "linear", "llama3")  # kinds of rotary scaling that are the same for every length

@@ -17,7 +17,7 @@ LAST_LINES = 15
 
 def environment() -> dict[str, str]:
     """The environment of a child: offline, and with this package on its path."""
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | OFFLINE | {"PYTHONPATH": os.pathsep.join(paths)}
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from distill_dagster.evaluation.benchmark import judge
 from distill_dagster.models.rendering import RenderError, encode, render_prompt
 from distill_dagster.progress import track
-from distill_dagster.release.formats import family
-from distill_dagster.release.llama_client import ask_llama
-from distill_dagster.release.onnx_answers import ask_onnx
-from distill_dagster.release.specs import ExportedAnswer, ExportSpec, RuntimeSpec
+from distill_dagster.release.export.formats import family
+from distill_dagster.release.export.llama_client import ask_llama
+from distill_dagster.release.export.onnx_answers import ask_onnx
+from distill_dagster.release.export.specs import ExportedAnswer, ExportSpec, RuntimeSpec
 from distill_dagster.store import parquet
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
