@@ -12,6 +12,7 @@ from distill_dagster.config import ROLES, LoraConfig, Role
 from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.lineage import settings
+from distill_dagster.lineage.copied import copied_of
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.student import student_ref
@@ -25,14 +26,14 @@ from distill_dagster.training.specs import TrainResult
 
 def _benchmark(role: Role, who: str) -> StageAsset:
     def spec(upstream: Upstream, out: Path, work: Path) -> BenchmarkSpec:
-        return benchmark_spec(role, upstream, out)
+        return benchmark_spec(upstream, role, out, upstream.labels())
 
     spec.__doc__ = f"{who} on the held-out rows: task scores with intervals, latency, memory, size. Greedy decoding."
     return stage_asset(name=f"{role}_benchmark", view=benchmark_view, kinds={"pytorch", "parquet"})(spec)
 
 
-def benchmark_spec(role: Role, upstream: Upstream, out: Path) -> BenchmarkSpec:
-    """How the model of a role is asked the held-out rows."""
+def benchmark_spec(upstream: Upstream, role: Role, out: Path, labels: list[str] | None) -> BenchmarkSpec:
+    """How the model of a role is measured."""
     config = upstream.config
     return BenchmarkSpec(
         role=role,
@@ -42,7 +43,7 @@ def benchmark_spec(role: Role, upstream: Upstream, out: Path) -> BenchmarkSpec:
         budget_usd=config.teacher.budget_usd,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
         max_new_tokens=settings.answer_tokens(config),
-        labels=upstream.labels(),
+        labels=labels,
         **(settings.asked_with(config) if role == "teacher" else {}),
         evaluation=config.evaluation,
         out=str(out),
@@ -72,6 +73,10 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
         rows=upstream.file("eval_dataset", files.RAW_FILE),
+        judgement=upstream.file("answer_judgement", files.JUDGEMENT_FILE)
+        if upstream.reads("answer_judgement")
+        else None,
+        copied=copied_of(upstream.look),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
         out=str(out),

@@ -19,7 +19,7 @@ def _export(form: ExportFormat) -> StageAsset:
             form=form,
             project=upstream.config.name,
             max_length=upstream.config.export.max_length,
-            asked=benchmark_spec("student", upstream, work),
+            asked=benchmark_spec(upstream, "student", work, upstream.labels()),
             predictions=upstream.file("student_benchmark", files.PREDICTIONS_FILE),
             out=str(out),
             work=str(work),

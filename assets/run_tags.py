@@ -6,6 +6,8 @@ distill/because       raw_dataset[train-part-03] changed, 1 of 400 rows
 
 import dagster as dg
 
+from distill_dagster.process import user_name
+
 INVOCATION, BECAUSE = "distill/invocation", "distill/because"
 LONGEST = 500  # characters of a tag, which the UI shows beside the run
 
@@ -20,6 +22,12 @@ def mark_run(context: dg.AssetExecutionContext, title: str, why: str) -> None:
     started = {} if INVOCATION in tags else {INVOCATION: _invocation(tags)}
     context.log.info(f"made because: {why}")
     context.instance.add_run_tags(run.run_id, {BECAUSE: short(because), **started})
+
+
+def started_by(context: dg.AssetExecutionContext) -> str:
+    """How the run was started, and the user of its process, such as `distill-dagster run (ada)`."""
+    tags = context.run.tags
+    return f"{tags.get(INVOCATION) or _invocation(tags)} ({user_name()})"
 
 
 def add_rows(context: dg.AssetExecutionContext, shard: str | None, rows: str) -> None:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, create_model
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.naming import Names
-from distill_dagster.assets.run_tags import add_rows, mark_run
+from distill_dagster.assets.run_tags import add_rows, mark_run, started_by
 from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
@@ -123,7 +123,8 @@ class StageAsset:
                 changed = self._launchpad(context, own.config)
                 look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
                 if shard is None or shard in look.sources:
-                    yield self._materialize(context, names, Upstream(look, self.stage, shard), changed)
+                    upstream = Upstream(look, self.stage, shard, started_by(context), context.run.run_id)
+                    yield self._materialize(context, names, upstream, changed)
                 else:
                     context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
 

@@ -35,6 +35,7 @@ def teacher_model(upstream: Upstream, out: Path, work: Path) -> PrepareSpec:
         sources=_own_sources(teacher),
         panel=teacher.best_of.teachers if teacher.best_of else [],
         judge=teacher.best_of.judge if teacher.best_of else None,
+        metrics=upstream.config.evaluation.metrics,
         use=teacher_use(upstream.config),
         pairing=Pairing.of(upstream.config),
         fit=teacher.fit,

@@ -1,6 +1,6 @@
 """How much of the way from cross-entropy to full distillation does what is stored of a distribution go?
 
-    python -m benchmarks._gap_closed TEACHER TEXTS… --held-out TEXTS… [--tokens 150000] [--epochs 3] [--seeds 2]
+    python -m benchmarks._gap_closed TEACHER TEXTS… --held-out TEXTS… [--tokens 200000] [--epochs 1] [--seeds 2]
 
 The setting of "Sparse Logit Sampling" (Anshumann et al., arXiv 2503.16870), small: a language model learns texts from a
 pretrained teacher's distribution at every token, without cross-entropy. TEACHER is a folder, TEXTS are jsonl files of
@@ -39,7 +39,7 @@ from distill_dagster.training.signals.logits import Distillation
 from distill_dagster.training.signals.text import CrossEntropy
 
 ARMS = ("ce", "full", "truncated", "true_token", "bucket", "sampled")
-LENGTH, ROWS, K = 256, 8, 64
+LENGTH, ROWS, K = 256, 2, 64
 STUDENT: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 384,
@@ -154,8 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("teacher", type=Path)
     parser.add_argument("texts", type=Path, nargs="+")
     parser.add_argument("--held-out", type=Path, nargs="+", required=True)
-    parser.add_argument("--tokens", type=int, default=150_000)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=200_000)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args(arguments)
     tokenizer = open_tokenizer(options.teacher)

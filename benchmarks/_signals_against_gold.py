@@ -2,11 +2,13 @@
 
     python -m benchmarks._signals_against_gold [FOLDER] [--shares 1 0.1 0.03] [--seeds 3] [--rows 1600] [--test 400]
         [--arms gold text bucket sampled] [--teacher MODEL --student MODEL] [--steps 1000] [--fit-steps 900]
+        [--teacher-rows 3000]
 
 FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. For each share, that part
-of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is fitted to the gold
-answers and answers all prompts; its answers pass the quality filters. Students start from the same weights, random ones
-or those of a pretrained MODEL, with which a teacher goes that was pretrained too:
+of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is fitted to these gold
+answers, or, as one that knows the task from elsewhere, to `--teacher-rows` other rows. It answers all prompts; its
+answers pass the quality filters. Students start from the same weights, random ones or those of a pretrained
+MODEL, with which a teacher goes that was pretrained too:
 
     gold      the gold answers alone
     text      the teacher's answers to all prompts
@@ -78,17 +80,17 @@ Rows = list[dict[str, Any]]
 class Experiment:
     """One share of gold answers: its teacher, and students by arm and seed."""
 
-    def __init__(self, folder: Path, rows: Rows, test: Rows, share: float, options: argparse.Namespace) -> None:
-        self.folder, self.test, self.share, self.options = folder, test, share, options
+    def __init__(
+        self, folder: Path, rows: Rows, others: Rows, test: Rows, share: float, options: argparse.Namespace
+    ) -> None:
+        self.folder, self.test, self.options = folder, test, options
         self.losses: dict[str, list[float]] = {}  # arm -> the lowest validation loss of each seed
-        train = [row for row in rows if row["split"] == "train"]
-        labelled = {row["row_id"] for row in train[: round(share * len(train))]}
-        self.rows = [
-            row if row["row_id"] in labelled or row["split"] == "validation" else {**row, "reference": []}
-            for row in rows
-        ]
-        self.raw, self.held_out = str(folder / "raw.parquet"), str(folder / "test.parquet")
+        self.rows = _labelled(rows, share)
+        self.labelled = share * _train_count(rows)
+        self.raw, self.fitted_to, self.held_out = (str(folder / f"{name}.parquet") for name in ("raw", "fit", "test"))
+        self.fit_rows = _train_count(others) or self.labelled
         parquet.write_table(Path(self.raw), self.rows, schemas.RAW)
+        parquet.write_table(Path(self.fitted_to), others or self.rows, schemas.RAW)
         parquet.write_table(Path(self.held_out), test, schemas.RAW)
         self.labels = sorted({row["reference"][0] for row in rows}) if rows[0]["task"] == "classification" else None
 
@@ -96,9 +98,11 @@ class Experiment:
         """Fit the teacher, let it answer, capture both tails, and build the set."""
         pretrained = self.options.teacher
         rate = PRETRAINED["teacher"] if pretrained else 2e-3
-        fit = TrainingConfig(learning_rate=rate, epochs=self._epochs(self.options.fit_steps, self.share), **TRAINING)
+        epochs = self.options.fit_steps * BATCH / self.fit_rows
+        fit = TrainingConfig(learning_rate=rate, epochs=epochs, **TRAINING)
         model = ModelConfig(name=pretrained) if pretrained else _model(TEACHER, 0.08, 0)
-        spec = PrepareSpec(role="teacher", model=model, fit=fit, **self._places("teacher"))
+        places = {**self._places("teacher"), "rows": [self.fitted_to]}
+        spec = PrepareSpec(role="teacher", model=model, fit=fit, **places)
         run_worker("prepare_model", spec)
         teacher = read_ref(self.folder / "teacher")
         answer = GenerateSpec(
@@ -142,7 +146,7 @@ class Experiment:
             model = ModelConfig(name=pretrained) if pretrained else _model(STUDENT, 0.12, seed)
             donor = None if pretrained else teacher.path
             run_worker("prepare_model", PrepareSpec(role="student", model=model, tokenizer_of=donor, **places))
-        epochs = self._epochs(self.options.steps, self.share if arm == "gold" else 1)
+        epochs = self.options.steps * BATCH / (self.labelled if arm == "gold" else _train_count(self.rows))
         rate = PRETRAINED["student"] if self.options.student else 5e-3
         signal = "logits" if arm in TAILS else "hidden" if arm == "hidden" else "text"
         training = StudentTrainingConfig(learning_rate=rate, epochs=epochs, signal=signal, seed=seed, **TRAINING)
@@ -180,10 +184,6 @@ class Experiment:
         judged = [judge(spec, row, prompt, reply) for (row, prompt), reply in zip(prompts, replies, strict=True)]
         return np.array(list(item_scores(judged).values()))
 
-    def _epochs(self, steps: int, share: float) -> float:
-        """So many steps over this share of the training rows."""
-        return steps * BATCH / (share * sum(row["split"] == "train" for row in self.rows))
-
     def _places(self, name: str) -> dict[str, Any]:
         return {
             "rows": [self.raw],
@@ -197,13 +197,24 @@ class Experiment:
         return str(self.folder / name)
 
 
+def _train_count(rows: Rows) -> int:
+    return sum(row["split"] == "train" for row in rows)
+
+
+def _labelled(rows: Rows, share: float) -> Rows:
+    """The rows, with the gold answers of this share of the training rows, and of all validation rows."""
+    train = [row["row_id"] for row in rows if row["split"] == "train"]
+    unlabelled = {*train[round(share * len(train)) :]}
+    return [{**row, "reference": []} if row["row_id"] in unlabelled else row for row in rows]
+
+
 def _model(shape: dict[str, int], spread: float, seed: int) -> ModelConfig:
     settings = {**shape, "num_key_value_heads": shape["num_attention_heads"], **COMMON, "initializer_range": spread}
     return ModelConfig(architecture="llama", settings=settings, vocab_size=800, seed=seed)
 
 
-def read(source: Path, folder: Path, train: int, test: int) -> tuple[Rows, Rows]:
-    """Training and validation rows, and test rows, the same for the same counts."""
+def read(source: Path, folder: Path, train: int, others: int, test: int) -> tuple[Rows, Rows, Rows]:
+    """Training and validation rows, as many others with the same validation rows, and test rows."""
     task = next(json.loads(line) for line in (source / "test.jsonl").open(encoding="utf-8")).get(
         "task", "classification"
     )
@@ -218,7 +229,9 @@ def read(source: Path, folder: Path, train: int, test: int) -> tuple[Rows, Rows]
     shuffled = {
         split: [rows[i] for i in np.random.default_rng(0).permutation(len(rows))] for split, rows in found.items()
     }
-    return [*shuffled["train"][:train], *shuffled["validation"][: train // 8]], shuffled["test"][:test]
+    validation, apart = shuffled["validation"][: max(train // 8, 100)], shuffled["train"][train : train + others]
+    teachers = [*apart, *validation] if others else []
+    return [*shuffled["train"][:train], *validation], teachers, shuffled["test"][:test]
 
 
 def interval(values: np.ndarray, low: float, high: float) -> str:
@@ -236,6 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--test", type=int, default=400)
+    parser.add_argument("--teacher-rows", type=int, default=0, help="other rows, to which the teacher is fitted")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS[:-1])
     parser.add_argument("--teacher", help="folder or hub name of a pretrained teacher")
     parser.add_argument("--student", help="of a pretrained student with the same tokenizer")
@@ -246,10 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         source = options.source or folder / "data"
         if options.source is None:
-            write_dataset(source, tasks=TASKS, train_rows=options.rows, shards=1, test_rows=options.test)
-        rows, test = read(source, folder, options.rows, options.test)
+            made = options.rows + options.teacher_rows
+            write_dataset(source, tasks=TASKS, train_rows=made, shards=1, test_rows=options.test)
+        rows, others, test = read(source, folder, options.rows, options.teacher_rows, options.test)
         for share in options.shares:
-            one = Experiment(_made(folder / f"share-{share}"), rows, test, share, options)
+            one = Experiment(_made(folder / f"share-{share}"), rows, others, test, share, options)
             teacher = one.teach()
             score = interval(one.scores(teacher), 0, 1)
             print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}", flush=True)

@@ -5,6 +5,7 @@
                  student_rollouts_1 → rollout_logits_1 → student_round_1 → …, where the student learns on-policy
                               student_sweep → student_checkpoint, where the settings of the training are searched
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                 eval_report → released_student, where a release is wanted
                  student_checkpoint → student_export_gguf_q8_0, …, for each format in export.formats
 
 `DISTILL_CONFIG` names the config; without it, `./distill.yaml` is used, else the demo's. In a Dagster project of your
@@ -18,7 +19,19 @@ from pathlib import Path
 
 import dagster as dg
 
-from distill_dagster.assets import dataset, evaluation, export, logits, on_policy, raw_dataset, student, teacher, tuning
+from distill_dagster.assets import (
+    dataset,
+    evaluation,
+    export,
+    judging,
+    logits,
+    on_policy,
+    raw_dataset,
+    release,
+    student,
+    teacher,
+    tuning,
+)
 from distill_dagster.assets.checks import build_checks
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.partitions import observed_assets
@@ -36,7 +49,7 @@ from distill_dagster.resources.project import ProjectResource
 
 ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
-    for module in (raw_dataset, teacher, logits, dataset, tuning, student, evaluation)
+    for module in (raw_dataset, teacher, logits, dataset, tuning, student, judging, evaluation, release)
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)
 } | {asset.stage.name: asset for asset in (*on_policy.ROUNDS, *export.EXPORTS)}

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import getpass
 import os
 import signal
 import sys
@@ -27,6 +28,14 @@ def end_with_parent() -> None:
     parent = os.environ.pop(PARENT, None)  # a child of this process has another parent
     if parent is not None and int(parent) != os.getppid():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def user_name() -> str:
+    """The name of the user that runs this process, or the user's number where the system knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user is in no list
+        return f"user {os.getuid()}"
 
 
 def library_versions() -> dict[str, str]:

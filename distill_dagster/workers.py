@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.errors import ModelError, UserError
+from distill_dagster.evaluation.judging.specs import JudgeResult, JudgeSpec
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
@@ -32,6 +33,7 @@ from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
 from distill_dagster.release.export.specs import ExportResult, ExportSpec
+from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
 from distill_dagster.sources.specs import ReadResult, ReadSpec
@@ -74,8 +76,10 @@ WORKERS: dict[str, Worker] = {
     "train_trial": Worker("distill_dagster.tuning.trial:train_trial", TrialSpec, TrialResult),
     "try_model": Worker("distill_dagster.training.trying:try_model", TrySpec, TryResult),
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
+    "judge_answers": Worker("distill_dagster.evaluation.judging.worker:judge_answers", JudgeSpec, JudgeResult),
     "export_student": Worker("distill_dagster.release.export.exporting:export_student", ExportSpec, ExportResult),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
+    "release_student": Worker("distill_dagster.release.releasing:release_student", ReleaseSpec, ReleaseResult),
 }
 
 

@@ -21,6 +21,7 @@ from distill_dagster.alerts.delivery import addresses
 from distill_dagster.alerts.memory import ALERTS_FILE, Memory
 from distill_dagster.alerts.message import DETAILED, Failure, by_severity, compose
 from distill_dagster.alerts.outbox import deliver_due, state_of
+from distill_dagster.alerts.releases import compose_decisions, new_decisions
 from distill_dagster.assets.naming import Names
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
@@ -79,11 +80,16 @@ def send_alerts(instance: dg.DagsterInstance, project: Project, now: float, log:
                 shown = [with_examples(failure, project) for failure in by_severity(failures)[:DETAILED]]
                 shown += by_severity(failures)[DETAILED:]
                 memory.write(compose(project.config.name, shown, project.config.alerts.ui_url), list(urls), now)
+            if decisions := new_decisions(project, memory):
+                alerts = project.config.alerts
+                memory.write(compose_decisions(project.config.name, decisions, alerts.ui_url), list(urls), now)
             memory.save()
             arrived = deliver_due(memory, urls, now, log)
     except Timeout:
         return "another process is sending alerts"
-    found = f"{len(failures)} new failures, {arrived} deliveries" if failures or arrived else "nothing new"
+    decided = [f"{len(decisions)} decisions on releases"] if decisions else []
+    counts = ", ".join([f"{len(failures)} new failures", *decided, f"{arrived} deliveries"])
+    found = counts if failures or decisions or arrived else "nothing new"
     return "; ".join(filter(None, [found, state_of(memory)]))
 
 

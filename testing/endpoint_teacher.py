@@ -29,3 +29,14 @@ def ask(teacher, asked) -> dict[str, Reply]:
 def ask_one(server, **endpoint) -> Reply:
     """The reply to one question."""
     return ask(teacher_at(server, **endpoint), questions(1))["h0"]
+
+
+def one_try_at(server, generation=None, **endpoint) -> ApiTeacher:
+    """A teacher that tries each request once."""
+    return teacher_at(server, generation, **{"attempts": 1, **endpoint})
+
+
+def reply_of(teacher, response_format=None) -> Reply:
+    """A teacher's reply to a question, in this response format."""
+    asked = Request("h", [{"role": "user", "content": "?"}], response_format)
+    return ask(teacher, [asked])["h"]

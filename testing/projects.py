@@ -76,6 +76,12 @@ def run_project(config: DistillConfig, instance: dg.DagsterInstance, until: str 
     return Runner(Snapshot(Project(config)), build_lineage(config), instance, lambda title, state, why: None).run(until)
 
 
+def materialize_alone(config: DistillConfig, instance: dg.DagsterInstance, asset: str) -> None:
+    """Make one artefact that has no shards, and nothing else."""
+    job = build_lineage(config).resolve_implicit_global_asset_job_def()
+    job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey(asset)])
+
+
 @contextlib.contextmanager
 def own_instance(config: DistillConfig) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance in the project's store, which `distill-dagster` opens unless DAGSTER_HOME names another."""

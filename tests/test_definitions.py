@@ -31,6 +31,7 @@ LINEAGE = {
         "student_benchmark",
         "student_checkpoint",
         "eval_dataset",
+        "validated_synthetic_set",
     },
 }
 

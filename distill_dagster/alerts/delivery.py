@@ -39,7 +39,7 @@ def deliver(message: Message, url: str) -> str | None:
     """
     import apprise
 
-    severity = apprise.NotifyType.FAILURE if message.severity == "error" else apprise.NotifyType.WARNING
+    kinds = {"error": apprise.NotifyType.FAILURE, "warn": apprise.NotifyType.WARNING, "info": apprise.NotifyType.INFO}
     with _warnings() as said:
         try:
             service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(app_id="distill-dagster"))
@@ -53,7 +53,7 @@ def deliver(message: Message, url: str) -> str | None:
                 title=message.title,
                 body=message.body,
                 body_format=apprise.NotifyFormat.TEXT,
-                notify_type=severity,
+                notify_type=kinds[message.severity],
                 timeout=WAIT_SECONDS,
             )
         except Exception as e:  # noqa: BLE001 - any of a hundred services; recorded, and its text may hold the URL

@@ -4,6 +4,7 @@
     runs     run id -> end time of each run that was looked at
     sent     "enough_answers on teacher_outputs[train-part-03]: error" -> time of the alert
     outbox   the messages, each with its state at every address: waiting, delivered or given up
+    decisions  how many decisions about releases were read; null before the first look
 
 The record lives in the store and not in the sensor's cursor, because Dagster drops a cursor when the sensor is renamed
 or reset. The file is replaced atomically before anything is sent and after each delivery. A process that is killed
@@ -71,6 +72,7 @@ class Memory:
     runs: dict[str, float] = field(default_factory=dict)
     sent: dict[str, float] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
+    decisions: int | None = None
 
     @classmethod
     def load(cls, store: Path, now: float) -> "Memory":
@@ -87,7 +89,7 @@ class Memory:
                 for outgoing in raw.pop("outbox")
             ]
             sent = raw.pop("told", {})  # the name of `sent` in version 0.1
-            return cls(path, outbox=outbox, **{"sent": sent, **raw})
+            return cls(path, outbox=outbox, **{"sent": sent, "decisions": 0, **raw})  # older: nothing was released
         except FileNotFoundError:
             return cls(path, now)
         except (ValueError, TypeError, KeyError) as e:

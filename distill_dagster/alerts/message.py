@@ -23,7 +23,7 @@ from typing import Literal
 
 from distill_dagster.redaction import redact
 
-AlertSeverity = Literal["warn", "error"]
+AlertSeverity = Literal["info", "warn", "error"]
 EXAMPLE = 160  # characters of an example row
 DESCRIPTION = 600  # characters of what a check or an error says
 NUMBERS = 12  # of a check's numbers

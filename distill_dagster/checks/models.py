@@ -2,7 +2,8 @@
 
 import math
 
-from distill_dagster.checks.base import Check, Finding, Inspection, Numbers
+from distill_dagster.checks.base import Check, Finding, Inspection, Numbers, at_most
+from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.specs import BenchmarkResult
 from distill_dagster.report.specs import ReportResult
@@ -44,13 +45,33 @@ def _teacher_above_chance(of: Inspection) -> Finding:
     return Finding(not weak, "; ".join(map(str, weak or found)), numbers, undecided)
 
 
+def _few_cut_off(of: Inspection) -> Finding:
+    """Count the answers that the limit of new tokens cut off: they score 0, whatever they were about to say."""
+    measured = of.manifest.read(BenchmarkResult)
+    what = f"answers of the {measured.role} were cut off at {measured.max_new_tokens:,} tokens"
+    numbers: Numbers = {"cut_off": measured.truncated, "predictions": measured.predictions}
+    return at_most(measured.truncated, measured.predictions, of.limit, what, numbers)
+
+
 def _verdict_is_pass(of: Inspection) -> Finding:
     report = of.manifest.read(ReportResult)
     says = f"{report.verdict}: {report.headline}"
     return Finding(report.verdict == "PASS", says, {"verdict": report.verdict}, report.verdict != "FAIL")
 
 
+def _cut_off_check(role: Role) -> Check:
+    return Check(
+        f"{role}_few_cut_off",
+        f"{role}_benchmark",
+        f"Few of the {role}'s answers were cut off by `evaluation.max_new_tokens`.",
+        _few_cut_off,
+        severity=lambda s: s.few_cut_off,
+        limit=lambda c: c.max_cut_off_share,
+    )
+
+
 CHECKS = (
+    *map(_cut_off_check, ROLES),
     Check(
         "teacher_above_chance",
         "teacher_benchmark",

@@ -1,4 +1,7 @@
-"""The Typer app, its options, and what every command shares. commands.py and projects.py hold the commands."""
+"""The Typer app, its options, and what every command shares.
+
+commands.py, projects.py and releases.py hold the commands.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator

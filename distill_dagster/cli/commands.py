@@ -158,7 +158,7 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     from distill_dagster.cli.outcome import print_outcome
 
     runner, outcome = walk(config, until)
-    if code := print_outcome(runner, outcome, ended=until in (None, "eval_report")):
+    if code := print_outcome(runner, outcome, ended=until in (None, "eval_report", "released_student")):
         raise typer.Exit(code)
 
 

@@ -10,9 +10,11 @@ from distill_dagster.config import ROLES
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.student import RELEASED, link_student, student_path
 from distill_dagster.lineage.student import STAGE as STUDENT
-from distill_dagster.lineage.student import link_student
 from distill_dagster.operations.runner import Outcome, Runner
+from distill_dagster.release.gate import short
+from distill_dagster.release.specs import ReleaseResult
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.tables import summary_rows
 from distill_dagster.sources.specs import ReadResult
@@ -93,9 +95,21 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
         say("Nothing was stale: no asset was materialized.")
     print_report(document, page)
     print_student(student)
+    if project.config.release:
+        print_decision(project)
     closing = closing_document(document, outcome, page, student)
     print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
     return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
+
+
+def print_decision(project: Project) -> None:
+    """Print the last decision about a release, and where the released student is."""
+    found = project.store.find(RELEASED)
+    if found is None or (decision := found.read(ReleaseResult).decision) is None:
+        return
+    path = student_path(project.store, RELEASED)
+    say(f"release: {decision.outcome} {short(decision.student)}: {decision.why}")
+    say(f"released student: {shown_path(path) if path else 'none yet'}")
 
 
 def print_report(document: ReportDocument, page: Path) -> None:

@@ -14,21 +14,24 @@ from distill_dagster.lineage import settings
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.lineage.student import STAGE, student_path, student_ref
+from distill_dagster.lineage.stages import stages_of
+from distill_dagster.lineage.student import RELEASED, STAGE, student_path, student_ref
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.release.export.formats import GGUF_FILE, family, missing_packages
 from distill_dagster.release.export.talking import Talker, export_talker, model_talker
 from distill_dagster.teachers.faculty import current_faculty
 
 CHECKPOINT = "student"
+CHECKPOINTS = {CHECKPOINT: STAGE, "released": RELEASED}  # form -> its stage
+MODELS = {"teacher": "teacher_model", "baseline": "student_base", **CHECKPOINTS}
 FORMS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 SERVING = ("fastapi", "uvicorn")  # what `transformers serve` runs on
 
 
-class Place(BaseModel, frozen=True):
+class PublishedForm(BaseModel, frozen=True):
     """A form in which the student is published."""
 
-    form: str  # student, or a format
+    form: str  # student, released, or a format
     state: str  # fresh or stale
     bytes_on_disk: int
     path: str
@@ -36,33 +39,35 @@ class Place(BaseModel, frozen=True):
 
 def kind_of(form: str) -> str:
     """The key of the form's script."""
-    return "transformers" if form == CHECKPOINT else family(_format(form))
+    return "transformers" if form in CHECKPOINTS else family(_format(form))
 
 
-def places_of(look: Snapshot, form: str) -> list[Place]:
+def places_of(look: Snapshot, form: str) -> list[PublishedForm]:
     """Every form that is published.
 
     Raises:
         ConfigError: `form` is none.
         NotPublishedError: `form` is not published.
     """
-    stages = {CHECKPOINT: STAGE, **{name: export_of(name) for name in FORMS}}
-    wanted = stages[form if form == CHECKPOINT else _format(form)]
+    stages = {**CHECKPOINTS, **{name: export_of(name) for name in FORMS}}
+    wanted = stages[form if form in CHECKPOINTS else _format(form)]
     look.get(wanted)
+    if student_path(look.project.store, wanted) is None:
+        raise NotPublishedError(f"{wanted} holds no model: no student was released yet")
     found = {name: student_path(look.project.store, stage) for name, stage in stages.items()}
     return [_place(look, name, stages[name], path) for name, path in found.items() if path]
 
 
-def _place(look: Snapshot, form: str, stage: str, path: Path) -> Place:
-    wanted = form == CHECKPOINT or form in look.config.export.formats
+def _place(look: Snapshot, form: str, stage: str, path: Path) -> PublishedForm:
+    wanted = stage in [own.name for own in stages_of(look.config)]
     state = "fresh" if wanted and is_fresh(look, stage) else "stale"
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Place(form=form, state=state, bytes_on_disk=size, path=str(path))
+    return PublishedForm(form=form, state=state, bytes_on_disk=size, path=str(path))
 
 
 def _format(name: str) -> ExportFormat:
     if name not in FORMS:
-        raise ConfigError(f"{name} is no form of the student: choose {CHECKPOINT}, {', '.join(FORMS)}")
+        raise ConfigError(f"{name} is no form of the student: choose {', '.join((*CHECKPOINTS, *FORMS))}")
     return next(form for form in FORMS if form == name)
 
 
@@ -93,7 +98,7 @@ def talkers_of(look: Snapshot, names: Sequence[str], device: str) -> dict[str, T
     config, longest = look.config, settings.answer_tokens(look.config)
     talkers: dict[str, Talker] = {}
     for name in names:
-        if name in ("teacher", "baseline", CHECKPOINT):
+        if name in MODELS:
             ref = _ref(look, name)
             talkers[name] = model_talker(ref, config, longest, look.project.responses, device)
         else:
@@ -105,7 +110,9 @@ def talkers_of(look: Snapshot, names: Sequence[str], device: str) -> dict[str, T
 def _ref(look: Snapshot, name: str) -> ModelRef:
     if name == "teacher":  # of several, the first
         return current_faculty(look.get("teacher_model").folder, look.config.teacher).teachers[0][1]
-    return student_ref(look.get(STAGE if name == CHECKPOINT else "student_base").folder, look.config)
+    if name == "released" and student_path(look.project.store, RELEASED) is None:
+        raise NotPublishedError("no student was released yet: `distill-dagster run` with a section `release`")
+    return student_ref(look.get(MODELS[name]).folder, look.config)
 
 
 def server_of(look: Snapshot, form: ExportFormat | None, host: str, port: int) -> tuple[list[str], str]:

@@ -13,13 +13,15 @@ from distill_dagster.cli.console import out, say, table
 from distill_dagster.config import ExportFormat
 from distill_dagster.config.reading import CONFIG_NAME, load_config
 
-NAMES = "teacher, baseline, student, or a published export such as gguf_q8_0"
+NAMES = "teacher, baseline, student, released, or a published export such as gguf_q8_0"
 
 
 @app.command()
 @explained
 def where(
-    form: Annotated[str, typer.Argument(help="`student`, or an export format such as gguf_q8_0")] = "student",
+    form: Annotated[
+        str, typer.Argument(help="`student`, `released`, or an export format such as gguf_q8_0")
+    ] = "student",
     config: ConfigOption = Path(CONFIG_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:

@@ -28,6 +28,7 @@ from distill_dagster.config.project import (
     Need,
 )
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
+from distill_dagster.config.release import HubBenchmarkConfig, ReleaseConfig
 from distill_dagster.config.section import (
     ROLES,
     SUMMARY_WORDS,
@@ -73,6 +74,7 @@ __all__ = [
     "FormatName",
     "GenerationConfig",
     "HiddenSignalConfig",
+    "HubBenchmarkConfig",
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
@@ -87,6 +89,7 @@ __all__ = [
     "PrunerConfig",
     "QualityConfig",
     "RelationsConfig",
+    "ReleaseConfig",
     "RepetitionConfig",
     "Role",
     "Section",

@@ -10,13 +10,16 @@ from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.export import ExportConfig
+from distill_dagster.config.judge import JudgeConfig
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
+from distill_dagster.config.release import ReleaseConfig
 from distill_dagster.config.section import Section, TaskName
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
 
 ComputeBackend = Literal["inline", "subprocess"]
+IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 
 
@@ -40,6 +43,27 @@ class EvaluationConfig(Section):
         le=1.5,
         description="Least share of the teacher's score. PASS needs the student's whole 95 % interval above it.",
     )
+    metrics: list[str] = Field(
+        default=[],
+        description="Metrics of your own beside those of the task, each the `package.module:Name` of an "
+        "`evaluate.Metric`, see docs/scores.md.",
+    )
+
+    judge: JudgeConfig | None = Field(
+        default=None,
+        exclude_if=lambda judge: judge is None,
+        description="A model that compares the student's answers with the teacher's.",
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_import_paths(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not IMPORT_PATH.fullmatch(name):
+                raise ValueError(f"{name!r} is no import path: write `package.module:Name`")
+        if twice := sorted({name for name in value if value.count(name) > 1}):
+            raise ValueError(f"{twice[0]} is there {value.count(twice[0])} times: name it once")
+        return value
 
 
 class Need(Section):
@@ -108,7 +132,9 @@ class AlertsConfig(Section):
         "breaks.",
     )
     severity: Literal["warn", "error"] = Field(
-        default="warn", description="Least severity that sends an alert. A failed run has severity `error`."
+        default="warn",
+        description="Least severity that sends an alert. A failed run has severity `error`. A decision about a release "
+        "is always sent.",
     )
     repeat_hours: float = Field(
         default=24,
@@ -167,6 +193,11 @@ class DistillConfig(Section):
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="How the three models are compared."
     )
+    release: ReleaseConfig | None = Field(
+        default=None,
+        description="When a new student replaces the released one; `release: {}` takes the defaults. If left out, "
+        "nothing is released.",
+    )
     export: ExportConfig = Field(
         default_factory=ExportConfig, description="The formats in which the student is also published."
     )
@@ -194,6 +225,9 @@ class DistillConfig(Section):
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":
         options = option_misfits(self.task, self.data, self.teacher, self.student)
+        judge = self.evaluation.judge
+        if judge and judge.endpoint.price is None and self.teacher.budget_usd is not None:
+            options.append("`evaluation.judge.endpoint` has no price, and `teacher.budget_usd` counts it: give it one")
         if problems := options + engine_misfits(self.teacher, self.compute.backend):
             raise ValueError("E008: " + "; ".join(problems))
         return self

@@ -100,11 +100,6 @@ class StudentTrainingConfig(TrainingConfig):
         if self.start.signal == "text" and self.logits is not None:
             signal = "text" if self.signal == "text" else "on_policy`, which starts with `text"
             raise ValueError(f"`logits` is the objective of `signal: logits`, and the signal is `{signal}`: remove it")
-        if self.reads_teacher and self.lora is not None:
-            raise ValueError(
-                "`signal: hidden` trains projections beside the student, and `lora` trains adapters alone: remove "
-                "`lora`, or use another signal"
-            )
         if (self.reads_logits or self.signal == "on_policy") and self.label_smoothing:
             raise ValueError(
                 f"`label_smoothing: {self.label_smoothing}` would soften the teacher's tokens beside its own "

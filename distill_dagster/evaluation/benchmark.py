@@ -10,7 +10,7 @@ not fit the model's context. A row without a reference is answered but not score
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from distill_dagster.evaluation.specs import (
     Scores,
     SpeedSpec,
     TaskScore,
+    TurnScore,
 )
 from distill_dagster.evaluation.speed import measure
 from distill_dagster.evaluation.statistics import Interval, mean_interval
@@ -42,6 +43,7 @@ from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
+from distill_dagster.tasks.custom_metrics import custom_metrics, open_metrics
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply
@@ -57,11 +59,12 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
     Raises:
         DataError: no held-out row has a reference, or two rows have the same id.
         ModelError: the model cannot be loaded.
+        ConfigError: a metric of the project does not work.
         ComputeError: the process that measures speed and memory failed.
     """
+    open_metrics(spec.evaluation.metrics)  # one that does not work fails before anything is asked
     rows = parquet.read_table(Path(spec.rows))
-    how = Asked(spec.prompting, spec.summary_words, spec.labels)
-    asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
+    asked = asked_of(spec, rows)
     _check(rows, asked, spec.rows)
     replies, measured = _answer(spec, device, [prompt for _, prompt in asked])
     predictions = [judge(spec, row, prompt, reply) for (row, prompt), reply in zip(asked, replies, strict=True)]
@@ -89,6 +92,12 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         complete=not any(may_heal(reply.error_code) for reply in replies),
         **dict(benchmark),
     )
+
+
+def asked_of(spec: BenchmarkSpec, rows: Sequence[Row]) -> list[tuple[Row, Prompt]]:
+    """Every prompt of the held-out rows in the form in which the model is asked, each with its row."""
+    how = Asked(spec.prompting, spec.summary_words, spec.labels)
+    return [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
 
 
 def _check(rows: Sequence[Row], asked: Sequence[tuple[Row, Prompt]], path: str) -> None:
@@ -187,14 +196,25 @@ def _score_task(
     task: str, predictions: Sequence[Row], evaluation: EvaluationConfig, labels: Sequence[str] | None
 ) -> TaskScore:
     scores = list(item_scores(predictions).values())
-    interval = _interval(scores, evaluation)
+    interval, values = _interval(scores, evaluation), metrics.compute(task, predictions, labels)
     return TaskScore(
         headline=get_task(task).metric,
         score=math.fsum(scores) / len(scores),
-        metrics=metrics.compute(task, predictions, labels),
+        metrics=values | custom_metrics(open_metrics(evaluation.metrics), predictions, values),
+        by_turn=_turns(predictions),
         items=len(scores),
         interval=(interval.low, interval.high),
     )
+
+
+def _turns(predictions: Sequence[Row]) -> list[TurnScore]:
+    """The mean score of each turn of the conversations; nothing for rows of one turn."""
+    turns: dict[int, list[float]] = defaultdict(list)
+    for row in predictions:
+        turns[row["turn"]].append(row["score"])
+    if len(turns) == 1:
+        return []
+    return [TurnScore(turn=n, answers=len(own), score=math.fsum(own) / len(own)) for n, own in sorted(turns.items())]
 
 
 def _interval(scores: Sequence[float], evaluation: EvaluationConfig) -> Interval:

@@ -132,6 +132,14 @@ class Measurement(BaseModel, frozen=True):
     versions: dict[str, str | None]  # of Python and the libraries that ran the model
 
 
+class TurnScore(BaseModel, frozen=True):
+    """The mean score of one turn, from 0, over the conversations that have it."""
+
+    turn: int
+    answers: int
+    score: float
+
+
 class TaskScore(BaseModel, frozen=True):
     """One task's scores. `metrics` are means over turns, `score` and `interval` are over items."""
 
@@ -140,6 +148,7 @@ class TaskScore(BaseModel, frozen=True):
     metrics: dict[str, float]
     items: int
     interval: Ends
+    by_turn: list[TurnScore] = Field(default=[], exclude_if=lambda turns: not turns)  # of conversations
 
 
 class Scores(BaseModel, frozen=True):

@@ -4,7 +4,9 @@ from distill_dagster.config import DistillConfig, EndpointConfig
 
 
 def endpoints_of(stage: str, config: DistillConfig) -> list[EndpointConfig]:
-    """The endpoints that a stage asks, each once: for answers all teachers and the judge, else the first."""
+    """The endpoints that a stage asks, each once: for answers all teachers and their judge, else the first teacher."""
+    if stage == "answer_judgement":
+        return [config.evaluation.judge.endpoint] if config.evaluation.judge else []
     sources = config.teacher.sources
     if stage == "teacher_benchmark":
         sources = sources[:1] if config.teacher.model is None else []

@@ -139,6 +139,17 @@ def require_related(upstream: Upstream) -> None:
         raise DataError(f"{', '.join(behind)}: made from other inputs than the present ones; materialize again first")
 
 
+def require_current_report(upstream: Upstream) -> None:
+    """The student that may be released is the one that the benchmark measured and the report is about.
+
+    Raises:
+        DataError: the benchmark or the report was made from other inputs than the present ones.
+    """
+    behind = [name for name in ("student_benchmark", "eval_report") if not is_fresh(upstream.look, name)]
+    if behind:
+        raise DataError(f"{', '.join(behind)}: made from other inputs than the present ones; materialize again first")
+
+
 def _answered_by_another(upstream: Upstream) -> list[str]:
     """The shards whose answers are in the set but come from another version of the teacher."""
     teacher = upstream.artefact("teacher_benchmark").inputs["teacher_model"]

@@ -4,6 +4,7 @@ One function for each stage, from the config to JSON-able values. A fingerprint 
 what the stage reads (stages.py).
 """
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from distill_dagster.config import (
     TeacherSource,
 )
 from distill_dagster.config.teacher import SHAPING
+from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
 Settings = dict[str, Any]
@@ -181,8 +183,23 @@ def _benchmark(config: DistillConfig, measured: ModelConfig | None) -> Settings:
     return {
         "dtype": _dtype(measured),
         "max_new_tokens": answer_tokens(config),
-        "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens"}),
+        "evaluation": config.evaluation.model_dump(exclude={"retention_target", "max_new_tokens", "metrics", "judge"}),
+        **(
+            {"metrics": {name: _module_hash(name) for name in config.evaluation.metrics}}
+            if config.evaluation.metrics
+            else {}
+        ),
     }
+
+
+def _module_hash(import_path: str) -> str | None:
+    """A hash of the file that defines a metric; None if it cannot be found, which the preflight reports."""
+    try:
+        spec = importlib.util.find_spec(import_path.partition(":")[0])
+    except (ImportError, ValueError, AttributeError):
+        return None
+    origin = Path(spec.origin) if spec and spec.origin else None
+    return file_sha256(origin) if origin and origin.is_file() else None
 
 
 def answer_tokens(config: DistillConfig) -> int:
@@ -190,10 +207,25 @@ def answer_tokens(config: DistillConfig) -> int:
     return config.evaluation.max_new_tokens or config.teacher.generation.max_new_tokens
 
 
+def answer_judgement(config: DistillConfig) -> Settings:
+    """Who judges the answers, and how many."""
+    judge = config.evaluation.judge
+    if judge is None:
+        return {}
+    compared = config.evaluation.model_dump(include={"resamples", "seed"})
+    return {"judge": judge.endpoint.model_dump(include=SHAPING), "prompts": judge.prompts, "evaluation": compared}
+
+
 def eval_report(config: DistillConfig) -> Settings:
     """How the three models are compared."""
     compared = config.evaluation.model_dump(include={"resamples", "seed", "retention_target"})
     return {"evaluation": compared, "name": config.name}
+
+
+def released_student(config: DistillConfig) -> Settings:
+    """By which rule a student is released, and what its model card takes from the config."""
+    rule = config.release.model_dump(exclude={"keep"}) if config.release else None
+    return {"release": rule, "evaluation": config.evaluation.model_dump(include={"resamples", "seed"})}
 
 
 def student_export(form: ExportFormat, config: DistillConfig) -> Settings:

@@ -28,7 +28,7 @@ class Stage:
     """One asset of the lineage. Raise `code_version` when the same inputs would give another result."""
 
     name: str
-    group: str  # source | teacher | dataset | student | evaluation
+    group: str  # source | teacher | dataset | student | evaluation | release
     worker: str  # its key in workers.WORKERS
     shaped_by: Callable[[DistillConfig], Inputs]  # the part of the config that shapes it
     reads: Callable[[DistillConfig], Sequence[str]]  # the artefacts and observed files that it is made from

@@ -2,6 +2,7 @@
 
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                   → released_student, where the config has `release`
                                   student_checkpoint, student_benchmark → student_export_… (exports.py)
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
 from distill_dagster.lineage import settings
+from distill_dagster.lineage.copied import copied_come_from, copied_input
 from distill_dagster.lineage.exports import EXPORTS
 from distill_dagster.lineage.labels import labels_come_from, labels_of
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
@@ -88,9 +90,10 @@ def _training_reads(config: DistillConfig) -> Sequence[str]:
 
 
 def _report_reads(config: DistillConfig) -> Sequence[str]:
-    """The benchmarks, the student, the prompts of the examples, and the trials of a sweep."""
+    """The benchmarks, the student, the prompts of the examples, the trials of a sweep, and a judge's word."""
     sweep = ("student_sweep",) if config.student.sweep else ()
-    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep)
+    judge = ("answer_judgement",) if config.evaluation.judge else ()
+    return (*(f"{role}_benchmark" for role in ROLES), "student_checkpoint", "eval_dataset", *sweep, *judge)
 
 
 def _labels(look: Snapshot, _: str | None) -> Inputs:
@@ -106,7 +109,7 @@ def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stag
         reads=_reads("eval_dataset", MEASURED[role]),
         also=_labels,
         consults=labels_come_from,
-        code_version="4",
+        code_version="5",
         compute="benchmark",
         pool="gpu_student",
     )
@@ -151,7 +154,7 @@ STAGES: dict[str, Stage] = {
             reads=_reads("raw_dataset", "teacher_model"),
             sharded=True,
             has_watched_columns=True,
-            code_version="5",
+            code_version="6",
             compute="generate",
             pool="gpu_teacher",
         ),
@@ -174,7 +177,7 @@ STAGES: dict[str, Stage] = {
             shaped_by=settings.validated_synthetic_set,
             reads=_reads("raw_dataset", "teacher_outputs", "eval_dataset"),
             has_watched_columns=True,
-            code_version="5",
+            code_version="6",
         ),
         Stage(
             "student_base",
@@ -209,13 +212,33 @@ STAGES: dict[str, Stage] = {
         _benchmark("baseline", settings.student_benchmark),
         _benchmark("student", settings.student_benchmark),
         Stage(
+            "answer_judgement",
+            group="evaluation",
+            worker="judge_answers",
+            shaped_by=settings.answer_judgement,
+            reads=_reads("teacher_benchmark", "student_benchmark", "eval_dataset"),
+            wanted=lambda config: config.evaluation.judge is not None,
+        ),
+        Stage(
             "eval_report",
             group="evaluation",
             worker="write_report",
             shaped_by=settings.eval_report,
             reads=_report_reads,
+            also=copied_input,
+            consults=copied_come_from,
             has_deadline=True,
-            code_version="4",
+            code_version="5",
+        ),
+        Stage(
+            "released_student",
+            group="release",
+            worker="release_student",
+            shaped_by=settings.released_student,
+            reads=_reads("student_checkpoint", "student_benchmark", "eval_dataset", "eval_report"),
+            compute="benchmark",
+            pool="gpu_student",
+            wanted=lambda config: config.release is not None,
         ),
         *EXPORTS,
     )

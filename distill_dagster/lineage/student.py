@@ -1,9 +1,7 @@
-"""Where the student is, as a checkpoint and as exports, and how it answers.
+"""Where the student is, and how it answers.
 
-    store/student              the checkpoint's weights
-    store/exports/gguf_q8_0    the files of an export
-
-Both are links to the current version; without links, the version's own folder is given.
+`store/student` leads to the present student, `store/released` to the released one, and `store/exports/gguf_q8_0` to an
+export. Without links, each is in its version's own folder.
 """
 
 from pathlib import Path
@@ -17,24 +15,28 @@ from distill_dagster.store.artefacts import Store
 from distill_dagster.store.links import leads, point
 from distill_dagster.store.manifest import Manifest
 
-STAGE = "student_checkpoint"
-LINKS = {STAGE: "student", **{export_of(form): f"exports/{form}" for form in EXPORT_FORMATS}}  # stage -> its link
+STAGE, RELEASED = "student_checkpoint", "released_student"
+LINKS = {  # stage -> its link
+    STAGE: "student",
+    RELEASED: "released",
+    **{export_of(form): f"exports/{form}" for form in EXPORT_FORMATS},
+}
 SNIPPET = """from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained({path!r})
 model = AutoModelForCausalLM.from_pretrained({path!r})"""
 
 
 def link_student(store: Store, manifest: Manifest) -> Path:
-    """Let the link lead to the published student, or an export of it; returns the path to load it from."""
+    """Let the link lead to the published student, if there is one; returns the path to load it from."""
     link, weights = store.root / LINKS[manifest.asset], manifest.file(files.WEIGHTS_FOLDER)
     link.parent.mkdir(parents=True, exist_ok=True)
-    return link if point(link, weights) else weights
+    return link if weights.is_dir() and point(link, weights) else weights
 
 
 def student_path(store: Store, stage: str = STAGE) -> Path | None:
-    """The path to load the current student from, or the export that `stage` publishes; None if there is none."""
+    """The path to load the present student from, the released one (`RELEASED`), or an export; None if there is none."""
     manifest = store.find(stage)
-    if manifest is None:
+    if manifest is None or not manifest.file(files.WEIGHTS_FOLDER).is_dir():
         return None
     link, weights = store.root / LINKS[stage], manifest.file(files.WEIGHTS_FOLDER)
     return link if leads(link, weights) else weights

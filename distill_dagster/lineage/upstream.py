@@ -13,7 +13,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.lineage.labels import labels_come_from, labels_of
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.lineage.stages import RAW_SHARDS, STAGES, TEST_FILES, Stage, ancestors, follows
+from distill_dagster.lineage.stages import RAW_SHARDS, STAGES, TEST_FILES, Stage, ancestors, follows, stages_of
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.store.manifest import Manifest
 
@@ -25,6 +25,8 @@ class Upstream:
     look: Snapshot
     stage: Stage
     shard: str | None
+    started_by: str = "a caller of the library"  # how the run was started, and by whom
+    run_id: str | None = None
 
     @property
     def project(self) -> Project:
@@ -81,6 +83,16 @@ class Upstream:
         """The manifest of a stage further up, for what a guard, a model card or the report says of it."""
         assert name in ancestors(self.stage, self.config), f"{self.stage.name} is not made from {name}"
         return self.look.get(name)
+
+    def ancestry(self) -> list[Manifest]:
+        """The manifests of all that the stage is made from, directly or not, for a model card."""
+        names = ancestors(self.stage, self.config)
+        return [
+            manifest
+            for stage in stages_of(self.config)
+            if stage.name in names
+            for manifest in (self.look.get_all(stage.name).values() if stage.sharded else [self.look.get(stage.name)])
+        ]
 
     def _require_declared(self, name: str) -> None:
         declared = follows(self.stage, self.config)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_dagster.errors import ModelError
+from distill_dagster.models.first_token import with_first_token_once
 
 # Templates ignore variables that they do not read. Qwen3's then writes an empty thought instead of a long one.
 TEMPLATE_OPTIONS = {"enable_thinking": False}
@@ -43,7 +44,7 @@ class Frame:
 
 
 def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], generate: bool) -> str:
-    """The template's text; with `generate` it ends where the model's answer begins.
+    """The template's text, with BOS at most once; with `generate` it ends where the model's answer begins.
 
     Raises:
         RenderError: the template refuses the messages, or fails on them.
@@ -52,10 +53,11 @@ def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], generate: bool
 
     plain = [{"role": m["role"], "content": m["content"]} for m in messages]
     try:
-        return tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=generate, **TEMPLATE_OPTIONS)
+        text = tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=generate, **TEMPLATE_OPTIONS)
     except (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as e:
         roles = ", ".join(m["role"] for m in plain)
         raise RenderError(f"the chat template refuses messages with the roles {roles}: {e}") from e
+    return with_first_token_once(tokenizer, text)
 
 
 def frame_of(tokenizer: Any, messages: Sequence[Mapping[str, str]], prompt: str, answer: str) -> Frame:
@@ -81,10 +83,19 @@ def frame_of(tokenizer: Any, messages: Sequence[Mapping[str, str]], prompt: str,
 
 def opening_of(tokenizer: Any) -> str:
     """The opening in a plain conversation; "" if the template puts an answer right behind its prompt or rewrites it."""
+    return _plain_frame(tokenizer).opening
+
+
+def closing_of(tokenizer: Any) -> str:
+    """The closing in a plain conversation; "" if the template writes nothing behind an answer or rewrites it."""
+    return _plain_frame(tokenizer).closing
+
+
+def _plain_frame(tokenizer: Any) -> Frame:
     try:
-        return frame_of(tokenizer, PLAIN, render(tokenizer, PLAIN, generate=True), PLAIN_ANSWER).opening
+        return frame_of(tokenizer, PLAIN, render(tokenizer, PLAIN, generate=True), PLAIN_ANSWER)
     except RenderError:
-        return ""
+        return Frame("", "")
 
 
 def shared(one: Sequence[Any], other: Sequence[Any]) -> int:

@@ -14,9 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.models.frames import Frame, RenderError, frame_of, render, shared
+from distill_dagster.models.frames import Frame, RenderError, closing_of, frame_of, render, shared
 
-__all__ = ["Encoded", "RenderError", "encode", "encode_answer", "encode_example", "end_ids", "render_prompt"]
+__all__ = [
+    "Encoded",
+    "RenderError",
+    "answer_ends",
+    "closing_id",
+    "encode",
+    "encode_answer",
+    "encode_example",
+    "end_ids",
+    "render_prompt",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +52,32 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def end_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
-    """The tokens that end an answer: those of the generation config (perhaps several), else that of the tokenizer."""
+    """The tokens that a model states as ends: those of its generation config, perhaps several, else its tokenizer's.
+
+    A student learns to end with one of these, because every server that reads its files stops there.
+    """
     named = generation_config.eos_token_id if generation_config is not None else None
     named = tokenizer.eos_token_id if named is None else named
     return list(named) if isinstance(named, list | tuple) else [named] if named is not None else []
+
+
+def answer_ends(tokenizer: Any, stated: Sequence[int]) -> list[int]:
+    """The tokens at which an answer ends: the stated ones, the tokenizer's, and the template's closing token.
+
+    Many checkpoints state one of the three and end their answers with another:
+
+        Qwen2.5 base    <|endoftext|> is stated, and the template closes a turn with <|im_end|>
+        Llama 3         <|end_of_text|> is the tokenizer's of some copies, and the template closes with <|eot_id|>
+    """
+    found = [*stated, tokenizer.eos_token_id, closing_id(tokenizer)]
+    return list(dict.fromkeys(token for token in found if token is not None))
+
+
+def closing_id(tokenizer: Any) -> int | None:
+    """The first special token that the template writes behind an answer; None if it writes none."""
+    closing = encode(tokenizer, closing_of(tokenizer))
+    special = {key for key, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return next((token for token in closing if token in special), None)
 
 
 def encode_example(tokenizer: Any, messages: Sequence[Mapping[str, str]], answer: str, ends: Sequence[int]) -> Encoded:

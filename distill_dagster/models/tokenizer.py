@@ -1,7 +1,8 @@
 """Opens the tokenizer and the config of a model's folder, without its weights.
 
-The tokenizer comes back ready to render and to pad: its chat template writes the project's date (`dates.py`), and its
-padding token has an embedding. Padding is masked or carries no weight, so any token will do:
+The tokenizer comes back ready to render and to pad: its chat template writes the project's date (`dates.py`) and the
+token that begins a text (`first_token.py`), and its padding token has an embedding. Padding is masked or carries no
+weight, so any token will do:
 
     pad_token "[PAD]" (50257) of a model with 50,257 embeddings      pads with eos_token
     no pad_token, no eos_token, generation_config.json names 2       pads with token 2
@@ -14,6 +15,7 @@ from typing import Any
 from distill_dagster.errors import ModelError
 from distill_dagster.models.dates import pin_date
 from distill_dagster.models.entries import entry
+from distill_dagster.models.first_token import pin_first_token
 from distill_dagster.models.own_code import unreadable
 from distill_dagster.models.quiet import quietly
 
@@ -47,6 +49,7 @@ def prepare_tokenizer(tokenizer: Any, config: Any, source: Path, prompt_date: da
             "model, or save a `chat_template.jinja` beside its tokenizer"
         )
     pin_date(tokenizer, prompt_date)
+    pin_first_token(tokenizer)
     size = getattr(config.get_text_config(), "vocab_size", None) if config else None
     if tokenizer.pad_token_id is None or (size is not None and tokenizer.pad_token_id >= size):
         ends = [tokenizer.eos_token_id, *stated_ends(source, config, tokenizer)]
@@ -67,7 +70,7 @@ def open_config(folder: Path) -> Any:
 
 
 def stated_ends(folder: Path, config: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end an answer, as `end_ids` finds them once the weights are loaded."""
+    """The tokens that a model's files state as ends, as `end_ids` finds them once the weights are loaded."""
     path = folder / "generation_config.json"
     of_config = getattr(config.get_text_config(), "eos_token_id", None) if config else None
     named = entry(path, "eos_token_id") if path.is_file() else of_config

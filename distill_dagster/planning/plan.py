@@ -84,6 +84,8 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
         for key in look.shards
         if ("teacher_outputs", key) in stale and (found := rows.of("raw_dataset", key)) is not None
     ]
+    if ("answer_judgement", None) in stale:
+        rules.append("`evaluation.judge` is not counted: at most two short requests a prompt, over answers to come")
     is_measured = ("teacher_benchmark", None) in stale
     benchmark = _plan_benchmark(look, rows, faculty, responses, asked, rules) if is_measured else None
     parts = [*shards, *([benchmark] if benchmark else [])]

@@ -7,12 +7,14 @@ too, ask the hub, read tokenizers, sketch new models with transformers, look for
 
 from collections.abc import Sequence
 
+from distill_dagster.lineage.endpoints import endpoints_of
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.plan import asks_anything
 from distill_dagster.planning.steps import Step
 from distill_dagster.preflight.devices import device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.exports import export_requirements
+from distill_dagster.preflight.licences import licence_requirements
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.packages import package_requirements
 from distill_dagster.preflight.pairing import pairing_requirements
@@ -46,10 +48,11 @@ def preflight(
         models.found += pairing_requirements(pending, models.parameters, whole=whole)
     endpoints = pending.endpoints
     if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
-        endpoints = []
+        endpoints = endpoints_of("answer_judgement", look.config) if "answer_judgement" in pending.stages else []
     return [
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
+        *licence_requirements(pending),
         *package_requirements(pending),
         *export_requirements(pending, whole=whole),
         *device_requirements(

@@ -1,29 +1,32 @@
-"""The packages of extras that pending steps need; those of a training are looked for in training/pairing."""
+"""The packages and modules that a pending step needs; those of a training are looked for in training/pairing."""
 
 import importlib.util
 from collections.abc import Iterator
 
+from distill_dagster.config import ExportFormat
 from distill_dagster.lineage.exports import export_of
+from distill_dagster.lineage.stages import STAGES
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, require
 from distill_dagster.release.export.formats import RUNTIMES, family, missing_packages
+from distill_dagster.tasks.custom_metrics import open_metrics
 
 
 def package_requirements(pending: Pending) -> Iterator[Requirement]:
-    """Whether Optuna is installed, if a sweep is pending, and the runtimes of pending exports."""
+    """Optuna, if a sweep is pending, the project's own metrics, and the runtimes of pending exports."""
+    if any(STAGES[name].worker == "run_benchmark" for name in pending.stages):
+        yield from map(_metric, pending.config.evaluation.metrics)
     if "student_sweep" in pending.stages:
         yield _optuna()
-    for form in pending.config.export.formats:
-        asset = export_of(form)
-        if asset not in pending.stages:
-            continue
-        if missing := missing_packages(form):
-            said = (
-                f"needs {', '.join(missing)}, not installed: install `distill-dagster[export]`, or remove {form} from "
-            )
-            yield Requirement("package", asset, "error", said + "`export.formats`")
-        else:
-            yield Requirement("package", asset, "ok", RUNTIMES[family(form)])
+    yield from (_runtime(form) for form in pending.config.export.formats if export_of(form) in pending.stages)
+
+
+def _runtime(form: ExportFormat) -> Requirement:
+    asset = export_of(form)
+    if missing := missing_packages(form):
+        way_out = f"install `distill-dagster[export]`, or remove {form} from `export.formats`"
+        return Requirement("package", asset, "error", f"needs {', '.join(missing)}, not installed: {way_out}")
+    return Requirement("package", asset, "ok", RUNTIMES[family(form)])
 
 
 def _optuna() -> Requirement:
@@ -31,3 +34,13 @@ def _optuna() -> Requirement:
         return Requirement("package", "student_sweep", "ok", "optuna")
     said = "needs optuna, which is not installed: install `distill-dagster[tuning]`, or remove `student.sweep`"
     return Requirement("package", "student_sweep", "error", said)
+
+
+def _metric(name: str) -> Requirement:
+    """Whether a metric can be imported and computes two answers; it need not be installed where nothing is measured."""
+
+    def look() -> str:
+        open_metrics([name])
+        return "tried on two answers"
+
+    return require("metric", name, look)

@@ -71,6 +71,7 @@ class Contamination(_Fact):
     held_out_items: int = 0
     contaminated_questions: dict[str, int] = {}  # rule -> prompts
     not_seen_by_ngrams: float | None = None  # share of held-out rows without an n-gram of their own
+    copied_test_rows: list[str] | None = None  # ids, sorted; None in sets of before they were recorded
 
 
 class PromptDiversity(_Fact):

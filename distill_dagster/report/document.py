@@ -15,7 +15,11 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from distill_dagster.config import EvaluationConfig, Role, VerdictWord
+from distill_dagster.evaluation.agreement import Agreement
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
+from distill_dagster.evaluation.confusions import ConfusionTable
+from distill_dagster.evaluation.judging.specs import JudgementTable
+from distill_dagster.evaluation.slices import Slice
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.specs import Provenance
 from distill_dagster.tuning.specs import Trial
@@ -106,11 +110,15 @@ class ReportDocument(BaseModel, frozen=True):
     ratios: Ratios
     metrics: list[tuple[str, str]]  # (task, metric)
     benchmarks: dict[Role, Benchmark]
-    classes: list[ClassTable] = []  # missing from reports of earlier versions
+    classes: list[ClassTable] = []  # missing from reports of earlier versions, as are the next three
+    confusions: list[ConfusionTable] = []
+    slices: list[Slice] = []
+    agreement: list[Agreement] = []
     examples: list[ExamplePair]
     lineage: Provenance
     history: list[dict[str, Any]]  # the trainer's log as it wrote it
     trials: list[Trial] = Field(default=[], exclude_if=lambda trials: not trials)  # of a sweep
+    judgement: JudgementTable | None = Field(default=None, exclude_if=lambda judgement: judgement is None)
     evaluation: EvaluationConfig
     notes: list[str]
     weak_teacher: str | None = None  # a warning to be read before anything else; missing from earlier reports
@@ -118,6 +126,11 @@ class ReportDocument(BaseModel, frozen=True):
     def as_json(self) -> dict[str, Any]:
         """The document as JSON-able values."""
         return self.model_dump(mode="json")
+
+
+def read_verdict(path: Path) -> StatedVerdict:
+    """The verdict in a report.json."""
+    return StatedVerdict.model_validate(json.loads(path.read_text(encoding="utf-8"))["verdict"])
 
 
 def read_document(path: Path) -> ReportDocument:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from distill_dagster.config import ROLES
 from distill_dagster.evaluation.comparison import RatioEstimate
+from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.report import numbers, sweep, tables, wording
+from distill_dagster.report import numbers, slice_tables, sweep, tables, wording
 from distill_dagster.report.document import ClassTable, ReportDocument
 from distill_dagster.report.plots import plots
 from distill_dagster.tuning.specs import Trial
@@ -74,6 +75,14 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "names": {role: benchmarks[role].model.name for role in ROLES},
         "comparison": tables.comparison_rows(document),
         "classes": [_classes(table) for table in document.classes],
+        "fewest": FEWEST,
+        "judge": wording.judge_text(document.judgement) if document.judgement else None,
+        "slices": slice_tables.slice_rows(document.slices),
+        "agreement": slice_tables.agreement_rows(document.agreement),
+        "confusions": [
+            {"task": table.task, "rows": slice_tables.confusion_rows(table), "more": table.more}
+            for table in document.confusions
+        ],
         "cards": _cards(document),
         "mcnemar": wording.mcnemar_text(document.mcnemar, document.items),
         "sweep": _sweep(document.trials),

@@ -41,7 +41,9 @@ class ReportSpec(Spec):
     benchmarks: dict[Role, str]  # folders that hold benchmark.json and predictions.parquet
     history: str  # the student's history.json
     trials: str | None = None  # trials.parquet of a sweep
-    rows: str  # the held-out rows, for the prompts of the examples
+    rows: str  # the held-out rows, for the prompts of the examples and their lengths
+    judgement: str | None = None  # judgement.json of a judge
+    copied: list[str] | None = None  # ids of held-out rows that a training row copies
     evaluation: EvaluationConfig
     provenance: Provenance
     out: str

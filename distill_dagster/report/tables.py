@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distill_dagster.config import ROLES, Role
+from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report.document import ClassTable, Ratios, ReportDocument
 from distill_dagster.report.numbers import (
@@ -32,6 +33,7 @@ METRIC_NAMES = {
     "rouge_l": "ROUGE-L",
     "rouge_1": "ROUGE-1",
     "rouge_2": "ROUGE-2",
+    "bleu": "BLEU",
     "distinct_2": "distinct-2",
     "symbolic_match": "symbolic match",
 }
@@ -131,14 +133,19 @@ def summary_rows(document: ReportDocument) -> list[tuple[str, str, str, str]]:
 
 
 def class_rows(table: ClassTable) -> list[tuple[str, ...]]:
-    """Lines of (label, items, teacher's F1, baseline's F1, student's precision, recall and F1)."""
+    """Lines of (label, items, teacher's F1, baseline's F1, student's precision, recall and F1).
+
+    A label of fewer than `FEWEST` items has counts alone; report.json holds its scores.
+    """
     import pandas as pd
 
     frame = pd.json_normalize([scores.model_dump() for scores in table.labels])
     shares = [f"{role}.f1" for role in ("teacher", "baseline")] + [
         f"student.{s}" for s in ("precision", "recall", "f1")
     ]
+    enough = frame["student.support"] >= FEWEST
     cells = frame[shares].astype(object).where(frame[shares].notna(), None).map(percent)
+    cells = cells.where(enough, "too few")
     items = frame["student.support"].map("{:,}".format)
     return list(pd.concat([frame["label"], items, cells], axis=1).itertuples(index=False, name=None))
 

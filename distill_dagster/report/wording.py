@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from distill_dagster.evaluation.chance import Standing
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
+from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios
 from distill_dagster.report.numbers import DASH, percent, percent_range, ratio_phrase
@@ -69,6 +70,23 @@ def mcnemar_text(test: McNemar | None, items: int) -> str:
         f"Of {items:,} items, only the teacher got {test.only_teacher:,} right, and only the student "
         f"{test.only_student:,} (McNemar's exact test, {p})."
     )
+
+
+def judge_text(word: JudgementTable) -> str:
+    """What a judge says of the student's answers and the teacher's, or why its word does not count."""
+    if not word.trusted:
+        return f"The word of {word.judge} does not count: {word.reason}."
+    counts = word.counts
+    ties = counts.ties + counts.identical
+    said = (
+        f"{word.judge} compared the answers to {counts.prompts:,} prompts, blind and in both orders: the student's is "
+        f"better {counts.student:,} times, the teacher's {counts.teacher:,} times, and {ties:,} are ties"
+    )
+    said += f"; {counts.unread:,} could not be read" if counts.unread else ""
+    if word.score is None:
+        return f"{said}."
+    share = f"{percent(word.score)} (95 % interval {percent_range(word.low, word.high)})"
+    return f"{said}. With ties as half, the student wins {share}; 50 % is as good as the teacher."
 
 
 def estimate_cell(estimate: RatioEstimate) -> str:

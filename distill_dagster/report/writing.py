@@ -6,19 +6,24 @@ report.html   one file for a browser, light or dark, wide or narrow; it has no s
 """
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
 from distill_dagster.errors import DataError
+from distill_dagster.evaluation.agreement import agreements
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.comparison import RatioEstimate, compare, item_scores, mcnemar
+from distill_dagster.evaluation.confusions import confusion_tables
+from distill_dagster.evaluation.judging.specs import JudgementTable, read_judgement
+from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.examples import example_pairs
+from distill_dagster.report.gap import with_shown_gap
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
@@ -47,6 +52,8 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         history=json.loads(Path(spec.history).read_text(encoding="utf-8")),
         rows=parquet.read_table(Path(spec.rows)),
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
+        copied=spec.copied,
+        judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
     )
     write_pages(Path(spec.out), document)
     return ReportResult(
@@ -72,11 +79,14 @@ def build_report(
     history: Sequence[Mapping[str, Any]],
     rows: Sequence[Row] = (),
     trials: Sequence[Trial] = (),
+    copied: Collection[str] | None = None,
+    judgement: JudgementTable | None = None,
 ) -> ReportDocument:
     """The document of a report.
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
-    examples show the prompts. `trials` are those of a sweep.
+    examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
+    copies, if they are known. `judgement` is what a judge says of the answers.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -84,6 +94,7 @@ def build_report(
     _require_roles(benchmarks.keys() & predictions.keys())
     scores = {role: item_scores(predictions[role]) for role in ROLES}
     compared = compare(**scores, resamples=evaluation.resamples, seed=evaluation.seed)
+    compared = with_shown_gap(compared, benchmarks["baseline"])
     retention, ratios = compared.retention, ratios_of(benchmarks)
     by_task = benchmarks["teacher"].by_task
     return ReportDocument(
@@ -98,10 +109,14 @@ def build_report(
         metrics=[(task, metric) for task, found in by_task.items() for metric in found.metrics],
         benchmarks={role: benchmarks[role] for role in ROLES},
         classes=class_tables(predictions, benchmarks["teacher"].labels),
+        confusions=confusion_tables(predictions, benchmarks["teacher"].labels),
+        slices=slices_of(predictions, rows, copied, evaluation),
+        agreement=agreements(predictions, benchmarks["teacher"].labels, evaluation.resamples, evaluation.seed),
         examples=example_pairs(predictions, rows),
         lineage=provenance,
         history=[dict(entry) for entry in history],
         trials=list(trials),
+        judgement=judgement,
         evaluation=evaluation,
         notes=[*notes_on(benchmarks, compared), *launchpad_notes(provenance), *stop_notes(provenance)],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),

@@ -122,24 +122,28 @@ class Store:
                 return current
             scratch = self.backend.scratch(key)
             result = make(scratch, self.backend.work(key, fingerprint[:12]))
-            counts, facts = result.parts()
-            version = f"{fingerprint[:12]}-{uuid.uuid4().hex[:4]}"
-            manifest = Manifest(
-                asset=asset,
-                shard=shard,
-                fingerprint=fingerprint,
-                inputs=inputs,
-                files=self.backend.add_version(key, version, scratch),
-                version=version,
-                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                folder=self.backend.folder(key, version),
-                data_version=result.data_version,
-                counts=counts,
-                facts=facts,
-                complete=result.complete,
-            )
-            self._make_current(key, manifest, current)
-            return manifest
+            made_from = {"fingerprint": fingerprint, "inputs": inputs}
+            return self._add(asset, shard, scratch, result, made_from, replaced=current)
+
+    def revise(self, asset: str, shard: str | None, make: Callable[[Manifest, Path], Result]) -> Manifest:
+        """Publish another version of an artefact that is made from the same inputs, such as after a person's decision.
+
+        `make` is given the current manifest and a scratch folder. The artefact stays as fresh, or as stale, as it was.
+
+        Raises:
+            NotPublishedError: the artefact has not been published.
+            DataError: the disk is full, or the store cannot be written; what was published before remains.
+        """
+        key = _key(asset, shard)
+        with self.backend.writing(key):
+            current, scratch = self.get(asset, shard), self.backend.scratch(key)
+            made_from = {"fingerprint": current.fingerprint, "inputs": current.inputs}
+            return self._add(asset, shard, scratch, make(current, scratch), made_from, replaced=current)
+
+    def has_lost_files(self, asset: str, shard: str | None = None) -> bool:
+        """Whether an artefact was published, and does not count any more because one of its files is gone."""
+        is_known = self.backend.read(_key(asset, shard), MANIFEST) is not None
+        return is_known and self.find(asset, shard) is None
 
     def shards(self, asset: str) -> list[str]:
         """Keys of the shards that have a folder, published or not."""
@@ -166,6 +170,34 @@ class Store:
             return None
         manifest = Manifest(**raw, folder=self.backend.folder(key, version))
         return replace(manifest, complete=manifest.complete and not self.is_unsettled(manifest))
+
+    def _add(
+        self,
+        asset: str,
+        shard: str | None,
+        scratch: Path,
+        result: Result,
+        made_from: dict[str, Any],
+        replaced: Manifest | None,
+    ) -> Manifest:
+        """Turn a filled scratch folder into the current version."""
+        key, (counts, facts) = _key(asset, shard), result.parts()
+        version = f"{made_from['fingerprint'][:12]}-{uuid.uuid4().hex[:4]}"
+        manifest = Manifest(
+            asset=asset,
+            shard=shard,
+            files=self.backend.add_version(key, version, scratch),
+            version=version,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            folder=self.backend.folder(key, version),
+            data_version=result.data_version,
+            counts=counts,
+            facts=facts,
+            complete=result.complete,
+            **made_from,
+        )
+        self._make_current(key, manifest, replaced)
+        return manifest
 
     def _make_current(self, key: str, manifest: Manifest, replaced: Manifest | None) -> None:
         """Keep the manifest that is replaced, replace it, and remove the versions that no reader can reach any more."""

@@ -9,8 +9,10 @@ validated_synthetic_set      examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json
+answer_judgement             judgement.json
 student_export_gguf_q8_0 …   model/, predictions.parquet
 eval_report                  report.html, report.md, report.json
+released_student             release.json, releases.jsonl, scores.parquet, the files of a trained model, others in kept/
 """
 
 RAW_FILE = "raw.parquet"
@@ -23,11 +25,17 @@ MODEL_FILE = "model.json"
 FACULTY_FILE = "faculty.json"
 WEIGHTS_FOLDER = "model"
 ADAPTER_FOLDER = "adapter"
+BESIDE_FILE = "beside.safetensors"  # of a checkpoint with adapters: what trains and is none of them
 HISTORY_FILE = "history.json"
 TRIALS_FILE = "trials.parquet"
 STUDY_FILE = "study.db"
 PREDICTIONS_FILE = "predictions.parquet"
 BENCHMARK_FILE = "benchmark.json"
+JUDGEMENT_FILE = "judgement.json"
 REPORT_FILE = "report.json"
 REPORT_PAGE = "report.html"
 REPORT_MARKDOWN = "report.md"
+RELEASE_FILE = "release.json"
+DECISIONS_FILE = "releases.jsonl"
+SCORES_FILE = "scores.parquet"
+KEPT_FOLDER = "kept"

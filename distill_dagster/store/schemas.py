@@ -179,3 +179,12 @@ TRIAL = pa.schema(  # one training of a sweep
         ("why", pa.string()),  # the error of a trial that diverged
     ]
 )
+
+SCORE = pa.schema(  # of an item that several students answered
+    [
+        ("student", pa.string()),  # the data version of student_checkpoint
+        ("row_id", pa.string()),
+        ("task", pa.string()),
+        ("score", pa.float64()),  # 0 … 1; of a conversation, the mean of its turns
+    ]
+)

@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import ClassVar
 
 from distill_dagster.tasks.base import Task
+from distill_dagster.tasks.bleu import bleu
 from distill_dagster.tasks.measures import Measure
-from distill_dagster.tasks.rouge import rouge
+from distill_dagster.tasks.rouge import mean_rouge, rouge
 
 
 def distinct_2(answers: Sequence[str | None], _references: Sequence[Sequence[str]] = ()) -> float:
@@ -30,7 +31,12 @@ class Conversation(Task):
 
     name: ClassVar[str] = "conversation"
     metric: ClassVar[str] = "rouge_l"
-    more_metrics: ClassVar[Mapping[str, Measure]] = {"distinct_2": distinct_2}
+    more_metrics: ClassVar[Mapping[str, Measure]] = {
+        "rouge_1": mean_rouge("rouge1", stem=False),
+        "rouge_2": mean_rouge("rouge2", stem=False),
+        "bleu": bleu,
+        "distinct_2": distinct_2,
+    }
     single_turn: ClassVar[bool] = False
     exact: ClassVar[bool] = False
     azure_name: ClassVar[str | None] = "CONVERSATION"

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from distill_dagster.tasks.answer_mark import SUMMARY_KEYS, SUMMARY_NOUNS, stated
 from distill_dagster.tasks.base import Task
+from distill_dagster.tasks.bleu import bleu
 from distill_dagster.tasks.measures import Measure
 from distill_dagster.tasks.options import Prompting
 from distill_dagster.tasks.reading import field_of, text_of
@@ -42,6 +43,7 @@ class Summarization(Task):
     more_metrics: ClassVar[Mapping[str, Measure]] = {
         "rouge_1": mean_rouge("rouge1", stem=True),
         "rouge_2": mean_rouge("rouge2", stem=True),
+        "bleu": bleu,
     }
     exact: ClassVar[bool] = False
     azure_name: ClassVar[str | None] = "SUMMARIZATION"

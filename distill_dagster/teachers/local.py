@@ -14,8 +14,8 @@ from distill_dagster.models.decoding import Completion, answers
 from distill_dagster.models.engines.vllm_offline import load_offline
 from distill_dagster.models.loading import LoadedModel, dtype_name, load
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.models.rendering import RenderError, render_prompt
-from distill_dagster.models.tokenizer import open_tokenizer
+from distill_dagster.models.rendering import RenderError, answer_ends, encode, render_prompt
+from distill_dagster.models.tokenizer import open_config, open_tokenizer, stated_ends
 from distill_dagster.teachers.protocol import NO_ROOM, NOT_RENDERED, Reply, Request
 from distill_dagster.teachers.sampling import sampling_params
 
@@ -29,9 +29,17 @@ class LocalTeacher:
 
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
         self.name, self.revision = ref.name, ref.revision
-        self.identity = {"name": ref.name, "revision": ref.revision, "dtype": ref.dtype}
         self.sampling = sampling_params(generation)
         self._ref, self._generation, self._device = ref, generation, device
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The model, with the ends of its answers if its files do not state all: older answers ran past the others."""
+        named = {"name": self._ref.name, "revision": self._ref.revision, "dtype": self._ref.dtype}
+        folder = Path(self._ref.path)
+        stated = stated_ends(folder, open_config(folder), self._tokenizer)
+        ends = answer_ends(self._tokenizer, stated)
+        return named if len(ends) == len(set(stated)) else {**named, "ends": ends}
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -58,7 +66,7 @@ class LocalTeacher:
     def count_tokens(self, messages: Sequence[dict[str, str]]) -> int | None:
         """Tokens of the rendered prompt."""
         text = self.render(messages, None)
-        return len(self._tokenizer(text if isinstance(text, str) else str(text))["input_ids"])
+        return len(encode(self._tokenizer, text if isinstance(text, str) else str(text)))
 
     def answer(self, requests: Sequence[Request], record: Callable[[Reply], None]) -> None:
         """Answer with the engine that the config names; see `Teacher`.

@@ -61,8 +61,12 @@ class Teacher(Protocol):
 
     name: str
     revision: str
-    identity: dict[str, Any]  # what makes it this teacher: part of every request's hash
     sampling: dict[str, Any]  # the sampling parameters that it gets, as `sampling_params` returns them
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this teacher: part of every request's hash."""
+        ...
 
     def render(self, messages: Sequence[dict[str, str]], response_format: dict[str, Any] | None) -> Any:
         """The request as the teacher sees it, as JSON: another part of its hash."""

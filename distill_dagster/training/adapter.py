@@ -3,7 +3,8 @@
     attach   q_proj                ->  q_proj + alpha / rank * lora_B lora_A       only lora_A and lora_B train
     finish   q_proj, lora_A, _B    ->  q_proj with the product added               the plain architecture again
 
-Everything outside the adapters is frozen, the output head too, so the kernel computes no gradient for it.
+Everything outside the adapters is frozen, the output head too, so the kernel computes no gradient for it. What a signal
+trains beside the student, such as projections, has a file of its own in a checkpoint, since peft saves adapters alone.
 """
 
 import warnings
@@ -14,6 +15,7 @@ import torch
 from peft import LoraConfig as PeftLora
 from peft import PeftModel, TaskType, get_peft_model
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from distill_dagster.config import LoraConfig, TrainingConfig
@@ -21,6 +23,8 @@ from distill_dagster.errors import TrainingError
 from distill_dagster.models.quiet import quietly
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import files
+
+LORA = "lora_"  # in the name of every weight of an adapter
 
 
 def prepare_weights(model: PreTrainedModel, config: TrainingConfig) -> Any:
@@ -97,6 +101,21 @@ def write_adapter(adapted: PeftModel, folder: Path, base: ModelRef) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # peft's own card, all of whose facts are left to fill in
 
 
+def save_beside(adapted: Any, checkpoint: Path) -> None:
+    """Write into a checkpoint what trains in a model with adapters and is none of them, if there is any."""
+    if beside := _beside(adapted):
+        save_file({name: weight.detach().cpu() for name, weight in beside.items()}, checkpoint / files.BESIDE_FILE)
+
+
+def load_beside(adapted: Any, checkpoint: Path) -> None:
+    """Put back what `save_beside` has written."""
+    if beside := _beside(adapted):
+        saved = load_file(checkpoint / files.BESIDE_FILE)
+        with torch.no_grad():
+            for name, weight in beside.items():
+                weight.copy_(saved[name])
+
+
 def merge(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
     """The model with its adapters merged into its weights, all in `dtype`. Sums are rounded once, from float32."""
     for layer in adapted.modules():
@@ -105,6 +124,12 @@ def merge(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
             layer.merge()  # pyright: ignore[reportCallIssue]
             layer.get_base_layer().to(dtype)
     return adapted.unload().to(dtype)  # pyright: ignore[reportCallIssue]
+
+
+def _beside(model: Any) -> dict[str, torch.Tensor]:
+    if not isinstance(model, PeftModel):
+        return {}
+    return {name: p for name, p in model.named_parameters() if p.requires_grad and LORA not in name}
 
 
 def _is_adapted(layer: Any) -> bool:

@@ -27,7 +27,7 @@ from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.progress import Advance, track
 from distill_dagster.ranks import group
 from distill_dagster.store import hashing
-from distill_dagster.training.adapter import plain, trainable_count
+from distill_dagster.training.adapter import load_beside, plain, trainable_count
 from distill_dagster.training.batches import LengthBatches, StepPlan
 from distill_dagster.training.checkpoints import run_and_latest, step_of
 from distill_dagster.training.early_stop import early_stop
@@ -89,6 +89,8 @@ def train(
         trainer = _trainer(model, tokenizer, data, config, signal, plan, batches, arguments, advance, asked)
         for callback in callbacks:
             trainer.add_callback(callback)
+        if resume:
+            load_beside(model, resume)
         start = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         run = _record(trainer, config, device, plan, resumed_from)

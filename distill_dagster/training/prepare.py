@@ -36,6 +36,7 @@ from distill_dagster.models.tokenizer import open_tokenizer, prepare_tokenizer
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key
 from distill_dagster.store import hashing, parquet
 from distill_dagster.store.disk import file_sha256
+from distill_dagster.tasks.custom_metrics import open_metrics
 from distill_dagster.teachers.faculty import faculty_version, pin_faculty, pin_source, write_faculty
 from distill_dagster.training.adapter import finish_weights, prepare_weights
 from distill_dagster.training.curves import open_curves
@@ -84,7 +85,8 @@ def prepare_model(spec: PrepareSpec, device: str) -> PrepareResult:
 
 
 def _check(spec: PrepareSpec) -> None:
-    """Refuse models that are unfit, before any is fetched, fitted or asked."""
+    """Refuse models that are unfit, and metrics that do not work, before any is fetched, fitted or asked."""
+    open_metrics(spec.metrics)
     if spec.model is not None:
         require_fit(spec.model, spec.use)
     answering = [*(source for _, source in spec.sources), *spec.panel, *([spec.judge] if spec.judge else [])]

@@ -58,6 +58,7 @@ class PrepareSpec(Spec):
     sources: list[tuple[float, TeacherSource]] = []  # an endpoint, or the weighted teachers of a mix
     panel: list[TeacherSource] = []
     judge: TeacherSource | None = None
+    metrics: list[str] = []  # the project's own, tried before anything is made
     use: Use = Use()  # what the model, or each of the sources, is for
     pairing: Pairing | None = None  # of a teacher: the student, and how it will learn from it
     init: StudentInitConfig | None = None  # of a student: how it is cut out of the teacher

@@ -24,6 +24,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from distill_dagster.errors import DivergedError
 from distill_dagster.progress import Advance
 from distill_dagster.ranks import group
+from distill_dagster.training.adapter import save_beside
 from distill_dagster.training.batches import WEIGHTLESS, LengthBatches, RankRows, StepPlan
 from distill_dagster.training.checkpoints import mark
 from distill_dagster.training.examples import TrainingSet
@@ -114,8 +115,11 @@ class SignalTrainer(Trainer):
 
         A sharded model's folder would come later, at another time on each rank, and the ranks would disagree.
         """
-        Path(output_dir or str(self.args.output_dir)).mkdir(parents=True, exist_ok=True)
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
         super().save_model(output_dir, _internal_call)
+        if group.is_first():
+            save_beside(self.model, folder)
 
     def loader(self, rows: Any, batches: LengthBatches, signal: Signal) -> DataLoader:
         """Batches of `rows` on the device. They are this rank's already: Accelerate would drop or repeat some."""

@@ -13,11 +13,9 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.quality.specs import SetCounts, SetResult
-from distill_dagster.store import files, hashing, parquet, schemas
-from distill_dagster.store.result import Counts, Result
 from testing.api_project import write_api_project
 from testing.projects import run_project
+from tests.checks.published import look
 
 ROWS, BAD = 40, 13
 LIMITS = {"checks.max_truncated_share": 0.1, "checks.max_off_form_share": 0.2, "checks.max_degenerate_share": 0.05}
@@ -140,105 +138,6 @@ def test_rows_that_ask_the_same_are_counted_with_those_that_are_the_same(tmp_pat
     project = Project(load_config(path))
     run_project(project.config, instance, "raw_dataset")
     assert failing(project, instance)["few_duplicate_rows", "raw_dataset[train-part-00]"].startswith("4 of 16 rows")
-
-
-def row(text, split="train", *more, task="qa"):
-    messages = [{"role": "user", "content": said} for said in (text, *more)]
-    return {"row_id": text, "task": task, "split": split, "messages": messages}
-
-
-def look(name, project, shard=None):
-    (check,) = [check for check in CHECKS if check.name == name]
-    return check.run(Snapshot(project), shard)
-
-
-def publish(project, asset, name, rows, schema, shard=None, result=None):
-    def make(out, _):
-        parquet.write_table(out / name, rows, schema)
-        return result or Result(data_version=hashing.rows_hash(rows), counts=Counts())
-
-    project.store.publish(asset, shard, fingerprint=hashing.rows_hash(rows), inputs={}, make=make)
-
-
-def publish_set(project, rows, test):
-    """A set that these rows are in, and the test rows."""
-    for shard in Snapshot(project).sources:
-        publish(project, "raw_dataset", files.RAW_FILE, rows if shard == "train-part-00" else [], schemas.RAW, shard)
-    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, rows, schemas.EXAMPLE)
-    publish(project, "eval_dataset", files.RAW_FILE, test, schemas.RAW)
-
-
-def test_the_leak_check_looks_at_the_rows_and_not_at_what_the_filter_counted(tiny_config):
-    project = Project(tiny_config)
-    rows = [row("What’s my PIN!"), row("Another"), row("what s my pin", "validation")]
-    publish_set(project, rows, [row("what's my pin?", "test")])
-    found = look("no_leakage", project)
-    assert not found.passed
-    assert found.description == "1 of 2 training rows ask what a test row asks; none may"
-    publish_set(project, rows, [row("a third one", "test")])
-    assert look("no_leakage", project).passed
-
-
-def test_a_dialogue_that_opens_as_a_test_row_does_is_no_leak(tiny_config):
-    project = Project(tiny_config)
-    rows = [row("Hello there", "train", "Book a table", task="conversation")]
-    publish_set(project, rows, [row("hello there!", "test", task="conversation")])
-    assert look("no_leakage", project).passed
-    publish_set(project, rows, [row("hello there!", "test", "book a table", task="conversation")])
-    assert not look("no_leakage", project).passed
-
-
-def test_gold_that_no_parser_reads_is_counted(tiny_config):
-    project = Project(tiny_config)
-    gold = [
-        ("nli", "Entailment."),
-        ("nli", "maybe"),
-        ("math", "1,200"),
-        ("math", "a few"),
-        ("qa", "Oslo"),
-        ("qa", None),
-    ]
-    rows = [
-        {**row(f"q{n}", task=task), "reference": [answer] if answer else []} for n, (task, answer) in enumerate(gold)
-    ]
-    publish(project, "raw_dataset", files.RAW_FILE, rows, schemas.RAW, "train-part-00")
-    publish(project, "eval_dataset", files.RAW_FILE, [rows[0], rows[2]], schemas.RAW)
-    found = look("gold_in_form", project, "train-part-00")
-    says = "2 of 5 gold answers are not in their task's form, such as 'maybe' of row q1; none should be"
-    assert (found.passed, found.description) == (False, says)
-    assert look("test_gold_in_form", project).passed
-
-
-def test_gold_outside_the_labels_that_the_config_names_is_counted(tiny_config):
-    labels = tiny_config.quality.model_copy(update={"labels": ["card", "login"]})
-    project = Project(tiny_config.model_copy(update={"quality": labels}))
-    rows = [{**row(said, task="classification"), "reference": [said]} for said in ("card", "Log-in", "login")]
-    publish(project, "eval_dataset", files.RAW_FILE, rows, schemas.RAW)
-    assert look("test_gold_in_form", project).numbers == {"gold": 3, "gold_off_form": 1}
-
-
-@pytest.mark.parametrize(
-    ("label_rows", "passed"),
-    [
-        ({}, True),
-        ({"nli": {"a": 10_000, "b": 9_000}, "classification": {"x": 300, "y": 200}}, True),
-        ({"nli": {"a": 10_000, "b": 9_000}, "classification": {"x": 300, "y": 3}}, False),
-        ({"nli": {"a": 8, "b": 0}}, False),
-    ],
-)
-def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
-    project = Project(tiny_config)
-    result = SetResult(
-        data_version="v",
-        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
-        acceptance=None,
-        gold_agreement=None,
-        rows_with_gold=0,
-        shards=1,
-        label_rows=label_rows,
-    )
-    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
-    assert look("balanced_labels", project).passed is passed
 
 
 def test_of_several_answers_the_chosen_one_is_looked_at(tmp_path, server, instance):

@@ -61,6 +61,7 @@ def test_a_wrong_setting_is_named(tmp_path, wrong):
         load_config(write_project(tmp_path, **{"teacher.logits": wrong}))
 
 
+@pytest.mark.processes
 def test_every_shard_has_logits_of_its_answers(captured):
     project, _, outcome = captured
     assert outcome.failed == {}
@@ -78,6 +79,7 @@ def test_every_shard_has_logits_of_its_answers(captured):
         assert {row.teacher_revision for row in rows} == {project.store.get("teacher_model").data_version}
 
 
+@pytest.mark.processes
 def test_its_metadata_says_what_it_costs(captured):
     project, instance, _ = captured
     keys = dg.AssetRecordsFilter(asset_key=dg.AssetKey("teacher_logits"), asset_partitions=[SHARD])
@@ -92,11 +94,13 @@ def test_its_metadata_says_what_it_costs(captured):
     assert len(repr(metadata)) < 100_000
 
 
+@pytest.mark.processes
 def test_a_second_run_makes_nothing(captured):
     project, instance, _ = captured
     assert run_project(project.config, instance, "teacher_logits").materialized == []
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("changes", "fresh"),
     [({"batch_tokens": 128}, True), ({"k": 8}, False), ({"precision": "compact"}, False), ({"tail": "sampled"}, False)],
@@ -120,6 +124,7 @@ def copy_of_captured(captured, tmp_path):
     return copy
 
 
+@pytest.mark.processes
 def test_the_check_fails_where_an_answer_has_neither_logits_nor_a_reject(copy_of_captured, instance):
     config = copy_of_captured(**{"teacher.logits": {"k": 16}})
     instance.add_dynamic_partitions("shards", [SHARD])
@@ -144,7 +149,8 @@ def test_the_check_fails_where_an_answer_has_neither_logits_nor_a_reject(copy_of
     assert "1 neither" in check.description
 
 
-@pytest.mark.parametrize("tail", ["bucket", pytest.param("sampled", marks=pytest.mark.processes)])
+@pytest.mark.processes
+@pytest.mark.parametrize("tail", ["bucket", "sampled"])
 def test_a_student_learns_from_the_stored_distributions(copy_of_captured, instance, tail):
     logits = {"k": 16, "tail": tail}  # those of the copy, or others
     config = copy_of_captured(**{"teacher.logits": logits, "student.training.signal": "logits"})

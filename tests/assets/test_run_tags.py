@@ -3,6 +3,7 @@
 import json
 
 import dagster as dg
+import pytest
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.run_tags import BECAUSE, INVOCATION
@@ -10,6 +11,8 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from testing.api_project import write_api_project
 from testing.projects import run_project, tick
+
+pytestmark = pytest.mark.processes  # each test drives a whole project
 
 
 def tags(instance, asset: str, shard: str | None = None) -> dict[str, str]:

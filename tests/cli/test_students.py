@@ -72,7 +72,7 @@ def test_where_says_what_is_not_there(exported):
     missing, unknown = (run_command("where", form, "--config", path) for form in ("onnx_int8", "onnx"))
     assert (missing.exit_code, unknown.exit_code) == (2, 2)
     assert "student_export_onnx_int8" in missing.output
-    assert "onnx is no form of the student: choose student, gguf_f32" in unknown.output
+    assert "onnx is no form of the student: choose student, released, gguf_f32" in unknown.output
 
 
 def test_chat_asks_each_of_them_once(exported):

@@ -31,6 +31,13 @@ def test_a_file_that_is_a_model_is_noticed_when_it_is_replaced(tmp_path):
     assert shaped(path)["student_base"] != before
 
 
+def test_how_a_student_is_released_makes_nothing_stale_that_it_is_made_from(tmp_path):
+    release = {"name": "Llama-intents", "i_have_checked_the_licence": True}
+    without, released = shaped(write_project(tmp_path / "a")), shaped(write_project(tmp_path / "b", release=release))
+    made_from = [name for name in STAGES if not name.startswith("released")]
+    assert {name: released[name] for name in made_from} == {name: without[name] for name in made_from}
+
+
 TRAININGS = ("student.training", "teacher.fit")
 
 

@@ -100,6 +100,7 @@ def test_a_change_in_one_asks_for_nothing_of_the_other(projects, instance):
     assert versions_of(projects[1]) == before
 
 
+@pytest.mark.processes
 def test_each_alerts_and_lists_its_own_failures(projects, server, instance, monkeypatch):
     one, two = projects
     assert not run_project(two.config, instance, "teacher_outputs").failed
@@ -118,6 +119,7 @@ def test_each_alerts_and_lists_its_own_failures(projects, server, instance, monk
     assert read_status(Snapshot(two), instance).failing_checks == []
 
 
+@pytest.mark.processes
 def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_repaired(
     projects, server, instance, monkeypatch
 ):

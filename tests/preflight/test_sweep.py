@@ -4,7 +4,7 @@ import importlib.util
 import re
 
 from testing.projects import TINY_LLAMA, write_project
-from tests.preflight.test_look import errors, look_at
+from tests.preflight.looks import errors, look_at
 
 BATCHES = {"batch_size": [1, 64]}
 HIDDEN = {"student.training.signal": "hidden", "student.training.max_length": 64}

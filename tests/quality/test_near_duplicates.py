@@ -118,6 +118,7 @@ def test_a_long_item_is_found_by_its_ngrams_and_a_short_one_by_its_shingles():
     exact = build(raws, answers_to(raws), test, contamination="exact")
     assert exact.counts.rejected == 0
     assert exact.facts.contamination.not_seen_by_ngrams is None
+    assert exact.facts.contamination.copied_test_rows == []
 
 
 def test_what_a_template_says_is_not_what_a_row_asks():

@@ -138,6 +138,7 @@ def test_a_prompt_of_the_test_set_is_not_trained_or_validated_on():
     test = [raw("t1", "what's my pin"), raw("t2", "Other!")]
     built = build(raws, [answer(i, "neutral") for i in "abc"], test)
     assert codes(built) == {("a", "contaminated"), ("b", "contaminated")}
+    assert built.facts.contamination.copied_test_rows == ["t1", "t2"]
     assert "'t1'" in next(r["message"] for r in built.rejects if r["row_id"] == "a")
 
 

@@ -69,19 +69,27 @@ def report_of(tmp_path, given: list[str | None], gold):
 
 
 def test_the_pages_show_the_classes_in_a_table_that_opens(tmp_path):
-    report_of(tmp_path, ["a", "b", None, "b", "b", "other"], GOLD)
+    report_of(tmp_path, ["a", "b", None, "b", "b", "other"] * 20, GOLD * 20)
     markdown = (tmp_path / "report.md").read_text()
     head = "| Class | Items | Teacher F1 | Baseline F1 | Student precision | Student recall | Student F1 |"
     lines = markdown[markdown.index(head) :].splitlines()
     assert lines[2:5] == [
-        "| a | 3 | 50.0 % | 50.0 % | 100.0 % | 33.3 % | 50.0 % |",
-        "| b | 2 | 80.0 % | 80.0 % | 66.7 % | 100.0 % | 80.0 % |",
-        "| c | 1 | 0.0 % | 0.0 % | – | 0.0 % | 0.0 % |",
+        "| a | 60 | 50.0 % | 50.0 % | 100.0 % | 33.3 % | 50.0 % |",
+        "| b | 40 | 80.0 % | 80.0 % | 66.7 % | 100.0 % | 80.0 % |",
+        "| c | 20 | 0.0 % | 0.0 % | – | 0.0 % | 0.0 % |",
     ]
-    assert markdown.count("<details>") == markdown.count("</details>") == 1
+    assert markdown.count("<details>") == markdown.count("</details>") == 2
     page, text = read_page(tmp_path)
-    assert page.tags.count("details") == 2  # the classes, and the machines
-    assert '<tr><th scope="row">c</th><td>1</td><td>0.0 %</td><td>0.0 %</td><td>–</td>' in text
+    assert page.tags.count("details") == 3  # the classes, their confusions, and the machines
+    assert '<tr><th scope="row">c</th><td>20</td><td>0.0 %</td><td>0.0 %</td><td>–</td>' in text
+
+
+def test_a_class_of_few_items_has_no_scores_on_the_pages(tmp_path):
+    document = report_of(tmp_path, ["a"] * 20 + ["b"] * 19, ["a"] * 20 + ["b"] * 19)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    assert "| a | 20 | 100.0 % | 100.0 % | 100.0 % | 100.0 % | 100.0 % |" in lines
+    assert "| b | 19 | too few | too few | too few | too few | too few |" in lines
+    assert document.classes[0].labels[1].student.f1 == 1
 
 
 @pytest.mark.parametrize(("count", "shown"), [(100, True), (101, False)])

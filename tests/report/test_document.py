@@ -69,7 +69,8 @@ def test_the_json_keeps_its_keys(document, tmp_path):
     write_pages(tmp_path, document)
     found = json.loads((tmp_path / "report.json").read_text())
     before = "project headline verdict items retention gap_recovered mcnemar ratios metrics benchmarks examples lineage"
-    assert found.keys() == {*before.split(), "history", "evaluation", "notes", "classes", "weak_teacher"}
+    later = {"classes", "weak_teacher", "confusions", "slices", "agreement"}
+    assert found.keys() == {*before.split(), "history", "evaluation", "notes", *later}
     assert list(found["verdict"]) == ["verdict", "target", "reason", "items_needed", "text"]
     assert list(found["retention"]) == ["value", "low", "high", "items", "resamples", "undefined", "reason"]
     assert found["mcnemar"].keys() == {"only_teacher", "only_student", "p_value"}
@@ -82,9 +83,11 @@ def test_the_json_keeps_its_keys(document, tmp_path):
 def test_a_report_without_classes_reads(document, tmp_path):
     """Reports of earlier versions have none."""
     stored = document.as_json()
-    del stored["classes"]
+    later = ("classes", "confusions", "slices", "agreement")
+    for name in later:
+        del stored[name]
     (tmp_path / "report.json").write_text(json.dumps(stored))
-    assert read_document(tmp_path / "report.json") == document.model_copy(update={"classes": []})
+    assert read_document(tmp_path / "report.json") == document.model_copy(update={name: [] for name in later})
 
 
 def test_a_missing_role_or_other_items_are_refused():

@@ -17,6 +17,8 @@ from distill_dagster.teachers.protocol import Request
 from testing.endpoint_teacher import ask, ask_one, questions, teacher_at
 from testing.made_answers import answer_to
 
+pytestmark = pytest.mark.usefixtures("short_waits")
+
 
 def test_every_question_is_answered_once_and_never_more_at_once_than_allowed(server):
     server.script(latency=0.5)  # long enough for seven requests to be on their way on a busy machine

@@ -8,6 +8,8 @@ import pytest
 from distill_dagster.errors import BudgetError, TeacherError
 from testing.endpoint_teacher import ask, ask_one, questions, teacher_at
 
+pytestmark = pytest.mark.usefixtures("short_waits")
+
 
 def test_a_storm_of_429_loses_nothing_and_is_not_multiplied(server):
     refusal = {"fault": "status", "status": 429, "headers": {"retry-after-ms": "50"}, "times": 100}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
+from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from distill_dagster.config import ModelConfig, StudentTrainingConfig, TrainingConfig
@@ -89,9 +90,47 @@ class StoppedError(Exception):
     pass
 
 
+@pytest.fixture
+def imitating(tmp_path):
+    """Adapters with the signal `hidden`, and a wider teacher: {training, teacher} of a spec."""
+    settings = {**GPT2, "n_embd": 48, "n_layer": 3, "n_head": 4}
+    teacher = write_model(tmp_path / "teacher", ModelConfig(architecture="gpt2", settings=settings, vocab_size=400))
+    hidden = {"alpha": 0.2, "relations": {"heads": 8}}
+    training = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "hidden", "hidden": hidden})
+    return {"training": training, "teacher": teacher}
+
+
+def test_projections_train_beside_the_adapters_and_are_resumed(spec_of, imitating):
+    seen: list[dict] = []
+
+    def saved(progress):
+        for path in Path(spec_of("whole").work).glob("runs/*/checkpoint-*/beside.safetensors"):
+            if (path.parent / "complete.json").exists():
+                seen.append(load_file(path))
+
+    with listen(saved):
+        whole = train_student(spec_of("whole", **imitating), "cpu")
+    first, last = seen[0], seen[-1]
+    assert {name: tuple(weight.shape) for name, weight in first.items()} == {
+        "distillation.1_2.weight": (48, 32),
+        "distillation.2_3.weight": (48, 32),
+    }
+    assert not any(first[name].equal(last[name]) for name in first)
+    spec = spec_of("stopped", **imitating)
+    resumed = _stopped_and_resumed(spec)
+    assert without_speed(resumed.history) == without_speed(whole.history)
+    assert resumed.data_version == whole.data_version != train_student(spec_of("text"), "cpu").data_version
+
+
 def test_a_stopped_training_goes_on_to_the_same_weights(spec_of):
     whole = train_student(spec_of("whole"), "cpu")
-    spec = spec_of("stopped")
+    resumed = _stopped_and_resumed(spec_of("stopped"))
+    assert without_speed(resumed.history) == without_speed(whole.history)
+    assert resumed.data_version == whole.data_version
+
+
+def _stopped_and_resumed(spec):
+    """The result of a training that stops behind its first checkpoint, and goes on."""
 
     def stop(progress):
         if list(Path(spec.work).glob("runs/*/checkpoint-*/complete.json")):
@@ -101,11 +140,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(spec_of):
         train_student(spec, "cpu")
     (checkpoint,) = Path(spec.work).glob("runs/*/checkpoint-*")
     assert {"adapter_model.safetensors", "optimizer.pt"} <= {path.name for path in checkpoint.iterdir()}
-    assert not (checkpoint / "model.safetensors").exists(), "a checkpoint holds the adapters alone"
+    assert not (checkpoint / "model.safetensors").exists(), "a checkpoint holds no weights that are frozen"
     resumed = train_student(spec, "cpu")
     assert resumed.resumed_from_step > 0
-    assert without_speed(resumed.history) == without_speed(whole.history)
-    assert resumed.data_version == whole.data_version
+    return resumed
 
 
 def test_the_best_adapters_are_kept(spec_of):

@@ -1,17 +1,12 @@
-"""A student trains to the end, resumes after a kill to the same weights, and publishes nothing if it diverges."""
+"""A student trains to the end and is written with its history; a training that diverges publishes nothing."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
-from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import open_model, open_tokenizer
 from distill_dagster.models.ref import read_ref
@@ -21,49 +16,16 @@ from distill_dagster.store import parquet, schemas
 from distill_dagster.training.examples import read_examples, tokenize
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
-from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
+from distill_dagster.training.specs import StepLoss, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.logits_tiny import capture, teacher_row
-from testing.models_tiny import rows, without_speed, write_examples, write_model
+from testing.models_tiny import write_examples, write_model
+from testing.tiny_training import TRAINING, dropping, imitating
 
 pytestmark = pytest.mark.processes
-
 LINE = re.compile(
     r"train tiny: \d+ of 32, loss [\d.e+-]+, learning rate [\d.]+e[+-]\d+"
     r"(, gradient norm [\d.]+, [\d,]+ tokens/s)?(, validation loss [\d.]+)?, [\dhmins ]+ left"
 )
-
-TRAINING = StudentTrainingConfig(
-    learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
-)
-
-
-@pytest.fixture
-def spec_of(tmp_path):
-    """A spec to train a tiny model with dropout, so that the random state matters; its `out` exists."""
-    base = write_model(tmp_path / "base", dropping())
-    examples = write_examples(tmp_path / "examples.parquet")
-
-    def spec(name, training=TRAINING, **changes):
-        out = tmp_path / name
-        out.mkdir(exist_ok=True)
-        wanted = {
-            "student_base": base,
-            "teacher": base,
-            "task": "nli",
-            "training": training,
-            "examples": examples,
-            "name": "tiny",
-            "work": str(tmp_path / "work"),
-        }
-        return TrainSpec(**{**wanted, "out": str(out), **changes})
-
-    return spec
-
-
-def dropping():
-    settings = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
-    return ModelConfig(architecture="gpt2", settings=settings, vocab_size=400)
 
 
 def test_a_student_is_written_with_its_history_and_counts(spec_of):
@@ -108,58 +70,6 @@ def test_nothing_is_printed(spec_of, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_same_spec_gives_the_same_weights(spec_of, tmp_path):
-    first = train_student(spec_of("one", work=str(tmp_path / "w1")), "cpu")
-    assert train_student(spec_of("two", work=str(tmp_path / "w2")), "cpu").data_version == first.data_version
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from distill_dagster.progress import listen
-from distill_dagster.training.specs import TrainSpec
-from distill_dagster.training.student import train_student
-
-spec = TrainSpec.model_validate_json(sys.argv[1])
-
-def listener(progress):
-    if list(Path(spec.work).glob("runs/*/checkpoint-*/complete.json")):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with listen(listener):
-    train_student(spec, "cpu")
-"""
-
-
-def imitating(tmp_path, **hidden):
-    """The training with the signal `hidden`, and a wider and deeper teacher: {training, teacher} of a spec."""
-    settings = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 64}
-    teacher = write_model(tmp_path / "teacher", ModelConfig(architecture="gpt2", settings=settings, vocab_size=400))
-    training = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "hidden", "hidden": hidden})
-    return {"training": training, "teacher": teacher}
-
-
-@pytest.mark.parametrize("hidden", [None, {"alpha": 0.2, "distance": "mse", "relations": {"heads": 8}}])
-def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(spec_of, tmp_path, hidden):
-    """With `hidden`, the projections and their share of the optimizer are resumed too."""
-    given = {} if hidden is None else imitating(tmp_path, **hidden)
-    whole = train_student(spec_of("whole", work=str(tmp_path / "whole-work"), **given), "cpu")
-    spec = spec_of("killed", **given)
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    child = subprocess.run([sys.executable, "-c", KILLED, spec.model_dump_json()], env=env, check=False)
-    assert child.returncode == -signal.SIGKILL
-    assert not list(Path(spec.out).iterdir())
-    (run,) = Path(spec.work, "runs").iterdir()
-    torn = run / "checkpoint-30"
-    torn.mkdir()
-    (torn / "model.safetensors").write_bytes(b"half")
-    resumed = train_student(spec, "cpu")
-    assert resumed.resumed_from_step == 6
-    assert whole.resumed_from_step == 0
-    assert resumed.data_version == whole.data_version
-    assert without_speed(resumed.history) == without_speed(whole.history)
-
-
 def test_a_student_that_imitates_is_an_ordinary_model_that_names_its_objective(spec_of, tmp_path):
     result = train_student(spec_of("out", **imitating(tmp_path, relations={"heads": 8})), "cpu")
     out = Path(spec_of("out").out)
@@ -174,36 +84,6 @@ def test_a_student_that_imitates_is_an_ordinary_model_that_names_its_objective(s
     assert loss in (out / "model" / "README.md").read_text().replace("\\", "")
     losses = [p.validation_loss for p in result.history if isinstance(p, ValidationLoss)]
     assert losses[-1] < losses[0]
-
-
-def test_another_teacher_makes_another_student_and_takes_no_checkpoint_of_the_first(spec_of, tmp_path):
-    given = imitating(tmp_path)
-    first = train_student(spec_of("one", **given), "cpu")
-    other = write_model(tmp_path / "other", dropping().model_copy(update={"seed": 9}))
-    second = train_student(spec_of("two", **{**given, "teacher": other}), "cpu")
-    assert second.resumed_from_step == 0
-    assert second.data_version != first.data_version
-
-
-def test_other_distributions_of_the_same_answers_take_no_checkpoint_of_the_first(spec_of, tmp_path):
-    """The rows, their places and the config are the same."""
-    training, versions = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "logits"}), []
-    for seed in (1, 2):
-        folder = tmp_path / f"teacher-{seed}"
-        teacher = write_model(folder, dropping().model_copy(update={"seed": seed}))
-        answers = [teacher_row(teacher, row["row_id"], row["reference"][0]) for row in rows(64)]
-        capture(folder, teacher, rows(64), answers)
-        given = {"teacher": teacher, "logits": [str(folder / "logits.parquet")]}
-        result = train_student(spec_of(f"student-{seed}", training, **given), "cpu")
-        assert result.resumed_from_step == 0
-        versions.append(result.data_version)
-    assert versions[0] != versions[1]
-
-
-def test_a_checkpoint_of_another_config_is_not_taken(spec_of, tmp_path):
-    train_student(spec_of("one"), "cpu")
-    other = TRAINING.model_copy(update={"learning_rate": 4e-3})
-    assert train_student(spec_of("two", other), "cpu").resumed_from_step == 0
 
 
 def test_a_diverging_training_is_an_error_and_writes_nothing(spec_of):

@@ -75,3 +75,22 @@ def test_the_shards_metadata_and_checks_are_shown(server, browser):
     browser.get(f"{server.url}/assets/teacher_outputs?view=checks")
     see(browser, "enough_answers", "Succeeded")
     keep_picture(browser, "checks")
+
+
+ENDS = """
+const cells = [...document.querySelectorAll('table th, table td')].filter(cell => cell.getClientRects().length);
+return Object.fromEntries(cells.map(cell => [cell.innerText.trim(), cell.getBoundingClientRect().right]));
+"""
+
+
+def test_the_columns_that_decide_are_in_sight_on_a_laptop(server, browser):
+    browser.set_window_size(1400, 900)
+    browser.get(f"{server.url}/assets/teacher_outputs?view=partitions&partition=train-part-00")
+    see(browser, "raw_text", "finish_reason", "row_id")
+    ends, width = browser.execute_script(ENDS), browser.execute_script("return window.innerWidth")
+    assert {column: ends[column] < width for column in ("answer", "raw_text", "finish_reason")} == {
+        "answer": True,
+        "raw_text": True,
+        "finish_reason": True,
+    }
+    keep_picture(browser, "preview")

@@ -20,9 +20,8 @@ from typing import Any
 from distill_dagster.models.engines.batched import answer_batched
 from distill_dagster.models.engines.columns import pack
 from distill_dagster.models.engines.replay import Replay
-from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, grouped, left_padded
+from distill_dagster.models.engines.rows import Row, Sampling, TokenChoice, ends_of, grouped, left_padded
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import end_ids
 from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.spreading import is_spread
 
@@ -72,7 +71,7 @@ class Slots:
     def __init__(self, loaded: LoadedModel, sampling: Sampling, batch_tokens: int) -> None:
         self._model, self._device, self._pad = loaded.model, loaded.device, loaded.tokenizer.pad_token_id
         self._sampling, self._batch_tokens, self._choose = sampling, batch_tokens, TokenChoice(sampling)
-        self._ends = set(end_ids(loaded.tokenizer, loaded.model.generation_config))
+        self._ends = set(ends_of(loaded))
         self._rows: list[Row] = []
         self._cache: Any = None
         self._mask: Any = None  # (B, capacity)

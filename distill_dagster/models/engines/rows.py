@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from distill_dagster.models.drawing import drawn_tokens
 from distill_dagster.models.loading import LoadedModel
-from distill_dagster.models.rendering import end_ids
+from distill_dagster.models.rendering import answer_ends, end_ids
 from distill_dagster.models.row_limits import RowLimits
 
 Finish = Literal["stop", "length", "repetition"]
@@ -90,13 +90,18 @@ def grouped(rows: Sequence[Row], new_tokens: int, limits: RowLimits) -> list[lis
     return list(groups.values())
 
 
+def ends_of(loaded: LoadedModel) -> list[int]:
+    """The tokens at which an answer of this model ends."""
+    return answer_ends(loaded.tokenizer, end_ids(loaded.tokenizer, loaded.model.generation_config))
+
+
 def generation_settings(loaded: LoadedModel, sampling: Sampling) -> Any:
     """A generation config that leaves nothing to a checkpoint's defaults; `generate` takes the likeliest token."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=end_ids(loaded.tokenizer, loaded.model.generation_config),
+        eos_token_id=ends_of(loaded),
         pad_token_id=loaded.tokenizer.pad_token_id,
         do_sample=False,
     )

@@ -25,6 +25,7 @@ from distill_dagster.errors import ModelError
 from distill_dagster.models.engines.rows import Row, Sampling
 from distill_dagster.models.loading import LoadedModel, dtype_name, forget
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.models.rendering import answer_ends
 from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.tokenizer import open_config, open_tokenizer, stated_ends
 
@@ -100,7 +101,7 @@ def _open_offline(ref: ModelRef, config: Any, device: str, batch_tokens: int) ->
     context = getattr(config, "max_position_embeddings", None)
     longest = min(batch_tokens, context or batch_tokens)
     engine = _start(ref, dtype, longest)
-    ends = stated_ends(Path(ref.path), config, tokenizer)
+    ends = answer_ends(tokenizer, stated_ends(Path(ref.path), config, tokenizer))
     return LoadedModel(OfflineModel(config, ends, longest, engine), tokenizer, device, dtype, ref)
 
 

@@ -13,6 +13,7 @@ C, ignore n-grams in more than 10 training documents). The rule cannot see an it
 counts such items.
 """
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,11 +54,11 @@ class HeldOut:
         self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str] = NO_TEMPLATE
     ) -> None:
         self.what, self.near, self.template = what, near, template
-        self.exact: dict[tuple[str, ...], str] = {}
+        self.exact: dict[tuple[str, ...], list[str]] = defaultdict(list)  # sorted ids
+        self.copied: dict[int, set[str]] = defaultdict(set)  # number -> ids that the row copies; see `matches`
         texts: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for row in rows:
-            key = contamination_key(row)
-            self.exact[key] = min(self.exact.get(key, row["row_id"]), row["row_id"])
+            insort(self.exact[contamination_key(row)], row["row_id"])
             texts[row["task"]].append((row["row_id"], bare(user_text_of(row))))
         self.items = sum(map(len, texts.values()))
         self.unseen = 0  # items without an n-gram of their own; `matches` counts them
@@ -78,10 +79,14 @@ class HeldOut:
             self._look(self._tasks[name], [numbers[i] for i in own], [texts[i] for i in own], bands[own])
         for number, key in zip(numbers, keys, strict=True):
             if key in self.exact:
-                self._found[number] = Match("exact", f"{self.what} row {self.exact[key]!r} asks the same")
+                self.copied[number].update(self.exact[key])
+                self._found[number] = Match("exact", f"{self.what} row {self.exact[key][0]!r} asks the same")
 
     def matches(self) -> dict[int, Match]:
-        """Number -> match of each contaminated row; if several rules apply, exact precedes n-grams, then shingles."""
+        """Number -> match of each contaminated row; if several rules apply, exact precedes n-grams, then shingles.
+
+        Then `copied` is complete: it names all items that a row copies, by any rule.
+        """
         for task in self._tasks.values():
             seen = np.concatenate([np.empty((0, 2), np.int64), *task.seen])
             common = np.bincount(seen[:, 1], minlength=len(task.places)) > COMMON
@@ -96,13 +101,13 @@ class HeldOut:
     def _look(self, task: TaskItems, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
         for i in map(int, np.unique(task.bands.find(bands.ravel())[0] // bands.shape[1])):
             others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
-            if match := self._by_shingles(task, texts[i], sorted(others)):
+            if match := self._by_shingles(task, numbers[i], texts[i], sorted(others)):
                 self._found[numbers[i]] = match
         pairs = shared_grams(task, texts)
         task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
 
-    def _by_shingles(self, task: TaskItems, text: str, items: Sequence[int]) -> Match | None:
-        asked = shingles_of(text, self.template)
+    def _by_shingles(self, task: TaskItems, number: int, text: str, items: Sequence[int]) -> Match | None:
+        asked, found = shingles_of(text, self.template), None
         for item in items:
             name, other = task.items[item]
             fewer, more = sorted((len(asked), task.sizes[item]))
@@ -110,9 +115,10 @@ class HeldOut:
                 continue
             alike = jaccard(asked, shingles_of(other, self.template))
             if alike >= ALIKE:
+                self.copied[number].add(name)
                 sentence = f"{self.what} row {name!r} asks nearly the same (character 5-gram Jaccard {alike:.2f})"
-                return Match("shingles", sentence)
-        return None
+                found = found or Match("shingles", sentence)
+        return found
 
     def _by_grams(self, task: TaskItems, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
         """Rows whose n-grams cover an item's own words; `seen` holds (row, n-gram), `words` each item's own words."""
@@ -127,9 +133,9 @@ class HeldOut:
                 share = len(places & words[item]) / len(words[item]) if words[item] else 0
                 if share > COVERED:
                     name = task.items[item][0]
+                    self.copied[number].add(name)
                     sentence = f"{self.what} row {name!r} shares 8-grams over {share:.0%} of its words"
-                    found[number] = Match("n-grams", sentence)
-                    break
+                    found.setdefault(number, Match("n-grams", sentence))
         return found
 
 

@@ -120,7 +120,14 @@ def _contamination(index: PromptIndex) -> Contamination:
         held_out_items=items,
         contaminated_questions=dict(sorted(rules.items())),
         not_seen_by_ngrams=(unseen / items if items else None) if near else None,
+        copied_test_rows=sorted(_copied(index)),
     )
+
+
+def _copied(index: PromptIndex) -> set[str]:
+    """The ids of the test rows that a row copies; rows whose id is that of others do not count."""
+    tests = [held_out for held_out in index.held_out if held_out.what == "test"]
+    return {name for held in tests for n, names in held.copied.items() if n not in index.conflicts for name in names}
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.evaluation.comparison import join_scores
-from distill_dagster.evaluation.statistics import mean_interval
+from distill_dagster.release.difference import interval_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,10 @@ def difference(
 ) -> Difference:
     """Compare scores in [0, 1] by row id.
 
-    The differences are in [-1, 1]; halved and moved by a half, their mean is one of scores in [0, 1].
-
     Raises:
         DataError: the two were not scored on the same items.
     """
     scores = join_scores({"checkpoint": checkpoint, "export": export})  # (N, 2)
-    moved = (scores[:, 1] - scores[:, 0] + 1) / 2
-    interval = mean_interval(moved, resamples=evaluation.resamples, seed=evaluation.seed)
+    found = interval_of(scores[:, 1] - scores[:, 0], resamples=evaluation.resamples, seed=evaluation.seed)
     before, after = scores.mean(axis=0)
-    return Difference(float(before), float(after), 2 * interval.low - 1, 2 * interval.high - 1, len(scores))
+    return Difference(float(before), float(after), found.low, found.high, found.items)

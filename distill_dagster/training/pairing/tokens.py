@@ -6,6 +6,7 @@ student's rows are tokenized:
     any signal           the longest answer that is asked for fits the student's `max_length`     (a warning)
                          the answer's tokens alone are those behind the prompt                    (a warning)
     teacher.logits       the teacher's answer is captured: its tokens are its text, behind an unchanged prompt
+                         both models have the `k` tokens that are stored of a distribution
     all but text         both tokenizers give the same tokens (models/same_tokens.py)
     logits, on_policy    both templates give the same answer
     on_policy            both templates end it with the same token
@@ -15,11 +16,14 @@ student's rows are tokenized:
 
 from collections.abc import Iterator
 
+from distill_dagster.config import LogitsConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.logits.sequences import Refused, tokenize_answer
+from distill_dagster.logits.tokenizer import tokenizer_hash
 from distill_dagster.models.fitness import Parts
 from distill_dagster.models.frames import PLAIN, PLAIN_ANSWER, RenderError, opening_of
 from distill_dagster.models.rendering import encode, encode_example, render_prompt
+from distill_dagster.models.row_limits import RowLimits
 from distill_dagster.models.same_tokens import common_ids, require_known, require_same_ids
 from distill_dagster.models.token_bytes import token_bytes
 from distill_dagster.training.pairing.values import Pairing, Sides
@@ -29,8 +33,8 @@ ANSWERS = (PLAIN_ANSWER, "The door is red.", "42", "Two lines:\n- red\n- green")
 
 def token_problems(sides: Sides, pairing: Pairing) -> Iterator[str]:
     """Why the student cannot learn the teacher's tokens, each with the way out."""
-    if pairing.captures and sides.teacher:
-        yield from _capture_problems(sides.teacher)
+    if pairing.k and sides.teacher:
+        yield from _capture_problems(sides.teacher, pairing.k)
     try:
         _require_tokens(sides, pairing)
     except ModelError as e:
@@ -58,17 +62,20 @@ def _require_tokens(sides: Sides, pairing: Pairing) -> None:
         _require_bytes(sides)
     if not (training.compares_tokens and teacher and student):
         return
-    common_ids(teacher.tokenizer, student.tokenizer, _end(teacher))
+    shared = common_ids(teacher.tokenizer, student.tokenizer, _end(teacher))
     if training.reads_logits or training.signal == "on_policy":
         _require_same_answers(teacher, student)
+        _require_k(pairing.k or LogitsConfig().k, shared, teacher, student)  # rollouts are captured anyway
     if training.signal == "on_policy":
         _require_same_end(teacher, student)
     if training.reads_teacher:
         require_known(teacher.tokenizer, student.tokenizer, _row(student))
 
 
-def _capture_problems(teacher: Parts) -> Iterator[str]:
+def _capture_problems(teacher: Parts, k: int) -> Iterator[str]:
     """Why not even a plain answer's distributions would be stored."""
+    if k > (embedded := _embedded(teacher)):
+        yield f"teacher.logits.k is {k}, and {teacher.name} has {embedded} tokens: lower `k`"
     try:
         tokenize_answer(teacher.tokenizer, PLAIN, PLAIN_ANSWER, opening_of(teacher.tokenizer))
     except Refused as e:
@@ -83,6 +90,23 @@ def _require_same_answers(teacher: Parts, student: Parts) -> None:
     for answer in ANSWERS:
         ids = _captured(teacher, answer)
         require_same_ids(answer, ids, _learned(student, answer)[: len(ids)])
+
+
+def _require_k(k: int, shared: int, teacher: Parts, student: Parts) -> None:
+    """Raise ModelError if more tokens of a distribution are stored than both models have.
+
+    Models with the same tokenizer share its padding too, as far as both have embeddings; those with other added tokens
+    share the first `shared` tokens.
+    """
+    if tokenizer_hash(teacher.tokenizer) == tokenizer_hash(student.tokenizer):
+        shared = min(_embedded(teacher), _embedded(student))
+    if k > shared:
+        raise ModelError(f"teacher.logits.k is {k}, and {shared} tokens belong to both models: lower `k`")
+
+
+def _embedded(parts: Parts) -> int:
+    """How many tokens a model has: its padding counts."""
+    return RowLimits.of(parts.config).embedded or len(parts.tokenizer)
 
 
 def _require_same_end(teacher: Parts, student: Parts) -> None:

@@ -24,7 +24,7 @@ class Pairing(Section):
     use: Use = Use(trains=True)  # of the student
     training: StudentTrainingConfig = StudentTrainingConfig()
     layers: list[list[Pair]] = []  # the layer pairs among which a sweep chooses
-    captures: bool = False  # whether the teacher's distributions are stored
+    k: int = 0  # tokens that are stored of each distribution of the teacher; 0: none is
     new_tokens: int | None = None  # the longest answer that the teacher is asked for
 
     @property
@@ -44,7 +44,7 @@ class Pairing(Section):
             use=student_use(config),
             training=student.training,
             layers=_searched(student),
-            captures=teacher.logits is not None,
+            k=teacher.logits.k if teacher.logits else 0,
             new_tokens=teacher.generation.max_new_tokens,
         )
 

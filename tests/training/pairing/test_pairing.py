@@ -120,8 +120,8 @@ def test_a_pairing_follows_the_config():
 
     found = of(**{"teacher.logits": {"k": 4}, "student.training": {"signal": "hidden", "max_length": 77}})
     assert (found.teacher.architecture, found.student.architecture) == ("llama", "llama")
-    assert (found.training.signal, found.use.max_length, found.captures, found.new_tokens) == ("hidden", 77, True, 12)
-    assert not of().captures
+    assert (found.training.signal, found.use.max_length, found.k, found.new_tokens) == ("hidden", 77, 4, 12)
+    assert of().k == 0
     found = of(**{"student.model": None, "student.init": {"from": "teacher", "layers": 2}})
     assert (found.student, found.init.layers) == (None, 2)
     assert cut_parameters(of()) == 0 < cut_parameters(found)

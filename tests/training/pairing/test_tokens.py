@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
@@ -21,16 +21,17 @@ from distill_dagster.training.specs import PrepareSpec
 from testing.chat_templates import FAMILIES, tokenizer_of
 from testing.models_tiny import COLOURS, LLAMA, TINY, rows, write_model, write_rows
 
-LOGITS = Pairing(training={"signal": "logits"}, captures=True)
+LOGITS = Pairing(training={"signal": "logits"}, k=4)
 HIDDEN = Pairing(training={"signal": "hidden"})
 ON_POLICY = Pairing(training={"signal": "on_policy"})
-ALM = Pairing(training={"signal": "logits", "logits": {"across_tokenizers": "alm"}}, captures=True)
+ALM = Pairing(training={"signal": "logits", "logits": {"across_tokenizers": "alm"}}, k=4)
 TEXT = Pairing()
 FIT = {"epochs": 1, "batch_size": 16, "max_length": 64}
 
 
-def parts(tokenizer, name="model") -> Parts:
-    return Parts(name, None, tokenizer, [tokenizer.eos_token_id])
+def parts(tokenizer, name="model", padding=0) -> Parts:
+    config = LlamaConfig(vocab_size=len(tokenizer) + padding)
+    return Parts(name, config, tokenizer, [tokenizer.eos_token_id])
 
 
 def byte_level(size=300, **changes) -> Parts:
@@ -49,6 +50,27 @@ def test_one_tokenizer_fits_every_signal():
     assert said(one, one) == said(one, one, ALM) == said(one, one, TEXT) == said(one, one, HIDDEN) == ""
     assert said(one, one, ON_POLICY) == ""
     assert list(token_warnings(Sides(one, one), LOGITS)) == []
+
+
+def test_more_tokens_of_a_distribution_than_both_have_are_refused():
+    tokenizer, added = byte_level().tokenizer, byte_level().tokenizer
+    added.add_tokens(["<made>"])
+    size = len(tokenizer)
+    padded, student, other = parts(tokenizer, padding=8), parts(tokenizer), parts(added, padding=7)
+    for k, taught, learns, words in (
+        (size + 8, padded, padded, ""),
+        (size + 9, padded, padded, f"k is {size + 9}, and model has {size + 8} tokens: lower `k`"),
+        (size, padded, student, ""),
+        (size + 1, padded, student, f"k is {size + 1}, and {size} tokens belong to both models: lower `k`"),
+        (size, padded, other, ""),
+        (size + 1, padded, other, f"k is {size + 1}, and {size} tokens belong to both models: lower `k`"),
+    ):
+        problem = said(taught, learns, LOGITS.model_copy(update={"k": k}))
+        assert words in problem
+        assert bool(words) is bool(problem)
+    too_many = {"k": size + 9}
+    assert said(padded, student, TEXT.model_copy(update=too_many)).endswith("lower `k`")
+    assert said(student, student, TEXT) == ""
 
 
 def test_two_tokenizers_fit_text_and_across_tokenizers():
@@ -103,7 +125,7 @@ def test_a_teacher_whose_answers_merge_with_the_prompt_cannot_be_captured():
     """The prompt ends in a letter, and its tokenizer merges it with the answer."""
     merging = train_tokenizer(["nred nred nred"] * 9, 300)
     merging.chat_template = "{% for m in messages %}{{ m.content }}n{% endfor %}"
-    problem = said(parts(merging), byte_level(), Pairing(captures=True))
+    problem = said(parts(merging), byte_level(), Pairing(k=4))
     assert "`teacher.logits`: model cannot be captured, since of the answer 'red' behind" in problem
     assert "(prompt_merged): use another template, or remove `teacher.logits`" in problem
     assert said(parts(merging), byte_level(), TEXT) == ""
@@ -115,7 +137,7 @@ def test_bytes_have_to_be_known_for_both_sides():
     words = PreTrainedTokenizerFast(tokenizer_object=whole, unk_token="[UNK]", eos_token=END)
     words.chat_template = byte_level().tokenizer.chat_template
     assert "cannot be told apart by their bytes" in said(byte_level(), parts(words), ALM)
-    assert "cannot be told apart by their bytes" in said(parts(words), None, ALM.model_copy(update={"captures": False}))
+    assert "cannot be told apart by their bytes" in said(parts(words), None, ALM.model_copy(update={"k": 0}))
 
 
 def test_answers_that_never_fit_the_students_rows_are_a_warning():

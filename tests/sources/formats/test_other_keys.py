@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.sources.test_keys import a, gpt, judge, s, u
+from testing.source_rows import a, gpt, judge, s, u
 
 FOUR = ("Mars", "Jupiter", "Venus", "Earth")
 

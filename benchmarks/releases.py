@@ -1,0 +1,146 @@
+"""How often the release rule lets a worse student replace a better one, by simulation; beside a naive rule.
+
+    ONLY=releases make bench
+
+1,000 series of 20 re-distillations each, for every cell:
+
+- The true accuracy of a student is its accuracy over all questions there are. The first release has 88 %.
+- A challenger's true accuracy is the champion's plus a normal draw, at most 99 %. `even`: of mean 0 and standard
+  deviation 1 point, so that challengers are as often better as worse. `decline`: of mean -0.5 and standard deviation 1,
+  as where the data or the recipe slowly gets worse. `creep`: of mean -0.3 and standard deviation 0.1, so that nearly
+  each is a little worse.
+- All students of a series answer the same 300, 1,000, 3,000 or 10,000 test items. Student k has item i right if
+  √r·z_i + √(1-r)·e_ik is above the quantile that gives its true accuracy; z (the item) and e are standard normal, and
+  r = 0.8. Two students of 88 % then differ on 10 % of the items.
+- A challenger that is let through is the champion of the next step. Its retention is taken to pass, which could only
+  refuse more.
+
+    rule    the lower end of the 95 % interval of (challenger - champion) is at least -1 point, and the same to the
+            first release: `distill_dagster.release`, with its default margin; `half_margin` in a cell: -0.5 points
+    alone   the same without the first release
+    naive   "not worse by a paired test": let through unless McNemar's exact test says p < 0.05 and it is the worse one
+
+    worse_passed_percent        of the challengers that are truly worse than the champion, those that replaced it
+    much_worse_passed_percent   the same, of those that are worse by more than a point
+    better_passed_percent       of the challengers that are truly better by more than a point, those that replaced it
+    ends_at_percent             mean true accuracy of the last champion
+    ends_low_percent            series whose last champion is truly more than a point below the first release
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_dagster.config import EvaluationConfig, ReleaseConfig
+from distill_dagster.release.difference import interval_of
+
+SERIES, STEPS, FIRST, SHARED, SEED, POINT = 1_000, 20, 0.88, 0.8, 0, 0.01
+MARGIN, RESAMPLES = ReleaseConfig().margin, EvaluationConfig().resamples
+
+Floats, Bools = npt.NDArray[np.float64], npt.NDArray[np.bool_]
+Passes = Callable[[Bools, Bools, Bools, float], Bools]  # challenger, champion, first, margin: (S, n) x 3 -> (S,)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One setting of the simulation."""
+
+    items: int
+    shift: float
+    spread: float
+    margin: float = MARGIN
+
+
+CELLS = {
+    **{f"even_{items}": Cell(items, 0.0, 0.01) for items in (300, 1_000, 3_000)},
+    "even_3000_half_margin": Cell(3_000, 0.0, 0.01, MARGIN / 2),
+    **{f"decline_{items}": Cell(items, -0.005, 0.01) for items in (300, 1_000, 3_000)},
+    "creep_10000": Cell(10_000, -0.003, 0.001),
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """True differences of all challengers to their champions, which of them passed, and how the series ended."""
+
+    differences: list[Floats] = field(default_factory=list)
+    passed: list[Bools] = field(default_factory=list)
+
+    def shares(self, last: Floats) -> dict[str, float]:
+        """The figures in percent."""
+        difference, passed = np.concatenate(self.differences), np.concatenate(self.passed)
+        kinds = {"worse": difference < 0, "much_worse": difference < -POINT, "better": difference > POINT}
+        return {
+            **{f"{kind}_passed_percent": 100 * passed[one].mean() for kind, one in kinds.items() if one.any()},
+            "ends_at_percent": 100 * last.mean(),
+            "ends_low_percent": 100 * (last < FIRST - POINT).mean(),
+        }
+
+
+def measure() -> dict[str, float]:
+    """The figures of every cell and rule."""
+    return {
+        f"{rule}_{title}_{name}": value
+        for title, cell in CELLS.items()
+        for rule, passes in RULES.items()
+        for name, value in simulate(cell, passes).items()
+    }
+
+
+def simulate(cell: Cell, passes: Passes, series: int = SERIES) -> dict[str, float]:
+    """The figures of one cell under one rule; every rule sees the same items and draws."""
+    rng, tally = np.random.default_rng(SEED), Tally()
+    shared = np.sqrt(SHARED) * rng.standard_normal((series, cell.items), dtype=np.float32)
+    champion = np.full(series, FIRST)
+    first = right = answer(shared, champion, rng)
+    for _ in range(STEPS):
+        challenger = np.minimum(champion + rng.normal(cell.shift, cell.spread, series), 0.99)
+        answered = answer(shared, challenger, rng)
+        let = passes(answered, right, first, cell.margin)
+        tally.differences.append(challenger - champion)
+        tally.passed.append(let)
+        champion, right = np.where(let, challenger, champion), np.where(let[:, None], answered, right)
+    return tally.shares(champion)
+
+
+def answer(shared: npt.NDArray[np.float32], accuracy: Floats, rng: np.random.Generator) -> Bools:
+    """Which items a student has right: (series, items)."""
+    from scipy.stats import norm
+
+    own = np.sqrt(1 - SHARED) * rng.standard_normal(shared.shape, dtype=np.float32)
+    return shared + own > norm.ppf(1 - accuracy).astype(np.float32)[:, None]
+
+
+def rule(challenger: Bools, champion: Bools, first: Bools, margin: float) -> Bools:
+    """The lower ends against champion and first release are at least -margin."""
+    return alone(challenger, champion, first, margin) & alone(challenger, first, first, margin)
+
+
+def alone(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
+    """The lower end against the champion is at least -margin."""
+    gains, losses = (challenger & ~champion).sum(axis=1), (champion & ~challenger).sum(axis=1)
+    lows = [low(challenger.shape[1], *pair) for pair in zip(gains.tolist(), losses.tolist(), strict=True)]
+    return np.array(lows) >= -margin
+
+
+@cache
+def low(items: int, gains: int, losses: int) -> float:
+    """The lower end of the product's own interval for so many items that only one of the two has right."""
+    differences = np.zeros(items)
+    differences[:gains], differences[gains : gains + losses] = 1, -1
+    return interval_of(differences, resamples=RESAMPLES, seed=SEED).low
+
+
+def naive(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
+    """McNemar's exact test does not find the challenger worse."""
+    from scipy.stats import binom
+
+    gains, losses = (challenger & ~champion).sum(axis=1), (champion & ~challenger).sum(axis=1)
+    p = np.minimum(1, 2 * binom.cdf(np.minimum(gains, losses), gains + losses, 0.5))
+    return ~((losses > gains) & (p < 0.05))
+
+
+RULES: dict[str, Passes] = {"rule": rule, "alone": alone, "naive": naive}

@@ -1,0 +1,55 @@
+"""What the commands read of a release."""
+
+from distill_dagster.errors import DataError
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.releases import earlier_release, measured_as
+from distill_dagster.lineage.student import RELEASED, STAGE
+from distill_dagster.release.comparing import match
+from distill_dagster.release.gate import short
+from distill_dagster.release.register import read_decisions, read_register
+from distill_dagster.release.scores import OF_PREDICTIONS, Row, items_of
+from distill_dagster.release.specs import ReleaseDecision, ReleaseResult
+from distill_dagster.store import files, parquet
+from distill_dagster.store.manifest import Manifest
+
+
+def read_history(project: Project) -> tuple[list[ReleaseDecision], ReleaseResult]:
+    """Every decision, and what is released; NotPublishedError if nothing was judged yet."""
+    manifest = _release(project)
+    text = manifest.file(files.DECISIONS_FILE).read_text(encoding="utf-8")
+    return read_decisions(text), manifest.read(ReleaseResult)
+
+
+def items_of_student(project: Project, name: str) -> list[Row]:
+    """The scored items of `student`, `released`, or a student of the history, on the held-out rows of the benchmark.
+
+    Raises:
+        NotPublishedError: there is no benchmark, or no release.
+        DataError: the name is none, or the student has no score on these rows.
+    """
+    benchmark = project.store.get("student_benchmark")
+    present = benchmark.inputs[STAGE]
+    if name == "student":
+        return _benchmarked(benchmark)
+    register = read_register(_release(project).folder)
+    state = register.state
+    if name == "released" and state.champion is None:
+        raise DataError("no student is released yet: `distill-dagster releases` says why")
+    known = [present, *(decision.student for decision in register.decisions)]
+    student = state.champion if name == "released" and state.champion else match(name, known)
+    if student == present:
+        return _benchmarked(benchmark)
+    if state.measured != measured_as(benchmark) or student not in register.scored:
+        raise DataError(
+            f"{short(student)} has no score on the present held-out rows: the released student and the first one are "
+            "measured on them when the next student is judged, by `distill-dagster run`"
+        )
+    return register.scored[student]
+
+
+def _benchmarked(benchmark: Manifest) -> list[Row]:
+    return items_of(parquet.read_table(benchmark.file(files.PREDICTIONS_FILE), OF_PREDICTIONS))
+
+
+def _release(project: Project) -> Manifest:
+    return earlier_release(project.store) or project.store.get(RELEASED)

@@ -1,0 +1,29 @@
+"""What a release is made from besides what its stage reads: the release before, and how its scores were measured."""
+
+from distill_dagster.errors import DataError
+from distill_dagster.lineage.student import RELEASED
+from distill_dagster.store.artefacts import Store
+from distill_dagster.store.hashing import canonical_json, sha256
+from distill_dagster.store.manifest import Manifest
+
+OF_ONE_STUDENT = ("stage", "student_checkpoint")  # inputs of a benchmark that say nothing of how it measured
+
+
+def earlier_release(store: Store) -> Manifest | None:
+    """The published release; None if there is none yet.
+
+    Raises:
+        DataError: there is one, and one of its files is gone: its decisions are not to be lost in silence.
+    """
+    if store.has_lost_files(RELEASED):
+        folder = store.folder(RELEASED)
+        raise DataError(
+            f"a file of the release in {folder} is gone, so the decisions so far would be lost: restore {folder} from "
+            "a backup, or delete it to begin with a first release again"
+        )
+    return store.find(RELEASED)
+
+
+def measured_as(benchmark: Manifest) -> str:
+    """Equal for two benchmarks if their scores can be compared: the same held-out rows, asked and scored in one way."""
+    return sha256(canonical_json({key: value for key, value in benchmark.inputs.items() if key not in OF_ONE_STUDENT}))

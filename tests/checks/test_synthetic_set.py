@@ -1,0 +1,52 @@
+"""The checks of the set: no training row asks what a test row asks, and labels are balanced within their task."""
+
+import pytest
+
+from distill_dagster.lineage.project import Project
+from distill_dagster.quality.specs import SetCounts, SetResult
+from distill_dagster.store import files, schemas
+from tests.checks.published import look, publish, publish_set, row
+
+
+def test_the_leak_check_looks_at_the_rows_and_not_at_what_the_filter_counted(tiny_config):
+    project = Project(tiny_config)
+    rows = [row("What’s my PIN!"), row("Another"), row("what s my pin", "validation")]
+    publish_set(project, rows, [row("what's my pin?", "test")])
+    found = look("no_leakage", project)
+    assert not found.passed
+    assert found.description == "1 of 2 training rows ask what a test row asks; none may"
+    publish_set(project, rows, [row("a third one", "test")])
+    assert look("no_leakage", project).passed
+
+
+def test_a_dialogue_that_opens_as_a_test_row_does_is_no_leak(tiny_config):
+    project = Project(tiny_config)
+    rows = [row("Hello there", "train", "Book a table", task="conversation")]
+    publish_set(project, rows, [row("hello there!", "test", task="conversation")])
+    assert look("no_leakage", project).passed
+    publish_set(project, rows, [row("hello there!", "test", "book a table", task="conversation")])
+    assert not look("no_leakage", project).passed
+
+
+@pytest.mark.parametrize(
+    ("label_rows", "passed"),
+    [
+        ({}, True),
+        ({"nli": {"a": 10_000, "b": 9_000}, "classification": {"x": 300, "y": 200}}, True),
+        ({"nli": {"a": 10_000, "b": 9_000}, "classification": {"x": 300, "y": 3}}, False),
+        ({"nli": {"a": 8, "b": 0}}, False),
+    ],
+)
+def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
+    project = Project(tiny_config)
+    result = SetResult(
+        data_version="v",
+        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
+        acceptance=None,
+        gold_agreement=None,
+        rows_with_gold=0,
+        shards=1,
+        label_rows=label_rows,
+    )
+    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
+    assert look("balanced_labels", project).passed is passed

@@ -1,0 +1,98 @@
+"""The commands about releases, over a store with made students."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from distill_dagster.cli import app
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.releases import measured_as
+from distill_dagster.store import files
+from distill_dagster.store.result import Counts, Result
+from testing.projects import write_project
+from testing.releases import Students, named
+
+WIDE = {"COLUMNS": "500", "DAGSTER_HOME": None}
+
+
+@pytest.fixture
+def students(tmp_path) -> Students:
+    write_project(tmp_path, release={"approve": "manual"}, **{"evaluation.resamples": 500})
+    return Students(tmp_path, approve="manual")
+
+
+def said(students: Students, *arguments: str):
+    return CliRunner().invoke(app, [*arguments, "--config", str(students.folder / "distill.yaml")], env=WIDE)
+
+
+def benchmarked(students: Students, student: str) -> str:
+    """Publish the benchmark of a student; returns what its scores are comparable with."""
+    spec = students.spec(student, students.folder, wrong=30)
+
+    def make(out, work):
+        shutil.copy(spec.predictions, out / files.PREDICTIONS_FILE)
+        return Result(data_version="v", counts=Counts())
+
+    inputs = {"stage": "student_benchmark", "student_checkpoint": named(student), "eval_dataset": "rows"}
+    store = students.store
+    return measured_as(store.publish("student_benchmark", None, fingerprint="f" * 12, inputs=inputs, make=make))
+
+
+def test_a_student_that_waits_is_approved_and_the_history_says_who_and_why(students):
+    assert said(students, "releases").exit_code == 2
+    students.judge("a", wrong=50)
+    listed = said(students, "releases")
+    assert "released: none; a00000000000 waits for `distill-dagster approve`" in listed.stdout
+    approved = said(students, "approve")
+    assert (approved.exit_code, students.weights) == (0, "a")
+    assert "released: a00000000000" in approved.stdout
+    found = json.loads(said(students, "releases", "--json").stdout)
+    assert (found["champion"], found["waiting"]) == (named("a"), None)
+    assert [decision["outcome"] for decision in found["decisions"]] == ["waiting", "approved"]
+    assert found["decisions"][1]["who"].startswith("distill-dagster approve (")
+    refused = said(students, "approve")
+    assert refused.exit_code == 2
+    assert "no student waits for approval" in refused.output
+
+
+def test_a_rollback_releases_the_student_before(students):
+    for name, wrong in (("a", 50), ("b", 20)):
+        students.judge(name, wrong=wrong)
+        assert said(students, "approve").exit_code == 0
+    assert students.weights == "b"
+    assert said(students, "rollback").exit_code == 0
+    assert students.weights == "a"
+    assert students.outcomes[-1] == "rolled back b"
+
+
+def test_two_students_are_compared_by_task(students):
+    rows = benchmarked(students, "c")
+    for name, wrong in (("a", 50), ("c", 30)):
+        students.judge(name, wrong=wrong, rows=rows)
+        if name == "a":
+            said(students, "approve")
+    (found,) = json.loads(said(students, "compare", "student", "released", "--json").stdout)
+    assert (found["task"], found["a"], found["b"]) == ("nli", 0.97, 0.95)
+    assert round(found["difference"]["value"], 6) == 0.02
+    assert "nli" in said(students, "compare", named("a")[:3], "c").stdout
+    unknown = said(students, "compare", "zz", "student")
+    assert unknown.exit_code == 2
+    assert "no student is named 'zz'" in unknown.output
+
+
+def test_scores_on_other_rows_are_not_compared(students):
+    benchmarked(students, "c")
+    students.judge("a", wrong=50, rows="older rows")
+    found = said(students, "compare", "a", "student")
+    assert found.exit_code == 2
+    assert "a00000000000 has no score on the present held-out rows" in found.output
+
+
+def test_a_project_without_releases_says_how_to_begin(tmp_path):
+    path = write_project(tmp_path)
+    assert load_config(path).release is None
+    found = CliRunner().invoke(app, ["rollback", "--config", str(path)], env=WIDE)
+    assert found.exit_code == 2
+    assert "add `release: {}`" in found.output
