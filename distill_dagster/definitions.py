@@ -7,6 +7,7 @@
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
                  eval_report → released_student, where a release is wanted
                  eval_dataset → speed_benchmark, of all three models → eval_report
+                 student_checkpoint → student_export_gguf_q8_0, …, for each format in export.formats
 
 `DISTILL_CONFIG` names the config; without it, `./distill.yaml` is used, else the demo's. In a Dagster project of your
 own, use the component of component.py, or merge. Each project then needs its own `key_prefix`:
@@ -22,6 +23,7 @@ import dagster as dg
 from distill_dagster.assets import (
     dataset,
     evaluation,
+    export,
     judging,
     logits,
     on_policy,
@@ -51,7 +53,7 @@ ASSETS: dict[str, StageAsset] = {
     for module in (raw_dataset, teacher, logits, dataset, tuning, student, judging, evaluation, release)
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)
-} | {asset.stage.name: asset for asset in on_policy.ROUNDS}
+} | {asset.stage.name: asset for asset in (*on_policy.ROUNDS, *export.EXPORTS)}
 
 
 def build_resources(config: DistillConfig) -> dict[str, dg.ResourceDefinition]:

@@ -33,6 +33,7 @@ from distill_dagster.progress import Point, listen, listen_to_points, log_listen
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
+from distill_dagster.release.export.specs import ExportResult, ExportSpec
 from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
@@ -78,6 +79,7 @@ WORKERS: dict[str, Worker] = {
     "run_benchmark": Worker("distill_dagster.evaluation.benchmark:run_benchmark", BenchmarkSpec, BenchmarkResult),
     "judge_answers": Worker("distill_dagster.evaluation.judging.worker:judge_answers", JudgeSpec, JudgeResult),
     "time_models": Worker("distill_dagster.evaluation.speed.benchmark:time_models", SpeedSpec, SpeedResult),
+    "export_student": Worker("distill_dagster.release.export.exporting:export_student", ExportSpec, ExportResult),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
     "release_student": Worker("distill_dagster.release.releasing:release_student", ReleaseSpec, ReleaseResult),
 }

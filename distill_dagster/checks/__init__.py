@@ -1,4 +1,4 @@
-"""The checks of the artefacts: of each shard, the validated set, the student, the report and the release.
+"""The checks of the artefacts: of each shard, the validated set, the student, the report, the release and exports.
 
     enough_valid_rows      raw_dataset[train-part-01]       "31 of 91 rows are valid (34.1%); at least 90.0% are wanted"
     few_refusals           teacher_outputs[train-part-03]   "9 of 90 answers decline (10.0%); at most 5.0% are allowed"
@@ -8,7 +8,7 @@ A check reads only what is published, so that it finds the same in the same arte
 which checks block what follows (`checks.severity`). assets/checks.py turns them into Dagster's asset checks.
 """
 
-from distill_dagster.checks import answers, models, release, row_ids, rows, synthetic_set
+from distill_dagster.checks import answers, exports, models, release, row_ids, rows, synthetic_set
 from distill_dagster.checks.base import Check, Finding, Inspection
 from distill_dagster.config import DistillConfig
 from distill_dagster.lineage.stages import stages_of
@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     *synthetic_set.CHECKS,
     *models.CHECKS,
     *release.CHECKS,
+    *exports.CHECKS,
 )
 
 

@@ -14,6 +14,7 @@ reads the file, schema.py writes its JSON Schema, and reference.py writes docs/c
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.export import EXPORT_FORMATS, ExportConfig, ExportFormat
 from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.lora import LoraConfig
@@ -55,6 +56,7 @@ from distill_dagster.config.teacher import (
 )
 
 __all__ = [
+    "EXPORT_FORMATS",
     "ROLES",
     "SUMMARY_WORDS",
     "AlertsConfig",
@@ -68,6 +70,8 @@ __all__ = [
     "EndpointConfig",
     "Engine",
     "EvaluationConfig",
+    "ExportConfig",
+    "ExportFormat",
     "FormatName",
     "GenerationConfig",
     "HiddenSignalConfig",

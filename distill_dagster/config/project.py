@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
+from distill_dagster.config.export import ExportConfig
 from distill_dagster.config.judge import JudgeConfig
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
@@ -199,6 +200,9 @@ class DistillConfig(Section):
         default=None,
         description="When a new student replaces the released one; `release: {}` takes the defaults. If left out, "
         "nothing is released.",
+    )
+    export: ExportConfig = Field(
+        default_factory=ExportConfig, description="The formats in which the student is also published."
     )
     compute: ComputeConfig = Field(default_factory=ComputeConfig, description="Where the work runs.")
     automation: AutomationConfig = Field(

@@ -114,6 +114,8 @@ class SeverityConfig(Section):
     loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
     verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")
     few_looks_at_the_test_set: WarnOrOff = _severity("warn", "few students were judged on the present held-out rows")
+    export_reads_prompts_alike: AnySeverity = _severity("error", "an export reads every prompt as the same tokens")
+    export_keeps_score: AnySeverity = _severity("error", "an export scores nearly as well as the checkpoint")
     column_schema_change: WarnOrOff = Field(
         default="warn", description="Passes if a table has the columns of the version before. It never blocks."
     )
@@ -162,5 +164,8 @@ class ChecksConfig(Section):
     )
     max_cut_off_share: float = _share(
         0.05, "Largest share of a measured model's answers that `evaluation.max_new_tokens` may cut off."
+    )
+    max_export_loss: float = _share(
+        0.01, "Largest loss of score of an export against the checkpoint, at the low end of the 95 % interval."
     )
     severity: SeverityConfig = Field(default_factory=SeverityConfig, description="What a failure does, check by check.")

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import DistillConfig, GenerationConfig, LogitsConfig, ModelConfig, TeacherSource
+from distill_dagster.config import (
+    DistillConfig,
+    ExportFormat,
+    GenerationConfig,
+    LogitsConfig,
+    ModelConfig,
+    TeacherSource,
+)
 from distill_dagster.config.teacher import SHAPING
 from distill_dagster.evaluation.speed.hardware import machine_for
 from distill_dagster.store.disk import file_sha256
@@ -234,6 +241,11 @@ def released_student(config: DistillConfig) -> Settings:
     """By which rule a student is released, and what its model card takes from the config."""
     rule = config.release.model_dump(exclude={"keep"}) if config.release else None
     return {"release": rule, "evaluation": config.evaluation.model_dump(include={"resamples", "seed"})}
+
+
+def student_export(form: ExportFormat, config: DistillConfig) -> Settings:
+    """The format of an export, and how it is measured: as the checkpoint is."""
+    return {**student_benchmark(config), "export": {"format": form, "max_length": config.export.max_length}}
 
 
 def student_dtype(config: DistillConfig) -> str:

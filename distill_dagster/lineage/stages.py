@@ -4,6 +4,7 @@
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
                    → released_student, where the config has `release`
                    eval_dataset → speed_benchmark, of all three models → eval_report
+                                  student_checkpoint, student_benchmark → student_export_… (exports.py)
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
 lets a maker read what its stage declares and nothing else. To add a stage:
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.copied import copied_come_from, copied_input
+from distill_dagster.lineage.exports import EXPORTS
 from distill_dagster.lineage.labels import labels_come_from, labels_of
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
 from distill_dagster.lineage.snapshot import Snapshot
@@ -251,6 +253,7 @@ STAGES: dict[str, Stage] = {
             pool="gpu_student",
             wanted=lambda config: config.release is not None,
         ),
+        *EXPORTS,
     )
 }
 

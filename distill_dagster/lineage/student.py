@@ -1,12 +1,13 @@
 """Where the student is, and how it answers.
 
-`store/student` leads to the present student, and `store/released` to the released one. Without links, each is in its
-version's own folder.
+`store/student` leads to the present student, `store/released` to the released one, and `store/exports/gguf_q8_0` to an
+export. Without links, each is in its version's own folder.
 """
 
 from pathlib import Path
 
-from distill_dagster.config import DistillConfig
+from distill_dagster.config import EXPORT_FORMATS, DistillConfig
+from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.settings import student_dtype
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.store import files
@@ -15,7 +16,11 @@ from distill_dagster.store.links import leads, point
 from distill_dagster.store.manifest import Manifest
 
 STAGE, RELEASED = "student_checkpoint", "released_student"
-LINKS = {STAGE: "student", RELEASED: "released"}
+LINKS = {  # stage -> its link
+    STAGE: "student",
+    RELEASED: "released",
+    **{export_of(form): f"exports/{form}" for form in EXPORT_FORMATS},
+}
 SNIPPET = """from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained({path!r})
 model = AutoModelForCausalLM.from_pretrained({path!r})"""
@@ -24,11 +29,12 @@ model = AutoModelForCausalLM.from_pretrained({path!r})"""
 def link_student(store: Store, manifest: Manifest) -> Path:
     """Let the link lead to the published student, if there is one; returns the path to load it from."""
     link, weights = store.root / LINKS[manifest.asset], manifest.file(files.WEIGHTS_FOLDER)
+    link.parent.mkdir(parents=True, exist_ok=True)
     return link if weights.is_dir() and point(link, weights) else weights
 
 
 def student_path(store: Store, stage: str = STAGE) -> Path | None:
-    """The path to load the present student from, or the released one (`RELEASED`); None if there is none."""
+    """The path to load the present student from, the released one (`RELEASED`), or an export; None if there is none."""
     manifest = store.find(stage)
     if manifest is None or not manifest.file(files.WEIGHTS_FOLDER).is_dir():
         return None

@@ -3,23 +3,37 @@
 import importlib.util
 from collections.abc import Iterator
 
+from distill_dagster.config import ExportFormat
+from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement, require
+from distill_dagster.release.export.formats import RUNTIMES, family, missing_packages
 from distill_dagster.tasks.custom_metrics import open_metrics
 
 
 def package_requirements(pending: Pending) -> Iterator[Requirement]:
-    """Whether Optuna is installed, if a sweep is pending, and whether the project's own metrics work."""
+    """Optuna, if a sweep is pending, the project's own metrics, and the runtimes of pending exports."""
     if any(STAGES[name].worker == "run_benchmark" for name in pending.stages):
         yield from map(_metric, pending.config.evaluation.metrics)
-    if "student_sweep" not in pending.stages:
-        return
+    if "student_sweep" in pending.stages:
+        yield _optuna()
+    yield from (_runtime(form) for form in pending.config.export.formats if export_of(form) in pending.stages)
+
+
+def _runtime(form: ExportFormat) -> Requirement:
+    asset = export_of(form)
+    if missing := missing_packages(form):
+        way_out = f"install `distill-dagster[export]`, or remove {form} from `export.formats`"
+        return Requirement("package", asset, "error", f"needs {', '.join(missing)}, not installed: {way_out}")
+    return Requirement("package", asset, "ok", RUNTIMES[family(form)])
+
+
+def _optuna() -> Requirement:
     if importlib.util.find_spec("optuna"):
-        yield Requirement("package", "student_sweep", "ok", "optuna")
-    else:
-        said = "needs optuna, which is not installed: install `distill-dagster[tuning]`, or remove `student.sweep`"
-        yield Requirement("package", "student_sweep", "error", said)
+        return Requirement("package", "student_sweep", "ok", "optuna")
+    said = "needs optuna, which is not installed: install `distill-dagster[tuning]`, or remove `student.sweep`"
+    return Requirement("package", "student_sweep", "error", said)
 
 
 def _metric(name: str) -> Requirement:

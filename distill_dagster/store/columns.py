@@ -8,6 +8,7 @@ A column that several tables share is described once, in `SHARED`; a table says 
 
 import pyarrow as pa
 
+from distill_dagster.config.export import EXPORT_FORMATS
 from distill_dagster.config.on_policy import MOST_ROUNDS
 from distill_dagster.store import schemas
 
@@ -25,6 +26,7 @@ TABLES: dict[str, pa.Schema] = {  # stage -> the schema of its table
 
 TABLES |= {f"student_rollouts_{number}": schemas.ROLLOUT for number in range(1, MOST_ROUNDS + 1)}
 TABLES |= {f"rollout_logits_{number}": schemas.LOGITS for number in range(1, MOST_ROUNDS + 1)}
+TABLES |= {f"student_export_{form}": schemas.PREDICTION for form in EXPORT_FORMATS}
 
 SHARED = {
     "row_id": "The row's id: the user's own, or else a hash of its messages.",
@@ -109,6 +111,7 @@ PREDICTION = {
     "score": "The answer's score, from 0 to 1; empty if the row has no gold answer.",
 }
 OWN |= {f"{role}_benchmark": PREDICTION for role in ("teacher", "baseline", "student")}
+OWN |= {f"student_export_{form}": PREDICTION | {"model": "The format."} for form in EXPORT_FORMATS}
 
 
 ROLLOUT = {
@@ -178,6 +181,7 @@ MADE_FROM: dict[str, dict[str, Columns]] = {  # stage -> column -> the columns t
         "flags": (("raw_dataset", "messages"), ("teacher_outputs", "raw_text")),
     },
     **{f"{role}_benchmark": _PREDICTED for role in ("teacher", "baseline", "student")},
+    **{f"student_export_{form}": _PREDICTED for form in EXPORT_FORMATS},
 }
 for _number in range(1, MOST_ROUNDS + 1):
     _rollouts = f"student_rollouts_{_number}"

@@ -11,6 +11,7 @@ student_sweep                trials.parquet, study.db, and the files of a traine
 benchmarks                   predictions.parquet, benchmark.json
 answer_judgement             judgement.json
 speed_benchmark              speed.json
+student_export_gguf_q8_0 …   model/, predictions.parquet
 eval_report                  report.html, report.md, report.json, items.parquet, earlier.parquet
 released_student             release.json, releases.jsonl, scores.parquet, the files of a trained model, others in kept/
 """

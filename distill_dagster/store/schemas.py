@@ -154,7 +154,7 @@ PREDICTION = pa.schema(
         ("turn", pa.int32()),
         ("group", pa.string()),  # the held-out row's; its rows stay together in intervals
         ("task", pa.string()),
-        ("model", pa.string()),  # teacher | baseline | student
+        ("model", pa.string()),  # teacher | baseline | student, or the format of an export
         ("prediction", pa.string()),
         ("parsed", pa.string()),  # null: cannot be parsed, and scores 0
         ("reference", pa.list_(pa.string())),  # gold answers, from which every statistic can be recomputed

@@ -167,9 +167,9 @@ def test_answers_to_rows_that_were_edited_meanwhile_are_not_judged(tmp_path, ser
 def test_every_check_has_a_severity_and_every_severity_a_check(tiny_config):
     config = tiny_config
     names = [spec.name for checks in build_checks(config) for spec in checks.check_specs]
-    logits = {"every_answer_is_accounted_for"}
-    assert {*names} | logits == {*SeverityConfig.model_fields}
-    assert {check.name for check in checks_of(config)} | logits == {check.name for check in CHECKS}
+    of_options = {"every_answer_is_accounted_for", "export_reads_prompts_alike", "export_keeps_score"}
+    assert {*names} | of_options == {*SeverityConfig.model_fields}
+    assert {check.name for check in checks_of(config)} | of_options == {check.name for check in CHECKS}
 
 
 def test_an_error_blocks_and_nothing_else_does(tiny_config):
@@ -189,9 +189,8 @@ def test_every_check_knows_its_defaults():
     assert {check.name: check.default_severity for check in CHECKS} == {
         name: severities[name] for name in severities.keys() - {"loads_and_generates", "column_schema_change"}
     }
-    assert sorted(check.default_limit for check in CHECKS if check.default_limit is not None) == sorted(
-        [*limits.values(), limits["min_valid_share"]]  # of source rows and of test rows
-    )
+    found = {check.name: check.default_limit for check in CHECKS if check.default_limit is not None}
+    assert sorted(found.values()) == sorted([*limits.values(), limits["min_valid_share"]])  # source rows and test rows
 
 
 def test_the_docs_list_every_check_with_its_defaults():

@@ -25,6 +25,15 @@ def test_every_example_loads(path):
     assert load_config(path).student.model
 
 
+@pytest.mark.parametrize("path", [DEMO_CONFIG, *sorted(EXAMPLES.glob("*.yaml"))], ids=lambda path: path.stem)
+def test_every_new_model_has_heads_that_onnxruntime_reads(path):
+    config = load_config(path)
+    for model in (config.teacher.model, config.student.model):
+        if model and model.architecture:
+            width, heads = model.settings["hidden_size"], model.settings["num_attention_heads"]
+            assert width // heads % 8 == 0, f"{width} values in {heads} heads"
+
+
 def test_every_task_of_the_config_has_sample_rows():
     assert set(MAKERS) == set(get_args(TaskName))
 

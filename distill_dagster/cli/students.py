@@ -1,0 +1,110 @@
+"""The commands that use what a project has published: where, chat, serve."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill_dagster.cli.app import ConfigOption, app, explained
+from distill_dagster.cli.console import out, say, table
+from distill_dagster.config import ExportFormat
+from distill_dagster.config.reading import CONFIG_NAME, load_config
+
+NAMES = "teacher, baseline, student, released, or a published export such as gguf_q8_0"
+
+
+@app.command()
+@explained
+def where(
+    form: Annotated[
+        str, typer.Argument(help="`student`, `released`, or an export format such as gguf_q8_0")
+    ] = "student",
+    config: ConfigOption = Path(CONFIG_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+) -> None:
+    """Show where the published student and its exports are, and a script of a few lines that asks one of them."""
+    from distill_dagster.cli.published import kind_of, places_of
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
+    from distill_dagster.release.export.snippets import script
+
+    look = Snapshot(Project(load_config(config)))
+    places = places_of(look, form)
+    if as_json:
+        print(json.dumps([place.model_dump() for place in places], ensure_ascii=False, allow_nan=False))
+        return
+    rows = [[place.form, place.state, f"{place.bytes_on_disk:,}", place.path] for place in places]
+    out.print(table(None, ["form", "state", "bytes", "path"], rows, whole_labels=True))
+    asked = next(place for place in places if place.form == form)
+    length = look.config.export.max_length
+    out.print(script(kind_of(form), asked.path, length), soft_wrap=True, markup=False, highlight=False)
+
+
+@app.command()
+@explained
+def chat(
+    partners: Annotated[
+        list[str] | None, typer.Option("--with", help=f"whom to ask, repeatable: {NAMES}; default: teacher and student")
+    ] = None,
+    once: Annotated[str | None, typer.Option(help="ask this one question and end")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and so on; no lease is taken")] = "cpu",
+    config: ConfigOption = Path(CONFIG_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="with --once: print JSON instead of a table")] = False,
+) -> None:
+    """Talk to the teacher and the student side by side; an endpoint's answers are paid like any others."""
+    from distill_dagster.cli.published import talkers_of
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
+
+    look = Snapshot(Project(load_config(config)))
+    talkers = talkers_of(look, partners or ["teacher", "student"], device)
+    histories: dict[str, list[dict[str, str]]] = {name: [] for name in talkers}
+    asked = once if once is not None else _question()
+    while asked is not None:
+        answers: dict[str, str] = {}
+        for name, talk in talkers.items():
+            histories[name].append({"role": "user", "content": asked})
+            answers[name] = talk(histories[name])
+            histories[name].append({"role": "assistant", "content": answers[name]})
+        if as_json:
+            print(json.dumps(answers, ensure_ascii=False, allow_nan=False))
+        else:
+            out.print(table(None, [*answers], [[*answers.values()]]))
+        asked = None if once is not None else _question()
+
+
+def _question() -> str | None:
+    """The next line of standard input that is not blank; None at its end."""
+    try:
+        while not (line := input("you: ").strip()):
+            pass
+    except (EOFError, KeyboardInterrupt):
+        return None
+    return line
+
+
+@app.command()
+@explained
+def serve(
+    export: Annotated[
+        ExportFormat | None, typer.Option(help="a published GGUF export instead of the checkpoint")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port on the loopback interface")] = 8080,
+    config: ConfigOption = Path(CONFIG_NAME),
+) -> None:
+    """Serve the student on loopback with OpenAI's protocol, by `transformers serve` or llama.cpp."""
+    from distill_dagster.cli.published import server_of
+    from distill_dagster.cli.serving import HOST, require_free
+    from distill_dagster.lineage.project import Project
+    from distill_dagster.lineage.snapshot import Snapshot
+    from distill_dagster.release.export.children import environment
+
+    look = Snapshot(Project(load_config(config)))
+    command, model = server_of(look, export, HOST, port)
+    require_free(port)
+    say(f"the student answers at http://{HOST}:{port}/v1/chat/completions; the requests' model is {model}")
+    sys.stdout.flush()
+    os.execve(command[0], command, environment())

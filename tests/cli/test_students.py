@@ -1,0 +1,155 @@
+"""`where`, `chat` and `serve` on a project whose student is exported, and the export's asset itself."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
+from distill_dagster.release.export.snippets import script
+from distill_dagster.release.export.specs import ExportResult
+from distill_dagster.store import parquet
+from testing.dev_server import COMMAND, PATIENCE, environment, run_command, wait_for
+from testing.projects import write_project
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(PATIENCE)]
+
+FORM, STAGE = "gguf_q8_0", "student_export_gguf_q8_0"
+QUESTION = {"role": "user", "content": "Which colour is the door?"}
+
+
+@pytest.fixture(scope="module")
+def exported(made, tmp_path_factory):
+    """A copy of the made project with an export: (its config's path, what the run said)."""
+    folder = tmp_path_factory.mktemp("exported")
+    path = write_project(folder, **{"export.formats": [FORM], "export.max_length": 512, "teacher.smoke": {"rows": 0}})
+    shutil.copytree(made[0].config.store, folder / "store", ignore=shutil.ignore_patterns(".dagster"))
+    return path, run_command("run", "--config", path)
+
+
+def published(path: Path):
+    return Project(load_config(path)).store.get(STAGE)
+
+
+def test_a_run_makes_the_export_and_nothing_else(exported):
+    path, said = exported
+    manifest = published(path)
+    result = manifest.read(ExportResult)
+    assert json.loads(said.stdout.splitlines()[-1])["materialized"] == 1
+    assert (
+        result.counts.same_prompts
+        == result.counts.predictions
+        == len(parquet.read_table(manifest.file("predictions.parquet")))
+    )
+    assert result.items == 12
+    assert result.bytes_on_disk < result.checkpoint_bytes
+    assert result.runtime.startswith("xllamacpp ")
+    assert sorted(file.name for file in manifest.file("model").iterdir()) == ["Modelfile", "student.gguf"]
+    link = Path(load_config(path).store) / "exports" / FORM
+    assert (link / "student.gguf").samefile(manifest.file("model/student.gguf"))
+
+
+def test_where_shows_every_form_and_a_script_that_works(exported):
+    path, _ = exported
+    found = run_command("where", FORM, "--config", path)
+    link = Path(load_config(path).store) / "exports" / FORM
+    assert found.exit_code == 0, found.output
+    assert script("gguf", link, 512) in found.stdout
+    places = json.loads(run_command("where", "--config", path, "--json").stdout)
+    assert [(place["form"], place["state"]) for place in places] == [("student", "fresh"), (FORM, "fresh")]
+
+
+def test_where_says_what_is_not_there(exported):
+    path, _ = exported
+    missing, unknown = (run_command("where", form, "--config", path) for form in ("onnx_int8", "onnx"))
+    assert (missing.exit_code, unknown.exit_code) == (2, 2)
+    assert "student_export_onnx_int8" in missing.output
+    assert "onnx is no form of the student: choose student, released, gguf_f32" in unknown.output
+
+
+def test_chat_asks_each_of_them_once(exported):
+    path, _ = exported
+    partners = [part for name in ("teacher", "baseline", "student", FORM) for part in ("--with", name)]
+    said = run_command("chat", "--config", path, *partners, "--once", QUESTION["content"], "--json")
+    assert said.exit_code == 0, said.output
+    answers = json.loads(said.stdout)
+    assert list(answers) == ["teacher", "baseline", "student", FORM]
+    assert answers["student"] == answers[FORM] != answers["baseline"]
+
+
+def test_chat_keeps_a_conversation_until_the_end_of_its_input(exported):
+    path, _ = exported
+    asked = [*COMMAND, "chat", "--config", str(path), "--with", "student"]
+    done = subprocess.run(asked, input="One.\n\nTwo.\n", capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("student") == 2, "a table for each line that is not blank"
+
+
+@pytest.mark.parametrize("form", [None, FORM])
+def test_serve_answers_as_chat_does(exported, form, tmp_path):
+    path, _ = exported
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*COMMAND, "serve", "--config", str(path), "--port", str(port), *(["--export", form] if form else [])]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+
+    def is_up() -> bool:
+        assert server.poll() is None, (tmp_path / "log").read_text()
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_for(is_up, "the server's start")
+        said = (tmp_path / "log").read_text().splitlines()[0]
+        model = said.rpartition(" ")[2]
+        client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none")
+        reply = client.chat.completions.create(model=model, messages=[QUESTION], temperature=0, max_tokens=12)
+        chat = run_command(
+            "chat", "--config", path, "--with", form or "student", "--once", QUESTION["content"], "--json"
+        )
+        assert reply.choices[0].message.content.strip() == json.loads(chat.stdout)[form or "student"]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+
+
+def test_what_cannot_be_served_is_refused(exported):
+    path, _ = exported
+    said = run_command("serve", "--config", path, "--export", "onnx_int8")
+    assert (said.exit_code, "onnx_int8 has no server here" in said.output) == (2, True)
+    said = run_command("serve", "--config", path, "--export", "gguf_f16")
+    assert (said.exit_code, "the student is not exported as gguf_f16: add it to `export.formats`" in said.output) == (
+        2,
+        True,
+    )
+
+
+def test_the_script_for_the_checkpoint_gives_the_students_answer(exported):
+    path, _ = exported
+    found = {
+        form: _ran(script(kind, folder, 512))
+        for form, kind, folder in (
+            ("student", "transformers", Path(load_config(path).store) / "student"),
+            (FORM, "gguf", Path(load_config(path).store) / "exports" / FORM),
+        )
+    }
+    chat = run_command("chat", "--config", path, "--with", "student", "--once", QUESTION["content"], "--json")
+    assert set(map(str.strip, found.values())) >= {json.loads(chat.stdout)["student"]}
+
+
+def _ran(text: str) -> str:
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,129 @@
+"""llama.cpp's own server over a GGUF file reads the student's tokens and gives the student's answers, over HTTP."""
+
+import pytest
+import torch
+
+from distill_dagster.errors import ComputeError
+from distill_dagster.models.fitness import open_parts
+from distill_dagster.models.rendering import encode, render_prompt
+from distill_dagster.models.same_tokens import PROBE_TEXTS
+from distill_dagster.release.export.formats import GGUF_FILE
+from distill_dagster.release.export.gguf_file import write_gguf
+from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
+from distill_dagster.release.export.llama_client import ask_llama, connected, llama_server
+from distill_dagster.release.export.specs import RuntimeSpec
+from testing.exports_tiny import KINDS, load_kind, teach, write_kind
+from testing.models_tiny import rows
+
+pytestmark = pytest.mark.processes
+
+NEW_TOKENS = 24
+ODD_TEXTS = [
+    "",
+    " ",
+    "\n\n\n x",
+    "a\r\n\r\n  b",
+    "I'll we've IT'S",
+    "1234567 ½²",
+    "<|user|> says <|end|>",
+    "中文，日本語。",
+    "x" * 60,
+]
+NEARLY_EQUAL = 5e-3  # of the spread of the logits: its attention rounds to 16 bits
+
+
+def exported(kind, folder, change=lambda tokenizer: None):
+    """The parts of a tiny model, and the folder of its export."""
+    write_kind(kind, folder / "model")
+    return of_model(folder, "f32", change)
+
+
+def of_model(folder, precision, change=lambda tokenizer: None):
+    """The same of the model in the folder."""
+    parts = open_parts(folder / "model", None)
+    change(parts.tokenizer)
+    vocabulary = vocabulary_of(parts.tokenizer, parts.config.vocab_size, parts.ends)
+    (folder / "export").mkdir()
+    file = folder / "export" / GGUF_FILE
+    write_gguf(folder / "model", parts.config, vocabulary, file, precision=precision, name="desk")
+    return parts, folder / "export"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_greedy_tokens_are_the_likeliest_ones_of_transformers(kind, tmp_path):
+    """Of random weights, two tokens may be nearly as likely."""
+    parts, folder = exported(kind, tmp_path)
+    model = load_kind(tmp_path / "model")
+    with llama_server(folder / GGUF_FILE, 256, "--cache", "f32") as address, connected(address) as post:
+        for row in rows(10):
+            ids = encode(parts.tokenizer, render_prompt(parts.tokenizer, row["messages"]))
+            asked = {"prompt": ids, "temperature": 0, "n_predict": NEW_TOKENS, "return_tokens": True}
+            answer = post("/completion", asked)["tokens"]
+            with torch.no_grad():
+                logits = model(torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1]  # (answer, V)
+            lost = logits.max(-1).values - logits[range(len(answer)), answer]
+            assert lost.max() < NEARLY_EQUAL * logits.std()
+            assert len(answer) == NEW_TOKENS or answer[-1] in parts.ends
+
+
+@pytest.mark.parametrize("precision", ["f32", "q8_0"])
+def test_a_trained_student_gives_its_own_answers(precision, tmp_path):
+    """With llama.cpp's own settings, as an application uses it."""
+    write_kind("tied", tmp_path / "model")
+    teach(tmp_path / "model")
+    parts, folder = of_model(tmp_path, precision)
+    model, prompts = load_kind(tmp_path / "model"), [row["messages"] for row in rows(32)]
+    spec = RuntimeSpec(folder=str(folder), prompts=prompts, max_new_tokens=NEW_TOKENS, max_length=256)
+    right = 0
+    for row, answer in zip(rows(32), ask_llama(spec), strict=True):
+        ids = encode(parts.tokenizer, render_prompt(parts.tokenizer, row["messages"]))
+        out = model.generate(torch.tensor([ids]), max_new_tokens=NEW_TOKENS, do_sample=False)[0, len(ids) :].tolist()
+        text = parts.tokenizer.decode(out, skip_special_tokens=True)
+        assert (answer.prompt, answer.text, answer.completion_tokens) == (ids, text, len(out))
+        assert answer.finish_reason == ("stop" if out[-1] in parts.ends else "length")
+        right += text == row["reference"][0]
+    assert right > 16, "the student has learned nothing, and its answers prove little"
+
+
+def with_bos(tokenizer):
+    tokenizer.bos_token = "<|system|>"
+    tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template
+
+
+@pytest.mark.parametrize("change", [lambda tokenizer: None, with_bos], ids=["no bos", "bos"])
+def test_every_text_is_read_as_the_same_tokens(change, tmp_path):
+    parts, folder = exported("llama", tmp_path, change)
+    texts = [*PROBE_TEXTS, *ODD_TEXTS]
+    prompts = [[{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}] for text in texts]
+    spec = RuntimeSpec(folder=str(folder), prompts=prompts, max_new_tokens=1, max_length=1024)
+    for messages, answer in zip(prompts, ask_llama(spec), strict=True):
+        assert answer.prompt == encode(parts.tokenizer, render_prompt(parts.tokenizer, messages)), messages
+
+
+def test_a_prompt_that_does_not_fit_is_an_error_and_the_next_one_is_answered(tmp_path):
+    _, folder = exported("llama", tmp_path)
+    prompts = [[{"role": "user", "content": text}] for text in ("x y " * 200, "Which colour?")]
+    spec = RuntimeSpec(folder=str(folder), prompts=prompts, max_new_tokens=4, max_length=64)
+    assert [answer.finish_reason for answer in ask_llama(spec)] == ["error", "length"]
+
+
+def test_a_file_that_llama_cpp_cannot_load_is_a_clear_error(tmp_path):
+    (tmp_path / GGUF_FILE).write_bytes(b"GGUF and no more")
+    with (
+        pytest.raises(ComputeError, match=r"llama\.cpp's server over .*student\.gguf failed"),
+        llama_server(tmp_path / GGUF_FILE, 64),
+    ):
+        pass
+
+
+def test_it_speaks_openais_protocol(tmp_path):
+    from openai import OpenAI
+
+    _, folder = exported("llama", tmp_path)
+    with llama_server(folder / GGUF_FILE, 256) as address, connected(address) as post:
+        client = OpenAI(base_url=f"{address}/v1", api_key="none")
+        asked = [{"role": "user", "content": "Which colour?"}]
+        reply = client.chat.completions.create(model="student", messages=asked, temperature=0, max_tokens=4)
+        assert reply.usage.completion_tokens == 4
+        direct = post("/v1/chat/completions", {"messages": asked, "temperature": 0, "max_tokens": 4})
+        assert reply.choices[0].message.content == direct["choices"][0]["message"]["content"]
