@@ -49,7 +49,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         DataError: a role is missing, or the three were not scored on the same items.
     """
     folders: dict[Role, Path] = {role: Path(folder) for role, folder in spec.benchmarks.items()}
-    predictions: dict[Role, list[Row]] = {
+    predictions: dict[Role, Sequence[Row]] = {
         role: parquet.read_table(folder / files.PREDICTIONS_FILE) for role, folder in folders.items()
     }
     earlier = read_earlier(spec.earlier, spec.provenance) if spec.earlier else None

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from distill_dagster.errors import ComputeError, ModelError
-from distill_dagster.evaluation.comparison import item_scores
+from distill_dagster.evaluation.items import item_groups, item_scores
 from distill_dagster.models.fitness import Parts, open_parts
 from distill_dagster.models.pinning import model_files
 from distill_dagster.release.export.asking import Compared, ask_export
@@ -18,7 +18,7 @@ from distill_dagster.release.export.fitness import problems
 from distill_dagster.release.export.formats import GGUF_FILE, MODELFILE, RUNTIMES, family, missing_packages, precision
 from distill_dagster.release.export.gguf_file import write_gguf
 from distill_dagster.release.export.gguf_vocabulary import template_of, vocabulary_of
-from distill_dagster.release.export.loss import difference
+from distill_dagster.release.export.loss import loss_of
 from distill_dagster.release.export.modelfile import modelfile
 from distill_dagster.release.export.onnx_folder import build_onnx
 from distill_dagster.release.export.specs import ExportCounts, ExportResult, ExportSpec
@@ -66,8 +66,8 @@ def _write(spec: ExportSpec, model: Path, parts: Parts, folder: Path, length: in
 def _result(spec: ExportSpec, folder: Path, compared: Compared, rows: int) -> ExportResult:
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     hashes = {str(path.relative_to(folder)): file_sha256(path) for path in written}
-    before = parquet.read_table(Path(spec.predictions), ["row_id", "score"])
-    lost = difference(item_scores(before), item_scores(compared.rows), spec.asked.evaluation)
+    before = parquet.read_table(Path(spec.predictions), ["row_id", "group", "score"])
+    lost = loss_of(item_scores(before), item_scores(compared.rows), spec.asked.evaluation, item_groups(before))
     package = RUNTIMES[family(spec.form)]
     return ExportResult(
         data_version=hashing.sha256(hashing.canonical_json([hashes, compared.rows])),

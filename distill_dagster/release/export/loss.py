@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distill_dagster.config import EvaluationConfig
-from distill_dagster.evaluation.comparison import join_scores
-from distill_dagster.release.difference import interval_of
+from distill_dagster.evaluation.differences import difference_of
+from distill_dagster.evaluation.items import Groups, join_items
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ExportLoss:
     """Mean scores of the checkpoint and of an export, and the 95 % interval of export - checkpoint."""
 
     checkpoint: float
@@ -19,15 +19,18 @@ class Difference:
     items: int
 
 
-def difference(
-    checkpoint: Mapping[str, float], export: Mapping[str, float], evaluation: EvaluationConfig
-) -> Difference:
+def loss_of(
+    checkpoint: Mapping[str, float],
+    export: Mapping[str, float],
+    evaluation: EvaluationConfig,
+    groups: Groups | None = None,
+) -> ExportLoss:
     """Compare scores in [0, 1] by row id.
 
     Raises:
         DataError: the two were not scored on the same items.
     """
-    scores = join_scores({"checkpoint": checkpoint, "export": export})  # (N, 2)
-    found = interval_of(scores[:, 1] - scores[:, 0], resamples=evaluation.resamples, seed=evaluation.seed)
-    before, after = scores.mean(axis=0)
-    return Difference(float(before), float(after), found.low, found.high, found.items)
+    sample = join_items({"export": export, "checkpoint": checkpoint}, groups)
+    found = difference_of(sample, resamples=evaluation.resamples, seed=evaluation.seed)
+    after, before = sample.scores.mean(axis=0).tolist()
+    return ExportLoss(before, after, found.low, found.high, found.items)

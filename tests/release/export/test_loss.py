@@ -7,7 +7,7 @@ import pytest
 from distill_dagster.checks import CHECKS
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import DataError
-from distill_dagster.release.export.loss import difference
+from distill_dagster.release.export.loss import loss_of
 from distill_dagster.release.export.specs import ExportCounts, ExportResult
 
 EVALUATION = EvaluationConfig(resamples=2000)
@@ -18,17 +18,17 @@ def scores(count, wrong=0):
 
 
 def test_the_interval_is_of_the_differences_and_not_of_the_scores():
-    same = difference(scores(1000, wrong=500), scores(1000, wrong=500), EVALUATION)
+    same = loss_of(scores(1000, wrong=500), scores(1000, wrong=500), EVALUATION)
     assert (same.checkpoint, same.export, same.items) == (0.5, 0.5, 1000)
-    assert (same.low, same.high) == pytest.approx((-0.0037, 0.0037), abs=2e-4)
-    worse = difference(scores(1000), scores(1000, wrong=30), EVALUATION)
+    assert (same.low, same.high) == pytest.approx((-0.0034, 0.0034), abs=1e-4)
+    worse = loss_of(scores(1000), scores(1000, wrong=30), EVALUATION)
     assert worse.export - worse.checkpoint == pytest.approx(-0.03)
     assert worse.low < -0.04 < worse.high < -0.01
 
 
 def test_other_items_are_no_comparison():
-    with pytest.raises(DataError, match="checkpoint and export were not scored on the same items"):
-        difference(scores(3), scores(4), EVALUATION)
+    with pytest.raises(DataError, match="export and checkpoint were not scored on the same items"):
+        loss_of(scores(3), scores(4), EVALUATION)
 
 
 def found(name, **changes):
