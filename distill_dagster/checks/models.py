@@ -61,7 +61,7 @@ def _verdict_is_pass(of: Inspection) -> Finding:
 
 def _cut_off_check(role: Role) -> Check:
     return Check(
-        f"{role}_few_cut_off",
+        "few_cut_off",
         f"{role}_benchmark",
         f"Few of the {role}'s answers were cut off by `evaluation.max_new_tokens`.",
         _few_cut_off,

@@ -59,6 +59,7 @@ def failing(project, instance):
     }
 
 
+@pytest.mark.slow
 def test_each_kind_of_bad_answer_fails_its_check_with_its_count(tmp_path, server, instance):
     """A good shard, and one for each kind."""
     path = write_api_project(tmp_path, server, shards=1 + len(KINDS), **LIMITS)
@@ -93,6 +94,7 @@ def test_a_label_outside_the_set_is_off_form(tmp_path, server, instance):
     assert f"check few_off_form: {BAD} of {ROWS}" in outcome.failed["teacher_outputs[train-part-00]"]
 
 
+@pytest.mark.slow
 def test_as_many_bad_answers_as_are_allowed_pass(tmp_path, server, instance):
     allowed = range(ROWS, ROWS + ROWS // 20)
     project, outcome = poisoned(tmp_path, server, instance, lambda n: KINDS["refusal"][1], allowed)
@@ -109,6 +111,7 @@ def test_a_warning_does_not_hold_up_and_off_is_not_looked_at(tmp_path, server, i
     assert [check for check, _ in failing(project, instance)] == checks
 
 
+@pytest.mark.slow
 def test_answers_that_are_suddenly_longer_are_told(tmp_path, server, instance):
     project, _ = poisoned(tmp_path, server, instance, lambda n: {})
     project = project.with_overrides(("teacher", "generation"), {"max_new_tokens": 20})
@@ -119,6 +122,7 @@ def test_answers_that_are_suddenly_longer_are_told(tmp_path, server, instance):
     assert "and had 14" in found["steady_answer_length", "teacher_outputs[train-part-00]"]
 
 
+@pytest.mark.slow
 def test_what_is_nearly_spent_is_told(tmp_path, server, instance):
     price = {"price": {"prompt": 1000, "completion": 1000}}  # 15 tokens a question: 0.6 USD a shard
     budget = {"endpoint": price, "teacher": {"budget_usd": 1.4}}
@@ -168,6 +172,7 @@ def test_every_check_has_a_severity_and_every_severity_a_check(tiny_config):
     config = tiny_config
     names = [spec.name for checks in build_checks(config) for spec in checks.check_specs]
     of_options = {"every_answer_is_accounted_for", "export_reads_prompts_alike", "export_keeps_score"}
+    of_options |= {"few_looks_at_the_test_set"}
     assert {*names} | of_options == {*SeverityConfig.model_fields}
     assert {check.name for check in checks_of(config)} | of_options == {check.name for check in CHECKS}
 

@@ -8,6 +8,8 @@ from benchmarks.intervals import Cell, bootstrap_ends, cells, summary
 from distill_dagster.evaluation.comparison import compare
 from distill_dagster.evaluation.statistics import UNSEEN
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_bootstrap_of_many_samples_is_the_packages():
     rng = np.random.default_rng(0)

@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks.releases import CELLS, RULES, SHARED, Cell, answer, simulate
 
+pytestmark = pytest.mark.slow
+
 
 def test_students_have_their_true_accuracy_and_share_items():
     rng = np.random.default_rng(3)

@@ -17,6 +17,8 @@ from distill_dagster.operations.observing import observe
 from testing.api_project import write_api_project
 from testing.projects import run_project, unpublish, write_project
 
+pytestmark = pytest.mark.slow
+
 
 def broken(folder, instance, spoil, **changes):
     """Run a project after `spoil(its data folder)`; returns (project, outcome)."""

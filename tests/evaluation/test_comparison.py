@@ -70,6 +70,7 @@ def test_the_bootstrap_is_paired():
     assert (together.high - together.low) < 0.4 * (shuffled.high - shuffled.low)
 
 
+@pytest.mark.slow
 def test_retention_interval_covers_the_truth_about_95_percent_of_the_time():
     rng = np.random.default_rng(3)
     runs, n, covered = 300, 150, 0

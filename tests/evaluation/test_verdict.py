@@ -49,6 +49,7 @@ def few_scores(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return t, np.clip(s, 0, 1)
 
 
+@pytest.mark.slow
 def test_few_items_pass_only_where_the_student_scores_far_more():
     """Up to 8 items without gains never pass: the unseen half item allows for a loss on one item in four."""
     rng, passed = np.random.default_rng(11), 0
@@ -70,6 +71,7 @@ def kinds(n: int):
                 yield both, lost, gained, n - both - lost - gained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("items", [6, 8, 10])
 def test_a_student_just_below_the_target_passes_at_most_once_in_forty(items):
     """Exactly, over all outcomes of a few 0/1 items, for populations whose retention is 0.9199."""

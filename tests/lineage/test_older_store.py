@@ -28,6 +28,8 @@ from distill_dagster.sources.judging.shared_ids import ids_and_contents, open_ro
 from distill_dagster.store import files, parquet, schemas
 from testing.projects import run_project
 
+pytestmark = pytest.mark.slow
+
 OLD = Path(__file__).parents[1] / "stores" / "version_0_1_0"
 MADE_AGAIN = {  # stage -> its inputs that have changed: rows and answers are read and scored in another way since
     "raw_dataset": {"code_version"},  # equal rows have equal hashes, so that no request changes

@@ -60,6 +60,7 @@ def answered(engine, loaded, prompts, sampling, batch_tokens):
     return [row.answer for row in fresh]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(

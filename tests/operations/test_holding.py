@@ -10,6 +10,8 @@ from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.operations.observing import VERSION_TAG
 from testing.chain import Chain
 
+pytestmark = pytest.mark.slow
+
 SOUND = dg.AssetCheckKey(dg.AssetKey("first"), "sound")
 
 

@@ -18,6 +18,8 @@ from distill_dagster.teachers.sending import forget_endpoints
 from testing.api_project import write_api_project
 from testing.projects import run_project
 
+pytestmark = pytest.mark.slow
+
 OTHERS = ["teacher_outputs[train-part-01]", "teacher_outputs[train-part-02]", "teacher_outputs[validation]"]
 
 

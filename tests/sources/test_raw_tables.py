@@ -71,6 +71,7 @@ def test_row_groups_have_at_most_so_many_rows_and_end_early_where_rows_are_long(
     assert pq.ParquetFile(tmp_path / files.RAW_FILE).metadata.num_row_groups > 10
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
     def peak(count):
         text = "".join(line(n, note="x" * 400) for n in range(count))

@@ -100,6 +100,7 @@ def imitating(tmp_path):
     return {"training": training, "teacher": teacher}
 
 
+@pytest.mark.slow
 def test_projections_train_beside_the_adapters_and_are_resumed(spec_of, imitating):
     seen: list[dict] = []
 
@@ -122,6 +123,7 @@ def test_projections_train_beside_the_adapters_and_are_resumed(spec_of, imitatin
     assert resumed.data_version == whole.data_version != train_student(spec_of("text"), "cpu").data_version
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_same_weights(spec_of):
     whole = train_student(spec_of("whole"), "cpu")
     resumed = _stopped_and_resumed(spec_of("stopped"))

@@ -37,6 +37,7 @@ def test_a_running_trial_is_the_next_one_with_its_point(tmp_path):
         assert study.ended() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_points_depend_on_the_seed_and_on_what_ended_and_on_nothing_else(tmp_path, sampler):
     def points(name: str, **changes):

@@ -10,6 +10,8 @@ from distill_dagster.tuning.sweep import run_sweep
 from distill_dagster.tuning.table import best_of, by_loss, read_trials
 from testing.sweeps import Worker, sweep_of, sweep_spec
 
+pytestmark = pytest.mark.slow
+
 
 def loss_of(training) -> list[float]:
     """Losses at four evaluations, the lower the nearer the learning rate is to 0.001."""

@@ -7,6 +7,8 @@ from distill_dagster.config import LoraConfig, StudentTrainingConfig, TrainingCo
 from distill_dagster.training.memory import estimate
 from distill_dagster.training.memory.estimate import MemoryPlan
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4}
 
 

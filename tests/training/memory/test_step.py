@@ -12,6 +12,8 @@ from distill_dagster.training.memory.step import LargestBatch, step_memory, stor
 from distill_dagster.training.memory.tracking import PeakTracker
 from distill_dagster.training.optimizers import RoundingAdamW
 
+pytestmark = pytest.mark.slow
+
 LLAMA = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4}
 SHAPES = {
     "llama": ("llama", LLAMA),
