@@ -109,7 +109,7 @@ class SeverityConfig(Section):
     balanced_labels: AnySeverity = _severity("warn", "every label has rows, in a tolerable ratio")
     teacher_agrees_with_gold: AnySeverity = _severity("warn", "the teacher scores well against the gold answers")
     teacher_above_chance: AnySeverity = _severity("warn", "the teacher scores above the chance level on held-out rows")
-    few_cut_off: AnySeverity = _severity("warn", "few answers of a measured model were cut off, for each of the three")
+    few_cut_off: AnySeverity = _severity("warn", "few answers of teacher and student were cut off")
     loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
     loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
     verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")
@@ -163,7 +163,7 @@ class ChecksConfig(Section):
         default=20, ge=1, description="Most students that may be judged for a release on the same held-out rows."
     )
     max_cut_off_share: float = _share(
-        0.05, "Largest share of a measured model's answers that `evaluation.max_new_tokens` may cut off."
+        0.05, "Largest share of the teacher's or the student's answers that `evaluation.max_new_tokens` may cut off."
     )
     max_export_loss: float = _share(
         0.01, "Largest loss of score of an export against the checkpoint, at the low end of the 95 % interval."

@@ -117,7 +117,7 @@ def test_every_part_runs_with_the_carried_packages_and_has_figures(tmp_path):
     assert len(table) == 2 + len(PARTS)
     assert all(part["seconds"] > 0 for part in document["parts"])
     by_name = {part["part"].removeprefix("tiny:"): part for part in document["parts"]}
-    assert all(by_name[name]["tokens_per_second"] > 0 for name in PARTS[2:])
+    assert all(by_name[name]["tokens_per_second"] > 0 for name in PARTS[2:] if name != "time_models")
     assert by_name["step_vs_trl"]["trl_step_vs_ours"] > 0
     assert by_name["train_text"]["steps"] == by_name["train_logits"]["steps"] == 8
     assert document["small"] is True

@@ -3,7 +3,7 @@
 import pytest
 
 from distill_dagster.checks import CHECKS
-from distill_dagster.config import ROLES
+from distill_dagster.checks.models import MEANT_TO_ANSWER
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from testing.report_parts import benchmark, predictions
@@ -21,7 +21,7 @@ def publish(project: Project, role: str, truncated: int) -> None:
 
 
 @pytest.mark.parametrize(("truncated", "passed"), [(0, True), (5, True), (6, False), (100, False)])
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", MEANT_TO_ANSWER)
 def test_more_than_5_percent_is_a_warning(tiny_config, role, truncated, passed):
     (check,) = [check for check in CHECKS if (check.name, check.asset) == ("few_cut_off", f"{role}_benchmark")]
     project = Project(tiny_config)

@@ -34,7 +34,7 @@ def test_a_second_run_makes_nothing_and_says_so(made):
     assert closing.keys() == KEYS
     assert closing["skipped"] == 0
     assert f"verdict: {closing['verdict']}." in first.stdout
-    assert closing["materialized"] == 17  # 4 shards twice, 9 unpartitioned assets
+    assert closing["materialized"] == 18  # 4 shards twice, 10 unpartitioned assets
     assert closing["student"]["parameters"] < closing["teacher"]["parameters"]
     assert Path(closing["report"]).exists()
     assert closing["student_path"] == str(project.store.root / "student")
@@ -44,12 +44,12 @@ def test_a_second_run_makes_nothing_and_says_so(made):
     )
 
     second = run_command("run", "--config", config)
-    assert (last_line(second)["materialized"], last_line(second)["skipped"]) == (0, 17)
+    assert (last_line(second)["materialized"], last_line(second)["skipped"]) == (0, 18)
     assert "Nothing was stale" in second.stdout
 
     settled = run_command("status", "--config", config, "--json")
     found = json.loads(settled.stdout)
-    assert (found["artefacts"], found["open"], found["next"]) == ({"fresh": 17}, [], [])
+    assert (found["artefacts"], found["open"], found["next"]) == ({"fresh": 18}, [], [])
     of_nonsense = {
         "teacher_above_chance",
         "verdict_is_pass",
@@ -84,7 +84,7 @@ def test_a_verdict_of_fail_ends_with_the_whole_closing_and_exits_with_three(copy
     assert ended.exit_code == 3, ended.output
     closing = last_line(ended)
     assert closing.keys() == KEYS
-    assert (closing["verdict"], closing["skipped"]) == ("FAIL", 16)
+    assert (closing["verdict"], closing["skipped"]) == ("FAIL", 17)
     assert "verdict: FAIL." in ended.stdout
     assert "made  eval_report: verdict FAIL" in ended.output
     again = run_command("run", "--config", config)

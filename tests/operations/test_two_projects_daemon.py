@@ -65,6 +65,8 @@ def test_a_change_in_one_moves_nothing_in_the_other(tmp_path, paths, instance, s
         assert {
             f"{name}_{kind}" for name in ("one", "two") for kind in ("observe_sources", "redistill", "alert")
         } <= names
+        looked = dg.RunsFilter(tags={"dagster/sensor_name": "one_redistill"})
+        wait_for(lambda: instance.get_runs(looked), "the automation's first look, which a change has to follow")
         server.script()
         write_rows(paths[0].parent / "data/train/part-00.jsonl", range(500, 512))
         wait_for(lambda: one.store.get(LAST).version != set_before, "the first project's new set")

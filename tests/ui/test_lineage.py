@@ -41,9 +41,11 @@ def browser():
 
 
 def test_the_lineage_shows_every_asset(server, browser):
+    browser.set_window_size(3600, 1800)  # in a smaller one the graph is drawn without names
     browser.get(f"{server.url}/asset-groups?expanded={EXPANDED}")
     see(browser, "raw_shards", "raw_dataset", "teacher_outputs", "student_checkpoint", "eval_report")
     keep_picture(browser, "lineage")
+    browser.set_window_size(2400, 1200)
 
 
 def test_a_backfill_over_all_shards_is_launched_from_the_ui_and_finishes(server, browser):
