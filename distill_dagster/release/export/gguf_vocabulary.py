@@ -126,9 +126,9 @@ def _markers(tokenizer: Any, ends: Sequence[int]) -> dict[str, int]:
 
 
 def _adds_bos(tokenizer: Any) -> bool:
-    """Whether a prompt begins with bos, and the template does not write it: else llama.cpp would read it twice."""
-    prompt, bos = render_prompt(tokenizer, PLAIN), tokenizer.bos_token
-    return bos is not None and not prompt.startswith(bos) and encode(tokenizer, prompt)[:1] == [tokenizer.bos_token_id]
+    """Whether a prompt begins with bos; llama.cpp then drops the one that the template has written."""
+    ids = encode(tokenizer, render_prompt(tokenizer, PLAIN))
+    return tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]
 
 
 def template_of(tokenizer: Any) -> str:
