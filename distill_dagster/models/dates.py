@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.models.entries import entry
+from distill_dagster.models.templates import change_templates
 
 CLOCK, DATE_STRING = "strftime_now", "date_string"
 DEFAULT = date(2024, 7, 26)  # Llama 3's own template falls back to it where it cannot ask the clock
@@ -34,11 +35,7 @@ def pin_date(tokenizer: Any, chosen: date | None) -> None:
 
     Without `chosen` a template keeps the date that it was pinned to before, and its own value of `date_string`.
     """
-    template = tokenizer.chat_template
-    if isinstance(template, dict):  # several templates, by name
-        tokenizer.chat_template = {name: pinned_template(text, chosen) for name, text in template.items()}
-    elif template:
-        tokenizer.chat_template = pinned_template(template, chosen)
+    change_templates(tokenizer, lambda template: pinned_template(template, chosen))
 
 
 def mentions_date(folder: Path) -> bool:

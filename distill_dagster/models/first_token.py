@@ -14,6 +14,7 @@ same.
 from typing import Any
 
 from distill_dagster.models.dates import OURS
+from distill_dagster.models.templates import change_templates
 
 LINE = "{{- bos_token }}"
 PLAIN = [{"role": "user", "content": "Which colour is the door?"}]
@@ -21,13 +22,8 @@ PLAIN = [{"role": "user", "content": "Which colour is the door?"}]
 
 def pin_first_token(tokenizer: Any) -> None:
     """Let the tokenizer's templates write BOS if the tokenizer puts it before every other text, and they do not."""
-    if not adds_first_token(tokenizer):
-        return
-    template = tokenizer.chat_template
-    if isinstance(template, dict):  # several templates, by name
-        tokenizer.chat_template = {name: _writing(tokenizer, text) for name, text in template.items()}
-    elif template:
-        tokenizer.chat_template = _writing(tokenizer, template)
+    if adds_first_token(tokenizer):
+        change_templates(tokenizer, lambda template: _writing(tokenizer, template))
 
 
 def adds_first_token(tokenizer: Any) -> bool:
@@ -40,9 +36,7 @@ def adds_first_token(tokenizer: Any) -> bool:
 def with_first_token_once(tokenizer: Any, text: str) -> str:
     """A rendered text without the second BOS, and any further one, at its start."""
     begins = tokenizer.bos_token
-    if not begins or not text.startswith(begins * 2):
-        return text
-    while text.startswith(begins * 2):
+    while begins and text.startswith(begins * 2):
         text = text[len(begins) :]
     return text
 
