@@ -12,13 +12,14 @@ from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.stopping import Stopped, deferred
 from distill_dagster.training.student import train_student
+from testing.dev_server import PATIENCE
 from testing.models_tiny import without_speed, write_examples, write_model
 
 ROOT = Path(__file__).parents[2]
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
-# Behind step 9 the child waits for a signal; checkpoints that nobody asked for follow steps 6 and 12.
+# Behind step 9 the child waits until the signal is sent; checkpoints that nobody asked for follow steps 6 and 12.
 CHILD = """
-import signal, sys
+import sys
 from pathlib import Path
 from distill_dagster.progress import listen
 from distill_dagster.training.specs import TrainSpec
@@ -29,7 +30,7 @@ spec = TrainSpec.model_validate_json(sys.argv[1])
 def listener(progress):
     if progress.done == 9 and not progress.ended:
         print("step 9", flush=True)
-        signal.pause()
+        sys.stdin.readline()  # `signal.pause` would miss a signal that comes before it
 
 with listen(listener):
     train_student(spec, "cpu")
@@ -59,10 +60,11 @@ def test_a_signal_is_followed_by_a_checkpoint_and_then_by_the_end(spec_of, numbe
     whole, spec = train_student(spec_of("whole"), "cpu"), spec_of("stopped")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHILD, spec.model_dump_json()]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=env, text=True, **pipes) as child:
         assert child.stdout.readline() == "step 9\n"
         child.send_signal(number)
-        rest, errors = child.communicate(timeout=120)
+        rest, errors = child.communicate("the signal is sent\n", timeout=PATIENCE)
     assert child.returncode == (-number if number == signal.SIGTERM else 1), errors  # 1: a KeyboardInterrupt
     assert rest == ""
     assert "the checkpoint of step 9 is written" in errors
