@@ -34,7 +34,7 @@ from distill_dagster.evaluation.specs import (
 )
 from distill_dagster.evaluation.statistics import Interval, mean_interval
 from distill_dagster.models.loading import dtype_name
-from distill_dagster.models.pinning import model_files
+from distill_dagster.models.pinning import bytes_on_disk
 from distill_dagster.process import library_versions
 from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet, schemas
@@ -215,8 +215,3 @@ def _turns(predictions: Sequence[Row]) -> list[TurnScore]:
     if len(turns) == 1:
         return []
     return [TurnScore(turn=n, answers=len(own), score=math.fsum(own) / len(own)) for n, own in sorted(turns.items())]
-
-
-def bytes_on_disk(folder: Path) -> int:
-    """Bytes of the files that the model is read from: weights, config, tokenizer, chat template."""
-    return sum(path.stat().st_size for path in model_files(folder))

@@ -24,7 +24,7 @@ interval has no ends, and the verdict is INCONCLUSIVE.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,8 @@ SMALLEST_DENOMINATOR = 1e-12
 WORST, BEST = (1.0, 0.0, 1.0), (0.0, 1.0, 0.0)  # teacher's, student's and baseline's score of the unseen item
 NOTHING_TO_RETAIN = "the teacher scored 0, so the student has nothing to retain"
 
-Parts = Callable[[Floats], tuple[Floats, Floats]]  # means (…, 3) -> a ratio's numerator and denominator (…,)
+Parts = Callable[[Floats], tuple[Floats, Floats]]  # means (…, roles) -> a ratio's numerator and denominator (…,)
+Ratio = tuple[Parts, str]  # and why it is undefined, where it is
 
 
 class RatioEstimate(BaseModel, frozen=True):
@@ -96,21 +97,29 @@ def compare(
         DataError: the three were not scored on the same items.
     """
     sample = join_items({"teacher": teacher, "student": student, "baseline": baseline}, groups)  # scores: (N, 3)
-    means, point = sample.resampled(resamples, seed), sample.scores.mean(axis=0)  # (resamples, 3), (3,)
-    worst, best = (with_unseen(means, sample.group_count, unseen) for unseen in (WORST, BEST))
-
-    def estimate(parts: Parts, undefined_because: str) -> RatioEstimate:
-        ends = _divide(*parts(worst), -np.inf), _divide(*parts(best), np.inf)
-        return _estimate(float(_divide(*parts(point), np.nan)), *ends, sample, undefined_because)
-
+    scored = _score_estimate(sample)
+    gap, *resampled = _resampled(sample, [GAP] if scored else [GAP, RETENTION], resamples, seed)
     pairs = (sample.of(1, 0), sample.of(1, 2))  # student with teacher, student with baseline
     to_teacher, to_baseline = (difference_of(pair, resamples=resamples, seed=seed) for pair in pairs)
     return Comparison(
-        retention=_score_estimate(sample) or estimate(_retention, NOTHING_TO_RETAIN),
-        gap_recovered=estimate(_gap, "the teacher scored no better than the baseline, so no gap can be recovered"),
+        retention=scored or resampled[0],
+        gap_recovered=gap,
         to_teacher=to_teacher,
         to_baseline=to_baseline,
     )
+
+
+def retention_of(
+    teacher: Mapping[str, float],
+    student: Mapping[str, float],
+    *,
+    resamples: int,
+    seed: int,
+    groups: Groups | None = None,
+) -> RatioEstimate:
+    """The retention alone, as in `compare`."""
+    sample = join_items({"teacher": teacher, "student": student}, groups)
+    return _score_estimate(sample) or _resampled(sample, [RETENTION], resamples, seed)[0]
 
 
 def _score_estimate(sample: Sample) -> RatioEstimate | None:
@@ -135,6 +144,22 @@ def _retention(means: Floats) -> tuple[Floats, Floats]:
 
 def _gap(means: Floats) -> tuple[Floats, Floats]:
     return means[..., 1] - means[..., 2], means[..., 0] - means[..., 2]
+
+
+RETENTION: Ratio = (_retention, NOTHING_TO_RETAIN)
+GAP: Ratio = (_gap, "the teacher scored no better than the baseline, so no gap can be recovered")
+
+
+def _resampled(sample: Sample, ratios: Sequence[Ratio], resamples: int, seed: int) -> list[RatioEstimate]:
+    """Each ratio with its bootstrap interval, all from the same resamples."""
+    means, point = sample.resampled(resamples, seed), sample.scores.mean(axis=0)  # (resamples, roles), (roles,)
+    worst, best = (with_unseen(means, sample.group_count, unseen[: len(point)]) for unseen in (WORST, BEST))
+
+    def estimate(parts: Parts, undefined_because: str) -> RatioEstimate:
+        ends = _divide(*parts(worst), -np.inf), _divide(*parts(best), np.inf)
+        return _estimate(float(_divide(*parts(point), np.nan)), *ends, sample, undefined_because)
+
+    return [estimate(*ratio) for ratio in ratios]
 
 
 def _divide(numerator: Floats, denominator: Floats, otherwise: float) -> Floats:

@@ -37,11 +37,6 @@ class Difference(BaseModel, frozen=True):
     items: int
     groups: int | None = None  # None: no two items belong together
 
-    @property
-    def is_significant(self) -> bool:
-        """Whether the p-value, taken alone, is below 0.05."""
-        return self.p_value < SIGNIFICANT
-
 
 class TaskDifference(BaseModel, frozen=True):
     """Two models on one task. `adjusted` is Holm's p-value over all tasks that were compared."""

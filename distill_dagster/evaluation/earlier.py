@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from distill_dagster.config import ROLES, Role
 from distill_dagster.evaluation.differences import Difference, TaskDifference, difference, differences_by_task
-from distill_dagster.evaluation.items import Groups
+from distill_dagster.evaluation.items import Groups, item_groups
 from distill_dagster.store import parquet, schemas
 
 Row = Mapping[str, Any]
@@ -66,7 +66,7 @@ def against_earlier(
     """
     ours, theirs = ({row["row_id"]: row["student"] for row in items} for items in (now, earlier))
     shared = [row for row in now if row["row_id"] in theirs]
-    groups = {row["row_id"]: row["group"] for row in shared if row["group"] is not None}
+    groups = item_groups(shared)
     first, second = ({row["row_id"]: scores[row["row_id"]] for row in shared} for scores in (ours, theirs))
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "groups": groups}
     tasks = {row["row_id"]: row["task"] for row in shared}

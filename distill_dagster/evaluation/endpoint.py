@@ -6,7 +6,6 @@ made again pays nothing.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import GenerationConfig
@@ -15,12 +14,10 @@ from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.progress import track
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.asker import Asker
+from distill_dagster.teachers.asker import open_asker
 from distill_dagster.teachers.batching.records import Batching
 from distill_dagster.teachers.body import sampling_sent
-from distill_dagster.teachers.budget import Budget, FailureWatch
 from distill_dagster.teachers.protocol import Reply
-from distill_dagster.teachers.responses import Responses
 
 
 def ask_endpoint(spec: BenchmarkSpec, prompts: Sequence[Prompt]) -> list[Reply]:
@@ -31,15 +28,11 @@ def ask_endpoint(spec: BenchmarkSpec, prompts: Sequence[Prompt]) -> list[Reply]:
         BudgetError: the budget is spent.
     """
     generation = GenerationConfig(max_new_tokens=spec.max_new_tokens)
-    responses = Responses(Path(spec.responses))
     with (
-        responses.journal(f"{spec.role}_benchmark") as journal,
         track(f"benchmark {spec.role}", total=len(prompts)) as advance,
+        open_asker(spec, f"{spec.role}_benchmark", advance) as asker,
     ):
-        watch = FailureWatch(spec.stop_failed_share)
-        budget = Budget(spec.budget_usd, responses)
-        asker = Asker(responses, journal, budget, watch, advance)
-        batching = Batching(responses.root / "batches", budget.afford, responses.find)
+        batching = Batching(asker.responses.root / "batches", asker.budget.afford, asker.responses.find)
         patient = open_teacher(one_by_one(spec.model), generation, "cpu")
         timed = draw(prompts, spec.evaluation)[: spec.evaluation.speed.endpoint_requests]
         asker.ask(patient, benchmark_requests(timed, patient))

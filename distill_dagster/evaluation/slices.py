@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from distill_dagster.config import ROLES, EvaluationConfig, Role
-from distill_dagster.evaluation.comparison import RatioEstimate, compare
+from distill_dagster.evaluation.comparison import RatioEstimate, retention_of
 from distill_dagster.evaluation.items import Groups, item_groups, item_scores
 from distill_dagster.tasks import get_task
 
@@ -83,9 +83,10 @@ def _slice(
     if len(ids) < FEWEST:
         return Slice(kind=kind, name=name, items=len(ids))
     own = {role: {row_id: scores[role][row_id] for row_id in ids} for role in ROLES}
-    compared = compare(**own, resamples=evaluation.resamples, seed=evaluation.seed, groups=groups)
+    how: dict[str, Any] = {"resamples": evaluation.resamples, "seed": evaluation.seed}
+    retention = retention_of(own["teacher"], own["student"], groups=groups, **how)
     means = {role: float(np.mean(list(values.values()))) for role, values in own.items()}
-    return Slice(kind=kind, name=name, items=len(ids), retention=compared.retention, **means)
+    return Slice(kind=kind, name=name, items=len(ids), retention=retention, **means)
 
 
 def _turns(predictions: Mapping[Role, Sequence[Row]]) -> dict[tuple[str, int], dict[Role, dict[str, float]]]:

@@ -30,16 +30,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from distill_dagster.evaluation.score_intervals import mean_ends
+from distill_dagster.evaluation.score_intervals import Floats, mean_ends
 
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 CELLS_PER_CHUNK = 2_000_000  # group weights held at once: 16 MB
 UNSEEN = 0.5  # how much of an item, or group, was not seen
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,11 @@ def model_files(folder: Path) -> list[Path]:
     return sorted(beside.union(_weight_files(folder)))
 
 
+def bytes_on_disk(folder: Path) -> int:
+    """Bytes of the files that the model is read from: weights, config, tokenizer, chat template."""
+    return sum(path.stat().st_size for path in model_files(folder))
+
+
 def _weight_files(folder: Path) -> list[Path]:
     """The safetensors files that a model is loaded from, perhaps none."""
     names = _weight_names(folder)

@@ -6,10 +6,12 @@ sent       r2 r3            each reply is written to the journal before anything
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from distill_dagster.store import hashing
 from distill_dagster.teachers.budget import Budget, FailureWatch
@@ -114,6 +116,34 @@ class Asker:
         self.advance(self._times[reply.request_hash])
         self.budget.charge(reply)
         self.watch.see(reply)
+
+
+class Limits(Protocol):
+    """The fields of a spec that say where replies are stored, and when to stop asking."""
+
+    @property
+    def responses(self) -> str:
+        """The folder of stored replies."""
+        ...
+
+    @property
+    def stop_failed_share(self) -> float:
+        """The share of failed requests at which to stop."""
+        ...
+
+    @property
+    def budget_usd(self) -> float | None:
+        """The project's budget."""
+        ...
+
+
+@contextmanager
+def open_asker(limits: Limits, journal: str, advance: Callable[[int], None] = lambda done: None) -> Iterator[Asker]:
+    """An asker within the limits of a spec; new replies go to the journal of this name."""
+    responses = Responses(Path(limits.responses))
+    with responses.journal(journal) as opened:
+        budget, watch = Budget(limits.budget_usd, responses), FailureWatch(limits.stop_failed_share)
+        yield Asker(responses, opened, budget, watch, advance)
 
 
 def _storable(reply: Reply, teacher: Teacher) -> Reply:

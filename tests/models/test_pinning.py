@@ -13,9 +13,8 @@ import pytest
 
 from distill_dagster.config import ModelConfig
 from distill_dagster.errors import ModelError
-from distill_dagster.evaluation.benchmark import bytes_on_disk
 from distill_dagster.models.loading import open_model
-from distill_dagster.models.pinning import count_parameters, pin
+from distill_dagster.models.pinning import bytes_on_disk, count_parameters, pin
 from testing.models_tiny import write_model
 
 

@@ -23,11 +23,9 @@ from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 from distill_dagster.tasks.thoughts import part_thoughts
 from distill_dagster.teachers import open_teacher
-from distill_dagster.teachers.asker import Asker
-from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.asker import Asker, open_asker
 from distill_dagster.teachers.faults import may_heal
 from distill_dagster.teachers.protocol import Reply, Teacher
-from distill_dagster.teachers.responses import Responses
 
 Row = Mapping[str, Any]
 POINTS: dict[Outcome, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}  # the student's answer is the first
@@ -44,11 +42,11 @@ def judge_answers(spec: JudgeSpec, device: str = "cpu") -> JudgeResult:
     """
     asked = _drawn(parquet.read_table(Path(spec.rows)), spec)
     answers = _answers(spec, asked)
-    responses = Responses(Path(spec.responses))
-    with responses.journal("answer_judgement") as journal, track("judge", total=2 * len(asked)) as advance:
-        watch, budget = FailureWatch(spec.stop_failed_share), Budget(spec.budget_usd, responses)
+    with (
+        track("judge", total=2 * len(asked)) as advance,
+        open_asker(spec, "answer_judgement", advance) as asker,
+    ):
         judge = open_teacher(spec.judge, JUDGE_GENERATION, "cpu")
-        asker = Asker(responses, journal, budget, watch, advance)
         canaries = canary_duels(asked)
         replies = _ask(asker, judge, canaries)
         found = judged_canaries(canaries, judge, replies)

@@ -25,9 +25,7 @@ from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
-from distill_dagster.teachers.asker import Asker
-from distill_dagster.teachers.budget import Budget, FailureWatch
-from distill_dagster.teachers.responses import Responses
+from distill_dagster.teachers.asker import open_asker
 
 
 def time_models(spec: SpeedSpec, device: str) -> SpeedResult:
@@ -94,7 +92,8 @@ def _open(
     how = Asked(timed.prompting, spec.summary_words, spec.labels)
     prompts = [how.prompt(task, prompt) for task, prompt in drawn]
     if timed.engine == "endpoint":
-        return OverHttp(timed, prompts, spec.evaluation.speed, spec.max_new_tokens, _asker(stack, spec))
+        asker = stack.enter_context(open_asker(spec, "speed_benchmark"))
+        return OverHttp(timed, prompts, spec.evaluation.speed, spec.max_new_tokens, asker)
     order = Order(
         timed=timed,
         device=device,
@@ -103,13 +102,6 @@ def _open(
         max_new_tokens=spec.max_new_tokens,
     )
     return stack.enter_context(Child(order))
-
-
-def _asker(stack: ExitStack, spec: SpeedSpec) -> Asker:
-    responses = Responses(Path(spec.responses))
-    journal = stack.enter_context(responses.journal("speed_benchmark"))
-    watch, budget = FailureWatch(spec.stop_failed_share), Budget(spec.budget_usd, responses)
-    return Asker(responses, journal, budget, watch, lambda done: None)
 
 
 def _usable(spec: SpeedSpec, children: Sequence[Child], drawn: int) -> list[int]:

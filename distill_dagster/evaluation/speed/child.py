@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel
@@ -78,8 +79,7 @@ def serve(order: Order, lines: Iterable[str], say: Say) -> None:
         engine = kind.open(order.timed, order.device, order.max_new_tokens)
         load_s = time.perf_counter() - start
         usable = [i for i, messages in enumerate(order.prompts) if engine.fits(messages)]
-        facts = {name: getattr(engine.facts, name) for name in type(engine.facts).__slots__}
-        say(Ready(usable=usable, load_s=round(load_s, 3), versions=dict(library_versions()), **facts))
+        say(Ready(usable=usable, load_s=round(load_s, 3), versions=dict(library_versions()), **asdict(engine.facts)))
         for line in lines:
             ask = Ask.model_validate_json(line)
             asked = [[order.prompts[i] for i in wave] for wave in waves(ask.prompts, ask.concurrency)]

@@ -1,6 +1,6 @@
 """The figures of each model over all rounds, and the ratios of each model against the teacher."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from distill_dagster.evaluation.speed.specs import (
     TimedRatio,
     Turn,
 )
-from distill_dagster.models.pinning import model_files
+from distill_dagster.models.pinning import bytes_on_disk
 
 AGAINST = "teacher"
 ALONE: tuple[Measure, ...] = ("latency", "latency_p95", "first_token", "tokens_per_second", "answers_per_second")
@@ -43,20 +43,21 @@ def figures(
 ) -> ModelSpeed:
     """One model's figures; `ready` is None for one behind an endpoint. Disturbed turns count only if none was calm."""
     turns = {level: _counted(timed.name, rounds, level) for level in config.concurrency}
+    levels = [level_of(level, found) for level, found in turns.items() if found]
     alone = turns[1]
-    answers, folder = sum(len(turn.latencies_ms) for turn in alone), timed.model.path
+    answers = sum(len(turn.latencies_ms) for turn in alone)
     return ModelSpeed(
         name=timed.name,
         model=timed.model.name,
         revision=timed.model.revision,
         engine=timed.engine,
         includes_network=timed.engine == "endpoint",
-        levels=[level_of(level, found) for level, found in turns.items() if found],
+        levels=levels,
         memory=memory,
-        cost=cost_of(timed, turns, config),
+        cost=cost_of(timed, alone, levels, config),
         parameters=ready.parameters if ready else None,
         dtype=ready.dtype if ready else "not known",
-        bytes_on_disk=sum(path.stat().st_size for path in model_files(Path(folder))) if folder else None,
+        bytes_on_disk=bytes_on_disk(Path(timed.model.path)) if timed.model.path else None,
         load_s=ready.load_s if ready else None,
         threads=ready.threads if ready else None,
         prompt_tokens_mean=_mean(sum(turn.prompt_tokens for turn in alone), answers),
@@ -86,15 +87,14 @@ def level_of(concurrency: int, turns: Sequence[Turn]) -> Level:
     )
 
 
-def cost_of(timed: TimedModel, turns: Mapping[int, Sequence[Turn]], config: SpeedConfig) -> Cost:
+def cost_of(timed: TimedModel, alone: Sequence[Turn], levels: Sequence[Level], config: SpeedConfig) -> Cost:
     """What 1,000 answers cost: by the endpoint's price, or by the time of this machine."""
     if timed.model.endpoint is not None:
-        sent = turns[1]
-        answers, spent = sum(len(turn.latencies_ms) for turn in sent), sum(turn.cost_usd for turn in sent)
+        answers, spent = sum(len(turn.latencies_ms) for turn in alone), sum(turn.cost_usd for turn in alone)
         priced = timed.model.endpoint.price is not None and answers > 0
         per_1000 = round(1000 * spent / answers, 6) if priced else None
         return Cost(usd_per_1000=per_1000, seconds_per_1000=None, how="the endpoint's `price`, over the timed requests")
-    rates = [(rate, level) for level, found in turns.items() if (rate := level_of(level, found).answers_per_second)]
+    rates = [(rate, level.concurrency) for level in levels if (rate := level.answers_per_second)]
     if not rates:
         return Cost(usd_per_1000=None, seconds_per_1000=None, how="not measured")
     rate, level = max(rates)
