@@ -4,11 +4,10 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from pydantic import BaseModel
 
-from distill_dagster.config import ExportFormat
+from distill_dagster.config import EXPORT_FORMATS, ExportFormat
 from distill_dagster.errors import ComputeError, ConfigError, NotPublishedError
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.exports import export_of
@@ -17,14 +16,14 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.lineage.student import RELEASED, STAGE, student_path, student_ref
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.release.export.formats import GGUF_FILE, family, missing_packages
+from distill_dagster.release.export.formats import GGUF_FILE, family, require_packages
+from distill_dagster.release.export.llama_server import command
 from distill_dagster.release.export.talking import Talker, export_talker, model_talker
 from distill_dagster.teachers.faculty import current_faculty
 
 CHECKPOINT = "student"
 CHECKPOINTS = {CHECKPOINT: STAGE, "released": RELEASED}  # form -> its stage
 MODELS = {"teacher": "teacher_model", "baseline": "student_base", **CHECKPOINTS}
-FORMS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 SERVING = ("fastapi", "uvicorn")  # what `transformers serve` runs on
 
 
@@ -49,7 +48,7 @@ def places_of(look: Snapshot, form: str) -> list[PublishedForm]:
         ConfigError: `form` is none.
         NotPublishedError: `form` is not published.
     """
-    stages = {**CHECKPOINTS, **{name: export_of(name) for name in FORMS}}
+    stages = {**CHECKPOINTS, **{name: export_of(name) for name in EXPORT_FORMATS}}
     wanted = stages[form if form in CHECKPOINTS else _format(form)]
     look.get(wanted)
     if student_path(look.project.store, wanted) is None:
@@ -66,9 +65,10 @@ def _place(look: Snapshot, form: str, stage: str, path: Path) -> PublishedForm:
 
 
 def _format(name: str) -> ExportFormat:
-    if name not in FORMS:
-        raise ConfigError(f"{name} is no form of the student: choose {', '.join((*CHECKPOINTS, *FORMS))}")
-    return next(form for form in FORMS if form == name)
+    for form in EXPORT_FORMATS:
+        if form == name:
+            return form
+    raise ConfigError(f"{name} is no form of the student: choose {', '.join((*CHECKPOINTS, *EXPORT_FORMATS))}")
 
 
 def _export_folder(look: Snapshot, form: ExportFormat) -> Path:
@@ -83,8 +83,7 @@ def _export_folder(look: Snapshot, form: ExportFormat) -> Path:
         raise NotPublishedError(
             f"the student is not exported as {form}: add it to `export.formats`, and `distill-dagster run`"
         )
-    if missing := missing_packages(form):
-        raise ComputeError(f"{form} needs {', '.join(missing)}: install `distill-dagster[export]`")
+    require_packages(form)
     return path
 
 
@@ -123,14 +122,13 @@ def server_of(look: Snapshot, form: ExportFormat | None, host: str, port: int) -
         ConfigError: no server takes the format.
         ComputeError: the server is not installed.
     """
-    at = ["--host", host, "--port", str(port)]
     if form is None:
         folder = str(look.get(STAGE) and student_path(look.project.store))
         if missing := [name for name in SERVING if importlib.util.find_spec(name) is None]:
             raise ComputeError(f"`transformers serve` needs {', '.join(missing)}: install `distill-dagster[export]`")
-        return [sys.executable, "-m", "transformers.cli.transformers", "serve", folder, *at], folder
+        serve = [sys.executable, "-m", "transformers.cli.transformers", "serve", folder]
+        return [*serve, "--host", host, "--port", str(port)], folder
     if family(form) != "gguf":
         raise ConfigError(f"{form} has no server here: serve a GGUF export, or leave --export out")
     file = _export_folder(look, form) / GGUF_FILE
-    length = ["--max-length", str(look.config.export.max_length)]
-    return [sys.executable, "-m", "distill_dagster.release.export.llama_server", str(file), *at, *length], form
+    return command(file, host=host, port=port, max_length=look.config.export.max_length), form

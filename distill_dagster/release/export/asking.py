@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.evaluation.benchmark import judge
+from distill_dagster.evaluation.benchmark import asked_of, judge
 from distill_dagster.models.rendering import RenderError, encode, render_prompt
 from distill_dagster.progress import track
 from distill_dagster.release.export.formats import family
@@ -13,8 +13,7 @@ from distill_dagster.release.export.llama_client import ask_llama
 from distill_dagster.release.export.onnx_answers import ask_onnx
 from distill_dagster.release.export.specs import ExportedAnswer, ExportSpec, RuntimeSpec
 from distill_dagster.store import parquet
-from distill_dagster.tasks.asked import Asked
-from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers.protocol import Reply
 
 ASK = {"gguf": ask_llama, "onnx": ask_onnx}
@@ -31,8 +30,7 @@ class Compared:
 
 def ask_export(spec: ExportSpec, tokenizer: Any, folder: Path, rows: Sequence[Any], length: int) -> Compared:
     """The export's answers to the held-out rows, judged as those of the checkpoint were."""
-    how = Asked(spec.asked.prompting, spec.asked.summary_words, spec.asked.labels)
-    asked = [(row, how.prompt(row["task"], prompt)) for row in rows for prompt in prompts_of(row)]
+    asked = asked_of(spec.asked, rows)
     texts, prompts = _checkpoint_texts(spec), [prompt.messages for _, prompt in asked]
     runtime = RuntimeSpec(
         folder=str(folder), prompts=prompts, max_new_tokens=spec.asked.max_new_tokens, max_length=length

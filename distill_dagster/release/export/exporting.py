@@ -9,13 +9,13 @@ The export is asked through its own runtime, template and tokenizer, with messag
 from importlib.metadata import version
 from pathlib import Path
 
-from distill_dagster.errors import ComputeError, ModelError
+from distill_dagster.errors import ModelError
 from distill_dagster.evaluation.items import item_groups, item_scores
 from distill_dagster.models.fitness import Parts, open_parts
 from distill_dagster.models.pinning import model_files
 from distill_dagster.release.export.asking import Compared, ask_export
 from distill_dagster.release.export.fitness import problems
-from distill_dagster.release.export.formats import GGUF_FILE, MODELFILE, RUNTIMES, family, missing_packages, precision
+from distill_dagster.release.export.formats import GGUF_FILE, MODELFILE, RUNTIMES, family, precision, require_packages
 from distill_dagster.release.export.gguf_file import write_gguf
 from distill_dagster.release.export.gguf_vocabulary import template_of, vocabulary_of
 from distill_dagster.release.export.loss import loss_of
@@ -33,8 +33,7 @@ def export_student(spec: ExportSpec, device: str) -> ExportResult:
         ModelError: the student cannot be written in this format.
         ComputeError: a package is missing, or a process that builds or asks the export failed.
     """
-    if missing := missing_packages(spec.form):
-        raise ComputeError(f"{spec.form} needs {', '.join(missing)}: install `distill-dagster[export]`")
+    require_packages(spec.form)
     model, folder = Path(spec.asked.model.path), Path(spec.out) / files.WEIGHTS_FOLDER
     parts = open_parts(model, spec.asked.model.prompt_date)
     if found := problems([spec.form], parts.config, parts):
@@ -44,7 +43,7 @@ def export_student(spec: ExportSpec, device: str) -> ExportResult:
     rows = parquet.read_table(Path(spec.asked.rows))
     compared = ask_export(spec, parts.tokenizer, folder, rows, length)
     parquet.write_table(Path(spec.out) / files.PREDICTIONS_FILE, compared.rows, schemas.PREDICTION)
-    return _result(spec, folder, compared, len(rows)).model_copy(update={"modelfile": has_modelfile})
+    return _result(spec, folder, compared, len(rows), has_modelfile)
 
 
 def _write(spec: ExportSpec, model: Path, parts: Parts, folder: Path, length: int) -> bool | None:
@@ -63,7 +62,9 @@ def _write(spec: ExportSpec, model: Path, parts: Parts, folder: Path, length: in
     return text is not None
 
 
-def _result(spec: ExportSpec, folder: Path, compared: Compared, rows: int) -> ExportResult:
+def _result(
+    spec: ExportSpec, folder: Path, compared: Compared, rows: int, has_modelfile: bool | None
+) -> ExportResult:
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     hashes = {str(path.relative_to(folder)): file_sha256(path) for path in written}
     before = parquet.read_table(Path(spec.predictions), ["row_id", "group", "score"])
@@ -87,4 +88,5 @@ def _result(spec: ExportSpec, folder: Path, compared: Compared, rows: int) -> Ex
         difference=lost.export - lost.checkpoint,
         interval=(lost.low, lost.high),
         items=lost.items,
+        modelfile=has_modelfile,
     )

@@ -7,6 +7,7 @@ onnx_int8     model/model.onnx, model/genai_config.json, …   onnxruntime-genai
 import importlib.util
 
 from distill_dagster.config import ExportFormat
+from distill_dagster.errors import ComputeError
 
 GGUF_FILE, MODELFILE = "student.gguf", "Modelfile"
 PACKAGES = {  # of the extra `export`: name of the distribution -> name of the module
@@ -30,3 +31,9 @@ def precision(form: ExportFormat) -> str:
 def missing_packages(form: ExportFormat) -> list[str]:
     """The packages of the extra `export` that the format needs and that are not installed."""
     return [name for name, module in PACKAGES[family(form)].items() if importlib.util.find_spec(module) is None]
+
+
+def require_packages(form: ExportFormat) -> None:
+    """Raise ComputeError if a package that the format needs is not installed."""
+    if missing := missing_packages(form):
+        raise ComputeError(f"{form} needs {', '.join(missing)}: install `distill-dagster[export]`")

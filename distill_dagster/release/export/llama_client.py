@@ -7,7 +7,6 @@
 import http.client
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from distill_dagster.errors import ComputeError
 from distill_dagster.release.export.children import environment, failed
 from distill_dagster.release.export.formats import GGUF_FILE
+from distill_dagster.release.export.llama_server import command
 from distill_dagster.release.export.specs import ExportedAnswer, RuntimeSpec
 
 SECONDS = 600  # after which a request counts as lost
@@ -37,18 +37,9 @@ def llama_server(file: Path, max_length: int, *options: str) -> Iterator[str]:
     Raises:
         ComputeError: it did not start.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "distill_dagster.release.export.llama_server",
-        str(file),
-        "--port",
-        "0",
-        "--with-parent",
-    ]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         server = subprocess.Popen(
-            [*command, "--max-length", str(max_length), *options],
+            [*command(file, port=0, max_length=max_length), "--with-parent", *options],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -10,11 +10,19 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from distill_dagster.process import end_with_parent
 
 HOST = "127.0.0.1"  # the server has no login
+MODULE = "distill_dagster.release.export.llama_server"
+
+
+def command(file: Path, *, host: str = HOST, port: int, max_length: int) -> list[str]:
+    """The command that serves a GGUF file; port 0 takes a free one."""
+    at = ["--host", host, "--port", str(port)]
+    return [sys.executable, "-m", MODULE, str(file), *at, "--max-length", str(max_length)]
 
 
 def parameters(file: str, *, host: str, port: int, max_length: int, parallel: int, cache: str) -> Any:
@@ -50,7 +58,7 @@ def _threads() -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m distill_dagster.release.export.llama_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("file")
     parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, default=8080)

@@ -66,7 +66,8 @@ def main() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         og = _library()
         model = og.Model(spec.folder)
-        answers = [_answer(model, og.Tokenizer(model), messages, spec) for messages in spec.prompts]
+        tokenizer = og.Tokenizer(model)
+        answers = [_answer(model, tokenizer, messages, spec) for messages in spec.prompts]
     for answer in answers:
         print(answer.model_dump_json())
     return 0
