@@ -28,10 +28,10 @@ dev: .venv/installed $(CONFIG) ## the Dagster UI on loopback, over the data of C
 
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
 
-test: .venv/installed ## unit tests and in-process asset tests
+test: .venv/installed ## quick unit tests and in-process asset tests
 	$(PYTEST) -n 2 -m "not slow and not processes and not daemon"
 
-test-all: .venv/installed browser ## every test: processes, daemons and a browser too, which often wait
+test-all: .venv/installed browser ## every test: slow ones, processes, daemons and a browser too, which often wait
 	$(PYTEST) -n 3
 
 browser: # what the tests of the UI drive; root may install it

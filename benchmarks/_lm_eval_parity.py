@@ -40,7 +40,7 @@ ROWS, LEAST = 1600, 300
 
 
 def fitted(folder: Path, rows: Rows, test: Rows, steps: int) -> ModelRef:
-    """A small model after so many steps on the gold answers."""
+    """A small model after this number of steps on the gold answers."""
     raw, held_out, out = folder / "raw.parquet", folder / "test.parquet", folder / "fitted"
     parquet.write_table(raw, rows, schemas.RAW)
     parquet.write_table(held_out, test, schemas.RAW)
@@ -76,7 +76,7 @@ def ours(ref: ModelRef, asked: Sequence[tuple[dict[str, Any], Prompt]]) -> dict[
 
 
 def write_side(folder: Path, ref: ModelRef, asked: Sequence[tuple[dict[str, Any], Prompt]]) -> None:
-    """What the other side reads: the model, the rendered prompts and the gold answers."""
+    """Write what the other side reads: the model, the rendered prompts and the gold answers."""
     (folder / "model").symlink_to(ref.path)
     (folder / "items").mkdir()
     tokenizer = open_tokenizer(Path(ref.path))

@@ -1,16 +1,16 @@
-"""How often 95 % intervals hold the true value, and how wide they are.
+"""Simulates how often 95 % intervals hold the true value, and how wide they are.
 
     python -m benchmarks.intervals            minutes on one core; --quick takes half a minute
     what        scores    method          items   cells  coverage  mean   miss low  miss high  false PASS  width  bad
 
-`coverage` is that of the worst cell, `miss low` and `miss high` are the most frequent misses of an interval that lies
-above, or below, the truth, `false PASS` is the share of intervals of a retention that lie at or above the truth, taken
-as the target. `width` is the median width over that of the reference, in the cell where it is largest: the plain score
-interval, for groups the one of as many items as they are worth, for fractions Student's t interval. `bad` counts cells
-outside of the limits: coverage 93 %, a miss 3.5 %, a false PASS 3 %, a width of 1.1.
+`coverage` is that of the worst cell. `miss low` and `miss high` are the largest shares of intervals that lie above, or
+below, the truth. `false PASS` is the largest share of a retention's intervals that lie above the truth, and so pass at
+a target equal to it. `width` is the median width over that of a reference, in the cell where it is largest. The
+reference is the plain score interval; for groups, that of as many items as they are worth; for fractions, Student's t
+interval. `bad` counts cells that break a limit: coverage 93 %, a miss 3.5 %, a false PASS 3 %, a width of 1.1.
 
-The methods are those of the package (`score`, `unseen 0.5`), and others beside them: plain score intervals, a third of
-an unseen item, and a whole one (Gaffke's bound). A share of 2,000 runs has a standard error of 0.4 points at 3.5 %.
+`score` and `unseen 0.5` are the methods of the package. The others are plain score intervals, a third of an unseen
+item, and a whole one (Gaffke's bound). A share of 2,000 runs has a standard error of 0.4 points at 3.5 %.
 """
 
 import sys
@@ -242,19 +242,12 @@ def summary(found: list[Cell]) -> dict[str, float]:
     }
 
 
-def measure() -> dict[str, float]:
-    """The worst figures over all cells; the table is printed too."""
-    found = list(cells(2000))
+def measure(*, quick: bool = False) -> dict[str, float]:
+    """The worst figures over all cells; prints the table too."""
+    found = list(cells(200, ITEMS[:2], 300) if quick else cells(2000))
     print_table(found)
     return summary(found)
 
 
-def main(arguments: list[str]) -> None:
-    """Print the table, quickly or in full."""
-    found = list(cells(200, ITEMS[:2], 300) if "--quick" in arguments else cells(2000))
-    print_table(found)
-    print(summary(found))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print(measure(quick="--quick" in sys.argv))

@@ -1,30 +1,30 @@
-"""How often the release rule lets a worse student replace a better one, by simulation; beside a naive rule.
+"""Simulates how often the release rule lets a worse student replace a better one, and compares it with a naive rule.
 
     ONLY=releases make bench
 
 1,000 series of 20 re-distillations each, for every cell:
 
-- The true accuracy of a student is its accuracy over all questions there are. The first release has 88 %.
-- A challenger's true accuracy is the champion's plus a normal draw, at most 99 %. `even`: of mean 0 and standard
-  deviation 1 point, so that challengers are as often better as worse. `decline`: of mean -0.5 and standard deviation 1,
-  as where the data or the recipe slowly gets worse. `creep`: of mean -0.3 and standard deviation 0.1, so that nearly
-  each is a little worse.
+- The true accuracy of a student is its accuracy on all possible questions. The first release has 88 %.
+- A challenger's true accuracy is the champion's plus a normal draw, at most 99 %. `even` draws with mean 0 and standard
+  deviation 1 point: challengers are as often better as worse. `decline` draws with mean -0.5 and standard deviation 1:
+  the data or the recipe slowly gets worse. `creep` draws with mean -0.3 and standard deviation 0.1: nearly every
+  challenger is a little worse.
 - All students of a series answer the same 300, 1,000, 3,000 or 10,000 test items. Student k has item i right if
   √r·z_i + √(1-r)·e_ik is above the quantile that gives its true accuracy; z (the item) and e are standard normal, and
   r = 0.8. Two students of 88 % then differ on 10 % of the items.
-- A challenger that is let through is the champion of the next step. Its retention is taken to pass, which could only
-  refuse more.
+- A challenger that passes is the champion of the next step. The simulation takes it that the retention passes; that
+  condition could only refuse more.
 
     rule    the lower end of the 95 % interval of (challenger - champion) is at least -1 point, and the same to the
             first release: `distill_dagster.release`, with its default margin; `half_margin` in a cell: -0.5 points
     alone   the same without the first release
-    naive   "not worse by a paired test": let through unless McNemar's exact test says p < 0.05 and it is the worse one
+    naive   "not worse by a paired test": refuses only a challenger that scores less with McNemar's exact p below 0.05
 
-    worse_passed_percent        of the challengers that are truly worse than the champion, those that replaced it
-    much_worse_passed_percent   the same, of those that are worse by more than a point
-    better_passed_percent       of the challengers that are truly better by more than a point, those that replaced it
+    worse_passed_percent        share of the challengers truly worse than the champion that replaced it
+    much_worse_passed_percent   share of the challengers truly worse by more than a point that replaced it
+    better_passed_percent       share of the challengers truly better by more than a point that replaced it
     ends_at_percent             mean true accuracy of the last champion
-    ends_low_percent            series whose last champion is truly more than a point below the first release
+    ends_low_percent            share of the series whose last champion is truly over a point below the first release
 """
 
 from collections.abc import Callable
@@ -34,11 +34,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from distill_dagster.config import EvaluationConfig, ReleaseConfig
+from distill_dagster.config import ReleaseConfig
 from distill_dagster.evaluation.score_intervals import difference_ends
 
 SERIES, STEPS, FIRST, SHARED, SEED, POINT = 1_000, 20, 0.88, 0.8, 0, 0.01
-MARGIN, RESAMPLES = ReleaseConfig().margin, EvaluationConfig().resamples
+MARGIN = ReleaseConfig().margin
 
 Floats, Bools = npt.NDArray[np.float64], npt.NDArray[np.bool_]
 Passes = Callable[[Bools, Bools, Bools, float], Bools]  # challenger, champion, first, margin: (S, n) x 3 -> (S,)
@@ -128,7 +128,7 @@ def alone(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
 
 @cache
 def low(items: int, gains: int, losses: int) -> float:
-    """The lower end of the product's own interval for so many items that only one of the two has right."""
+    """The lower end of the package's interval; only one of the two has each gain and each loss right."""
     return float(difference_ends(items - gains - losses, losses, gains, 0)[0])
 
 

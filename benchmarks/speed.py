@@ -1,8 +1,8 @@
-"""Whether a ratio of speeds is right or withheld, whatever else the machine does.
+"""Checks that a ratio of speeds is right or withheld under any load of the machine.
 
 Two models of the demo's sizes, with random weights, are timed three times: on the machine as it is, beside one busy
-loop, and beside a busy loop for each core. Each time the latency ratio is an interval or withheld; beside it stands
-what two benchmarks at different times would say: the medians with one model timed alone and the other beside the loops.
+loop, and beside a busy loop for each core. Each time, the latency ratio has an interval or is withheld. The last two
+figures show what two separate benchmarks would say if the loops ran during only one of them.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_dagster.config import EvaluationConfig, ModelConfig, SpeedConfig
+from distill_dagster.config import ComputeConfig, EvaluationConfig, ModelConfig, SpeedConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.demo.project import write_demo
-from distill_dagster.evaluation.speed.hardware import processor
-from distill_dagster.evaluation.speed.specs import Machine, SpeedDocument, SpeedSpec, TimedModel
+from distill_dagster.evaluation.speed.hardware import machine_for
+from distill_dagster.evaluation.speed.specs import SpeedDocument, SpeedSpec, TimedModel
 from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.pinning import pin
 from distill_dagster.sources.files.discovery import discover_test
@@ -32,7 +32,7 @@ BUSY = "while True: pass"
 
 @contextlib.contextmanager
 def busy_loops(count: int) -> Iterator[None]:
-    """Processes that do nothing else than keep a core busy."""
+    """Run processes that keep a core busy each."""
     loops = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
         yield
@@ -63,11 +63,11 @@ def models_in(folder: Path) -> tuple[list[TimedModel], str]:
 
 
 def timed_beside(loops: int, models: list[TimedModel], rows: str, out: Path) -> SpeedDocument:
-    """The models' speed beside so many busy loops."""
+    """The speed of the models beside this number of busy loops."""
     out.mkdir()
     spec = SpeedSpec(
         models=models,
-        machine=Machine(processor=processor(), cores=os.cpu_count(), gpus=[]),
+        machine=machine_for(ComputeConfig(devices=[])),
         rows=rows,
         max_new_tokens=MAX_NEW_TOKENS,
         evaluation=EvaluationConfig(speed=SpeedConfig(concurrency=[1, 8])),
@@ -102,10 +102,16 @@ def _latency(load: str, document: SpeedDocument) -> dict[str, float]:
 
 
 def _at_different_times(quiet: SpeedDocument, busy: SpeedDocument) -> dict[str, float]:
-    """What is said if the loops run while only one of the two models is timed."""
-    alone, beside = ({m.name: m.level(1) for m in document.models} for document in (quiet, busy))
-    medians = [{name: (level.latency_ms.p50 if level else None) or 0.0 for name, level in of.items()} for of in (alone, beside)]  # fmt: skip  # noqa: E501
+    """The ratios of the medians if the loops run while only one of the two models is timed."""
     return {
-        "apart_lowest_ratio": medians[0]["teacher"] / medians[1]["student"],
-        "apart_highest_ratio": medians[1]["teacher"] / medians[0]["student"],
+        "apart_lowest_ratio": _median_ms(quiet, "teacher") / _median_ms(busy, "student"),
+        "apart_highest_ratio": _median_ms(busy, "teacher") / _median_ms(quiet, "student"),
     }
+
+
+def _median_ms(document: SpeedDocument, name: str) -> float:
+    """The model's median latency with one request in flight."""
+    (alone,) = (model.level(1) for model in document.models if model.name == name)
+    assert alone is not None, "1 is among the numbers of requests in flight"
+    assert alone.latency_ms.p50 is not None, "the model answered"
+    return alone.latency_ms.p50

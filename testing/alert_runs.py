@@ -1,4 +1,4 @@
-"""Runs that fail in ways which are alerted, and a look of the alert sensor at them."""
+"""Runs that fail in ways that are alerted, and a tick of the alert sensor that sees them."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ POISON = '{{"messages": [{{"role": "robot", "content": "mail ana@example.org <sc
 
 
 def poison(folder: Path, part: int = 1, rows: int = 60) -> None:
-    """Rows with a role that there is not, and an address in each."""
+    """Append rows with an unknown role and a mail address in each."""
     path = folder / "data" / "train" / f"part-{part:02}.jsonl"
     path.write_text(path.read_text() + "".join(POISON.format(number) for number in range(rows)))
 

@@ -34,12 +34,12 @@ def whole_after(spec, server, rows) -> None:
 
 
 def held_batch(spec, server):
-    """A batch that goes on at the provider after its run was killed."""
+    """Kill a run as soon as it has recorded its batch, which goes on at the provider."""
     server.script(batch={"hold": True})
     kill_when(start(spec), lambda: any(json.loads(path.read_text())["batch_id"] for path in records_of(spec)))
 
 
 def received_of(folder) -> list[str]:
-    """The bodies that were kept of failed replies."""
+    """The bodies of failed replies, as they were kept."""
     segments = sorted((folder / "responses" / "segments").glob("*.parquet"))
     return [reply["received"] for segment in segments for reply in parquet.read_table(segment) if reply["received"]]

@@ -39,6 +39,26 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
     pytest.fail(f"{what} did not happen within {PATIENCE} s")
 
 
+def wait_until_up(process: subprocess.Popen, url: str, log: Path) -> None:
+    """Wait until a server answers at this URL; fail with its log if the process ends before."""
+
+    def is_up() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return urllib.request.urlopen(url, timeout=5).status == 200
+        except OSError:
+            return False
+
+    wait_for(is_up, "the server's start")
+
+
+def free_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def environment() -> dict[str, str]:
     """The environment of this process, without another project's config and instance."""
     return {key: value for key, value in os.environ.items() if key not in ("DAGSTER_HOME", "DISTILL_CONFIG")}
@@ -77,9 +97,7 @@ class DevServer:
         return [*dagster, "--host", "127.0.0.1", "--port", str(port)]
 
     def __enter__(self) -> "DevServer":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         own = environment() | ({"DAGSTER_HOME": str(self.home)} if self.home else {})
         with self.log_path.open("w") as log:
@@ -87,7 +105,7 @@ class DevServer:
                 self._command(port), stdout=log, stderr=log, env=own, start_new_session=True
             )
         try:
-            wait_for(self._is_up, "the web server's start")
+            wait_until_up(self.process, f"{self.url}/server_info", self.log_path)
         except BaseException:
             self.__exit__()
             raise
@@ -106,13 +124,6 @@ class DevServer:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
-
-    def _is_up(self) -> bool:
-        assert self.process.poll() is None, self.log()
-        try:
-            return urllib.request.urlopen(f"{self.url}/server_info", timeout=5).status == 200
-        except OSError:
-            return False
 
     def log(self) -> str:
         """What all its processes have written so far."""

@@ -1,11 +1,17 @@
-"""Tiny models of the kinds that are exported, with weights large enough that their greedy answers differ."""
+"""Tiny models of the kinds that are exported, with weights large enough that their greedy answers differ.
+
+Beside them: their GGUF files, texts that tokenizers read in odd ways, and the answers that a runtime has to give.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.models.building import save, train_tokenizer
 from distill_dagster.models.fitness import Parts, open_parts
-from distill_dagster.models.rendering import encode_example
+from distill_dagster.models.rendering import encode, encode_example, render_prompt
+from distill_dagster.release.export.gguf_file import write_gguf
+from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
+from distill_dagster.release.export.specs import ExportedAnswer
 from testing.models_tiny import rows
 
 SHAPE = {
@@ -28,10 +34,21 @@ KINDS: dict[str, dict[str, Any]] = {
     "qwen2": {"model_type": "qwen2"},
     "qwen3": {"model_type": "qwen3", "head_dim": 32},
 }
+ODD_TEXTS = [
+    "",
+    " ",
+    "\n\n\n x",
+    "a\r\n\r\n  b",
+    "I'll we've IT'S",
+    "1234567 ½²",
+    "<|user|> says <|end|>",
+    "中文，日本語。",
+    "x" * 60,
+]
 
 
 def write_kind(kind: str, folder: Path, **changes: Any) -> Parts:
-    """A model of one of `KINDS` in a folder, and its parts; every bias and norm differs from what it starts with."""
+    """A model of one of `KINDS` in a folder, and its parts; no bias or norm has its initial value."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -50,7 +67,7 @@ def write_kind(kind: str, folder: Path, **changes: Any) -> Parts:
 
 
 def teach(folder: Path, steps: int = 60) -> None:
-    """Train the model of a folder on the colours of `rows`, so that its greedy answers are words and no ties."""
+    """Train the model of a folder on the colours of `rows`, so that its greedy answers are words without ties."""
     import torch
 
     parts, model = open_parts(folder, None), load_kind(folder).train()
@@ -73,3 +90,23 @@ def load_kind(folder: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+def own_answer(parts: Parts, model: Any, messages: list[dict], most_tokens: int) -> ExportedAnswer:
+    """The greedy answer of transformers, as a runtime has to give it."""
+    import torch
+
+    ids = encode(parts.tokenizer, render_prompt(parts.tokenizer, messages))
+    tokens = model.generate(torch.tensor([ids]), max_new_tokens=most_tokens, do_sample=False)[0, len(ids) :].tolist()
+    return ExportedAnswer(
+        prompt=ids,
+        text=parts.tokenizer.decode(tokens, skip_special_tokens=True),
+        finish_reason="stop" if tokens[-1] in parts.ends else "length",
+        completion_tokens=len(tokens),
+    )
+
+
+def export_gguf(parts: Parts, model: Path, file: Path, precision: str) -> None:
+    """Write the model of a folder as a GGUF file."""
+    vocabulary = vocabulary_of(parts.tokenizer, parts.config.vocab_size, parts.ends)
+    write_gguf(model, parts.config, vocabulary, file, precision=precision, name="desk")

@@ -1,4 +1,8 @@
-"""Writes a tiny llama as a GGUF file, as llama.cpp's converter does: names, order of rotary pairs, metadata."""
+"""Writes a tiny llama as a GGUF file, as llama.cpp's converter does: names, order of rotary pairs, metadata.
+
+The tests of the package's reader of GGUF files use it. It shares no code with the package's writer on purpose: tests of
+a reader and a writer that make the same mistake would not see it.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -34,7 +34,7 @@ def named(student: str) -> str:
 
 
 def write_verdict(folder: Path, verdict: VerdictWord) -> str:
-    """As much of a report.json as says its verdict."""
+    """Write the part of a report.json that holds the verdict."""
     said = StatedVerdict(verdict=verdict, target=0.92, reason="", items_needed=None, text=f"it is {verdict}")
     path = folder / f"{verdict}.json"
     path.write_text(json.dumps({"verdict": said.model_dump()}), encoding="utf-8")
@@ -71,7 +71,7 @@ class Students:
         who: str = "a test",
         problems: Collection[str] = (),
     ) -> ReleaseSpec:
-        """What the worker takes for a student that is wrong on these items, or on the first so many."""
+        """The spec of a student that is wrong on these items, or on this number of the first ones."""
         missed = set(range(wrong)) if isinstance(wrong, int) else set(wrong)
         found = predictions("student", [float(item not in missed) for item in range(self.items)])
         path = self.folder / f"{student}-{rows}.parquet"
@@ -138,5 +138,5 @@ class Students:
 
     @property
     def weights(self) -> str:
-        """What the released model's file says: the name of its student."""
+        """The content of the released model's file: the name of its student."""
         return self.manifest.file(f"{files.WEIGHTS_FOLDER}/weights.txt").read_text()

@@ -7,7 +7,6 @@ from distill_dagster.report.specs import DataCost, Provenance
 from testing.timed import SIZES, made_speed
 
 CONFIG = EvaluationConfig(resamples=1000, retention_target=0.9)
-ROLES = ("teacher", "baseline", "student")
 
 
 def predictions(role: str, scores, text: str = "x") -> list[dict]:

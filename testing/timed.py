@@ -81,7 +81,7 @@ def made_speed(rounds: Sequence[Round] | None = None, config: SpeedConfig | None
 
 
 def ready_of(role: str) -> Ready:
-    """What the process of a role's model says."""
+    """The first message of the process of a role's model."""
     size = SIZES[role]
     counts = {"parameters": size, "weight_bytes": 4 * size, "kv_bytes_per_token": size // 1000}
     return Ready(usable=[0], dtype="float32", threads=2, load_s=0.1, versions={"torch": "2.13.0"}, **counts)

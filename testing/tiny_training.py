@@ -14,9 +14,9 @@ def dropping():
     return ModelConfig(architecture="gpt2", settings=settings, vocab_size=400)
 
 
-def imitating(tmp_path, **hidden):
-    """The training with the signal `hidden`, and a wider and deeper teacher: {training, teacher} of a spec."""
+def imitating(tmp_path, training=TRAINING, **hidden):
+    """This training with the signal `hidden`, and a wider and deeper teacher: {training, teacher} of a spec."""
     settings = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 64}
     teacher = write_model(tmp_path / "teacher", ModelConfig(architecture="gpt2", settings=settings, vocab_size=400))
-    training = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "hidden", "hidden": hidden})
-    return {"training": training, "teacher": teacher}
+    changed = StudentTrainingConfig(**{**training.model_dump(), "signal": "hidden", "hidden": hidden})
+    return {"training": changed, "teacher": teacher}

@@ -14,7 +14,6 @@ geometric distribution.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from benchmarks.gpu.ranks import train_ranks
 from benchmarks.gpu.rows import write_tables
 from benchmarks.gpu.step import measure_step
 from distill_dagster.config import (
+    ComputeConfig,
     Engine,
     EvaluationConfig,
     GenerationConfig,
@@ -41,8 +41,8 @@ from distill_dagster.config import (
     StudentTrainingConfig,
 )
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
-from distill_dagster.evaluation.speed.hardware import gpu_names, processor
-from distill_dagster.evaluation.speed.specs import Machine, SpeedResult, SpeedSpec, TimedModel
+from distill_dagster.evaluation.speed.hardware import machine_for
+from distill_dagster.evaluation.speed.specs import SpeedResult, SpeedSpec, TimedModel
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.progress import Progress, listen
@@ -240,7 +240,7 @@ def timing(job: Job) -> Figures:
     speed = SpeedConfig(rounds=3, seconds=60, concurrency=[1])
     spec = SpeedSpec(
         models=[TimedModel(name="student", model=job.ref)],
-        machine=Machine(processor=processor(), cores=os.cpu_count(), gpus=list(gpu_names())),
+        machine=machine_for(ComputeConfig()),
         rows=str(job.folder / "test.parquet"),
         max_new_tokens=tokens,
         evaluation=EvaluationConfig(latency_requests=job.size.timed, speed=speed),

@@ -1,7 +1,4 @@
-"""Each decision about a release is sent once, by whomever it was made."""
-
-import logging
-import time
+"""Each decision about a release is sent once, no matter who made it."""
 
 import dagster as dg
 import pytest
@@ -10,7 +7,7 @@ from distill_dagster.alerts.memory import ALERTS_FILE, Memory
 from distill_dagster.alerts.releases import compose_decisions, new_decisions
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
-from distill_dagster.operations.alerting import send_alerts
+from testing.alert_runs import look_again
 from testing.alert_servers import webhook
 from testing.projects import write_project
 from testing.releases import Students, named
@@ -23,19 +20,17 @@ def project(tmp_path) -> Project:
     return Project(load_config(write_project(tmp_path, release={}, **{"alerts.severity": "error"})))
 
 
-def test_a_promotion_and_a_refusal_arrive_once_whatever_severity_is_asked_for(project, tmp_path, monkeypatch):
-    students, log = Students(tmp_path), logging.getLogger("alerts")
+def test_a_promotion_and_a_refusal_arrive_once_at_every_severity(project, tmp_path, monkeypatch):
+    students = Students(tmp_path)
     with webhook() as hook, dg.DagsterInstance.ephemeral() as instance:
         monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
-        assert send_alerts(instance, project, time.time(), log) == "nothing new"
+        assert look_again(project.config, instance) == "nothing new"
         students.judge("a", wrong=50)
-        assert send_alerts(instance, project, time.time(), log) == (
-            "0 new failures, 1 decisions on releases, 1 deliveries"
-        )
+        assert look_again(project.config, instance) == "0 new failures, 1 decisions on releases, 1 deliveries"
         students.judge("a", wrong=50)
-        assert send_alerts(instance, project, time.time(), log) == "nothing new"
+        assert look_again(project.config, instance) == "nothing new"
         students.judge("b", wrong=80, who="automation: an input changed (ada)")
-        send_alerts(instance, project, time.time(), log)
+        look_again(project.config, instance)
     first, second = hook.posts
     assert (first["title"], first["type"]) == ("[distillation] PROMOTED: student a00000000000", "info")
     assert (second["title"], second["type"]) == ("[distillation] REFUSED: student b00000000000", "warning")
@@ -45,7 +40,7 @@ def test_a_promotion_and_a_refusal_arrive_once_whatever_severity_is_asked_for(pr
     assert lines[2] == "Released now: a00000000000"
 
 
-def test_what_was_decided_before_there_were_alerts_is_not_sent(project, tmp_path):
+def test_decisions_before_the_first_look_are_not_sent(project, tmp_path):
     students, memory = Students(tmp_path), Memory.load(tmp_path / "store", NOW)
     students.judge("a", wrong=50)
     assert new_decisions(project, memory) == []

@@ -4,14 +4,13 @@ import pytest
 
 from distill_dagster.checks import CHECKS
 from distill_dagster.checks.models import MEANT_TO_ANSWER
+from distill_dagster.evaluation.specs import BenchmarkCounts, BenchmarkResult
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from testing.report_parts import benchmark, predictions
 
 
 def publish(project: Project, role: str, truncated: int) -> None:
-    from distill_dagster.evaluation.specs import BenchmarkCounts, BenchmarkResult
-
     rows = predictions(role, [1] * 95 + [0] * 5)
     counted = {**dict.fromkeys(("unparsable", "failed", "unscored"), 0), "truncated": truncated}
     counts = BenchmarkCounts(rows=100, predictions=100, **counted)

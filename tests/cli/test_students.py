@@ -3,10 +3,8 @@
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.release.export.snippets import script
 from distill_dagster.release.export.specs import ExportResult
 from distill_dagster.store import parquet
-from testing.dev_server import COMMAND, PATIENCE, environment, run_command, wait_for
+from testing.dev_server import COMMAND, PATIENCE, environment, free_port, run_command, wait_until_up
 from testing.projects import write_project
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(PATIENCE)]
@@ -96,23 +94,13 @@ def test_chat_keeps_a_conversation_until_the_end_of_its_input(exported):
 @pytest.mark.parametrize("form", [None, FORM])
 def test_serve_answers_as_chat_does(exported, form, tmp_path):
     path, _ = exported
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, log_path = free_port(), tmp_path / "log"
     command = [*COMMAND, "serve", "--config", str(path), "--port", str(port), *(["--export", form] if form else [])]
-    with (tmp_path / "log").open("w") as log:
+    with log_path.open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
-
-    def is_up() -> bool:
-        assert server.poll() is None, (tmp_path / "log").read_text()
-        try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).status == 200
-        except OSError:
-            return False
-
     try:
-        wait_for(is_up, "the server's start")
-        said = (tmp_path / "log").read_text().splitlines()[0]
+        wait_until_up(server, f"http://127.0.0.1:{port}/health", log_path)
+        said = log_path.read_text().splitlines()[0]
         model = said.rpartition(" ")[2]
         client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none")
         reply = client.chat.completions.create(model=model, messages=[QUESTION], temperature=0, max_tokens=12)

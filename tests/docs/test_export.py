@@ -9,12 +9,11 @@ import pytest
 
 from distill_dagster.models.fitness import open_parts
 from distill_dagster.release.export.formats import GGUF_FILE
-from distill_dagster.release.export.gguf_file import write_gguf
-from distill_dagster.release.export.gguf_vocabulary import template_of, vocabulary_of
+from distill_dagster.release.export.gguf_vocabulary import template_of
 from distill_dagster.release.export.onnx_folder import build_onnx
 from distill_dagster.release.export.snippets import QUESTION, script
 from testing.dev_server import environment
-from testing.exports_tiny import teach, write_kind
+from testing.exports_tiny import export_gguf, teach, write_kind
 from testing.models_tiny import rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
@@ -40,8 +39,7 @@ def test_every_script_prints_the_answer(tmp_path):
     gguf, onnx = (tmp_path / FOLDERS[kind] for kind in ("gguf", "onnx"))
     gguf.mkdir(parents=True)
     onnx.mkdir(parents=True)
-    vocabulary = vocabulary_of(parts.tokenizer, parts.config.vocab_size, parts.ends)
-    write_gguf(model, parts.config, vocabulary, gguf / GGUF_FILE, precision="q8_0", name="desk")
+    export_gguf(parts, model, gguf / GGUF_FILE, "q8_0")
     how = {"precision": "int8", "max_length": 200, "work": tmp_path}
     build_onnx(model, template_of(parts.tokenizer), parts.ends, onnx, **how)
     (asked,), answer = rows(1)[0]["messages"], rows(1)[0]["reference"][0]

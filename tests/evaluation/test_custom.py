@@ -1,23 +1,20 @@
 """Metrics of a project's own: computed beside the task's, and refused before anything is asked if they do not work."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from distill_dagster.config import EvaluationConfig
-from distill_dagster.config.reading import load_config
 from distill_dagster.errors import ConfigError
 from distill_dagster.evaluation import benchmark
 from distill_dagster.evaluation.benchmark import score_predictions
 from distill_dagster.lineage import settings
-from distill_dagster.lineage.project import Project
-from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.planning.steps import list_steps
-from distill_dagster.preflight.look import preflight
 from distill_dagster.tasks.custom_metrics import open_metrics
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.specs import PrepareSpec
 from testing.projects import write_project
+from tests.preflight.looks import look_at
 
 MODULE = """
 import datasets
@@ -115,8 +112,6 @@ def test_one_that_does_not_work_is_refused_with_its_reason(module, name, says):
 
 
 def test_a_benchmark_refuses_it_before_it_reads_or_asks(module, monkeypatch):
-    from types import SimpleNamespace
-
     monkeypatch.setattr(benchmark.parquet, "read_table", lambda _: pytest.fail("the rows were read"))
     spec = SimpleNamespace(evaluation=EvaluationConfig(metrics=["own_metrics:Fails"]))
     with pytest.raises(ConfigError, match="no model"):
@@ -147,8 +142,7 @@ def test_teacher_model_refuses_it_before_any_model_is_looked_at(module, tmp_path
 
 def test_the_preflight_names_one_that_does_not_work(module, tmp_path):
     path = write_project(tmp_path / "project", evaluation={"metrics": ["own_metrics:Long", "own_metrics:Fails"]})
-    look = Snapshot(Project(load_config(path)))
-    found = {r.of: r for r in preflight(look, list_steps(look), whole=False) if r.what == "metric"}
+    found = {r.of: r for r in look_at(path, whole=False) if r.what == "metric"}
     assert [found[f"own_metrics:{name}"].state for name in ("Long", "Fails")] == ["ok", "error"]
     assert "RuntimeError: no model" in found["own_metrics:Fails"].found
 

@@ -7,13 +7,12 @@ from distill_dagster.evaluation.agreement import Share, agreements
 from distill_dagster.evaluation.confusions import Confusion, confusion_tables
 from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.statistics import mean_interval
+from distill_dagster.tasks import get_task
 
 CONFIG = EvaluationConfig(resamples=1000)
 
 
 def prediction(row_id: str, task: str, parsed: str | None, gold: str, turn: int = 0) -> dict:
-    from distill_dagster.tasks import get_task
-
     score = get_task(task).score(parsed, [gold])
     return {"row_id": row_id, "turn": turn, "task": task, "parsed": parsed, "reference": [gold], "score": score}
 

@@ -1,4 +1,4 @@
-"""What an endpoint refuses of a later request is found by a probe, before the rows are paid for."""
+"""A probe finds what an endpoint would refuse in a later request, before the rows are paid for."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""An answer ends at the stated tokens, at the tokenizer's, and at the one with which the template closes a turn."""
+"""An answer ends at the stated tokens, at the tokenizer's, and at the token that closes a turn in the template."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ WITHOUT_CLOSING = {"falcon"}  # a line break parts its turns
 
 
 @pytest.mark.parametrize("name", list(FAMILIES))
-def test_the_templates_closing_token_is_an_end_whatever_is_stated(name):
+def test_the_templates_closing_token_is_always_an_end(name):
     tokenizer = tokenizer_of(FAMILIES[name], TEXTS)
     closing = tokenizer.eos_token_id  # of these tokenizers
     assert closing_id(tokenizer) == (None if name in WITHOUT_CLOSING else closing)

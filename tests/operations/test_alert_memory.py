@@ -1,4 +1,4 @@
-"""What the alert sensor remembers: nothing is told twice or lost, also after a restart and with servers that fail."""
+"""What the alert sensor remembers: it sends each alert once, after a restart and after failed deliveries too."""
 
 import json
 import subprocess
@@ -17,6 +17,7 @@ from testing.alert_servers import webhook
 from testing.projects import run_project, write_project
 
 pytestmark = pytest.mark.processes
+
 TICK = """
 import sys, time, logging
 import dagster as dg
@@ -72,7 +73,7 @@ def test_a_made_asset_ends_the_quiet_of_its_failed_runs(tiny_config, instance, h
     assert len(hook.posts) == 2
 
 
-def test_a_delivery_that_fails_is_tried_again_and_told_nowhere_twice(tiny_config, instance, hook, monkeypatch, caplog):
+def test_a_failed_delivery_is_tried_again_and_arrives_once(tiny_config, instance, hook, monkeypatch, caplog):
     with webhook() as broken:
         monkeypatch.setenv("DISTILL_ALERT_URLS", f"{hook.url} {broken.url}")
         broken.status = 500
@@ -81,7 +82,7 @@ def test_a_delivery_that_fails_is_tried_again_and_told_nowhere_twice(tiny_config
         assert "1 deliveries wait, the last one for address 2 json (attempt 1:" in state
         assert broken.tried == 1
         look_again(tiny_config, instance, later=20)
-        assert broken.tried == 1, "it is not its turn yet"
+        assert broken.tried == 1, "the next attempt is due later"
         look_again(tiny_config, instance, later=40)
         assert (broken.tried, broken.posts) == (2, [])
         broken.status = 200
@@ -91,7 +92,7 @@ def test_a_delivery_that_fails_is_tried_again_and_told_nowhere_twice(tiny_config
     assert "did not arrive at address 2 json, attempt 2" in caplog.text
 
 
-def test_an_address_that_stays_away_is_given_up_visibly(tiny_config, instance, monkeypatch, caplog):
+def test_an_address_that_never_answers_is_given_up_with_a_log_line(tiny_config, instance, monkeypatch, caplog):
     monkeypatch.setenv("DISTILL_ALERT_URLS", "json://127.0.0.1:9/hook-S3cretPath")
     run_checks(instance, passed=False)
     for hours in range(20):
@@ -103,7 +104,7 @@ def test_an_address_that_stays_away_is_given_up_visibly(tiny_config, instance, m
     assert "S3cretPath" not in remembered + caplog.text
 
 
-def test_a_damaged_memory_is_said_and_not_raised(tiny_config, instance, hook):
+def test_a_damaged_memory_is_reported_and_not_raised(tiny_config, instance, hook):
     store = Path(tiny_config.store)
     store.mkdir()
     (store / ALERTS_FILE).write_text("{")

@@ -1,4 +1,4 @@
-"""The alert sensor over executed runs: what it tells of a failed check or run, and when it tells nothing."""
+"""The alert sensor over executed runs: what it sends for a failed check or run, and when it sends nothing."""
 
 import dagster as dg
 import pytest

@@ -1,7 +1,5 @@
 """A run that meets a fault of the endpoint: what it says, what it still makes, and what `status` tells afterwards."""
 
-import socket
-
 import dagster as dg
 import pytest
 
@@ -16,6 +14,7 @@ from distill_dagster.operations.runner import Runner
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.teachers.sending import forget_endpoints
 from testing.api_project import write_api_project
+from testing.dev_server import free_port
 from testing.projects import run_project
 
 pytestmark = pytest.mark.slow
@@ -42,18 +41,12 @@ def run_and_listen(path, instance) -> tuple[Runner, dict[str, tuple[str, str]]]:
     return runner, last
 
 
-def nowhere() -> dict:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return {"url": f"http://127.0.0.1:{free.getsockname()[1]}/v1"}
-
-
 @pytest.mark.parametrize(
     ("endpoint", "rule", "words", "asked"),
     [
         ({}, {"fault": "status", "status": 401}, "answered 401", 1),
         ({}, {"fault": "status", "status": 402}, "answered 402", 1),
-        (nowhere(), {}, "connection refused", 0),
+        ({"url": f"http://127.0.0.1:{free_port()}/v1"}, {}, "connection refused", 0),
     ],
 )
 def test_after_a_fault_of_the_endpoint_nothing_else_is_asked(tmp_path, server, instance, endpoint, rule, words, asked):

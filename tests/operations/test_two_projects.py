@@ -1,8 +1,5 @@
 """Two projects in one Dagster instance: what happens in one moves nothing in the other."""
 
-import logging
-import time
-
 import dagster as dg
 import pytest
 
@@ -14,8 +11,8 @@ from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
-from distill_dagster.operations.alerting import send_alerts
 from distill_dagster.operations.observing import observe
+from testing.alert_runs import look_again
 from testing.alert_servers import webhook
 from testing.api_project import write_api_project, write_rows
 from testing.projects import run_project
@@ -107,12 +104,12 @@ def test_each_alerts_and_lists_its_own_failures(projects, server, instance, monk
     with webhook() as hook:
         monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
         for project in projects:
-            send_alerts(instance, project, time.time(), logging.getLogger("alerts"))
+            look_again(project.config, instance)
         server.script(choices=["I'm sorry, but I can't help with that."])
         write_rows(one.store.root.parent / "data/train/part-00.jsonl", range(300, 312))
         assert run_project(one.config, instance, "teacher_outputs").failed
         for project in (two, one):
-            send_alerts(instance, project, time.time(), logging.getLogger("alerts"))
+            look_again(project.config, instance)
         (post,) = hook.posts
     assert "few_refusals" in str(post)
     assert [check.check for check in read_status(Snapshot(one), instance).failing_checks] == ["few_refusals"] * 2
@@ -124,11 +121,10 @@ def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_re
     projects, server, instance, monkeypatch
 ):
     one, two = projects
-    log = logging.getLogger("alerts")
     with webhook() as hook:
         monkeypatch.setenv("DISTILL_ALERT_URLS", hook.url)
         for project in projects:
-            send_alerts(instance, project, time.time(), log)
+            look_again(project.config, instance)
         for posts, fault in enumerate((True, False, True), start=1):
             rule = {"match": "<", "fault": "status", "status": 401}
             server.script(rules=[rule] if fault else [])
@@ -136,7 +132,7 @@ def test_a_step_that_fails_is_reported_under_its_asset_and_again_after_it_was_re
             write_rows(one.store.root.parent / "data/validation.jsonl", range(900 + posts, 904 + posts))
             assert bool(run_project(one.config, instance, "teacher_outputs").failed) is fault
             for project in (two, one):
-                send_alerts(instance, project, time.time(), log)
+                look_again(project.config, instance)
     assert len(hook.posts) == 2, "the second failure is news, because the first was repaired"
     for post in hook.posts:
         assert "teacher_outputs" in str(post)

@@ -18,14 +18,16 @@ def first_requests(monkeypatch):
 @pytest.fixture
 def one_gpu(monkeypatch):
     """A machine with one GPU of 16 GB."""
-    for module in (gpu, devices):
-        monkeypatch.setattr(module, "machine_devices", lambda: {"0": 16.0})
-    monkeypatch.setattr(devices, "_torch_finds_cuda", lambda: True)
+    have_gpus(monkeypatch, "0")
 
 
 @pytest.fixture
 def two_gpus(monkeypatch):
     """A machine with two GPUs of 16 GB."""
+    have_gpus(monkeypatch, "0", "1")
+
+
+def have_gpus(monkeypatch, *names: str) -> None:
     for module in (gpu, devices):
-        monkeypatch.setattr(module, "machine_devices", lambda: {"0": 16.0, "1": 16.0})
+        monkeypatch.setattr(module, "machine_devices", lambda: dict.fromkeys(names, 16.0))
     monkeypatch.setattr(devices, "_torch_finds_cuda", lambda: True)

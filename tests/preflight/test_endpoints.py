@@ -1,11 +1,11 @@
 """Keys and endpoints: each is tried with one request, unless all replies are stored."""
 
-import socket
-
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.plan import make_plan
 from testing.api_project import write_api_project
+from testing.dev_server import free_port
 from testing.projects import run_project
 from testing.wrong_places import said, wrong_place
 from tests.preflight.looks import errors, look_at
@@ -23,8 +23,6 @@ def test_only_one_request_is_sent_and_the_run_then_sends_none_alone(tmp_path, se
 def test_the_request_is_paid_and_changes_no_estimate(tmp_path, server):
     path = write_api_project(tmp_path, server, endpoint={"price": {"completion": 1000.0}})
     look_at(path, plans_memory=False)
-    from distill_dagster.planning.plan import make_plan
-
     plan = make_plan(Snapshot(Project(load_config(path))))
     assert plan.spent_usd > 0
     assert any("the limit, max_new_tokens" in rule for rule in plan.rules)
@@ -38,14 +36,8 @@ def test_a_key_that_is_not_set_is_named_and_nothing_is_sent(tmp_path, server, mo
     assert server.counts()["total"] == 0
 
 
-def nowhere() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-
-
 def test_an_endpoint_that_is_not_there_is_named(tmp_path, server):
-    path = write_api_project(tmp_path, server, endpoint={"url": nowhere()})
+    path = write_api_project(tmp_path, server, endpoint={"url": f"http://127.0.0.1:{free_port()}/v1"})
     assert "connection refused" in errors(path, plans_memory=False)["endpoint", "made"]
 
 

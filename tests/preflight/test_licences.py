@@ -5,12 +5,8 @@ import json
 from typer.testing import CliRunner
 
 from distill_dagster.cli import app
-from distill_dagster.config.reading import load_config
-from distill_dagster.lineage.project import Project
-from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.planning.steps import list_steps
-from distill_dagster.preflight.look import preflight
 from testing.projects import write_project
+from tests.preflight.looks import look_at
 
 OPENAI = {"endpoint": {"url": "https://api.openai.com/v1", "model": "gpt-4o", "api_key": "NO_SUCH_KEY"}}
 UNKNOWN = {"endpoint": {"url": "http://127.0.0.1:9/v1", "model": "my-model"}}
@@ -18,8 +14,7 @@ NEW_STUDENT = {"student.model.tokenizer": "train"}
 
 
 def licences(path) -> list[tuple[str, str, str]]:
-    look = Snapshot(Project(load_config(path)))
-    found = preflight(look, list_steps(look), whole=False, asks=True)
+    found = look_at(path, whole=False, asks=True)
     return [(r.of, r.state, r.found) for r in found if r.what == "licence"]
 
 

@@ -1,4 +1,4 @@
-"""What the licences say of a project, and what stops its release."""
+"""What the licences say of a project, and which findings stop its release."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_open_models_under_apache_are_free():
     assert notice_file(findings(project)) is None
 
 
-def test_a_disallowed_teacher_stops_the_release_whatever_is_confirmed():
+def test_a_disallowed_teacher_stops_the_release_even_if_it_was_confirmed():
     for teacher in (endpoint(), endpoint("claude-sonnet-4-5", "https://api.anthropic.com/v1")):
         (problem,) = release_problems(config(teacher, i_have_checked_the_licence=True))
         model, family = teacher["endpoint"]["model"], for_model(teacher["endpoint"]["model"])

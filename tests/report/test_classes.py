@@ -8,7 +8,8 @@ import pytest
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.writing import build_report, write_pages
 from distill_dagster.tasks.labelled import macro_f1
-from testing.report_parts import ROLES, benchmark, parts
+from testing.report_parts import benchmark, parts
+from testing.timed import ROLES
 from tests.report.page import HOSTILE, read_page
 
 GOLD = ["a", "a", "a", "b", "b", "c"]

@@ -12,7 +12,8 @@ from distill_dagster.report.numbers import percent, ratio_label, size
 from distill_dagster.report.tables import flat_rows, summary_rows
 from distill_dagster.report.wording import headline, verdict_text
 from distill_dagster.report.writing import build_report, write_pages
-from testing.report_parts import ROLES, benchmark, parts, predictions
+from testing.report_parts import benchmark, parts, predictions
+from testing.timed import ROLES
 
 
 @pytest.fixture(scope="module")

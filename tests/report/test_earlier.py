@@ -1,4 +1,4 @@
-"""A report beside the one that it replaces: a fall on one task is said until the student changes."""
+"""A report compared with the one that it replaces: it states a fall on one task until the student changes."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,15 @@ from distill_dagster.report.document import read_document
 from distill_dagster.report.specs import EarlierReport, ReportResult, ReportSpec
 from distill_dagster.report.writing import write_report
 from distill_dagster.store import files, parquet, schemas
-from testing.report_parts import CONFIG, ROLES, benchmark, predictions, provenance
+from testing.report_parts import CONFIG, benchmark, predictions, provenance
+from testing.timed import ROLES
 
 TASKS = {"nli": 300, "qa": 120}
 GOLD = ("neutral", "entailment", "contradiction")
 
 
 def rows_of(role: str, wrong: dict[str, int], group: str | None = None) -> list[dict]:
-    """Predictions of two tasks with so many wrong answers in each."""
+    """Predictions of two tasks; `wrong` counts the wrong answers of each."""
     found = []
     for task, count in TASKS.items():
         rows = predictions(role, np.arange(count) >= wrong.get(task, 0), task)
@@ -26,7 +27,7 @@ def rows_of(role: str, wrong: dict[str, int], group: str | None = None) -> list[
 
 
 def report(folder: Path, student: str, wrong: dict[str, int], earlier: Path | None = None) -> ReportResult:
-    """Write the report of a student with so many wrong answers, beside an earlier one."""
+    """Write the report of a student; `wrong` counts its wrong answers by task."""
     folder.mkdir()
     made = provenance("x", None)
     made = made.model_copy(

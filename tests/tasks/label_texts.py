@@ -2,6 +2,7 @@
 
 STARS = ["1*", "1", "2", "2*"]
 INTENTS = ["card_arrival", "reverted_card_payment?", "don't know", "other"]
+ODD_INTENTS = ["card_arrival", 'say "hi"?', "Überweisung"]
 NLI = ["entailment", "not_entailment"]
 STANCE = ["agree", "disagree", "do not agree", "N/A"]
 WORLD = ["café", "ＡＴＭ", "straße", "да", "नहीं", "ご要望", "O'Reilly – Media", "C++", "C", "C#"]

@@ -1,6 +1,6 @@
-"""QA's scores beside SQuAD's own, restated here from its paper: both agree but for what docs/scores.md lists.
+"""QA's scores against SQuAD's own, written here again from its paper: they differ only where docs/scores.md says so.
 
-`squad_answers.json` holds what different people answered to the same question of SQuAD's development set.
+`squad_answers.json` holds the answers of different people to the same questions of SQuAD's development set.
 """
 
 import json
@@ -25,9 +25,9 @@ FRACTION = "1,435 mm (4 ft 8 1⁄2 in) standard gauge"
 
 
 def squad_words(text: str) -> list[str]:
-    """Small letters; no ASCII punctuation; no articles; words at blanks."""
+    """The words in lower case, without ASCII punctuation and articles, split at blanks."""
     bare = text.lower().translate(str.maketrans("", "", string.punctuation))
-    parts = re.split(r"(\w+)", bare)  # an article is one beside any other sign, such as a long dash
+    parts = re.split(r"(\w+)", bare)  # other signs, such as a long dash, end an article too
     return "".join(" " if part in ("a", "an", "the") else part for part in parts).split()
 
 
@@ -50,14 +50,14 @@ def exact(answer: str, gold: str) -> float:
     return get_task("qa").score(answer, [gold])
 
 
-def test_exact_match_is_squads_on_what_people_answered_to_squads_questions():
+def test_exact_match_is_squads_on_the_answers_of_people():
     assert len(PAIRS) > 500
     scores = {pair: (exact(*pair), squad_exact(*pair)) for pair in PAIRS}
     assert {pair for pair, (here, squad) in scores.items() if here != squad} == set()
     assert {here for here, _ in scores.values()} == {0, 1}
 
 
-def test_token_f1_is_squads_there_but_for_a_fraction_of_one_character():
+def test_token_f1_is_squads_except_for_a_fraction_of_one_character():
     differ = {pair for pair in PAIRS if token_f1(pair[0], [pair[1]]) != pytest.approx(squad_f1(*pair))}
     assert differ == {pair for pair in PAIRS if FRACTION in pair}
 

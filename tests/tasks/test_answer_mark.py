@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_dagster.tasks import TASKS, get_task
-
-INTENTS = ["card_arrival", 'say "hi"?', "Überweisung"]
+from tests.tasks.label_texts import ODD_INTENTS
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ INTENTS = ["card_arrival", 'say "hi"?', "Überweisung"]
     ],
 )
 def test_parsers_find_the_answer_after_its_reasoning(name, text, answer):
-    labels = INTENTS if name == "classification" else None
+    labels = ODD_INTENTS if name == "classification" else None
     assert get_task(name).parse(text, labels) == answer
 
 
@@ -73,16 +72,16 @@ PROSE = st.lists(st.sampled_from(MARKS + VALUES) | st.text(max_size=8), max_size
 @given(text=PROSE, reasoning=PROSE | st.none(), labelled=st.booleans())
 def test_the_parser_finds_the_answer_in_what_the_student_learns(name, text, reasoning, labelled):
     task = get_task(name)
-    labels = {"classification": INTENTS, "nli": ["neutral", "card_arrival", "12"]}.get(name) if labelled else None
+    labels = {"classification": ODD_INTENTS, "nli": ["neutral", "card_arrival", "12"]}.get(name) if labelled else None
     plain = {"nli": "neutral", "classification": "card_arrival", "math": "-0.5"}.get(name, "some words")
     answer = task.parse(text, labels) or plain
     for learn in ("answer", "reasoning_and_answer"):
         assert task.parse(task.teach(answer, reasoning, learn), labels) == answer
 
 
-@pytest.mark.parametrize("label", INTENTS)
+@pytest.mark.parametrize("label", ODD_INTENTS)
 @given(reasoning=PROSE)
 def test_the_parser_finds_every_label_in_what_the_student_learns(label, reasoning):
     for name in ("classification", "nli"):
         task = get_task(name)
-        assert task.parse(task.teach(label, reasoning, "reasoning_and_answer"), INTENTS) == label
+        assert task.parse(task.teach(label, reasoning, "reasoning_and_answer"), ODD_INTENTS) == label

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from distill_dagster.tasks import TASKS, Reading, get_task
+from tests.tasks.label_texts import ODD_INTENTS
 
 USER = {"role": "user", "content": 'Premise: {"reason"} Ana sleeps.\nHypothesis: Ana is at home.  '}
 SYSTEM = {"role": "system", "content": "A claim is 'neutral' where the note is silent. {braces} stay."}
-INTENTS = ["card_arrival", 'say "hi"?', "Überweisung"]
 THOUGHTFUL = {"nli": "answer_choice", "classification": "answer_choice", "qa": "answer", "math": "answer"}
 PROMPTINGS = ("plain", "chain_of_thought", "chain_of_density")
 
@@ -31,7 +31,7 @@ def test_a_prompting_that_the_task_does_not_support_is_plain(name, prompting):
         assert task.prompting_for(prompting) == prompting
         return
     assert task.prompting_for(prompting) == "plain"
-    assert task.ask([SYSTEM, USER], prompting, labels=INTENTS, summary_words=50) == [SYSTEM, USER]
+    assert task.ask([SYSTEM, USER], prompting, labels=ODD_INTENTS, summary_words=50) == [SYSTEM, USER]
     assert task.response_format(prompting) is None
     text = {"nli": "neutral", "math": "12"}.get(name, "some words")
     assert task.read(text, prompting, None) == Reading(task.parse(text, None), None)
@@ -40,7 +40,7 @@ def test_a_prompting_that_the_task_does_not_support_is_plain(name, prompting):
 @pytest.mark.parametrize(("name", "key"), THOUGHTFUL.items())
 def test_a_chain_of_thought_names_its_keys_and_keeps_the_users_words(name, key):
     messages = [SYSTEM, USER]
-    system, user = get_task(name).ask(messages, "chain_of_thought", labels=INTENTS)
+    system, user = get_task(name).ask(messages, "chain_of_thought", labels=ODD_INTENTS)
     assert user == USER
     assert system["role"] == "system"
     assert f'{{"reason": "...", "{key}": "..."}}' in system["content"]
@@ -60,10 +60,10 @@ def test_a_prompt_names_the_labels_of_tasks_with_labels_only():
     def prompt(name, labels):
         return get_task(name).ask([USER], "chain_of_thought", labels=labels)[0]["content"]
 
-    for label in INTENTS:
-        assert json.dumps(label, ensure_ascii=False) in prompt("classification", INTENTS)
-        assert json.dumps(label, ensure_ascii=False) not in prompt("qa", INTENTS)
-        assert json.dumps(label, ensure_ascii=False) not in prompt("math", INTENTS)
+    for label in ODD_INTENTS:
+        assert json.dumps(label, ensure_ascii=False) in prompt("classification", ODD_INTENTS)
+        assert json.dumps(label, ensure_ascii=False) not in prompt("qa", ODD_INTENTS)
+        assert json.dumps(label, ensure_ascii=False) not in prompt("math", ODD_INTENTS)
     assert all(f'"{label}"' in prompt("nli", None) for label in ("entailment", "neutral", "contradiction"))
     assert '"entailment"' not in prompt("nli", ["yes", "no"])
     assert "the label alone" in prompt("classification", None)

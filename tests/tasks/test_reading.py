@@ -1,13 +1,13 @@
 """The parts of a teacher's reply: its answer and its reasoning."""
 
 import json
+from typing import get_args
 
 import pytest
 
 from distill_dagster.tasks import TASKS, Reading, get_task
-
-INTENTS = ["card_arrival", 'say "hi"?', "Überweisung"]
-PROMPTINGS = ("plain", "chain_of_thought", "chain_of_density")
+from distill_dagster.tasks.options import Prompting
+from tests.tasks.label_texts import ODD_INTENTS
 
 NLI_REPLIES = [
     ('{"reason": "It says so.", "answer_choice": "Entailment."}', "entailment", "It says so."),
@@ -118,6 +118,6 @@ def test_thoughts_before_a_plain_answer_are_its_reasoning(text, answer, reasonin
 def test_no_reply_makes_reading_raise():
     deep = '{"answer":' * 5000
     for name in TASKS:
-        for prompting in PROMPTINGS:
+        for prompting in get_args(Prompting):
             for text in (deep, deep + "1" + "}" * 5000, "\0", "{" * 99, "```", '{"reason": NaN, "answer": Infinity}'):
-                get_task(name).read(text, prompting, INTENTS)
+                get_task(name).read(text, prompting, ODD_INTENTS)

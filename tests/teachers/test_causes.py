@@ -1,7 +1,5 @@
 """A wrong URL, key or network stops after one request, with one message that names the setting to change."""
 
-import socket
-
 import pytest
 
 from distill_dagster.config import EndpointConfig, GenerationConfig
@@ -10,6 +8,7 @@ from distill_dagster.teachers.client import trusted
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.protocol import Request
 from distill_dagster.teachers.sending import forget_endpoints
+from testing.dev_server import free_port
 from testing.wrong_places import completion, page, redirect, said, write_certificate, wrong_place
 
 KEY = "sk-very-secret-0123456789"
@@ -175,12 +174,6 @@ def test_a_certificate_of_yesterday_or_of_another_host_is_named(tmp_path, monkey
 def test_https_to_a_server_without_tls_is_named():
     with wrong_place(completion()) as place:
         assert "may want http://" in refused(place.url.replace("http:", "https:") + "/v1", attempts=6)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def test_nobody_at_the_address_is_named_with_host_and_port():

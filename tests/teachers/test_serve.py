@@ -1,9 +1,7 @@
 """`transformers serve` as an independent server: it gives the same answers as the local engine."""
 
-import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.protocol import Request
-from testing.dev_server import environment, wait_for
+from testing.dev_server import environment, free_port, wait_until_up
 from testing.models_tiny import rows, write_model
 
 pytestmark = pytest.mark.processes
@@ -25,23 +23,13 @@ def served(tmp_path_factory):
     """A tiny model behind `transformers serve`: (its ref, the server's base URL)."""
     folder = tmp_path_factory.mktemp("serve")
     ref = write_model(folder / "model")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, log_path = free_port(), folder / "log"
     command = [Path(sys.executable).with_name("transformers"), "serve", ref.path, "--host", "127.0.0.1"]
     offline = {**environment(), "HF_HUB_OFFLINE": "1"}
-    with (folder / "log").open("w") as log:
+    with log_path.open("w") as log:
         process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=offline)
-
-    def is_up() -> bool:
-        assert process.poll() is None, (folder / "log").read_text()
-        try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).status == 200
-        except OSError:
-            return False
-
     try:
-        wait_for(is_up, "the server's start")
+        wait_until_up(process, f"http://127.0.0.1:{port}/health", log_path)
         yield ref, f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()

@@ -9,7 +9,7 @@ from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from distill_dagster.config import ModelConfig, StudentTrainingConfig, TrainingConfig
+from distill_dagster.config import StudentTrainingConfig, TrainingConfig
 from distill_dagster.errors import TrainingError
 from distill_dagster.models.loading import open_model
 from distill_dagster.models.ref import ModelRef
@@ -17,11 +17,11 @@ from distill_dagster.progress import listen
 from distill_dagster.training.adapter import attach, finish_weights, prepare_weights, trainable_count
 from distill_dagster.training.prepare import prepare_model
 from distill_dagster.training.signals import kernel
-from distill_dagster.training.specs import PrepareSpec, TrainSpec, ValidationLoss
+from distill_dagster.training.specs import PrepareSpec, ValidationLoss
 from distill_dagster.training.student import train_student
-from testing.models_tiny import TINY, rows, without_speed, write_examples, write_model, write_rows
+from testing.models_tiny import TINY, rows, without_speed, write_rows
+from testing.tiny_training import imitating
 
-GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.1}
 TRAINING = StudentTrainingConfig(
     learning_rate=2e-2, epochs=2, batch_size=8, evaluations=4, max_length=64, early_stopping_patience=None, lora=LORA
@@ -30,16 +30,11 @@ IDS = torch.arange(2, 22).reshape(2, 10)
 
 
 @pytest.fixture
-def spec_of(tmp_path):
-    """A spec to train a tiny model with dropout, so that the random state matters."""
-    base = write_model(tmp_path / "base", ModelConfig(architecture="gpt2", settings=GPT2, vocab_size=400))
-    examples = write_examples(tmp_path / "examples.parquet")
+def spec_of(spec_of, tmp_path):
+    """A spec to train adapters of a tiny model, with a work folder of its own."""
 
     def spec(name, training=TRAINING, **changes):
-        (tmp_path / name).mkdir(exist_ok=True)
-        own = {"student_base": base, "teacher": base, "task": "qa", "training": training, "examples": examples}
-        folders = {"name": "tiny", "work": str(tmp_path / f"{name}-work"), "out": str(tmp_path / name)}
-        return TrainSpec(**{**own, **folders, **changes})
+        return spec_of(name, training, **{"work": str(tmp_path / f"{name}-work"), **changes})
 
     return spec
 
@@ -90,18 +85,9 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.fixture
-def imitating(tmp_path):
-    """Adapters with the signal `hidden`, and a wider teacher: {training, teacher} of a spec."""
-    settings = {**GPT2, "n_embd": 48, "n_layer": 3, "n_head": 4}
-    teacher = write_model(tmp_path / "teacher", ModelConfig(architecture="gpt2", settings=settings, vocab_size=400))
-    hidden = {"alpha": 0.2, "relations": {"heads": 8}}
-    training = StudentTrainingConfig(**{**TRAINING.model_dump(), "signal": "hidden", "hidden": hidden})
-    return {"training": training, "teacher": teacher}
-
-
 @pytest.mark.slow
-def test_projections_train_beside_the_adapters_and_are_resumed(spec_of, imitating):
+def test_projections_train_beside_the_adapters_and_are_resumed(spec_of, tmp_path):
+    given = imitating(tmp_path, TRAINING, alpha=0.2, relations={"heads": 8})
     seen: list[dict] = []
 
     def saved(progress):
@@ -110,15 +96,14 @@ def test_projections_train_beside_the_adapters_and_are_resumed(spec_of, imitatin
                 seen.append(load_file(path))
 
     with listen(saved):
-        whole = train_student(spec_of("whole", **imitating), "cpu")
+        whole = train_student(spec_of("whole", **given), "cpu")
     first, last = seen[0], seen[-1]
     assert {name: tuple(weight.shape) for name, weight in first.items()} == {
         "distillation.1_2.weight": (48, 32),
         "distillation.2_3.weight": (48, 32),
     }
     assert not any(first[name].equal(last[name]) for name in first)
-    spec = spec_of("stopped", **imitating)
-    resumed = _stopped_and_resumed(spec)
+    resumed = _stopped_and_resumed(spec_of("stopped", **given))
     assert without_speed(resumed.history) == without_speed(whole.history)
     assert resumed.data_version == whole.data_version != train_student(spec_of("text"), "cpu").data_version
 

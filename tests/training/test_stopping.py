@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from distill_dagster.config import ModelConfig, StudentTrainingConfig
-from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.stopping import Stopped, deferred
 from distill_dagster.training.student import train_student
 from testing.dev_server import PATIENCE
-from testing.models_tiny import without_speed, write_examples, write_model
+from testing.models_tiny import without_speed
 
 ROOT = Path(__file__).parents[2]
-GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}
 # Behind step 9 the child waits until the signal is sent; checkpoints that nobody asked for follow steps 6 and 12.
 CHILD = """
 import sys
@@ -38,26 +35,11 @@ print("ended")
 """
 
 
-@pytest.fixture
-def spec_of(tmp_path):
-    base = write_model(tmp_path / "base", ModelConfig(architecture="gpt2", settings=GPT2, vocab_size=400))
-    examples = write_examples(tmp_path / "examples.parquet")
-    training = StudentTrainingConfig(
-        learning_rate=5e-3, epochs=4, batch_size=8, evaluations=6, max_length=64, early_stopping_patience=None
-    )
-
-    def spec(name: str) -> TrainSpec:
-        (tmp_path / name).mkdir(exist_ok=True)
-        paths = {"examples": examples, "out": str(tmp_path / name), "work": str(tmp_path / f"work-{name}")}
-        return TrainSpec(student_base=base, teacher=base, task="qa", training=training, name="tiny", **paths)
-
-    return spec
-
-
 @pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_followed_by_a_checkpoint_and_then_by_the_end(spec_of, number):
-    whole, spec = train_student(spec_of("whole"), "cpu"), spec_of("stopped")
+def test_a_signal_is_followed_by_a_checkpoint_and_then_by_the_end(spec_of, tmp_path, number):
+    whole = train_student(spec_of("whole", work=str(tmp_path / "whole-work")), "cpu")
+    spec = spec_of("stopped")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHILD, spec.model_dump_json()]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

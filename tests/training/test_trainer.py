@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.hidden import HiddenSignal
 from distill_dagster.training.signals.text import TextSignal
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer
+from testing.dev_server import free_port
 from testing.models_tiny import LLAMA, TINY, rows, write_model
 
 pytestmark = pytest.mark.processes
@@ -71,9 +71,7 @@ def test_two_processes_take_the_step_of_one(tmp_path, kind):
     write_model(tmp_path / "teacher", TINY.model_copy(update={"settings": deeper}))
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     env = {**os.environ, **shared, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
     command = [sys.executable, "-c", CHILD, str(tmp_path / "model"), str(tmp_path / "two"), kind]

@@ -62,9 +62,7 @@ def _write(spec: ExportSpec, model: Path, parts: Parts, folder: Path, length: in
     return text is not None
 
 
-def _result(
-    spec: ExportSpec, folder: Path, compared: Compared, rows: int, has_modelfile: bool | None
-) -> ExportResult:
+def _result(spec: ExportSpec, folder: Path, compared: Compared, rows: int, has_modelfile: bool | None) -> ExportResult:
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     hashes = {str(path.relative_to(folder)): file_sha256(path) for path in written}
     before = parquet.read_table(Path(spec.predictions), ["row_id", "group", "score"])

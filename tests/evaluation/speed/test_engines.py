@@ -1,7 +1,6 @@
 """A real tiny model answers as it does for its scores, and the turn says how long it took and what it holds."""
 
 import json
-from itertools import repeat
 
 import pytest
 
@@ -9,23 +8,19 @@ from distill_dagster.config import ModelConfig
 from distill_dagster.evaluation.speed.child import Ask, Order, Ready, serve, take_turn
 from distill_dagster.evaluation.speed.engines import TorchEngine, kv_bytes_per_token
 from distill_dagster.evaluation.speed.specs import MemoryUse, TimedModel, Turn
-from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
-from distill_dagster.models.pinning import pin
+from testing.models_tiny import LLAMA, write_model
 
 PROMPTS = [[{"role": "user", "content": f"The cup number {i} is red. Which colour?"}] for i in range(5)]
 TOO_LONG = [{"role": "user", "content": "red cup " * 200}]
-SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 3}
 
 
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory) -> TimedModel:
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = train_tokenizer([prompt[0]["content"] for prompt in PROMPTS] * 4, 320)
-    settings = {**SHAPE, "num_key_value_heads": 1, "max_position_embeddings": 128}
-    save(build(ModelConfig(architecture="llama", settings=settings), tokenizer), tokenizer, folder)
-    return TimedModel(name="student", model=pin(ModelConfig(name=str(folder))))
+    settings = {**LLAMA, "num_hidden_layers": 3, "num_key_value_heads": 1, "max_position_embeddings": 128}
+    model = ModelConfig(architecture="llama", settings=settings, vocab_size=400)
+    return TimedModel(name="student", model=write_model(tmp_path_factory.mktemp("model"), model))
 
 
 @pytest.fixture(scope="module")
@@ -84,5 +79,5 @@ def test_a_model_is_opened_once_and_says_at_the_end_what_it_held(timed):
 def test_an_engine_that_gives_whole_answers_shows_no_first_token(timed, monkeypatch):
     monkeypatch.setattr("distill_dagster.models.decoding.is_supported", lambda model: False)
     batched = TorchEngine(timed, "cpu", 8)
-    assert [answered.first_token_s for answered in batched.answer(PROMPTS)] == list(repeat(None, 5))
+    assert [answered.first_token_s for answered in batched.answer(PROMPTS)] == [None] * 5
     assert take_turn(batched, "student", [PROMPTS], 5).value("first_token") is None

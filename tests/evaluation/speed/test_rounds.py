@@ -1,4 +1,4 @@
-"""Who is timed when: turns in rounds, as many prompts and rounds as the time allows, and never fewer than wanted."""
+"""The order of timing: turns in rounds, as many prompts and rounds as the time allows, and never fewer than wanted."""
 
 import pytest
 

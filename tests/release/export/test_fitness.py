@@ -1,12 +1,13 @@
 """A student that could not be exported is refused before it is trained, with the way out."""
 
 import importlib.util
+import re
 
 import pytest
 
 from distill_dagster.config import EXPORT_FORMATS
 from testing.projects import TINY_LLAMA, write_project
-from tests.preflight.test_look import errors, look_at
+from tests.preflight.looks import errors, look_at
 
 OF = ("export", "export.formats")
 
@@ -35,8 +36,6 @@ def test_a_llama_student_can_be_exported_in_every_format(tmp_path):
 )
 def test_a_student_that_a_format_cannot_hold_is_refused(tmp_path, form, model, why):
     path = write_project(tmp_path, **{"export.formats": [form], "student.model": model})
-    import re
-
     said = errors(path)[OF]
     assert said.startswith(f"`export.formats`: {form}: ")
     assert re.search(why, said), said

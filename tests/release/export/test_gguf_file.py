@@ -1,4 +1,4 @@
-"""A GGUF file holds the student's weights, shape and tokenizer, as the readers of others find them."""
+"""A GGUF file holds the student's weights, shape and tokenizer, as other readers than ours find them."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import torch
 from distill_dagster.errors import ModelError
 from distill_dagster.models.gguf_file import read_gguf_model, read_gguf_tokenizer
 from distill_dagster.models.rendering import encode, render_prompt
-from distill_dagster.release.export.gguf_file import stored_as, write_gguf
+from distill_dagster.release.export.gguf_file import stored_as
 from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
-from testing.exports_tiny import KINDS, load_kind, write_kind
+from testing.exports_tiny import KINDS, export_gguf, load_kind, write_kind
 from testing.models_tiny import rows
 
 SEEN_BY_TRANSFORMERS = ("llama", "tied", "qwen2")  # its reader takes no head size, scaling or bias of Llama
@@ -20,10 +20,8 @@ SEEN_BY_TRANSFORMERS = ("llama", "tied", "qwen2")  # its reader takes no head si
 
 def written(kind: str, folder: Path, precision: str = "f32", **changes):
     """The parts of a tiny model, and the GGUF file that is written of it."""
-    parts = write_kind(kind, folder / "model", **changes)
-    vocabulary = vocabulary_of(parts.tokenizer, parts.config.vocab_size, parts.ends)
-    file = folder / "student.gguf"
-    write_gguf(folder / "model", parts.config, vocabulary, file, precision=precision, name="desk")
+    parts, file = write_kind(kind, folder / "model", **changes), folder / "student.gguf"
+    export_gguf(parts, folder / "model", file, precision)
     return parts, file
 
 
@@ -129,9 +127,8 @@ def test_a_value_that_16_bits_cannot_store_is_refused(tmp_path):
     with torch.no_grad():
         model.model.layers[0].mlp.up_proj.weight[0, 0] = 1e6
     model.save_pretrained(tmp_path / "model")
-    vocabulary = vocabulary_of(parts.tokenizer, parts.config.vocab_size, parts.ends)
     with pytest.raises(ModelError, match=r"blk\.0\.ffn_up\.weight holds values above 65,504.*gguf_f32"):
-        write_gguf(tmp_path / "model", parts.config, vocabulary, tmp_path / "f", precision="f16", name="desk")
+        export_gguf(parts, tmp_path / "model", tmp_path / "f", "f16")
 
 
 def test_the_same_student_gives_the_same_file(tmp_path):

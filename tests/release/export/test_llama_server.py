@@ -2,33 +2,21 @@
 
 import pytest
 import torch
+from openai import OpenAI
 
 from distill_dagster.errors import ComputeError
 from distill_dagster.models.fitness import open_parts
 from distill_dagster.models.rendering import encode, render_prompt
 from distill_dagster.models.same_tokens import PROBE_TEXTS
 from distill_dagster.release.export.formats import GGUF_FILE
-from distill_dagster.release.export.gguf_file import write_gguf
-from distill_dagster.release.export.gguf_vocabulary import vocabulary_of
 from distill_dagster.release.export.llama_client import ask_llama, connected, llama_server
 from distill_dagster.release.export.specs import RuntimeSpec
-from testing.exports_tiny import KINDS, load_kind, teach, write_kind
+from testing.exports_tiny import KINDS, ODD_TEXTS, export_gguf, load_kind, own_answer, teach, write_kind
 from testing.models_tiny import rows
 
 pytestmark = pytest.mark.processes
 
 NEW_TOKENS = 24
-ODD_TEXTS = [
-    "",
-    " ",
-    "\n\n\n x",
-    "a\r\n\r\n  b",
-    "I'll we've IT'S",
-    "1234567 ½²",
-    "<|user|> says <|end|>",
-    "中文，日本語。",
-    "x" * 60,
-]
 NEARLY_EQUAL = 5e-3  # of the spread of the logits: its attention rounds to 16 bits
 
 
@@ -39,19 +27,17 @@ def exported(kind, folder, change=lambda tokenizer: None):
 
 
 def of_model(folder, precision, change=lambda tokenizer: None):
-    """The same of the model in the folder."""
+    """The parts of the model in the folder, and the folder of its export."""
     parts = open_parts(folder / "model", None)
     change(parts.tokenizer)
-    vocabulary = vocabulary_of(parts.tokenizer, parts.config.vocab_size, parts.ends)
     (folder / "export").mkdir()
-    file = folder / "export" / GGUF_FILE
-    write_gguf(folder / "model", parts.config, vocabulary, file, precision=precision, name="desk")
+    export_gguf(parts, folder / "model", folder / "export" / GGUF_FILE, precision)
     return parts, folder / "export"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_greedy_tokens_are_the_likeliest_ones_of_transformers(kind, tmp_path):
-    """Of random weights, two tokens may be nearly as likely."""
+    """With random weights, two tokens may be almost equally likely."""
     parts, folder = exported(kind, tmp_path)
     model = load_kind(tmp_path / "model")
     with llama_server(folder / GGUF_FILE, 256, "--cache", "f32") as address, connected(address) as post:
@@ -76,12 +62,8 @@ def test_a_trained_student_gives_its_own_answers(precision, tmp_path):
     spec = RuntimeSpec(folder=str(folder), prompts=prompts, max_new_tokens=NEW_TOKENS, max_length=256)
     right = 0
     for row, answer in zip(rows(32), ask_llama(spec), strict=True):
-        ids = encode(parts.tokenizer, render_prompt(parts.tokenizer, row["messages"]))
-        out = model.generate(torch.tensor([ids]), max_new_tokens=NEW_TOKENS, do_sample=False)[0, len(ids) :].tolist()
-        text = parts.tokenizer.decode(out, skip_special_tokens=True)
-        assert (answer.prompt, answer.text, answer.completion_tokens) == (ids, text, len(out))
-        assert answer.finish_reason == ("stop" if out[-1] in parts.ends else "length")
-        right += text == row["reference"][0]
+        assert answer.model_copy(update={"latency_ms": 0.0}) == own_answer(parts, model, row["messages"], NEW_TOKENS)
+        right += answer.text == row["reference"][0]
     assert right > 16, "the student has learned nothing, and its answers prove little"
 
 
@@ -117,8 +99,6 @@ def test_a_file_that_llama_cpp_cannot_load_is_a_clear_error(tmp_path):
 
 
 def test_it_speaks_openais_protocol(tmp_path):
-    from openai import OpenAI
-
     _, folder = exported("llama", tmp_path)
     with llama_server(folder / GGUF_FILE, 256) as address, connected(address) as post:
         client = OpenAI(base_url=f"{address}/v1", api_key="none")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.batches import batched, records_of, whole_after
+from testing.batches import batched, held_batch, records_of, whole_after
 from testing.generation_contract import (
     asked_rows,
     finish,
@@ -22,14 +22,9 @@ pytestmark = pytest.mark.processes
 
 
 def test_killed_while_it_waits_it_finds_its_batch_again(tmp_path, server):
-    server.script(batch={"hold": True})
     rows = asked_rows(12)
     spec = batched(tmp_path, server, rows)
-
-    def is_journaled():
-        return any(json.loads(path.read_text())["batch_id"] for path in records_of(spec))
-
-    kill_when(start(spec), is_journaled)
+    held_batch(spec, server)
     server.script(batch={})
     whole_after(spec, server, rows)
     assert not records_of(spec)
@@ -97,10 +92,9 @@ def test_killed_while_it_records_the_rest_is_read_from_the_same_batch(tmp_path, 
 
 
 def test_a_config_that_no_longer_asks_leaves_the_batch_to_the_run_that_does(tmp_path, server):
-    server.script(batch={"hold": True})
     rows = asked_rows(6)
     spec = batched(tmp_path, server, rows)
-    kill_when(start(spec), lambda: any(json.loads(p.read_text())["batch_id"] for p in records_of(spec)))
+    held_batch(spec, server)
     server.script(batch={})
     assert is_right(generate(batched(tmp_path, server, rows[:2], name="smaller"))[1], rows[:2])
     assert is_right(generate(spec)[1], rows)
