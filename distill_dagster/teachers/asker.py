@@ -118,7 +118,7 @@ class Asker:
         self.watch.see(reply)
 
 
-class Limits(Protocol):
+class AskingLimits(Protocol):
     """The fields of a spec that say where replies are stored, and when to stop asking."""
 
     @property
@@ -138,7 +138,9 @@ class Limits(Protocol):
 
 
 @contextmanager
-def open_asker(limits: Limits, journal: str, advance: Callable[[int], None] = lambda done: None) -> Iterator[Asker]:
+def open_asker(
+    limits: AskingLimits, journal: str, advance: Callable[[int], None] = lambda done: None
+) -> Iterator[Asker]:
     """An asker within the limits of a spec; new replies go to the journal of this name."""
     responses = Responses(Path(limits.responses))
     with responses.journal(journal) as opened:
