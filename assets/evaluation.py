@@ -19,6 +19,7 @@ from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.copied import copied_of
 from distill_dagster.lineage.guards import require_related
+from distill_dagster.lineage.releases import released_scores
 from distill_dagster.lineage.stages import MEASURED
 from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
@@ -122,6 +123,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
         earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,
+        released=released_scores(upstream.project.store),
         out=str(out),
     )
 

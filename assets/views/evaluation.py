@@ -76,6 +76,7 @@ def _numbers(document: ReportDocument) -> dict[str, float | int]:
         "retention_target": document.verdict.target,
         "gap_recovered": gap.value,
         **_difference("to_teacher", document.to_teacher),
+        **_difference("to_released", document.against_released.difference if document.against_released else None),
         **_difference("to_earlier", document.against_earlier.difference if document.against_earlier else None),
         **{f"score_{role}": benchmarks[role].score for role in ("student", "teacher", "baseline")},
         "latency_p50_ms": document.latency_p50("student"),

@@ -28,7 +28,7 @@ Items = Sequence[Row]  # schemas.ITEM
 class AgainstEarlier(BaseModel, frozen=True):
     """This student minus the earlier one, over all common items and by task."""
 
-    created_at: str  # of the earlier report
+    created_at: str  # when the earlier student was reported, or released
     student: str  # the data version of the earlier student
     common: int  # items that both answered
     only_now: int

@@ -2,6 +2,9 @@
 
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.student import RELEASED
+from distill_dagster.release.register import read_register
+from distill_dagster.report.specs import ReleasedScores
+from distill_dagster.store import files
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.hashing import canonical_json, sha256
 from distill_dagster.store.manifest import Manifest
@@ -22,6 +25,18 @@ def earlier_release(store: Store) -> Manifest | None:
             "a backup, or delete it to begin with a first release again"
         )
     return store.find(RELEASED)
+
+
+def released_scores(store: Store) -> ReleasedScores | None:
+    """The released student, for a report to compare with; None if none is released."""
+    release = store.find(RELEASED)
+    if release is None:
+        return None
+    register = read_register(release.folder)
+    champion = register.state.champion
+    released = register.last_of(champion, "promoted", "approved") if champion else None
+    scores = str(release.file(files.SCORES_FILE))
+    return ReleasedScores(student=released.student, released_at=released.at, scores=scores) if released else None
 
 
 def measured_as(benchmark: Manifest) -> str:

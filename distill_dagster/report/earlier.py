@@ -1,4 +1,4 @@
-"""The report that a new one replaces, and the student that the new one is compared with.
+"""The students that a report compares its own with: the released one, and that of the report which it replaces.
 
 A report can be made again for the same student, such as with another target. It is then compared with the student that
 the replaced report was compared with, so that a fall is said until the student changes.
@@ -12,13 +12,13 @@ from typing import Any
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.evaluation.earlier import AgainstEarlier, Items, against_earlier, read_items
 from distill_dagster.report.document import read_document
-from distill_dagster.report.specs import EarlierReport, Provenance
-from distill_dagster.store import files
+from distill_dagster.report.specs import EarlierReport, Provenance, ReleasedScores
+from distill_dagster.store import files, parquet
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier student's items, the data version of its checkpoint, and when its report was made."""
+    """An earlier student's items, the data version of its checkpoint, and when it was reported or released."""
 
     items: Items
     student: str
@@ -35,6 +35,15 @@ def read_earlier(report: EarlierReport, provenance: Provenance) -> Earlier | Non
     if student != provenance.student_checkpoint.data_version:
         return Earlier(read_items(folder / files.ITEMS_FILE), student, report.created_at)
     return Earlier(read_items(folder / files.EARLIER_FILE), against.student, against.created_at) if against else None
+
+
+def read_released(released: ReleasedScores, provenance: Provenance) -> Earlier | None:
+    """The released student; None if the report is about that student itself, or no score of it is kept."""
+    if released.student == provenance.student_checkpoint.data_version:
+        return None
+    rows = parquet.read_table(Path(released.scores))
+    items = [{"row_id": row["row_id"], "student": row["score"]} for row in rows if row["student"] == released.student]
+    return Earlier(items, released.student, released.released_at) if items else None
 
 
 def compare_with(earlier: Earlier, items: Sequence[Mapping[str, Any]], evaluation: EvaluationConfig) -> AgainstEarlier:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from distill_dagster.config import ROLES
 from distill_dagster.evaluation.comparison import RatioEstimate
-from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report import numbers, slice_tables, sweep, tables, timing, wording
@@ -90,7 +89,10 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "intervals": wording.intervals_text(document.retention, document.evaluation),
         "differences": wording.difference_lines(document.to_teacher, document.to_baseline),
         "task_rows": tables.task_rows(document.tasks) if len(document.tasks) > 1 else [],
-        "earlier": _earlier(document.against_earlier),
+        "earlier": [
+            {"says": wording.earlier_text(who, compared), "rows": tables.task_rows(compared.tasks)}
+            for who, compared in wording.earlier_students(document.against_released, document.against_earlier)
+        ],
         "sweep": _sweep(document.trials),
         "lineage": tables.flat_rows(document.lineage.model_dump(mode="json")),
         "settings": tables.settings_rows(benchmarks),
@@ -111,11 +113,6 @@ def _classes(table: ClassTable) -> dict[str, Any]:
 def _sweep(trials: Sequence[Trial]) -> dict[str, Any] | None:
     """The sentence and the best trials of a sweep; None without one."""
     return {"says": sweep.sentence(trials), "rows": sweep.rows(trials)} if trials else None
-
-
-def _earlier(compared: AgainstEarlier | None) -> dict[str, Any] | None:
-    """The sentence and the tasks of the comparison with an earlier student; None without one."""
-    return {"says": wording.earlier_text(compared), "rows": tables.task_rows(compared.tasks)} if compared else None
 
 
 def _cards(document: ReportDocument) -> list[dict[str, str]]:

@@ -41,6 +41,14 @@ class EarlierReport(Section):
     created_at: str
 
 
+class ReleasedScores(Section):
+    """The student that was released when the report was made, and a parquet file with its scored items."""
+
+    student: str
+    released_at: str
+    scores: str  # schemas.SCORE, of several students
+
+
 class DataCost(BaseModel, frozen=True):
     """What the teacher's answers cost, whenever they were made, and how many training rows were accepted."""
 
@@ -64,6 +72,7 @@ class ReportSpec(Spec):
     evaluation: EvaluationConfig
     provenance: Provenance
     earlier: EarlierReport | None = None
+    released: ReleasedScores | None = None
     out: str
 
 

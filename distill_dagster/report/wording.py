@@ -91,20 +91,30 @@ def points(difference: Difference) -> str:
     return f"{value} ({low} to {high})"
 
 
-def fall_text(compared: AgainstEarlier) -> str | None:
-    """The warning that the student fell on a task since an earlier report, or None."""
+def fall_text(released: AgainstEarlier | None, earlier: AgainstEarlier | None) -> str | None:
+    """The warning that the released student, or that of the replaced report, did a task better; None if neither did."""
+    worse = [text for who, compared in earlier_students(released, earlier) if (text := _worse_text(who, compared))]
+    return " ".join([*worse, "The verdict compares the student with its teacher alone."]) if worse else None
+
+
+def earlier_students(
+    released: AgainstEarlier | None, earlier: AgainstEarlier | None
+) -> list[tuple[str, AgainstEarlier]]:
+    """The comparisons with other students, each with the words for its student; one and the same student comes once."""
+    named = [(f"the student released on {released.created_at[:10]}", released)] if released else []
+    if earlier and not (released and released.student == earlier.student):
+        named.append((f"the student of the report of {earlier.created_at[:10]}", earlier))
+    return named
+
+
+def _worse_text(who: str, compared: AgainstEarlier) -> str | None:
     fallen = [
         f"{found.task} from {percent(found.second)} to {percent(found.first)} ({points(found.difference)} points, "
         f"{p_text(found.adjusted)} after Holm, {found.difference.items:,} items)"
         for found in compared.tasks
         if found.fell
     ]
-    if not fallen:
-        return None
-    return (
-        f"Worse than the student of the report of {compared.created_at[:10]}: {'; '.join(fallen)}. The verdict "
-        "compares the student with its teacher alone."
-    )
+    return f"Worse than {who}: {'; '.join(fallen)}." if fallen else None
 
 
 def judge_text(word: JudgementTable) -> str:
@@ -167,14 +177,14 @@ def difference_lines(to_teacher: Difference | None, to_baseline: Difference | No
     return [(label, points(found)) for label, found in named if found]
 
 
-def earlier_text(compared: AgainstEarlier) -> str:
-    """This student against the earlier one, in sentences."""
+def earlier_text(who: str, compared: AgainstEarlier) -> str:
+    """This student against another one, in sentences."""
     alone = (
         f"; {compared.only_now:,} only now and {compared.only_earlier:,} only then are left out"
         if compared.only_now or compared.only_earlier
         else ""
     )
-    start = f"Compared with the student of the report of {compared.created_at[:10]}"
+    start = f"Compared with {who}"
     if compared.difference is None:
         return f"{start}: the two have no row in common{alone}."
     p = p_text(compared.difference.p_value)

@@ -26,7 +26,7 @@ from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
 from distill_dagster.report.document import ReportDocument, StatedVerdict
-from distill_dagster.report.earlier import Earlier, compare_with, read_earlier
+from distill_dagster.report.earlier import Earlier, compare_with, read_earlier, read_released
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
 from distill_dagster.report.lesson import lesson_rows
@@ -65,6 +65,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         copied=spec.copied,
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
         earlier=earlier,
+        released=read_released(spec.released, spec.provenance) if spec.released else None,
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
         data_cost=spec.data_cost,
     )
@@ -112,6 +113,7 @@ def build_report(
     copied: Collection[str] | None = None,
     judgement: JudgementTable | None = None,
     earlier: Earlier | None = None,
+    released: Earlier | None = None,
     speed: SpeedDocument | None = None,
     data_cost: DataCost | None = None,
 ) -> ReportDocument:
@@ -119,8 +121,8 @@ def build_report(
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
     examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
-    copies, if they are known. `judgement` is what a judge says of the answers. `earlier` is another student on the same
-    rows.
+    copies, if they are known. `judgement` is what a judge says of the answers. `earlier` and
+    `released` are other students on the same rows: that of the replaced report, and the released one.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -131,7 +133,9 @@ def build_report(
     groups = {row["row_id"]: row["group"] for row in items if row["group"] is not None}
     how: dict[str, Any] = {"resamples": evaluation.resamples, "seed": evaluation.seed, "groups": groups}
     compared = with_shown_gap(compare(**scores, **how), benchmarks["baseline"])
-    against = compare_with(earlier, items, evaluation) if earlier else None
+    against_earlier, against_released = (
+        compare_with(other, items, evaluation) if other else None for other in (earlier, released)
+    )
     tasks = {row["row_id"]: row["task"] for row in items}
     retention, ratios = compared.retention, ratios_of(benchmarks, speed)
     by_task = benchmarks["teacher"].by_task
@@ -161,8 +165,9 @@ def build_report(
         to_teacher=compared.to_teacher,
         to_baseline=compared.to_baseline,
         tasks=differences_by_task(scores["student"], scores["teacher"], tasks, **how),
-        against_earlier=against,
-        fall=fall_text(against) if against else None,
+        against_released=against_released,
+        against_earlier=against_earlier,
+        fall=fall_text(against_released, against_earlier),
         speed=speed,
         lesson=lesson_rows(retention, speed),
         data_cost=data_cost,

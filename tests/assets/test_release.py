@@ -8,11 +8,13 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.releases import released_scores
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.student import RELEASED
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.release.register import read_register
 from distill_dagster.release.specs import ReleaseResult
+from distill_dagster.report.document import read_document
 from distill_dagster.store import files
 from testing.projects import last_metadata, run_project
 
@@ -55,6 +57,19 @@ def test_the_first_student_is_released_once_and_linked(project, instance):
     assert metadata["decision"].endswith("it is the first student whose retention passes")
     assert Path(metadata["model"]).is_dir()
     assert run_project(project.config, instance).materialized == []
+
+
+def test_the_report_of_a_later_student_is_compared_with_the_released_one(project, instance):
+    assert released_scores(project.store) is None
+    run_project(project.config, instance)
+    champion = project.store.get("student_checkpoint").data_version
+    learning = project.config.student.training.model_copy(update={"seed": 7})
+    student = project.config.student.model_copy(update={"training": learning})
+    assert "eval_report" in run_project(project.config.model_copy(update={"student": student}), instance).materialized
+    compared = read_document(project.store.get("eval_report").file(files.REPORT_FILE)).against_released
+    assert compared is not None
+    assert (compared.student, compared.only_now, compared.only_earlier) == (champion, 0, 0)
+    assert last_metadata(instance, "eval_report")["to_released"].value == compared.difference.value
 
 
 def test_another_margin_judges_again_and_makes_nothing_else_stale(project, instance):

@@ -68,7 +68,7 @@ def test_the_json_keeps_its_keys(document, tmp_path):
     found = json.loads((tmp_path / "report.json").read_text())
     before = "project headline verdict items retention gap_recovered mcnemar ratios metrics benchmarks examples lineage"
     later = {"classes", "weak_teacher", "confusions", "slices", "agreement", "speed", "lesson", "data_cost"}
-    compared = {"to_teacher", "to_baseline", "tasks", "against_earlier", "fall"}
+    compared = {"to_teacher", "to_baseline", "tasks", "against_released", "against_earlier", "fall"}
     assert found.keys() == {*before.split(), "history", "evaluation", "notes", *later, *compared}
     assert list(found["verdict"]) == ["verdict", "target", "reason", "items_needed", "text"]
     assert list(found["retention"]) == ["value", "low", "high", "items", "resamples", "undefined", "reason", "groups"]

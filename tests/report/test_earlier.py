@@ -1,4 +1,4 @@
-"""A report compared with the one that it replaces: it states a fall on one task until the student changes."""
+"""A report compared with the one that it replaces, and with the released student: it states a fall on one task."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from distill_dagster.report.document import read_document
-from distill_dagster.report.specs import EarlierReport, ReportResult, ReportSpec
+from distill_dagster.report.specs import EarlierReport, ReleasedScores, ReportResult, ReportSpec
 from distill_dagster.report.writing import write_report
 from distill_dagster.store import files, parquet, schemas
 from testing.report_parts import CONFIG, benchmark, predictions, provenance
@@ -26,7 +26,13 @@ def rows_of(role: str, wrong: dict[str, int], group: str | None = None) -> list[
     return found
 
 
-def report(folder: Path, student: str, wrong: dict[str, int], earlier: Path | None = None) -> ReportResult:
+def report(
+    folder: Path,
+    student: str,
+    wrong: dict[str, int],
+    earlier: Path | None = None,
+    released: ReleasedScores | None = None,
+) -> ReportResult:
     """Write the report of a student; `wrong` counts its wrong answers by task."""
     folder.mkdir()
     made = provenance("x", None)
@@ -49,6 +55,7 @@ def report(folder: Path, student: str, wrong: dict[str, int], earlier: Path | No
             evaluation=CONFIG,
             provenance=made,
             earlier=EarlierReport(folder=str(earlier), created_at=f"2026-11-{earlier.name}") if earlier else None,
+            released=released,
             out=str(folder),
         )
     )
@@ -75,7 +82,7 @@ def test_a_fall_on_one_task_is_said_beside_a_pass(reports):
     page, markdown = ((folder / "21" / name).read_text() for name in (files.REPORT_PAGE, files.REPORT_MARKDOWN))
     assert page.index('class="verdict PASS"') < page.index("Worse than") < page.index('<section class="cards">')
     assert "Worse than" in markdown[: markdown.index("| Retention")]
-    assert "Against the last report" in page
+    assert "Against earlier students" in page
     assert "on 420 items that both answered" in markdown
 
 
@@ -84,6 +91,44 @@ def test_a_report_made_again_is_compared_with_the_student_before(reports):
     assert again.fall == second.fall
     assert third.fall is None
     assert read_document(folder / "23" / files.REPORT_FILE).against_earlier.student == "two"
+
+
+def released(folder: Path, student: str, wrong: dict[str, int]) -> ReleasedScores:
+    """A released student, beside another one that was never right."""
+    path = folder / f"{student}.parquet"
+    items = [
+        {"student": named, "row_id": row["row_id"], "group": None, "task": row["task"], "score": row["score"]}
+        for named, missed in ((student, wrong), ("other", TASKS))
+        for row in rows_of("student", missed)
+    ]
+    parquet.write_table(path, items, schemas.SCORE)
+    return ReleasedScores(student=student, released_at="2026-11-12T10:00:00+00:00", scores=str(path))
+
+
+def test_the_released_student_is_compared_beside_that_of_the_last_report(reports, tmp_path):
+    folder, _ = reports
+    champion = released(tmp_path, "champion", {"nli": 10, "qa": 1})
+    result = report(tmp_path / "24", "four", {"nli": 10, "qa": 9}, folder / "21", champion)
+    document = read_document(tmp_path / "24" / files.REPORT_FILE)
+    assert (document.against_released.student, document.against_earlier.student) == ("champion", "two")
+    assert (document.against_released.common, document.against_earlier.common) == (420, 420)
+    assert result.fall.startswith("Worse than the student released on 2026-11-12: qa from 99.2 % to 92.5 %")
+    assert "of the report" not in result.fall  # the last report's student was as bad
+    page = (tmp_path / "24" / files.REPORT_PAGE).read_text()
+    assert "Compared with the student released on 2026-11-12" in page
+    assert "Compared with the student of the report of 2026-11-21" in page
+
+
+def test_a_released_student_that_was_reported_last_is_compared_once(reports, tmp_path):
+    folder, _ = reports
+    result = report(tmp_path / "24", "two", {"qa": 9}, folder / "20", released(tmp_path, "one", {"nli": 12, "qa": 1}))
+    assert result.fall.count("Worse than") == 1
+    assert (tmp_path / "24" / files.REPORT_PAGE).read_text().count("Compared with the student") == 1
+
+
+def test_the_released_student_is_not_compared_with_itself(reports, tmp_path):
+    report(tmp_path / "24", "one", {"qa": 9}, None, released(tmp_path, "one", {}))
+    assert read_document(tmp_path / "24" / files.REPORT_FILE).against_released is None
 
 
 def test_the_items_are_kept_with_their_scores(reports):
