@@ -7,6 +7,7 @@ from typing import Any
 from distill_dagster.cli.console import err, out, say, say_error, say_warning, shown_path, table
 from distill_dagster.cli.status import print_student
 from distill_dagster.config import ROLES
+from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
@@ -96,6 +97,7 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
     print_report(document, page)
     print_student(student)
     released = print_decision(project) if project.config.release else {}
+    print_exports(project)
     closing = {**closing_document(document, outcome, page, student), **released}
     print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
     return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
@@ -110,6 +112,13 @@ def print_decision(project: Project) -> dict[str, str | None]:
     say(f"release: {decision.outcome} {short(decision.student)}: {decision.why}")
     say(f"released student: {shown_path(path) if path else 'none yet'}")
     return {"release": decision.outcome, "released_path": str(path) if path else None}
+
+
+def print_exports(project: Project) -> None:
+    """Print where the student's exports are."""
+    for form in project.config.export.formats:
+        if path := student_path(project.store, export_of(form)):
+            say(f"exported as {form}: {shown_path(path)}")
 
 
 def print_report(document: ReportDocument, page: Path) -> None:

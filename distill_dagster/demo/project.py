@@ -1,16 +1,19 @@
 """The demo as a project folder: the packaged config, and the data of the support desk beside it.
 
-.demo/distill.yaml     a copy of demo.yaml
+.demo/distill.yaml     demo.yaml, without its exports if their packages are missing
 .demo/data/            the rows that world.py writes
 .demo/store/           what a run publishes
 """
 
 from pathlib import Path
 
+import yaml
+
 from distill_dagster.config import DistillConfig
 from distill_dagster.config.reading import CONFIG_NAME, load_config
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.errors import ConfigError
+from distill_dagster.release.export.formats import missing_packages
 from distill_dagster.store.disk import write_text
 
 DEMO_CONFIG = Path(__file__).with_name("demo.yaml")
@@ -24,7 +27,7 @@ def write_demo(folder: Path = DEMO_FOLDER) -> Path:
     Raises:
         ConfigError: the folder holds another project or other files, which the demo would replace.
     """
-    config, text = folder / CONFIG_NAME, DEMO_CONFIG.read_text(encoding="utf-8")
+    config, text = folder / CONFIG_NAME, demo_text()
     if config.exists() and config.read_text(encoding="utf-8") != text:
         raise ConfigError(
             f"{config} differs from the demo's config: run it with `distill-dagster run --config {config}`, or choose "
@@ -36,6 +39,14 @@ def write_demo(folder: Path = DEMO_FOLDER) -> Path:
     write_text(config, text)
     write_dataset(folder / "data")
     return config
+
+
+def demo_text() -> str:
+    """The packaged config, without the exports if the packages that they need are not installed."""
+    text = DEMO_CONFIG.read_text(encoding="utf-8")
+    formats = yaml.safe_load(text)["export"]["formats"]
+    sections = text.split("\n\n")
+    return text if not any(map(missing_packages, formats)) else "\n\n".join(sections[:-1]) + "\n"
 
 
 def demo_config() -> DistillConfig:

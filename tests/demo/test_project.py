@@ -27,6 +27,16 @@ def test_a_second_call_changes_nothing(tmp_path):
     assert config.read_bytes() == DEMO_CONFIG.read_bytes()
 
 
+def test_without_the_packages_of_an_export_the_demo_exports_nothing(tmp_path, monkeypatch):
+    whole = yaml.safe_load(write_demo(tmp_path / "whole").read_text())
+    monkeypatch.setattr("distill_dagster.demo.project.missing_packages", lambda form: ["xllamacpp"])
+    config = write_demo(tmp_path / "bare")
+    assert load_config(config).export.formats == []
+    assert yaml.safe_load(config.read_text()) == {key: whole[key] for key in whole if key != "export"}
+    assert whole["export"]["formats"]
+    assert config.read_text().endswith("release: {}\n")
+
+
 def test_a_config_that_was_edited_is_kept(tmp_path):
     config = write_demo(tmp_path)
     text = config.read_text().replace("support-desk", "mine")
