@@ -62,8 +62,8 @@ def main() -> None:
     for task in about["tasks"]:
         write_task(folder, task, about["end"], about["longest"])
     found = lm_eval.simple_evaluate(
-        model="hf",
-        model_args={"pretrained": str(folder / "model"), "dtype": "float32"},
+        model=about["engine"],
+        model_args={"pretrained": str(folder / "model")} | ({"dtype": "float32"} if about["engine"] == "hf" else {}),
         tasks=[f"parity_{task}" for task in about["tasks"]],
         task_manager=TaskManager(include_path=str(folder / "tasks"), include_defaults=False),
         batch_size=16,

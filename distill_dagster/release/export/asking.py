@@ -38,7 +38,7 @@ def ask_export(spec: ExportSpec, tokenizer: Any, folder: Path, rows: Sequence[An
     predictions, same_prompts, same_answers = [], 0, 0
     for (row, prompt), answer in zip(asked, _tracked(spec, runtime), strict=True):
         same_prompts += answer.prompt == _tokens(tokenizer, prompt)
-        prediction = judge(spec.asked, row, prompt, _reply(answer)) | {"model": spec.form}
+        prediction = judge(spec.asked, row, prompt, reply_of(answer)) | {"model": spec.form}
         same_answers += prediction["prediction"].strip() == texts[row["row_id"], prompt.turn].strip()
         predictions.append(prediction)
     return Compared(predictions, same_prompts, same_answers)
@@ -65,7 +65,8 @@ def _tokens(tokenizer: Any, prompt: Prompt) -> list[int] | None:
         return None
 
 
-def _reply(answer: ExportedAnswer) -> Reply:
+def reply_of(answer: ExportedAnswer) -> Reply:
+    """The answer as a reply of any other model."""
     return Reply(
         request_hash="",
         text=answer.text,

@@ -15,7 +15,7 @@ from distill_dagster.release.export.children import run_module
 from distill_dagster.release.export.gguf_shape import head_size
 
 BUILDER, SETTINGS = "onnxruntime_genai.models.builder", "genai_config.json"
-HEAD_STEP = 8  # onnxruntime's GroupQueryAttention reads heads in steps of 8 values
+HEAD_STEP = 16  # onnxruntime's GroupQueryAttention rotates heads in steps of 16 values
 BLOCK = 32  # values that share a scale in int4 and int8
 PER_BYTE = 2  # int4 packs the zero points of two blocks into a byte
 ALGORITHM = {"int4": ["--extra_options", "algo_config=k_quant_mixed"]}  # more layers in int8 than by default

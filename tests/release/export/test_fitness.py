@@ -27,8 +27,9 @@ def test_a_llama_student_can_be_exported_in_every_format(tmp_path):
 @pytest.mark.parametrize(
     ("form", "model", "why"),
     [
-        ("onnx_int8", student(hidden_size=48, num_attention_heads=4), "heads have 12 values, and .* multiple of 8"),
-        ("onnx_int4", student(hidden_size=96, num_attention_heads=4), "hidden_size is 96, and int4 needs .* of 64"),
+        ("onnx_int8", student(hidden_size=48, num_attention_heads=4), "heads have 12 values, and .* multiple of 16"),
+        ("onnx_fp32", student(hidden_size=96, num_attention_heads=4), "heads have 24 values, and .* multiple of 16"),
+        ("onnx_int4", student(hidden_size=96, num_attention_heads=6), "hidden_size is 96, and int4 needs .* of 64"),
         ("onnx_fp32", {"architecture": "gpt2", "settings": {"n_embd": 32, "n_head": 2, "n_layer": 1}}, "it is gpt2"),
         ("gguf_f16", {"architecture": "gpt2", "settings": {"n_embd": 32, "n_head": 2, "n_layer": 1}}, "it is gpt2"),
         ("gguf_f16", student(hidden_act="gelu"), "activation gelu, not silu"),
