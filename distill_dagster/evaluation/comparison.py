@@ -70,7 +70,7 @@ class Comparison:
 
 
 class McNemar(BaseModel, frozen=True):
-    """Items that only one of the two got right, and the exact two-sided p-value of a split so uneven.
+    """Items that only one of the two got right, and the exact two-sided p-value of a split at least this uneven.
 
     The p-value is None if items form groups: the test takes them as independent.
     """

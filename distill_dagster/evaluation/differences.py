@@ -103,7 +103,7 @@ def paired_counts(teacher: Floats, student: Floats) -> Counts:
 
 
 def sign_test(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of so uneven a split of the items that only one of two got right."""
+    """The exact two-sided p-value of a split at least this uneven of the items that only one of two got right."""
     from scipy.stats import binomtest
 
     discordant = only_first + only_second

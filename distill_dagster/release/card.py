@@ -8,7 +8,7 @@ Texts of the project are data: they are escaped, and never rendered as a templat
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -18,11 +18,8 @@ from distill_dagster.release.hub_metadata import front_matter, hub_licence, lead
 from distill_dagster.release.licences import NOT_ADVICE
 from distill_dagster.release.made import Made
 from distill_dagster.report.numbers import percent
-from distill_dagster.report.rendering import escape_markdown
+from distill_dagster.report.rendering import escape_markdown, open_templates
 from distill_dagster.training.usage import usage
-
-if TYPE_CHECKING:
-    import jinja2
 
 CARD_FILE, NOTICE_FILE = "README.md", "NOTICE"
 TEMPLATE = "model_card.md.jinja"
@@ -36,7 +33,7 @@ def release_card(made: Made, found: Sequence[LicenceFinding] | None = None) -> s
     name = released_name(made.config, found)
     document, faculty = made.document, made.faculty
     return (
-        _environment()
+        open_templates(Path(__file__).parent, escape_markdown)
         .get_template(TEMPLATE)
         .render(
             front=Markup(front_matter(made, name, found)),
@@ -102,17 +99,3 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
 
     lines = [f"| {' | '.join(str(escape_markdown(cell)) for cell in cells)} |" for cells in [head, *rows]]
     return Markup("\n".join([lines[0], f"|{' --- |' * len(head)}", *lines[1:]]))
-
-
-def _environment() -> "jinja2.Environment":
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=escape_markdown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

@@ -33,12 +33,12 @@ def render_html(document: ReportDocument) -> str:
     from markupsafe import Markup
 
     pictures = [{**plot, "svg": Markup(plot["svg"])} for plot in plots(document)]  # our own SVG, without user text
-    return _environment(None).get_template("report.html.jinja").render(**_context(document), plots=pictures)
+    return _templates(None).get_template("report.html.jinja").render(**_context(document), plots=pictures)
 
 
 def render_markdown(document: ReportDocument) -> str:
     """The same in GitHub's Markdown, without pictures."""
-    return _environment(escape_markdown).get_template("report.md.jinja").render(**_context(document))
+    return _templates(escape_markdown).get_template("report.md.jinja").render(**_context(document))
 
 
 def escape_markdown(value: Any) -> Any:
@@ -51,11 +51,18 @@ def escape_markdown(value: Any) -> Any:
     return Markup(MARKDOWN_SPECIAL.sub(r"\\\1", html.escape(line, quote=False)))
 
 
-def _environment(finalize: Callable[[Any], Any] | None) -> "jinja2.Environment":
+def _templates(finalize: Callable[[Any], Any] | None) -> "jinja2.Environment":
+    environment = open_templates(FOLDER, finalize)
+    environment.filters |= {"percent": numbers.percent, "estimate": wording.estimate_cell, "no_break": _no_break}
+    return environment
+
+
+def open_templates(folder: Path, finalize: Callable[[Any], Any] | None) -> "jinja2.Environment":
+    """The templates in a folder: a value that is missing is an error, and `finalize` changes every value."""
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=finalize,
@@ -63,8 +70,6 @@ def _environment(finalize: Callable[[Any], Any] | None) -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": numbers.percent, "estimate": wording.estimate_cell, "no_break": _no_break}
-    return environment
 
 
 def _context(document: ReportDocument) -> dict[str, Any]:
