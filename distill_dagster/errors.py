@@ -65,6 +65,10 @@ class EndpointError(TeacherError):
     """No request to an endpoint can work: its URL, the network, the key or the account is wrong."""
 
 
+class PublishError(UserError):
+    """A place where a release is published cannot be reached, read or written."""
+
+
 class BudgetError(UserError):
     """The teacher's budget is spent; the replies received so far are kept."""
 

@@ -34,6 +34,7 @@ from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
 from distill_dagster.release.export.specs import ExportResult, ExportSpec
+from distill_dagster.release.publish.specs import PublishResult, PublishSpec
 from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
 from distill_dagster.report.specs import ReportResult, ReportSpec
 from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, SampleSpec
@@ -82,6 +83,7 @@ WORKERS: dict[str, Worker] = {
     "export_student": Worker("distill_dagster.release.export.exporting:export_student", ExportSpec, ExportResult),
     "write_report": Worker("distill_dagster.report.writing:write_report", ReportSpec, ReportResult),
     "release_student": Worker("distill_dagster.release.releasing:release_student", ReleaseSpec, ReleaseResult),
+    "publish_student": Worker("distill_dagster.release.publish.publishing:publish_student", PublishSpec, PublishResult),
 }
 
 

@@ -10,11 +10,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import EvaluationConfig, ReleaseConfig, VerdictWord
+from distill_dagster.config import EvaluationConfig, PublishConfig, ReleaseConfig, VerdictWord
 from distill_dagster.evaluation.specs import BenchmarkSpec
+from distill_dagster.lineage.published import files_of
 from distill_dagster.lineage.releases import earlier_release
 from distill_dagster.lineage.student import RELEASED
 from distill_dagster.models.ref import ModelRef
+from distill_dagster.release.publish.specs import PublishSpec
 from distill_dagster.release.register import Register, read_register, unscored
 from distill_dagster.release.releasing import release_student
 from distill_dagster.release.specs import ReleaseResult, ReleaseSpec
@@ -114,6 +116,18 @@ class Students:
 
         self.store.publish(RELEASED, None, fingerprint=f"{self.runs:012}", inputs={"run": self.runs}, make=make)
         return self.manifest.read(ReleaseResult)
+
+    def published_at(self, place: Path, out: Path) -> PublishSpec:
+        """The spec that publishes the present release in a folder."""
+        manifest = self.manifest
+        return PublishSpec(
+            project="students",
+            student=manifest.read(ReleaseResult).champion,
+            folder=str(manifest.file(files.WEIGHTS_FOLDER)),
+            files=files_of(manifest),
+            places=PublishConfig.model_validate({"folder": {"path": str(place)}}),
+            out=str(out),
+        )
 
     @property
     def earlier(self) -> Path | None:

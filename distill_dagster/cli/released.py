@@ -2,10 +2,12 @@
 
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.published import PUBLISHED
 from distill_dagster.lineage.releases import earlier_release, measured_as
 from distill_dagster.lineage.student import RELEASED, STAGE
 from distill_dagster.release.comparing import match
 from distill_dagster.release.gate import short
+from distill_dagster.release.publish.specs import PublishResult
 from distill_dagster.release.register import read_decisions, read_register
 from distill_dagster.release.scores import OF_PREDICTIONS, Row, items_of
 from distill_dagster.release.specs import ReleaseDecision, ReleaseResult
@@ -18,6 +20,12 @@ def read_history(project: Project) -> tuple[list[ReleaseDecision], ReleaseResult
     manifest = _release(project)
     text = manifest.file(files.DECISIONS_FILE).read_text(encoding="utf-8")
     return read_decisions(text), manifest.read(ReleaseResult)
+
+
+def read_published(project: Project) -> PublishResult | None:
+    """Where a student is published outside the store; None if none ever was."""
+    manifest = project.store.find(PUBLISHED)
+    return manifest.read(PublishResult) if manifest else None
 
 
 def items_of_student(project: Project, name: str) -> list[Row]:

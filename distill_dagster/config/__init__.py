@@ -27,6 +27,13 @@ from distill_dagster.config.project import (
     EvaluationConfig,
     Need,
 )
+from distill_dagster.config.publish import (
+    BucketPlaceConfig,
+    FolderPlaceConfig,
+    HubPlaceConfig,
+    MlflowPlaceConfig,
+    PublishConfig,
+)
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
 from distill_dagster.config.release import HubBenchmarkConfig, ReleaseConfig
 from distill_dagster.config.section import (
@@ -62,6 +69,7 @@ __all__ = [
     "AlertsConfig",
     "AutomationConfig",
     "BestOfConfig",
+    "BucketPlaceConfig",
     "ChecksConfig",
     "ComputeConfig",
     "DataConfig",
@@ -72,15 +80,18 @@ __all__ = [
     "EvaluationConfig",
     "ExportConfig",
     "ExportFormat",
+    "FolderPlaceConfig",
     "FormatName",
     "GenerationConfig",
     "HiddenSignalConfig",
     "HubBenchmarkConfig",
+    "HubPlaceConfig",
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
     "LoraConfig",
     "MixedTeacher",
+    "MlflowPlaceConfig",
     "ModelConfig",
     "Need",
     "OnPolicyConfig",
@@ -88,6 +99,7 @@ __all__ = [
     "PriceConfig",
     "Prompting",
     "PrunerConfig",
+    "PublishConfig",
     "QualityConfig",
     "RelationsConfig",
     "ReleaseConfig",

@@ -20,7 +20,7 @@ from distill_dagster.config.key_shapes import has_key_of_provider, is_random, is
 from distill_dagster.config.written import Location
 from distill_dagster.redaction import find, redact
 
-NAMES_A_VARIABLE = {"api_key", "urls_from"}  # fields whose value is the name of an environment variable
+NAMES_A_VARIABLE = {"api_key", "token_from", "urls_from"}  # fields whose value is the name of an environment variable
 SECRET_FIELD = re.compile(
     r"(?:^|[-_.])(?:api[-_]?keys?|apikey|(?:secret|private|access|account|shared|subscription)[-_]?(?:access[-_]?)?keys?"
     r"|secret|secrets|passwords?|passwd|pwd|passphrase|credentials?|authorization|bearer|cookie"

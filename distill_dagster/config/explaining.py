@@ -28,6 +28,7 @@ FORMS = {  # what the patterns of the fields mean
     r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$": "use letters, digits, _ and -, at most 61, and begin with a letter or digit",
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$": "use letters, digits, ., _ and -, at most 96; begin with a letter or digit",
     r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$": "write the name on the hub with its owner, such as openai/gsm8k",
+    r"^[a-z][a-z0-9+.-]*://[^@\s]+$": "write a URL such as s3://models/support, without credentials",
     r"^[\x20-\x7e]+$": "use printable ASCII characters",
     r"^([A-Za-z_][A-Za-z0-9_]*)?$": "use letters, digits and _, and do not begin with a digit",
 }

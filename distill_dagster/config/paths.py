@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from distill_dagster.config import DistillConfig, ModelConfig, TeacherConfig, TeacherSource
+from distill_dagster.config import DistillConfig, ModelConfig, ReleaseConfig, TeacherConfig, TeacherSource
 
 
 def _absolute(path: str, base: Path) -> str:
@@ -31,11 +31,21 @@ def resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
             "store": _absolute(config.store, base),
             "data": config.data.model_copy(update=data),
             "teacher": _teacher(config.teacher, model),
+            "release": config.release and _release(config.release, base),
             "student": config.student.model_copy(
                 update={"model": config.student.model and model(config.student.model)}
             ),
         }
     )
+
+
+def _release(config: ReleaseConfig, base: Path) -> ReleaseConfig:
+    """Make the path of the folder where the release is published absolute."""
+    places = config.publish
+    if places is None or places.folder is None:
+        return config
+    folder = places.folder.model_copy(update={"path": _absolute(places.folder.path, base)})
+    return config.model_copy(update={"publish": places.model_copy(update={"folder": folder})})
 
 
 def _teacher(config: TeacherConfig, absolute: Callable[[ModelConfig], ModelConfig]) -> TeacherConfig:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from distill_dagster.config.publish import PublishConfig
 from distill_dagster.config.section import Section
 
 
@@ -56,4 +57,9 @@ class ReleaseConfig(Section):
         default=None,
         description="The test rows are those of this benchmark: the score is also written for its leaderboard "
         "(`.eval_results`).",
+    )
+    publish: PublishConfig | None = Field(
+        default=None,
+        description="The places outside the store where the released student is published. If left out, it stays in "
+        "the store.",
     )

@@ -25,6 +25,7 @@ WORDS = {
     "sources": "the held-out files changed",
     "code_version": "the code of the stage changed",
     "hardware": "the hardware changed",
+    "released_files": "the files of the release changed",
     "weights": "the shares of the teachers changed",
 }
 

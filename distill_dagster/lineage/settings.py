@@ -239,8 +239,14 @@ def eval_report(config: DistillConfig) -> Settings:
 
 def released_student(config: DistillConfig) -> Settings:
     """By which rule a student is released, and what its model card takes from the config."""
-    rule = config.release.model_dump(exclude={"keep"}) if config.release else None
+    rule = config.release.model_dump(exclude={"keep", "publish"}) if config.release else None
     return {"release": rule, "evaluation": config.evaluation.model_dump(include={"resamples", "seed"})}
+
+
+def published_student(config: DistillConfig) -> Settings:
+    """Where the released student is published."""
+    places = config.release.publish if config.release else None
+    return {"publish": places.shaping if places else None}
 
 
 def student_export(form: ExportFormat, config: DistillConfig) -> Settings:

@@ -2,7 +2,7 @@
 
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
-                   → released_student, where the config has `release`
+                   → released_student, where the config has `release` → published_student, with `release.publish`
                    eval_dataset → speed_benchmark, of all three models → eval_report
                                   student_checkpoint, student_benchmark → student_export_… (exports.py)
 
@@ -23,9 +23,11 @@ from distill_dagster.lineage import settings
 from distill_dagster.lineage.copied import copied_come_from, copied_input
 from distill_dagster.lineage.exports import EXPORTS
 from distill_dagster.lineage.labels import labels_come_from, labels_of
+from distill_dagster.lineage.published import released_files
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stage import Inputs, Stage
+from distill_dagster.release.publish.bundle import content_of
 
 RAW_SHARDS, SHARD_LIST, TEST_FILES = "raw_shards", "shard_list", "test_files"
 MEASURED: dict[Role, str] = {"teacher": "teacher_model", "baseline": "student_base", "student": "student_checkpoint"}
@@ -252,6 +254,15 @@ STAGES: dict[str, Stage] = {
             compute="benchmark",
             pool="gpu_student",
             wanted=lambda config: config.release is not None,
+        ),
+        Stage(
+            "published_student",
+            group="release",
+            worker="publish_student",
+            shaped_by=settings.published_student,
+            reads=_reads("released_student"),
+            also=lambda look, _: {"released_files": content_of(released_files(look))},
+            wanted=lambda config: config.release is not None and config.release.publish is not None,
         ),
         *EXPORTS,
     )

@@ -20,6 +20,7 @@ from distill_dagster.preflight.packages import package_requirements
 from distill_dagster.preflight.pairing import pairing_requirements
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.places import place_requirements
+from distill_dagster.preflight.publishing import publish_requirements
 from distill_dagster.preflight.requirement import Requirement, errors_of
 
 
@@ -55,6 +56,7 @@ def preflight(
         *licence_requirements(pending),
         *package_requirements(pending),
         *export_requirements(pending, whole=whole),
+        *publish_requirements(pending, whole=whole),
         *device_requirements(
             pending, models, load_torch=whole, plans_memory=whole if plans_memory is None else plans_memory
         ),

@@ -11,5 +11,6 @@ comparing.py    two students, task by task
 specs.py        what the worker takes and returns
 licences.py     the terms of models (licences.yaml); used_models.py, findings.py: which of them hold for a project
 export/         the student in the formats of other runtimes, and conversations with it
+publish/        the released student at other places: folder, bucket, hub, MLflow
 card.py         the model card, from what the artefacts report (made.py); card_tables.py, hub_metadata.py: its parts
 """

@@ -14,6 +14,7 @@ speed_benchmark              speed.json
 student_export_gguf_q8_0 …   model/, predictions.parquet
 eval_report                  report.html, report.md, report.json, items.parquet, earlier.parquet
 released_student             release.json, releases.jsonl, scores.parquet, the files of a trained model, others in kept/
+published_student            published.json
 """
 
 RAW_FILE = "raw.parquet"
@@ -43,3 +44,4 @@ RELEASE_FILE = "release.json"
 DECISIONS_FILE = "releases.jsonl"
 SCORES_FILE = "scores.parquet"
 KEPT_FOLDER = "kept"
+PUBLISHED_FILE = "published.json"

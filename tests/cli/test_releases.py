@@ -10,7 +10,9 @@ from distill_dagster.cli import app
 from distill_dagster.cli.outcome import print_decision
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.published import PUBLISHED
 from distill_dagster.lineage.releases import measured_as
+from distill_dagster.release.publish.publishing import publish_student
 from distill_dagster.store import files
 from distill_dagster.store.result import Counts, Result
 from testing.projects import write_project
@@ -111,3 +113,23 @@ def test_a_project_without_releases_says_how_to_begin(tmp_path):
     found = CliRunner().invoke(app, ["rollback", "--config", str(path)], env=WIDE)
     assert found.exit_code == 2
     assert "add `release: {}`" in found.output
+
+
+def test_releases_say_where_the_student_is_published_and_what_is_not_yet(students, tmp_path):
+    def publish(out, work):
+        return publish_student(students.published_at(tmp_path / "models", out), "cpu")
+
+    students.judge("a", wrong=50)
+    said(students, "approve")
+    students.store.publish(PUBLISHED, None, fingerprint="f" * 12, inputs={}, make=publish)
+    assert (
+        f"published: a00000000000 at {tmp_path / 'models/current'} (folder, revision "
+        in said(students, "releases").stdout
+    )
+    found = json.loads(said(students, "releases", "--json").stdout)["published"]
+    assert (found["student"], found["places"][0]["kind"]) == (named("a"), "folder")
+    students.judge("b", wrong=20)
+    said(students, "approve")
+    assert (
+        "the released student is b00000000000: `distill-dagster run` publishes it" in said(students, "releases").stdout
+    )

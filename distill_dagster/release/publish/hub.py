@@ -1,0 +1,188 @@
+"""Publish to a repository of the Hugging Face hub: all files in one commit, then a tag with the release's name.
+
+Large files go to the hub's storage first, where they are found by their hash: a run that was killed does not send them
+again. Nobody sees them before the commit. The commit also deletes the files that the release before had and this one
+has not; files that somebody else added stay. It is refused if the repository has moved on since it was read.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill_dagster.config import HubPlaceConfig
+from distill_dagster.errors import PublishError, chain_of
+from distill_dagster.models.quiet import quietly
+from distill_dagster.release.publish.bundle import RECORD_FILE, SHOWN, Bundle, ReleaseRecord, read_record
+from distill_dagster.release.publish.specs import PublishedPlace
+from distill_dagster.teachers.secrets import hide_key
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+IGNORE_FILE = ".gitignore"
+
+
+def publish_to_hub(place: HubPlaceConfig, bundle: Bundle) -> PublishedPlace:
+    """Make the bundle the content of the repository's main branch.
+
+    Raises:
+        PublishError: no token is set, the repository cannot be read or written, is public although it should be
+            private, or belongs to another project.
+    """
+    token = read_token(place)
+    with _explained(place, token):
+        api = _api(place, token)
+        head = _head_of(api, place) or _created(api, place)
+        _require_private(place, head)
+        before = _record_at(api, place, head.sha)
+        bundle.require_own(before, place.repo)
+        is_there = before == bundle.record
+        commit = head.sha if is_there else _commit(api, place, bundle, before, head.sha)
+        api.create_tag(place.repo, tag=bundle.release, revision=commit, exist_ok=True)
+    held = before.files if before else {}
+    return PublishedPlace(
+        kind="hub",
+        place=place.repo,
+        state="already there" if is_there else "published",
+        release=bundle.release,
+        revision=commit,
+        url=f"{api.endpoint}/{place.repo}/tree/{bundle.release}",
+        uploaded=sum(held.get(name) != digest for name, digest in bundle.files.items()),
+    )
+
+
+def look_at_hub(place: HubPlaceConfig, project: str, whole: bool) -> str:
+    """What was found: that the token is set, and with `whole`, that it may write to the repository or create it.
+
+    Raises:
+        PublishError: as of `publish_to_hub`.
+    """
+    token = read_token(place)
+    if not whole:
+        return f"{place.token_from} is set"
+    with _explained(place, token):
+        api = _api(place, token)
+        head = _head_of(api, place)
+        if head is None:
+            _require_owner(api, place)
+            return f"{place.repo} does not exist, and will be created"
+        api.auth_check(place.repo, write=True)
+        _require_private(place, head)
+        before = _record_at(api, place, head.sha)
+    Bundle(project, "", Path(), {}).require_own(before, place.repo)
+    return f"{place.repo} can be written"
+
+
+def read_token(place: HubPlaceConfig) -> str:
+    """The token from its environment variable; PublishError if it is not set."""
+    token = os.environ.get(place.token_from, "").strip()
+    if not token:
+        is_empty = "is empty" if place.token_from in os.environ else "is not set"
+        raise PublishError(
+            f"{place.repo}: the token is expected in the environment variable {place.token_from}, which {is_empty}: "
+            "export it, or name another one in `token_from`"
+        )
+    return token
+
+
+def _api(place: HubPlaceConfig, token: str) -> "HfApi":
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=place.endpoint, token=token)
+
+
+def _head_of(api: "HfApi", place: HubPlaceConfig) -> Any | None:
+    """The repository's main branch as the hub describes it; None if the repository does not exist."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return api.repo_info(place.repo)
+    except RepositoryNotFoundError:
+        return None
+
+
+def _created(api: "HfApi", place: HubPlaceConfig) -> Any:
+    api.create_repo(place.repo, private=place.private, exist_ok=True)
+    return api.repo_info(place.repo)
+
+
+def _require_private(place: HubPlaceConfig, head: Any) -> None:
+    if place.private and not head.private:
+        raise PublishError(
+            f"{place.repo} is public, and `private` is true: make the repository private, or set `private: false` if "
+            "everyone may read the student"
+        )
+
+
+def _require_owner(api: "HfApi", place: HubPlaceConfig) -> None:
+    """The repository does not exist: its owner has to be the token's user, or one of the user's organizations."""
+    found = api.whoami()
+    names = [found["name"], *(org["name"] for org in found.get("orgs", []))]
+    owner = place.repo.partition("/")[0]
+    if owner not in names:
+        raise PublishError(
+            f"{place.repo} does not exist, and the token in {place.token_from} belongs to {', '.join(names)}, not to "
+            f"{owner}: name a repository of theirs, or give a token of {owner}"
+        )
+
+
+def _record_at(api: "HfApi", place: HubPlaceConfig, commit: str) -> ReleaseRecord | None:
+    """The record that a commit holds."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = api.hf_hub_download(place.repo, RECORD_FILE, revision=commit, local_dir=folder)
+        except EntryNotFoundError:
+            return None
+        return read_record(Path(path).read_bytes(), f"{RECORD_FILE} of {place.repo}")
+
+
+def _commit(api: "HfApi", place: HubPlaceConfig, bundle: Bundle, before: ReleaseRecord | None, parent: str) -> str:
+    """Commit all files at once; returns the commit's name."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    there = set(api.list_repo_files(place.repo, revision=parent))
+    if IGNORE_FILE in there:
+        raise PublishError(
+            f"{place.repo} has a {IGNORE_FILE}, by which the hub would leave out files of the release: delete it"
+        )
+    gone = sorted((set(before.files if before else ()) - set(bundle.files)) & there)
+    record = CommitOperationAdd(RECORD_FILE, bundle.record.text.encode())
+    files = [CommitOperationAdd(name, bundle.folder / name) for name in bundle.files]
+    return api.create_commit(
+        place.repo,
+        [*files, record, *(CommitOperationDelete(name) for name in gone)],
+        commit_message=f"Release {bundle.release}",
+        commit_description=f"The student {bundle.student[:SHOWN]} of the project {bundle.project}.",
+        parent_commit=parent,
+    ).oid
+
+
+@contextlib.contextmanager
+def _explained(place: HubPlaceConfig, token: str) -> Iterator[None]:
+    """Turn the client's errors into a PublishError without the token; a failed upload is an error of any class."""
+    try:
+        with quietly():
+            yield
+    except PublishError:
+        raise
+    except Exception as e:  # noqa: BLE001 - the client's, httpx2's and hf_xet's; `from e` would log their requests
+        answers = (getattr(cause, "response", None) for cause in chain_of(e))
+        status = next((answer.status_code for answer in answers if answer is not None), None)
+        said = hide_key(next(iter(str(e).strip().splitlines()), "") or type(e).__name__, token)
+        raise PublishError(f"{place.repo}: {said}; {_way_out(place, status)}") from None
+
+
+def _way_out(place: HubPlaceConfig, status: int | None) -> str:
+    kept = "what was sent is not sent again"
+    if status == 401:
+        return f"the hub does not accept the token in {place.token_from}: export a valid one"
+    if status == 403:
+        return f"the token in {place.token_from} may not do this: give it write access to the repository"
+    if status == 412:
+        return f"somebody else committed at the same time: run again; {kept}"
+    return f"look at the network and at `endpoint`, and run again; {kept}"

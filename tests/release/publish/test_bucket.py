@@ -1,0 +1,121 @@
+"""A release in an object store: a real S3 server on loopback (moto's) through s3fs."""
+
+import json
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from distill_dagster.config import BucketPlaceConfig
+from distill_dagster.errors import PublishError
+from distill_dagster.release.publish.bucket import POINTER, look_at_bucket
+from testing.publishing import PROJECT, publish, publish_elsewhere, publish_until
+
+pytestmark = pytest.mark.processes
+
+BUCKET = "models-of-a-team"
+PLACE = {"url": f"s3://{BUCKET}/support"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The client of a server with a bucket; s3fs finds it through the environment, as usual, and keeps its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server):
+    """The client of the bucket, which is empty."""
+    for found in objects(server):
+        server.delete_object(Bucket=BUCKET, Key=found)
+    return server
+
+
+@pytest.fixture
+def publish_here(bucket, tmp_path):
+    return lambda released: publish(released.spec(tmp_path / "out", bucket=PLACE))
+
+
+def objects(client) -> dict[str, str]:
+    """Key -> version of every object, which each write changes."""
+    found = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return {entry["Key"]: f"{entry['ETag']} {entry['LastModified']}" for entry in found}
+
+
+def read(client, key: str) -> bytes:
+    return client.get_object(Bucket=BUCKET, Key=f"support/{key}")["Body"].read()
+
+
+def current(client) -> dict[str, bytes]:
+    """Path -> bytes of what the pointer leads to."""
+    prefix = f"support/{json.loads(read(client, POINTER))['prefix']}/"
+    names = [key.removeprefix(prefix) for key in objects(client) if key.startswith(prefix)]
+    return {name: client.get_object(Bucket=BUCKET, Key=prefix + name)["Body"].read() for name in names}
+
+
+def test_the_pointer_leads_to_the_files(first, publish_here, bucket):
+    place = publish_here(first)
+    assert (place.state, place.uploaded) == ("published", len(first.contents))
+    assert place.url == f"{PLACE['url']}/releases/{first.bundle.release}"
+    assert current(bucket) == first.published
+
+
+def test_the_same_release_writes_no_object_again(first, publish_here, bucket):
+    publish_here(first)
+    before = objects(bucket)
+    again = publish_here(first)
+    assert (again.state, again.uploaded) == ("already there", 0)
+    assert objects(bucket) == before
+
+
+def test_a_rollback_writes_only_the_pointer(first, second, publish_here, bucket):
+    publish_here(first)
+    publish_here(second)
+    before = objects(bucket)
+    back = publish_here(first)
+    assert (back.state, back.uploaded) == ("published", 0)
+    assert current(bucket) == first.published
+    assert {key for key, version in objects(bucket).items() if before[key] != version} == {f"support/{POINTER}"}
+
+
+@pytest.mark.parametrize(
+    ("target", "number", "kept"), [("s3fs:S3FileSystem._put_file", 4, 3), ("s3fs:S3FileSystem._pipe_file", 2, 7)]
+)
+def test_a_kill_leaves_the_pointer_and_the_next_run_goes_on(
+    first, second, publish_here, bucket, tmp_path, target, number, kept
+):
+    publish_here(first)
+    spec = second.spec(tmp_path / "out", bucket=PLACE)
+    publish_until(spec, target, number)
+    assert current(bucket) == first.published
+    place = publish_elsewhere(spec)
+    assert (place.state, place.uploaded) == ("published", len(second.contents) - kept)
+    assert current(bucket) == second.published
+
+
+def test_another_projects_folder_is_refused(first, second, publish_here, bucket):
+    publish_here(first)
+    pointer = read(bucket, POINTER).replace(b'"project": "support"', b'"project": "sales"')
+    bucket.put_object(Bucket=BUCKET, Key=f"support/{POINTER}", Body=pointer)
+    with pytest.raises(PublishError, match="holds a release of the project sales, and this one is support"):
+        publish_here(second)
+    with pytest.raises(PublishError, match="holds a release of the project sales"):
+        look_at_bucket(BucketPlaceConfig(**PLACE), PROJECT, whole=True)
+
+
+def test_the_preflight_leaves_nothing_and_names_a_bucket_that_is_gone(bucket):
+    assert look_at_bucket(BucketPlaceConfig(**PLACE), PROJECT, whole=True) == f"{PLACE['url']} can be written"
+    assert objects(bucket) == {}
+    with pytest.raises(PublishError, match="s3://no-such-bucket/x cannot be read or written"):
+        look_at_bucket(BucketPlaceConfig(url="s3://no-such-bucket/x"), PROJECT, whole=True)

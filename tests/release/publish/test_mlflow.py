@@ -1,0 +1,142 @@
+"""A release as a version of a registered model: the real client against MLflow's own server."""
+
+import os
+import socket
+import uuid
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config import MlflowPlaceConfig
+from distill_dagster.errors import PublishError
+from distill_dagster.release.publish.mlflow_registry import PROJECT_TAG, look_at_mlflow
+from testing.mlflow_server import MlflowServer
+from testing.publishing import PROJECT, publish, publish_elsewhere, publish_until, tree
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("mlflow")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as value:
+        yield value
+
+
+@pytest.fixture
+def client(server):
+    from mlflow import MlflowClient
+
+    return MlflowClient(server.url, server.url)
+
+
+@pytest.fixture
+def place(server) -> dict:
+    """A registered model of this test alone."""
+    return {"uri": server.url, "model": f"support-{uuid.uuid4().hex[:8]}"}
+
+
+@pytest.fixture
+def publish_here(place, tmp_path):
+    return lambda released: publish(released.spec(tmp_path / "out", mlflow=place))
+
+
+@pytest.fixture
+def champion(client, place, tmp_path):
+    """The files of the champion, as `mlflow` downloads them by its alias; None if there is no champion."""
+
+    def download() -> dict[str, bytes] | None:
+        import mlflow
+
+        found = {model.name: model.aliases for model in client.search_registered_models()}
+        if "champion" not in found.get(place["model"], {}):
+            return None
+        target = tmp_path / f"download-{len(os.listdir(tmp_path))}"
+        uri = f"models:/{place['model']}@champion"
+        folder = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target), tracking_uri=place["uri"])
+        return tree(Path(folder))
+
+    def with_uri() -> dict[str, bytes] | None:
+        import mlflow
+
+        before = mlflow.get_registry_uri()
+        mlflow.set_registry_uri(place["uri"])
+        try:
+            return download()
+        finally:
+            mlflow.set_registry_uri(before)
+
+    return with_uri
+
+
+def versions(client, place) -> list[tuple[str, str]]:
+    found = client.search_model_versions(f"name='{place['model']}'")
+    return sorted((str(version.version), version.status) for version in found)
+
+
+def test_the_champion_is_a_ready_version_with_all_files(first, publish_here, champion, client, place):
+    result = publish_here(first)
+    assert (result.state, result.uploaded, result.revision) == ("published", len(first.contents), "1")
+    assert champion() == first.published
+    assert versions(client, place) == [("1", "READY")]
+    assert result.url == f"{place['uri']}/#/models/{place['model']}/versions/1"
+
+
+def test_the_same_release_makes_no_second_version(first, publish_here, client, place):
+    publish_here(first)
+    again = publish_here(first)
+    assert (again.state, again.uploaded, again.revision) == ("already there", 0, "1")
+    assert versions(client, place) == [("1", "READY")]
+
+
+def test_a_rollback_moves_the_alias_back(first, second, publish_here, champion, client, place):
+    publish_here(first)
+    assert publish_here(second).revision == "2"
+    assert champion() == second.published
+    back = publish_here(first)
+    assert (back.state, back.uploaded, back.revision) == ("published", 0, "1")
+    assert champion() == first.published
+    assert versions(client, place) == [("1", "READY"), ("2", "READY")]
+
+
+@pytest.mark.parametrize(
+    ("method", "number", "sent", "made"),
+    [
+        ("log_artifact", 4, 3, ["1"]),
+        ("create_model_version", 1, 7, ["1"]),
+        ("set_registered_model_alias", 1, 7, ["1", "2"]),
+    ],
+)
+def test_a_kill_leaves_the_champion_as_it_was_and_the_next_run_goes_on(
+    first, second, publish_here, champion, client, place, tmp_path, method, number, sent, made
+):
+    publish_here(first)
+    spec = second.spec(tmp_path / "out", mlflow=place)
+    publish_until(spec, f"mlflow:MlflowClient.{method}", number)
+    assert champion() == first.published
+    assert [version for version, _ in versions(client, place)] == made
+    result = publish_elsewhere(spec)
+    assert (result.state, result.uploaded, result.revision) == ("published", len(second.contents) - sent, "2")
+    assert champion() == second.published
+    assert versions(client, place) == [("1", "READY"), ("2", "READY")]
+
+
+def test_another_projects_model_is_refused(first, publish_here, client, place):
+    client.create_registered_model(place["model"], tags={PROJECT_TAG: "sales"})
+    with pytest.raises(PublishError, match="is that of the project sales, and this one is support"):
+        publish_here(first)
+    with pytest.raises(PublishError, match="is that of the project sales"):
+        look_at_mlflow(MlflowPlaceConfig(**place), PROJECT, whole=True)
+
+
+def test_the_preflight_makes_nothing(client, place):
+    found = look_at_mlflow(MlflowPlaceConfig(**place), PROJECT, whole=True)
+    assert found == f"{place['uri']} answers; {place['model']} does not exist, and will be created"
+    assert place["model"] not in [model.name for model in client.search_registered_models()]
+
+
+def test_a_server_that_is_away_is_found_at_once(place):
+    with socket.socket() as bound:  # bound and not listening: a connection is refused
+        bound.bind(("127.0.0.1", 0))
+        away = MlflowPlaceConfig(uri=f"http://127.0.0.1:{bound.getsockname()[1]}", model=place["model"])
+        with pytest.raises(PublishError, match=r"Connection refused; look at `mlflow\.uri`"):
+            look_at_mlflow(away, PROJECT, whole=True)
