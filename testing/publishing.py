@@ -68,7 +68,7 @@ def publish_elsewhere(spec: PublishSpec) -> PublishedPlace:
     """The same in a process of its own."""
     ran = _run([sys.executable, "-m", "distill_dagster.workers", "publish_student"], spec)
     assert ran.returncode == 0, ran.stderr
-    (place,) = PublishResult.model_validate_json(ran.stdout.splitlines()[-1]).places
+    (place,) = PublishResult.model_validate_json(ran.stdout).places
     return place
 
 

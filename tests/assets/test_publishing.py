@@ -16,7 +16,7 @@ from distill_dagster.planning.steps import list_steps
 from distill_dagster.release.publish.bundle import RECORD_FILE
 from distill_dagster.release.publish.specs import PublishResult
 from distill_dagster.store import files
-from testing.projects import last_metadata, run_project
+from testing.projects import last_metadata, materialize_alone, run_project
 from testing.publishing import tree
 from tests.assets.test_release import say_verdict
 
@@ -103,6 +103,17 @@ def test_another_model_card_of_the_same_student_is_published(project, instance, 
     assert run_project(config, instance).materialized == [RELEASED, PUBLISHED]
     assert project.store.get(RELEASED).data_version == before.data_version
     assert "another-name" in (tmp_path / "models/current/README.md").read_text()
+
+
+def test_it_can_be_made_alone_while_what_comes_before_is_stale(project, instance, tmp_path):
+    """As after a rollback, when a source file cannot be read and nothing can be judged."""
+    say_verdict(project, "PASS")
+    run_project(project.config, instance, until=RELEASED)
+    rows = tmp_path / "data/test.jsonl"
+    rows.write_text(rows.read_text().splitlines(keepends=True)[0])
+    assert stale(project.config)[RELEASED] == "stale"
+    materialize_alone(project.config, instance, PUBLISHED)
+    assert (tmp_path / "models/current/model.safetensors").is_file()
 
 
 def test_a_place_that_fails_is_the_failure_of_the_asset_and_the_next_run_goes_on(project, instance, tmp_path):

@@ -33,6 +33,7 @@ def publish_to_folder(place: FolderPlaceConfig, bundle: Bundle) -> PublishedPlac
     bundle.require_own(_record_in(link), place.path)
     try:
         uploaded = 0 if target.is_dir() else _fill(target, bundle)
+        _tidy(root)
     except OSError as e:
         raise _unwritable(root, e) from e
     _require_whole(target, bundle)
@@ -89,6 +90,14 @@ def _fill(target: Path, bundle: Bundle) -> int:
     os.rename(part, target)
     fsync(target.parent)
     return copied
+
+
+def _tidy(root: Path) -> None:
+    """Delete what runs that were killed have left: parts of other releases, and links that were not switched."""
+    for part in (root / RELEASES).glob(".*.part"):
+        shutil.rmtree(part)
+    for link in root.glob(f".{CURRENT}.*"):
+        link.unlink()
 
 
 def _require_whole(target: Path, bundle: Bundle) -> None:

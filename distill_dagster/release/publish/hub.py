@@ -77,7 +77,7 @@ def look_at_hub(place: HubPlaceConfig, project: str, whole: bool) -> str:
 
 
 def read_token(place: HubPlaceConfig) -> str:
-    """The token from its environment variable; PublishError if it is not set."""
+    """The token from its environment variable; PublishError if it is not set, or holds no token."""
     token = os.environ.get(place.token_from, "").strip()
     if not token:
         is_empty = "is empty" if place.token_from in os.environ else "is not set"
@@ -85,13 +85,18 @@ def read_token(place: HubPlaceConfig) -> str:
             f"{place.repo}: the token is expected in the environment variable {place.token_from}, which {is_empty}: "
             "export it, or name another one in `token_from`"
         )
+    if not (token.isascii() and token.isprintable()):
+        raise PublishError(
+            f"{place.repo}: the environment variable {place.token_from} holds characters that no token has (line "
+            "breaks, or letters outside ASCII): copy the token again"
+        )
     return token
 
 
 def _api(place: HubPlaceConfig, token: str) -> "HfApi":
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=place.endpoint, token=token)
+    return HfApi(endpoint=place.endpoint and place.endpoint.rstrip("/"), token=token)
 
 
 def _head_of(api: "HfApi", place: HubPlaceConfig) -> Any | None:

@@ -26,6 +26,10 @@ ALIAS, FOLDER = "champion", "model"
 RELEASE_TAG, PROJECT_TAG, STUDENT_TAG = "distill.release", "distill.project", "distill.student"
 CONNECT_S = 10.0
 SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
+SILENCED = (  # it would report each use to its makers, and print on standard output
+    "MLFLOW_DISABLE_TELEMETRY",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT",
+)
 
 
 def publish_to_mlflow(place: MlflowPlaceConfig, bundle: Bundle) -> PublishedPlace:
@@ -73,7 +77,8 @@ def look_at_mlflow(place: MlflowPlaceConfig, project: str, whole: bool) -> str:
 
 def _client(place: MlflowPlaceConfig) -> "MlflowClient":
     _require_installed(place)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report each use to its makers
+    for name in SILENCED:
+        os.environ.setdefault(name, "true")
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
@@ -182,7 +187,8 @@ def _explained(place: MlflowPlaceConfig) -> Iterator[None]:
     except PublishError:
         raise
     except Exception as e:  # noqa: BLE001 - MLflow's, those of requests, sockets, files; see hub.py
-        said = hide_key(next(iter(str(e).strip().splitlines()), "") or type(e).__name__, *map(os.environ.get, SECRETS))
+        secrets = [line for name in SECRETS for line in os.environ.get(name, "").splitlines()]
+        said = hide_key(next(iter(str(e).strip().splitlines()), "") or type(e).__name__, *secrets)
         raise PublishError(
             f"{place.uri}: {said}; look at `mlflow.uri`, at the network, and at the credentials in the environment "
             "(MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD), and run again: what "

@@ -7,6 +7,7 @@ finds the release at those that have it.
 from pathlib import Path
 
 from distill_dagster.errors import PublishError
+from distill_dagster.progress import track
 from distill_dagster.release.publish.bundle import Bundle
 from distill_dagster.release.publish.places import KINDS, places_in
 from distill_dagster.release.publish.specs import PublishCounts, PublishedPlace, PublishResult, PublishSpec
@@ -28,11 +29,14 @@ def publish_student(spec: PublishSpec, device: str) -> PublishResult:
     bundle = Bundle(spec.project, spec.student, Path(spec.folder), spec.files)
     bundle.verify()
     done, failed = [], []
-    for kind, place in places_in(spec.places):
-        try:
-            done.append(KINDS[kind].publish(place, bundle))
-        except PublishError as e:
-            failed.append(f"{kind}: {e}")
+    places = list(places_in(spec.places))
+    with track("publish", total=len(places)) as advance:
+        for kind, place in places:
+            try:
+                done.append(KINDS[kind].publish(place, bundle))
+            except PublishError as e:
+                failed.append(f"{kind}: {e}")
+            advance(1)
     if failed:
         also = f" (published: {', '.join(place.kind for place in done)})" if done else ""
         raise PublishError("; ".join(failed) + also)

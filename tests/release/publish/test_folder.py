@@ -63,9 +63,18 @@ def test_a_kill_shows_nothing_half_and_the_next_run_goes_on(
     place = publish_here(second)
     assert (place.state, place.uploaded) == ("published", len(second.contents) - kept)
     assert tree(tmp_path / "place/current") == second.published
-    assert sorted(path.name for path in (tmp_path / "place/releases").iterdir()) == sorted(
+    assert {path.name for path in (tmp_path / "place").iterdir()} == {"current", "releases"}
+    assert {path.name for path in (tmp_path / "place/releases").iterdir()} == {
         released.bundle.release for released in (first, second)
-    )
+    }
+
+
+def test_the_part_of_a_release_that_another_one_overtook_is_deleted(first, publish_here, tmp_path):
+    part = tmp_path / "place/releases/.c00000000000-00000000.part"
+    part.mkdir(parents=True)
+    (part / "NOTICE").write_text("a not")
+    publish_here(first)
+    assert [path.name for path in (tmp_path / "place/releases").iterdir()] == [first.bundle.release]
 
 
 def test_a_file_that_was_half_copied_is_copied_again(first, publish_here, tmp_path):

@@ -138,6 +138,10 @@ def test_another_projects_repository_is_refused(first, second, publish_here, hub
     ("change", "said"),
     [
         ({"token": None}, f"expected in the environment variable {VARIABLE}, which is not set"),
+        (
+            {"token": "another-token-\nof-somebody"},
+            f"{VARIABLE} holds characters that no token has",
+        ),
         ({"token": "another-token-of-somebody"}, f"does not accept the token in {VARIABLE}"),
         ({"read_only": True}, "may not do this: give it write access"),
     ],

@@ -1,9 +1,8 @@
 """A release as a version of a registered model: the real client against MLflow's own server."""
 
-import os
+import itertools
 import socket
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -41,31 +40,19 @@ def publish_here(place, tmp_path):
 
 
 @pytest.fixture
-def champion(client, place, tmp_path):
-    """The files of the champion, as `mlflow` downloads them by its alias; None if there is no champion."""
+def champion(client, place, tmp_path, monkeypatch):
+    """The files of the champion, as `mlflow` downloads them by its alias."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place["uri"])
+    targets = (tmp_path / f"download-{number}" for number in itertools.count())
 
-    def download() -> dict[str, bytes] | None:
+    def download() -> dict[str, bytes]:
         import mlflow
 
-        found = {model.name: model.aliases for model in client.search_registered_models()}
-        if "champion" not in found.get(place["model"], {}):
-            return None
-        target = tmp_path / f"download-{len(os.listdir(tmp_path))}"
-        uri = f"models:/{place['model']}@champion"
-        folder = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target), tracking_uri=place["uri"])
-        return tree(Path(folder))
+        target = next(targets)
+        mlflow.artifacts.download_artifacts(f"models:/{place['model']}@champion", dst_path=str(target))
+        return tree(target)
 
-    def with_uri() -> dict[str, bytes] | None:
-        import mlflow
-
-        before = mlflow.get_registry_uri()
-        mlflow.set_registry_uri(place["uri"])
-        try:
-            return download()
-        finally:
-            mlflow.set_registry_uri(before)
-
-    return with_uri
+    return download
 
 
 def versions(client, place) -> list[tuple[str, str]]:
