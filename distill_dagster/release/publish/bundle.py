@@ -13,11 +13,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from distill_dagster.errors import DataError, PublishError
+from distill_dagster.release.gate import SHOWN, short
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.store.hashing import canonical_json, sha256
 
 RECORD_FILE = "distill_release.json"
-SHOWN = 12  # characters of a student's name
 
 
 class ReleaseRecord(BaseModel, frozen=True):
@@ -46,7 +46,7 @@ class Bundle:
     @property
     def release(self) -> str:
         """The name of this release, by which every place knows it."""
-        return f"{self.student[:SHOWN]}-{content_of(self.files)[:8]}"
+        return f"{short(self.student)}-{content_of(self.files)[:8]}"
 
     @property
     def record(self) -> ReleaseRecord:

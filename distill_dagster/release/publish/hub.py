@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from distill_dagster.config import HubPlaceConfig
 from distill_dagster.errors import PublishError, chain_of
 from distill_dagster.models.quiet import quietly
-from distill_dagster.release.publish.bundle import RECORD_FILE, SHOWN, Bundle, ReleaseRecord, read_record
+from distill_dagster.release.gate import short
+from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle, ReleaseRecord, read_record
 from distill_dagster.release.publish.specs import PublishedPlace
 from distill_dagster.teachers.secrets import hide_key
 
@@ -162,7 +163,7 @@ def _commit(api: "HfApi", place: HubPlaceConfig, bundle: Bundle, before: Release
         place.repo,
         [*files, record, *(CommitOperationDelete(name) for name in gone)],
         commit_message=f"Release {bundle.release}",
-        commit_description=f"The student {bundle.student[:SHOWN]} of the project {bundle.project}.",
+        commit_description=f"The student {short(bundle.student)} of the project {bundle.project}.",
         parent_commit=parent,
     ).oid
 

@@ -154,7 +154,7 @@ def _send(client: "MlflowClient", run: str, bundle: Bundle) -> int:
     return len(set(missing) - {RECORD_FILE})
 
 
-def _listed(client: "MlflowClient", run: str, folder: str) -> Iterator[tuple[str, int]]:
+def _listed(client: "MlflowClient", run: str, folder: str) -> Iterator[tuple[str, int | None]]:
     """Path and size of every file below a folder of a run."""
     for entry in client.list_artifacts(run, folder):
         if entry.is_dir:
