@@ -20,6 +20,10 @@ from distill_dagster.report.numbers import percent
 from distill_dagster.report.wording import points
 
 Row = Mapping[str, Any]
+ONE_SEED = (
+    "Student and gold student were trained once each. The interval of their difference covers the choice of held-out "
+    "items alone, and another seed would change both scores."
+)
 
 
 @dataclass(frozen=True, slots=True)

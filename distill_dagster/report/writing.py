@@ -29,7 +29,7 @@ from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.earlier import Earlier, compare_with, read_earlier, read_released
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
-from distill_dagster.report.gold_student import GoldStudentScores, compare_with_gold
+from distill_dagster.report.gold_student import ONE_SEED, GoldStudentScores, compare_with_gold
 from distill_dagster.report.lesson import lesson_rows
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
@@ -180,7 +180,12 @@ def build_report(
         if gold_student
         else None,
         evaluation=evaluation,
-        notes=[*notes_on(measured, compared, speed), *launchpad_notes(provenance), *stop_notes(provenance)],
+        notes=[
+            *notes_on(measured, compared, speed),
+            *launchpad_notes(provenance),
+            *stop_notes(provenance),
+            *([ONE_SEED] if gold_student else []),
+        ],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
         to_teacher=compared.to_teacher,
         to_baseline=compared.to_baseline,

@@ -132,6 +132,11 @@ def test_the_last_line_of_a_run_holds_its_score(tmp_path):
     assert "gold_student" not in closing_document(build_report(**parts()), outcome, tmp_path, tmp_path)
 
 
+def test_the_report_says_that_the_interval_holds_no_other_seed():
+    assert sum("another seed" in note for note in with_gold(80).notes) == 1
+    assert not any("another seed" in note for note in build_report(**parts()).notes)
+
+
 def test_another_device_of_its_benchmark_is_noted():
     assert not any("measured alike" in note for note in with_gold(80).notes)
     (note,) = [note for note in with_gold(80, device="cuda").notes if "measured alike" in note]
