@@ -6,6 +6,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from distill_dagster.cli import app
+from distill_dagster.config.reading import load_config
+from distill_dagster.preflight.memory import training_of
+from distill_dagster.preflight.pending import Pending
 from testing.api_project import write_api_project
 from testing.projects import write_project
 from tests.preflight.looks import errors, look_at
@@ -36,6 +39,17 @@ def test_one_gold_answer_is_enough_and_a_project_that_asks_for_none_needs_none(t
     assert [(one.state, one.found) for one in found] == [("ok", "training rows of train-part-00 have gold answers")]
     plain = without_gold(write_project(tmp_path / "plain"))
     assert not any(found.what == "gold answers" for found in look_at(plain))
+
+
+def test_its_training_is_planned_without_the_teacher_beside_it(tmp_path):
+    """A student that learns hidden states has its teacher in memory, and the gold student has none."""
+    hidden = {"student.training.signal": "hidden", "student.training.max_length": 64}
+    config = load_config(write_project(tmp_path, **GOLD, **hidden))
+    pending = Pending(config, ())
+    student, gold = (training_of(name, pending) for name in ("student_checkpoint", "gold_student_checkpoint"))
+    assert (student.signal, gold.signal, gold.max_length) == ("hidden", "text", 64)
+    needed = {one.of: one.found for one in look_at(tmp_path / "distill.yaml", whole=True) if one.what == "memory"}
+    assert needed["gold_student_checkpoint"] != needed["student_checkpoint"]
 
 
 def test_rows_that_cannot_be_read_are_not_called_rows_without_gold(tmp_path):
