@@ -27,8 +27,8 @@ class Candidate:
     reading: Reading  # the text as the task parses it now
     gold_agreement: bool = False  # quality.require_gold_agreement
     reasoning_needed: bool = False  # the student learns it, and the prompt asked for it
-    reasoning_learned: bool = False  # the student learns it where there is one
     refuse_personal_data: bool = False  # quality.personal_data is `reject`
+    reasoning_learned: bool = False  # the student learns it where there is one
 
     @property
     def answer(self) -> str | None:
@@ -73,8 +73,8 @@ def candidate_of(
         reading=_read(task, teacher, prompting, labels),
         gold_agreement=quality.require_gold_agreement,
         reasoning_needed=reasoning_learned and prompting == "chain_of_thought",
-        reasoning_learned=reasoning_learned,
         refuse_personal_data=quality.personal_data == "reject",
+        reasoning_learned=reasoning_learned,
     )
 
 
