@@ -170,7 +170,9 @@ class ReportDocument(BaseModel, frozen=True):
     def models(self) -> dict[MeasuredRole, Benchmark]:
         """The benchmarks in the order of the tables' columns; the gold student's comes last, if there is one."""
         found: dict[MeasuredRole, Benchmark] = {role: self.benchmarks[role] for role in ROLES}
-        return found | ({"gold_student": self.gold_student.benchmark} if self.gold_student else {})
+        if self.gold_student:
+            found["gold_student"] = self.gold_student.benchmark
+        return found
 
     def latency_p50(self, name: str) -> float | None:
         """A model's median latency in milliseconds, with one request in flight; None: not measured."""
