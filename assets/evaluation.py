@@ -10,7 +10,7 @@ from typing import Any
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
 from distill_dagster.assets.views.speed import speed_view
-from distill_dagster.config import ROLES, LoraConfig, Role
+from distill_dagster.config import ROLES, LoraConfig, MeasuredRole
 from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.evaluation.speed.hardware import machine_for
@@ -18,20 +18,25 @@ from distill_dagster.evaluation.speed.specs import SpeedSpec, TimedModel
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.copied import copied_of
+from distill_dagster.lineage.gold_student import BENCHMARK, CHECKPOINT
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.releases import released_scores
-from distill_dagster.lineage.stages import MEASURED
+from distill_dagster.lineage.stages import MODELS
 from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.quality.specs import SetResult
-from distill_dagster.report.specs import DataCost, EarlierReport, Provenance, ReportSpec
+from distill_dagster.report.specs import DataCost, EarlierReport, GoldStudentFiles, Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
 from distill_dagster.training.specs import TrainResult
 
+MADE_FROM = ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset")
 
-def _benchmark(role: Role, who: str) -> StageAsset:
+
+def benchmark_asset(role: MeasuredRole, who: str) -> StageAsset:
+    """The asset of a benchmark; `who` names the model in its description."""
+
     def spec(upstream: Upstream, out: Path, work: Path) -> BenchmarkSpec:
         return benchmark_spec(upstream, role, out, upstream.labels())
 
@@ -39,7 +44,7 @@ def _benchmark(role: Role, who: str) -> StageAsset:
     return stage_asset(name=f"{role}_benchmark", view=benchmark_view, kinds={"pytorch", "parquet"})(spec)
 
 
-def benchmark_spec(upstream: Upstream, role: Role, out: Path, labels: list[str] | None) -> BenchmarkSpec:
+def benchmark_spec(upstream: Upstream, role: MeasuredRole, out: Path, labels: list[str] | None) -> BenchmarkSpec:
     """How the model of a role is measured."""
     config = upstream.config
     return BenchmarkSpec(
@@ -57,17 +62,17 @@ def benchmark_spec(upstream: Upstream, role: Role, out: Path, labels: list[str] 
     )
 
 
-def _measured(upstream: Upstream, role: Role) -> ModelRef:
+def _measured(upstream: Upstream, role: MeasuredRole) -> ModelRef:
     """The model of a role; of several teachers the first."""
-    folder = upstream.artefact(MEASURED[role]).folder
+    folder = upstream.artefact(MODELS[role]).folder
     if role == "teacher":
         return current_faculty(folder, upstream.config.teacher).teachers[0][1]
     return student_ref(folder, upstream.config)
 
 
-teacher_benchmark = _benchmark("teacher", "The teacher")
-baseline_benchmark = _benchmark("baseline", "The student before distillation")
-student_benchmark = _benchmark("student", "The distilled student")
+teacher_benchmark = benchmark_asset("teacher", "The teacher")
+baseline_benchmark = benchmark_asset("baseline", "The student before distillation")
+student_benchmark = benchmark_asset("student", "The distilled student")
 
 
 @stage_asset(view=speed_view, kinds={"pytorch"})
@@ -119,6 +124,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         judgement=upstream.file("answer_judgement", files.JUDGEMENT_FILE)
         if upstream.reads("answer_judgement")
         else None,
+        gold_student=_gold_student(upstream) if upstream.reads(BENCHMARK) else None,
         copied=copied_of(upstream.look),
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
@@ -138,17 +144,28 @@ def _data_cost(upstream: Upstream) -> DataCost:
     )
 
 
+def _gold_student(upstream: Upstream) -> GoldStudentFiles:
+    """The benchmark of the gold student, and how many rows it and the distilled student were trained on."""
+    gold, student = (upstream.artefact(name).read(TrainResult) for name in (CHECKPOINT, "student_checkpoint"))
+    return GoldStudentFiles(
+        benchmark=str(upstream.artefact(BENCHMARK).folder),
+        gold_rows=gold.counts.train_rows,
+        student_rows=student.counts.train_rows,
+    )
+
+
 def _made_from(upstream: Upstream) -> Provenance:
     """The data and the models that the student was made from, for the report."""
     lineage: dict[str, Any] = {"name": upstream.config.name, "shards": len(upstream.look.shards)}
-    for asset in ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset"):
+    gold = ("gold_set", CHECKPOINT) if upstream.reads(CHECKPOINT) else ()
+    for asset in (*MADE_FROM, *gold):
         manifest = upstream.provenance(asset)
         about = {"data_version": manifest.data_version[:16], "created_at": manifest.created_at, **manifest.counts}
         if manifest.launchpad:
             about["launchpad"] = manifest.launchpad
-        if asset in MEASURED.values():
+        if asset in MODELS.values():
             about["model"] = read_ref(manifest.folder).name
-        if asset == "student_checkpoint":
+        if asset in ("student_checkpoint", CHECKPOINT):
             about |= _training_of(manifest.read(TrainResult))
         lineage[asset] = about
     return Provenance.model_validate(lineage)

@@ -10,7 +10,7 @@ answers, or, as one that knows the task from elsewhere, to `--teacher-rows` othe
 answers pass the quality filters. Students start from the same weights, random ones or those of a pretrained
 MODEL, with which a teacher goes that was pretrained too:
 
-    gold      the gold answers alone
+    gold      the gold answers alone, as `evaluation.gold_student` trains on them
     text      the teacher's answers to all prompts
     bucket    the same answers with the teacher's distributions, alpha 0.5, the tail as one outcome
     sampled   the same with a sampled tail
@@ -50,13 +50,12 @@ from distill_dagster.evaluation.statistics import mean_interval
 from distill_dagster.generation.specs import GenerateSpec
 from distill_dagster.logits.specs import CaptureSpec
 from distill_dagster.models.ref import ModelRef, read_ref
-from distill_dagster.quality.specs import SetSpec
+from distill_dagster.quality.specs import GoldSetSpec, SetSpec
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers.faculty import Faculty
-from distill_dagster.training.examples import gold_examples
 from distill_dagster.training.specs import PrepareSpec, TrainSpec
 from distill_dagster.workers import run_worker
 
@@ -132,10 +131,8 @@ class Experiment:
             raw=[self.raw], teacher=[answers], test=self.held_out, quality=quality, learn="answer", out=self._new("set")
         )
         run_worker("build_set", chosen)
-        gold, _ = gold_examples(self.rows)
-        by_id = {row["row_id"]: {key: row[key] for key in ("shard", "task", "reference")} for row in self.rows}
-        table = [{**example, **by_id[example["row_id"]]} for example in gold]
-        parquet.write_table(self.folder / "gold.parquet", table, schemas.EXAMPLE)
+        gold = {"raw": [self.raw], "test": self.held_out, "quality": quality, "learn": "answer"}
+        run_worker("build_gold_set", GoldSetSpec(**gold, out=self._new("gold_set")))
         return teacher
 
     def student(self, arm: str, seed: int, teacher: ModelRef) -> ModelRef:
@@ -150,11 +147,11 @@ class Experiment:
         rate = PRETRAINED["student"] if self.options.student else 5e-3
         signal = "logits" if arm in TAILS else "hidden" if arm == "hidden" else "text"
         training = StudentTrainingConfig(learning_rate=rate, epochs=epochs, signal=signal, seed=seed, **TRAINING)
-        examples = self.folder / "gold.parquet" if arm == "gold" else self.folder / "set" / files.EXAMPLES_FILE
+        examples = self.folder / ("gold_set" if arm == "gold" else "set") / files.EXAMPLES_FILE
         logits = [str(self.folder / arm / files.LOGITS_FILE)] if signal == "logits" else []
         spec = TrainSpec(
             student_base=read_ref(base),
-            teacher=teacher,
+            teacher=None if arm == "gold" else teacher,
             training=training,
             examples=str(examples),
             logits=logits,

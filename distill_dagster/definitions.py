@@ -5,6 +5,7 @@
                  student_rollouts_1 → rollout_logits_1 → student_round_1 → …, where the student learns on-policy
                               student_sweep → student_checkpoint, where the settings of the training are searched
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
+                 gold_set → gold_student_checkpoint → gold_student_benchmark, where evaluation.gold_student asks for it
                  eval_report → released_student, where a release is wanted → published_student, with release.publish
                  eval_dataset → speed_benchmark, of all three models → eval_report
                  student_checkpoint → student_export_gguf_q8_0, …, for each format in export.formats
@@ -24,6 +25,7 @@ from distill_dagster.assets import (
     dataset,
     evaluation,
     export,
+    gold_student,
     judging,
     logits,
     on_policy,
@@ -51,7 +53,10 @@ from distill_dagster.resources.project import ProjectResource
 
 ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
-    for module in (raw_dataset, teacher, logits, dataset, tuning, student, judging, evaluation, release, publishing)
+    for module in (
+        *(raw_dataset, teacher, logits, dataset, tuning, student, judging),
+        *(evaluation, gold_student, release, publishing),
+    )
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)
 } | {asset.stage.name: asset for asset in (*on_policy.ROUNDS, *export.EXPORTS)}

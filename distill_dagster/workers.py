@@ -30,7 +30,7 @@ from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.models.loading import spread_over
 from distill_dagster.process import end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import Point, listen, listen_to_points, log_listener
-from distill_dagster.quality.specs import SetResult, SetSpec
+from distill_dagster.quality.specs import GoldSetResult, GoldSetSpec, SetResult, SetSpec
 from distill_dagster.ranks import group
 from distill_dagster.ranks.failure import leave
 from distill_dagster.release.export.specs import ExportResult, ExportSpec
@@ -74,6 +74,7 @@ WORKERS: dict[str, Worker] = {
     "sample_rollouts": Worker("distill_dagster.rollouts.sampling:sample_rollouts", SampleSpec, SampleResult),
     "capture_rollouts": Worker("distill_dagster.rollouts.capture:capture_rollouts", CaptureRolloutsSpec, CaptureResult),
     "build_set": Worker("distill_dagster.quality.synthetic_set:build_set", SetSpec, SetResult),
+    "build_gold_set": Worker("distill_dagster.quality.gold_set:build_gold_set", GoldSetSpec, GoldSetResult),
     "train_student": Worker("distill_dagster.training.student:train_student", TrainSpec, TrainResult),
     "train_trial": Worker("distill_dagster.tuning.trial:train_trial", TrialSpec, TrialResult),
     "try_model": Worker("distill_dagster.training.trying:try_model", TrySpec, TryResult),

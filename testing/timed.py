@@ -18,7 +18,8 @@ from distill_dagster.models.ref import ModelRef
 ROLES = ("teacher", "baseline", "student")
 MACHINE = Machine(processor="a processor", cores=2, gpus=[])
 LATENCIES = {"teacher": 42.0, "student": 10.0, "baseline": 12.0}  # milliseconds
-SIZES = {"teacher": 11_000_000, "student": 1_000_000, "baseline": 1_000_000}  # parameters
+SMALL = ("student", "baseline", "gold_student")
+SIZES = {"teacher": 11_000_000, **dict.fromkeys(SMALL, 1_000_000)}  # parameters
 
 
 def made_turn(model: str, latency_ms: float, concurrency: int = 1, slowdown: float = 1.0, requests: int = 4) -> Turn:

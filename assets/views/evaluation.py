@@ -18,6 +18,7 @@ MEASURES = {  # column of the scores -> what it holds; the student's comes first
     "student": "The student after distillation.",
     "teacher": "The teacher.",
     "baseline": "The student before distillation.",
+    "gold_student": "The same student trained on gold answers alone.",
 }
 
 
@@ -49,8 +50,8 @@ def report_view(manifest: Manifest) -> dict[str, Any]:
     from distill_dagster.report.tables import summary_rows
 
     result = manifest.read(ReportResult)
-    columns = ("measure", "teacher", "baseline", "student")
     document = read_document(manifest.file(files.REPORT_FILE))
+    columns = ("measure", *document.models)
     rows = [dict(zip(columns, row, strict=True)) for row in summary_rows(document)]
     rows = [{**row, "measure": row["measure"].removesuffix(" (95 % interval)")} for row in rows]  # MEASURES says it
     return {
@@ -58,9 +59,10 @@ def report_view(manifest: Manifest) -> dict[str, Any]:
         "verdict": result.verdict,
         **({"fall": result.fall} if result.fall else {}),
         "headline": result.headline,
+        **({"gold_student": document.gold_student.text} if document.gold_student else {}),
         **_numbers(document),
         "dagster/row_count": result.counts.items,
-        "scores": table_of(rows, MEASURES),
+        "scores": table_of(rows, {name: says for name, says in MEASURES.items() if name in columns}),
         "report": dg.MetadataValue.path(manifest.file(files.REPORT_PAGE)),
         "report_markdown": dg.MetadataValue.md(manifest.file(files.REPORT_MARKDOWN).read_text(encoding="utf-8")),
     }
@@ -68,7 +70,7 @@ def report_view(manifest: Manifest) -> dict[str, Any]:
 
 def _numbers(document: ReportDocument) -> dict[str, float | int]:
     """The comparison as numbers that plot over time; what is undefined or was not measured is left out."""
-    retention, gap, benchmarks = document.retention, document.gap_recovered, document.benchmarks
+    retention, gap, models, gold = document.retention, document.gap_recovered, document.models, document.gold_student
     numbers = {
         "retention": retention.value,
         "retention_low": retention.low,
@@ -78,10 +80,11 @@ def _numbers(document: ReportDocument) -> dict[str, float | int]:
         **_difference("to_teacher", document.to_teacher),
         **_difference("to_released", document.against_released.difference if document.against_released else None),
         **_difference("to_earlier", document.against_earlier.difference if document.against_earlier else None),
-        **{f"score_{role}": benchmarks[role].score for role in ("student", "teacher", "baseline")},
+        **_difference("to_gold_student", gold.difference if gold else None),
+        **{f"score_{role}": models[role].score for role in MEASURES if role in models},
         "latency_p50_ms": document.latency_p50("student"),
         **{f"{ratio.measure}_ratio": ratio.value for ratio in document.headline_ratios},
-        "parameters": benchmarks["student"].parameters,
+        "parameters": models["student"].parameters,
     }
     return {name: value for name, value in numbers.items() if value is not None}
 

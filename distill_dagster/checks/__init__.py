@@ -29,4 +29,5 @@ CHECKS: tuple[Check, ...] = (
 def checks_of(config: DistillConfig) -> list[Check]:
     """The checks of the stages that a project with this config has, without those that it switches off."""
     stages = {stage.name for stage in stages_of(config)}
-    return [check for check in CHECKS if check.asset in stages and check.severity_in(config) != "off"]
+    own = (check for check in CHECKS if check.asset in stages and check.wanted(config))
+    return [check for check in own if check.severity_in(config) != "off"]

@@ -11,6 +11,10 @@ from distill_dagster.store.manifest import Manifest
 Numbers = dict[str, int | float | str]
 
 
+def _always(_: DistillConfig) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a check found; `numbers` are plotted over shards and shown in alerts."""
@@ -65,6 +69,7 @@ class Check:
     severity: Callable[[SeverityConfig], Severity]  # its field among the severities
     limit: Callable[[ChecksConfig], float] | None = None  # its field among the limits
     shows: tuple[str, ...] | None = ()  # reasons of the refused rows that an alert gives as examples; None: any
+    wanted: Callable[[DistillConfig], bool] = _always  # whether a project with the stage has the check too
 
     @property
     def default_severity(self) -> Severity:

@@ -3,15 +3,18 @@
 import math
 
 from distill_dagster.checks.base import Check, Finding, Inspection, Numbers, at_most
-from distill_dagster.config import Role
+from distill_dagster.config import MeasuredRole
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.specs import BenchmarkResult
+from distill_dagster.lineage.gold_student import CHECKPOINT, has_gold_student
+from distill_dagster.report.document import read_document
 from distill_dagster.report.specs import ReportResult
 from distill_dagster.store import files, parquet
 from distill_dagster.training.specs import StepLoss, TrainResult
 
 COLUMNS = ("row_id", "task", "reference")
-MEANT_TO_ANSWER: tuple[Role, ...] = ("teacher", "student")  # a student before distillation often never ends
+# a student before distillation often never ends
+MEANT_TO_ANSWER: tuple[MeasuredRole, ...] = ("teacher", "student", "gold_student")
 
 
 def _loss_is_finite_and_fell(of: Inspection) -> Finding:
@@ -49,7 +52,7 @@ def _teacher_above_chance(of: Inspection) -> Finding:
 def _few_cut_off(of: Inspection) -> Finding:
     """Count the answers that the limit of new tokens cut off: they score 0, whatever they were about to say."""
     measured = of.manifest.read(BenchmarkResult)
-    what = f"answers of the {measured.role} were cut off at {measured.max_new_tokens:,} tokens"
+    what = f"answers of the {measured.role.replace('_', ' ')} were cut off at {measured.max_new_tokens:,} tokens"
     numbers: Numbers = {"cut_off": measured.truncated, "predictions": measured.predictions}
     return at_most(measured.truncated, measured.predictions, of.limit, what, numbers)
 
@@ -60,11 +63,31 @@ def _verdict_is_pass(of: Inspection) -> Finding:
     return Finding(report.verdict == "PASS", says, {"verdict": report.verdict}, report.verdict != "FAIL")
 
 
-def _cut_off_check(role: Role) -> Check:
+def _teacher_adds_to_gold(of: Inspection) -> Finding:
+    """Read the difference of the two students; one that is not shown passes."""
+    gold = read_document(of.file(files.REPORT_FILE)).gold_student
+    if gold is None:
+        return Finding(True, "the report has no gold student: it was made before `evaluation.gold_student` was set")
+    found = gold.difference
+    numbers: Numbers = {"to_gold_student": found.value, "low": found.low, "high": found.high}
+    return Finding(not gold.is_better, gold.text, numbers)
+
+
+def _loss_check(asset: str) -> Check:
+    return Check(
+        "loss_is_finite_and_fell",
+        asset,
+        "The training loss is finite throughout, and its last tenth is on average below its first.",
+        _loss_is_finite_and_fell,
+        severity=lambda s: s.loss_is_finite_and_fell,
+    )
+
+
+def _cut_off_check(role: MeasuredRole) -> Check:
     return Check(
         "few_cut_off",
         f"{role}_benchmark",
-        f"Few of the {role}'s answers were cut off by `evaluation.max_new_tokens`.",
+        f"Few of the {role.replace('_', ' ')}'s answers were cut off by `evaluation.max_new_tokens`.",
         _few_cut_off,
         severity=lambda s: s.few_cut_off,
         limit=lambda c: c.max_cut_off_share,
@@ -81,18 +104,20 @@ CHECKS = (
         _teacher_above_chance,
         severity=lambda s: s.teacher_above_chance,
     ),
-    Check(
-        "loss_is_finite_and_fell",
-        "student_checkpoint",
-        "The training loss is finite throughout, and its last tenth is on average below its first.",
-        _loss_is_finite_and_fell,
-        severity=lambda s: s.loss_is_finite_and_fell,
-    ),
+    *map(_loss_check, ("student_checkpoint", CHECKPOINT)),
     Check(
         "verdict_is_pass",
         "eval_report",
         "The lower end of the retention's 95 % interval reaches `evaluation.retention_target`.",
         _verdict_is_pass,
         severity=lambda s: s.verdict_is_pass,
+    ),
+    Check(
+        "teacher_adds_to_gold",
+        "eval_report",
+        "The same student trained on gold answers alone is not shown to score better than the distilled one.",
+        _teacher_adds_to_gold,
+        severity=lambda s: s.teacher_adds_to_gold,
+        wanted=has_gold_student,
     ),
 )

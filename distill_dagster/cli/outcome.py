@@ -6,7 +6,6 @@ from typing import Any
 
 from distill_dagster.cli.console import err, out, say, say_error, say_warning, shown_path, table
 from distill_dagster.cli.status import print_student
-from distill_dagster.config import ROLES
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.project import Project
@@ -43,8 +42,8 @@ def refused_rows(look: Snapshot) -> int:
 
 
 def closing_document(document: ReportDocument, outcome: Outcome, page: Path, student: Path) -> dict[str, Any]:
-    """The last line of a run, for machines: what was made, and the scores and sizes of the three models."""
-    models = {role: document.benchmarks[role].model_dump(include={"score", "parameters"}) for role in ROLES}
+    """The last line of a run, for machines: what was made, and the scores and sizes of the models."""
+    models = {role: model.model_dump(include={"score", "parameters"}) for role, model in document.models.items()}
     return {
         "seconds": outcome.seconds,
         **models,
@@ -122,13 +121,16 @@ def print_exports(project: Project) -> None:
 
 
 def print_report(document: ReportDocument, page: Path) -> None:
-    """Print a warning of a weak teacher, the headline, the three columns, the verdict with its reason, and the path."""
+    """Print a warning of a weak teacher, the headline, the columns, the verdict with its reason, and the path."""
     if document.weak_teacher:
         say_warning(document.weak_teacher)
     if document.fall:
         say_warning(document.fall)
     say(document.headline)
     rows = [list(row) for row in summary_rows(document)]
-    out.print(table(None, ["", "teacher", "baseline", "distilled"], rows, whole_labels=True))
+    columns = ["teacher", "baseline", "distilled", "gold alone"][: len(document.models)]
+    out.print(table(None, ["", *columns], rows, whole_labels=True))
     say(f"verdict: {document.verdict.verdict}. {document.verdict.text}")
+    if document.gold_student:
+        (say_warning if document.gold_student.is_better else say)(document.gold_student.text)
     say(f"report: {shown_path(page)}")

@@ -50,6 +50,12 @@ class EvaluationConfig(Section):
         "`evaluate.Metric`, see docs/scores.md.",
     )
 
+    gold_student: bool = Field(
+        default=False,
+        exclude_if=lambda wanted: not wanted,
+        description="Also train the same student on the gold answers alone, and compare the two: did the teacher add "
+        "anything? See docs/scores.md.",
+    )
     judge: JudgeConfig | None = Field(
         default=None,
         exclude_if=lambda judge: judge is None,

@@ -113,6 +113,9 @@ class SeverityConfig(Section):
     loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
     loads_and_generates: AnySeverity = _severity("error", "the published student loads and answers")
     verdict_is_pass: AnySeverity = _severity("error", "the report's verdict is PASS")
+    teacher_adds_to_gold: AnySeverity = _severity(
+        "warn", "the same student trained on gold answers alone is not shown to score better"
+    )
     few_looks_at_the_test_set: WarnOrOff = _severity("warn", "few students were judged on the present held-out rows")
     export_reads_prompts_alike: AnySeverity = _severity("error", "an export reads every prompt as the same tokens")
     export_keeps_score: AnySeverity = _severity("error", "an export scores nearly as well as the checkpoint")

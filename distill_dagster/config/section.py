@@ -10,6 +10,7 @@ from distill_dagster.tasks.options import SUMMARY_WORDS, Learn, Prompting
 Engine = Literal["auto", "continuous", "batched", "vllm"]  # of a local teacher: docs/adr/0006-local-engine.md
 Role = Literal["teacher", "baseline", "student"]  # of a model in the evaluation
 ROLES: tuple[Role, ...] = ("teacher", "baseline", "student")
+MeasuredRole = Role | Literal["gold_student"]  # the last one only with `evaluation.gold_student`
 DivergenceName = Literal["forward_kl", "reverse_kl", "skew_kl", "jsd"]
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]  # what the report says of the student
 
@@ -20,4 +21,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-__all__ = ["ROLES", "SUMMARY_WORDS", "DivergenceName", "Engine", "Learn", "Prompting", "Role", "Section", "TaskName"]
+__all__ = [
+    "ROLES",
+    "SUMMARY_WORDS",
+    "DivergenceName",
+    "Engine",
+    "Learn",
+    "MeasuredRole",
+    "Prompting",
+    "Role",
+    "Section",
+    "TaskName",
+]

@@ -151,6 +151,11 @@ class StudentTrainingConfig(TrainingConfig):
         return self.model_copy(update={"signal": self.rounds.start, "on_policy": None})
 
     @property
+    def on_text(self) -> "StudentTrainingConfig":
+        """The same settings with `signal: text`, for answers without a teacher behind them."""
+        return self.model_copy(update={"signal": "text", "logits": None, "hidden": None, "on_policy": None})
+
+    @property
     def on_rollouts(self) -> "StudentTrainingConfig":
         """The objective on the rollouts: a divergence without cross-entropy."""
         kept = self.rounds.model_dump(include={"divergence", "skew", "beta"})

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Role
+from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, MeasuredRole, Prompting
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
 
@@ -28,7 +28,7 @@ Ends = tuple[float, float]  # low and high end of an interval
 class BenchmarkSpec(Spec):
     """Measure one model on the held-out rows; the worker writes predictions.parquet and benchmark.json into `out`."""
 
-    role: Role
+    role: MeasuredRole
     model: ModelRef
     rows: str
     max_new_tokens: int
@@ -90,7 +90,7 @@ class Benchmark(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    role: Role
+    role: MeasuredRole
     model: ModelIdentity
 
     score: float

@@ -10,7 +10,8 @@ means that the shard is up to date, even if files were renamed or touched, or a 
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.lineage.stages import RAW_SHARDS, STAGES, TEST_FILES, Inputs, follows, stages_of
+from distill_dagster.lineage.stage import Inputs
+from distill_dagster.lineage.stages import RAW_SHARDS, STAGES, TEST_FILES, follows, stages_of
 from distill_dagster.sources.files.versions import UnreadableError
 from distill_dagster.store.hashing import canonical_json, sha256
 

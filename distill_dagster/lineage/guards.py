@@ -5,9 +5,10 @@ from typing import Any
 from distill_dagster.config import ROLES
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.freshness import is_fresh
+from distill_dagster.lineage.gold_student import BENCHMARK, CHECKPOINT, has_gold_student
 from distill_dagster.lineage.stages import TRAINED_ON
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.quality.specs import SetResult
+from distill_dagster.quality.specs import GoldSetResult, SetResult
 from distill_dagster.store.hashing import canonical_json
 
 NAMED = 5  # shards that a message names
@@ -119,17 +120,34 @@ def require_rows(upstream: Upstream) -> None:
         )
 
 
+def require_gold_rows(upstream: Upstream) -> None:
+    """There are gold answers to train on.
+
+    Raises:
+        DataError: no gold answer of a training row passed the filters.
+    """
+    counts = upstream.artefact("gold_set").read(GoldSetResult).counts
+    if not counts.train:
+        refused = ", ".join(f"{count:,} {reason}" for reason, count in counts.by_reason.items()) or "none"
+        raise DataError(
+            f"`evaluation.gold_student` trains on gold answers, and of {counts.prompts:,} prompts {counts.no_gold:,} "
+            f"have none and 0 have one that may train (refused: {refused}): look at the rejects of gold_set, "
+            "add `reference` to training rows, or remove `evaluation.gold_student`"
+        )
+
+
 def require_related(upstream: Upstream) -> None:
     """The report compares only what belongs together.
 
     The benchmarks are those of the present models, the baseline is the model that the student was trained from, and the
-    teacher is the one whose answers the student learned.
+    teacher is the one whose answers the student learned. The gold student has the settings of the present student.
 
     Raises:
         DataError: one of them was made from other inputs than the present ones.
     """
     look, student = upstream.look, upstream.artefact("student_checkpoint")
     measured = [*(f"{role}_benchmark" for role in ROLES), "speed_benchmark"]
+    measured += [CHECKPOINT, BENCHMARK] if has_gold_student(upstream.config) else []
     behind = [name for name in measured if not is_fresh(look, name)]
     learned = ("validated_synthetic_set", "student_base")
     if any(student.inputs[name] != upstream.provenance(name).data_version for name in learned):

@@ -30,7 +30,7 @@ def labels_of(look: Snapshot) -> list[str] | None:
     return list(found) if found else None
 
 
-@lru_cache(maxsize=4)  # three benchmarks ask in each look, and a published file never changes
+@lru_cache(maxsize=4)  # the benchmarks ask in each look, and a published file never changes
 def _gold_labels(paths: tuple[Path, ...], task: str, quality: str) -> tuple[str, ...] | None:
     rows = (row for path in paths for row in parquet.read_table(path, ["task", "split", "reference"]))
     found = labels_of_rows(task, QualityConfig.model_validate_json(quality), rows)

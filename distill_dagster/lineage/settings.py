@@ -23,7 +23,8 @@ from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
 Settings = dict[str, Any]
-READ_LATER = ("retention_target", "max_new_tokens", "metrics", "judge")  # fields of `evaluation` that ask nothing else
+# fields of `evaluation` that ask nothing else
+READ_LATER = ("retention_target", "max_new_tokens", "metrics", "judge", "gold_student")
 TIMED_BY = ("latency_requests", "speed")  # fields of `evaluation` that bear on speed alone
 
 
@@ -108,6 +109,12 @@ def teacher_logits(config: DistillConfig) -> Settings:
 def validated_synthetic_set(config: DistillConfig) -> Settings:
     """Which rows may train, and what is taught of them."""
     return {"quality": config.quality.model_dump(), "learn": config.student.learn}
+
+
+def gold_set(config: DistillConfig) -> Settings:
+    """Which gold answers the gold student learns, and in which form."""
+    quality = config.quality.model_dump(exclude={"require_gold_agreement"})  # a gold answer agrees with itself
+    return {"quality": quality, "learn": config.student.learn}
 
 
 def student_base(config: DistillConfig) -> Settings:

@@ -19,7 +19,8 @@ def _no_inputs(_: Snapshot, __: str | None) -> Inputs:
     return {}
 
 
-def _always(_: DistillConfig) -> bool:
+def always(_: DistillConfig) -> bool:
+    """Every project has the stage."""
     return True
 
 
@@ -38,6 +39,6 @@ class Stage:
     code_version: str = "1"
     compute: Kind | None = None  # the entry of the config's `compute` that says what it needs; None: no device
     pool: str | None = None  # the Dagster pool that bounds how many of its runs are admitted
-    wanted: Callable[[DistillConfig], bool] = _always  # whether a project with this config has the stage
+    wanted: Callable[[DistillConfig], bool] = always  # whether a project with this config has the stage
     has_watched_columns: bool = False  # a check compares the columns of its table with those of the version before
     has_deadline: bool = False  # `automation.report_hours` applies to it

@@ -5,6 +5,7 @@
                    → released_student, where the config has `release` → published_student, with `release.publish`
                    eval_dataset → speed_benchmark, of all three models → eval_report
                                   student_checkpoint, student_benchmark → student_export_… (exports.py)
+                   gold_set → gold_student_checkpoint → gold_student_benchmark → eval_report (gold_student.py)
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
 lets a maker read what its stage declares and nothing else. To add a stage:
@@ -18,19 +19,20 @@ lets a maker read what its stage declares and nothing else. To add a stage:
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from distill_dagster.config import ROLES, DistillConfig, ModelConfig, Role
-from distill_dagster.lineage import settings
+from distill_dagster.config import ROLES, DistillConfig, MeasuredRole, ModelConfig, Role
+from distill_dagster.lineage import gold_student, settings
+from distill_dagster.lineage.benchmarks import benchmark, labels_input
 from distill_dagster.lineage.copied import copied_come_from, copied_input
 from distill_dagster.lineage.exports import EXPORTS
-from distill_dagster.lineage.labels import labels_come_from, labels_of
+from distill_dagster.lineage.labels import labels_come_from
 from distill_dagster.lineage.published import released_files
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
-from distill_dagster.lineage.snapshot import Snapshot
-from distill_dagster.lineage.stage import Inputs, Stage
+from distill_dagster.lineage.stage import Stage
 from distill_dagster.release.publish.bundle import content_of
 
 RAW_SHARDS, SHARD_LIST, TEST_FILES = "raw_shards", "shard_list", "test_files"
 MEASURED: dict[Role, str] = {"teacher": "teacher_model", "baseline": "student_base", "student": "student_checkpoint"}
+MODELS: dict[MeasuredRole, str] = {**MEASURED, "gold_student": gold_student.CHECKPOINT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +95,12 @@ def _training_reads(config: DistillConfig) -> Sequence[str]:
 
 
 def _report_reads(config: DistillConfig) -> Sequence[str]:
-    """The benchmarks, the student, the prompts of the examples, the trials of a sweep, and a judge's word."""
+    """The benchmarks, the student, the prompts, the trials of a sweep, a judge's word, and the gold student."""
     sweep = ("student_sweep",) if config.student.sweep else ()
     judge = ("answer_judgement",) if config.evaluation.judge else ()
+    gold = (gold_student.CHECKPOINT, gold_student.BENCHMARK) if gold_student.has_gold_student(config) else ()
     measured = (*(f"{role}_benchmark" for role in ROLES), "speed_benchmark")
-    return (*measured, "student_checkpoint", "eval_dataset", *sweep, *judge)
-
-
-def _labels(look: Snapshot, _: str | None) -> Inputs:
-    return {"labels": labels_of(look)}
-
-
-def _benchmark(role: Role, shaped_by: Callable[[DistillConfig], Inputs]) -> Stage:
-    return Stage(
-        f"{role}_benchmark",
-        group="evaluation",
-        worker="run_benchmark",
-        shaped_by=shaped_by,
-        reads=_reads("eval_dataset", MEASURED[role]),
-        also=_labels,
-        consults=labels_come_from,
-        code_version="6",
-        compute="benchmark",
-        pool="gpu_student",
-    )
+    return (*measured, "student_checkpoint", "eval_dataset", *sweep, *judge, *gold)
 
 
 STAGES: dict[str, Stage] = {
@@ -140,6 +124,7 @@ STAGES: dict[str, Stage] = {
             reads=_reads(TEST_FILES),
             code_version="2",
         ),
+        gold_student.GOLD_SET,
         Stage(
             "teacher_model",
             group="teacher",
@@ -212,9 +197,10 @@ STAGES: dict[str, Stage] = {
             pool="gpu_student",
             has_deadline=True,
         ),
-        _benchmark("teacher", settings.teacher_benchmark),
-        _benchmark("baseline", settings.student_benchmark),
-        _benchmark("student", settings.student_benchmark),
+        benchmark("teacher", MEASURED["teacher"], settings.teacher_benchmark),
+        benchmark("baseline", MEASURED["baseline"], settings.student_benchmark),
+        benchmark("student", MEASURED["student"], settings.student_benchmark),
+        *gold_student.GOLD_STUDENT,
         Stage(
             "answer_judgement",
             group="evaluation",
@@ -229,7 +215,7 @@ STAGES: dict[str, Stage] = {
             worker="time_models",
             shaped_by=settings.speed_benchmark,
             reads=_reads("eval_dataset", *MEASURED.values()),
-            also=_labels,
+            also=labels_input,
             consults=labels_come_from,
             compute="benchmark",
             pool="gpu_student",

@@ -12,14 +12,14 @@ part where it can be sharded; a model that answers is spread over them.
 
 from collections.abc import Iterator, Mapping
 
-from distill_dagster.config import ComputeConfig, ModelConfig, Need
+from distill_dagster.config import ComputeConfig, ModelConfig, Need, StudentTrainingConfig
 from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.engines.vllm_offline import missing_vllm
 from distill_dagster.models.loading import dtype_name
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
-from distill_dagster.preflight.pending import Pending, trained_by
+from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.process import GB, main_memory_gb
 from distill_dagster.resources.gpu import GpuPool, machine_devices
@@ -129,7 +129,7 @@ def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], d
     own = parameters[_who(stage)] * _bytes_of(stage, pending, device) // parts
     if stage == "speed_benchmark":  # the teacher, the student and the baseline are in memory at one time
         return 2 * own + parameters.get("teacher", 0) * _bytes_of("teacher_benchmark", pending, device)
-    if trained_by(stage) != "student" or not pending.config.student.training.reads_teacher:
+    if not isinstance(training, StudentTrainingConfig) or not training.reads_teacher:
         return own
     return own + parameters.get("teacher", 0) * _bytes_of("teacher_outputs", pending, device)
 

@@ -14,6 +14,7 @@ from distill_dagster.planning.steps import Step
 from distill_dagster.preflight.devices import device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.exports import export_requirements
+from distill_dagster.preflight.gold_answers import gold_requirements
 from distill_dagster.preflight.licences import licence_requirements
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.packages import package_requirements
@@ -54,6 +55,7 @@ def preflight(
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
         *licence_requirements(pending),
+        *gold_requirements(look, pending),
         *package_requirements(pending),
         *export_requirements(pending, whole=whole),
         *publish_requirements(pending, whole=whole),

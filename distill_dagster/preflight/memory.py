@@ -15,6 +15,7 @@ from distill_dagster.config import LogitsConfig, ModelConfig, StudentTrainingCon
 from distill_dagster.config.space import Point
 from distill_dagster.config.sweep import at, in_words
 from distill_dagster.errors import ModelError, TrainingError
+from distill_dagster.lineage.gold_student import CHECKPOINT
 from distill_dagster.lineage.rounds import student_of
 from distill_dagster.models.loading import dtype_name
 from distill_dagster.models.ref import read_ref
@@ -42,7 +43,8 @@ def training_of(stage: str, pending: Pending) -> TrainingConfig | None:
     config, role = pending.config, trained_by(stage)
     if role != "student":
         return config.teacher.fit if role == "teacher" else None
-    return config.student.training.start if stage == student_of(0) else config.student.training
+    training = config.student.training
+    return training.on_text if stage == CHECKPOINT else training.start if stage == student_of(0) else training
 
 
 def _beside(training: TrainingConfig, pending: Pending, models: Models, device: str) -> int | None:

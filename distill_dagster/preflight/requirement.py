@@ -18,7 +18,7 @@ LATER = "`distill-dagster check` looks at it"
 class Requirement:
     """What is needed, by whom, and what was found. `error`: the run cannot work; `warning`: it probably will not."""
 
-    what: str  # key | endpoint | model | licence | pairing | export | package | place | metric | device | engine | …
+    what: str  # key | endpoint | model | licence | gold answers | pairing | export | package | place | memory | …
     of: str  # the model, the step or the folder that needs it
     state: State
     found: str

@@ -15,7 +15,7 @@ from distill_dagster.quality.duplicates.near import Answered
 from distill_dagster.quality.duplicates.prompt_index import PromptIndex
 from distill_dagster.quality.filters.candidate import Candidate, candidate_of
 from distill_dagster.quality.filters.reasons import ID_CONFLICT
-from distill_dagster.quality.filters.row_filters import first_reason
+from distill_dagster.quality.filters.row_filters import FILTERS, Filter, first_reason
 from distill_dagster.tasks import Task
 from distill_dagster.tasks.prompts import Prompt
 
@@ -39,6 +39,7 @@ class Selection:
     learn: Learn
     labels: dict[str, list[str] | None]  # task -> label set
     index: PromptIndex
+    filters: tuple[Filter, ...] = FILTERS
 
     def candidate(self, teacher: Mapping[str, Any], asked: AskedRow | None) -> Candidate | None:
         """The teacher row beside its raw row, with its text parsed again; None if no such row or turn exists."""
@@ -69,7 +70,7 @@ class Selection:
         answered = len(asked.replies.get(teacher["sample"], ()))
         if answered < teacher["turn"]:
             return "earlier_turn", str(answered)
-        reason = first_reason(candidate)
+        reason = first_reason(candidate, self.filters)
         if reason is not None:
             return reason, repr(list(candidate.reference))
         return self._repeats(asked, candidate) or (("repeated_row", "") if answered > teacher["turn"] else None)

@@ -103,6 +103,38 @@ class SetFacts(_Fact):
     prompts: PromptDiversity = PromptDiversity()
 
 
+class GoldSetSpec(Spec):
+    """Filter, deduplicate and decontaminate the gold answers of all shards: examples.parquet, rejects.parquet."""
+
+    raw: list[str]  # raw.parquet of every shard, in the order of the keys
+    test: str  # raw.parquet of the test rows
+    quality: QualityConfig
+    learn: Learn
+    out: str  # folder for the tables
+
+
+class GoldSetCounts(Counts):
+    """prompts == no_gold + examples + rejected. The refused answers by reason follow as further fields."""
+
+    prompts: int  # of the training and validation rows
+    no_gold: int  # that have no gold answer
+    examples: int
+    train: int
+    validation: int
+    rejected: int
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """Reason -> gold answers that were refused for it."""
+        return dict(self.model_extra or {})
+
+
+class GoldSetResult(Result[GoldSetCounts]):
+    """The gold answers in examples.parquet; `data_version` is as in `SetResult`."""
+
+    shards: int
+
+
 class SetResult(SetFacts, Result[SetCounts]):
     """The set in examples.parquet; `data_version` is the `rows_hash` of its examples, without answers in `messages`."""
 

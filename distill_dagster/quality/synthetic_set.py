@@ -77,8 +77,8 @@ def build_set(spec: SetSpec, device: str) -> SetResult:
         ConfigError: as `select_examples`.
     """
     built = select_examples(
-        raw=_load(spec.raw, RAW_USED.names),
-        teacher=_chosen(_load(spec.teacher, [*TEACHER_USED.names, "chosen"])),
+        raw=load_all(spec.raw, RAW_USED.names),
+        teacher=_chosen(load_all(spec.teacher, [*TEACHER_USED.names, "chosen"])),
         test=parquet.load_table(Path(spec.test)),
         quality=spec.quality,
         learn=spec.learn,
@@ -89,7 +89,7 @@ def build_set(spec: SetSpec, device: str) -> SetResult:
     return SetResult(data_version=version, counts=built.counts, shards=len(spec.raw), **dict(built.facts))
 
 
-def _load(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
+def load_all(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
     """Those columns of all files as one table."""
     return pa.concat_tables(parquet.load_table(Path(path), columns) for path in paths)
 
@@ -112,11 +112,27 @@ def select_examples(
 
 
 def _select(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityConfig, learn: Learn) -> SyntheticSet:
+    selection = Selection(quality, learn, label_sets(raw, quality), PromptIndex(raw, test, quality))
+    asked = _side_by_side(selection.index, walk(answers, ordered(answers, TEACHER_ORDER)))
+    examples, rejects, tally = judge_answers(selection, asked)
+    table, rejected = examples.table(selection.labels), rejects.table()
+    answered = pc.sum(pc.equal(answers.column("status"), "ok")).as_py() or 0
+    facts = facts_of(table, tally, examples, selection.index, answered)
+    return SyntheticSet(table, rejected, _counts(len(answers), table, rejected), facts)
+
+
+def label_sets(raw: pa.Table, quality: QualityConfig) -> dict[str, list[str] | None]:
+    """Task -> its label set, for each task of the raw rows."""
     tasks = sorted(raw.column("task").unique().to_pylist())
-    labels = {task: labels_of(task, quality, _gold(raw, task)) for task in tasks}
-    selection = Selection(quality, learn, labels, PromptIndex(raw, test, quality))
-    examples, rejects, tally = Examples(quality, learn), Growing(schemas.REJECT), SetTally()
-    for row, asked in _side_by_side(selection.index, walk(answers, ordered(answers, TEACHER_ORDER))):
+    return {task: labels_of(task, quality, _gold(raw, task)) for task in tasks}
+
+
+def judge_answers(
+    selection: Selection, answers: Iterable[tuple[dict[str, Any], AskedRow | None]]
+) -> tuple[Examples, Growing, SetTally]:
+    """The examples and the rejects of answers, each beside its raw row; they come in the order of row ids."""
+    examples, rejects, tally = Examples(selection.quality, selection.learn), Growing(schemas.REJECT), SetTally()
+    for row, asked in answers:
         candidate = selection.candidate(row, asked)
         refused = selection.reason(row, asked, candidate)
         score = _score(candidate)
@@ -126,10 +142,7 @@ def _select(raw: pa.Table, answers: pa.Table, test: Rows, quality: QualityConfig
         elif candidate is not None and asked is not None:
             examples.add(candidate, asked.prompts[row["turn"]], selection.keep(asked, candidate), score)
     rejects.extend(examples.cap())
-    table, rejected = examples.table(labels), rejects.table()
-    answered = pc.sum(pc.equal(answers.column("status"), "ok")).as_py() or 0
-    facts = facts_of(table, tally, examples, selection.index, answered)
-    return SyntheticSet(table, rejected, _counts(len(answers), table, rejected), facts)
+    return examples, rejects, tally
 
 
 def _side_by_side(
@@ -164,12 +177,16 @@ def _gold(raw: pa.Table, task: str) -> Iterator[dict[str, Any]]:
 
 
 def _counts(teacher_rows: int, examples: pa.Table, rejects: pa.Table) -> SetCounts:
+    return SetCounts(teacher_rows=teacher_rows, **counts_of(examples, rejects))
+
+
+def counts_of(examples: pa.Table, rejects: pa.Table) -> dict[str, int]:
+    """How many rows are examples, how many of them train, and how many were refused, by reason."""
     splits, reasons = value_counts(examples.column("split")), value_counts(rejects.column("code"))
-    return SetCounts(
-        teacher_rows=teacher_rows,
-        examples=len(examples),
-        train=splits["train"],
-        validation=splits["validation"],
-        rejected=len(rejects),
+    return {
+        "examples": len(examples),
+        "train": splits["train"],
+        "validation": splits["validation"],
+        "rejected": len(rejects),
         **dict(sorted(reasons.items())),
-    )
+    }

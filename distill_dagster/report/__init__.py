@@ -5,6 +5,7 @@ document.py    the document, typed: report.json
 ratios.py      how many times smaller and faster the student is
 notes.py       what a reader must know before trusting a number
 examples.py    answers on which teacher and student differ
+gold_student.py  whether the teacher added anything to the gold answers
 classes.py     precision, recall and F1 of every label
 tables.py      the tables that the pages and the UI show
 numbers.py     numbers as people read them; wording.py makes sentences of them

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from distill_dagster.config import EvaluationConfig, Role, VerdictWord
+from distill_dagster.config import ROLES, EvaluationConfig, MeasuredRole, Role, VerdictWord
 from distill_dagster.evaluation.agreement import Agreement
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
 from distill_dagster.evaluation.confusions import ConfusionTable
@@ -115,6 +115,21 @@ class ClassTable(BaseModel, frozen=True):
     labels: list[LabelScores]
 
 
+class GoldStudent(BaseModel, frozen=True):
+    """The same student trained on gold answers alone, and whether the teacher added anything, in words too."""
+
+    benchmark: Benchmark
+    difference: Difference  # the distilled student minus this one
+    gold_rows: int  # that this one was trained on
+    student_rows: int  # that the distilled one was trained on
+    text: str
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the whole interval says that gold answers alone give a better student."""
+        return self.difference.high < 0
+
+
 class ReportDocument(BaseModel, frozen=True):
     """Everything that the report says."""
 
@@ -137,6 +152,7 @@ class ReportDocument(BaseModel, frozen=True):
     history: list[dict[str, Any]]  # the trainer's log as it wrote it
     trials: list[Trial] = Field(default=[], exclude_if=lambda trials: not trials)  # of a sweep
     judgement: JudgementTable | None = Field(default=None, exclude_if=lambda judgement: judgement is None)
+    gold_student: GoldStudent | None = Field(default=None, exclude_if=lambda found: found is None)
     evaluation: EvaluationConfig
     notes: list[str]
     weak_teacher: str | None = None  # a warning to be read before anything else; missing from earlier reports
@@ -149,6 +165,14 @@ class ReportDocument(BaseModel, frozen=True):
     speed: SpeedDocument | None = None  # its rounds without their turns; missing from earlier reports
     lesson: list[LessonRow] = []
     data_cost: DataCost | None = None
+
+    @property
+    def models(self) -> dict[MeasuredRole, Benchmark]:
+        """The benchmarks in the order of the tables' columns; the gold student's comes last, if there is one."""
+        found: dict[MeasuredRole, Benchmark] = {role: self.benchmarks[role] for role in ROLES}
+        if self.gold_student:
+            found["gold_student"] = self.gold_student.benchmark
+        return found
 
     def latency_p50(self, name: str) -> float | None:
         """A model's median latency in milliseconds, with one request in flight; None: not measured."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from distill_dagster.config import ROLES, Role
+from distill_dagster.config import MeasuredRole
 from distill_dagster.evaluation.comparison import Comparison
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.speed.specs import SpeedDocument
@@ -12,7 +12,7 @@ from distill_dagster.report.timing import speed_notes
 
 FEW_REQUESTS = 100
 
-Benchmarks = Mapping[Role, Benchmark]
+Benchmarks = Mapping[MeasuredRole, Benchmark]
 
 
 def notes_on(benchmarks: Benchmarks, compared: Comparison, speed: SpeedDocument | None = None) -> list[str]:
@@ -70,18 +70,19 @@ def _difference_notes(benchmarks: Benchmarks) -> list[str]:
 
 def _differences(benchmarks: Benchmarks) -> dict[str, str]:
     """Settings that bear on the comparison and are not the same for all roles, with the values by role."""
+    names, models = [role.replace("_", " ") for role in benchmarks], benchmarks.values()
     values = {
-        "the device": [benchmarks[role].device for role in ROLES],
-        "dtype": [benchmarks[role].dtype for role in ROLES],
-        "the prompting": [benchmarks[role].prompting for role in ROLES],
-        "the limit of new tokens": [benchmarks[role].max_new_tokens for role in ROLES],
+        "the device": [model.device for model in models],
+        "dtype": [model.dtype for model in models],
+        "the prompting": [model.prompting for model in models],
+        "the limit of new tokens": [model.max_new_tokens for model in models],
         **{
-            f"the version of {name}": [benchmarks[role].versions.get(name) for role in ROLES]
+            f"the version of {name}": [model.versions.get(name) for model in models]
             for name in benchmarks["teacher"].versions
         },
     }
     return {
-        what: ", ".join(f"{role} {_shown(value)}" for role, value in zip(ROLES, found, strict=True))
+        what: ", ".join(f"{name} {_shown(value)}" for name, value in zip(names, found, strict=True))
         for what, found in values.items()
         if len(set(found)) > 1
     }

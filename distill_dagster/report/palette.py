@@ -7,6 +7,7 @@ COLOURS = {  # placeholder -> CSS variable; the placeholders are arbitrary, and 
     "#04a0f4": "--teacher",
     "#05a0f5": "--student",
     "#06a0f6": "--baseline",
+    "#07a0f7": "--gold_student",
 }
-INK, MUTED, LINE, TEACHER, STUDENT, BASELINE = COLOURS
-ROLE_COLOURS = {"teacher": TEACHER, "student": STUDENT, "baseline": BASELINE}
+INK, MUTED, LINE, TEACHER, STUDENT, BASELINE, GOLD_STUDENT = COLOURS
+ROLE_COLOURS = {"teacher": TEACHER, "student": STUDENT, "baseline": BASELINE, "gold_student": GOLD_STUDENT}

@@ -97,17 +97,17 @@ def _embed(svg: str, name: str, title: str) -> str:
 
 def _draw_scores(axes: Any, document: ReportDocument) -> None:
     """One line a model: its score as a point with the number above it, on its interval."""
-    for y, role in enumerate(reversed(ROLES)):
-        benchmark = document.benchmarks[role]
+    models = document.models
+    for y, (role, benchmark) in enumerate(reversed(models.items())):
         score, (low, high) = benchmark.score * 100, (end * 100 for end in benchmark.interval)
         axes.plot([low, high], [y, y], color=ROLE_COLOURS[role], linewidth=3, alpha=0.45, solid_capstyle="round")
         axes.plot([score], [y], "o", color=ROLE_COLOURS[role], markersize=8)
         axes.annotate(
             f"{score:.1f}", (score, y), (0, 9), textcoords="offset points", ha="center", color=INK, fontsize=10
         )
-    axes.set_yticks(range(len(ROLES)), [role.capitalize() for role in reversed(ROLES)])
+    axes.set_yticks(range(len(models)), [role.replace("_", " ").capitalize() for role in reversed(models)])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set_ylim(-0.5, len(ROLES) - 0.4)
+    axes.set_ylim(-0.5, len(models) - 0.4)
     axes.set_xlim(-3, 103)
     axes.set_xlabel("score in % of the items")
     axes.grid(axis="x")

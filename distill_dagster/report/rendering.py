@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_dagster.config import ROLES
+from distill_dagster.config import ROLES, MeasuredRole
 from distill_dagster.evaluation.comparison import RatioEstimate
 from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|#!~])")
 ARROW = " → "
+TITLES: dict[MeasuredRole, str] = {
+    **{"teacher": "Teacher", "baseline": "Baseline", "student": "Student"},
+    "gold_student": "Gold student",
+}
 MOST_CLASSES = 100  # a table of more is in report.json only
 
 
@@ -74,11 +78,10 @@ def open_templates(folder: Path, finalize: Callable[[Any], Any] | None) -> "jinj
 
 def _context(document: ReportDocument) -> dict[str, Any]:
     """What the templates read."""
-    benchmarks = document.benchmarks
     return {
         "document": document,
         "roles": ROLES,
-        "names": {role: benchmarks[role].model.name for role in ROLES},
+        "models": {role: (TITLES[role], model.model.name) for role, model in document.models.items()},
         "comparison": tables.comparison_rows(document),
         "classes": [_classes(table) for table in document.classes],
         "fewest": FEWEST,
@@ -92,7 +95,7 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "cards": _cards(document),
         "mcnemar": wording.mcnemar_text(document.mcnemar, document.items),
         "intervals": wording.intervals_text(document.retention, document.evaluation),
-        "differences": wording.difference_lines(document.to_teacher, document.to_baseline),
+        "differences": wording.difference_lines(document),
         "task_rows": tables.task_rows(document.tasks) if len(document.tasks) > 1 else [],
         "earlier": [
             {"says": wording.earlier_text(who, compared), "rows": tables.task_rows(compared.tasks)}
@@ -100,7 +103,7 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         ],
         "sweep": _sweep(document.trials),
         "lineage": tables.flat_rows(document.lineage.model_dump(mode="json")),
-        "settings": tables.settings_rows(benchmarks),
+        "settings": tables.settings_rows(document.models),
         "lesson": document.lesson,
         "levels": timing.level_rows(document.speed),
         "how_timed": timing.how_timed(document.speed),

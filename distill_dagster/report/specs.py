@@ -2,10 +2,14 @@
 
 from typing import Any
 
-from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from distill_dagster.config import EvaluationConfig, Role, Section, VerdictWord
 from distill_dagster.store.result import Counts, Result, Spec
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Origin(BaseModel, frozen=True, extra="allow"):
@@ -32,6 +36,8 @@ class Provenance(BaseModel, frozen=True):
     student_base: Origin
     student_checkpoint: Origin
     eval_dataset: Origin
+    gold_set: Origin | None = Field(default=None, exclude_if=_is_none)
+    gold_student_checkpoint: Origin | None = Field(default=None, exclude_if=_is_none)
 
 
 class EarlierReport(Section):
@@ -57,6 +63,14 @@ class DataCost(BaseModel, frozen=True):
     rows: int
 
 
+class GoldStudentFiles(Section):
+    """The gold student's benchmark, and how many rows the two students were trained on."""
+
+    benchmark: str  # a folder that holds benchmark.json and predictions.parquet
+    gold_rows: int
+    student_rows: int
+
+
 class ReportSpec(Spec):
     """Compare three benchmarks; the worker writes report.html, report.md and report.json into `out`."""
 
@@ -68,6 +82,7 @@ class ReportSpec(Spec):
     trials: str | None = None  # trials.parquet of a sweep
     rows: str  # the held-out rows, for the prompts of the examples and their lengths
     judgement: str | None = None  # judgement.json of a judge
+    gold_student: GoldStudentFiles | None = None
     copied: list[str] | None = None  # ids of held-out rows that a training row copies
     evaluation: EvaluationConfig
     provenance: Provenance

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from distill_dagster.config import ROLES, Role
+from distill_dagster.config import ROLES, MeasuredRole
 from distill_dagster.evaluation.differences import TaskDifference
 from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
@@ -42,9 +42,7 @@ class ComparisonRow(NamedTuple):
     """One line of the comparison."""
 
     label: str
-    teacher: str
-    baseline: str
-    student: str
+    cells: tuple[str, ...]  # in the order of `ReportDocument.models`
     versus: str  # student against teacher
 
 
@@ -61,7 +59,7 @@ class Measure:
     def row(self, document: ReportDocument) -> ComparisonRow:
         """The measure's line of the comparison."""
         versus = ratio_label(self.ratio(document.ratios), self.better, self.worse) if self.ratio else ""
-        return _row(self.label, [self.cell(document.benchmarks[role]) for role in ROLES], versus)
+        return ComparisonRow(self.label, tuple(map(self.cell, document.models.values())), versus)
 
 
 _COUNT = ("fewer", "more")
@@ -74,49 +72,50 @@ COST_MEASURES = (
 
 
 def task_table(document: ReportDocument) -> "pd.DataFrame":
-    """Every metric of every task, 0 … 1: one row a (task, metric), one column a role."""
+    """Every metric of every task, 0 … 1: one row a (task, metric), one column a model."""
     import pandas as pd
 
     by_role = {
-        role: {
-            (task, metric): document.benchmarks[role].by_task[task].metrics[metric] for task, metric in document.metrics
-        }
-        for role in ROLES
+        role: {(task, metric): model.by_task[task].metrics[metric] for task, metric in document.metrics}
+        for role, model in document.models.items()
     }
     index = pd.MultiIndex.from_tuples(document.metrics, names=["task", "metric"])
-    return pd.DataFrame(by_role, index=index, columns=list(ROLES))
+    return pd.DataFrame(by_role, index=index, columns=list(by_role))
 
 
 def comparison_rows(document: ReportDocument) -> list[ComparisonRow]:
     """The lines of the report's main table: scores, then every task's metrics, then costs."""
     kept = document.retention.value
-    score = _row(
+    score = ComparisonRow(
         "Score (95 % interval)",
-        [_score_cell(document.benchmarks[role]) for role in ROLES],
+        tuple(map(_score_cell, document.models.values())),
         f"keeps {percent(kept)}" if kept is not None else DASH,
     )
     tasks = [
-        _row(f"{task}: {METRIC_NAMES.get(metric, metric)}", map(percent, values))
+        ComparisonRow(f"{task}: {METRIC_NAMES.get(metric, metric)}", tuple(map(percent, values)), "")
         for (task, metric), *values in task_table(document).itertuples(name=None)
     ]
-    timed = [_row(measure.label, measure.cells(document), measure.versus(document)) for measure in MEASURES]
+    untimed = (DASH,) * (len(document.models) - len(ROLES))  # the gold student has the student's size
+    timed = [
+        ComparisonRow(measure.label, (*measure.cells(document), *untimed), measure.versus(document))
+        for measure in MEASURES
+    ]
     return [score, *tasks, *timed, *(measure.row(document) for measure in COST_MEASURES)]
-
-
-def _row(label: str, by_role: Iterable[str], versus: str = "") -> ComparisonRow:
-    teacher, baseline, student = by_role
-    return ComparisonRow(label, teacher, baseline, student, versus)
 
 
 def _score_cell(benchmark: Benchmark) -> str:
     return f"{percent(benchmark.score)} ({percent_range(*benchmark.interval)})"
 
 
-def summary_rows(document: ReportDocument) -> list[tuple[str, str, str, str]]:
-    """The comparison in lines of (label, teacher, baseline, student), for a terminal or Dagster's metadata."""
-    rows = [(row.label, row.teacher, row.baseline, row.student) for row in comparison_rows(document)]
+def summary_rows(document: ReportDocument) -> list[tuple[str, ...]]:
+    """The comparison in lines of (label, teacher, baseline, student), for a terminal or Dagster's metadata.
+
+    A line has a further cell if there is a gold student.
+    """
+    rows = [(row.label, *row.cells) for row in comparison_rows(document)]
     estimates = [("Retention", document.retention), ("Gap recovered", document.gap_recovered)]
-    rows[1:1] = [(f"{name} (95 % interval)", "", "", estimate_cell(estimate)) for name, estimate in estimates]
+    blank = ("",) * (len(document.models) - len(ROLES))
+    rows[1:1] = [(f"{name} (95 % interval)", "", "", estimate_cell(found), *blank) for name, found in estimates]
     return rows
 
 
@@ -153,14 +152,14 @@ def class_rows(table: ClassTable) -> list[tuple[str, ...]]:
     return list(pd.concat([frame["label"], items, cells], axis=1).itertuples(index=False, name=None))
 
 
-def settings_rows(benchmarks: Mapping[Role, Benchmark]) -> list[tuple[str, ...]]:
-    """What the numbers were measured on: (label, teacher, baseline, student)."""
+def settings_rows(models: Mapping[MeasuredRole, Benchmark]) -> list[tuple[str, ...]]:
+    """What the numbers were measured on: the label, and a cell for each model."""
     import pandas as pd
 
     parts = {"model", "dtype", "device", "versions"}
-    columns = {role: dict(flat_rows(benchmarks[role].model_dump(include=parts))) for role in ROLES}
+    columns = {role: dict(flat_rows(model.model_dump(include=parts))) for role, model in models.items()}
     labels = list(dict.fromkeys(label for found in columns.values() for label in found))
-    frame = pd.DataFrame(columns, index=labels, columns=list(ROLES), dtype=object).fillna(DASH)
+    frame = pd.DataFrame(columns, index=labels, columns=list(columns), dtype=object).fillna(DASH)
     return list(frame.itertuples(name=None))
 
 

@@ -9,7 +9,7 @@ from distill_dagster.evaluation.differences import Difference
 from distill_dagster.evaluation.earlier import AgainstEarlier
 from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.verdict import Decision
-from distill_dagster.report.document import Ratios
+from distill_dagster.report.document import Ratios, ReportDocument
 from distill_dagster.report.numbers import DASH, percent, percent_range, ratio_phrase
 from distill_dagster.report.specs import DataCost
 from distill_dagster.teachers.money import usd
@@ -171,9 +171,13 @@ def intervals_text(retention: RatioEstimate, evaluation: EvaluationConfig) -> st
     )
 
 
-def difference_lines(to_teacher: Difference | None, to_baseline: Difference | None) -> list[tuple[str, str]]:
+def difference_lines(document: ReportDocument) -> list[tuple[str, str]]:
     """Lines of (label, difference in points with its interval); none of reports of earlier versions."""
-    named = (("Student minus teacher, S − T", to_teacher), ("Student minus baseline, S − B", to_baseline))
+    named = (
+        ("Student minus teacher, S − T", document.to_teacher),
+        ("Student minus baseline, S − B", document.to_baseline),
+        ("Student minus gold student, S − G", document.gold_student.difference if document.gold_student else None),
+    )
     return [(label, points(found)) for label, found in named if found]
 
 

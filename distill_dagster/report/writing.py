@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import ROLES, EvaluationConfig, Role
+from distill_dagster.config import ROLES, EvaluationConfig, MeasuredRole, Role
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.agreement import agreements
 from distill_dagster.evaluation.chance import standings
@@ -29,11 +29,12 @@ from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.earlier import Earlier, compare_with, read_earlier, read_released
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
+from distill_dagster.report.gold_student import ONE_SEED, GoldStudentScores, compare_with_gold
 from distill_dagster.report.lesson import lesson_rows
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.ratios import ratios_of
 from distill_dagster.report.rendering import render_html, render_markdown
-from distill_dagster.report.specs import DataCost, Provenance, ReportCounts, ReportResult, ReportSpec
+from distill_dagster.report.specs import DataCost, GoldStudentFiles, Provenance, ReportCounts, ReportResult, ReportSpec
 from distill_dagster.report.wording import fall_text, headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing, parquet
 from distill_dagster.tuning.specs import Trial
@@ -64,6 +65,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         trials=read_trials(Path(spec.trials)) if spec.trials else (),
         copied=spec.copied,
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
+        gold_student=_read_gold_student(spec.gold_student) if spec.gold_student else None,
         earlier=earlier,
         released=read_released(spec.released, spec.provenance) if spec.released else None,
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
@@ -94,6 +96,16 @@ def _read_benchmark(path: Path) -> Benchmark:
     return Benchmark.model_validate(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _read_gold_student(of: GoldStudentFiles) -> GoldStudentScores:
+    folder = Path(of.benchmark)
+    return GoldStudentScores(
+        benchmark=_read_benchmark(folder / files.BENCHMARK_FILE),
+        predictions=parquet.read_table(folder / files.PREDICTIONS_FILE),
+        gold_rows=of.gold_rows,
+        student_rows=of.student_rows,
+    )
+
+
 def _read_speed(path: Path) -> SpeedDocument:
     """The models' speed, each round without its turns: speed.json keeps them."""
     document = SpeedDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))
@@ -112,6 +124,7 @@ def build_report(
     trials: Sequence[Trial] = (),
     copied: Collection[str] | None = None,
     judgement: JudgementTable | None = None,
+    gold_student: GoldStudentScores | None = None,
     earlier: Earlier | None = None,
     released: Earlier | None = None,
     speed: SpeedDocument | None = None,
@@ -121,8 +134,9 @@ def build_report(
 
     `predictions` are the rows of each role's predictions.parquet. `rows` are the held-out raw rows; with them, the
     examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
-    copies, if they are known. `judgement` is what a judge says of the answers. `earlier` and
-    `released` are other students on the same rows: that of the replaced report, and the released one.
+    copies, if they are known. `judgement` is what a judge says of the answers. `gold_student` is the student trained on
+    gold answers alone. `earlier` and `released` are other students on the same rows: that of the replaced report, and
+    the released one.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -139,6 +153,9 @@ def build_report(
     tasks = {row["row_id"]: row["task"] for row in items}
     retention, ratios = compared.retention, ratios_of(benchmarks, speed)
     by_task = benchmarks["teacher"].by_task
+    measured: dict[MeasuredRole, Benchmark] = {role: benchmarks[role] for role in ROLES}
+    if gold_student:
+        measured["gold_student"] = gold_student.benchmark
     return ReportDocument(
         project=project,
         headline=headline(retention, ratios),
@@ -159,8 +176,16 @@ def build_report(
         history=[dict(entry) for entry in history],
         trials=list(trials),
         judgement=judgement,
+        gold_student=compare_with_gold(gold_student, benchmarks["student"], scores["student"], **how)
+        if gold_student
+        else None,
         evaluation=evaluation,
-        notes=[*notes_on(benchmarks, compared, speed), *launchpad_notes(provenance), *stop_notes(provenance)],
+        notes=[
+            *notes_on(measured, compared, speed),
+            *launchpad_notes(provenance),
+            *stop_notes(provenance),
+            *([ONE_SEED] if gold_student else []),
+        ],
         weak_teacher=weak_teacher_text(standings(benchmarks["teacher"], predictions["teacher"])),
         to_teacher=compared.to_teacher,
         to_baseline=compared.to_baseline,

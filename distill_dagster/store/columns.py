@@ -12,16 +12,19 @@ from distill_dagster.config.export import EXPORT_FORMATS
 from distill_dagster.config.on_policy import MOST_ROUNDS
 from distill_dagster.store import schemas
 
+MEASURED = ("teacher", "baseline", "student", "gold_student")
 TABLES: dict[str, pa.Schema] = {  # stage -> the schema of its table
     "raw_dataset": schemas.RAW,
     "eval_dataset": schemas.RAW,
     "teacher_outputs": schemas.TEACHER,
     "teacher_logits": schemas.LOGITS,
     "validated_synthetic_set": schemas.EXAMPLE,
+    "gold_set": schemas.EXAMPLE,
     "student_sweep": schemas.TRIAL,
     "teacher_benchmark": schemas.PREDICTION,
     "baseline_benchmark": schemas.PREDICTION,
     "student_benchmark": schemas.PREDICTION,
+    "gold_student_benchmark": schemas.PREDICTION,
 }
 
 TABLES |= {f"student_rollouts_{number}": schemas.ROLLOUT for number in range(1, MOST_ROUNDS + 1)}
@@ -90,6 +93,14 @@ OWN: dict[str, dict[str, str]] = {
         "gold_score": "The answer's score against the gold answers, from 0 to 1; empty if the row has none.",
         "flags": "Warnings about a row that is kept: length, personal_data, rare_label.",
     },
+    "gold_set": {
+        "messages": "Prompt and gold answer as chat messages.",
+        "answer": "The gold answer as the student learns it; with its reasoning if the student learns that too.",
+        "reasoning": "The text before the mark of the gold answer, whether the student learns it or not.",
+        "label": "The class by which rows are balanced; empty if the task has no classes.",
+        "gold_score": "The score of the answer against all gold answers of the row, from 0 to 1.",
+        "flags": "Warnings about a row that is kept: length, personal_data, rare_label.",
+    },
     "student_sweep": {
         "number": "The trial's number; the first one is 0.",
         "outcome": "How it ended: complete, pruned or diverged.",
@@ -104,13 +115,13 @@ OWN: dict[str, dict[str, str]] = {
     },
 }
 PREDICTION = {
-    "model": "teacher, baseline or student.",
+    "model": "teacher, baseline, student or gold_student.",
     "prediction": "The text that the model wrote.",
     "parsed": "The answer in the text; empty if it cannot be parsed, which scores 0.",
     "reference": "The gold answers that the answer is scored against.",
     "score": "The answer's score, from 0 to 1; empty if the row has no gold answer.",
 }
-OWN |= {f"{role}_benchmark": PREDICTION for role in ("teacher", "baseline", "student")}
+OWN |= {f"{role}_benchmark": PREDICTION for role in MEASURED}
 OWN |= {f"student_export_{form}": PREDICTION | {"model": "The format."} for form in EXPORT_FORMATS}
 
 
@@ -137,6 +148,7 @@ def _same(stage: str, *columns: str) -> dict[str, Columns]:
     return {column: ((stage, column),) for column in columns}
 
 
+_GOLD: Columns = (("raw_dataset", "reference"), ("raw_dataset", "messages"), ("raw_dataset", "task"))
 _ASKED: Columns = (("raw_dataset", "messages"), ("raw_dataset", "task"))
 _PREDICTED: dict[str, Columns] = {
     **_same("eval_dataset", "row_id", "group", "task", "reference"),
@@ -180,7 +192,12 @@ MADE_FROM: dict[str, dict[str, Columns]] = {  # stage -> column -> the columns t
         "gold_score": (("teacher_outputs", "raw_text"), ("raw_dataset", "reference")),
         "flags": (("raw_dataset", "messages"), ("teacher_outputs", "raw_text")),
     },
-    **{f"{role}_benchmark": _PREDICTED for role in ("teacher", "baseline", "student")},
+    "gold_set": {
+        **_same("raw_dataset", "row_id", "shard", "split", "task", "messages", "reference"),
+        "turn": (("raw_dataset", "messages"),),
+        **{column: _GOLD for column in ("answer", "reasoning", "label", "gold_score", "flags")},
+    },
+    **{f"{role}_benchmark": _PREDICTED for role in MEASURED},
     **{f"student_export_{form}": _PREDICTED for form in EXPORT_FORMATS},
 }
 for _number in range(1, MOST_ROUNDS + 1):

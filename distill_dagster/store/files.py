@@ -6,6 +6,7 @@ teacher_logits               logits.parquet, rejects.parquet
 student_rollouts_1 …         rollouts.parquet, rejects.parquet
 rollout_logits_1 …           logits.parquet, rejects.parquet
 validated_synthetic_set      examples.parquet, rejects.parquet
+gold_set                     examples.parquet, rejects.parquet
 models                       model.json, model/; history.json where they were trained, adapter/ where by LoRA
 student_sweep                trials.parquet, study.db, and the files of a trained model
 benchmarks                   predictions.parquet, benchmark.json

@@ -29,7 +29,8 @@ MOST_NEW_TOKENS = 256  # in the snippet: a training does not know how long answe
 def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions: Mapping[str, str]) -> str:
     """The card as Markdown with YAML front matter."""
     front = yaml.safe_dump(_front_matter(spec), sort_keys=False, allow_unicode=True)
-    lineage = {"teacher": _pinned(spec.teacher), "student before distillation": _pinned(spec.student_base)}
+    teacher = {"teacher": _pinned(spec.teacher)} if spec.teacher else {}
+    lineage = {**teacher, "student before distillation": _pinned(spec.student_base)}
     if spec.cut:
         lineage["cut out of the teacher"] = spec.cut.words
     shown = spec.training.model_dump(exclude={*SIGNALS, "lora"})
@@ -39,8 +40,8 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
     training = {"signal": spec.training.signal, "loss": spec.training.loss, **settings, **trained, **stopped}
     sections = [
         f"# {_plain(spec.name)}",
-        f"A student of {spec.student_base.parameters:,} parameters that has learned the task `{spec.task}` from the "
-        f"answers of {_teacher(spec.teacher)}.",
+        f"A student of {spec.student_base.parameters:,} parameters that has learned the task `{spec.task}` from "
+        f"{_answers(spec.teacher)}.",
         usage(MOST_NEW_TOKENS),
         _table("Lineage", lineage),
         _table("Data", {name: f"{count:,}" for name, count in counts.model_dump().items()}),
@@ -80,7 +81,7 @@ def _front_matter(spec: TrainSpec) -> dict[str, Any]:
     front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     if "/" in spec.student_base.name:  # the hub links only names of its own
         front["base_model"] = spec.student_base.name
-    return {**front, "tags": ["distillation", "distill-dagster", spec.task]}
+    return {**front, "tags": [*(["distillation"] if spec.teacher else []), "distill-dagster", spec.task]}
 
 
 def _lora(spec: TrainSpec) -> dict[str, str]:
@@ -88,9 +89,12 @@ def _lora(spec: TrainSpec) -> dict[str, str]:
     return {"LoRA": f"{spec.training.lora}, merged"} if spec.training.lora else {}
 
 
-def _teacher(ref: ModelRef) -> str:
-    """The teacher by its size, which is not known behind an endpoint."""
-    return f"a teacher of {ref.parameters:,} parameters" if ref.parameters else "a teacher of unknown size"
+def _answers(teacher: ModelRef | None) -> str:
+    """What was learned; the teacher by its size, which is not known behind an endpoint."""
+    if teacher is None:
+        return "gold answers alone, without a teacher"
+    size = f"{teacher.parameters:,} parameters" if teacher.parameters else "unknown size"
+    return f"the answers of a teacher of {size}"
 
 
 def _pinned(ref: ModelRef) -> str:

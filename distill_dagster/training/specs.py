@@ -1,7 +1,7 @@
 """What the workers that prepare, train and try a model take, and what they give back.
 
     PrepareSpec  ->  prepare_model  ->  PrepareResult     teacher_model, student_base
-    TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint, student_round_0 …
+    TrainSpec    ->  train_student  ->  TrainResult       student_checkpoint, gold_student_checkpoint, student_round_0 …
     TrySpec      ->  try_model      ->  TryResult         the check loads_and_generates
 
 A spec holds paths and config, never data or open models. The fields of a result are the keys of the manifest.
@@ -83,10 +83,10 @@ class PrepareSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """Train the student on the validated set: examples.parquet in, model/ with a card and history.json out."""
+    """Train the student on a set of examples: examples.parquet in, model/ with a card and history.json out."""
 
     student_base: ModelRef  # the weights that training starts from
-    teacher: ModelRef  # for the model card
+    teacher: ModelRef | None  # for the model card; None: the examples are gold answers
     training: StudentTrainingConfig
     examples: str
     cut: Cut | None = None  # how that was cut out of the teacher, for the model card
@@ -102,6 +102,12 @@ class TrainSpec(Spec):
     out: str
     work: str
     tensorboard: str | None = None  # the folder for its curves
+
+    @property
+    def taught_by(self) -> ModelRef:
+        """The teacher, for what reads more of it than its answers."""
+        assert self.teacher is not None, "gold answers have no teacher, and are learned as text"
+        return self.teacher
 
     @property
     def needs_device(self) -> bool:
@@ -223,6 +229,11 @@ class TrainResult(Result[TrainCounts], TrainingRun):
     rounds: list[RoundRecord] = Field(default=[], exclude_if=lambda rounds: not rounds)  # of on-policy training
     found: dict[str, Any] = Field(default={}, exclude_if=lambda found: not found)  # the settings that a sweep found
 
+    @property
+    def settings(self) -> StudentTrainingConfig:
+        """The settings that it was trained with."""
+        return StudentTrainingConfig.model_validate({k: v for k, v in self.training.items() if k != "loss"})
+
 
 class FinishedRound(Recorded):
     """A round, its training and the folder of its student."""
@@ -244,8 +255,7 @@ class BestTrial(Recorded):
     @property
     def training(self) -> StudentTrainingConfig:
         """The settings that it trained with."""
-        settings = {name: value for name, value in self.result.training.items() if name != "loss"}
-        return StudentTrainingConfig.model_validate(settings)
+        return self.result.settings
 
 
 class PrepareCounts(Counts):

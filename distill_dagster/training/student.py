@@ -78,6 +78,6 @@ def _label(spec: TrainSpec) -> str:
 
 def _start(spec: TrainSpec) -> str:
     """What a checkpoint belongs to besides config and rows: the weights at the start, and the teacher's side."""
-    teacher = [spec.teacher.revision] if spec.training.reads_teacher else []
+    teacher = [spec.taught_by.revision] if spec.training.reads_teacher else []
     stored = [*(spec.logits if spec.training.reads_logits else []), *filter(None, [spec.rollout_logits])]
     return " ".join([spec.student_base.revision, *teacher, *(file_sha256(Path(path)) for path in stored)])

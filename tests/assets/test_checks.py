@@ -172,7 +172,7 @@ def test_every_check_has_a_severity_and_every_severity_a_check(tiny_config):
     config = tiny_config
     names = [spec.name for checks in build_checks(config) for spec in checks.check_specs]
     of_options = {"every_answer_is_accounted_for", "export_reads_prompts_alike", "export_keeps_score"}
-    of_options |= {"few_looks_at_the_test_set"}
+    of_options |= {"few_looks_at_the_test_set", "teacher_adds_to_gold"}
     assert {*names} | of_options == {*SeverityConfig.model_fields}
     assert {check.name for check in checks_of(config)} | of_options == {check.name for check in CHECKS}
 

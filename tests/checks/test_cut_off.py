@@ -1,4 +1,4 @@
-"""A model that does not end its answers is named, whichever of the three it is."""
+"""A model that does not end its answers is named, of each model that is meant to answer."""
 
 import pytest
 
@@ -27,6 +27,6 @@ def test_more_than_5_percent_is_a_warning(tiny_config, role, truncated, passed):
     publish(project, role, truncated)
     found = check.run(Snapshot(project), None)
     assert found.passed == passed
-    assert f"{truncated} of 100 answers of the {role} were cut off at 8 tokens" in found.description
+    assert f"{truncated} of 100 answers of the {role.replace('_', ' ')} were cut off at 8 tokens" in found.description
     assert found.numbers == {"cut_off": truncated, "predictions": 100}
     assert check.severity_in(tiny_config) == "warn"

@@ -28,6 +28,7 @@ class Candidate:
     gold_agreement: bool = False  # quality.require_gold_agreement
     reasoning_needed: bool = False  # the student learns it, and the prompt asked for it
     refuse_personal_data: bool = False  # quality.personal_data is `reject`
+    reasoning_learned: bool = False  # the student learns it where there is one
 
     @property
     def answer(self) -> str | None:
@@ -47,7 +48,7 @@ class Candidate:
     @property
     def learned(self) -> list[str]:
         """The texts that the student would see: the prompt, the answer, and the reasoning if the student learns it."""
-        reasoning = self.reading.reasoning if self.reasoning_needed else None
+        reasoning = self.reading.reasoning if self.reasoning_learned else None
         return [*self.asked, *filter(None, (self.answer, reasoning))]
 
 
@@ -62,6 +63,7 @@ def candidate_of(
 ) -> Candidate:
     """The teacher row beside its raw row, with its text parsed for the prompting that the row records."""
     prompting = task.prompting_for(_asked_with(teacher["params"]))
+    reasoning_learned = learn == "reasoning_and_answer" and "chain_of_thought" in task.promptings
     return Candidate(
         raw=raw,
         teacher=teacher,
@@ -70,8 +72,9 @@ def candidate_of(
         reference=reference,
         reading=_read(task, teacher, prompting, labels),
         gold_agreement=quality.require_gold_agreement,
-        reasoning_needed=learn == "reasoning_and_answer" and prompting == "chain_of_thought",
+        reasoning_needed=reasoning_learned and prompting == "chain_of_thought",
         refuse_personal_data=quality.personal_data == "reject",
+        reasoning_learned=reasoning_learned,
     )
 
 

@@ -112,9 +112,11 @@ FILTERS: tuple[Filter, ...] = (
     gold_disagreement,
 )
 
-__all__ = ["FILTERS", "Candidate", "Filter", "first_reason"]
+OF_GOLD: tuple[Filter, ...] = (empty, off_form, personal_data)  # the others look for the faults of a model
+
+__all__ = ["FILTERS", "OF_GOLD", "Candidate", "Filter", "first_reason"]
 
 
-def first_reason(candidate: Candidate) -> str | None:
+def first_reason(candidate: Candidate, filters: tuple[Filter, ...] = FILTERS) -> str | None:
     """The first filter's reason to refuse the row, or None."""
-    return next((reason for keep in FILTERS if (reason := keep(candidate)) is not None), None)
+    return next((reason for keep in filters if (reason := keep(candidate)) is not None), None)

@@ -32,7 +32,7 @@ def written_out(spec: TrainSpec, student: Any) -> TrainSpec:
     training = spec.training
     if not training.reads_teacher:
         return spec
-    pairs = with_pairs(training.imitation, student.config, open_config(Path(spec.teacher.path)))
+    pairs = with_pairs(training.imitation, student.config, open_config(Path(spec.taught_by.path)))
     return spec.model_copy(update={"training": training.model_copy(update={"hidden": pairs})})
 
 
@@ -45,9 +45,9 @@ def open_signal(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path, devi
     """
     training, base = spec.training, _of_the_answers(spec, student, tokenizer, cache)
     if training.signal == "on_policy":
-        return OnPolicySignal.open(spec, base, student, tokenizer, cache, lambda: _teacher_tokenizer(spec.teacher))
+        return OnPolicySignal.open(spec, base, student, tokenizer, cache, lambda: _teacher_tokenizer(spec.taught_by))
     if training.reads_teacher:
-        return HiddenSignal.open(base, training, student, tokenizer, load(spec.teacher, device))
+        return HiddenSignal.open(base, training, student, tokenizer, load(spec.taught_by, device))
     return base
 
 
@@ -57,8 +57,9 @@ def _of_the_answers(spec: TrainSpec, student: Any, tokenizer: Any, cache: Path) 
     if not spec.training.reads_logits:
         return TextSignal.of(training, tokenizer.pad_token_id)
     if training.objective.across_tokenizers:
-        return AlmSignal.open(training, spec.logits, _teacher_tokenizer(spec.teacher), tokenizer, cache)
-    return LogitsSignal.open(training, spec.logits, student, tokenizer, cache, lambda: _teacher_tokenizer(spec.teacher))
+        return AlmSignal.open(training, spec.logits, _teacher_tokenizer(spec.taught_by), tokenizer, cache)
+    teacher = spec.taught_by
+    return LogitsSignal.open(training, spec.logits, student, tokenizer, cache, lambda: _teacher_tokenizer(teacher))
 
 
 def _teacher_tokenizer(ref: ModelRef) -> Any:
