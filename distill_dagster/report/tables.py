@@ -99,7 +99,7 @@ def comparison_rows(document: ReportDocument) -> list[ComparisonRow]:
         _row(f"{task}: {METRIC_NAMES.get(metric, metric)}", map(percent, values))
         for (task, metric), *values in task_table(document).itertuples(name=None)
     ]
-    timed = [_row(measure.label, measure.cells(document), measure.versus(document)) for measure in MEASURES]
+    timed = [_row(measure.label, measure.cells(document), measure.versus(document.speed)) for measure in MEASURES]
     return [score, *tasks, *timed, *(measure.row(document) for measure in COST_MEASURES)]
 
 

@@ -8,6 +8,7 @@ import importlib.util
 
 from distill_dagster.config import ExportFormat
 from distill_dagster.errors import ComputeError
+from distill_dagster.evaluation.speed.specs import EngineName
 
 GGUF_FILE, MODELFILE = "student.gguf", "Modelfile"
 PACKAGES = {  # of the extra `export`: name of the distribution -> name of the module
@@ -15,6 +16,8 @@ PACKAGES = {  # of the extra `export`: name of the distribution -> name of the m
     "onnx": {"onnxruntime-genai": "onnxruntime_genai", "onnx": "onnx", "onnx-ir": "onnx_ir"},
 }
 RUNS_ON = {"gguf": "llama.cpp and Ollama", "onnx": "onnxruntime-genai"}
+RUNS: dict[str, EngineName] = {"gguf": "llama.cpp", "onnx": "onnxruntime-genai"}  # what it is timed with
+TIMED_PROCESS = "distill_dagster.release.export.timed"  # the module that holds an export while it is timed
 RUNTIMES = {"gguf": "xllamacpp", "onnx": "onnxruntime-genai"}  # the package whose version a result names
 
 
