@@ -45,7 +45,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class AgainstTargets:
     """The student in one engine against the teacher, or one of its exports."""
 
     speed: SpeedDocument | None
@@ -88,9 +88,9 @@ class Measured:
 def lesson_rows(retention: RatioEstimate, speed: SpeedDocument | None, shipped: str | None = None) -> list[LessonRow]:
     """The five targets, and what was measured of each; `shipped` is the export that is held against them too."""
     if speed is None or shipped is None or speed.model(shipped) is None:
-        return [_retention(retention), *Measured(speed, "student", "").rows()]
-    same = Measured(speed, "student", ", same engine").rows()
-    other = Measured(speed, shipped, f", shipped engine ({shipped})").rows()
+        return [_retention(retention), *AgainstTargets(speed, "student", "").rows()]
+    same = AgainstTargets(speed, "student", ", same engine").rows()
+    other = AgainstTargets(speed, shipped, f", shipped engine ({shipped})").rows()
     return [_retention(retention), *(row for pair in zip(same, other, strict=True) for row in pair)]
 
 

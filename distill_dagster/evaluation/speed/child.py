@@ -2,8 +2,8 @@
 
     python -m distill_dagster.evaluation.speed.child
 
-`TimedModel.process` names this module, or another one that calls `main` with other engines. It reads one JSON document a
-line from stdin, and answers each with one on stdout; all other output goes to stderr:
+`TimedModel.process` names this module, or another one that calls `main` with other engines. It reads one JSON document
+a line from stdin, and answers each with one on stdout; all other output goes to stderr:
 
     Order                                    Ready: what the model is, and which prompts it can answer
     {"prompts": [0, 3], "concurrency": 1}    Turn
