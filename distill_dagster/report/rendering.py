@@ -103,7 +103,7 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "settings": tables.settings_rows(benchmarks),
         "lesson": document.lesson,
         "levels": timing.level_rows(document.speed),
-        "exports": [model.name for model in document.speed.exports] if document.speed else [],
+        "exports": timing.export_columns(document.speed),
         "export_rows": timing.export_rows(document.speed),
         "how_timed": timing.how_timed(document.speed),
         "memory_how": timing.memory_how(document.speed),

@@ -140,20 +140,23 @@ def _level_row(speed: SpeedDocument, model: ModelSpeed, level: Level) -> tuple[s
     )
 
 
+def export_columns(speed: SpeedDocument | None) -> list[tuple[str, str]]:
+    """(name, engine) of the student and of each export; none without exports."""
+    return [(model.name, "PyTorch" if model.engine == "torch" else model.engine) for model in _with_exports(speed)]
+
+
 def export_rows(speed: SpeedDocument | None) -> list[tuple[str, ...]]:
     """Lines of (measure, the student's figure, that of each export), with the ratio to the teacher behind each."""
+    if speed is None:
+        return []
+    shown = _with_exports(speed)
+    return [(measure.label, *(_beside(measure, speed, model) for model in shown)) for measure in MEASURES]
+
+
+def _with_exports(speed: SpeedDocument | None) -> list[ModelSpeed]:
     if speed is None or not speed.exports:
         return []
-    shown = [model for model in (speed.model("student"), *speed.exports) if model]
-    return [
-        ("Engine", *(engine_of(model) for model in shown)),
-        *((measure.label, *(_beside(measure, speed, model) for model in shown)) for measure in MEASURES),
-    ]
-
-
-def engine_of(model: ModelSpeed) -> str:
-    """The engine that a model was timed on, in words."""
-    return "the project's own" if model.engine == "torch" else model.engine
+    return [model for model in (speed.model("student"), *speed.exports) if model]
 
 
 def _beside(measure: SpeedMeasure, speed: SpeedDocument, model: ModelSpeed) -> str:

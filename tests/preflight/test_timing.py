@@ -2,10 +2,10 @@
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.endpoints import asks_endpoint
+from distill_dagster.planning.steps import Step
 from distill_dagster.preflight.devices import _bytes_needed
 from distill_dagster.preflight.packages import package_requirements
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.planning.steps import Step
 from testing.projects import write_project
 
 ENDPOINT = {"endpoint": {"url": "http://127.0.0.1:1/v1", "model": "big"}}

@@ -72,7 +72,7 @@ def serve(order: Order, kind: EngineKind, lines: Iterable[str], say: Say) -> Non
         engine = kind.open(order)
         load_s = time.perf_counter() - start
         usable = [i for i, messages in enumerate(order.prompts) if engine.fits(messages)]
-        versions = {**library_versions(), kind.package: version(kind.package)}
+        versions: dict[str, str | None] = {**library_versions(), kind.package: version(kind.package)}
         say(Ready(usable=usable, load_s=round(load_s, 3), versions=versions, **asdict(engine.facts)))
         for line in lines:
             ask = Ask.model_validate_json(line)

@@ -6,7 +6,7 @@ onnx_int8     model/model.onnx, model/genai_config.json, …   onnxruntime-genai
 
 import importlib.util
 
-from distill_dagster.config import ExportFormat
+from distill_dagster.config import EXPORT_FORMATS, ExportFormat
 from distill_dagster.errors import ComputeError
 from distill_dagster.evaluation.speed.specs import EngineName
 
@@ -29,6 +29,11 @@ def family(form: ExportFormat) -> str:
 def precision(form: ExportFormat) -> str:
     """How the weights are stored: f16, q8_0, int8 and so on."""
     return form.partition("_")[2]
+
+
+def format_of(name: str) -> ExportFormat:
+    """The format of this name."""
+    return next(form for form in EXPORT_FORMATS if form == name)
 
 
 def missing_packages(form: ExportFormat) -> list[str]:

@@ -5,40 +5,29 @@
 It is the process of evaluation/speed/child.py with the runtimes of the exports in place of PyTorch.
 """
 
+import importlib
 import sys
 
-from distill_dagster.config import EXPORT_FORMATS
-from distill_dagster.errors import ComputeError
 from distill_dagster.evaluation.speed.child import main
 from distill_dagster.evaluation.speed.engines import EngineKind, Engines
 from distill_dagster.evaluation.speed.specs import TimedModel
-from distill_dagster.release.export.formats import RUNS, RUNTIMES, family, require_packages
+from distill_dagster.release.export.formats import RUNTIMES, format_of, require_packages
+from distill_dagster.release.export.onnx_answers import library
 from distill_dagster.release.export.timed_llama import LlamaEngine
 from distill_dagster.release.export.timed_onnx import OnnxEngine
 
 
 def warm_llama(timed: TimedModel) -> None:
     """Import what llama.cpp needs; ComputeError: it is not installed."""
-    _require(timed)
-    import gguf
-    import xllamacpp
-
-    del gguf, xllamacpp
+    require_packages(format_of(timed.name))
+    for module in ("gguf", "xllamacpp"):
+        importlib.import_module(module)
 
 
 def warm_onnx(timed: TimedModel) -> None:
     """Import what onnxruntime-genai needs; ComputeError: it is not installed. Its config loads onnxruntime."""
-    _require(timed)
-    import onnxruntime_genai
-
-    getattr(onnxruntime_genai, "Config")(timed.model.path)  # noqa: B009 - a compiled module, whose names pyright misses
-
-
-def _require(timed: TimedModel) -> None:
-    form = next((form for form in EXPORT_FORMATS if form == timed.name), None)
-    if form is None or RUNS[family(form)] != timed.engine:
-        raise ComputeError(f"{timed.engine} runs no export that is called {timed.name}")
-    require_packages(form)
+    require_packages(format_of(timed.name))
+    library().Config(timed.model.path)
 
 
 ENGINES: Engines = {

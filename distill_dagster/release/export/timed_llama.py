@@ -13,7 +13,7 @@ from typing import Any
 
 from distill_dagster.errors import ComputeError
 from distill_dagster.evaluation.speed.engines import Messages, ModelFacts, Order, TimedAnswer
-from distill_dagster.release.export.formats import GGUF_FILE, precision
+from distill_dagster.release.export.formats import GGUF_FILE, format_of, precision
 from distill_dagster.release.export.llama_client import RequestRefused, connected, prompt_tokens
 from distill_dagster.release.export.llama_server import HOST, open_server, threads
 
@@ -31,7 +31,7 @@ class LlamaEngine:
         self._new, most = order.max_new_tokens, min(order.timed.max_length, context)
         self.facts = ModelFacts(
             parameters=order.timed.model.parameters or None,
-            dtype=precision(order.timed.name),
+            dtype=precision(format_of(order.timed.name)),
             threads=threads(),
             weight_bytes=file.stat().st_size,
             kv_bytes_per_token=kv_bytes,

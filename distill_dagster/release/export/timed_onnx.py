@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.evaluation.speed.engines import Messages, ModelFacts, Order, TimedAnswer
-from distill_dagster.release.export.formats import precision
+from distill_dagster.release.export.formats import format_of, precision
 from distill_dagster.release.export.llama_server import threads
 from distill_dagster.release.export.onnx_answers import library, prompt_tokens
 from distill_dagster.release.export.onnx_folder import SETTINGS
@@ -45,7 +45,7 @@ class OnnxEngine:
         self._ends = set(self._tokenizer.eos_token_ids)
         self.facts = ModelFacts(
             parameters=order.timed.model.parameters or None,
-            dtype=precision(order.timed.name),
+            dtype=precision(format_of(order.timed.name)),
             threads=threads(),
             weight_bytes=sum(file.stat().st_size for file in folder.glob("*.onnx*")),
             kv_bytes_per_token=kv_bytes_per_token(settings["decoder"]),
