@@ -113,6 +113,7 @@ def test_an_answer_is_cut_off_at_the_limit(form, exports, student):
     longest = [[{"role": "user", "content": "a b c d e f g"}]]
     asked = RuntimeSpec(folder=str(exports[form]), prompts=longest, max_new_tokens=NEW_TOKENS, max_length=ROOM)
     (published,) = ASK[family(form)](asked)
+    assert (published.finish_reason, published.completion_tokens) == ("length", NEW_TOKENS)
     assert counts(model, longest, 1) == (len(published.prompt), published.completion_tokens)
 
 
