@@ -10,7 +10,7 @@ from typing import Any
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
 from distill_dagster.assets.views.evaluation import benchmark_view, report_view
 from distill_dagster.assets.views.speed import speed_view
-from distill_dagster.config import ROLES, LoraConfig, MeasuredRole
+from distill_dagster.config import ROLES, ExportFormat, LoraConfig, MeasuredRole
 from distill_dagster.config.sweep import in_words
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.evaluation.speed.hardware import machine_for
@@ -18,6 +18,7 @@ from distill_dagster.evaluation.speed.specs import SpeedSpec, TimedModel
 from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.copied import copied_of
+from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.gold_student import BENCHMARK, CHECKPOINT
 from distill_dagster.lineage.guards import require_related
 from distill_dagster.lineage.releases import released_scores
@@ -26,6 +27,7 @@ from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.quality.specs import SetResult
+from distill_dagster.release.export.formats import RUNS, TIMED_PROCESS, family
 from distill_dagster.report.specs import DataCost, EarlierReport, GoldStudentFiles, Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
@@ -77,7 +79,7 @@ student_benchmark = benchmark_asset("student", "The distilled student")
 
 @stage_asset(view=speed_view, kinds={"pytorch"})
 def speed_benchmark(upstream: Upstream, out: Path, work: Path) -> SpeedSpec:
-    """Latency, throughput, memory and cost of all models, timed in turns at one time. Made again on other hardware."""
+    """Latency, throughput, memory and cost of all models and exports, timed in turns. Made again on other hardware."""
     config = upstream.config
     return SpeedSpec(
         models=_timed(upstream),
@@ -95,9 +97,9 @@ def speed_benchmark(upstream: Upstream, out: Path, work: Path) -> SpeedSpec:
 
 
 def _timed(upstream: Upstream) -> list[TimedModel]:
-    """The models in their order in the report; an exported student joins them here, with its engine."""
+    """The models in their order in the report: the roles, then the student's exports."""
     refs = {role: _measured(upstream, role) for role in ROLES}
-    return [
+    roles = [
         TimedModel(
             name=role,
             model=ref,
@@ -106,6 +108,20 @@ def _timed(upstream: Upstream) -> list[TimedModel]:
         )
         for role, ref in refs.items()
     ]
+    return roles + [_export(upstream, form, refs["student"]) for form in upstream.config.export.formats]
+
+
+def _export(upstream: Upstream, form: ExportFormat, student: ModelRef) -> TimedModel:
+    """An export, under the name of its format, with the runtime that it is for."""
+    artefact = upstream.artefact(export_of(form))
+    folder = artefact.file(files.WEIGHTS_FOLDER)
+    return TimedModel(
+        name=form,
+        model=student.model_copy(update={"path": str(folder), "revision": artefact.data_version}),
+        engine=RUNS[family(form)],
+        process=TIMED_PROCESS,
+        max_length=upstream.config.export.max_length,
+    )
 
 
 @stage_asset(view=report_view, kinds={"html"})
@@ -117,6 +133,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         project=upstream.config.name,
         benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
         speed=upstream.file("speed_benchmark", files.SPEED_FILE),
+        shipped=upstream.config.export.shipped,
         data_cost=_data_cost(upstream),
         history=upstream.file("student_checkpoint", files.HISTORY_FILE),
         trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,

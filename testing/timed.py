@@ -62,12 +62,14 @@ def timed_model(name: str, **changes) -> TimedModel:
     return TimedModel(name=name, model=ModelRef(name=name, revision="0"), **changes)
 
 
-def made_speed(rounds: Sequence[Round] | None = None, config: SpeedConfig | None = None) -> SpeedDocument:
+def made_speed(
+    rounds: Sequence[Round] | None = None, config: SpeedConfig | None = None, exports: Sequence[TimedModel] = ()
+) -> SpeedDocument:
     """The document of these rounds, by default of five calm ones in which the student is 4.2 times as fast."""
     config = config or SpeedConfig()
     shift = (1.0, 1.02, 0.98, 1.01, 0.99)
     found = rounds or made_rounds([{m: t * s for m, t in LATENCIES.items()} for s in shift], config.concurrency)
-    models = [timed_model(role) for role in ROLES]
+    models = [*(timed_model(role) for role in ROLES), *exports]
     return SpeedDocument(
         machine=MACHINE,
         device="cpu",
@@ -83,13 +85,16 @@ def made_speed(rounds: Sequence[Round] | None = None, config: SpeedConfig | None
 
 def ready_of(role: str) -> Ready:
     """The first message of the process of a role's model."""
-    size = SIZES[role]
+    size = SIZES.get(role, SIZES["student"])
     counts = {"parameters": size, "weight_bytes": 4 * size, "kv_bytes_per_token": size // 1000}
     return Ready(usable=[0], dtype="float32", threads=2, load_s=0.1, versions={"torch": "2.13.0"}, **counts)
 
 
 def memory_of(role: str) -> MemoryUse:
-    """The memory of a role's model."""
+    """The memory of a role's model, or of an export."""
+    if role not in SIZES:
+        known = {"weight_bytes": 1_000_000, "kv_bytes_per_token": 500}
+        return MemoryUse(**known, peak_bytes=2_000_000, floor_bytes=80_000_000, how="counted")
     size = SIZES[role]
     return MemoryUse(
         weight_bytes=4 * size,

@@ -16,13 +16,19 @@ class ExportConfig(Section):
     formats: list[ExportFormat] = Field(
         default=[],
         description="`gguf_…` for llama.cpp and Ollama, `onnx_…` for onnxruntime-genai. `gguf_q8_0` and `onnx_int8` "
-        "are the usual ones: small, and their answers are nearly those of the checkpoint.",
+        "are the usual ones: small, and their answers are nearly those of the checkpoint. The first "
+        "one is the engine that the report holds against the lesson's targets.",
     )
     max_length: int = Field(
         default=2048,
         ge=16,
         description="Tokens of a prompt and its answer that an exported student makes room for, at most its context.",
     )
+
+    @property
+    def shipped(self) -> ExportFormat | None:
+        """The format that the report takes for the one in use: the first."""
+        return self.formats[0] if self.formats else None
 
     @field_validator("formats")
     @classmethod

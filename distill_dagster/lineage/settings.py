@@ -210,6 +210,7 @@ def speed_benchmark(config: DistillConfig) -> Settings:
         "max_new_tokens": answer_tokens(config),
         "evaluation": config.evaluation.model_dump(include={"seed", *TIMED_BY}),
         **asked_with(config),
+        **({"export_max_length": config.export.max_length} if config.export.formats else {}),
         "hardware": machine_for(config.compute).model_dump(),
     }
 
@@ -239,9 +240,10 @@ def answer_judgement(config: DistillConfig) -> Settings:
 
 
 def eval_report(config: DistillConfig) -> Settings:
-    """How the three models are compared."""
+    """How the three models are compared, and which export is held against the targets."""
     compared = config.evaluation.model_dump(include={"resamples", "seed", "retention_target"})
-    return {"evaluation": compared, "name": config.name}
+    shipped = {"shipped": config.export.shipped} if config.export.shipped else {}
+    return {"evaluation": compared, "name": config.name, **shipped}
 
 
 def released_student(config: DistillConfig) -> Settings:

@@ -3,8 +3,8 @@
     source files → raw_dataset → teacher_model → teacher_outputs → validated_synthetic_set → student_checkpoint
     test files   → eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
                    → released_student, where the config has `release` → published_student, with `release.publish`
-                   eval_dataset → speed_benchmark, of all three models → eval_report
-                                  student_checkpoint, student_benchmark → student_export_… (exports.py)
+                   student_checkpoint, student_benchmark → student_export_… (exports.py)
+                   eval_dataset → speed_benchmark, of all three models and the exports → eval_report
                    gold_set → gold_student_checkpoint → gold_student_benchmark → eval_report (gold_student.py)
 
 Dagster's deps, partitions, code versions, pools and groups are derived from these declarations, and `upstream.Upstream`
@@ -23,7 +23,7 @@ from distill_dagster.config import ROLES, DistillConfig, MeasuredRole, ModelConf
 from distill_dagster.lineage import gold_student, settings
 from distill_dagster.lineage.benchmarks import benchmark, labels_input
 from distill_dagster.lineage.copied import copied_come_from, copied_input
-from distill_dagster.lineage.exports import EXPORTS
+from distill_dagster.lineage.exports import EXPORTS, export_of
 from distill_dagster.lineage.labels import labels_come_from
 from distill_dagster.lineage.published import released_files
 from distill_dagster.lineage.rounds import ROUNDS, rounds_in, student_of
@@ -92,6 +92,11 @@ def _training_reads(config: DistillConfig) -> Sequence[str]:
     logits = ("teacher_logits",) if training.reads_logits else ()
     teacher = ("teacher_model",) if training.reads_teacher else ()
     return (*TRAINED_ON, *logits, *teacher)
+
+
+def _speed_reads(config: DistillConfig) -> Sequence[str]:
+    """The three models, the student's exports, and the prompts."""
+    return ("eval_dataset", *MEASURED.values(), *map(export_of, config.export.formats))
 
 
 def _report_reads(config: DistillConfig) -> Sequence[str]:
@@ -209,12 +214,13 @@ STAGES: dict[str, Stage] = {
             reads=_reads("teacher_benchmark", "student_benchmark", "eval_dataset"),
             wanted=lambda config: config.evaluation.judge is not None,
         ),
+        *EXPORTS,
         Stage(
             "speed_benchmark",
             group="evaluation",
             worker="time_models",
             shaped_by=settings.speed_benchmark,
-            reads=_reads("eval_dataset", *MEASURED.values()),
+            reads=_speed_reads,
             also=labels_input,
             consults=labels_come_from,
             compute="benchmark",
@@ -250,7 +256,6 @@ STAGES: dict[str, Stage] = {
             also=lambda look, _: {"released_files": content_of(released_files(look))},
             wanted=lambda config: config.release is not None and config.release.publish is not None,
         ),
-        *EXPORTS,
     )
 }
 

@@ -128,7 +128,8 @@ def _bytes_needed(stage: str, pending: Pending, parameters: Mapping[str, int], d
     parts = ranks if training and can_shard(training) else 1
     own = parameters[_who(stage)] * _bytes_of(stage, pending, device) // parts
     if stage == "speed_benchmark":  # the teacher, the student and the baseline are in memory at one time
-        return 2 * own + parameters.get("teacher", 0) * _bytes_of("teacher_benchmark", pending, device)
+        exports = 0 if device == "cuda" else len(pending.config.export.formats)  # each is as large at most
+        return (2 + exports) * own + parameters.get("teacher", 0) * _bytes_of("teacher_benchmark", pending, device)
     if not isinstance(training, StudentTrainingConfig) or not training.reads_teacher:
         return own
     return own + parameters.get("teacher", 0) * _bytes_of("teacher_outputs", pending, device)

@@ -13,16 +13,17 @@ from distill_dagster.tasks.custom_metrics import open_metrics
 
 
 def package_requirements(pending: Pending) -> Iterator[Requirement]:
-    """Optuna, if a sweep is pending, the project's own metrics, and the runtimes of pending exports."""
+    """Optuna, if a sweep is pending, the project's own metrics, and the runtimes of exports that are made or timed."""
     if any(STAGES[name].worker == "run_benchmark" for name in pending.stages):
         yield from map(_metric, pending.config.evaluation.metrics)
     if "student_sweep" in pending.stages:
         yield _optuna()
-    yield from (_runtime(form) for form in pending.config.export.formats if export_of(form) in pending.stages)
+    for form in pending.config.export.formats:
+        if asset := next((name for name in (export_of(form), "speed_benchmark") if name in pending.stages), None):
+            yield _runtime(form, asset)
 
 
-def _runtime(form: ExportFormat) -> Requirement:
-    asset = export_of(form)
+def _runtime(form: ExportFormat, asset: str) -> Requirement:
     if missing := missing_packages(form):
         way_out = f"install `distill-dagster[export]`, or remove {form} from `export.formats`"
         return Requirement("package", asset, "error", f"needs {', '.join(missing)}, not installed: {way_out}")

@@ -4,6 +4,8 @@
     latency     85 % lower        86.4 % lower (85.9–86.9)    met
     …
 
+With exports, the last four have two rows: the student in the engine of the teacher, and the export that is shipped.
+
 A target is met if the whole 95 % interval is on its good side, and not met if the whole interval is on the other. So a
 point of 92.1 % does not meet a target of 92 %: to put the low end of its interval there would take some 300,000 rows.
 docs/speed.md says what the lesson's own figures are.
@@ -13,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distill_dagster.evaluation.comparison import RatioEstimate
-from distill_dagster.evaluation.speed.specs import Measure, SpeedDocument, TimedRatio
+from distill_dagster.evaluation.speed.specs import Measure, ModelSpeed, SpeedDocument, TimedRatio
 from distill_dagster.report.document import LessonRow, Outcome
 from distill_dagster.report.numbers import percent, percent_range, size
 
@@ -42,16 +44,54 @@ class Gain:
         return cls(*(end for end in (ratio.value, ratio.low, ratio.high) if end is not None))
 
 
-def lesson_rows(retention: RatioEstimate, speed: SpeedDocument | None) -> list[LessonRow]:
-    """The five targets, and what was measured of each."""
-    most = speed.most_concurrency if speed else 1
-    return [
-        _retention(retention),
-        _timed("Latency of an answer", "85 % lower", LATENCY, speed, "latency", 1),
-        _memory(speed),
-        _timed("Cost of an answer", "60 % lower", COST, speed, "cost", most),
-        _timed(f"Users: answers a second, {most} in flight", "10 times", USERS, speed, "answers_per_second", most),
-    ]
+@dataclass(frozen=True, slots=True)
+class AgainstTargets:
+    """The student in one engine against the teacher, or one of its exports."""
+
+    speed: SpeedDocument | None
+    name: str  # of the timed model
+    engine: str  # in words, behind the name of a target; "" if there is only one
+
+    def rows(self) -> list[LessonRow]:
+        """The four targets of speed and size."""
+        most = self.speed.most_concurrency if self.speed else 1
+        users = f"Users: answers a second, {most} in flight"
+        return [
+            self._timed("Latency of an answer", "85 % lower", LATENCY, "latency", 1),
+            self._memory(),
+            self._timed("Cost of an answer", "60 % lower", COST, "cost", most),
+            self._timed(users, "10 times", USERS, "answers_per_second", most),
+        ]
+
+    def _timed(self, what: str, target: str, wanted: float, measure: Measure, concurrency: int) -> LessonRow:
+        """A target of a ratio that comes from the rounds."""
+        what += self.engine
+        if self.speed is None:
+            return _withheld(what, target, NOT_TIMED)
+        ratio = self.speed.ratio(measure, concurrency, self.name) or self.speed.ratio(measure, 1, self.name)
+        return _of_ratio(what, target, wanted, measure, ratio)
+
+    def _memory(self) -> LessonRow:
+        """The weights, which are counted and have no interval; the peak beside them, with the runtime's own memory."""
+        what, target = "Memory of the weights" + self.engine, "95 % lower"
+        teacher, student = (self.speed.model(name) if self.speed else None for name in ("teacher", self.name))
+        if teacher is None or student is None:
+            return _withheld(what, target, NOT_TIMED)
+        theirs, ours = teacher.memory.weight_bytes, student.memory.weight_bytes
+        if not theirs or not ours:
+            return _withheld(what, target, "only the provider knows the memory of a model behind an endpoint")
+        cut = 1 - ours / theirs
+        said = f"{_change(cut)}: {size(theirs)} to {size(ours)}{_peaks(teacher, student)}"
+        return LessonRow(what=what, target=target, measured=said, outcome=outcome_of(cut, cut, MEMORY))
+
+
+def lesson_rows(retention: RatioEstimate, speed: SpeedDocument | None, shipped: str | None = None) -> list[LessonRow]:
+    """The five targets, and what was measured of each; `shipped` is the export that is held against them too."""
+    if speed is None or shipped is None or speed.model(shipped) is None:
+        return [_retention(retention), *AgainstTargets(speed, "student", "").rows()]
+    same = AgainstTargets(speed, "student", ", same engine").rows()
+    other = AgainstTargets(speed, shipped, f", shipped engine ({shipped})").rows()
+    return [_retention(retention), *(row for pair in zip(same, other, strict=True) for row in pair)]
 
 
 def outcome_of(low: float, high: float, target: float) -> Outcome:
@@ -67,13 +107,7 @@ def _retention(found: RatioEstimate) -> LessonRow:
     return LessonRow(what=what, target=target, measured=measured, outcome=outcome_of(found.low, found.high, RETENTION))
 
 
-def _timed(
-    what: str, target: str, wanted: float, speed: SpeedDocument | None, measure: Measure, concurrency: int
-) -> LessonRow:
-    """A target of a ratio that comes from the rounds."""
-    if speed is None:
-        return _withheld(what, target, NOT_TIMED)
-    ratio = speed.ratio(measure, concurrency) or speed.ratio(measure, 1)
+def _of_ratio(what: str, target: str, wanted: float, measure: Measure, ratio: TimedRatio | None) -> LessonRow:
     if ratio is None or ratio.value is None:
         return _withheld(what, target, (ratio.withheld if ratio else None) or NOT_TIMED)
     turn: Callable[[TimedRatio], Gain] = Gain.multiple if measure == "answers_per_second" else Gain.cut
@@ -87,22 +121,15 @@ def _timed(
     )
 
 
-def _memory(speed: SpeedDocument | None) -> LessonRow:
-    """The weights, which are counted and have no interval; the peak beside them, with the runtime that both need."""
-    what, target = "Memory of the weights", "95 % lower"
-    teacher, student = (speed.model(role) if speed else None for role in ("teacher", "student"))
-    if teacher is None or student is None:
-        return _withheld(what, target, NOT_TIMED)
-    theirs, ours = teacher.memory.weight_bytes, student.memory.weight_bytes
-    if not theirs or not ours:
-        return _withheld(what, target, "only the provider knows the memory of a model behind an endpoint")
-    cut = 1 - ours / theirs
-    said = f"{_change(cut)}: {size(theirs)} to {size(ours)}"
+def _peaks(teacher: ModelSpeed, student: ModelSpeed) -> str:
+    """The peaks of both, and the memory of the runtime, or of the two; "" if they are not known."""
     peaks = [model.memory.peak_bytes for model in (teacher, student)]
-    if None not in peaks:
-        floor = student.memory.floor_bytes
-        said += f"; peak {size(peaks[0])} to {size(peaks[1])}" + (f", over a runtime of {size(floor)}" if floor else "")
-    return LessonRow(what=what, target=target, measured=said, outcome=outcome_of(cut, cut, MEMORY))
+    if None in peaks:
+        return ""
+    models = [student] if student.engine == teacher.engine else [teacher, student]
+    floors = [size(model.memory.floor_bytes) for model in models if model.memory.floor_bytes]
+    over = f", over {'a runtime' if len(models) == 1 else 'runtimes'} of {' and '.join(floors)}" if floors else ""
+    return f"; peak {size(peaks[0])} to {size(peaks[1])}{over}"
 
 
 def _withheld(what: str, target: str, reason: str) -> LessonRow:

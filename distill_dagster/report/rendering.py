@@ -106,6 +106,8 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "settings": tables.settings_rows(document.models),
         "lesson": document.lesson,
         "levels": timing.level_rows(document.speed),
+        "exports": timing.export_columns(document.speed),
+        "export_rows": timing.export_rows(document.speed),
         "how_timed": timing.how_timed(document.speed),
         "memory_how": timing.memory_how(document.speed),
         "data_cost": wording.data_cost_text(document.data_cost),

@@ -77,6 +77,7 @@ class ReportSpec(Spec):
     project: str
     benchmarks: dict[Role, str]  # folders that hold benchmark.json and predictions.parquet
     speed: str | None = None  # speed.json
+    shipped: str | None = None  # the export that is held against the targets beside the student
     data_cost: DataCost | None = None
     history: str  # the student's history.json
     trials: str | None = None  # trials.parquet of a sweep

@@ -97,7 +97,7 @@ def comparison_rows(document: ReportDocument) -> list[ComparisonRow]:
     ]
     untimed = (DASH,) * (len(document.models) - len(ROLES))  # the gold student has the student's size
     timed = [
-        ComparisonRow(measure.label, (*measure.cells(document), *untimed), measure.versus(document))
+        ComparisonRow(measure.label, (*measure.cells(document), *untimed), measure.versus(document.speed))
         for measure in MEASURES
     ]
     return [score, *tasks, *timed, *(measure.row(document) for measure in COST_MEASURES)]

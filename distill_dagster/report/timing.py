@@ -41,18 +41,17 @@ class SpeedMeasure:
         found = [document.speed.model(role) if document.speed else None for role in ROLES]
         return [self.cell(model) if model else NOT_MEASURED for model in found]
 
-    def versus(self, document: ReportDocument) -> str:
-        """Student against teacher."""
-        speed = document.speed
+    def versus(self, speed: SpeedDocument | None, name: str = "student") -> str:
+        """The student, or one of its exports, against the teacher."""
         if speed is None:
             return DASH
         if self.timed:
-            ratio = speed.ratio(self.timed) or speed.ratio(self.timed, speed.most_concurrency)
+            ratio = speed.ratio(self.timed, 1, name) or speed.ratio(self.timed, speed.most_concurrency, name)
             return ratio_cell(ratio, *self.words)
-        teacher, student = speed.model("teacher"), speed.model("student")
-        if not (self.bytes_of and teacher and student):
+        teacher, model = speed.model("teacher"), speed.model(name)
+        if not (self.bytes_of and teacher and model):
             return ""
-        theirs, ours = self.bytes_of(teacher), self.bytes_of(student)
+        theirs, ours = self.bytes_of(teacher), self.bytes_of(model)
         return ratio_label(theirs / ours if theirs and ours else None, *self.words)
 
 
@@ -141,6 +140,30 @@ def _level_row(speed: SpeedDocument, model: ModelSpeed, level: Level) -> tuple[s
     )
 
 
+def export_columns(speed: SpeedDocument | None) -> list[tuple[str, str]]:
+    """(name, engine) of the student and of each export; none without exports."""
+    return [(model.name, "PyTorch" if model.engine == "torch" else model.engine) for model in _with_exports(speed)]
+
+
+def export_rows(speed: SpeedDocument | None) -> list[tuple[str, ...]]:
+    """Lines of (measure, the student's figure, that of each export), with the ratio to the teacher behind each."""
+    if speed is None:
+        return []
+    shown = _with_exports(speed)
+    return [(measure.label, *(_beside(measure, speed, model) for model in shown)) for measure in MEASURES]
+
+
+def _with_exports(speed: SpeedDocument | None) -> list[ModelSpeed]:
+    if speed is None or not speed.exports:
+        return []
+    return [model for model in (speed.model("student"), *speed.exports) if model]
+
+
+def _beside(measure: SpeedMeasure, speed: SpeedDocument, model: ModelSpeed) -> str:
+    cell, versus = measure.cell(model), measure.versus(speed, model.name)
+    return cell if versus in ("", DASH) or cell == NOT_MEASURED else f"{cell} ({versus})"
+
+
 def how_timed(speed: SpeedDocument | None) -> str:
     """How speed was measured, in words."""
     if speed is None:
@@ -158,12 +181,16 @@ def how_timed(speed: SpeedDocument | None) -> str:
 
 
 def withheld_notes(speed: SpeedDocument) -> list[str]:
-    """A sentence for each reason why ratios of student and teacher are withheld."""
-    named: dict[str, list[str]] = {}
+    """A sentence for each reason why ratios of the teacher and the student, or an export, are withheld."""
+    shown = {"student", *(model.name for model in speed.exports)}
+    named: dict[tuple[str, str], list[str]] = {}
     for ratio in speed.ratios:
-        if ratio.model == "student" and ratio.withheld:
-            named.setdefault(ratio.withheld, []).append(f"{NAMES[ratio.measure]} with {ratio.concurrency} in flight")
-    return [f"Withheld, student against teacher: {', '.join(what)}, because {why}." for why, what in named.items()]
+        if ratio.model in shown and ratio.withheld:
+            said = f"{NAMES[ratio.measure]} with {ratio.concurrency} in flight"
+            named.setdefault((ratio.model, ratio.withheld), []).append(said)
+    return [
+        f"Withheld, {model} against teacher: {', '.join(what)}, because {why}." for (model, why), what in named.items()
+    ]
 
 
 def speed_notes(speed: SpeedDocument | None, few: int) -> list[str]:
@@ -176,6 +203,8 @@ def speed_notes(speed: SpeedDocument | None, few: int) -> list[str]:
             "The teacher's times include the network and the provider's queue. "
             "They were measured when its replies were paid for."
         )
+    if speed.exports and speed.device != "cpu":
+        notes.append(f"The exports were timed on the CPU, and the other models on {speed.device}.")
     if speed.skipped:
         notes.append(
             f"{speed.skipped:,} of the drawn prompts are not timed: they do not fit the context of every model."

@@ -69,6 +69,7 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
         earlier=earlier,
         released=read_released(spec.released, spec.provenance) if spec.released else None,
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
+        shipped=spec.shipped,
         data_cost=spec.data_cost,
     )
     write_pages(Path(spec.out), document)
@@ -128,6 +129,7 @@ def build_report(
     earlier: Earlier | None = None,
     released: Earlier | None = None,
     speed: SpeedDocument | None = None,
+    shipped: str | None = None,
     data_cost: DataCost | None = None,
 ) -> ReportDocument:
     """The document of a report.
@@ -136,7 +138,7 @@ def build_report(
     examples show the prompts. `trials` are those of a sweep. `copied` are the ids of held-out rows that a training row
     copies, if they are known. `judgement` is what a judge says of the answers. `gold_student` is the student trained on
     gold answers alone. `earlier` and `released` are other students on the same rows: that of the replaced report, and
-    the released one.
+    the released one. `shipped` is the export that is held against the lesson's targets, beside the student.
 
     Raises:
         DataError: a role is missing, or the three were not scored on the same items.
@@ -194,7 +196,7 @@ def build_report(
         against_earlier=against_earlier,
         fall=fall_text(against_released, against_earlier),
         speed=speed,
-        lesson=lesson_rows(retention, speed),
+        lesson=lesson_rows(retention, speed, shipped),
         data_cost=data_cost,
     )
 

@@ -11,10 +11,12 @@ import pytest
 from openai import OpenAI
 
 from distill_dagster.config.reading import load_config
+from distill_dagster.evaluation.speed.specs import SpeedResult
 from distill_dagster.lineage.project import Project
 from distill_dagster.release.export.snippets import script
 from distill_dagster.release.export.specs import ExportResult
-from distill_dagster.store import parquet
+from distill_dagster.report.document import read_document
+from distill_dagster.store import files, parquet
 from testing.dev_server import COMMAND, PATIENCE, environment, free_port, run_command, wait_until_up
 from testing.projects import write_project
 
@@ -37,11 +39,11 @@ def published(path: Path):
     return Project(load_config(path)).store.get(STAGE)
 
 
-def test_a_run_makes_the_export_and_nothing_else(exported):
+def test_a_run_makes_the_export_times_it_and_reports_it_and_makes_nothing_else(exported):
     path, said = exported
     manifest = published(path)
     result = manifest.read(ExportResult)
-    assert json.loads(said.stdout.splitlines()[-1])["materialized"] == 1
+    assert json.loads(said.stdout.splitlines()[-1])["materialized"] == 3, "the export, speed_benchmark and eval_report"
     assert (
         result.counts.same_prompts
         == result.counts.predictions
@@ -53,6 +55,20 @@ def test_a_run_makes_the_export_and_nothing_else(exported):
     assert sorted(file.name for file in manifest.file("model").iterdir()) == ["Modelfile", "student.gguf"]
     link = Path(load_config(path).store) / "exports" / FORM
     assert (link / "student.gguf").samefile(manifest.file("model/student.gguf"))
+
+
+def test_the_export_is_timed_beside_the_models_and_held_against_the_targets(exported):
+    path, _ = exported
+    store, export = Project(load_config(path)).store, published(path)
+    speed = store.get("speed_benchmark")
+    assert speed.inputs[STAGE] == export.data_version
+    *roles, timed = speed.read(SpeedResult).models
+    assert [model.name for model in roles] == ["teacher", "baseline", "student"]
+    assert (timed.name, timed.engine, timed.revision) == (FORM, "llama.cpp", export.data_version)
+    assert timed.memory.weight_bytes == export.file("model/student.gguf").stat().st_size
+    assert timed.level(1).latency_ms.p50 > 0
+    report = read_document(store.get("eval_report").file(files.REPORT_FILE))
+    assert sum(row.what.endswith(f", shipped engine ({FORM})") for row in report.lesson) == 4
 
 
 def test_where_shows_every_form_and_a_script_that_works(exported):

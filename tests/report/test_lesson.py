@@ -8,7 +8,7 @@ from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.speed.summary import figures, ratios
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.report.lesson import lesson_rows, outcome_of
-from distill_dagster.report.timing import how_timed, level_rows, withheld_notes
+from distill_dagster.report.timing import how_timed, level_rows, speed_notes, withheld_notes
 from distill_dagster.report.writing import build_report, write_pages
 from testing.report_parts import parts
 from testing.timed import made_rounds, made_speed, timed_model
@@ -137,3 +137,70 @@ def test_the_page_has_the_targets_each_concurrency_and_the_cost_of_a_row(tmp_pat
         for wanted in ("Against the lesson's targets", "85 % lower", "requests in flight", "An accepted training row"):
             assert wanted in text
         assert "10.0 ms of the machine" in text
+
+
+FORMS = {"onnx_int8": "onnxruntime-genai", "gguf_q8_0": "llama.cpp"}
+
+
+def with_exports(times: float, slowdowns=None, device="cpu") -> SpeedDocument:
+    """The student is twice as fast as the teacher, and its exports are `times` as fast."""
+    latencies = [
+        {"teacher": 100 * noise, "baseline": 50, "student": 50, **dict.fromkeys(FORMS, 100 / times)} for noise in NOISE
+    ]
+    rounds = made_rounds(latencies, CONFIG.concurrency, slowdowns)
+    exports = [timed_model(form, engine=engine) for form, engine in FORMS.items()]
+    shown = made_speed(rounds, CONFIG, exports)
+    return shown.model_copy(update={"device": device})
+
+
+def test_the_shipped_export_is_held_against_the_targets_beside_the_student():
+    document = with_exports(40)
+    rows = lesson_rows(retention(0.98, 0.95, 1.01), document, "onnx_int8")
+    assert [row.outcome for row in rows] == ["met", *("not met", "met") * 4]
+    assert [row.what for row in rows[1:5]] == [
+        "Latency of an answer, same engine",
+        "Latency of an answer, shipped engine (onnx_int8)",
+        "Memory of the weights, same engine",
+        "Memory of the weights, shipped engine (onnx_int8)",
+    ]
+    assert rows[2].measured.startswith("97.5 % lower (")
+    assert (
+        rows[4].measured
+        == "97.7 % lower: 44.0 MB to 1.00 MB; peak 55.0 MB to 2.00 MB, over runtimes of 500 MB and 80.0 MB"
+    )
+    for shipped in (None, "gguf_f16"):
+        plain = lesson_rows(retention(0.98, 0.95, 1.01), document, shipped)
+        assert [row.what for row in plain] == [row.what for row in lesson_rows(retention(0.98, 0.95, 1.01), speed(2))]
+
+
+def test_the_page_has_a_column_for_each_export(tmp_path):
+    write_pages(tmp_path, build_report(**{**parts(), "speed": with_exports(40), "shipped": "onnx_int8"}))
+    page, _ = read_page(tmp_path)
+    markdown = (tmp_path / "report.md").read_text()
+    for text in (page.text.replace("\u00a0", " "), markdown.replace("\\_", "_")):
+        for wanted in ("The student and its exports", "shipped engine (onnx_int8)", "gguf_q8_0", "llama.cpp"):
+            assert wanted in text
+        assert "40× faster" in text
+    (line,) = [line for line in markdown.splitlines() if line.startswith("| Weights in memory | 4.00 MB (")]
+    assert line == "| Weights in memory | 4.00 MB (11× smaller) | 1.00 MB (44× smaller) | 1.00 MB (44× smaller) |"
+
+
+def test_a_report_without_exports_has_no_table_of_them(tmp_path):
+    write_pages(tmp_path, build_report(**parts()))
+    page, _ = read_page(tmp_path)
+    for text in (page.text, (tmp_path / "report.md").read_text()):
+        assert "exports" not in text
+        assert "engine (" not in text
+
+
+def test_a_withheld_ratio_of_an_export_is_said_with_its_reason():
+    notes = withheld_notes(with_exports(40, slowdowns=[1, 2, 1]))
+    assert [note.split(" against teacher")[0] for note in notes] == [
+        f"Withheld, {name}" for name in ("student", *FORMS)
+    ]
+
+
+def test_exports_on_another_device_than_the_models_are_noted():
+    said = "The exports were timed on the CPU, and the other models on cuda:0."
+    assert said in speed_notes(with_exports(40, device="cuda:0"), 1)
+    assert said not in speed_notes(with_exports(40), 1)

@@ -8,8 +8,8 @@ from pathlib import Path
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.errors import ModelError
 from distill_dagster.evaluation.asking import draw
-from distill_dagster.evaluation.speed.child import Order
 from distill_dagster.evaluation.speed.contestants import Child
+from distill_dagster.evaluation.speed.engines import Order
 from distill_dagster.evaluation.speed.over_http import OverHttp
 from distill_dagster.evaluation.speed.rounds import time_rounds
 from distill_dagster.evaluation.speed.specs import (
@@ -75,7 +75,7 @@ def _measure(spec: SpeedSpec, device: str) -> SpeedDocument:
     return SpeedDocument(
         machine=spec.machine,
         device=device,
-        versions=children[0].ready.versions if children else {},
+        versions={name: found for child in children for name, found in child.ready.versions.items()},
         prompts=rounds[0].prompts,
         skipped=len(drawn) - len(usable),
         max_new_tokens=spec.max_new_tokens,
@@ -96,10 +96,11 @@ def _open(
         return OverHttp(timed, prompts, spec.evaluation.speed, spec.max_new_tokens, asker)
     order = Order(
         timed=timed,
-        device=device,
-        more=list(devices_with(device)[1:]),
+        device="cpu" if timed.is_export else device,
+        more=[] if timed.is_export else list(devices_with(device)[1:]),
         prompts=[prompt.messages for prompt in prompts],
         max_new_tokens=spec.max_new_tokens,
+        most_in_flight=max(spec.evaluation.speed.concurrency),
     )
     return stack.enter_context(Child(order))
 

@@ -2,7 +2,8 @@
 
     python -m distill_dagster.evaluation.speed.child
 
-It reads one JSON document a line from stdin, and answers each with one on stdout; all other output goes to stderr:
+`TimedModel.process` names this module, or another one that calls `main` with other engines. It reads one JSON document
+a line from stdin, and answers each with one on stdout; all other output goes to stderr:
 
     Order                                    Ready: what the model is, and which prompts it can answer
     {"prompts": [0, 3], "concurrency": 1}    Turn
@@ -18,29 +19,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel
 
 from distill_dagster.config import Section
 from distill_dagster.errors import UserError
-from distill_dagster.evaluation.speed.engines import ENGINES, Engine, Messages, TimedAnswer
+from distill_dagster.evaluation.speed.engines import OWN, Engine, EngineKind, Engines, Messages, Order, TimedAnswer
 from distill_dagster.evaluation.speed.load import Clock
 from distill_dagster.evaluation.speed.rounds import waves
-from distill_dagster.evaluation.speed.specs import MemoryUse, TimedModel, Turn
+from distill_dagster.evaluation.speed.specs import MemoryUse, Turn
 from distill_dagster.process import Peak, end_with_parent, library_versions, watch_memory
 
 Say = Callable[[BaseModel], None]
-
-
-class Order(Section):
-    """Which model to open, where, and the prompts that it may be asked."""
-
-    timed: TimedModel
-    device: str
-    more: list[str] = []  # devices over which the model is spread too
-    prompts: list[Messages]
-    max_new_tokens: int
 
 
 class Ready(BaseModel, frozen=True):
@@ -63,23 +55,25 @@ class Ask(Section):
     concurrency: int
 
 
-def serve(order: Order, lines: Iterable[str], say: Say) -> None:
+def serve(order: Order, kind: EngineKind, lines: Iterable[str], say: Say) -> None:
     """Open the model, answer the asks, and report the memory when there are no more.
 
     Raises:
         ModelError: the model cannot be loaded.
+        ComputeError: its runtime is not installed, or fails.
     """
     from distill_dagster.models.loading import spread_over
 
-    kind, devices = ENGINES[order.timed.engine], [order.device, *order.more]
+    devices = [order.device, *order.more]
     kind.imports(order.timed)
     _reset_devices(devices)
     with watch_memory() as peak, spread_over(devices):
         start = time.perf_counter()
-        engine = kind.open(order.timed, order.device, order.max_new_tokens)
+        engine = kind.open(order)
         load_s = time.perf_counter() - start
         usable = [i for i, messages in enumerate(order.prompts) if engine.fits(messages)]
-        say(Ready(usable=usable, load_s=round(load_s, 3), versions=dict(library_versions()), **asdict(engine.facts)))
+        versions: dict[str, str | None] = {**library_versions(), kind.package: version(kind.package)}
+        say(Ready(usable=usable, load_s=round(load_s, 3), versions=versions, **asdict(engine.facts)))
         for line in lines:
             ask = Ask.model_validate_json(line)
             asked = [[order.prompts[i] for i in wave] for wave in waves(ask.prompts, ask.concurrency)]
@@ -135,8 +129,8 @@ def _memory(engine: Engine, peak: Peak, devices: Sequence[str]) -> MemoryUse:
     )
 
 
-def main() -> int:
-    """Serve on stdin and stdout until the input ends."""
+def main(engines: Engines = OWN) -> int:
+    """Serve on stdin and stdout until the input ends, with the engine that the order names."""
     end_with_parent()  # the parent holds the device's lease
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
 
@@ -146,7 +140,8 @@ def main() -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             lines = iter(sys.stdin.readline, "")
-            serve(Order.model_validate_json(next(lines)), lines, say)
+            order = Order.model_validate_json(next(lines))
+            serve(order, engines[order.timed.engine], lines, say)
     except UserError as e:
         print(e, file=sys.stderr)
         return 1

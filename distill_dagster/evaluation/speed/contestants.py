@@ -18,7 +18,8 @@ from typing import Self, TypeVar
 from pydantic import BaseModel
 
 from distill_dagster.errors import ComputeError
-from distill_dagster.evaluation.speed.child import Ask, Order, Ready
+from distill_dagster.evaluation.speed.child import Ask, Ready
+from distill_dagster.evaluation.speed.engines import Order
 from distill_dagster.evaluation.speed.specs import MemoryUse, Turn
 
 STDERR_LINES = 15
@@ -45,7 +46,7 @@ class Child:
         paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._errors = self._open.enter_context(tempfile.TemporaryFile())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "distill_dagster.evaluation.speed.child"],
+            [sys.executable, "-m", self._order.timed.process],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -117,13 +118,18 @@ class Child:
             raise self._failure()
         return kind.model_validate_json(line)
 
+    @property
+    def _what(self) -> str:
+        timed = self._order.timed
+        return f"{timed.model.name} as {timed.name}" if timed.is_export else timed.model.name
+
     def _failure(self) -> ComputeError:
         code = self._process.wait()
         how = f"exit status {code}" if code >= 0 else f"killed by signal {-code}"
         self._errors.seek(0)
         tail = "\n".join(self._errors.read().decode("utf-8", "replace").strip().splitlines()[-STDERR_LINES:])
         return ComputeError(
-            f"measuring {self._order.timed.model.name} on {self._order.device} failed ({how}; signal 9 usually means "
+            f"measuring {self._what} on {self._order.device} failed ({how}; signal 9 usually means "
             f"that memory ran out: all models that are timed together are in memory at once). The last lines of its "
             f"output:\n{tail}"
         )

@@ -1,4 +1,6 @@
-"""How a model answers while it is timed. Another engine, as of an exported student, is another line in `ENGINES`.
+"""How a model answers while it is timed: the interface of an engine, and the project's own.
+
+The runtimes of exported students are in release/export/, which starts a process of its own with them.
 
 An answer covers everything that a caller waits for: chat template, tokenizer, decoding of the text.
 """
@@ -10,12 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distill_dagster.config import Engine as DecodingEngine
+from distill_dagster.config import Section
 from distill_dagster.evaluation.speed.specs import EngineName, TimedModel
 
 if TYPE_CHECKING:
     from distill_dagster.models.loading import LoadedModel
 
 Messages = list[dict[str, str]]
+
+
+class Order(Section):
+    """Which model to open, where, and the prompts that it may be asked."""
+
+    timed: TimedModel
+    device: str
+    more: list[str] = []  # devices over which the model is spread too
+    prompts: list[Messages]
+    max_new_tokens: int
+    most_in_flight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +172,14 @@ def warm_libraries(timed: TimedModel) -> None:
 class EngineKind:
     """How an engine is opened, and what is imported before its memory counts."""
 
-    open: Callable[[TimedModel, str, int], Engine]  # (model, device, max_new_tokens)
+    open: Callable[[Order], Engine]
     imports: Callable[[TimedModel], None]
+    package: str  # the one whose version is recorded
 
 
-ENGINES: Mapping[EngineName, EngineKind] = {  # those that run in a child process
-    "torch": EngineKind(TorchEngine, warm_libraries),
+Engines = Mapping[EngineName, EngineKind]  # those that a child process knows
+OWN: Engines = {
+    "torch": EngineKind(
+        lambda order: TorchEngine(order.timed, order.device, order.max_new_tokens), warm_libraries, "torch"
+    ),
 }

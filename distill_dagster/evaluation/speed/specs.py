@@ -22,8 +22,14 @@ from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, S
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store.result import Counts, Result, Spec
 
-EngineName = Literal["torch", "endpoint"]
+EngineName = Literal["torch", "endpoint", "llama.cpp", "onnxruntime-genai"]
+CHILD = "distill_dagster.evaluation.speed.child"  # the process of a model that the project's own engine runs
 Measure = Literal["latency", "latency_p95", "first_token", "tokens_per_second", "answers_per_second", "cost"]
+
+
+def is_of_export(engine: EngineName) -> bool:
+    """Whether the engine is the runtime of an export."""
+    return engine not in ("torch", "endpoint")
 
 
 class TimedModel(Section):
@@ -33,6 +39,13 @@ class TimedModel(Section):
     model: ModelRef
     engine: EngineName = "torch"
     prompting: Prompting = "plain"  # the teacher is timed with the prompting that it teaches with
+    process: str = CHILD  # the module that holds the model in a process of its own; it knows the engine
+    max_length: int | None = None  # of an export: the most tokens of a prompt and its answer
+
+    @property
+    def is_export(self) -> bool:
+        """Whether another runtime runs it, which answers on the CPU."""
+        return is_of_export(self.engine)
 
 
 class Machine(BaseModel, frozen=True):
@@ -60,8 +73,8 @@ class SpeedSpec(Spec):
 
     @property
     def needs_device(self) -> bool:
-        """Whether any model runs on this machine."""
-        return any(timed.engine != "endpoint" for timed in self.models)
+        """Whether any model runs on a device; exports answer on the CPU."""
+        return any(timed.engine == "torch" for timed in self.models)
 
 
 class Turn(BaseModel, frozen=True):
@@ -202,6 +215,11 @@ class SpeedDocument(BaseModel, frozen=True):
     models: list[ModelSpeed]
     ratios: list[TimedRatio]
     rounds: list[Round]
+
+    @property
+    def exports(self) -> list[ModelSpeed]:
+        """The figures of the student's exports, in the order of `export.formats`."""
+        return [model for model in self.models if is_of_export(model.engine)]
 
     def model(self, name: str) -> ModelSpeed | None:
         """The figures of a model; None if it was not timed."""

@@ -57,13 +57,21 @@ def figures(
         cost=cost_of(timed, alone, levels, config),
         parameters=ready.parameters if ready else None,
         dtype=ready.dtype if ready else "not known",
-        bytes_on_disk=bytes_on_disk(Path(timed.model.path)) if timed.model.path else None,
+        bytes_on_disk=_on_disk(timed),
         load_s=ready.load_s if ready else None,
         threads=ready.threads if ready else None,
         prompt_tokens_mean=_mean(sum(turn.prompt_tokens for turn in alone), answers),
         completion_tokens_mean=_mean(sum(turn.tokens for turn in alone), answers),
         latencies_ms=[latency for turn in alone for latency in turn.latencies_ms],
     )
+
+
+def _on_disk(timed: TimedModel) -> int | None:
+    """Bytes of the files that the model is read from; of an export all that was written."""
+    folder = Path(timed.model.path)
+    if timed.is_export:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return bytes_on_disk(folder) if timed.model.path else None
 
 
 def _counted(model: str, rounds: Sequence[Round], level: int) -> list[Turn]:

@@ -6,8 +6,9 @@ onnx_int8     model/model.onnx, model/genai_config.json, …   onnxruntime-genai
 
 import importlib.util
 
-from distill_dagster.config import ExportFormat
+from distill_dagster.config import EXPORT_FORMATS, ExportFormat
 from distill_dagster.errors import ComputeError
+from distill_dagster.evaluation.speed.specs import EngineName
 
 GGUF_FILE, MODELFILE = "student.gguf", "Modelfile"
 PACKAGES = {  # of the extra `export`: name of the distribution -> name of the module
@@ -15,6 +16,8 @@ PACKAGES = {  # of the extra `export`: name of the distribution -> name of the m
     "onnx": {"onnxruntime-genai": "onnxruntime_genai", "onnx": "onnx", "onnx-ir": "onnx_ir"},
 }
 RUNS_ON = {"gguf": "llama.cpp and Ollama", "onnx": "onnxruntime-genai"}
+RUNS: dict[str, EngineName] = {"gguf": "llama.cpp", "onnx": "onnxruntime-genai"}  # what it is timed with
+TIMED_PROCESS = "distill_dagster.release.export.timed"  # the module that holds an export while it is timed
 RUNTIMES = {"gguf": "xllamacpp", "onnx": "onnxruntime-genai"}  # the package whose version a result names
 
 
@@ -26,6 +29,11 @@ def family(form: ExportFormat) -> str:
 def precision(form: ExportFormat) -> str:
     """How the weights are stored: f16, q8_0, int8 and so on."""
     return form.partition("_")[2]
+
+
+def format_of(name: str) -> ExportFormat:
+    """The format of this name."""
+    return next(form for form in EXPORT_FORMATS if form == name)
 
 
 def missing_packages(form: ExportFormat) -> list[str]:

@@ -95,12 +95,17 @@ def connected(address: str) -> Iterator[Post]:
         connection.close()
 
 
+def prompt_tokens(post: Post, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """A prompt's tokens, as llama.cpp's own template engine and tokenizer make them; RequestRefused: it has none."""
+    rendered = post("/apply-template", {"messages": messages})["prompt"]
+    return post("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
+
+
 def _answer(post: Post, messages: Sequence[Mapping[str, str]], max_new_tokens: int) -> ExportedAnswer:
     """One answer; one with the finish reason `error` if the server refuses the prompt."""
     prompt: list[int] = []
     try:
-        rendered = post("/apply-template", {"messages": messages})["prompt"]
-        prompt = post("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
+        prompt = prompt_tokens(post, messages)
         body = {"messages": messages, "temperature": 0, "max_tokens": max_new_tokens, "cache_prompt": False}
         reply = post("/v1/chat/completions", body)
     except RequestRefused:

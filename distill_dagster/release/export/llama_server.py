@@ -25,10 +25,10 @@ def command(file: Path, *, host: str = HOST, port: int, max_length: int) -> list
     return [sys.executable, "-m", MODULE, str(file), *at, "--max-length", str(max_length)]
 
 
-def parameters(file: str, *, host: str, port: int, max_length: int, parallel: int, cache: str) -> Any:
-    """llama.cpp's parameters: `parallel` requests at once, each of `max_length` tokens; port 0 takes a free one.
+def open_server(file: str, *, host: str, port: int, max_length: int, parallel: int, cache: str) -> Any:
+    """llama.cpp's server in this process: `parallel` requests at once, each of `max_length` tokens.
 
-    `cache` is the precision of keys and values: llama.cpp's own default is f16.
+    Port 0 takes a free one. `cache` is the precision of keys and values: llama.cpp's own default is f16.
     """
     llama = _library()
     settings = llama.CommonParams()
@@ -38,9 +38,9 @@ def parameters(file: str, *, host: str, port: int, max_length: int, parallel: in
     settings.cache_type_k = settings.cache_type_v = llama.ggml_type[f"GGML_TYPE_{cache.upper()}"]
     settings.use_jinja = True
     settings.reasoning_format = llama.common_reasoning_format.COMMON_REASONING_FORMAT_NONE  # our parser finds it
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = _threads()
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads()
     settings.verbosity = 0
-    return settings
+    return llama.Server(settings)
 
 
 def _library() -> Any:
@@ -50,7 +50,7 @@ def _library() -> Any:
     return xllamacpp
 
 
-def _threads() -> int:
+def threads() -> int:
     """As many as torch takes: `OMP_NUM_THREADS`, or the cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(os.environ.get("OMP_NUM_THREADS") or cores)
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    settings = parameters(
+    server = open_server(
         given.file,
         host=given.host,
         port=given.port,
@@ -80,7 +80,6 @@ def main(arguments: list[str] | None = None) -> int:
         parallel=given.parallel,
         cache=given.cache,
     )
-    server = _library().Server(settings)
     print(server.listening_address, flush=True)
     ended.wait()
     return 0

@@ -27,9 +27,8 @@ def ask_onnx(spec: RuntimeSpec) -> Iterator[ExportedAnswer]:
 
 
 def _answer(model: Any, tokenizer: Any, messages: Sequence[Mapping[str, str]], spec: RuntimeSpec) -> ExportedAnswer:
-    og, start = _library(), time.perf_counter()
-    text = tokenizer.apply_chat_template(json.dumps(messages, allow_nan=False), add_generation_prompt=True)
-    prompt = [int(token) for token in tokenizer.encode(text)]
+    og, start = library(), time.perf_counter()
+    prompt = prompt_tokens(tokenizer, messages)
     if len(prompt) + spec.max_new_tokens > spec.max_length:
         return ExportedAnswer(prompt=prompt, text="", finish_reason="error")
     parameters = og.GeneratorParams(model)
@@ -52,7 +51,13 @@ def _answer(model: Any, tokenizer: Any, messages: Sequence[Mapping[str, str]], s
     )
 
 
-def _library() -> Any:
+def prompt_tokens(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """A prompt's tokens, as onnxruntime-genai's own template engine and tokenizer make them."""
+    text = tokenizer.apply_chat_template(json.dumps(messages, allow_nan=False), add_generation_prompt=True)
+    return [int(token) for token in tokenizer.encode(text)]
+
+
+def library() -> Any:
     """onnxruntime-genai, whose names are those of a compiled module, so that pyright finds none."""
     import onnxruntime_genai
 
@@ -64,7 +69,7 @@ def main() -> int:
     end_with_parent()
     spec = RuntimeSpec.model_validate_json(sys.stdin.read())
     with contextlib.redirect_stdout(sys.stderr):
-        og = _library()
+        og = library()
         model = og.Model(spec.folder)
         tokenizer = og.Tokenizer(model)
         answers = [_answer(model, tokenizer, messages, spec) for messages in spec.prompts]

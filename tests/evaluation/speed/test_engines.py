@@ -5,8 +5,8 @@ import json
 import pytest
 
 from distill_dagster.config import ModelConfig
-from distill_dagster.evaluation.speed.child import Ask, Order, Ready, serve, take_turn
-from distill_dagster.evaluation.speed.engines import TorchEngine, kv_bytes_per_token
+from distill_dagster.evaluation.speed.child import Ask, Ready, serve, take_turn
+from distill_dagster.evaluation.speed.engines import OWN, Order, TorchEngine, kv_bytes_per_token
 from distill_dagster.evaluation.speed.specs import MemoryUse, TimedModel, Turn
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
@@ -65,7 +65,7 @@ def test_a_model_is_opened_once_and_says_at_the_end_what_it_held(timed):
     order = Order(timed=timed, device="cpu", prompts=[*PROMPTS, TOO_LONG], max_new_tokens=8)
     asks = [Ask(prompts=[0, 4], concurrency=n).model_dump_json() for n in (1, 2)]
     said = []
-    serve(order, asks, said.append)
+    serve(order, OWN["torch"], asks, said.append)
     ready, alone, together, memory = said
     assert [type(document) for document in said] == [Ready, Turn, Turn, MemoryUse]
     assert ready.usable == [0, 1, 2, 3, 4], "the last prompt does not fit"
