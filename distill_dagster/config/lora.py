@@ -13,7 +13,7 @@ class LoraConfig(Section):
     """LoRA (Hu et al. 2021, arXiv 2106.09685): W + alpha / rank * B A. Only B and A train."""
 
     rank: int = Field(default=16, ge=1, le=1024, description="Rank of an adapter: the inner size of B A.")
-    alpha: float = Field(default=32, gt=0, le=4096, description="An adapter's output is multiplied by alpha / rank.")
+    alpha: float = Field(default=32.0, gt=0, le=4096, description="An adapter's output is multiplied by alpha / rank.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on an adapter's input during training.")
     targets: Literal["all-linear"] | Annotated[list[ModuleName], Field(min_length=1)] = Field(
         default="all-linear",

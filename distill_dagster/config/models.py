@@ -67,7 +67,7 @@ class TrainingConfig(Section):
     """
 
     learning_rate: float = Field(default=2e-5, gt=0, le=0.1, description="Peak learning rate.")
-    epochs: float = Field(default=3, gt=0, le=1000, description="Passes over the training rows.")
+    epochs: float = Field(default=3.0, gt=0, le=1000, description="Passes over the training rows.")
     batch_size: int = Field(
         default=16,
         ge=1,

@@ -86,7 +86,7 @@ class Need(Section):
         "each. A local model that answers or reads (`generate`, `benchmark`) and does not fit one GPU is spread over "
         "them, layer by layer.",
     )
-    memory_gb: float = Field(default=0, ge=0, description="Least memory of each GPU in GB, as the card is sold.")
+    memory_gb: float = Field(default=0.0, ge=0, description="Least memory of each GPU in GB, as the card is sold.")
     cpu: bool = Field(default=True, description="Run on the CPU if the machine has no such GPU.")
     processes: int = Field(
         default=1,
@@ -146,7 +146,7 @@ class AlertsConfig(Section):
         "is always sent.",
     )
     repeat_hours: float = Field(
-        default=24,
+        default=24.0,
         ge=0,
         le=8760,
         description="Hours after which the same failure of the same check and shard is sent again.",

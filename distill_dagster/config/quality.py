@@ -157,7 +157,7 @@ class ChecksConfig(Section):
     min_acceptance: float = _share(0.5, "Least share of the teacher's answers that must pass the filters.")
     max_contaminated_share: float = _share(0.05, "Largest share of the source rows that may copy a held-out row.")
     max_label_ratio: float = Field(
-        default=20, ge=1, description="Largest ratio of the most frequent label's rows to the rarest label's."
+        default=20.0, ge=1, description="Largest ratio of the most frequent label's rows to the rarest label's."
     )
     min_gold_agreement: float = _share(
         0.5, "Least mean score of the teacher's answers against gold, for rows that have gold answers."

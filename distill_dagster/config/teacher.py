@@ -48,9 +48,9 @@ class EndpointConfig(Section):
     tokens_per_minute: float | None = Field(
         default=None, gt=0, description="The account's limit on tokens, if it has one."
     )
-    timeout_seconds: float = Field(default=120, gt=0, description="Longest wait for one reply.")
+    timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for one reply.")
     longest_wait_seconds: float = Field(
-        default=300,
+        default=300.0,
         ge=0,
         description="Longest wait that the endpoint may ask for. If it asks for more, the shard stops resumably.",
     )

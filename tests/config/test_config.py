@@ -1,8 +1,12 @@
 """distill.yaml: which files are accepted, which are refused, and whether the message shows the way out."""
 
+from typing import get_args
+
 import pytest
 import yaml
+from pydantic import BaseModel
 
+from distill_dagster.config import DistillConfig, EvaluationConfig, StudentTrainingConfig
 from distill_dagster.config.reading import check_config, load_config
 from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.freshness import code_versions, stages_of
@@ -163,3 +167,30 @@ def test_keys_of_the_rows_that_change_nothing_shape_the_reading_only_where_they_
     plain, named = (check_config(tiny_settings(**{"data.meta_keys": keys}), "here") for keys in ([], ["b", "a"]))
     assert "meta_keys" not in reading(plain)["reading"], "an existing store stays fresh"
     assert reading(named)["reading"]["meta_keys"] == ["a", "b"]
+
+
+def sections_of(model: type[BaseModel], found: dict[type[BaseModel], None]) -> dict[type[BaseModel], None]:
+    """The model of a section, and those of the sections within it."""
+    if model not in found:
+        found[model] = None
+        for field in model.model_fields.values():
+            for part in parts_of(field.annotation):
+                if isinstance(part, type) and issubclass(part, BaseModel):
+                    sections_of(part, found)
+    return found
+
+
+def parts_of(annotation: object) -> list[object]:
+    """The types that an annotation is made of."""
+    parts = [part for part in get_args(annotation) if not isinstance(part, str)]
+    return [inner for part in parts for inner in parts_of(part)] or [annotation]
+
+
+def test_a_default_is_the_same_after_a_config_was_sent_to_a_run():
+    """A run reads the config as JSON, where a float of 3 is 3.0: with another default, an artefact was never fresh."""
+    sections = sections_of(DistillConfig, {})
+    assert {StudentTrainingConfig, EvaluationConfig} <= sections.keys()
+    for section in sections:
+        for name, field in section.model_fields.items():
+            if float in parts_of(field.annotation) and int not in parts_of(field.annotation):
+                assert not isinstance(field.default, int), f"{section.__name__}.{name}: write {field.default}.0"
