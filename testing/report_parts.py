@@ -50,7 +50,7 @@ def provenance(text: str, name: str | None) -> Provenance:
 
 
 def parts(text: str = "x", name: str | None = None) -> dict:
-    """The arguments of `build_report`: 100 items; the teacher has 95 right, and the student 93."""
+    """The fields of a `ReportParts`: 100 items; the teacher has 95 right, and the student 93."""
     scores = {"teacher": [1] * 95 + [0] * 5, "student": [1] * 92 + [0] * 7 + [1], "baseline": [0] * 70 + [1] * 30}
     rows = {role: predictions(role, values, text) for role, values in scores.items()}
     return {

@@ -39,7 +39,10 @@ class LogitsSignalConfig(Section):
         "begin and end at the same bytes in both tokenizations. D, T, `skew` and `beta` do not apply.",
     )
     tau: float = Field(
-        default=100.0, ge=1, le=10_000, description="What `alm` divides the log-probability of a span by, on both sides."
+        default=100.0,
+        ge=1,
+        le=10_000,
+        description="What `alm` divides the log-probability of a span by, on both sides.",
     )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from distill_dagster.report.classes import class_tables
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.writing import build_report, write_pages
 from distill_dagster.tasks.labelled import macro_f1
 from testing.report_parts import benchmark, parts
@@ -64,7 +65,7 @@ def test_only_tasks_with_labels_have_a_table_and_rows_without_gold_do_not_count(
 def report_of(tmp_path, given: list[str | None], gold):
     rows = {role: answers(given, gold) for role in ROLES}
     found = parts() | {"predictions": rows, "benchmarks": {role: benchmark(role, rows[role]) for role in ROLES}}
-    document = build_report(**found)
+    document = build_report(ReportParts(**found))
     write_pages(tmp_path, document)
     return document
 

@@ -9,6 +9,7 @@ from distill_dagster.evaluation.comparison import RatioEstimate
 from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios, ReportDocument, read_document
 from distill_dagster.report.numbers import percent, ratio_label, size
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.tables import flat_rows, summary_rows
 from distill_dagster.report.wording import headline, verdict_text
 from distill_dagster.report.writing import build_report, write_pages
@@ -18,7 +19,7 @@ from testing.timed import ROLES
 
 @pytest.fixture(scope="module")
 def document() -> ReportDocument:
-    return build_report(**parts())
+    return build_report(ReportParts(**parts()))
 
 
 def test_the_headline_and_its_numbers(document):
@@ -57,7 +58,7 @@ def test_a_teacher_above_chance_is_no_warning(tmp_path):
     for rows in changed["predictions"].values():
         for i, row in enumerate(rows):
             row["reference"] = [golds[i % 3]]
-    document = build_report(**changed)
+    document = build_report(ReportParts(**changed))
     assert document.weak_teacher is None
     write_pages(tmp_path, document)
     assert "Weak teacher" not in (tmp_path / "report.html").read_text() + (tmp_path / "report.md").read_text()
@@ -93,11 +94,11 @@ def test_a_missing_role_or_other_items_are_refused():
     given = parts()
     del given["benchmarks"]["baseline"]
     with pytest.raises(DataError, match="no benchmark of baseline; materialize baseline_benchmark"):
-        build_report(**given)
+        build_report(ReportParts(**given))
     given = parts()
     given["predictions"]["student"].pop()
     with pytest.raises(DataError, match=r"1 only in teacher \('x-99'\)"):
-        build_report(**given)
+        build_report(ReportParts(**given))
 
 
 def test_a_teacher_that_scores_nothing_still_makes_a_report(tmp_path):
@@ -105,7 +106,7 @@ def test_a_teacher_that_scores_nothing_still_makes_a_report(tmp_path):
     for role in ROLES:
         given["predictions"][role] = predictions(role, [0] * 10)
         given["benchmarks"][role] = benchmark(role, given["predictions"][role])
-    document = build_report(**given)
+    document = build_report(ReportParts(**given))
     write_pages(tmp_path, document)
     assert document.verdict.verdict == "INCONCLUSIVE"
     assert "teacher scored 0" in document.headline
@@ -117,7 +118,7 @@ def test_another_device_of_a_benchmark_is_noted():
     given = parts()
     given["benchmarks"]["teacher"] = given["benchmarks"]["teacher"].model_copy(update={"device": "cuda"})
     found = "the device differs (teacher cuda, baseline cpu, student cpu)"
-    assert any(found in note for note in build_report(**given).notes)
+    assert any(found in note for note in build_report(ReportParts(**given)).notes)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_teacher_that_was_not_measured_greedily_is_noted(document, sampling, w
     assert not any("was measured at" in note for note in document.notes)
     given = parts()
     given["benchmarks"]["teacher"] = given["benchmarks"]["teacher"].model_copy(update={"sampling": sampling})
-    (note,) = [note for note in build_report(**given).notes if "was measured at" in note]
+    (note,) = [note for note in build_report(ReportParts(**given)).notes if "was measured at" in note]
     assert words in note
 
 
@@ -140,14 +141,16 @@ def test_another_prompting_of_the_teacher_is_noted(document):
     given = parts()
     changed = given["benchmarks"]["teacher"].model_copy(update={"prompting": "chain_of_thought"})
     given["benchmarks"]["teacher"] = changed
-    (note,) = [note for note in build_report(**given).notes if "prompting" in note]
+    (note,) = [note for note in build_report(ReportParts(**given)).notes if "prompting" in note]
     assert "the prompting differs (teacher chain_of_thought, baseline plain, student plain)" in note
 
 
 def test_examples_show_losses_and_gains(document):
     differences = [e.teacher.score - e.student.score for e in document.examples]
     assert differences == [1.0, 1.0, 1.0, -1.0]
-    asked = build_report(**parts(), rows=[{"row_id": "x-92", "messages": [{"role": "user", "content": "Why?"}]}])
+    asked = build_report(
+        ReportParts(**parts(), rows=[{"row_id": "x-92", "messages": [{"role": "user", "content": "Why?"}]}])
+    )
     assert [e.question for e in asked.examples if e.row_id == "x-92"] == ["Why?"]
 
 
@@ -184,10 +187,10 @@ def test_words():
 def test_a_training_that_stopped_early_is_in_the_notes_and_in_the_lineage():
     words = "overfitting: stopped at step 40 of 80"
     given = parts()
-    assert not any("ended early" in note for note in build_report(**given).notes)
+    assert not any("ended early" in note for note in build_report(ReportParts(**given)).notes)
     student = given["provenance"].student_checkpoint.model_copy(update={"stopped": words})
     given["provenance"] = given["provenance"].model_copy(update={"student_checkpoint": student})
-    document = build_report(**given)
+    document = build_report(ReportParts(**given))
     assert "The student's training ended early. Overfitting: stopped at step 40 of 80." in document.notes
     assert document.as_json()["lineage"]["student_checkpoint"]["stopped"] == words
     assert "stopped" not in document.as_json()["lineage"]["teacher_model"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.writing import build_report
 from testing.report_parts import parts, predictions
@@ -15,7 +16,7 @@ def cut_off(count: int) -> dict:
 
 
 def test_it_is_not_shown_where_all_answers_of_the_baseline_were_cut_off():
-    document = build_report(**cut_off(100))
+    document = build_report(ReportParts(**cut_off(100)))
     gap = document.gap_recovered
     assert (gap.value, gap.low, gap.high) == (None, None, None)
     assert gap.reason == (
@@ -28,4 +29,4 @@ def test_it_is_not_shown_where_all_answers_of_the_baseline_were_cut_off():
 
 
 def test_it_is_shown_where_one_answer_ended():
-    assert build_report(**cut_off(99)).gap_recovered.value == pytest.approx(93 / 95)
+    assert build_report(ReportParts(**cut_off(99))).gap_recovered.value == pytest.approx(93 / 95)

@@ -10,6 +10,7 @@ from distill_dagster.evaluation.differences import Difference, difference
 from distill_dagster.operations.runner import Outcome
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.gold_student import GoldStudentScores, gold_student_text
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.tables import comparison_rows, settings_rows, summary_rows
 from distill_dagster.report.writing import build_report, write_pages
@@ -22,7 +23,7 @@ def with_gold(right: int, **changes) -> ReportDocument:
     """The report of `parts`, whose student has 93 of 100 right, and a gold student that has the first `right` right."""
     rows = predictions("gold_student", [1] * right + [0] * (100 - right))
     gold = GoldStudentScores(benchmark("gold_student", rows).model_copy(update=changes), rows, **SIZES)
-    return build_report(**parts(), gold_student=gold)
+    return build_report(ReportParts(**parts(), gold_student=gold))
 
 
 def of(value: float, low: float, high: float) -> Difference:
@@ -75,7 +76,7 @@ def test_other_items_are_refused():
     rows = predictions("gold_student", [1] * 99)
     gold = GoldStudentScores(benchmark("gold_student", rows), rows, **SIZES)
     with pytest.raises(DataError, match="x-99"):
-        build_report(**parts(), gold_student=gold)
+        build_report(ReportParts(**parts(), gold_student=gold))
 
 
 def test_it_is_the_fourth_column_of_every_page(tmp_path):
@@ -100,7 +101,7 @@ def test_it_is_the_fourth_column_of_every_page(tmp_path):
 
 
 def test_a_report_without_one_is_as_before(tmp_path):
-    document = build_report(**parts())
+    document = build_report(ReportParts(**parts()))
     write_pages(tmp_path, document)
     assert "gold_student" not in json.loads((tmp_path / "report.json").read_text())
     assert read_document(tmp_path / "report.json").gold_student is None
@@ -129,12 +130,12 @@ def test_the_last_line_of_a_run_holds_its_score(tmp_path):
     outcome = Outcome()
     closing = closing_document(with_gold(80), outcome, tmp_path, tmp_path)
     assert closing["gold_student"]["score"] == 0.8
-    assert "gold_student" not in closing_document(build_report(**parts()), outcome, tmp_path, tmp_path)
+    assert "gold_student" not in closing_document(build_report(ReportParts(**parts())), outcome, tmp_path, tmp_path)
 
 
 def test_the_report_says_that_the_interval_holds_no_other_seed():
     assert sum("another seed" in note for note in with_gold(80).notes) == 1
-    assert not any("another seed" in note for note in build_report(**parts()).notes)
+    assert not any("another seed" in note for note in build_report(ReportParts(**parts())).notes)
 
 
 def test_another_device_of_its_benchmark_is_noted():

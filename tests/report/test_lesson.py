@@ -8,6 +8,7 @@ from distill_dagster.evaluation.speed.specs import SpeedDocument
 from distill_dagster.evaluation.speed.summary import figures, ratios
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.report.lesson import lesson_rows, outcome_of
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.timing import how_timed, level_rows, speed_notes, withheld_notes
 from distill_dagster.report.writing import build_report, write_pages
 from testing.report_parts import parts
@@ -69,7 +70,7 @@ def test_a_withheld_ratio_is_said_with_its_reason_everywhere(tmp_path):
     (note,) = withheld_notes(busy)
     assert "latency p50 with 1 in flight" in note
     assert "above 1.3 in 1 of 3 rounds" in note
-    document = build_report(**{**parts(), "speed": busy})
+    document = build_report(ReportParts(**{**parts(), "speed": busy}))
     assert "latency" not in document.headline
     assert document.ratios.latency is None
     write_pages(tmp_path, document)
@@ -81,7 +82,7 @@ def test_a_withheld_ratio_is_said_with_its_reason_everywhere(tmp_path):
 
 def test_models_that_were_not_timed_are_no_reason_to_fail(tmp_path):
     assert outcomes(retention(0.98, 0.95, 1.01), None) == ["met", *["withheld"] * 4]
-    write_pages(tmp_path, build_report(**{**parts(), "speed": None, "data_cost": None}))
+    write_pages(tmp_path, build_report(ReportParts(**{**parts(), "speed": None, "data_cost": None})))
     assert "speed was not measured" in read_page(tmp_path)[0].text
 
 
@@ -131,7 +132,7 @@ def test_the_method_is_stated():
 
 
 def test_the_page_has_the_targets_each_concurrency_and_the_cost_of_a_row(tmp_path):
-    write_pages(tmp_path, build_report(**parts()))
+    write_pages(tmp_path, build_report(ReportParts(**parts())))
     page, _ = read_page(tmp_path)
     for text in (page.text.replace("\u00a0", " "), (tmp_path / "report.md").read_text()):
         for wanted in ("Against the lesson's targets", "85 % lower", "requests in flight", "An accepted training row"):
@@ -174,7 +175,7 @@ def test_the_shipped_export_is_held_against_the_targets_beside_the_student():
 
 
 def test_the_page_has_a_column_for_each_export(tmp_path):
-    write_pages(tmp_path, build_report(**{**parts(), "speed": with_exports(40), "shipped": "onnx_int8"}))
+    write_pages(tmp_path, build_report(ReportParts(**{**parts(), "speed": with_exports(40), "shipped": "onnx_int8"})))
     page, _ = read_page(tmp_path)
     markdown = (tmp_path / "report.md").read_text()
     for text in (page.text.replace("\u00a0", " "), markdown.replace("\\_", "_")):
@@ -186,7 +187,7 @@ def test_the_page_has_a_column_for_each_export(tmp_path):
 
 
 def test_a_report_without_exports_has_no_table_of_them(tmp_path):
-    write_pages(tmp_path, build_report(**parts()))
+    write_pages(tmp_path, build_report(ReportParts(**parts())))
     page, _ = read_page(tmp_path)
     for text in (page.text, (tmp_path / "report.md").read_text()):
         assert "exports" not in text

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from distill_dagster.report.document import ReportDocument, read_document
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.writing import build_report, write_pages
 from testing.report_parts import benchmark, parts
 from tests.report.page import HOSTILE, read_page
@@ -12,7 +13,7 @@ from tests.report.page import HOSTILE, read_page
 
 @pytest.fixture(scope="module")
 def document() -> ReportDocument:
-    return build_report(**parts())
+    return build_report(ReportParts(**parts()))
 
 
 def test_the_page_is_self_contained(document, tmp_path):
@@ -33,7 +34,7 @@ def test_the_page_is_self_contained(document, tmp_path):
 def test_hostile_names_and_rows_are_text(tmp_path):
     given = parts(text=HOSTILE, name=HOSTILE)
     rows = [{"row_id": f"{HOSTILE}-{i}", "messages": [{"role": "user", "content": HOSTILE}]} for i in range(100)]
-    write_pages(tmp_path, build_report(**given, rows=rows))
+    write_pages(tmp_path, build_report(ReportParts(**given, rows=rows)))
     page, _ = read_page(tmp_path)
     assert "script" not in page.tags
     assert "img" not in page.tags
@@ -53,7 +54,7 @@ def test_several_tasks_are_drawn_and_named(tmp_path):
         for row in rows[:50]:
             row |= {"task": "qa", "parsed": "neutral" if row["score"] else "other"}
         given["benchmarks"][role] = benchmark(role, rows)
-    document = build_report(**given)
+    document = build_report(ReportParts(**given))
     write_pages(tmp_path, document)
     page, _ = read_page(tmp_path)
     assert page.tags.count("svg") == 4

@@ -2,6 +2,7 @@
 
 import pytest
 
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.sweep import rows, sentence
 from distill_dagster.report.writing import build_report, write_pages
 from distill_dagster.tuning.specs import Trial
@@ -42,7 +43,7 @@ def test_the_best_trials_come_first_with_their_settings():
 
 
 def test_a_page_draws_the_trials_and_their_settings(tmp_path):
-    write_pages(tmp_path, build_report(**parts(), trials=TRIALS))
+    write_pages(tmp_path, build_report(ReportParts(**parts(), trials=TRIALS)))
     page, text = read_page(tmp_path)
     assert page.tags.count("svg") == 5
     assert len(page.ids) == len(set(page.ids))
@@ -56,13 +57,13 @@ def test_a_page_draws_the_trials_and_their_settings(tmp_path):
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_trials_are_drawn_too(tmp_path, count):
     """One complete trial has no settings to compare it with."""
-    write_pages(tmp_path, build_report(**parts(), trials=[trial(i, loss=1.0) for i in range(count)]))
+    write_pages(tmp_path, build_report(ReportParts(**parts(), trials=[trial(i, loss=1.0) for i in range(count)])))
     page, _ = read_page(tmp_path)
     assert page.tags.count("svg") == 3 + count
 
 
 def test_a_report_without_a_sweep_says_nothing_of_one(tmp_path):
-    document = build_report(**parts())
+    document = build_report(ReportParts(**parts()))
     write_pages(tmp_path, document)
     assert "trials" not in document.as_json()
     assert "sweep" not in (tmp_path / "report.html").read_text().lower()

@@ -11,6 +11,7 @@ from distill_dagster.evaluation.judging.worker import judge_answers
 from distill_dagster.lineage import settings
 from distill_dagster.lineage.endpoints import endpoints_of
 from distill_dagster.lineage.stages import stages_of
+from distill_dagster.report.parts import ReportParts
 from distill_dagster.report.wording import judge_text
 from distill_dagster.report.writing import build_report, write_pages
 from distill_dagster.store import files, parquet, schemas
@@ -200,7 +201,7 @@ def test_a_benchmark_of_other_rows_is_refused_before_anything_is_asked(tmp_path,
 def test_the_report_says_what_it_prefers(tmp_path, server):
     server.script(rules=FAIR)
     judge_answers(spec_of(tmp_path, server, STUDENT, TEACHER))
-    document = build_report(**parts(), judgement=read_judgement(tmp_path / "out" / files.JUDGEMENT_FILE))
+    document = build_report(ReportParts(**parts(), judgement=read_judgement(tmp_path / "out" / files.JUDGEMENT_FILE)))
     write_pages(tmp_path, document)
     said = "the student's is better 4 times, the teacher's 2 times, and 4 are ties"
     assert said in (tmp_path / "report.md").read_text().replace("&#39;", "'")
