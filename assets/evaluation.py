@@ -1,4 +1,4 @@
-"""The benchmarks of the three models (teacher, student before and after distillation) and their comparison.
+"""The benchmarks of the models (teacher, student before and after distillation) and their comparison.
 
 Each model has a benchmark of its own, so that only the student is scored again when only the student changed. Their
 speed is measured together, at one time.
@@ -146,7 +146,7 @@ def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
         evaluation=upstream.config.evaluation,
         provenance=_made_from(upstream),
         earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,
-        released=released_scores(upstream.project.store),
+        released=released_scores(upstream.look, upstream.artefact("student_benchmark")),
         out=str(out),
     )
 

@@ -7,7 +7,7 @@
                  eval_dataset → teacher_benchmark, baseline_benchmark, student_benchmark → eval_report
                  gold_set → gold_student_checkpoint → gold_student_benchmark, where evaluation.gold_student asks for it
                  eval_report → released_student, where a release is wanted → published_student, with release.publish
-                 eval_dataset → speed_benchmark, of all three models → eval_report
+                 eval_dataset → speed_benchmark, of all three models and the exports → eval_report
                  student_checkpoint → student_export_gguf_q8_0, …, for each format in export.formats
 
 `DISTILL_CONFIG` names the config; without it, `./distill.yaml` is used, else the demo's. In a Dagster project of your

@@ -1,6 +1,7 @@
 """What a release is made from besides what its stage reads: the release before, and how its scores were measured."""
 
 from distill_dagster.errors import DataError
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.student import RELEASED
 from distill_dagster.release.register import read_register
 from distill_dagster.report.specs import ReleasedScores
@@ -27,16 +28,27 @@ def earlier_release(store: Store) -> Manifest | None:
     return store.find(RELEASED)
 
 
-def released_scores(store: Store) -> ReleasedScores | None:
-    """The released student, for a report to compare with; None if none is released."""
-    release = store.find(RELEASED)
-    if release is None:
-        return None
-    register = read_register(release.folder)
+def released_scores(look: Snapshot, benchmark: Manifest) -> ReleasedScores | None:
+    """The released student, for a report to compare with; None if none is released, or the project releases none.
+
+    `benchmark` is that of the report's student. Where the scores of the release were measured in another way, they are
+    not to be compared with it.
+
+    Raises:
+        DataError: a file of the release is gone.
+    """
+    release = earlier_release(look.project.store) if look.config.release else None
+    register = read_register(release.folder if release else None)
     champion = register.state.champion
     released = register.last_of(champion, "promoted", "approved") if champion else None
-    scores = str(release.file(files.SCORES_FILE))
-    return ReleasedScores(student=released.student, released_at=released.at, scores=scores) if released else None
+    if release is None or released is None:
+        return None
+    return ReleasedScores(
+        student=released.student,
+        released_at=released.at,
+        scores=str(release.file(files.SCORES_FILE)),
+        comparable=register.state.measured == measured_as(benchmark),
+    )
 
 
 def measured_as(benchmark: Manifest) -> str:

@@ -17,7 +17,7 @@ STAGES = {"gold_set", "gold_student_checkpoint"}
 
 
 def gold_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:
-    """An error if no training row has a gold answer. Shards are read until one has; others say what cannot be read."""
+    """An error if no training row has a gold answer. Shards are read until one has."""
     if not STAGES & set(pending.stages):
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -26,6 +26,8 @@ LINEAGE = (
     *("eval_dataset", "student_benchmark", "eval_report"),
 )
 
+GOLD_STUDENT = ("gold_set", "gold_student_checkpoint", "gold_student_benchmark")  # only compared with the student
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -93,9 +95,9 @@ class Made:
         return self.document.benchmarks["student"]
 
     def usage(self) -> dict[str, list[Usage]]:
-        """Stage -> the usage of each of its artefacts, where it was recorded."""
+        """Stage -> the usage of each of its artefacts, where it was recorded; without the gold student's stages."""
         found: dict[str, list[Usage]] = {}
         for manifest in self.manifests.values():
-            if said := manifest.facts.get("usage"):
+            if (said := manifest.facts.get("usage")) and manifest.asset not in GOLD_STUDENT:
                 found.setdefault(manifest.asset, []).append(Usage.model_validate(said))
         return found

@@ -1,7 +1,8 @@
 """The students that a report compares its own with: the released one, and that of the report which it replaces.
 
-A report can be made again for the same student, such as with another target. It is then compared with the student that
-the replaced report was compared with, so that a fall is said until the student changes.
+A report can be made again for the same student, such as with another target. It is then compared with the students that
+the replaced report was compared with, so that a fall is said until the student changes. This holds even if the student
+was released in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,13 +38,30 @@ def read_earlier(report: EarlierReport, provenance: Provenance) -> Earlier | Non
     return Earlier(read_items(folder / files.EARLIER_FILE), against.student, against.created_at) if against else None
 
 
-def read_released(released: ReleasedScores, provenance: Provenance) -> Earlier | None:
-    """The released student; None if the report is about that student itself, or no score of it is kept."""
-    if released.student == provenance.student_checkpoint.data_version:
+def read_released(released: ReleasedScores, replaced: EarlierReport | None, provenance: Provenance) -> Earlier | None:
+    """The released student; None if its scores cannot be compared.
+
+    Of a report about the released student itself, it is the one that the replaced report was compared with.
+    """
+    student = provenance.student_checkpoint.data_version
+    if released.student == student:
+        return _champion_of(Path(replaced.folder), student) if replaced else None
+    if not released.comparable:
         return None
     rows = parquet.read_table(Path(released.scores))
     items = [{"row_id": row["row_id"], "student": row["score"]} for row in rows if row["student"] == released.student]
     return Earlier(items, released.student, released.released_at) if items else None
+
+
+def _champion_of(report: Path, student: str) -> Earlier | None:
+    """The released student that a report about `student` compares it with."""
+    if not (report / files.CHAMPION_FILE).exists():
+        return None
+    document = read_document(report / files.REPORT_FILE)
+    against = document.against_released
+    if against is None or document.lineage.student_checkpoint.data_version != student:
+        return None
+    return Earlier(read_items(report / files.CHAMPION_FILE), against.student, against.created_at)
 
 
 def compare_with(earlier: Earlier, items: Sequence[Mapping[str, Any]], evaluation: EvaluationConfig) -> AgainstEarlier:

@@ -90,7 +90,8 @@ def lesson_rows(retention: RatioEstimate, speed: SpeedDocument | None, shipped: 
     if speed is None or shipped is None or speed.model(shipped) is None:
         return [_retention(retention), *AgainstTargets(speed, "student", "").rows()]
     same = AgainstTargets(speed, "student", ", same engine").rows()
-    other = AgainstTargets(speed, shipped, f", shipped engine ({shipped})").rows()
+    where = "" if speed.device == "cpu" else f" on the CPU, the teacher on {speed.device}"
+    other = AgainstTargets(speed, shipped, f", shipped engine ({shipped}{where})").rows()
     return [_retention(retention), *(row for pair in zip(same, other, strict=True) for row in pair)]
 
 

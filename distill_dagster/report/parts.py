@@ -45,6 +45,7 @@ class ReportParts:
     gold_student: GoldStudentScores | None = None  # the student trained on gold answers alone
     earlier: Earlier | None = None  # the student of the replaced report, on the same rows
     released: Earlier | None = None  # the released student, on the same rows
+    incomparable: bool = False  # a student is released, and its scores were measured in another way
     speed: SpeedDocument | None = None
     shipped: str | None = None  # the export that is held against the lesson's targets, beside the student
     data_cost: DataCost | None = None
@@ -107,7 +108,8 @@ def read_parts(spec: ReportSpec) -> ReportParts:
         judgement=read_judgement(Path(spec.judgement)) if spec.judgement else None,
         gold_student=_read_gold_student(spec.gold_student) if spec.gold_student else None,
         earlier=read_earlier(spec.earlier, spec.provenance) if spec.earlier else None,
-        released=read_released(spec.released, spec.provenance) if spec.released else None,
+        released=read_released(spec.released, spec.earlier, spec.provenance) if spec.released else None,
+        incomparable=spec.released is not None and not spec.released.comparable,
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
         shipped=spec.shipped,
         data_cost=spec.data_cost,

@@ -16,6 +16,7 @@ from distill_dagster.evaluation.slices import FEWEST
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.report import numbers, slice_tables, sweep, tables, timing, wording
 from distill_dagster.report.document import ClassTable, ReportDocument
+from distill_dagster.report.gold_student import ONE_SEED
 from distill_dagster.report.plots import plots
 from distill_dagster.tuning.specs import Trial
 
@@ -104,6 +105,7 @@ def _context(document: ReportDocument) -> dict[str, Any]:
         "sweep": _sweep(document.trials),
         "lineage": tables.flat_rows(document.lineage.model_dump(mode="json")),
         "settings": tables.settings_rows(document.models),
+        "notes": [*document.notes, *([ONE_SEED] if document.gold_student else [])],
         "lesson": document.lesson,
         "levels": timing.level_rows(document.speed),
         "exports": timing.export_columns(document.speed),

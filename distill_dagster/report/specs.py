@@ -53,6 +53,7 @@ class ReleasedScores(Section):
     student: str
     released_at: str
     scores: str  # schemas.SCORE, of several students
+    comparable: bool = True  # with the report's student: the same held-out rows, asked and scored in one way
 
 
 class DataCost(BaseModel, frozen=True):

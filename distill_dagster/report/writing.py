@@ -24,7 +24,7 @@ from distill_dagster.report.document import ReportDocument, StatedVerdict
 from distill_dagster.report.earlier import compare_with
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
-from distill_dagster.report.gold_student import ONE_SEED, compare_with_gold
+from distill_dagster.report.gold_student import compare_with_gold
 from distill_dagster.report.lesson import lesson_rows
 from distill_dagster.report.notes import launchpad_notes, notes_on, stop_notes
 from distill_dagster.report.parts import ReportParts, read_parts
@@ -34,6 +34,10 @@ from distill_dagster.report.specs import ReportCounts, ReportResult, ReportSpec
 from distill_dagster.report.wording import fall_text, headline, verdict_text, weak_teacher_text
 from distill_dagster.store import files, hashing
 
+INCOMPARABLE = (
+    "The released student is not compared: it was measured on other held-out rows, or in another way. It is measured "
+    "again when this student is judged for a release."
+)
 Fields = dict[str, Any]  # fields of a ReportDocument
 
 
@@ -49,6 +53,8 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
     write_items(out / files.ITEMS_FILE, parts.items)
     if parts.earlier:
         write_items(out / files.EARLIER_FILE, parts.earlier.items)
+    if parts.released:
+        write_items(out / files.CHAMPION_FILE, parts.released.items)
     return ReportResult(
         data_version=hashing.sha256(hashing.canonical_json(document.as_json())),
         counts=ReportCounts(items=document.items),
@@ -148,7 +154,7 @@ def _notes(parts: ReportParts, compared: Comparison) -> list[str]:
         *notes_on(measured, compared, parts.speed),
         *launchpad_notes(parts.provenance),
         *stop_notes(parts.provenance),
-        *([ONE_SEED] if parts.gold_student else []),
+        *([INCOMPARABLE] if parts.incomparable else []),
     ]
 
 

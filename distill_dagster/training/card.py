@@ -90,7 +90,7 @@ def _lora(spec: TrainSpec) -> dict[str, str]:
 
 
 def _answers(teacher: ModelRef | None) -> str:
-    """What was learned; the teacher by its size, which is not known behind an endpoint."""
+    """What the student learned, and from which teacher. The size of a teacher behind an endpoint is not known."""
     if teacher is None:
         return "gold answers alone, without a teacher"
     size = f"{teacher.parameters:,} parameters" if teacher.parameters else "unknown size"

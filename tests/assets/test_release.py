@@ -1,6 +1,7 @@
 """The asset `released_student` in the lineage: when it is made, what it shows, what holds it, and what it leaves."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -60,8 +61,14 @@ def test_the_first_student_is_released_once_and_linked(project, instance):
 
 
 def test_the_report_of_a_later_student_is_compared_with_the_released_one(project, instance):
-    assert released_scores(project.store) is None
+    assert released_scores(Snapshot(project), project.store.get("student_benchmark")) is None
     run_project(project.config, instance)
+    benchmark = project.store.get("student_benchmark")
+    scores = released_scores(Snapshot(project), benchmark)
+    assert scores is not None
+    assert scores.comparable
+    asked_otherwise = replace(benchmark, inputs={**benchmark.inputs, "max_new_tokens": 1})
+    assert not released_scores(Snapshot(project), asked_otherwise).comparable
     champion = project.store.get("student_checkpoint").data_version
     learning = project.config.student.training.model_copy(update={"seed": 7})
     student = project.config.student.model_copy(update={"training": learning})

@@ -7,6 +7,7 @@ from distill_dagster.quality.gold_set import build_gold_set, select_gold
 from distill_dagster.quality.specs import GoldSetSpec
 from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.store import files, parquet, schemas
+from distill_dagster.tasks.prompts import prompts_of
 from testing.set_rows import answer, raw, turn
 
 
@@ -29,6 +30,24 @@ def test_a_gold_answer_becomes_the_example_that_a_right_teacher_would_give():
     assert counts.model_dump() == {
         **{"prompts": 3, "no_gold": 1, "examples": 2, "train": 1, "validation": 1, "rejected": 0},
     }
+
+
+def test_every_prompt_is_counted_once():
+    turns = [
+        {"role": "user", "content": "Hello?"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Which cup?"},
+    ]
+    raws = [
+        raw("a", "p", reference=["neutral"]),
+        raw("b", "q"),
+        raw("c", "r", reference=["perhaps"]),
+        raw("d", "p", reference=["entailment"]),
+        {**raw("e", "s", task="conversation", reference=["The red one."]), "messages": turns},
+    ]
+    *_, counts = gold_of(raws)
+    assert counts.prompts == sum(len(prompts_of(row)) for row in raws) == 6
+    assert (counts.no_gold, counts.rejected) == (2, 2)
 
 
 def test_rows_that_the_test_set_asks_and_duplicates_are_refused():

@@ -126,6 +126,26 @@ def test_a_released_student_that_was_reported_last_is_compared_once(reports, tmp
     assert (tmp_path / "24" / files.REPORT_PAGE).read_text().count("Compared with the student") == 1
 
 
+def test_a_report_made_again_after_its_student_was_released_keeps_the_comparison(reports, tmp_path):
+    folder, _ = reports
+    first = report(tmp_path / "24", "four", {"qa": 9}, folder / "21", released(tmp_path, "champion", {"qa": 1}))
+    again = report(tmp_path / "25", "four", {"qa": 9}, tmp_path / "24", released(tmp_path, "four", {"qa": 9}))
+    assert first.fall.startswith("Worse than the student released on 2026-11-12")
+    assert again.fall == first.fall
+    compared = read_document(tmp_path / "25" / files.REPORT_FILE).against_released
+    assert (compared.student, compared.common) == ("champion", 420)
+    other = report(tmp_path / "26", "five", {"qa": 9}, tmp_path / "25", released(tmp_path, "four", {"qa": 9}))
+    assert other.fall is None
+
+
+def test_a_released_student_that_was_measured_in_another_way_is_noted_and_not_compared(reports, tmp_path):
+    champion = released(tmp_path, "champion", {"qa": 1}).model_copy(update={"comparable": False})
+    result = report(tmp_path / "24", "four", {"qa": 9}, None, champion)
+    document = read_document(tmp_path / "24" / files.REPORT_FILE)
+    assert (result.fall, document.against_released) == (None, None)
+    assert any(note.startswith("The released student is not compared") for note in document.notes)
+
+
 def test_the_released_student_is_not_compared_with_itself(reports, tmp_path):
     report(tmp_path / "24", "one", {"qa": 9}, None, released(tmp_path, "one", {}))
     assert read_document(tmp_path / "24" / files.REPORT_FILE).against_released is None

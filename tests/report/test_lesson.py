@@ -174,6 +174,11 @@ def test_the_shipped_export_is_held_against_the_targets_beside_the_student():
         assert [row.what for row in plain] == [row.what for row in lesson_rows(retention(0.98, 0.95, 1.01), speed(2))]
 
 
+def test_an_export_on_the_cpu_beside_a_teacher_on_a_gpu_is_named_so():
+    rows = lesson_rows(retention(0.98, 0.95, 1.01), with_exports(40, device="cuda:0"), "onnx_int8")
+    assert rows[2].what == "Latency of an answer, shipped engine (onnx_int8 on the CPU, the teacher on cuda:0)"
+
+
 def test_the_page_has_a_column_for_each_export(tmp_path):
     write_pages(tmp_path, build_report(ReportParts(**{**parts(), "speed": with_exports(40), "shipped": "onnx_int8"})))
     page, _ = read_page(tmp_path)

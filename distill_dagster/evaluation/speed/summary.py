@@ -67,7 +67,7 @@ def figures(
 
 
 def _on_disk(timed: TimedModel) -> int | None:
-    """Bytes of the files that the model is read from; of an export all that was written."""
+    """Bytes of the files that the model is read from. For an export, all files count."""
     folder = Path(timed.model.path)
     if timed.is_export:
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

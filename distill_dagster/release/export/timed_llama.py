@@ -19,6 +19,7 @@ from distill_dagster.release.export.llama_server import HOST, open_server, threa
 
 CACHE = "f16"  # the precision of keys and values, llama.cpp's own default
 CACHE_BYTES = 2
+COUNTING = 256  # tokens of context of a server that only counts those of prompts: its memory counts as the export's
 
 
 class LlamaEngine:
@@ -52,7 +53,7 @@ class LlamaEngine:
 
     def _longest(self, file: Path, prompts: Sequence[Messages], most: int) -> int:
         """The longest prompt that leaves room for an answer within `most` tokens; 0 if there is none."""
-        server = _opened(file, most, 1)
+        server = _opened(file, COUNTING, 1)
         lengths = [length for messages in prompts if (length := _length(server, messages)) is not None]
         return max((length for length in lengths if length + self._new <= most), default=0)
 
