@@ -41,7 +41,7 @@ def kind_of(form: str) -> str:
     return "transformers" if form in CHECKPOINTS else family(_format(form))
 
 
-def places_of(look: Snapshot, form: str) -> list[PublishedForm]:
+def forms_of(look: Snapshot, form: str) -> list[PublishedForm]:
     """Every form that is published.
 
     Raises:
@@ -54,10 +54,10 @@ def places_of(look: Snapshot, form: str) -> list[PublishedForm]:
     if student_path(look.project.store, wanted) is None:
         raise NotPublishedError(f"{wanted} holds no model: no student was released yet")
     found = {name: student_path(look.project.store, stage) for name, stage in stages.items()}
-    return [_place(look, name, stages[name], path) for name, path in found.items() if path]
+    return [_form_of(look, name, stages[name], path) for name, path in found.items() if path]
 
 
-def _place(look: Snapshot, form: str, stage: str, path: Path) -> PublishedForm:
+def _form_of(look: Snapshot, form: str, stage: str, path: Path) -> PublishedForm:
     wanted = stage in [own.name for own in stages_of(look.config)]
     state = "fresh" if wanted and is_fresh(look, stage) else "stale"
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -26,19 +26,19 @@ def where(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Show where the published student and its exports are, and a script of a few lines that asks one of them."""
-    from distill_dagster.cli.published import kind_of, places_of
+    from distill_dagster.cli.published import forms_of, kind_of
     from distill_dagster.lineage.project import Project
     from distill_dagster.lineage.snapshot import Snapshot
     from distill_dagster.release.export.snippets import script
 
     look = Snapshot(Project(load_config(config)))
-    places = places_of(look, form)
+    forms = forms_of(look, form)
     if as_json:
-        print(json.dumps([place.model_dump() for place in places], ensure_ascii=False, allow_nan=False))
+        print(json.dumps([found.model_dump() for found in forms], ensure_ascii=False, allow_nan=False))
         return
-    rows = [[place.form, place.state, f"{place.bytes_on_disk:,}", place.path] for place in places]
+    rows = [[found.form, found.state, f"{found.bytes_on_disk:,}", found.path] for found in forms]
     out.print(table(None, ["form", "state", "bytes", "path"], rows, whole_labels=True))
-    asked = next(place for place in places if place.form == form)
+    asked = next(found for found in forms if found.form == form)
     length = look.config.export.max_length
     out.print(script(kind_of(form), asked.path, length), soft_wrap=True, markup=False, highlight=False)
 
