@@ -155,10 +155,10 @@ def execute(config: DistillConfig, until: str | None = None) -> None:
     Raises:
         PreflightError: the run cannot work, and nothing was made.
     """
-    from distill_dagster.cli.outcome import print_outcome
+    from distill_dagster.cli.outcome import LAST_ASSETS, print_outcome
 
     runner, outcome = walk(config, until)
-    if code := print_outcome(runner, outcome, ended=until in (None, "eval_report", "released_student")):
+    if code := print_outcome(runner, outcome, ended=until in LAST_ASSETS):
         raise typer.Exit(code)
 
 

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.cli.console import err, out, say, say_error, say_warning, shown_path, table
+from distill_dagster.cli.released import read_published
 from distill_dagster.cli.status import print_student
 from distill_dagster.lineage.exports import export_of
 from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.published import PUBLISHED
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.student import RELEASED, link_student, student_path
 from distill_dagster.lineage.student import STAGE as STUDENT
 from distill_dagster.operations.runner import Outcome, Runner
 from distill_dagster.release.gate import short
+from distill_dagster.release.publish.specs import PublishResult
 from distill_dagster.release.specs import ReleaseResult
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.tables import summary_rows
@@ -23,6 +26,7 @@ from distill_dagster.teachers.money import spent_so_far
 from distill_dagster.teachers.responses import Responses
 
 FAILED, VERDICT_FAIL = 1, 3  # exit codes
+LAST_ASSETS = (None, "eval_report", RELEASED, PUBLISHED)  # a run that ends after one of them has a report
 
 
 def read_report(project: Project) -> ReportDocument:
@@ -102,7 +106,7 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
     return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
 
 
-def print_decision(project: Project) -> dict[str, str | None]:
+def print_decision(project: Project) -> dict[str, Any]:
     """Print the last decision about a release, and where the released student is; returns both for machines."""
     found = project.store.find(RELEASED)
     if found is None or (decision := found.read(ReleaseResult).decision) is None:
@@ -110,7 +114,20 @@ def print_decision(project: Project) -> dict[str, str | None]:
     path = student_path(project.store, RELEASED)
     say(f"release: {decision.outcome} {short(decision.student)}: {decision.why}")
     say(f"released student: {shown_path(path) if path else 'none yet'}")
-    return {"release": decision.outcome, "released_path": str(path) if path else None}
+    closing = {"release": decision.outcome, "released_path": str(path) if path else None}
+    rule, published = project.config.release, read_published(project)
+    if rule is None or rule.publish is None or published is None:
+        return closing
+    print_published(published, found.read(ReleaseResult).champion)
+    return {**closing, "published": {place.kind: place.url for place in published.places}}
+
+
+def print_published(published: PublishResult, champion: str | None) -> None:
+    """Print where a student is published, one line a place, and whether the released one is not yet."""
+    for place in published.places:
+        say(f"published: {short(published.student)} at {place.url} ({place.kind}, revision {place.revision})")
+    if published.student != champion:
+        say(f"the released student is {short(champion)}: `distill-dagster run` publishes it")
 
 
 def print_exports(project: Project) -> None:

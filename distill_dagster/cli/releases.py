@@ -13,7 +13,6 @@ from distill_dagster.config.reading import CONFIG_NAME, load_config
 
 if TYPE_CHECKING:
     from distill_dagster.config import DistillConfig, ReleaseConfig
-    from distill_dagster.release.publish.specs import PublishResult
     from distill_dagster.release.specs import ReleaseResult
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -24,6 +23,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of 
 def releases(config: ConfigOption = Path(CONFIG_NAME), as_json: JsonOption = False) -> None:
     """Show every decision about a release, the first one first, what is released now, and where it is published."""
     from distill_dagster.assets.views.release import as_row
+    from distill_dagster.cli.outcome import print_published
     from distill_dagster.cli.released import read_history, read_published
     from distill_dagster.lineage.project import Project
 
@@ -42,7 +42,8 @@ def releases(config: ConfigOption = Path(CONFIG_NAME), as_json: JsonOption = Fal
     rows = [[str(row[name]) for name in shown] for row in map(as_row, decisions)]
     out.print(table("Releases", list(shown), rows))
     _say_released(result)
-    _say_published(published, result.champion)
+    if published is not None:
+        print_published(published, result.champion)
 
 
 @app.command()
@@ -127,14 +128,3 @@ def _say_released(result: "ReleaseResult") -> None:
 
     waits = f"; {short(result.waiting)} waits for `distill-dagster approve`" if result.waiting else ""
     say(f"released: {short(result.champion)}{waits}")
-
-
-def _say_published(published: "PublishResult | None", champion: str | None) -> None:
-    from distill_dagster.release.gate import short
-
-    if published is None:
-        return
-    for place in published.places:
-        say(f"published: {short(published.student)} at {place.url} ({place.kind}, revision {place.revision})")
-    if published.student != champion:
-        say(f"the released student is {short(champion)}: `distill-dagster run` publishes it")

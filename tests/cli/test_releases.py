@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -42,6 +43,15 @@ def benchmarked(students: Students, student: str) -> str:
     inputs = {"stage": "student_benchmark", "student_checkpoint": named(student), "eval_dataset": "rows"}
     store = students.store
     return measured_as(store.publish("student_benchmark", None, fingerprint="f" * 12, inputs=inputs, make=make))
+
+
+def published_by(students: Students, folder: Path) -> None:
+    """Make the artefact `published_student`: put the released student into a folder."""
+
+    def publish(out, work):
+        return publish_student(students.published_at(folder, out), "cpu")
+
+    students.store.publish(PUBLISHED, None, fingerprint="f" * 12, inputs={}, make=publish)
 
 
 def test_a_student_that_waits_is_approved_and_the_history_says_who_and_why(students):
@@ -107,6 +117,19 @@ def test_a_run_ends_with_the_last_decision_and_where_the_released_student_is(stu
     assert "released student: none yet" in shown
 
 
+def test_a_run_ends_with_where_the_student_is_published(students, tmp_path, capsys):
+    write_project(tmp_path, release={"approve": "manual", "publish": {"folder": {"path": "models"}}})
+    project = Project(load_config(tmp_path / "distill.yaml"))
+    students.judge("a", wrong=50)
+    said(students, "approve")
+    assert "published" not in print_decision(project), "nothing is published yet"
+    published_by(students, tmp_path / "models")
+    url = str(tmp_path / "models/current")
+    capsys.readouterr()
+    assert print_decision(project)["published"] == {"folder": url}
+    assert f"published: a00000000000 at {url} (folder, revision " in capsys.readouterr().out.replace("\n", "")
+
+
 def test_a_project_without_releases_says_how_to_begin(tmp_path):
     path = write_project(tmp_path)
     assert load_config(path).release is None
@@ -116,12 +139,9 @@ def test_a_project_without_releases_says_how_to_begin(tmp_path):
 
 
 def test_releases_say_where_the_student_is_published_and_what_is_not_yet(students, tmp_path):
-    def publish(out, work):
-        return publish_student(students.published_at(tmp_path / "models", out), "cpu")
-
     students.judge("a", wrong=50)
     said(students, "approve")
-    students.store.publish(PUBLISHED, None, fingerprint="f" * 12, inputs={}, make=publish)
+    published_by(students, tmp_path / "models")
     assert (
         f"published: a00000000000 at {tmp_path / 'models/current'} (folder, revision "
         in said(students, "releases").stdout
