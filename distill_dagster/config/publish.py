@@ -15,6 +15,8 @@ from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.section import Section
 
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss")  # an object appears whole or not at all
+
 
 class FolderPlaceConfig(Section):
     """A folder on this machine or on a network disk: `current` leads to the files of the released student."""
@@ -30,15 +32,21 @@ class BucketPlaceConfig(Section):
 
     url: str = Field(
         pattern=r"^[a-z][a-z0-9+.-]*://[^@\s]+$",
-        description="URL of the folder, such as s3://models/support, of a protocol that fsspec knows. `s3://` needs "
-        "`distill-dagster[s3]`.",
+        description=f"URL of the folder, such as s3://models/support. Object stores that fsspec knows: "
+        f"{', '.join(OBJECT_STORES)}. `s3://` needs `distill-dagster[s3]`.",
     )
 
     @field_validator("url")
     @classmethod
-    def _is_remote(cls, value: str) -> str:
-        if value.partition("://")[0] in ("file", "local"):
+    def _is_object_store(cls, value: str) -> str:
+        protocol = value.partition("://")[0]
+        if protocol in ("file", "local"):
             raise ValueError("a local path is no bucket: give it as `folder.path`")
+        if protocol not in OBJECT_STORES:
+            raise ValueError(
+                f"{protocol} is no object store, where a file appears whole or not at all: use one of "
+                f"{', '.join(OBJECT_STORES)}, or mount it and give `folder.path`"
+            )
         return value.rstrip("/")
 
 

@@ -35,6 +35,8 @@ def test_the_name_of_the_tokens_variable_publishes_nothing_again():
         ({"hub": {"repo": "acme/x", "token": "abcdefgh"}}, "the file must hold none"),
         ({"hub": {"repo": "acme/x", "token_from": "hf_" + "a1B2" * 9}}, "put the variable's NAME here, not its value"),
         ({"bucket": {"url": "file:///models"}}, "a local path is no bucket: give it as `folder.path`"),
+        ({"bucket": {"url": "sftp://h/models"}}, "sftp is no object store, where a file appears whole or not at all"),
+        ({"bucket": {"url": "memory://models"}}, "memory is no object store"),
         ({"bucket": {"url": "models"}}, "write a URL such as s3://models/support"),
         ({"mlflow": {"uri": "https://ada:secret-word@h/", "model": "x"}}, "a URL with a credential in it"),
         ({"mlflow": {"uri": "https://h"}}, "release.publish.mlflow.model: this field is required"),
