@@ -1,11 +1,12 @@
 """The places where the release is published: keys, packages and write access, before anything is made."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from distill_dagster.lineage.published import PUBLISHED
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import LATER, Requirement, require
-from distill_dagster.release.publish.places import KINDS, places_in
+from distill_dagster.release.publish.places import places_in
 
 
 def publish_requirements(pending: Pending, *, whole: bool) -> Iterator[Requirement]:
@@ -13,9 +14,9 @@ def publish_requirements(pending: Pending, *, whole: bool) -> Iterator[Requireme
     rule = pending.config.release
     if PUBLISHED not in pending.stages or rule is None or rule.publish is None:
         return
-    for kind, place in places_in(rule.publish):
-        look, name = KINDS[kind].look, f"release.publish.{kind}"
-        found = require("place", name, lambda look=look, place=place: look(place, pending.config.name, whole))
-        if found.state == "ok" and not whole and kind != "folder":
+    for place in places_in(rule.publish):
+        name = f"release.publish.{place.kind}"
+        found = require("place", name, partial(place.look, pending.config.name, whole))
+        if found.state == "ok" and not whole and place.kind != "folder":
             found = Requirement("place", name, "not checked", f"{found.found}; {LATER}")
         yield found

@@ -6,10 +6,12 @@ bucket.py            an object store: files under a prefix of their own, then a 
 hub.py               the Hugging Face hub: one commit, then a tag
 mlflow_registry.py   MLflow: files of a run, then a model version, then the alias `champion`
 places.py            the kinds of places by name
+messages.py          what an error of a place's client says, without secrets
 publishing.py        the worker that publishes to all of them
 specs.py             what the worker takes and returns
 
-Every kind does three things. It sends only what the place does not hold, so that a run that was killed goes on where it
-stopped. It switches to the new release in one step, after all files are there. It does nothing at a place that already
-holds the release.
+Every kind does four things. It refuses a place that holds files of somebody else, which it would replace. It sends
+only what the place does not hold of this release, so that a run that was killed goes on where it stopped. It switches
+to the new release in one step, after all files are there. It does nothing at a place that already holds the release.
+Folder, bucket and hub also take from the previous release what has not changed; MLflow gets every file.
 """

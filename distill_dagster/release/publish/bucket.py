@@ -4,20 +4,25 @@
     s3://models/support/current.json        {"prefix": "releases/3f2a91c07d3e-5b1c88aa", "student": "3f2a…", …}
 
 An object appears whole or not at all, and `current.json` is written last. So a reader that starts there never finds a
-part of a release. The prefix is that of the content: an object of the right size in it is not sent again.
+part of a release. The prefix is that of the content: an object of the right size in it is not sent again. A file that
+the previous release has too is copied inside the store.
 """
 
 import contextlib
 import json
+import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from distill_dagster.config import BucketPlaceConfig
 from distill_dagster.errors import PublishError
-from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle, ReleaseRecord, read_record
+from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle, ReleaseRecord, read_record, require_own
+from distill_dagster.release.publish.messages import first_line
 from distill_dagster.release.publish.specs import PublishedPlace
 
 POINTER, TEST_OBJECT = "current.json", ".distill_preflight"
+SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|ACCOUNT_KEY|CONNECTION_STRING")  # in the name of a store's variable
 
 
 def publish_to_bucket(place: BucketPlaceConfig, bundle: Bundle) -> PublishedPlace:
@@ -29,22 +34,17 @@ def publish_to_bucket(place: BucketPlaceConfig, bundle: Bundle) -> PublishedPlac
     with _explained(place):
         filesystem, base = _opened(place)
         before = _pointed(filesystem, base)
-        bundle.require_own(before, place.url)
-        prefix = f"releases/{bundle.release}"
+        require_own(before, bundle.project, place.url)
+        prefix = _prefix_of(bundle.release)
+        if before:
+            _copy(filesystem, base, before, bundle)
         uploaded = _send(filesystem, f"{base}/{prefix}", bundle)
-        is_there = before == bundle.record
-        if not is_there:
+        is_new = before != bundle.record
+        if is_new:
             pointer = {"prefix": prefix, **bundle.record.model_dump()}
             filesystem.pipe_file(f"{base}/{POINTER}", json.dumps(pointer, indent=1, allow_nan=False).encode())
-    return PublishedPlace(
-        kind="bucket",
-        place=place.url,
-        state="already there" if is_there and not uploaded else "published",
-        release=bundle.release,
-        revision=bundle.release,
-        url=f"{place.url}/{prefix}",
-        uploaded=uploaded,
-    )
+    url = f"{place.url}/{prefix}"
+    return bundle.published("bucket", place.url, url, is_new=is_new or uploaded > 0, uploaded=uploaded)
 
 
 def look_at_bucket(place: BucketPlaceConfig, project: str, whole: bool) -> str:
@@ -57,14 +57,9 @@ def look_at_bucket(place: BucketPlaceConfig, project: str, whole: bool) -> str:
         filesystem, base = _opened(place)
         if not whole:
             return f"{place.url} is known to fsspec"
-        before = _pointed(filesystem, base)
+        require_own(_pointed(filesystem, base), project, place.url)
         filesystem.pipe_file(f"{base}/{TEST_OBJECT}", b"preflight")
         filesystem.rm_file(f"{base}/{TEST_OBJECT}")
-    if before and before.project != project:
-        raise PublishError(
-            f"{place.url} holds a release of the project {before.project}, and this one is {project}: choose another "
-            "folder"
-        )
     return f"{place.url} can be written"
 
 
@@ -77,10 +72,31 @@ def _opened(place: BucketPlaceConfig) -> tuple[Any, str]:
     return filesystem, base
 
 
+def _prefix_of(release: str) -> str:
+    return f"releases/{release}"
+
+
+def _sizes(filesystem: Any, prefix: str) -> dict[str, int]:
+    """Path below the prefix -> bytes."""
+    found = filesystem.find(prefix, detail=True)
+    return {path.removeprefix(f"{prefix}/"): entry["size"] for path, entry in found.items()}
+
+
+def _copy(filesystem: Any, base: str, before: ReleaseRecord, bundle: Bundle) -> None:
+    """Copy what the previous release has and the prefix does not hold, inside the store. What it refuses is sent."""
+    source, target = f"{base}/{_prefix_of(before.release)}", f"{base}/{_prefix_of(bundle.release)}"
+    held, there, sizes = _sizes(filesystem, source), _sizes(filesystem, target), bundle.sizes
+    same = [name for name, digest in bundle.files.items() if before.files.get(name) == digest]
+    missing = [name for name in same if held.get(name) == sizes[name] != there.get(name)]
+    for name in missing:
+        with contextlib.suppress(NotImplementedError, OSError):  # no such call, or no right to it
+            filesystem.cp_file(f"{source}/{name}", f"{target}/{name}")
+    filesystem.invalidate_cache()
+
+
 def _send(filesystem: Any, prefix: str, bundle: Bundle) -> int:
     """Send the files that the prefix does not hold; returns how many. The record is the last of them."""
-    found = filesystem.find(prefix, detail=True)
-    sizes = {path.removeprefix(f"{prefix}/"): entry["size"] for path, entry in found.items()}
+    sizes = _sizes(filesystem, prefix)
     missing = [name for name, size in bundle.sizes.items() if sizes.get(name) != size]
     for name in missing:
         if name == RECORD_FILE:
@@ -107,10 +123,10 @@ def _explained(place: BucketPlaceConfig) -> Iterator[None]:
     except PublishError:
         raise
     except ImportError as e:
-        raise PublishError(f"{place.url}: {e}; for s3://, install `distill-dagster[s3]`") from e
-    except Exception as e:
-        said = str(e) or type(e).__name__
+        raise PublishError(f"{place.url}: {first_line(e, [])}; for s3://, install `distill-dagster[s3]`") from None
+    except Exception as e:  # noqa: BLE001 - see the docstring
+        secrets = [value for name, value in os.environ.items() if SECRET.search(name)]
         raise PublishError(
-            f"{place.url} cannot be read or written ({said}): look at the bucket's name, and at the credentials in the "
-            "environment, and run again: what was sent is not sent again"
-        ) from e
+            f"{place.url} cannot be read or written ({first_line(e, secrets)}): look at the bucket's name, and at the "
+            "credentials in the environment, and run again: what was sent is not sent again"
+        ) from None

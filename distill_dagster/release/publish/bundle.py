@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from distill_dagster.errors import DataError, PublishError
 from distill_dagster.release.gate import SHOWN, short
+from distill_dagster.release.publish.specs import PlaceKind, PublishedPlace
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.store.hashing import canonical_json, sha256
 
@@ -74,13 +75,28 @@ class Bundle:
                 said = f"its SHA-256 is {found[:SHOWN]}, not {wanted[:SHOWN]}" if found else "it is gone"
                 raise DataError(f"{path} is not the file that was released ({said}): restore it from a backup")
 
-    def require_own(self, before: ReleaseRecord | None, place: str) -> None:
-        """Raise PublishError if another project publishes at this place."""
-        if before and before.project != self.project:
-            raise PublishError(
-                f"{place} holds a release of the project {before.project}, and this one is {self.project}: give each "
-                "project a place of its own"
-            )
+    def published(
+        self, kind: PlaceKind, place: str, url: str, *, is_new: bool, uploaded: int, revision: str | None = None
+    ) -> PublishedPlace:
+        """That this release is at a place; `revision` is the place's own name of it."""
+        return PublishedPlace(
+            kind=kind,
+            place=place,
+            state="published" if is_new else "already there",
+            release=self.release,
+            revision=revision or self.release,
+            url=url,
+            uploaded=uploaded,
+        )
+
+
+def require_own(before: ReleaseRecord | None, project: str, place: str) -> None:
+    """Raise PublishError if another project publishes at this place."""
+    if before and before.project != project:
+        raise PublishError(
+            f"{place} holds a release of the project {before.project}, and this one is {project}: give each project a "
+            "place of its own"
+        )
 
 
 def content_of(files: dict[str, str]) -> str:

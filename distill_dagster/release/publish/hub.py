@@ -1,8 +1,9 @@
 """Publish to a repository of the Hugging Face hub: all files in one commit, then a tag with the release's name.
 
 Large files go to the hub's storage first, where they are found by their hash: a run that was killed does not send them
-again. Nobody sees them before the commit. The commit also deletes the files that the release before had and this one
-has not; files that somebody else added stay. It is refused if the repository has moved on since it was read.
+again. Nobody sees them before the commit. The commit also deletes files of the previous release that this one lacks;
+files that somebody else added stay. It is refused if the repository has moved on since it was read, if another file
+would be overwritten, and if the repository holds files and no record of a release: then they are somebody else's.
 """
 
 import contextlib
@@ -16,14 +17,16 @@ from distill_dagster.config import HubPlaceConfig
 from distill_dagster.errors import PublishError, chain_of
 from distill_dagster.models.quiet import quietly
 from distill_dagster.release.gate import short
-from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle, ReleaseRecord, read_record
+from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle, ReleaseRecord, read_record, require_own
+from distill_dagster.release.publish.messages import first_line
 from distill_dagster.release.publish.specs import PublishedPlace
-from distill_dagster.teachers.secrets import hide_key
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 IGNORE_FILE = ".gitignore"
+OF_GIT = {".gitattributes", IGNORE_FILE}  # the hub makes the first one itself
+SHOWN_FILES = 3  # in a message
 
 
 def publish_to_hub(place: HubPlaceConfig, bundle: Bundle) -> PublishedPlace:
@@ -31,35 +34,27 @@ def publish_to_hub(place: HubPlaceConfig, bundle: Bundle) -> PublishedPlace:
 
     Raises:
         PublishError: no token is set, the repository cannot be read or written, is public although it should be
-            private, or belongs to another project.
+            private, or holds a release of another project, or files of somebody else.
     """
     token = read_token(place)
     with _explained(place, token):
         api = _api(place, token)
         head = _head_of(api, place) or _created(api, place)
-        _require_private(place, head)
-        before = _record_at(api, place, head.sha)
-        bundle.require_own(before, place.repo)
-        is_there = before == bundle.record
-        commit = head.sha if is_there else _commit(api, place, bundle, before, head.sha)
+        before = _own_record(api, place, head, bundle.project)
+        is_new = before != bundle.record
+        commit = _commit(api, place, bundle, before, head.sha) if is_new else head.sha
         api.create_tag(place.repo, tag=bundle.release, revision=commit, exist_ok=True)
     held = before.files if before else {}
-    return PublishedPlace(
-        kind="hub",
-        place=place.repo,
-        state="already there" if is_there else "published",
-        release=bundle.release,
-        revision=commit,
-        url=f"{api.endpoint}/{place.repo}/tree/{bundle.release}",
-        uploaded=sum(held.get(name) != digest for name, digest in bundle.files.items()),
-    )
+    uploaded = sum(held.get(name) != digest for name, digest in bundle.files.items())
+    url = f"{api.endpoint}/{place.repo}/tree/{bundle.release}"
+    return bundle.published("hub", place.repo, url, is_new=is_new, uploaded=uploaded, revision=commit)
 
 
 def look_at_hub(place: HubPlaceConfig, project: str, whole: bool) -> str:
     """What was found: that the token is set, and with `whole`, that it may write to the repository or create it.
 
     Raises:
-        PublishError: as of `publish_to_hub`.
+        PublishError: as `publish_to_hub`.
     """
     token = read_token(place)
     if not whole:
@@ -71,9 +66,7 @@ def look_at_hub(place: HubPlaceConfig, project: str, whole: bool) -> str:
             _require_owner(api, place)
             return f"{place.repo} does not exist, and will be created"
         api.auth_check(place.repo, write=True)
-        _require_private(place, head)
-        before = _record_at(api, place, head.sha)
-    Bundle(project, "", Path(), {}).require_own(before, place.repo)
+        _own_record(api, place, head, project)
     return f"{place.repo} can be written"
 
 
@@ -135,6 +128,25 @@ def _require_owner(api: "HfApi", place: HubPlaceConfig) -> None:
         )
 
 
+def _own_record(api: "HfApi", place: HubPlaceConfig, head: Any, project: str) -> ReleaseRecord | None:
+    """The record of the present release; PublishError if this project may not publish in the repository."""
+    _require_private(place, head)
+    before = _record_at(api, place, head.sha)
+    require_own(before, project, place.repo)
+    if before is None and (theirs := set(api.list_repo_files(place.repo, revision=head.sha)) - OF_GIT):
+        raise PublishError(
+            f"{place.repo} holds {_listed(theirs)}, and no {RECORD_FILE}, so this project did not publish them: name "
+            "another repository, or empty this one"
+        )
+    return before
+
+
+def _listed(names: set[str]) -> str:
+    """The first names, and how many more there are."""
+    first, more = sorted(names)[:SHOWN_FILES], len(names) - SHOWN_FILES
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+
+
 def _record_at(api: "HfApi", place: HubPlaceConfig, commit: str) -> ReleaseRecord | None:
     """The record that a commit holds."""
     from huggingface_hub.errors import EntryNotFoundError
@@ -151,12 +163,9 @@ def _commit(api: "HfApi", place: HubPlaceConfig, bundle: Bundle, before: Release
     """Commit all files at once; returns the commit's name."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    there = set(api.list_repo_files(place.repo, revision=parent))
-    if IGNORE_FILE in there:
-        raise PublishError(
-            f"{place.repo} has a {IGNORE_FILE}, by which the hub would leave out files of the release: delete it"
-        )
-    gone = sorted((set(before.files if before else ()) - set(bundle.files)) & there)
+    there, ours = set(api.list_repo_files(place.repo, revision=parent)), set(before.files if before else ())
+    _require_room(place, bundle, there - ours)
+    gone = sorted((ours - set(bundle.files)) & there)
     record = CommitOperationAdd(RECORD_FILE, bundle.record.text.encode())
     files = [CommitOperationAdd(name, bundle.folder / name) for name in bundle.files]
     return api.create_commit(
@@ -166,6 +175,19 @@ def _commit(api: "HfApi", place: HubPlaceConfig, bundle: Bundle, before: Release
         commit_description=f"The student {short(bundle.student)} of the project {bundle.project}.",
         parent_commit=parent,
     ).oid
+
+
+def _require_room(place: HubPlaceConfig, bundle: Bundle, theirs: set[str]) -> None:
+    """Raise PublishError if the files that somebody else added stand in the way."""
+    if IGNORE_FILE in theirs:
+        raise PublishError(
+            f"{place.repo} has a {IGNORE_FILE}, by which the hub would leave out files of the release: delete it"
+        )
+    if both := theirs & set(bundle.files):
+        raise PublishError(
+            f"somebody else added {_listed(both)} to {place.repo}, and the release has files of these names: move them "
+            "away"
+        )
 
 
 @contextlib.contextmanager
@@ -179,8 +201,7 @@ def _explained(place: HubPlaceConfig, token: str) -> Iterator[None]:
     except Exception as e:  # noqa: BLE001 - the client's, httpx2's and hf_xet's; `from e` would log their requests
         answers = (getattr(cause, "response", None) for cause in chain_of(e))
         status = next((answer.status_code for answer in answers if answer is not None), None)
-        said = hide_key(next(iter(str(e).strip().splitlines()), "") or type(e).__name__, token)
-        raise PublishError(f"{place.repo}: {said}; {_way_out(place, status)}") from None
+        raise PublishError(f"{place.repo}: {first_line(e, [token])}; {_way_out(place, status)}") from None
 
 
 def _way_out(place: HubPlaceConfig, status: int | None) -> str:

@@ -1,30 +1,29 @@
 """Publish to an MLflow server: the files of a run, a version of the registered model, and the alias `champion`.
 
 The run is found by its tag `distill.release`, so a run of the project that was killed goes on with it. The version is
-made after all files are there, and the alias moves last: who loads `models:/support-student@champion` gets the release
-before, or this one, whole. After a rollback the alias leads to the earlier version again.
+made after all files are there, and the alias moves last: a reader of `models:/support-student@champion` gets either the
+previous release or this one, complete. After a rollback the alias leads to the earlier version again. Each release has
+a run of its own, so all its files are sent, weights included.
 """
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from distill_dagster.config import MlflowPlaceConfig
 from distill_dagster.errors import PublishError
 from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle
+from distill_dagster.release.publish.messages import first_line
 from distill_dagster.release.publish.specs import PublishedPlace
-from distill_dagster.teachers.secrets import hide_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ALIAS, FOLDER = "champion", "model"
 RELEASE_TAG, PROJECT_TAG, STUDENT_TAG = "distill.release", "distill.project", "distill.student"
-CONNECT_S = 10.0
+ANSWERS_S = 10.0
 SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 SILENCED = (  # it would report each use to its makers, and print on standard output
     "MLFLOW_DISABLE_TELEMETRY",
@@ -37,41 +36,34 @@ def publish_to_mlflow(place: MlflowPlaceConfig, bundle: Bundle) -> PublishedPlac
 
     Raises:
         PublishError: MLflow is not installed, its server cannot be reached or refuses, or the model belongs to another
-            project.
+            project, or to nobody and has versions.
     """
     with _explained(place):
         client = _client(place)
-        _own_model(client, place, bundle)
+        _claim(client, place, bundle.project)
         version, uploaded = _version_of(client, place, bundle.release), 0
         if version is None:
             version, uploaded = _add_version(client, place, bundle)
         was_there = client.get_registered_model(place.model).aliases.get(ALIAS) == version
         if not was_there:
             client.set_registered_model_alias(place.model, ALIAS, version)
-    return PublishedPlace(
-        kind="mlflow",
-        place=place.model,
-        state="already there" if was_there else "published",
-        release=bundle.release,
-        revision=version,
-        url=f"{place.uri.rstrip('/')}/#/models/{place.model}/versions/{version}",
-        uploaded=uploaded,
-    )
+    url = f"{place.uri.rstrip('/')}/#/models/{place.model}/versions/{version}"
+    return bundle.published("mlflow", place.model, url, is_new=not was_there, uploaded=uploaded, revision=version)
 
 
 def look_at_mlflow(place: MlflowPlaceConfig, project: str, whole: bool) -> str:
     """What was found: that MLflow is installed, and with `whole`, that the server answers to these credentials.
 
     Raises:
-        PublishError: as of `publish_to_mlflow`.
+        PublishError: as `publish_to_mlflow`.
     """
     _require_installed(place)
     if not whole:
         return "mlflow is installed"
     with _explained(place):
+        client = _client(place)
         _require_answer(place)
-        found = _model(_client(place), place.model)
-    _require_project(found, place, project)
+        found = _own_model(client, place, project)
     return f"{place.uri} answers; {place.model} {'exists' if found else 'does not exist, and will be created'}"
 
 
@@ -96,20 +88,30 @@ def _model(client: "MlflowClient", name: str) -> Any | None:
         raise
 
 
-def _own_model(client: "MlflowClient", place: MlflowPlaceConfig, bundle: Bundle) -> None:
-    """Make the registered model, if there is none; PublishError if it is another project's."""
-    found = _model(client, place.model)
-    _require_project(found, place, bundle.project)
+def _claim(client: "MlflowClient", place: MlflowPlaceConfig, project: str) -> None:
+    """Make the registered model, or mark an empty one; PublishError if it belongs to somebody else."""
+    found = _own_model(client, place, project)
     if found is None:
-        client.create_registered_model(place.model, tags={PROJECT_TAG: bundle.project})
+        client.create_registered_model(place.model, tags={PROJECT_TAG: project})
+    elif PROJECT_TAG not in found.tags:
+        client.set_registered_model_tag(place.model, PROJECT_TAG, project)
 
 
-def _require_project(found: Any | None, place: MlflowPlaceConfig, project: str) -> None:
-    if found and (owner := found.tags.get(PROJECT_TAG, project)) != project:
+def _own_model(client: "MlflowClient", place: MlflowPlaceConfig, project: str) -> Any | None:
+    """The registered model; None if there is none; PublishError if it belongs to somebody else."""
+    found = _model(client, place.model)
+    owner = found.tags.get(PROJECT_TAG) if found else None
+    if owner not in (None, project):
         raise PublishError(
-            f"the registered model {place.model} is that of the project {owner}, and this one is {project}: choose "
-            "another `mlflow.model`"
+            f"the registered model {place.model} belongs to project {owner}, and this one is {project}: choose another "
+            "`mlflow.model`"
         )
+    if found and owner is None and client.search_model_versions(f"name='{place.model}'", max_results=1):
+        raise PublishError(
+            f"the registered model {place.model} has versions, and no tag {PROJECT_TAG}, so this project did not "
+            "publish them: choose another `mlflow.model`"
+        )
+    return found
 
 
 def _version_of(client: "MlflowClient", place: MlflowPlaceConfig, release: str) -> str | None:
@@ -171,12 +173,17 @@ def _require_installed(place: MlflowPlaceConfig) -> None:
 
 
 def _require_answer(place: MlflowPlaceConfig) -> None:
-    """The client tries a server that is away for minutes, so that is found first."""
-    parts = urlsplit(place.uri)
-    assert parts.hostname, "the config checks that it is a URL"
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    with socket.create_connection((parts.hostname, port), timeout=CONNECT_S):
-        pass
+    """Send one request as the client does, but without retries: the client retries for minutes.
+
+    An answer such as 404 is fine: a proxy in front of the server may not pass `/health` on.
+    """
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    server = get_default_host_creds(place.uri)
+    answer: Any = http_request(server, "/health", "GET", max_retries=0, timeout=ANSWERS_S, raise_on_status=False)
+    if answer.status_code >= 500:
+        raise ConnectionError(f"/health answers {answer.status_code} {answer.reason}")
 
 
 @contextlib.contextmanager
@@ -188,9 +195,8 @@ def _explained(place: MlflowPlaceConfig) -> Iterator[None]:
         raise
     except Exception as e:  # noqa: BLE001 - MLflow's, those of requests, sockets, files; see hub.py
         secrets = [line for name in SECRETS for line in os.environ.get(name, "").splitlines()]
-        said = hide_key(next(iter(str(e).strip().splitlines()), "") or type(e).__name__, *secrets)
         raise PublishError(
-            f"{place.uri}: {said}; look at `mlflow.uri`, at the network, and at the credentials in the environment "
-            "(MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD), and run again: what "
-            "was sent is not sent again"
+            f"{place.uri}: {first_line(e, secrets)}; look at `mlflow.uri`, at the network, and at the credentials in "
+            "the environment (MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD), and "
+            "run again: what was sent is not sent again"
         ) from None

@@ -1,8 +1,9 @@
 """The kinds of places by their names in the config."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from distill_dagster.config import PublishConfig, Section
 from distill_dagster.release.publish.bucket import look_at_bucket, publish_to_bucket
@@ -12,25 +13,33 @@ from distill_dagster.release.publish.hub import look_at_hub, publish_to_hub
 from distill_dagster.release.publish.mlflow_registry import look_at_mlflow, publish_to_mlflow
 from distill_dagster.release.publish.specs import PlaceKind, PublishedPlace
 
+S = TypeVar("S", bound=Section)
+
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What can be done at a kind of place; both raise a PublishError with the way out."""
+class ReleasePlace:
+    """A place of a project, and what can be done there; both raise a PublishError with the way out."""
 
-    publish: Callable[[Any, Bundle], PublishedPlace]
-    look: Callable[[Any, str, bool], str]  # (place, project, whole) -> what was found
-
-
-KINDS: dict[PlaceKind, Kind] = {
-    "folder": Kind(publish_to_folder, look_at_folder),
-    "bucket": Kind(publish_to_bucket, look_at_bucket),
-    "hub": Kind(publish_to_hub, look_at_hub),
-    "mlflow": Kind(publish_to_mlflow, look_at_mlflow),
-}
+    kind: PlaceKind
+    publish: Callable[[Bundle], PublishedPlace]
+    look: Callable[[str, bool], str]  # (project, whole) -> what was found
 
 
-def places_in(config: PublishConfig) -> Iterator[tuple[PlaceKind, Section]]:
+def places_in(config: PublishConfig) -> list[ReleasePlace]:
     """The places of a project, in the order of their kinds."""
-    for kind in KINDS:
-        if (place := getattr(config, kind)) is not None:
-            yield kind, place
+    named = (
+        _place("folder", config.folder, publish_to_folder, look_at_folder),
+        _place("bucket", config.bucket, publish_to_bucket, look_at_bucket),
+        _place("hub", config.hub, publish_to_hub, look_at_hub),
+        _place("mlflow", config.mlflow, publish_to_mlflow, look_at_mlflow),
+    )
+    return [place for place in named if place is not None]
+
+
+def _place(
+    kind: PlaceKind,
+    section: S | None,
+    publish: Callable[[S, Bundle], PublishedPlace],
+    look: Callable[[S, str, bool], str],
+) -> ReleasePlace | None:
+    return ReleasePlace(kind, partial(publish, section), partial(look, section)) if section is not None else None

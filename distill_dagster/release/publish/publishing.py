@@ -9,7 +9,7 @@ from pathlib import Path
 from distill_dagster.errors import PublishError
 from distill_dagster.progress import track
 from distill_dagster.release.publish.bundle import Bundle
-from distill_dagster.release.publish.places import KINDS, places_in
+from distill_dagster.release.publish.places import places_in
 from distill_dagster.release.publish.specs import PublishCounts, PublishedPlace, PublishResult, PublishSpec
 from distill_dagster.store import files
 from distill_dagster.store.hashing import canonical_json, sha256
@@ -29,13 +29,13 @@ def publish_student(spec: PublishSpec, device: str) -> PublishResult:
     bundle = Bundle(spec.project, spec.student, Path(spec.folder), spec.files)
     bundle.verify()
     done, failed = [], []
-    places = list(places_in(spec.places))
+    places = places_in(spec.places)
     with track("publish", total=len(places)) as advance:
-        for kind, place in places:
+        for place in places:
             try:
-                done.append(KINDS[kind].publish(place, bundle))
+                done.append(place.publish(bundle))
             except PublishError as e:
-                failed.append(f"{kind}: {e}")
+                failed.append(f"{place.kind}: {e}")
             advance(1)
     if failed:
         also = f" (published: {', '.join(place.kind for place in done)})" if done else ""

@@ -1,6 +1,7 @@
 """A release in an object store: a real S3 server on loopback (moto's) through s3fs."""
 
 import json
+import traceback
 
 import boto3
 import pytest
@@ -90,18 +91,51 @@ def test_a_rollback_writes_only_the_pointer(first, second, publish_here, bucket)
 
 
 @pytest.mark.parametrize(
-    ("target", "number", "kept"), [("s3fs:S3FileSystem._put_file", 4, 3), ("s3fs:S3FileSystem._pipe_file", 2, 7)]
+    ("target", "number", "left"),
+    [
+        ("s3fs:S3FileSystem._cp_file", 3, 2),
+        ("s3fs:S3FileSystem._put_file", 2, 1),
+        ("s3fs:S3FileSystem._pipe_file", 2, 0),
+    ],
 )
 def test_a_kill_leaves_the_pointer_and_the_next_run_goes_on(
-    first, second, publish_here, bucket, tmp_path, target, number, kept
+    first, second, publish_here, bucket, tmp_path, target, number, left
 ):
     publish_here(first)
     spec = second.spec(tmp_path / "out", bucket=PLACE)
     publish_until(spec, target, number)
     assert current(bucket) == first.published
     place = publish_elsewhere(spec)
-    assert (place.state, place.uploaded) == ("published", len(second.contents) - kept)
+    assert (place.state, place.uploaded) == ("published", left)
     assert current(bucket) == second.published
+
+
+def test_only_what_the_previous_release_lacks_is_sent(first, second, publish_here, bucket):
+    publish_here(first)
+    assert publish_here(second).uploaded == 2, "the weights"
+    assert current(bucket) == second.published
+
+
+def test_what_cannot_be_copied_is_sent(first, second, publish_here, bucket, monkeypatch):
+    async def refuse(*_, **__):
+        raise PermissionError("Access Denied")
+
+    publish_here(first)
+    monkeypatch.setattr("s3fs.S3FileSystem._copy_basic", refuse)
+    assert publish_here(second).uploaded == len(second.contents)
+    assert current(bucket) == second.published
+
+
+def test_an_error_shows_one_line_without_the_secret_and_no_chain(first, publish_here, monkeypatch):
+    async def refuse(*_, **__):
+        raise RuntimeError("no access with a-secret-of-the-team\nAuthorization: a-secret-of-the-team")
+
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-secret-of-the-team")
+    monkeypatch.setattr("s3fs.S3FileSystem._call_s3", refuse)
+    with pytest.raises(PublishError, match=r"\(no access with \*\*\*\): look at the bucket") as error:
+        publish_here(first)
+    assert "a-secret" not in "".join(traceback.format_exception(error.value))
+    assert "Authorization" not in str(error.value)
 
 
 def test_another_projects_folder_is_refused(first, second, publish_here, bucket):

@@ -1,6 +1,7 @@
 """A release in a repository of a hub: the real client against a server of its API on loopback."""
 
 import pytest
+from huggingface_hub import HfApi
 
 from distill_dagster.config import HubPlaceConfig
 from distill_dagster.errors import PublishError
@@ -122,6 +123,33 @@ def test_a_gitignore_that_would_leave_files_out_is_refused(first, second, publis
     repo.add({**repo.at("main")[1], ".gitignore": b"*.json"}, "ignores")
     with pytest.raises(PublishError, match=r"has a \.gitignore, by which the hub would leave out files"):
         publish_here(second)
+
+
+@pytest.mark.parametrize("theirs", ["README.md", "config.json", "weights.gguf"])
+def test_a_repository_with_files_of_somebody_else_is_refused(first, publish_here, place, hub, theirs):
+    HfApi(hub.url, hub.token).create_repo(REPO, private=True)
+    hub.repos[REPO].add({**hub.repos[REPO].at("main")[1], theirs: b"theirs"}, "by hand")
+    with pytest.raises(PublishError, match=f"{REPO} holds {theirs}, and no distill_release.json"):
+        look_at_hub(HubPlaceConfig(**place), PROJECT, whole=True)
+    with pytest.raises(PublishError, match=f"{REPO} holds {theirs}, and no distill_release.json"):
+        publish_here(first)
+    assert (hub.files(REPO), hub.uploads) == ({theirs: b"theirs"}, [])
+
+
+def test_an_empty_repository_is_taken(first, publish_here, place, hub):
+    HfApi(hub.url, hub.token).create_repo(REPO, private=True)
+    assert look_at_hub(HubPlaceConfig(**place), PROJECT, whole=True) == f"{REPO} can be written"
+    assert publish_here(first).state == "published"
+
+
+def test_a_file_that_somebody_else_added_is_not_replaced(first, publish_here, hub, tmp_path):
+    publish_here(first)
+    repo = hub.repos[REPO]
+    repo.add({**repo.at("main")[1], "chat_template.jinja": b"by hand"}, "a template")
+    second = ReleasedFiles(tmp_path / "second", "b", **{"chat_template.jinja": "the student's"})
+    with pytest.raises(PublishError, match=r"somebody else added chat_template\.jinja to .*: move them away"):
+        publish_here(second)
+    assert hub.files(REPO)["chat_template.jinja"] == b"by hand"
 
 
 def test_another_projects_repository_is_refused(first, second, publish_here, hub):

@@ -11,6 +11,7 @@ from distill_dagster.errors import PublishError
 from distill_dagster.release.publish.mlflow_registry import PROJECT_TAG, look_at_mlflow
 from testing.mlflow_server import MlflowServer
 from testing.publishing import PROJECT, publish, publish_elsewhere, publish_until, tree
+from testing.wrong_places import said, wrong_place
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("mlflow")]
 
@@ -109,10 +110,48 @@ def test_a_kill_leaves_the_champion_as_it_was_and_the_next_run_goes_on(
 
 def test_another_projects_model_is_refused(first, publish_here, client, place):
     client.create_registered_model(place["model"], tags={PROJECT_TAG: "sales"})
-    with pytest.raises(PublishError, match="is that of the project sales, and this one is support"):
+    with pytest.raises(PublishError, match="belongs to project sales, and this one is support"):
         publish_here(first)
-    with pytest.raises(PublishError, match="is that of the project sales"):
+    with pytest.raises(PublishError, match="belongs to project sales"):
         look_at_mlflow(MlflowPlaceConfig(**place), PROJECT, whole=True)
+
+
+def test_a_model_of_somebody_else_is_refused(first, publish_here, client, place):
+    client.create_registered_model(place["model"])
+    run = client.create_run("0").info
+    client.create_model_version(place["model"], f"{run.artifact_uri}/theirs", run.run_id)
+    client.set_registered_model_alias(place["model"], "champion", "1")
+    with pytest.raises(PublishError, match=r"has versions, and no tag distill\.project"):
+        look_at_mlflow(MlflowPlaceConfig(**place), PROJECT, whole=True)
+    with pytest.raises(PublishError, match=r"has versions, and no tag distill\.project"):
+        publish_here(first)
+    assert (versions(client, place), client.get_registered_model(place["model"]).tags) == ([("1", "READY")], {})
+
+
+def test_an_empty_model_becomes_the_projects(first, publish_here, client, place):
+    client.create_registered_model(place["model"])
+    look_at_mlflow(MlflowPlaceConfig(**place), PROJECT, whole=True)
+    assert client.get_registered_model(place["model"]).tags == {}
+    publish_here(first)
+    assert client.get_registered_model(place["model"]).tags == {PROJECT_TAG: PROJECT}
+
+
+def test_the_preflight_goes_through_a_proxy(monkeypatch):
+    absent = said(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such model"})
+    with wrong_place(absent) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        behind = MlflowPlaceConfig(uri="http://mlflow.invalid:5000", model="x")
+        found = look_at_mlflow(behind, PROJECT, whole=True)
+    assert found == f"{behind.uri} answers; x does not exist, and will be created"
+    assert next(path for _, path, _ in proxy.requests) == "http://mlflow.invalid:5000/health"
+
+
+def test_a_server_that_fails_is_asked_once():
+    with wrong_place(said(503, {})) as server:
+        failing = MlflowPlaceConfig(uri=server.url, model="x")
+        with pytest.raises(PublishError, match=r"/health answers 503 .*; look at `mlflow\.uri`"):
+            look_at_mlflow(failing, PROJECT, whole=True)
+        assert len(server.requests) == 1
 
 
 def test_the_preflight_makes_nothing(client, place):
@@ -125,5 +164,5 @@ def test_a_server_that_is_away_is_found_at_once(place):
     with socket.socket() as bound:  # bound and not listening: a connection is refused
         bound.bind(("127.0.0.1", 0))
         away = MlflowPlaceConfig(uri=f"http://127.0.0.1:{bound.getsockname()[1]}", model=place["model"])
-        with pytest.raises(PublishError, match=r"Connection refused; look at `mlflow\.uri`"):
+        with pytest.raises(PublishError, match=r"Connection refused.*; look at `mlflow\.uri`"):
             look_at_mlflow(away, PROJECT, whole=True)

@@ -8,6 +8,7 @@ from distill_dagster.errors import DataError, PublishError
 from distill_dagster.release.changes import roll_back
 from distill_dagster.release.publish.publishing import NOTHING, publish_student
 from distill_dagster.store import files
+from testing.hub_server import HubServer
 from testing.publishing import tree
 from testing.releases import Students
 
@@ -33,6 +34,17 @@ def test_a_place_that_fails_keeps_no_other_from_the_release(first, tmp_path, mon
     with pytest.raises(PublishError, match=r"^hub: acme/x: the token is expected .* \(published: folder\)$"):
         publish_student(spec, "cpu")
     assert tree(tmp_path / "place/current") == first.published
+
+
+def test_a_folder_that_cannot_be_read_keeps_no_other_from_the_release(first, tmp_path, monkeypatch):
+    with HubServer() as hub:
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        there = {"repo": "acme/x", "endpoint": hub.url}
+        spec = first.spec(tmp_path / "out", folder={"path": str(tmp_path / ("x" * 300))}, hub=there)
+        with pytest.raises(PublishError, match=r"^folder: .*File name too long.* \(published: hub\)$"):
+            publish_student(spec, "cpu")
+        assert hub.files("acme/x") == first.published
 
 
 def test_the_artefact_says_where_the_release_is(first, tmp_path):
