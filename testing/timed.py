@@ -108,9 +108,16 @@ def memory_of(role: str) -> MemoryUse:
 class Metronome:
     """A model that takes the same made time for every answer, and records when it had its turn."""
 
-    def __init__(self, name: str, seconds: float, log: list[tuple[str, int]], slowdowns: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        seconds: float,
+        log: list[tuple[str, int]],
+        slowdowns: Sequence[float] = (),
+        is_sliced: bool = False,
+    ) -> None:
         self.name, self._seconds, self._log = name, seconds, log
-        self._slowdowns = list(slowdowns)
+        self._slowdowns, self.is_sliced = list(slowdowns), is_sliced
 
     def is_timed(self, concurrency: int) -> bool:
         return True

@@ -94,6 +94,7 @@ def take_turn(engine: Engine, name: str, asked: Sequence[Sequence[Messages]], co
         wall_s=took.wall_s,
         cpu_s=took.cpu_s,
         waited_s=took.waited_s,
+        others_s=took.others_s,
         latencies_ms=[round(a.latency_s * 1000, 3) for a in answered],
         first_token_ms=[round(a.first_token_s * 1000, 3) for a in answered if a.first_token_s is not None],
         prompt_tokens=sum(a.prompt_tokens for a in answered),

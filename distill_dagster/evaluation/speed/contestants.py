@@ -36,6 +36,8 @@ class Child:
         [11.2, 9.8]
     """
 
+    is_sliced = True
+
     def __init__(self, order: Order) -> None:
         self.name, self._order = order.timed.name, order
         self._open = ExitStack()

@@ -18,6 +18,8 @@ from distill_dagster.teachers.asker import Asker
 class OverHttp:
     """A model behind an endpoint as the rounds see it: one request in flight, in as many rounds as are wanted."""
 
+    is_sliced = False
+
     def __init__(
         self, timed: TimedModel, prompts: Sequence[Prompt], config: SpeedConfig, max_new_tokens: int, asker: Asker
     ) -> None:

@@ -1,37 +1,42 @@
 """Who is timed when: every model in turns, in rounds that are close in time, so that load hits all of them alike.
 
-    round 1   1 in flight: teacher baseline student    8: teacher baseline student    32: teacher baseline student
-    round 2   1 in flight: teacher student baseline    …
-    round 3   1 in flight: student teacher baseline    …
+    round 1   1 in flight: teacher baseline student, the same again …   8: …   32: …
+    round 2   1 in flight: teacher student baseline, the same again …
+    round 3   1 in flight: student teacher baseline, the same again …
+
+A turn is taken in slices of a few prompts, and the models alternate from slice to slice. The clock speed of a core
+changes within a second, and a turn at once would be fast or slow as a whole.
 
 Every round asks all models the same prompts. Its size follows from what the warm-up took: as many prompts as let the
 fewest rounds end within `evaluation.speed.seconds`, but `FEWEST_PROMPTS` at least. A disturbed round is followed by
 another one while that time lasts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from distill_dagster.config import SpeedConfig
 from distill_dagster.evaluation.speed.load import load_average
 from distill_dagster.evaluation.speed.ratios import is_calm
-from distill_dagster.evaluation.speed.specs import Round, Turn
+from distill_dagster.evaluation.speed.specs import Round, Turn, joined
 
 FEWEST_PROMPTS = 4
-IN_A_BATCH = 0.5  # the time of a prompt among others, as a share of its time alone; only for sizing
+SLICE = 4  # prompts of a slice, or one group of those in flight
+WAVES = (4, 2, 1)  # groups of requests in flight in a round: as many as the time allows
 
 
 class Contestant(Protocol):
     """A model that can be timed."""
 
     name: str
+    is_sliced: bool  # False: it takes its turn at once
 
     def is_timed(self, concurrency: int) -> bool:
         """Whether it has a turn now with so many requests in flight."""
         ...
 
     def warm_up(self, concurrency: int) -> float | None:
-        """Answer some prompts untimed; seconds for one prompt. None: it needs no warm-up."""
+        """Answer a prompt, or a group of those in flight, untimed; the seconds for it. None: it needs no warm-up."""
         ...
 
     def turn(self, prompts: Sequence[int], concurrency: int) -> Turn:
@@ -43,26 +48,28 @@ def time_rounds(
     contestants: Sequence[Contestant], prompts: int, config: SpeedConfig, advance: Callable[[int], None]
 ) -> list[Round]:
     """Time the models on the first of `prompts` prompts; calls `advance(1)` after each round."""
-    alone = [contestant.warm_up(1) or 0.0 for contestant in contestants]
-    for contestant in contestants:
-        for concurrency in config.concurrency[1:]:
-            contestant.warm_up(concurrency)
-    size = round_size(sum(alone), prompts, config)
-    asked, rounds, spent = list(range(size)), list[Round](), 0.0
+    warm = {level: sum(c.warm_up(level) or 0.0 for c in contestants) for level in config.concurrency}
+    size, least = round_size(warm, prompts, config)
+    asked = {level: slices(range(size), level, least) for level in config.concurrency}
+    rounds, spent = list[Round](), 0.0
     while not _is_enough(rounds, spent, config):
-        rounds.append(_round(order_of(contestants, len(rounds)), asked, config.concurrency))
+        rounds.append(_round(order_of(contestants, len(rounds)), size, asked))
         spent += sum(turn.wall_s for turn in rounds[-1].turns)
         advance(1)
     return rounds
 
 
-def round_size(seconds_alone: float, most: int, config: SpeedConfig) -> int:
-    """How many prompts a round has, if all models together take `seconds_alone` for one prompt."""
-    for size in range(most, FEWEST_PROMPTS, -1):
-        batches = sum(IN_A_BATCH * max(size, concurrency) for concurrency in config.concurrency[1:])
-        if config.rounds * seconds_alone * (size + batches) <= config.seconds:
-            return size
-    return min(most, FEWEST_PROMPTS)
+def round_size(warm: Mapping[int, float], most: int, config: SpeedConfig) -> tuple[int, int]:
+    """How many prompts a round has, and how many groups of those in flight at least.
+
+    `warm`: requests in flight -> seconds that all models together take for one such group.
+    """
+    for least in WAVES:
+        for size in range(most, FEWEST_PROMPTS, -1):
+            seconds = sum(took * len(waves(range(size), level, least)) for level, took in warm.items())
+            if config.rounds * seconds <= config.seconds:
+                return size, least
+    return min(most, FEWEST_PROMPTS), WAVES[-1]
 
 
 def order_of(contestants: Sequence[Contestant], number: int) -> list[Contestant]:
@@ -72,15 +79,35 @@ def order_of(contestants: Sequence[Contestant], number: int) -> list[Contestant]
     return turned[::-1] if number % 2 else turned
 
 
-def waves(prompts: Sequence[int], concurrency: int) -> list[list[int]]:
-    """The prompts in full groups of `concurrency`; the last one is filled up from the beginning."""
-    count = -(-len(prompts) // concurrency)
+def slices(prompts: Sequence[int], concurrency: int, least: int) -> list[list[int]]:
+    """The prompts of each slice of a turn: a group of those in flight, or `SLICE` of them one after another."""
+    if concurrency > 1:
+        return waves(prompts, concurrency, least)
+    return [list(prompts[start : start + SLICE]) for start in range(0, len(prompts), SLICE)]
+
+
+def waves(prompts: Sequence[int], concurrency: int, least: int = 1) -> list[list[int]]:
+    """The prompts in at least so many full groups of `concurrency`; what lacks is filled up from the beginning."""
+    count = max(-(-len(prompts) // concurrency), least if concurrency > 1 else 1)
     return [[prompts[(w * concurrency + i) % len(prompts)] for i in range(concurrency)] for w in range(count)]
 
 
-def _round(order: Sequence[Contestant], asked: Sequence[int], levels: Sequence[int]) -> Round:
-    turns = [c.turn(asked, level) for level in levels for c in order if c.is_timed(level)]
-    return Round(order=[c.name for c in order], prompts=len(asked), load_average=load_average(), turns=turns)
+def _round(order: Sequence[Contestant], size: int, asked: Mapping[int, Sequence[Sequence[int]]]) -> Round:
+    turns = [turn for level, parts in asked.items() for turn in _turns(order, level, parts)]
+    return Round(order=[c.name for c in order], prompts=size, load_average=load_average(), turns=turns)
+
+
+def _turns(order: Sequence[Contestant], level: int, parts: Sequence[Sequence[int]]) -> list[Turn]:
+    """A turn of each model, slice by slice."""
+    timed = [contestant for contestant in order if contestant.is_timed(level)]
+    taken: dict[str, list[Turn]] = {contestant.name: [] for contestant in timed}
+    for contestant in timed:
+        if not contestant.is_sliced:
+            taken[contestant.name].append(contestant.turn([prompt for part in parts for prompt in part], level))
+    for part in parts:
+        for contestant in filter(lambda one: one.is_sliced, timed):
+            taken[contestant.name].append(contestant.turn(part, level))
+    return [joined(found) for found in taken.values()]
 
 
 def _is_enough(rounds: Sequence[Round], spent: float, config: SpeedConfig) -> bool:

@@ -13,6 +13,8 @@
      "rounds": [{"order": ["teacher", "baseline", "student"], "load_average": [0.4, 0.5, 0.6], "turns": […]}, …]}
 """
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -84,7 +86,8 @@ class Turn(BaseModel, frozen=True):
     concurrency: int
     wall_s: float
     cpu_s: float | None  # of all threads of the model's process; None behind an endpoint
-    waited_s: float | None  # how long its threads were ready while other processes had the cores; None: not known
+    waited_s: float | None  # how long its threads were ready to run and had no core; None: not known
+    others_s: float | None = None  # CPU time of all other processes meanwhile; missing from earlier versions
     latencies_ms: list[float]  # of each answer, from the moment when its prompt was sent
     first_token_ms: list[float]  # empty if the engine does not show tokens as they come
     prompt_tokens: int
@@ -93,10 +96,16 @@ class Turn(BaseModel, frozen=True):
 
     @property
     def slowdown(self) -> float | None:
-        """Wall time over CPU time of the threads while they were ready to run: 1 on an idle machine."""
+        """Wall time over CPU time of the threads while they were ready to run: 1 on an idle machine.
+
+        Threads also wait for each other, where a model has more of them than there are cores. So the waiting counts up
+        to the CPU time that other processes took.
+        """
         if not self.cpu_s:
             return None
         waited = self.waited_s if self.waited_s is not None else max(0.0, self.wall_s - self.cpu_s)
+        if self.others_s is not None:
+            waited = min(waited, max(0.0, self.others_s))
         return (self.cpu_s + waited) / self.cpu_s
 
     def value(self, measure: Measure) -> float | None:
@@ -110,6 +119,23 @@ class Turn(BaseModel, frozen=True):
         if measure == "cost":
             return self.wall_s / len(self.latencies_ms)
         return (self.tokens if measure == "tokens_per_second" else len(self.latencies_ms)) / self.wall_s
+
+
+def joined(slices: Sequence[Turn]) -> Turn:
+    """One turn from its slices."""
+
+    def total(name: str) -> float | None:
+        values = [getattr(turn, name) for turn in slices]
+        return None if None in values else math.fsum(values)
+
+    return slices[0].model_copy(
+        update={
+            **{name: total(name) for name in ("wall_s", "cpu_s", "waited_s", "others_s", "cost_usd")},
+            **{name: sum(getattr(turn, name) for turn in slices) for name in ("prompt_tokens", "tokens")},
+            "latencies_ms": [ms for turn in slices for ms in turn.latencies_ms],
+            "first_token_ms": [ms for turn in slices for ms in turn.first_token_ms],
+        }
+    )
 
 
 class Round(BaseModel, frozen=True):

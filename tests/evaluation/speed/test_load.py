@@ -44,3 +44,16 @@ def test_a_system_that_does_not_count_is_told_apart(monkeypatch, tmp_path):
     assert Clock.now().since(start).waited_s is None
     monkeypatch.setattr(load, "TASKS", tmp_path)
     assert Clock.now().waited_s is None
+    monkeypatch.setattr(load, "SYSTEM", tmp_path / "stat")
+    assert Clock.now().since(Clock.now()).others_s is None
+
+
+def test_what_the_system_does_beside_this_process_is_counted(monkeypatch, tmp_path):
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(load, "SYSTEM", stat)
+    ticks = os.sysconf("SC_CLK_TCK")
+    stat.write_text("cpu  0 0 0 5 5 0 0 0 0 0\ncpu0 0 0 0 5 5 0 0 0 0 0\n")
+    start = Clock.now()
+    stat.write_text(f"cpu  {2 * ticks} {ticks} {ticks} 900 900 {ticks} {ticks} 800 800 800\ncpu0 0 0 0 0 0 0 0 0 0 0\n")
+    took = Clock.now().since(start)
+    assert took.others_s == pytest.approx(6 - took.cpu_s, abs=0.01)

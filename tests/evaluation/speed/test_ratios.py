@@ -90,6 +90,9 @@ def test_a_ratio_of_what_was_not_timed_is_withheld():
         ({"wall_s": 1.0, "cpu_s": 1.8, "waited_s": 0.0}, 1.0),  # two threads; one sleeps a little
         ({"wall_s": 2.0, "cpu_s": 1.8, "waited_s": 1.8}, 2.0),  # both share their core with other work
         ({"wall_s": 2.0, "cpu_s": 1.0, "waited_s": None}, 2.0),  # the system does not count the waiting
+        ({"wall_s": 1.0, "cpu_s": 1.2, "waited_s": 0.9, "others_s": 0.06}, 1.05),  # its threads wait for each other
+        ({"wall_s": 1.0, "cpu_s": 1.2, "waited_s": 0.9, "others_s": -0.02}, 1.0),
+        ({"wall_s": 2.0, "cpu_s": 1.8, "waited_s": 1.8, "others_s": 2.1}, 2.0),
         ({"wall_s": 1.0, "cpu_s": 1.8, "waited_s": None}, 1.0),
         ({"wall_s": 1.0, "cpu_s": None, "waited_s": None}, None),  # behind an endpoint
     ],

@@ -4,15 +4,17 @@ import pytest
 
 from distill_dagster.config import SpeedConfig
 from distill_dagster.evaluation.speed.rounds import FEWEST_PROMPTS, round_size, time_rounds, waves
-from testing.timed import Metronome
+from distill_dagster.evaluation.speed.specs import joined
+from testing.timed import Metronome, made_turn
 
 CONFIG = SpeedConfig(rounds=3, seconds=10, concurrency=[1, 8])
 
 
-def timed(config=CONFIG, prompts=8, **slowdowns):
+def timed(config=CONFIG, prompts=8, is_sliced=False, **slowdowns):
     """The rounds of three models, and their turns in order."""
     log = []
-    models = [Metronome(name, 0.01, log, slowdowns.get(name, ())) for name in ("teacher", "baseline", "student")]
+    names = ("teacher", "baseline", "student")
+    models = [Metronome(name, 0.01, log, slowdowns.get(name, ()), is_sliced) for name in names]
     return time_rounds(models, prompts, config, lambda done: None), log
 
 
@@ -27,10 +29,29 @@ def test_the_models_take_turns_in_an_order_that_changes_from_round_to_round():
     assert all(one.turn(name, level) for one in rounds for level in (1, 8) for name in one.order)
 
 
+def test_the_models_alternate_within_a_round_from_slice_to_slice():
+    rounds, log = timed(prompts=6, is_sliced=True)
+    order = rounds[0].order
+    assert log[: 2 * 3 + 4 * 3] == [*((name, 1) for name in order)] * 2 + [*((name, 8) for name in order)] * 4
+    assert [(turn.model, turn.concurrency) for turn in rounds[0].turns] == [
+        (n, level) for level in (1, 8) for n in order
+    ]
+
+
+def test_the_slices_of_a_turn_are_one_turn():
+    parts = [made_turn("student", 10, requests=4), made_turn("student", 20, slowdown=2.0, requests=2)]
+    whole = joined([part.model_copy(update={"others_s": 0.01}) for part in parts])
+    assert (len(whole.latencies_ms), len(whole.first_token_ms), whole.tokens, whole.prompt_tokens) == (6, 6, 48, 120)
+    assert (whole.wall_s, whole.cpu_s, whole.waited_s) == pytest.approx((0.08, 0.06, 0.02))
+    assert whole.others_s == pytest.approx(0.02)
+    assert joined(parts).others_s is None
+
+
 def test_all_models_have_the_same_prompts_in_every_round():
     rounds, _ = timed(prompts=6)
     assert {one.prompts for one in rounds} == {6}
-    assert {len(turn.latencies_ms) for one in rounds for turn in one.turns} == {6}
+    answers = {(turn.concurrency, len(turn.latencies_ms)) for one in rounds for turn in one.turns}
+    assert answers == {(1, 6), (8, 32)}
 
 
 def test_a_disturbed_round_is_followed_by_another_one_while_the_time_lasts():
@@ -42,15 +63,17 @@ def test_a_disturbed_round_is_followed_by_another_one_while_the_time_lasts():
 
 def test_a_round_has_as_many_prompts_as_the_time_allows_and_a_few_at_least():
     alone = SpeedConfig(rounds=5, seconds=20, concurrency=[1])
-    assert round_size(0.01, 32, alone) == 32
-    assert round_size(0.2, 32, alone) == 20
-    assert round_size(60, 32, alone) == FEWEST_PROMPTS
-    assert round_size(60, 2, alone) == 2, "there are no more"
-    assert round_size(0.2, 32, alone.model_copy(update={"concurrency": [1, 8]})) == 13
+    assert round_size({1: 0.01}, 32, alone) == (32, 4)
+    assert round_size({1: 0.2}, 32, alone) == (20, 4)
+    assert round_size({1: 60.0}, 32, alone) == (FEWEST_PROMPTS, 1)
+    assert round_size({1: 60.0}, 2, alone) == (2, 1), "there are no more"
+    assert round_size({1: 0.2, 8: 0.4}, 32, alone) == (12, 4), "12 alone and 4 groups of 8"
+    assert round_size({1: 0.2, 8: 1.5}, 32, alone) == (5, 2), "there is no time for 4 groups"
 
 
 @pytest.mark.parametrize(
-    ("concurrency", "expected"), [(1, [[5], [6], [7]]), (2, [[5, 6], [7, 5]]), (4, [[5, 6, 7, 5]])]
+    ("concurrency", "least", "expected"),
+    [(1, 1, [[5], [6], [7]]), (2, 1, [[5, 6], [7, 5]]), (4, 1, [[5, 6, 7, 5]]), (4, 2, [[5, 6, 7, 5], [6, 7, 5, 6]])],
 )
-def test_each_wave_is_full(concurrency, expected):
-    assert waves([5, 6, 7], concurrency) == expected
+def test_each_wave_is_full(concurrency, least, expected):
+    assert waves([5, 6, 7], concurrency, least) == expected
