@@ -87,6 +87,7 @@ class Watched:
     def __init__(self, server: DevServer, instance: dg.DagsterInstance) -> None:
         self.server, self.instance = server, instance
         self.project = Project(load_config(server.config))
+        self.removed: set[str] = set()  # shards whose file a test takes away: a run that was asked for then may fail
 
     def made(self) -> Counter[str]:
         """Artefact -> how often it was really made, such as `teacher_outputs[train-part-03]` -> 1."""
@@ -155,6 +156,8 @@ class Watched:
     def _nothing_failed(self) -> bool:
         ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
         for run in self.instance.get_runs(dg.RunsFilter(statuses=ended)):
+            if run.tags.get("dagster/partition") in self.removed:
+                continue
             errors = [entry.user_message for entry in self.instance.all_logs(run.run_id) if entry.level >= 40]
             pytest.fail(f"the run of {run.asset_selection} {run.tags.get('dagster/partition')} failed: {errors}")
         assert self.server.process.poll() is None, self.server.log()

@@ -81,6 +81,7 @@ def changed(watched, config_path, fault_server):
             # at its first look the daemon asks once more for what a person's run made; of a file that is gone by then
             # that run would fail, and say so
             watched.wait(lambda: not watched.is_asked_for("train-part-05", "train-part-06"), "an end of earlier runs")
+            watched.removed = {"train-part-05", "train-part-06"}
             (train / "part-05.jsonl").rename(train / "part-50.jsonl")
             (train / "part-06.jsonl").unlink()
             rows = Counter(["raw_dataset[train-part-50]", f"raw_dataset[train-{BIG}]"])

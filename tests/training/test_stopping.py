@@ -16,13 +16,16 @@ from testing.models_tiny import without_speed
 ROOT = Path(__file__).parents[2]
 # Behind step 9 the child waits until the signal is sent; checkpoints that nobody asked for follow steps 6 and 12.
 CHILD = """
-import sys
+import signal, sys
 from pathlib import Path
 from distill_dagster.progress import listen
 from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 
 spec = TrainSpec.model_validate_json(sys.argv[1])
+
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the process that starts this one may ignore them
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def listener(progress):
     if progress.done == 9 and not progress.ended:
