@@ -11,6 +11,7 @@ benchmark.
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -154,14 +155,22 @@ class Watched:
             time.sleep(1)
 
     def _nothing_failed(self) -> bool:
-        ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-        for run in self.instance.get_runs(dg.RunsFilter(statuses=ended)):
-            if run.tags.get("dagster/partition") in self.removed:
+        expected = self.failed_of_removed()
+        for run in self._failed():
+            if run.run_id in expected:
                 continue
             errors = [entry.user_message for entry in self.instance.all_logs(run.run_id) if entry.level >= 40]
             pytest.fail(f"the run of {run.asset_selection} {run.tags.get('dagster/partition')} failed: {errors}")
         assert self.server.process.poll() is None, self.server.log()
         return True
+
+    def failed_of_removed(self) -> set[str]:
+        """The ids of failed runs for files that the test has removed."""
+        return {run.run_id for run in self._failed() if run.tags.get("dagster/partition") in self.removed}
+
+    def _failed(self) -> Sequence[dg.DagsterRun]:
+        ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+        return self.instance.get_runs(dg.RunsFilter(statuses=ended))
 
     def _active(self) -> list[str]:
         active = [
