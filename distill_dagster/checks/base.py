@@ -6,13 +6,10 @@ from pathlib import Path
 
 from distill_dagster.config import ChecksConfig, DistillConfig, Severity, SeverityConfig
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.lineage.stage import always
 from distill_dagster.store.manifest import Manifest
 
 Numbers = dict[str, int | float | str]
-
-
-def _always(_: DistillConfig) -> bool:
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Check:
     severity: Callable[[SeverityConfig], Severity]  # its field among the severities
     limit: Callable[[ChecksConfig], float] | None = None  # its field among the limits
     shows: tuple[str, ...] | None = ()  # reasons of the refused rows that an alert gives as examples; None: any
-    wanted: Callable[[DistillConfig], bool] = _always  # whether a project with the stage has the check too
+    wanted: Callable[[DistillConfig], bool] = always  # whether a project with the stage has the check too
 
     @property
     def default_severity(self) -> Severity:

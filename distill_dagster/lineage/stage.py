@@ -20,7 +20,7 @@ def _no_inputs(_: Snapshot, __: str | None) -> Inputs:
 
 
 def always(_: DistillConfig) -> bool:
-    """Every project has the stage."""
+    """Every project has the stage, or the check."""
     return True
 
 

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from distill_dagster.lineage.gold_student import CHECKPOINT, GOLD_SET
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.source_rows import SourceRows
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.tasks.prompts import prompts_of
 
-STAGES = {"gold_set", "gold_student_checkpoint"}
+STAGES = {GOLD_SET.name, CHECKPOINT}
 
 
 def gold_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:

@@ -23,7 +23,16 @@ class SetSpec(Spec):
     out: str  # folder for the tables
 
 
-class SetCounts(Counts):
+class _RefusedByReason(Counts):
+    """The refused rows or answers by reason are further fields."""
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """Reason -> what was refused for it; a reason without any is left out."""
+        return dict(self.model_extra or {})
+
+
+class SetCounts(_RefusedByReason):
     """teacher_rows == examples + rejected. The refused rows by reason follow as further fields."""
 
     teacher_rows: int
@@ -31,11 +40,6 @@ class SetCounts(Counts):
     train: int
     validation: int
     rejected: int
-
-    @property
-    def by_reason(self) -> dict[str, int]:
-        """Reason -> rows that were refused for it; a reason without a row is left out."""
-        return dict(self.model_extra or {})
 
 
 class _Fact(BaseModel):
@@ -113,7 +117,7 @@ class GoldSetSpec(Spec):
     out: str  # folder for the tables
 
 
-class GoldSetCounts(Counts):
+class GoldSetCounts(_RefusedByReason):
     """prompts == no_gold + examples + rejected. The refused answers by reason follow as further fields."""
 
     prompts: int  # of the training and validation rows
@@ -122,11 +126,6 @@ class GoldSetCounts(Counts):
     train: int
     validation: int
     rejected: int
-
-    @property
-    def by_reason(self) -> dict[str, int]:
-        """Reason -> gold answers that were refused for it."""
-        return dict(self.model_extra or {})
 
 
 class GoldSetResult(Result[GoldSetCounts]):

@@ -9,6 +9,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -169,10 +170,7 @@ class ReportDocument(BaseModel, frozen=True):
     @property
     def models(self) -> dict[MeasuredRole, Benchmark]:
         """The benchmarks in the order of the tables' columns; the gold student's comes last, if there is one."""
-        found: dict[MeasuredRole, Benchmark] = {role: self.benchmarks[role] for role in ROLES}
-        if self.gold_student:
-            found["gold_student"] = self.gold_student.benchmark
-        return found
+        return in_order(self.benchmarks, self.gold_student and self.gold_student.benchmark)
 
     def latency_p50(self, name: str) -> float | None:
         """A model's median latency in milliseconds, with one request in flight; None: not measured."""
@@ -196,6 +194,14 @@ class ReportDocument(BaseModel, frozen=True):
     def as_json(self) -> dict[str, Any]:
         """The document as JSON-able values."""
         return self.model_dump(mode="json")
+
+
+def in_order(benchmarks: Mapping[Role, Benchmark], gold_student: Benchmark | None) -> dict[MeasuredRole, Benchmark]:
+    """The benchmarks in the order of the tables' columns."""
+    found: dict[MeasuredRole, Benchmark] = {role: benchmarks[role] for role in ROLES}
+    if gold_student:
+        found["gold_student"] = gold_student
+    return found
 
 
 def read_verdict(path: Path) -> StatedVerdict:

@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ReportParts:
-    """The benchmarks, and what is told beside them.
+    """The benchmarks of the models, and all else that a report shows.
 
     Raises:
         DataError: a role has no benchmark.
@@ -62,17 +62,17 @@ class ReportParts:
         """The score of each row_id, by role."""
         return {role: item_scores(self.predictions[role]) for role in ROLES}
 
-    @property
+    @cached_property
     def tasks(self) -> dict[str, str]:
         """The task of each row_id; as the groups, that of the student's predictions."""
         return {row["row_id"]: row["task"] for row in self.predictions["student"]}
 
-    @property
+    @cached_property
     def groups(self) -> Groups:
         """The group of each row_id that has one."""
         return item_groups(self.predictions["student"])
 
-    @property
+    @cached_property
     def items(self) -> list[Row]:
         """The items of the report (schemas.ITEM)."""
         return items_of(self.scores, self.groups, self.tasks)
@@ -82,7 +82,7 @@ class ReportParts:
         """The label set by which the answers were scored."""
         return self.benchmarks["teacher"].labels
 
-    @property
+    @cached_property
     def resampling(self) -> dict[str, Any]:
         """How intervals are computed: the keyword arguments of every comparison."""
         return {"resamples": self.evaluation.resamples, "seed": self.evaluation.seed, "groups": self.groups}

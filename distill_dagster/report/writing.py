@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import ROLES, MeasuredRole
+from distill_dagster.config import ROLES
 from distill_dagster.evaluation.agreement import agreements
 from distill_dagster.evaluation.chance import standings
 from distill_dagster.evaluation.comparison import Comparison, RatioEstimate, compare, mcnemar
@@ -17,10 +17,9 @@ from distill_dagster.evaluation.confusions import confusion_tables
 from distill_dagster.evaluation.differences import differences_by_task
 from distill_dagster.evaluation.earlier import write_items
 from distill_dagster.evaluation.slices import slices_of
-from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
-from distill_dagster.report.document import ReportDocument, StatedVerdict
+from distill_dagster.report.document import ReportDocument, StatedVerdict, in_order
 from distill_dagster.report.earlier import compare_with
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
@@ -147,9 +146,7 @@ def _timed(parts: ReportParts, retention: RatioEstimate) -> Fields:
 
 def _notes(parts: ReportParts, compared: Comparison) -> list[str]:
     """What a reader has to know about how the models were made and measured."""
-    measured: dict[MeasuredRole, Benchmark] = {role: parts.benchmarks[role] for role in ROLES}
-    if parts.gold_student:
-        measured["gold_student"] = parts.gold_student.benchmark
+    measured = in_order(parts.benchmarks, parts.gold_student and parts.gold_student.benchmark)
     return [
         *notes_on(measured, compared, parts.speed),
         *launchpad_notes(parts.provenance),

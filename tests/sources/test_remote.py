@@ -5,17 +5,16 @@ import hashlib
 import json
 from pathlib import Path
 
-import boto3
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from distill_dagster.config import DataConfig
 from distill_dagster.errors import DataError
 from distill_dagster.sources.files.discovery import content_hash, discover, discover_test
 from distill_dagster.sources.judging.verdicts import SourceReading
+from testing.object_store import open_bucket
 
 pytestmark = pytest.mark.processes
 
@@ -24,19 +23,9 @@ BUCKET = "rows-of-a-team"
 
 @pytest.fixture(scope="module")
 def bucket():
-    """The client of an empty bucket; s3fs finds the server through the environment, as usual."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
+    """The client of an empty bucket."""
+    with open_bucket(BUCKET) as client:
         yield client
-    server.stop()
 
 
 def rows(count, start=0):

@@ -66,7 +66,7 @@ def round_size(warm: Mapping[int, float], most: int, config: SpeedConfig) -> tup
     """
     for least in WAVES:
         for size in range(most, FEWEST_PROMPTS, -1):
-            seconds = sum(took * len(waves(range(size), level, least)) for level, took in warm.items())
+            seconds = sum(took * wave_count(size, level, least) for level, took in warm.items())
             if config.rounds * seconds <= config.seconds:
                 return size, least
     return min(most, FEWEST_PROMPTS), WAVES[-1]
@@ -88,8 +88,14 @@ def slices(prompts: Sequence[int], concurrency: int, least: int) -> list[list[in
 
 def waves(prompts: Sequence[int], concurrency: int, least: int = 1) -> list[list[int]]:
     """The prompts in at least so many full groups of `concurrency`; what lacks is filled up from the beginning."""
-    count = max(-(-len(prompts) // concurrency), least if concurrency > 1 else 1)
+    count = wave_count(len(prompts), concurrency, least)
     return [[prompts[(w * concurrency + i) % len(prompts)] for i in range(concurrency)] for w in range(count)]
+
+
+def wave_count(prompts: int, concurrency: int, least: int) -> int:
+    """How many groups `waves` makes; one after another, each prompt is a group."""
+    count = -(-prompts // concurrency)
+    return max(count, least) if concurrency > 1 else count
 
 
 def _round(order: Sequence[Contestant], size: int, asked: Mapping[int, Sequence[Sequence[int]]]) -> Round:

@@ -3,13 +3,12 @@
 import json
 import traceback
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from distill_dagster.config import BucketPlaceConfig
 from distill_dagster.errors import PublishError
 from distill_dagster.release.publish.bucket import POINTER, look_at_bucket
+from testing.object_store import open_bucket
 from testing.publishing import PROJECT, publish, publish_elsewhere, publish_until
 
 pytestmark = pytest.mark.processes
@@ -20,19 +19,9 @@ PLACE = {"url": f"s3://{BUCKET}/support"}
 
 @pytest.fixture(scope="module")
 def server():
-    """The client of a server with a bucket; s3fs finds it through the environment, as usual, and keeps its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
+    """The client of a server with a bucket; s3fs keeps its address."""
+    with open_bucket(BUCKET) as client:
         yield client
-    server.stop()
 
 
 @pytest.fixture
