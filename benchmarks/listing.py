@@ -31,7 +31,7 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.operations.instance import INSTANCE_CONFIG
-from distill_dagster.operations.runner import Runner
+from distill_dagster.operations.runner import QUIET, Runner
 from distill_dagster.operations.settled import GATES_TAG, gates_of
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.preflight.look import preflight
@@ -173,7 +173,7 @@ def _tell(project: Project, instance: dg.DagsterInstance) -> None:
     def tell() -> None:
         report()
 
-    assert tell.execute_in_process(instance=instance).success
+    assert tell.execute_in_process(instance=instance, run_config=QUIET).success
     Runner(look, build_lineage(project.config), instance, lambda title, state, why: None).run("raw_dataset")
 
 

@@ -11,6 +11,7 @@ from distill_dagster.config.section import DivergenceName, Section
 
 SignalName = Literal["text", "logits", "hidden", "on_policy"]
 OF_DIVERGENCES = {"temperature", "divergence", "skew", "beta"}  # fields of an objective on two distributions
+OBJECTIVES = ("signal", "logits", "hidden", "on_policy")  # the fields of a training that say what its loss is
 OTHER_SIGNALS = "`signal: text`, or `signal: logits` with `logits.across_tokenizers: alm`"  # for another tokenizer
 
 

@@ -5,13 +5,13 @@ from importlib.metadata import version
 from typing import Any
 
 from distill_dagster.config import ROLES
+from distill_dagster.config.signals import OBJECTIVES
 from distill_dagster.release.findings import LicenceFinding
 from distill_dagster.release.made import LINEAGE, Made
 from distill_dagster.report.numbers import percent, percent_range
 from distill_dagster.teachers.money import usd
 
 Row = tuple[str, ...]
-SIGNALS = ("signal", "logits", "hidden", "on_policy")  # the loss says what matters of them
 
 
 def scores(made: Made) -> Iterator[Row]:
@@ -68,7 +68,7 @@ def training(made: Made) -> Iterator[Row]:
     yield "objective", str(result.training.get("loss", ""))
     yield "signal", str(result.training.get("signal", ""))
     for name, value in result.training.items():
-        if name not in (*SIGNALS, "loss") and value is not None:
+        if name not in (*OBJECTIVES, "loss") and value is not None:
             yield from _settings(name, value)
     for name, value in result.found.items():
         yield f"found by the sweep: {name}", str(value)

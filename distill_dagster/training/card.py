@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
+from distill_dagster.config.signals import OBJECTIVES
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
 from distill_dagster.training.specs import BestTrial, RoundRecord, TrainCounts, TrainingRun, TrainSpec
 from distill_dagster.training.usage import usage
 
-SIGNALS = {"signal", "logits", "hidden", "on_policy"}  # the loss says what matters of them
 MOST_NEW_TOKENS = 256  # in the snippet: a training does not know how long answers are asked for
 
 
@@ -33,7 +33,7 @@ def model_card(spec: TrainSpec, counts: TrainCounts, run: TrainingRun, versions:
     lineage = {**teacher, "student before distillation": _pinned(spec.student_base)}
     if spec.cut:
         lineage["cut out of the teacher"] = spec.cut.words
-    shown = spec.training.model_dump(exclude={*SIGNALS, "lora"})
+    shown = spec.training.model_dump(exclude={*OBJECTIVES, "lora"})
     settings = {name: str(value) for name, value in shown.items()} | _lora(spec)
     trained = {"precision": run.dtype, "trained weights": f"{run.trainable_parameters:,}", "kept weights": run.kept}
     stopped = {"stopped early": run.stopped.words} if run.stopped else {}
