@@ -24,10 +24,11 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.store import files, parquet
-from testing.dev_server import PATIENCE, DevServer, wait_for
+from testing.dev_server import DevServer
 from testing.fault_server import FaultServer
 from testing.models_tiny import write_model
 from testing.projects import tiny_settings
+from testing.waiting import PATIENCE, wait_for
 
 SMALL_ROWS, BIG_ROWS = 6, 1250
 BIG = "part-07"

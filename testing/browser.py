@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from testing.dev_server import wait_for
+from testing.waiting import wait_for
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on this machine")

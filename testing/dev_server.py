@@ -12,31 +12,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from testing.waiting import wait_for
 
 COMMAND = [sys.executable, "-c", "from distill_dagster.cli import app; app()"]
 RELOAD = """mutation { reloadRepositoryLocation(repositoryLocationName: "distill_dagster.definitions") {
   ... on WorkspaceLocationEntry { locationOrLoadError { __typename } } } }"""
-
-
-PATIENCE = 1800  # seconds after which a test hangs; a machine that is busy with other work takes many times its usual
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """The first true value of `condition()`."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.5)
-    pytest.fail(f"{what} did not happen within {PATIENCE} s")
 
 
 def wait_until_up(process: subprocess.Popen, url: str, log: Path) -> None:

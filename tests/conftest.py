@@ -12,9 +12,10 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.stages import SHARD_LIST
 from distill_dagster.operations.observing import STORE
-from testing.dev_server import PATIENCE, run_command
+from testing.dev_server import run_command
 from testing.fault_server import FaultServer
 from testing.projects import own_instance, write_project
+from testing.waiting import PATIENCE
 
 MADE = "made"  # the group of the tests that share that project
 

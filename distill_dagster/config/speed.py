@@ -20,7 +20,7 @@ class SpeedConfig(Section):
         description="Fewest rounds in which the machine did no other work. A ratio of fewer is withheld.",
     )
     seconds: float = Field(
-        default=20.0,
+        default=30.0,
         gt=0,
         le=86_400,
         description="Time for all rounds together. Slow models get fewer prompts in a round, but 4 at least; a round "

@@ -8,6 +8,7 @@ With exports, the last four have two rows: the student in the engine of the teac
 
 A target is met if the whole 95 % interval is on its good side, and not met if the whole interval is on the other. So a
 point of 92.1 % does not meet a target of 92 %: to put the low end of its interval there would take some 300,000 rows.
+Where a ratio of times is withheld because its rounds differ, a target is still met if every round reaches it.
 docs/speed.md says what the lesson's own figures are.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distill_dagster.evaluation.comparison import RatioEstimate
+from distill_dagster.evaluation.speed.ratios import MOST_SPREAD
 from distill_dagster.evaluation.speed.specs import Measure, ModelSpeed, SpeedDocument, TimedRatio
 from distill_dagster.report.document import LessonRow, Outcome
 from distill_dagster.report.numbers import percent, percent_range, size
@@ -25,23 +27,36 @@ NOT_TIMED = "the models were not timed"
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A ratio as the change that it makes: a cut of 1 - 1 / ratio, or a multiple."""
+    """A ratio as the change that it makes: a cut of 1 - 1 / ratio, or a multiple; with its ends."""
 
     value: float
     low: float
     high: float
+    is_multiple: bool
 
     @classmethod
-    def cut(cls, ratio: TimedRatio) -> "Gain":
+    def cut(cls, value: float, low: float, high: float) -> "Gain":
         """By which share the student's figure is smaller than the teacher's; a ratio below 1 gives a negative share."""
-        assert None not in (ratio.value, ratio.low, ratio.high), "it is not withheld"
-        return cls(*(1 - 1 / end for end in (ratio.value, ratio.low, ratio.high) if end is not None))
+        return cls(1 - 1 / value, 1 - 1 / low, 1 - 1 / high, is_multiple=False)
 
     @classmethod
-    def multiple(cls, ratio: TimedRatio) -> "Gain":
+    def multiple(cls, value: float, low: float, high: float) -> "Gain":
         """How many times the teacher's figure the student's is."""
-        assert None not in (ratio.value, ratio.low, ratio.high), "it is not withheld"
-        return cls(*(end for end in (ratio.value, ratio.low, ratio.high) if end is not None))
+        return cls(value, low, high, is_multiple=True)
+
+    def __str__(self) -> str:
+        if self.is_multiple:
+            return f"{self.value:.1f} times ({self.low:.1f}–{self.high:.1f})"
+        return f"{_change(self.value)} ({percent_range(self.low, self.high)})"
+
+    @property
+    def range(self) -> str:
+        """The ends in words."""
+        return (
+            f"{self.low:.1f}–{self.high:.1f} times"
+            if self.is_multiple
+            else f"{_change(self.low)} to {_change(self.high)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +124,33 @@ def _retention(found: RatioEstimate) -> LessonRow:
 
 
 def _of_ratio(what: str, target: str, wanted: float, measure: Measure, ratio: TimedRatio | None) -> LessonRow:
-    if ratio is None or ratio.value is None:
-        return _withheld(what, target, (ratio.withheld if ratio else None) or NOT_TIMED)
-    turn: Callable[[TimedRatio], Gain] = Gain.multiple if measure == "answers_per_second" else Gain.cut
-    change = turn(ratio)
-    if measure == "answers_per_second" and ratio.includes_network:
+    is_multiple = measure == "answers_per_second"
+    if ratio is None:
+        return _withheld(what, target, NOT_TIMED)
+    if is_multiple and ratio.includes_network:
         return _withheld(what, target, "how many requests an endpoint answers at once is a matter of the account")
+    gain = Gain.multiple if is_multiple else Gain.cut
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return _of_rounds(what, target, wanted, gain, ratio)
+    change = gain(ratio.value, ratio.low, ratio.high)
     note = "; the teacher's includes the network" if ratio.includes_network else ""
-    said = _multiple(change) if measure == "answers_per_second" else _lower(change)
     return LessonRow(
-        what=what, target=target, measured=said + note, outcome=outcome_of(change.low, change.high, wanted)
+        what=what, target=target, measured=str(change) + note, outcome=outcome_of(change.low, change.high, wanted)
     )
+
+
+def _of_rounds(
+    what: str, target: str, wanted: float, gain: Callable[[float, float, float], Gain], ratio: TimedRatio
+) -> LessonRow:
+    """A ratio that is withheld because its rounds differ, where every one of them is on the same side of the target."""
+    if ratio.smallest is None or ratio.largest is None:
+        return _withheld(what, target, ratio.withheld or NOT_TIMED)
+    ends = gain(ratio.smallest, ratio.smallest, ratio.largest)
+    outcome = outcome_of(ends.low, ends.high, wanted)
+    if outcome == "undecided":
+        return _withheld(what, target, ratio.withheld or NOT_TIMED)
+    measured = f"{ends.range} in each of {ratio.rounds} rounds, which differ by more than {MOST_SPREAD:.0%}"
+    return LessonRow(what=what, target=target, measured=measured, outcome=outcome)
 
 
 def _peaks(teacher: ModelSpeed, student: ModelSpeed) -> str:
@@ -139,11 +170,3 @@ def _withheld(what: str, target: str, reason: str) -> LessonRow:
 
 def _change(share: float) -> str:
     return f"{percent(share)} lower" if share >= 0 else f"{percent(-share)} higher"
-
-
-def _lower(change: Gain) -> str:
-    return f"{_change(change.value)} ({percent_range(change.low, change.high)})"
-
-
-def _multiple(change: Gain) -> str:
-    return f"{change.value:.1f} times ({change.low:.1f}–{change.high:.1f})"

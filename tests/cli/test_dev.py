@@ -11,8 +11,9 @@ import pytest
 
 from distill_dagster.cli.serving import HOST, require_free
 from distill_dagster.errors import ConfigError
-from testing.dev_server import COMMAND, DevServer, environment, run_command, wait_for
+from testing.dev_server import COMMAND, DevServer, environment, run_command
 from testing.projects import write_project
+from testing.waiting import wait_for
 
 
 @pytest.fixture

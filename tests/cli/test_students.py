@@ -17,8 +17,9 @@ from distill_dagster.release.export.snippets import script
 from distill_dagster.release.export.specs import ExportResult
 from distill_dagster.report.document import read_document
 from distill_dagster.store import files, parquet
-from testing.dev_server import COMMAND, PATIENCE, environment, free_port, run_command, wait_until_up
+from testing.dev_server import COMMAND, environment, free_port, run_command, wait_until_up
 from testing.projects import write_project
+from testing.waiting import PATIENCE
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(PATIENCE)]
 

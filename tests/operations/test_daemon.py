@@ -23,8 +23,9 @@ from testing.automation_project import (
     write_automated_project,
     write_part,
 )
-from testing.dev_server import PATIENCE, DevServer
+from testing.dev_server import DevServer
 from testing.projects import own_instance, run_project
+from testing.waiting import PATIENCE
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), pytest.mark.timeout(2 * PATIENCE)]
 ADDED = "train-part-08"

@@ -16,7 +16,7 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.steps import list_steps
 from testing.alert_servers import mailbox, webhook
-from testing.dev_server import PATIENCE, DevServer, run_command, wait_for
+from testing.dev_server import DevServer, run_command
 from testing.poisoned_project import (
     CUT_OFF,
     POISONED,
@@ -28,6 +28,7 @@ from testing.poisoned_project import (
     write_poisoned_project,
 )
 from testing.projects import own_instance, run_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(2 * PATIENCE)]
 FOLLOWS = ["validated_synthetic_set", "student_checkpoint", "student_benchmark", "speed_benchmark", "eval_report"]

@@ -12,9 +12,10 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.operations.instance import INSTANCE_CONFIG
 from distill_dagster.planning.steps import list_steps
 from testing.api_project import write_api_project, write_rows
-from testing.dev_server import PATIENCE, DevServer, wait_for
+from testing.dev_server import DevServer
 from testing.models_tiny import write_model
 from testing.projects import run_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), pytest.mark.timeout(2 * PATIENCE)]
 LOCATION = """

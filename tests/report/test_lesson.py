@@ -80,6 +80,22 @@ def test_a_withheld_ratio_is_said_with_its_reason_everywhere(tmp_path):
         assert "withheld" in text
 
 
+@pytest.mark.parametrize(
+    ("slowest", "fastest", "outcome", "measured"),
+    [
+        (15, 20, "met", "93.3 % lower to 95.0 % lower in each of 3 rounds, which differ by more than 20%"),
+        (1, 2, "not met", "0.0 % lower to 50.0 % lower in each of 3 rounds, which differ by more than 20%"),
+        (5, 8, "withheld", "the rounds differ by 46%: from 5.00 to 8.00 times"),
+    ],
+)
+def test_where_the_rounds_differ_a_target_is_met_if_every_round_reaches_it(slowest, fastest, outcome, measured):
+    times = [slowest, fastest, (slowest + fastest) / 2]
+    document = made_speed(made_rounds([{"teacher": 100, "student": 100 / t} for t in times], (1,)), CONFIG)
+    assert document.ratio("latency").value is None
+    latency = lesson_rows(retention(0.98, 0.95, 1.01), document)[1]
+    assert (latency.outcome, latency.measured) == (outcome, measured)
+
+
 def test_models_that_were_not_timed_are_no_reason_to_fail(tmp_path):
     assert outcomes(retention(0.98, 0.95, 1.01), None) == ["met", *["withheld"] * 4]
     write_pages(tmp_path, build_report(ReportParts(**{**parts(), "speed": None, "data_cost": None})))

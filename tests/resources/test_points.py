@@ -14,8 +14,8 @@ from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.compute.points import whole_lines
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.training.specs import TrainSpec
-from testing.dev_server import wait_for
 from testing.models_tiny import write_examples, write_model
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.processes
 

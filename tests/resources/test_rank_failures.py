@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +20,9 @@ from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
 from testing.ranks_parent import DEVICES, pool_in
+from testing.waiting import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 200
 
 
 @dataclass
@@ -48,14 +46,6 @@ class Training:
     def lease(self) -> list[str]:
         with pool_in(self.locks).lease(Need(gpus=2)) as devices:
             return devices
-
-
-def wait_for(event: Callable[[], object]) -> None:
-    """Wait until an event has happened."""
-    end = time.monotonic() + PATIENCE_S
-    while not event():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -96,12 +86,12 @@ SAID = {"rank 1": "ComputeError: rank 1 was ended by SIGKILL", "launcher": "fail
 )
 def test_a_kill_leaves_no_process_and_frees_the_lease(start, killed, parallel):
     training = start(**ENDLESS, parallel=parallel)
-    wait_for(training.checkpoints)
+    wait_for(training.checkpoints, "a checkpoint")
     processes = training.processes()
     assert set(processes) == {"run", "launcher", "rank 0", "rank 1"}
     processes[killed].kill()
-    said, errors = training.run.communicate(timeout=PATIENCE_S)
-    _, alive = psutil.wait_procs(list(processes.values()), timeout=PATIENCE_S)
+    said, errors = training.run.communicate(timeout=PATIENCE)
+    _, alive = psutil.wait_procs(list(processes.values()), timeout=PATIENCE)
     assert not alive
     assert training.lease() == DEVICES
     assert not list(Path(training.spec.out).iterdir())
@@ -124,18 +114,18 @@ def test_a_run_that_is_ended_writes_a_checkpoint_from_which_other_ranks_go_on(st
     """By itself it writes one after each 50 of its 200 steps."""
     settings = {"epochs": 40, "evaluations": 4, "parallel": parallel}
     training = start(ranks, **settings)
-    wait_for(training.checkpoints)
+    wait_for(training.checkpoints, "a checkpoint")
     processes = training.processes()
     training.run.send_signal(signal.SIGINT)  # as the process of a run gets it from Dagster
-    _, errors = training.run.communicate(timeout=PATIENCE_S)
-    _, alive = psutil.wait_procs(list(processes.values()), timeout=PATIENCE_S)
+    _, errors = training.run.communicate(timeout=PATIENCE)
+    _, alive = psutil.wait_procs(list(processes.values()), timeout=PATIENCE)
     assert not alive
     (step,) = map(int, re.findall(r"asked to end: the checkpoint of step (\d+) is written", errors))
     (folder,) = {path.parent for path in training.checkpoints()}
     assert is_complete(folder / f"checkpoint-{step}")
     assert 50 < step < 200
     again = start(others, **settings)
-    said, errors = again.run.communicate(timeout=PATIENCE_S)
+    said, errors = again.run.communicate(timeout=PATIENCE)
     result = json.loads(said)
     assert result["resumed_from_step"] == step, errors
     assert result["counts"]["steps"] == 200
@@ -148,7 +138,7 @@ def test_a_run_that_is_ended_writes_a_checkpoint_from_which_other_ranks_go_on(st
 @pytest.mark.processes
 def test_the_error_of_a_user_keeps_its_kind_and_words(start):
     training = start(epochs=1, lora={"targets": ["q_proi"]})
-    said, errors = training.run.communicate(timeout=PATIENCE_S)
+    said, errors = training.run.communicate(timeout=PATIENCE)
     assert said.startswith("TrainingError: `lora.targets: ['q_proi']`"), said + errors
 
 

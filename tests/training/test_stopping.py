@@ -10,8 +10,8 @@ import pytest
 
 from distill_dagster.training.stopping import Stopped, deferred
 from distill_dagster.training.student import train_student
-from testing.dev_server import PATIENCE
 from testing.models_tiny import without_speed
+from testing.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 # Behind step 9 the child waits until the signal is sent; checkpoints that nobody asked for follow steps 6 and 12.

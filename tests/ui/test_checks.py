@@ -12,8 +12,9 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
 from distill_dagster.operations.runner import QUIET
 from testing.browser import click, keep_picture, needs_browser, open_browser, see
-from testing.dev_server import PATIENCE, DevServer, wait_for
+from testing.dev_server import DevServer
 from testing.projects import own_instance, run_project, write_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-1"), needs_browser, pytest.mark.timeout(2 * PATIENCE)]
 PARTS, ROWS = 4, 60

@@ -7,8 +7,9 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from testing.browser import click, keep_picture, needs_browser, open_browser, see, text_of
-from testing.dev_server import PATIENCE, DevServer, wait_for
+from testing.dev_server import DevServer
 from testing.projects import own_instance, run_project, write_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(2 * PATIENCE)]
 STATUS = "{ runsOrError(limit: 1) { ... on Runs { results { status } } } }"

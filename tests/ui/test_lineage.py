@@ -6,8 +6,9 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
 from testing.browser import click, keep_picture, needs_browser, open_browser, see
-from testing.dev_server import PATIENCE, DevServer, wait_for
+from testing.dev_server import DevServer
 from testing.projects import own_instance, run_project, write_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("daemon-2"), needs_browser, pytest.mark.timeout(2 * PATIENCE)]
 EXPANDED = ",".join(f"global%40global%3A{group}" for group in ("source", "teacher", "dataset", "student", "evaluation"))

@@ -64,7 +64,7 @@ def draw_prompts(rows: Sequence[dict], evaluation: EvaluationConfig) -> list[tup
 def _measure(spec: SpeedSpec, device: str) -> SpeedDocument:
     drawn, config = draw_prompts(parquet.read_table(Path(spec.rows)), spec.evaluation), spec.evaluation.speed
     wanted = [timed for timed in spec.models if timed.engine != "endpoint" or config.endpoint_requests]
-    with ExitStack() as stack, track("timing the models", total=config.rounds) as advance:
+    with ExitStack() as stack, track("timing the models, calm rounds", total=config.rounds) as advance:
         contestants = [_open(stack, timed, spec, device, drawn) for timed in wanted]
         children = [contestant for contestant in contestants if isinstance(contestant, Child)]
         usable = _usable(spec, children, len(drawn))

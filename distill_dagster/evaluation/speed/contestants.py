@@ -1,10 +1,13 @@
 """A model in a process of its own, as the rounds see it.
 
 Each model has a fresh process, so that none is faster because another one's code or weights were warm, and none is
-charged for another one's memory. All of them stay loaded while the rounds run; only the one whose turn it is works.
+charged for another one's memory. All of them stay loaded while the rounds run, and all but the one whose turn it is are
+stopped: the threads of onnxruntime and llama.cpp spin for a while after an answer, and would take the cores of the next
+model.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +27,7 @@ from distill_dagster.evaluation.speed.specs import MemoryUse, Turn
 
 STDERR_LINES = 15
 WARM_UPS = 3
+CAN_STOP = sys.platform == "linux"  # elsewhere, a stopped child would outlive a parent that is killed
 Said = TypeVar("Said", bound=BaseModel)
 
 
@@ -77,7 +81,9 @@ class Child:
     @cached_property
     def ready(self) -> Ready:
         """What the model is; waits until it is open. ComputeError: it could not be opened."""
-        return self._hear(Ready)
+        ready = self._hear(Ready)
+        self._signal(signal.SIGSTOP)
+        return ready
 
     def is_timed(self, concurrency: int) -> bool:
         """Always."""
@@ -97,14 +103,22 @@ class Child:
 
     def turn(self, prompts: Sequence[int], concurrency: int) -> Turn:
         """Answer the prompts of these positions, `concurrency` at a time; ComputeError: the process failed."""
+        self._signal(signal.SIGCONT)
         self._send(Ask(prompts=[self._prompts[i] for i in prompts], concurrency=concurrency))
-        return self._hear(Turn)
+        turn = self._hear(Turn)
+        self._signal(signal.SIGSTOP)
+        return turn
 
     def close(self) -> MemoryUse:
         """Let the process end; returns the memory that it used."""
         assert self._process.stdin is not None, "it is a pipe"
+        self._signal(signal.SIGCONT)
         self._process.stdin.close()
         return self._hear(MemoryUse)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if CAN_STOP:
+            self._process.send_signal(number)
 
     def _send(self, document: BaseModel) -> None:
         assert self._process.stdin is not None, "it is a pipe"

@@ -8,21 +8,23 @@ A turn is taken in slices of a few prompts, and the models alternate from slice 
 changes within a second, and a turn at once would be fast or slow as a whole.
 
 Every round asks all models the same prompts. Its size follows from what the warm-up took: as many prompts as let the
-fewest rounds end within `evaluation.speed.seconds`, but `FEWEST_PROMPTS` at least. A disturbed round is followed by
-another one while that time lasts.
+fewest rounds end within two thirds of `evaluation.speed.seconds`, but `FEWEST_PROMPTS` at least. A disturbed round is
+followed by another one while that time lasts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from distill_dagster.config import SpeedConfig
 from distill_dagster.evaluation.speed.load import load_average
 from distill_dagster.evaluation.speed.ratios import is_calm
 from distill_dagster.evaluation.speed.specs import Round, Turn, joined
+from distill_dagster.progress import Advance
 
 FEWEST_PROMPTS = 4
+PLANNED = 2 / 3  # of the time, for the fewest rounds; the rest is for others in place of disturbed ones
 SLICE = 4  # prompts of a slice, or one group of those in flight
-WAVES = (4, 2, 1)  # groups of requests in flight in a round: as many as the time allows
+WAVES = (16, 8, 4, 2, 1)  # groups of requests in flight in a round: as many as the time allows beside twice the prompts
 
 
 class Contestant(Protocol):
@@ -44,10 +46,8 @@ class Contestant(Protocol):
         ...
 
 
-def time_rounds(
-    contestants: Sequence[Contestant], prompts: int, config: SpeedConfig, advance: Callable[[int], None]
-) -> list[Round]:
-    """Time the models on the first of `prompts` prompts; calls `advance(1)` after each round."""
+def time_rounds(contestants: Sequence[Contestant], prompts: int, config: SpeedConfig, advance: Advance) -> list[Round]:
+    """Time the models on the first of `prompts` prompts; calls `advance` after each round, with 1 if it was calm."""
     warm = {level: sum(c.warm_up(level) or 0.0 for c in contestants) for level in config.concurrency}
     size, least = round_size(warm, prompts, config)
     asked = {level: slices(range(size), level, least) for level in config.concurrency}
@@ -55,7 +55,7 @@ def time_rounds(
     while not _is_enough(rounds, spent, config):
         rounds.append(_round(order_of(contestants, len(rounds)), size, asked))
         spent += sum(turn.wall_s for turn in rounds[-1].turns)
-        advance(1)
+        advance(int(is_undisturbed(rounds[-1])), lambda: _disturbed(rounds))
     return rounds
 
 
@@ -65,9 +65,9 @@ def round_size(warm: Mapping[int, float], most: int, config: SpeedConfig) -> tup
     `warm`: requests in flight -> seconds that all models together take for one such group.
     """
     for least in WAVES:
-        for size in range(most, FEWEST_PROMPTS, -1):
+        for size in range(most, min(most, max(FEWEST_PROMPTS, 2 * least)) - 1, -1):
             seconds = sum(took * wave_count(size, level, least) for level, took in warm.items())
-            if config.rounds * seconds <= config.seconds:
+            if config.rounds * seconds <= PLANNED * config.seconds:
                 return size, least
     return min(most, FEWEST_PROMPTS), WAVES[-1]
 
@@ -116,9 +116,20 @@ def _turns(order: Sequence[Contestant], level: int, parts: Sequence[Sequence[int
     return [joined(found) for found in taken.values()]
 
 
+def _disturbed(rounds: Sequence[Round]) -> str:
+    """What the log says beside the number of calm rounds."""
+    count = sum(not is_undisturbed(one) for one in rounds)
+    return f"{count} disturbed" if count else ""
+
+
+def is_undisturbed(one: Round) -> bool:
+    """Whether the machine left every model alone in a round."""
+    return all(map(is_calm, one.turns))
+
+
 def _is_enough(rounds: Sequence[Round], spent: float, config: SpeedConfig) -> bool:
     """Whether enough rounds were calm, or the time is over; never before the fewest rounds."""
     if len(rounds) < config.rounds:
         return False
-    calm = sum(all(map(is_calm, r.turns)) for r in rounds)
+    calm = sum(map(is_undisturbed, rounds))
     return calm >= config.rounds or spent + spent / len(rounds) > config.seconds

@@ -225,6 +225,8 @@ class TimedRatio(BaseModel, frozen=True):
     low: float | None
     high: float | None
     rounds: int  # those that count
+    smallest: float | None = None  # of the rounds that count; None if too few do
+    largest: float | None = None
     withheld: str | None = None  # why there is no value
     includes_network: bool = False
 

@@ -7,15 +7,15 @@ from distill_dagster.evaluation.speed.rounds import FEWEST_PROMPTS, round_size, 
 from distill_dagster.evaluation.speed.specs import joined
 from testing.timed import Metronome, made_turn
 
-CONFIG = SpeedConfig(rounds=3, seconds=10, concurrency=[1, 8])
+CONFIG = SpeedConfig(rounds=3, seconds=30, concurrency=[1, 8])
 
 
-def timed(config=CONFIG, prompts=8, is_sliced=False, **slowdowns):
+def timed(config=CONFIG, prompts=8, is_sliced=False, advance=lambda units, note: None, **slowdowns):
     """The rounds of three models, and their turns in order."""
     log = []
     names = ("teacher", "baseline", "student")
     models = [Metronome(name, 0.01, log, slowdowns.get(name, ()), is_sliced) for name in names]
-    return time_rounds(models, prompts, config, lambda done: None), log
+    return time_rounds(models, prompts, config, advance), log
 
 
 def test_the_models_take_turns_in_an_order_that_changes_from_round_to_round():
@@ -51,7 +51,7 @@ def test_all_models_have_the_same_prompts_in_every_round():
     rounds, _ = timed(prompts=6)
     assert {one.prompts for one in rounds} == {6}
     answers = {(turn.concurrency, len(turn.latencies_ms)) for one in rounds for turn in one.turns}
-    assert answers == {(1, 6), (8, 32)}
+    assert answers == {(1, 6), (8, 128)}
 
 
 def test_a_disturbed_round_is_followed_by_another_one_while_the_time_lasts():
@@ -61,10 +61,16 @@ def test_a_disturbed_round_is_followed_by_another_one_while_the_time_lasts():
     assert len(rounds) == 3, "the time is over, and the fewest rounds are done"
 
 
+def test_the_progress_counts_calm_rounds_and_never_more_than_are_wanted():
+    said = []
+    timed(advance=lambda units, note: said.append((units, note())), teacher=[1.0, 2.0, 1.5, 1.0])
+    assert said == [(0, "1 disturbed"), (0, "2 disturbed"), (1, "2 disturbed"), (1, "2 disturbed"), (1, "2 disturbed")]
+
+
 def test_a_round_has_as_many_prompts_as_the_time_allows_and_a_few_at_least():
-    alone = SpeedConfig(rounds=5, seconds=20, concurrency=[1])
-    assert round_size({1: 0.01}, 32, alone) == (32, 4)
-    assert round_size({1: 0.2}, 32, alone) == (20, 4)
+    alone = SpeedConfig(rounds=5, seconds=30, concurrency=[1])
+    assert round_size({1: 0.01}, 32, alone) == (32, 16)
+    assert round_size({1: 0.2}, 32, alone) == (20, 8)
     assert round_size({1: 60.0}, 32, alone) == (FEWEST_PROMPTS, 1)
     assert round_size({1: 60.0}, 2, alone) == (2, 1), "there are no more"
     assert round_size({1: 0.2, 8: 0.4}, 32, alone) == (12, 4), "12 alone and 4 groups of 8"

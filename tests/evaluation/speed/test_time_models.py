@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from distill_dagster.config import EndpointConfig, EvaluationConfig, ModelConfig, SpeedConfig
@@ -11,6 +12,8 @@ from distill_dagster.evaluation.benchmark import run_benchmark
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.evaluation.speed import benchmark
 from distill_dagster.evaluation.speed.benchmark import draw_prompts, time_models
+from distill_dagster.evaluation.speed.contestants import CAN_STOP, Child
+from distill_dagster.evaluation.speed.engines import Order
 from distill_dagster.evaluation.speed.specs import SpeedDocument, SpeedSpec, TimedModel
 from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.pinning import pin
@@ -19,6 +22,7 @@ from distill_dagster.store import parquet, schemas
 from distill_dagster.teachers.faculty import endpoint_ref
 from distill_dagster.teachers.responses import Responses
 from testing.timed import MACHINE
+from testing.waiting import wait_for
 from tests.evaluation.builders import ROWS
 
 SPEED = SpeedConfig(rounds=3, seconds=1, concurrency=[1, 2], endpoint_requests=7)
@@ -85,6 +89,19 @@ def test_two_models_are_timed_side_by_side(model, tmp_path):
         assert found.cost.seconds_per_1000 > 0
     latency = document.ratio("latency")
     assert latency.withheld or 0.5 < latency.value < 2, "one model against itself"
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not CAN_STOP, reason="only Linux ends a stopped process with its parent")
+def test_a_model_takes_no_core_while_another_has_its_turn(model):
+    timed, prompts = TimedModel(name="student", model=model), [ROWS[0]["messages"]]
+    with Child(Order(timed=timed, device="cpu", prompts=prompts, max_new_tokens=8)) as child:
+        process = psutil.Process(child._process.pid)
+        child.use(child.ready.usable)
+        wait_for(lambda: process.status() == psutil.STATUS_STOPPED, "the stop")
+        assert child.turn([0], 1).wall_s > 0
+        wait_for(lambda: process.status() == psutil.STATUS_STOPPED, "the stop")
+        assert child.close().peak_bytes > 0
 
 
 @pytest.mark.processes
