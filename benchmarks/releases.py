@@ -15,9 +15,11 @@
 - A challenger that passes is the champion of the next step. The simulation takes it that the retention passes; that
   condition could only refuse more.
 
-    rule    the lower end of the 95 % interval of (challenger - champion) is at least -1 point, and the same to the
-            first release: `distill_dagster.release`, with its default margin; `half_margin` in a cell: -0.5 points
-    alone   the same without the first release
+    rule    the lower end of the 95 % interval of (challenger - champion) is at least -1 point, the same to the first
+            release, and the gain on the champion is at least the loss that the interval leaves open:
+            `distill_dagster.release`, with its defaults
+    margin  the same without the gain: `release.must_gain: false`
+    alone   the margin without the first release
     naive   "not worse by a paired test": refuses only a challenger that scores less with McNemar's exact p below 0.05
 
     worse_passed_percent        share of the challengers truly worse than the champion that replaced it
@@ -41,7 +43,7 @@ SERIES, STEPS, FIRST, SHARED, SEED, POINT = 1_000, 20, 0.88, 0.8, 0, 0.01
 MARGIN = ReleaseConfig().margin
 
 Floats, Bools = npt.NDArray[np.float64], npt.NDArray[np.bool_]
-Passes = Callable[[Bools, Bools, Bools, float], Bools]  # challenger, champion, first, margin: (S, n) x 3 -> (S,)
+Passes = Callable[[Bools, Bools, Bools], Bools]  # challenger, champion, first: (S, n) each -> (S,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,10 @@ class Cell:
     items: int
     shift: float
     spread: float
-    margin: float = MARGIN
 
 
 CELLS = {
-    **{f"even_{items}": Cell(items, 0.0, 0.01) for items in (300, 1_000, 3_000)},
-    "even_3000_half_margin": Cell(3_000, 0.0, 0.01, MARGIN / 2),
+    **{f"even_{items}": Cell(items, 0.0, 0.01) for items in (300, 1_000, 3_000, 10_000)},
     **{f"decline_{items}": Cell(items, -0.005, 0.01) for items in (300, 1_000, 3_000)},
     "creep_10000": Cell(10_000, -0.003, 0.001),
 }
@@ -99,7 +99,7 @@ def simulate(cell: Cell, passes: Passes, series: int = SERIES) -> dict[str, floa
     for _ in range(STEPS):
         challenger = np.minimum(champion + rng.normal(cell.shift, cell.spread, series), 0.99)
         answered = answer(shared, challenger, rng)
-        let = passes(answered, right, first, cell.margin)
+        let = passes(answered, right, first)
         tally.differences.append(challenger - champion)
         tally.passed.append(let)
         champion, right = np.where(let, challenger, champion), np.where(let[:, None], answered, right)
@@ -114,16 +114,27 @@ def answer(shared: npt.NDArray[np.float32], accuracy: Floats, rng: np.random.Gen
     return shared + own > norm.ppf(1 - accuracy).astype(np.float32)[:, None]
 
 
-def rule(challenger: Bools, champion: Bools, first: Bools, margin: float) -> Bools:
-    """The lower ends against champion and first release are at least -margin."""
-    return alone(challenger, champion, first, margin) & alone(challenger, first, first, margin)
+def rule(challenger: Bools, champion: Bools, first: Bools) -> Bools:
+    """The margin holds, and the gain is at least the loss that is left open; students that answer alike are exempt."""
+    gain, alike = challenger.mean(axis=1) - champion.mean(axis=1), (challenger == champion).all(axis=1)
+    return margin(challenger, champion, first) & ((lows(challenger, champion) >= -gain) | alike)
 
 
-def alone(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
-    """The lower end against the champion is at least -margin."""
-    gains, losses = (challenger & ~champion).sum(axis=1), (champion & ~challenger).sum(axis=1)
-    lows = [low(challenger.shape[1], *pair) for pair in zip(gains.tolist(), losses.tolist(), strict=True)]
-    return np.array(lows) >= -margin
+def margin(challenger: Bools, champion: Bools, first: Bools) -> Bools:
+    """The lower ends against champion and first release are at least -MARGIN."""
+    return alone(challenger, champion, first) & (lows(challenger, first) >= -MARGIN)
+
+
+def alone(challenger: Bools, champion: Bools, first: Bools) -> Bools:
+    """The lower end against the champion is at least -MARGIN."""
+    return lows(challenger, champion) >= -MARGIN
+
+
+def lows(challenger: Bools, other: Bools) -> Floats:
+    """The lower ends of the differences, one a series."""
+    gains, losses = (challenger & ~other).sum(axis=1), (other & ~challenger).sum(axis=1)
+    pairs = zip(gains.tolist(), losses.tolist(), strict=True)
+    return np.array([low(challenger.shape[1], *pair) for pair in pairs])
 
 
 @cache
@@ -132,7 +143,7 @@ def low(items: int, gains: int, losses: int) -> float:
     return float(difference_ends(items - gains - losses, losses, gains, 0)[0])
 
 
-def naive(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
+def naive(challenger: Bools, champion: Bools, first: Bools) -> Bools:
     """McNemar's exact test does not find the challenger worse."""
     from scipy.stats import binom
 
@@ -141,4 +152,4 @@ def naive(challenger: Bools, champion: Bools, _: Bools, margin: float) -> Bools:
     return ~((losses > gains) & (p < 0.05))
 
 
-RULES: dict[str, Passes] = {"rule": rule, "alone": alone, "naive": naive}
+RULES: dict[str, Passes] = {"rule": rule, "margin": margin, "alone": alone, "naive": naive}

@@ -9,13 +9,13 @@ def plan_tables(plan: Plan) -> list[Grid]:
     """A table of what would be made and why, and one of the requests of each shard."""
     steps = [[step.title, step.state, ", ".join(step.why)] for step in plan.steps if not step.is_fresh]
     tables = [table("What a run would make", ["artefact", "state", "because of"], steps)] if steps else []
-    parts = [*plan.shards, *(part for part in (plan.benchmark, plan.speed) if part)]
+    parts = [*plan.shards, *(part for part in (plan.benchmark, plan.speed, plan.judgement) if part)]
     if parts:
         both = plan.total.single_usd != plan.total.batch_usd
         shards = [_cells(part, both) for part in [*parts, *([plan.total] if len(parts) > 1 else [])]]
         columns = ["shard", "rows", "new requests", "answered before", "prompt tokens", "completion tokens", "cost"]
         columns += ["one by one", "in batches"] if both else []
-        tables.append(table("What the teacher would be asked", columns, shards))
+        tables.append(table("What teachers and judges would be asked", columns, shards))
     return tables
 
 

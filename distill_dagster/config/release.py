@@ -31,6 +31,11 @@ class ReleaseConfig(Section):
         description="Largest loss of score, from 0 to 1, that a replacement may bring. The lower end of the 95 % "
         "interval of the difference to the released student must be above it, and to the first release too.",
     )
+    must_gain: bool = Field(
+        default=True,
+        description="A replacement has to gain at least as much on the released student as the interval leaves it to "
+        "lose. `false`: students that are as good are released too, and of many test rows, slightly worse ones.",
+    )
     approve: Literal["auto", "manual"] = Field(
         default="auto",
         description="`auto` releases a student that passes. With `manual` it waits for `distill-dagster approve`.",

@@ -58,9 +58,7 @@ def choose(
 
     Answers whose turns all ended and parse come before others. Returns how many of the judge's replies failed, by code.
     """
-    answers: dict[str, dict[int, list[dict[str, Any]]]] = {row["row_id"]: {} for row in rows}
-    for line in table:  # in the order of row, sample, turn
-        answers[line["row_id"]].setdefault(line["sample"], []).append(line)
+    answers = _by_row(table)
     scores, failed = {row["row_id"]: _scored(row, answers, how, labels) for row in rows}, Counter[str]()
     if judge:
         scores, failed = _judged(rows, answers, judge, asker)
@@ -95,11 +93,7 @@ def _judged(
     The judge is not asked about a row with at most one candidate. If its reply names none of the candidates, all get 0.
     """
     candidates = {row["row_id"]: _candidates(answers[row["row_id"]]) for row in rows}
-    requests = {
-        row["row_id"]: _judge_request(row, list(candidates[row["row_id"]].values()), judge)
-        for row in rows
-        if len(candidates[row["row_id"]]) > 1
-    }
+    requests = judge_requests(rows, candidates, judge)
     replies = asker.ask(judge, list(requests.values()))
     scores: dict[str, dict[int, float]] = {}
     for row_id, texts in candidates.items():
@@ -111,6 +105,27 @@ def _judged(
     return scores, Counter(reply.error_code for reply in replies.values() if reply.error_code)
 
 
+def judge_requests(
+    rows: Sequence[Row], candidates: Mapping[str, Mapping[int, str]], judge: Teacher
+) -> dict[str, Request]:
+    """What the judge is asked, by row: about the rows with several candidates."""
+    several = [(row, list(texts.values())) for row in rows if len(texts := candidates[row["row_id"]]) > 1]
+    return {row["row_id"]: judge_request(row, texts, judge) for row, texts in several}
+
+
+def candidates_of(table: Sequence[dict[str, Any]]) -> dict[str, dict[int, str]]:
+    """The candidates of each row of a table that is not chosen from yet."""
+    return {row_id: _candidates(by_sample) for row_id, by_sample in _by_row(table).items()}
+
+
+def _by_row(table: Sequence[dict[str, Any]]) -> dict[str, dict[int, list[dict[str, Any]]]]:
+    """The lines of each row's answers, by sample."""
+    answers: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for line in table:  # in the order of row, sample, turn
+        answers.setdefault(line["row_id"], {}).setdefault(line["sample"], []).append(line)
+    return answers
+
+
 def _candidates(by_sample: Mapping[int, Sequence[Row]]) -> dict[int, str]:
     """The whole answers among which the judge picks: text by sample, each text once."""
     texts: dict[str, int] = {}
@@ -120,7 +135,8 @@ def _candidates(by_sample: Mapping[int, Sequence[Row]]) -> dict[int, str]:
     return {sample: text for text, sample in texts.items()}
 
 
-def _judge_request(row: Row, texts: Sequence[str], judge: Teacher) -> Request:
+def judge_request(row: Row, texts: Sequence[str], judge: Teacher) -> Request:
+    """The judge's choice among the texts of a row."""
     messages = judge_messages(row["messages"], texts)
     key = request_hash(judge, messages, JUDGE_FORMAT, row["row_id"], 0)
     return Request(key, messages, JUDGE_FORMAT)

@@ -22,7 +22,7 @@ TOKENS_A_MESSAGE = 4  # role and separators
 
 @dataclass(slots=True)
 class ShardPlan:
-    """The requests of a shard, or of the benchmark, to its teachers."""
+    """The requests of a shard, or of a benchmark, to its teachers and judges."""
 
     shard: str
     rows: int = 0
@@ -89,8 +89,8 @@ class Estimate:
                 self.count(teacher, request)
                 self._asked.add(request.request_hash)
 
-    def count(self, teacher: Teacher, request: Request) -> None:
-        """Count one request that would be sent."""
+    def count(self, teacher: Teacher, request: Request, *, at_most: bool = False) -> None:
+        """Count one request that would be sent; `at_most`: it may be shorter, or not be needed."""
         plan, ref = self._plan, self._refs[teacher.name]
         prompt_tokens = self._prompt_tokens(teacher, request)
         mean = self._mean_tokens(teacher)
@@ -103,7 +103,7 @@ class Estimate:
         plan.prompt_tokens += prompt_tokens
         plan.completion_tokens += completion_tokens
         if ref.endpoint:
-            self._count_cost(ref.name, ref.endpoint, prompt_tokens, completion_tokens, by_limit=mean is None)
+            self._count_cost(ref.name, ref.endpoint, prompt_tokens, completion_tokens, by_limit=at_most or mean is None)
 
     def _count_cost(
         self, name: str, endpoint: EndpointConfig, prompt_tokens: int, completion_tokens: int, by_limit: bool

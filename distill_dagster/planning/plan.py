@@ -7,8 +7,8 @@
     shard            rows   new  reused   prompt tokens  completion tokens   cost
     train-part-03   1,250     1   1,249             212                 96   0.0002 USD
 
-The number of new requests is exact, because the same requests are hashed and looked up as in a run. Tokens, money and
-time are estimates, and the plan states their rules.
+The number of new requests is exact, because the same requests are hashed and looked up as in a run; a judge may get
+fewer. Tokens, money and time are estimates, and the plan states their rules.
 """
 
 import tempfile
@@ -26,6 +26,7 @@ from distill_dagster.lineage.settings import answer_tokens
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.planning.estimate import Estimate, ShardPlan, tokens_by_length
+from distill_dagster.planning.judges import count_choices, longest, plan_judgement
 from distill_dagster.planning.source_rows import SourceRows
 from distill_dagster.planning.speed import labels_so_far, plan_speed
 from distill_dagster.planning.steps import Step, list_steps
@@ -46,6 +47,7 @@ class Plan:
     shards: list[ShardPlan]
     benchmark: ShardPlan | None  # measuring a teacher behind an endpoint
     speed: ShardPlan | None  # timing it: prompts that its benchmark has not asked
+    judgement: ShardPlan | None  # comparing the answers of student and teacher
     total: ShardPlan
     seconds: float | None
     spent_usd: float
@@ -85,13 +87,13 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
         for key in look.shards
         if ("teacher_outputs", key) in stale and (found := rows.of("raw_dataset", key)) is not None
     ]
-    if ("answer_judgement", None) in stale:
-        rules.append("`evaluation.judge` is not counted: at most two short requests a prompt, over answers to come")
     is_measured = ("teacher_benchmark", None) in stale
     benchmark = _plan_benchmark(look, rows, faculty, responses, asked, rules) if is_measured else None
     is_timed = ("speed_benchmark", None) in stale
     speed = plan_speed(look, rows, faculty, responses, asked, rules) if is_timed else None
-    parts = [*shards, *(part for part in (benchmark, speed) if part)]
+    is_judged = ("answer_judgement", None) in stale
+    judgement = plan_judgement(look, rows, responses, rules) if is_judged else None
+    parts = [*shards, *(part for part in (benchmark, speed, judgement) if part)]
     total = ShardPlan("all", *(sum(getattr(part, name) for part in parts) for name in _COUNTED))
     per_second = _requests_per_second(look)
     if total.new and per_second is None:
@@ -101,6 +103,7 @@ def _make_plan(look: Snapshot, rows: SourceRows) -> Plan:
         shards=shards,
         benchmark=benchmark,
         speed=speed,
+        judgement=judgement,
         total=total,
         seconds=round(total.new / per_second, 1) if per_second else None if total.new else 0.0,
         spent_usd=responses.spent(),
@@ -140,9 +143,11 @@ def _asks_anything(look: Snapshot, source: SourceRows, stale: set[tuple[str, str
                 return True
     plans = {"teacher_benchmark": _plan_benchmark, "speed_benchmark": plan_speed}
     wanted = [plan for name, plan in plans.items() if (name, None) in stale]
-    if wanted and source.of("eval_dataset", None) is None:
+    if (wanted or ("answer_judgement", None) in stale) and source.of("eval_dataset", None) is None:
         return True
     found = [plan(look, source, faculty, responses, asked, rules) for plan in wanted]
+    if ("answer_judgement", None) in stale:
+        found.append(plan_judgement(look, source, responses, rules))
     return any(plan is not None and plan.new > 0 for plan in found)
 
 
@@ -179,8 +184,6 @@ def _plan_shard(
     rules: list[str],
 ) -> ShardPlan:
     plan = ShardPlan(shard, rows=len(rows))
-    if faculty.judge is not None:
-        rules.append("the judge is not counted: at most one short request a row, over what the teachers will say")
     if not faculty.teachers:
         _count_by_length(plan, rows, look.config.teacher.generation, rules)
         if not faculty.panel:
@@ -219,6 +222,10 @@ def _count_rounds(
     estimate = Estimate(plan, refs, responses, asked, teacher.generation.max_new_tokens, rules, probes)
     panel = open_panel(faculty, teacher.generation, "cpu")
     answered = Rounds(rows, panel, teacher.generation, how, estimate).run(None)
+    if faculty.judge is not None:
+        rules.append("the judge: at most one request a row whose answers are still to come, with the longest answers")
+        missing = longest(teacher.generation.max_new_tokens, panel.answers)
+        count_choices(estimate, faculty.judge, rows, answered, how, missing)
     for call, _ in answered:
         if not call.request.messages:  # a later turn of a conversation whose first one is new
             prompt = prompts_of(rows[call.row])[call.turn]

@@ -2,7 +2,10 @@
 
     1. its retention passes: the report's verdict is PASS;
     2. the lower end of the 95 % interval of (challenger - champion) on the same items is at least -margin;
-    3. the same against the first release, so that small losses do not add up over many releases.
+    3. the same against the first release, so that small losses do not add up over many releases;
+    4. its gain on the champion is at least as large as the loss that the interval leaves open: low >= -value. So the
+       margin narrows with the interval, and many items do not let slightly worse students through. Students that
+       answer every item alike are exempt, and `release.must_gain: false` drops the condition.
 
 A test that only fails to show that the challenger is worse is no such rule: with few items it lets nearly everything
 through. Here it is the challenger who has to show that it is not worse. benchmarks/releases.py simulates both.
@@ -12,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distill_dagster.config import EvaluationConfig
+from distill_dagster.config import EvaluationConfig, ReleaseConfig
 from distill_dagster.evaluation.items import Groups
 from distill_dagster.release.difference import difference_interval
 from distill_dagster.release.specs import ScoreDifference
@@ -42,7 +45,7 @@ def judge(
     challenger: ItemScores,
     champion: ItemScores | None,
     first: ItemScores | None,
-    margin: float,
+    release: ReleaseConfig,
     evaluation: EvaluationConfig,
     groups: Groups | None = None,
 ) -> GateResult:
@@ -60,8 +63,10 @@ def judge(
     how: dict[str, Any] = {"groups": groups, "resamples": evaluation.resamples, "seed": evaluation.seed}
     to_champion = difference_interval(challenger, champion, **how)
     to_first = difference_interval(challenger, first, **how) if first is not None else None
-    passes = all(found.low >= -margin for found in (to_champion, to_first) if found)
+    holds = all(found.low >= -release.margin for found in (to_champion, to_first) if found)
+    gains = not release.must_gain or challenger == champion or to_champion.low >= -to_champion.value
     compared = [f"against the released student: {to_champion}"]
     compared += [f"against the first release: {to_first}"] if to_first else []
-    limit = f"the lower ends {'are' if passes else 'have to be'} at least {-100 * margin:.1f} points"
-    return GateResult(passes, f"{'; '.join(compared)}; {limit}", to_champion, to_first)
+    said = [f"the lower ends {'are' if holds else 'have to be'} at least {-100 * release.margin:.1f} points"]
+    said += [] if gains else ["the gain has to be at least as large as the loss that the interval leaves open"]
+    return GateResult(holds and gains, "; ".join([*compared, *said]), to_champion, to_first)

@@ -76,7 +76,7 @@ def _decided(spec: ReleaseSpec, register: Register) -> Register:
             by_item(scored[student]),
             by_item(scored[state.champion]) if state.champion else None,
             by_item(scored[first]) if first else None,
-            spec.release.margin,
+            spec.release,
             spec.evaluation,
             item_groups(scored[student]),
         )

@@ -26,5 +26,11 @@ def test_the_rule_lets_hardly_any_worse_student_through_and_a_naive_test_most():
 
 def test_only_the_first_release_stops_many_small_losses():
     creep = CELLS["creep_10000"]
-    rule, alone = (simulate(creep, RULES[name], series=10)["ends_at_percent"] for name in ("rule", "alone"))
-    assert alone < 87 < rule
+    margin, alone = (simulate(creep, RULES[name], series=10)["ends_at_percent"] for name in ("margin", "alone"))
+    assert alone < 87 < margin
+
+
+def test_many_items_do_not_let_slightly_worse_students_through():
+    creep = CELLS["creep_10000"]
+    rule, margin = (simulate(creep, RULES[name], series=10)["worse_passed_percent"] for name in ("rule", "margin"))
+    assert rule < 5 < margin

@@ -150,13 +150,45 @@ def test_the_plan_of_several_teachers_counts_each_and_names_the_judge(tmp_path, 
             "best_of": {"choose": "judge", "teachers": [source("c")], "judge": source("judge")},
         },
     )
-    plan = planned(path)
-    assert plan["total"]["new"] == 2 * (SHARD_ROWS + 4) + HELD_OUT
-    assert any("the judge is not counted" in rule for rule in plan["rules"])
+    plan, rows = planned(path), SHARD_ROWS + 4
+    assert plan["total"]["new"] == 2 * rows + rows + HELD_OUT
+    assert any("the judge: at most one request a row" in rule for rule in plan["rules"])
     assert server.counts()["total"] == 0
     server.script(choices=["same"])  # nothing to judge
     assert not run_until_answers(path, instance).failed
-    assert server.counts()["total"] == plan["total"]["new"] - HELD_OUT
+    assert server.counts()["total"] == 2 * rows
+
+
+@pytest.mark.processes
+def test_the_plan_counts_the_judge_exactly_where_the_answers_are_stored(tmp_path, server, instance):
+    def source(model):
+        return {"endpoint": {"url": server.url, "model": model, "concurrency": CONCURRENCY, "price": PRICE}}
+
+    judged = {"endpoint": None, "mix": [{**source("a"), "weight": 1}], "best_of": {"teachers": [source("c")]}}
+    path = write_api_project(tmp_path, server, shards=1, teacher=judged)
+    server.script(rules=[{"fault": "say", "text": "another answer", "times": 6}])
+    assert not run_until_answers(path, instance).failed
+    before = server.counts()["total"]
+    judged["best_of"] |= {"choose": "judge", "judge": source("judge")}
+    path = write_api_project(tmp_path, server, shards=1, teacher=judged)
+    plan = planned(path)
+    assert not run_until_answers(path, instance).failed
+    asked = server.counts()["total"] - before
+    assert 0 < asked == plan["shards"][0]["new"] < SHARD_ROWS + 4
+    assert planned(path)["shards"] == []
+
+
+def test_the_plan_counts_the_judge_of_answers_that_are_still_to_come(tmp_path, server):
+    judge = {"endpoint": {"url": server.url, "model": "judge", "price": PRICE}, "prompts": 20}
+    path = write_api_project(tmp_path, server, evaluation={"judge": judge})
+    assert planned(path)["judgement"]["new"] == 0, "without gold answers, nothing tests the judge"
+    rows = [{"messages": [{"role": "user", "content": f"question {i}"}], "reference": f"gold {i}"} for i in range(8)]
+    (tmp_path / "data" / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    plan, canaries = planned(path), 5 * 4 * 2  # prompts, texts against the gold answer, orders
+    assert plan["judgement"]["new"] == canaries + 2 * len(rows)
+    assert plan["judgement"]["by_limit"] > 0
+    assert plan["total"]["cost_usd"] == plan["judgement"]["cost_usd"] > 0  # the teacher has no price
+    assert server.counts()["total"] == 0
 
 
 def test_the_plan_counts_a_panel_beside_a_local_teacher_that_is_yet_to_be_made(tmp_path, server):

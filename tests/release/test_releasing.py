@@ -64,7 +64,7 @@ def test_a_student_that_is_not_shown_to_be_no_worse_is_refused(students):
 
 def test_small_losses_do_not_add_up_because_the_first_release_counts_too(tmp_path):
     """Each step loses one point of 1,000 with a margin of two; against the first release, the third loses too much."""
-    students = Students(tmp_path, margin=0.02)
+    students = Students(tmp_path, margin=0.02, must_gain=False)
     for step, name in enumerate("abc"):
         students.judge(name, wrong=10 * step)
     assert students.outcomes == ["promoted a", "promoted b", "refused c"]
@@ -72,6 +72,23 @@ def test_small_losses_do_not_add_up_because_the_first_release_counts_too(tmp_pat
     assert decision.against_champion.low >= -0.02
     assert decision.against_first.low < -0.02
     assert "against the first release: -2.0 points" in decision.why
+
+
+@pytest.mark.parametrize(
+    ("wrong", "must_gain", "outcome"),
+    [
+        (range(20, 50), True, "promoted"),  # 20 of 10,000 items gained and none lost
+        (range(60, 110), True, "refused"),  # as many gained as lost: within the margin, and nothing is gained
+        (range(60, 110), False, "promoted"),
+        (range(50), True, "promoted"),  # the same items
+    ],
+)
+def test_of_many_items_a_student_has_to_gain_what_the_interval_leaves_it_to_lose(tmp_path, wrong, must_gain, outcome):
+    students = Students(tmp_path, items=10_000, must_gain=must_gain)
+    students.judge("a", wrong=range(50))
+    decision = students.judge("b", wrong=wrong).decision
+    assert (decision.outcome, decision.against_champion.low > -0.01) == (outcome, True)
+    assert ("the gain has to be at least as large" in decision.why) == (outcome == "refused")
 
 
 def test_rows_without_gold_answers_release_nothing(tmp_path):
@@ -123,7 +140,7 @@ def test_the_same_student_judged_again_alike_adds_no_decision(students):
         students.judge("a", wrong=50)
         students.judge("b", wrong=80)
     assert students.outcomes == ["promoted a", "refused b"]
-    students.rule = students.rule.model_copy(update={"margin": 0.1})
+    students.rule = students.rule.model_copy(update={"margin": 0.1, "must_gain": False})
     students.judge("b", wrong=80)
     assert students.outcomes[2:] == ["promoted b"]
 

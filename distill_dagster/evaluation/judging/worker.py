@@ -40,7 +40,7 @@ def judge_answers(spec: JudgeSpec, device: str = "cpu") -> JudgeResult:
         TeacherError: the judge cannot be asked, or fails too often.
         BudgetError: the budget is spent.
     """
-    asked = _drawn(parquet.read_table(Path(spec.rows)), spec)
+    asked = drawn_prompts(parquet.read_table(Path(spec.rows)), spec.prompts, spec.seed)
     answers = _answers(spec, asked)
     with (
         track("judge", total=2 * len(asked)) as advance,
@@ -79,10 +79,10 @@ def _published(word: Judgement, counts: JudgeCounts, replies: Mapping[str, Reply
     )
 
 
-def _drawn(rows: Sequence[Row], spec: JudgeSpec) -> list[tuple[Row, Prompt]]:
-    """At most `spec.prompts` held-out prompts, in a drawn order."""
+def drawn_prompts(rows: Sequence[Row], most: int, seed: int) -> list[tuple[Row, Prompt]]:
+    """At most `most` held-out prompts, in a drawn order."""
     asked = [(row, prompt) for row in rows for prompt in prompts_of(row)]
-    return [asked[i] for i in np.random.default_rng(spec.seed).permutation(len(asked))[: spec.prompts]]
+    return [asked[i] for i in np.random.default_rng(seed).permutation(len(asked))[:most]]
 
 
 def _answers(spec: JudgeSpec, asked: Sequence[tuple[Row, Prompt]]) -> list[dict[tuple[str, int], str]]:
