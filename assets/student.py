@@ -20,15 +20,8 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.rollouts.specs import SampleResult
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest
-from distill_dagster.training.specs import (
-    BestTrial,
-    FinishedRound,
-    PrepareResult,
-    PrepareSpec,
-    RoundRecord,
-    TrainResult,
-    TrainSpec,
-)
+from distill_dagster.training.record import RoundRecord
+from distill_dagster.training.specs import BestTrial, FinishedRound, PrepareResult, PrepareSpec, TrainResult, TrainSpec
 from distill_dagster.tuning.specs import SweepResult
 
 

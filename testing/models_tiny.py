@@ -8,7 +8,7 @@ from distill_dagster.models.building import build, save, train_tokenizer
 from distill_dagster.models.pinning import pin_folder
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import parquet, schemas
-from distill_dagster.training.specs import LossPoint
+from distill_dagster.training.record import LossPoint
 
 LLAMA = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 TINY = ModelConfig(architecture="llama", settings={**LLAMA, "max_position_embeddings": 128}, vocab_size=400)

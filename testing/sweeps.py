@@ -7,7 +7,8 @@ from distill_dagster.config import StudentTrainingConfig, SweepConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import files
 from distill_dagster.store.result import Usage
-from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec, ValidationLoss
+from distill_dagster.training.record import ValidationLoss
+from distill_dagster.training.specs import TrainCounts, TrainResult, TrainSpec
 from distill_dagster.tuning.specs import SweepSpec, TrialCounts, TrialResult, TrialSpec
 from distill_dagster.tuning.study import open_study
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from distill_dagster.training.specs import StepLoss, TrainingRun, ValidationLoss
+from distill_dagster.training.record import StepLoss, TrainingRun, ValidationLoss
 
 
 def training_metadata(run: TrainingRun | None) -> dict[str, Any]:

@@ -49,15 +49,8 @@ from distill_dagster.progress import Progress, listen
 from distill_dagster.store import files, parquet
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.teachers.faculty import Faculty
-from distill_dagster.training.specs import (
-    PrepareResult,
-    PrepareSpec,
-    StepLoss,
-    TrainResult,
-    TrainSpec,
-    TryResult,
-    TrySpec,
-)
+from distill_dagster.training.record import StepLoss
+from distill_dagster.training.specs import PrepareResult, PrepareSpec, TrainResult, TrainSpec, TryResult, TrySpec
 from distill_dagster.training.speed import mfu
 from distill_dagster.workers import run_worker
 

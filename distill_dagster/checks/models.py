@@ -10,7 +10,8 @@ from distill_dagster.lineage.gold_student import CHECKPOINT, has_gold_student
 from distill_dagster.report.document import read_document
 from distill_dagster.report.specs import ReportResult
 from distill_dagster.store import files, parquet
-from distill_dagster.training.specs import StepLoss, TrainResult
+from distill_dagster.training.record import StepLoss
+from distill_dagster.training.specs import TrainResult
 
 COLUMNS = ("row_id", "task", "reference")
 # a student before distillation often never ends

@@ -20,7 +20,8 @@ from distill_dagster.config.signals import OBJECTIVES
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.process import library_versions
 from distill_dagster.store import files
-from distill_dagster.training.specs import BestTrial, RoundRecord, TrainCounts, TrainingRun, TrainSpec
+from distill_dagster.training.record import RoundRecord, TrainingRun
+from distill_dagster.training.specs import BestTrial, TrainCounts, TrainSpec
 from distill_dagster.training.usage import usage
 
 MOST_NEW_TOKENS = 256  # in the snippet: a training does not know how long answers are asked for

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
-from distill_dagster.training.specs import EarlyStop, LossPoint, StepLoss, ValidationLoss
+from distill_dagster.training.record import EarlyStop, LossPoint, StepLoss, ValidationLoss
 
 
 def early_stop(history: Sequence[LossPoint], planned: int, patience: int | None, keeps_best: bool) -> EarlyStop | None:

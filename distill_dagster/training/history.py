@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from distill_dagster.store import files
-from distill_dagster.training.specs import LossPoint, StepLoss, TrainingRun, ValidationLoss
+from distill_dagster.training.record import LossPoint, StepLoss, TrainingRun, ValidationLoss
 
 MOST_POINTS = 100
 

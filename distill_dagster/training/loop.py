@@ -35,10 +35,10 @@ from distill_dagster.training.examples import TOKENS, TrainingSet
 from distill_dagster.training.history import history_of
 from distill_dagster.training.optimizers import checkpointing_arguments, optimizer_arguments, rounding_optimizer
 from distill_dagster.training.parallel import FSDP, is_sharded, whole_afterwards
+from distill_dagster.training.record import TrainingRun, ValidationLoss
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.protocol import Signal
 from distill_dagster.training.signals.text import TextSignal
-from distill_dagster.training.specs import TrainingRun, ValidationLoss
 from distill_dagster.training.stopping import StopRequest, deferred
 from distill_dagster.training.trainer import OneDeviceArguments, SignalTrainer, Watch
 

@@ -18,14 +18,8 @@ from distill_dagster.store import files
 from distill_dagster.training.card import write_card
 from distill_dagster.training.copying import copy_student, needed_of
 from distill_dagster.training.history import thin, write_history
-from distill_dagster.training.specs import (
-    EarlyStop,
-    FinishedRound,
-    LossPoint,
-    TrainCounts,
-    TrainResult,
-    TrainSpec,
-)
+from distill_dagster.training.record import EarlyStop, LossPoint
+from distill_dagster.training.specs import FinishedRound, TrainCounts, TrainResult, TrainSpec
 
 REASONS = ("stop", "length", "repetition")
 HISTORY = TypeAdapter(list[LossPoint])

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from distill_dagster.config import SweepConfig
 from distill_dagster.store.result import Counts, Result, Spec
-from distill_dagster.training.specs import Recorded, TrainResult, TrainSpec
+from distill_dagster.training.record import Recorded
+from distill_dagster.training.specs import TrainResult, TrainSpec
 
 Outcome = Literal["complete", "pruned", "diverged"]
 

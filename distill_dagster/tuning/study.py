@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_dagster.config import SweepConfig
 from distill_dagster.errors import TrainingError
-from distill_dagster.training.specs import ValidationLoss
+from distill_dagster.training.record import ValidationLoss
 from distill_dagster.tuning.points import distributions_of, draw, point_of
 from distill_dagster.tuning.specs import Trial, TrialResult
 

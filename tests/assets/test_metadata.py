@@ -11,7 +11,7 @@ from distill_dagster.assets.views.training import training_metadata
 from distill_dagster.lineage.stages import STAGES, ancestors
 from distill_dagster.report.document import read_document
 from distill_dagster.store.columns import MADE_FROM, TABLES, describe
-from distill_dagster.training.specs import EarlyStop, TrainingRun
+from distill_dagster.training.record import EarlyStop, TrainingRun
 from testing.projects import last_metadata
 from tests.assets.metadata_keys import METADATA
 

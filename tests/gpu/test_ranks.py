@@ -14,7 +14,8 @@ from distill_dagster.logits.sequences import TokenSequence
 from distill_dagster.models import spreading
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import forget, load, spread_over
-from distill_dagster.training.specs import StepLoss, TrainSpec
+from distill_dagster.training.record import StepLoss
+from distill_dagster.training.specs import TrainSpec
 from distill_dagster.workers import run_worker
 from testing.models_tiny import LLAMA, rows, write_examples, write_model
 

@@ -14,7 +14,8 @@ from distill_dagster.config import ModelConfig, StudentTrainingConfig
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.engines.replay import Replay
 from distill_dagster.models.loading import load
-from distill_dagster.training.specs import StepLoss, TrainSpec, TrySpec
+from distill_dagster.training.record import StepLoss
+from distill_dagster.training.specs import TrainSpec, TrySpec
 from distill_dagster.workers import run_worker
 from testing.models_tiny import LLAMA, rows, write_examples, write_model
 

@@ -14,7 +14,8 @@ from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store import files
 from distill_dagster.store.result import Spec
-from distill_dagster.training.specs import PrepareResult, PrepareSpec, StepLoss, TrainingRun, TrainSpec
+from distill_dagster.training.record import StepLoss, TrainingRun
+from distill_dagster.training.specs import PrepareResult, PrepareSpec, TrainSpec
 from testing.logits_tiny import capture, teacher_row
 from testing.models_tiny import LLAMA, TINY, rows, write_examples, write_model, write_rows
 

@@ -16,8 +16,9 @@ from distill_dagster.models.ref import ModelRef
 from distill_dagster.progress import listen
 from distill_dagster.training.adapter import attach, finish_weights, prepare_weights, trainable_count
 from distill_dagster.training.prepare import prepare_model
+from distill_dagster.training.record import ValidationLoss
 from distill_dagster.training.signals import kernel
-from distill_dagster.training.specs import PrepareSpec, ValidationLoss
+from distill_dagster.training.specs import PrepareSpec
 from distill_dagster.training.student import train_student
 from testing.models_tiny import TINY, rows, without_speed, write_rows
 from testing.tiny_training import imitating

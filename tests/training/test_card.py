@@ -5,7 +5,8 @@ import yaml
 from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.training.card import model_card
-from distill_dagster.training.specs import TrainCounts, TrainingRun, TrainSpec
+from distill_dagster.training.record import TrainingRun
+from distill_dagster.training.specs import TrainCounts, TrainSpec
 
 
 def card(name="intents", student="Qwen/Qwen2.5-0.5B", teacher_parameters=8_000_000, **training):

@@ -12,7 +12,8 @@ import pytest
 from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.progress import listen_to_points
 from distill_dagster.training.curves import MOST_POINTS
-from distill_dagster.training.specs import StepLoss, TrainSpec, ValidationLoss
+from distill_dagster.training.record import StepLoss, ValidationLoss
+from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
 

@@ -3,7 +3,7 @@
 import pytest
 
 from distill_dagster.training.early_stop import early_stop
-from distill_dagster.training.specs import StepLoss, TrainingRun, ValidationLoss
+from distill_dagster.training.record import StepLoss, TrainingRun, ValidationLoss
 
 
 def history(validation, training):

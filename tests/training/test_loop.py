@@ -11,8 +11,8 @@ from distill_dagster.models.rendering import end_ids
 from distill_dagster.store import parquet, schemas
 from distill_dagster.training.examples import KEYS, read_examples, tokenize
 from distill_dagster.training.loop import train
+from distill_dagster.training.record import StepLoss
 from distill_dagster.training.signals.text import TextSignal
-from distill_dagster.training.specs import StepLoss
 from testing.models_tiny import rows, write_model
 
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "resid_pdrop": 0.2, "embd_pdrop": 0.2}

@@ -13,7 +13,8 @@ from distill_dagster.progress import listen
 from distill_dagster.ranks.group import LAUNCHER
 from distill_dagster.training import optimizers
 from distill_dagster.training.optimizers import RoundingAdamW, optimizer_arguments, round_stochastically
-from distill_dagster.training.specs import TrainSpec, ValidationLoss
+from distill_dagster.training.record import ValidationLoss
+from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 from testing.models_tiny import without_speed, write_examples, write_model
 

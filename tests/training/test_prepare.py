@@ -12,7 +12,8 @@ from distill_dagster.models.pinning import folder_revision
 from distill_dagster.models.ref import read_ref
 from distill_dagster.training.pairing import Pairing
 from distill_dagster.training.prepare import prepare_model
-from distill_dagster.training.specs import PrepareSpec, ValidationLoss
+from distill_dagster.training.record import ValidationLoss
+from distill_dagster.training.specs import PrepareSpec
 from testing.models_tiny import TINY, raw_row, rows, write_model, write_rows
 
 FIT = TrainingConfig(learning_rate=1e-2, epochs=12, batch_size=16, evaluations=3, max_length=64)

@@ -10,15 +10,8 @@ from distill_dagster.config import StudentTrainingConfig
 from distill_dagster.errors import DataError
 from distill_dagster.models.ref import read_ref, write_ref
 from distill_dagster.store import files
-from distill_dagster.training.specs import (
-    EarlyStop,
-    FinishedRound,
-    RoundRecord,
-    StepLoss,
-    TrainCounts,
-    TrainResult,
-    TrainSpec,
-)
+from distill_dagster.training.record import EarlyStop, RoundRecord, StepLoss
+from distill_dagster.training.specs import FinishedRound, TrainCounts, TrainResult, TrainSpec
 from distill_dagster.training.student import train_student
 from testing.models_tiny import TINY, write_model
 

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Usage
-from distill_dagster.training.specs import PrepareResult, StepLoss, TrainResult, ValidationLoss
+from distill_dagster.training.record import StepLoss, ValidationLoss
+from distill_dagster.training.specs import PrepareResult, TrainResult
 
 USAGE = {
     "device": "cpu",

@@ -14,9 +14,9 @@ from distill_dagster.models.rendering import end_ids
 from distill_dagster.progress import listen
 from distill_dagster.store import parquet, schemas
 from distill_dagster.training.examples import read_examples, tokenize
+from distill_dagster.training.record import StepLoss, ValidationLoss
 from distill_dagster.training.signals.forward import computing_loss
 from distill_dagster.training.signals.text import TextSignal
-from distill_dagster.training.specs import StepLoss, ValidationLoss
 from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
 from testing.tiny_training import TRAINING, dropping, imitating

@@ -16,8 +16,8 @@ from distill_dagster.models.ref import read_ref
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store import files
+from distill_dagster.training.record import ValidationLoss
 from distill_dagster.training.rounds import HISTORY
-from distill_dagster.training.specs import ValidationLoss
 from distill_dagster.training.student import train_student
 from distill_dagster.tuning.specs import TrialSpec
 from distill_dagster.tuning.study import open_study

@@ -54,11 +54,19 @@ def compare(
     found = [one / other if measure in LARGER_IS_BETTER else other / one for one, other in known]
     reason = _withheld(both, calm, found, least, MOST_SPREAD if not includes_network else math.inf)
     value, low, high = (None, None, None) if reason else mean_ratio(found)
-    smallest, largest = (min(found), max(found)) if len(found) >= least else (None, None)
+    enough = len(found) >= least
     return TimedRatio(
-        **{"model": model, "against": against, "measure": measure, "concurrency": concurrency},
-        **{"value": value, "low": low, "high": high, "rounds": len(found), "withheld": reason},
-        **{"smallest": smallest, "largest": largest},
+        model=model,
+        against=against,
+        measure=measure,
+        concurrency=concurrency,
+        value=value,
+        low=low,
+        high=high,
+        rounds=len(found),
+        smallest=min(found) if enough else None,
+        largest=max(found) if enough else None,
+        withheld=reason,
         includes_network=includes_network,
     )
 
