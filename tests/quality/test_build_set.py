@@ -36,6 +36,7 @@ def spec_of(folder, out):
         quality=QualityConfig(),
         learn="answer",
         out=str(out),
+        work=str(folder / "work"),
     )
 
 
