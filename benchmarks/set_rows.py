@@ -4,8 +4,8 @@
     set_cpu_s_per_100k_rows_1m, …_10m         CPU time, which a busy machine does not change
     set_peak_mb_1m, set_peak_mb_10m           resident memory of the worker at its peak
 
-The rows and what is timed are those of `quality`. Ten million rows take an hour of two cores or so, and 15 GB of disk in
-the folder for temporary files (`TMPDIR`); `SET_ROWS=1m` measures the smaller size alone.
+The rows and what is timed are those of `quality`. Ten million rows take about an hour, and 15 GB in the folder for
+temporary files (`TMPDIR`); `SET_ROWS=1m` measures the smaller size alone.
 """
 
 import os

@@ -53,6 +53,11 @@ class Numbers:
         self._file.write(rows.tobytes())
         self.count += len(rows)
 
+    def remove(self) -> None:
+        """Delete the file."""
+        self._file.close()
+        self.path.unlink()
+
     def blocks(self, size: int = BLOCK) -> Iterator[Any]:
         """All rows, `size` at a time, (n, width) or (n,)."""
         self._file.close()
@@ -124,9 +129,7 @@ class Spill:
         except duckdb.Error as e:
             if self._failed:
                 raise self._failed[0] from e
-            raise DataError(
-                f"{self.folder} cannot hold what makes the set ({e}): make room there, and run again"
-            ) from e
+            raise DataError(f"the set cannot be made in {self.folder} ({e}): make room there, and run again") from e
 
     def run(self, sql: str) -> None:
         """Run a statement that returns no rows; raises the same error."""

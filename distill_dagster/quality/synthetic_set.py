@@ -11,8 +11,8 @@ the student trains with the user's system prompt, and never sees the one that as
 Every teacher row becomes one example or one reject, so teacher_rows == examples + rejected. The order of the inputs
 does not matter. A refused row has one reason: the first that applies, in the order of `reasons.REASONS`.
 
-Nothing is in memory as a whole: rows stream from file to file, in the order of row ids (spill.py). The raw rows are read
-twice, first to compare their prompts (prompt_index.py), then side by side with the teacher rows.
+Rows stream from file to file in the order of row ids (spill.py), and are never in memory as a whole. The raw rows are
+read twice, first to compare their prompts (prompt_index.py), then side by side with the teacher rows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import Any
 
 from testing.set_rows import answer, raw, turn
 
-WORDS = (
+WORDS = (  # noqa: SIM905
     "the lamp on my desk does not light up any more since day when we moved house card pin top-up a blue green "
     "transfer money bank account please help lost stolen order cancel number three 4 12 why how what isn't café ﬁne "
     "ＡＢＣ naïve हिंदी 你好 привет don’t "
@@ -43,6 +43,7 @@ class Inputs:
         self.learn = ("answer", "reasoning_and_answer")[seed // len(QUALITIES) % 2]
         self._tasks = TASKS if seed % 3 == 0 else TASKS[seed % len(TASKS) : seed % len(TASKS) + 1]
         self._texts = [self._text() for _ in range(rows // 2)]
+        self._copies: dict[str, dict[str, Any]] = {}  # the first row of an id
         self.test = [self._row(f"t{i % (rows // 8)}", "test", "test", i) for i in range(rows // 6)]
         self.shards = [self._shard(f"s{n}", rows // 3) for n in range(3)]
 
@@ -50,6 +51,7 @@ class Inputs:
         chance = self._random
         ids = [self._id(name, i) for i in range(rows)]
         raws = [self._row(row_id, name, "train", line) for line, row_id in enumerate(ids)]
+        raws = [self._copied(row) for row in raws]
         for row in raws:
             row["split"] = "validation" if chance.random() < 0.08 else "train"
         chance.shuffle(raws)
@@ -62,11 +64,17 @@ class Inputs:
         """Some ids are of all shards: copies, or different rows with one id."""
         return f"shared-{number}" if self._random.random() < 0.1 else f"{shard}{self._random.choice('aBé~')}{number}"
 
+    def _copied(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row, or most times the content of an earlier row with its id."""
+        first = self._copies.setdefault(row["row_id"], row)
+        same = {name: first[name] for name in ("task", "messages", "reference", "not_gold")}
+        return row | (same if self._random.random() < 0.8 else {})
+
     def _text(self) -> str:
         chance = self._random
         if chance.random() < 0.04:
             return chance.choice(ODD)
-        words = chance.choices(WORDS, k=chance.randint(1, 24))
+        words = chance.choices(WORDS, k=chance.randint(1, 24) if chance.random() < 0.7 else 40)
         ends = chance.choices(["", ".", "?", "!", ",", "\n"], weights=[12, 1, 1, 1, 1, 0.3], k=len(words))
         return " ".join(word + end for word, end in zip(words, ends, strict=True))
 
@@ -79,10 +87,10 @@ class Inputs:
             return INSTRUCTION + text
         if kind < 0.2:
             return f"{INSTRUCTION * 2}{chance.choice('xyz')}"  # one template's rows, more than a band has room for
-        if kind < 0.3 and len(text) > 40:
+        if kind < 0.5 and len(text) > 40:
             place = chance.randrange(len(text))
             return text[:place] + text[place + 1 :]
-        return text.upper() if kind < 0.35 else text
+        return text.upper() if kind < 0.55 else text
 
     def _row(self, row_id: str, shard: str, split: str, line: int) -> dict[str, Any]:
         chance, task = self._random, self._random.choice(self._tasks)
@@ -102,7 +110,7 @@ class Inputs:
     def _right(self, task: str) -> str:
         chance = self._random
         if task in LABELS:
-            return chance.choices(LABELS[task], weights=range(len(LABELS[task]), 0, -1))[0]
+            return chance.choices(LABELS[task], weights=[6, *range(len(LABELS[task]) - 1, 0, -1)])[0]
         return str(chance.randint(0, 9)) if task == "math" else " ".join(chance.choices(WORDS, k=chance.randint(1, 9)))
 
     def _answers(self, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,11 +121,13 @@ class Inputs:
 
     def _answer(self, row: dict[str, Any], row_id: str, sample: int, number: int) -> dict[str, Any]:
         chance, task = self._random, row["task"]
-        gold = row["reference"][0] if row["reference"] and chance.random() < 0.7 else self._right(task)
+        gold = row["reference"][0] if row["reference"] and chance.random() < 0.8 else self._right(task)
         text = chance.choice(BAD) if chance.random() < 0.12 else f"So it is.\n#### {gold}" if task == "math" else gold
+        if task not in ("math", *LABELS) and chance.random() < 0.05:
+            text = row["messages"][-1]["content"]  # an echo
         more: dict[str, Any] = {"reasoning": "Since it is." if chance.random() < 0.3 else None}
         if chance.random() < 0.25 and text is not None:
-            text = json.dumps({"reason": "It is so.", "answer_choice": text})
+            text = json.dumps({"reason": chance.choice(("It is so.", "")), "answer_choice": text})
             more["params"] = '{"prompting":"chain_of_thought"}'
         if chance.random() < 0.06:
             more |= chance.choice(

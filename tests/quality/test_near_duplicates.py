@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill_dagster.config import QualityConfig
@@ -195,6 +195,7 @@ TEXTS = st.sampled_from(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), TEXTS), max_size=8), st.randoms(use_true_random=False))
 def test_near_rules_add_up_in_any_order(asked, shuffler):
     raws = [raw(row_id, text, task="qa", split="validation" if row_id == "h" else "train") for row_id, text in asked]

@@ -254,7 +254,7 @@ ANSWERS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(RAWS, ANSWERS, RAWS, st.booleans(), st.randoms(use_true_random=False))
 def test_counts_add_up_and_order_does_not_matter(raws, answers, test, gold, shuffler: random.Random):
     built = build(raws, answers, test[:1], require_gold_agreement=gold)

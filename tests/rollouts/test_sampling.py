@@ -64,7 +64,7 @@ def test_a_loop_is_cut_and_the_reason_is_recorded(pair):
 
 
 def test_a_round_draws_as_many_prompts_as_it_is_told(pair):
-    examples = parquet.read_table(Path(pair.examples))
+    examples = Path(pair.examples)
     drawn = [draw_prompts(examples, OnPolicyConfig(prompts=5), number) for number in (1, 1, 2)]
     assert all(len(prompts) == 5 and {row["split"] for row in prompts} == {"train"} for prompts in drawn)
     assert drawn[0] == drawn[1] != drawn[2]

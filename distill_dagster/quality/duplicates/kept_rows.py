@@ -1,10 +1,10 @@
 """The rows of the set so far that a later row may repeat: who has its prompt, or nearly its prompt.
 
-    slots  [7, 120, -1, …]     where the row's prompt and each of its bands have their kept rows; -1: no other row has it
-    state  [… 2, 31, 40 …]     at a slot the number of rows that it keeps, and then these rows
+    slots  [7, 120, -1, …]     the places of the row's prompt and of each of its bands; -1: no other row has it
+    state  [… 2, 31, 40 …]     at a place the number of rows that are kept there, and then these rows
 
-The rows' texts are in a file, the slots in another that is mapped into memory. For each row that shares a prompt or a
-band, memory holds 12 bytes.
+The rows' texts are in a file, and the state in another that is mapped into memory. Of a row that shares its prompt or a
+band, memory itself holds 12 bytes.
 """
 
 import mmap

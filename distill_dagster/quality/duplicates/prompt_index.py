@@ -75,7 +75,7 @@ class PromptIndex:
         self._slots, self.room = shared.close()
 
     def entries(self) -> Iterator[Entry]:
-        """The first row of each id, in the order of row ids. A match with a test row precedes one with a validation row."""
+        """The first row of each id, in the order of row ids, to be taken to the end; matches with test rows precede."""
         slots = (row for block in self._slots.blocks() for row in block.tolist())
         matches = zip(*(_in_step(held_out.matches(), self.count) for held_out in self.held_out), strict=True)
         for (row, conflict), own, found in zip(_by_id(_rows(self.raw)), slots, matches, strict=True):
@@ -130,12 +130,14 @@ def _rows(raw: Path) -> Iterator[dict[str, Any]]:
 def _by_id(rows: Iterable[Row]) -> Iterator[tuple[Row, frozenset[str]]]:
     """The first row of each id, and the shards if different rows have it."""
     for _, copies in groupby(rows, key=itemgetter("row_id")):
-        first, content, shards = next(copies), None, set[str]()
-        for row in copies:
-            content = content or _content(first)
-            if _content(row) != content:
-                shards |= {first["shard"], row["shard"]}
-        yield first, frozenset(shards)
+        first = next(copies)
+        yield first, _conflict(first, copies)  # noqa: B031  # the rest of the group
+
+
+def _conflict(first: Row, copies: Iterable[Row]) -> frozenset[str]:
+    """The shards of the rows that differ from the first one, and its own; none if all are copies of it."""
+    others = {row["shard"] for row in copies if _content(row) != _content(first)}
+    return frozenset(others | {first["shard"]} if others else ())
 
 
 def _blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -42,6 +42,8 @@ class SharedSlots:
         joined = self._spill.numbers("slots", np.int64, len(found))
         for blocks in zip(*(slots.blocks() for slots in found), strict=True):
             joined.append(np.stack(blocks, axis=1))
+        for numbers in (*self._columns, *found):
+            numbers.remove()
         return joined, room
 
     def _group(self, columns: Sequence[Numbers], rows: int, room: int) -> tuple[list[Numbers], int]:
@@ -50,7 +52,8 @@ class SharedSlots:
         self._spill.run(
             f"""
             CREATE OR REPLACE TEMP TABLE shared AS
-            SELECT part, value, room, {room} - room + sum(room) OVER (ORDER BY part, value ROWS UNBOUNDED PRECEDING) AS slot
+            SELECT part, value, room, {room} - room + sum(room) OVER
+                (ORDER BY part, value ROWS UNBOUNDED PRECEDING) AS slot
             FROM (
                 SELECT position // {rows} AS part, value, 1 + least(count(*), {COMPARED}) AS room
                 FROM found WHERE value <> {NO_BAND} GROUP BY part, value HAVING count(*) > 1

@@ -40,7 +40,8 @@ def over_cap(draft: Path, counts: Mapping[str, Mapping[str, int]], share: float,
     dropped = spill.query(
         """
         SELECT position FROM (
-            SELECT position, cap, row_number() OVER (PARTITION BY task, label ORDER BY hash, sample, turn, position) AS place
+            SELECT position, cap, row_number() OVER
+                (PARTITION BY task, label ORDER BY hash, sample, turn, position) AS place
             FROM balanced JOIN (SELECT task, cap FROM caps) USING (task) WHERE split = 'train' AND label IS NOT NULL
         ) WHERE place > cap ORDER BY position
         """
