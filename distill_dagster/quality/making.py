@@ -45,7 +45,7 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeSet:
     """What was written: `counts` are rows, those of rejects by reason."""
 
     data_version: str
@@ -70,7 +70,7 @@ def tables_of(paths: Iterable[str], columns: Sequence[str]) -> Iterator[pa.Table
         yield from parquet.stream_tables(Path(path), columns)
 
 
-def make_set(spec: SetSpec | GoldSetSpec, spill: Spill, making: Making) -> Made:
+def make_set(spec: SetSpec | GoldSetSpec, spill: Spill, making: Making) -> MadeSet:
     """Write the examples and the rejects of the answers to the shards' raw rows.
 
     Raises:
@@ -91,7 +91,9 @@ def make_set(spec: SetSpec | GoldSetSpec, spill: Spill, making: Making) -> Made:
             rows.close()
 
 
-def _write(spec: SetSpec | GoldSetSpec, spill: Spill, making: Making, index: PromptIndex, selection: Selection) -> Made:
+def _write(
+    spec: SetSpec | GoldSetSpec, spill: Spill, making: Making, index: PromptIndex, selection: Selection
+) -> MadeSet:
     out, examples, found = Path(spec.out), Examples(spec.quality, spec.learn, spill), ExampleTally()
     path = out / files.REJECTS_FILE
     with parquet.writing(path), _Rejects(path, making.stage) as rejects:
@@ -107,7 +109,7 @@ def _write(spec: SetSpec | GoldSetSpec, spill: Spill, making: Making, index: Pro
         "rejected": rejects.count,
         **dict(sorted(rejects.reasons.items())),
     }
-    return Made(version, counts, facts_of(tally, found, examples, index, kept))
+    return MadeSet(version, counts, facts_of(tally, found, examples, index, kept))
 
 
 def label_sets(raw: Path, tasks: Iterable[str], quality: QualityConfig) -> dict[str, list[str] | None]:

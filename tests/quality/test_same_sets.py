@@ -11,7 +11,7 @@ import pytest
 
 from distill_dagster.config import QualityConfig
 from distill_dagster.quality import spill
-from distill_dagster.quality.duplicates import kept_rows, prompt_index, shared_slots, short_items
+from distill_dagster.quality.duplicates import kept_rows, raw_rows, shared_slots, short_items
 from distill_dagster.quality.gold_set import build_gold_set
 from distill_dagster.quality.specs import GoldSetSpec, SetSpec
 from distill_dagster.quality.synthetic_set import build_set
@@ -62,7 +62,7 @@ def test_the_sets_are_the_ones_of_the_version_before(tmp_path, seed):
 
 @pytest.mark.parametrize("seed", [4, 9])
 def test_neither_order_nor_threads_nor_the_size_of_blocks_matters(tmp_path, monkeypatch, seed):
-    for module in (spill, prompt_index):
+    for module in (spill, raw_rows):
         monkeypatch.setattr(module, "BLOCK", 7)
         monkeypatch.setattr(module, "BLOCK_BYTES", 400)
     for name, value in {"MOST_THREADS": 1, "MEMORY": "64MiB", "BATCH": 3}.items():

@@ -10,19 +10,16 @@ them, which leaves files of numbers, and then, side by side with these files, as
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, repeat
-from operator import itemgetter
+from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from distill_dagster.config import QualityConfig
-from distill_dagster.quality.columns import RAW_USED, value_counts
-from distill_dagster.quality.duplicates.contamination import HeldOut, Match, template_sample
+from distill_dagster.quality.duplicates import raw_rows
+from distill_dagster.quality.duplicates.contamination import HeldOut, Match
 from distill_dagster.quality.duplicates.prompt_keys import (
     bare,
     contamination_key,
@@ -31,15 +28,10 @@ from distill_dagster.quality.duplicates.prompt_keys import (
     user_text_of,
 )
 from distill_dagster.quality.duplicates.prompts import Prompts, as_numbers
+from distill_dagster.quality.duplicates.raw_rows import Row
 from distill_dagster.quality.duplicates.shared_slots import SharedSlots
 from distill_dagster.quality.duplicates.shingles import BANDS, NO_BAND, NO_TEMPLATE, bands_of
-from distill_dagster.quality.spill import BLOCK, BLOCK_BYTES, Spill
-from distill_dagster.store import parquet
-from distill_dagster.store.hashing import canonical_json
-
-SAMPLE = 2_000  # rows of a task from which its template is taken
-
-Row = Mapping[str, Any]
+from distill_dagster.quality.spill import Spill
 
 
 @dataclass(slots=True)
@@ -60,15 +52,15 @@ class PromptIndex:
 
     def __init__(self, raw: Path, test: Iterable[Row], quality: QualityConfig, spill: Spill) -> None:
         self.raw, self._spill = raw, spill
-        self.tasks = _tasks(raw)
+        self.tasks = raw_rows.tasks_of(raw)
         self.rules: Counter[str] = Counter()  # rule -> contaminated rows; `entries` counts them
         near = quality.contamination == "near"
         self._has_bands = quality.near_duplicate_similarity is not None
         self._compares = self._has_bands or near
-        self._template = _template(raw, self.tasks) if self._compares else NO_TEMPLATE
+        self._template = raw_rows.template_in(raw, self.tasks) if self._compares else NO_TEMPLATE
         self.held_out = [
             HeldOut(rows, what, spill, near=near, template=self._template)
-            for rows, what in ((test, "test"), (_validation(raw), "validation"))
+            for rows, what in ((test, "test"), (raw_rows.validation_rows(raw), "validation"))
         ]
         shared = SharedSlots(spill, BANDS if self._has_bands else 0)
         self.count = self._read(shared)
@@ -78,7 +70,7 @@ class PromptIndex:
         """The first row of each id, in the order of row ids, to be taken to the end; matches with test rows precede."""
         slots = (row for block in self._slots.blocks() for row in block.tolist())
         matches = zip(*(_in_step(held_out.matches(), self.count) for held_out in self.held_out), strict=True)
-        for (row, conflict), own, found in zip(_by_id(_rows(self.raw)), slots, matches, strict=True):
+        for (row, conflict), own, found in zip(raw_rows.by_id(raw_rows.rows_of(self.raw)), slots, matches, strict=True):
             match = next(filter(None, found), None) if not conflict else None
             if match is not None:
                 self._count(match, found)
@@ -93,7 +85,7 @@ class PromptIndex:
     def _read(self, shared: SharedSlots) -> int:
         """Compare all rows a block at a time; returns how many ids there are."""
         count = 0
-        for rows in _blocks(row for row, _ in _by_id(_rows(self.raw))):
+        for rows in raw_rows.blocks_of(row for row, _ in raw_rows.by_id(raw_rows.rows_of(self.raw))):
             self._compare(rows, count, shared)
             count += len(rows)
         return count
@@ -120,64 +112,3 @@ def _in_step(matches: Iterator[tuple[int, Match]], count: int) -> Iterator[Match
         yield match
         after = number + 1
     yield from repeat(None, count - after)
-
-
-def _rows(raw: Path) -> Iterator[dict[str, Any]]:
-    for table in parquet.stream_tables(raw, RAW_USED.names):
-        yield from table.to_pylist()
-
-
-def _by_id(rows: Iterable[Row]) -> Iterator[tuple[Row, frozenset[str]]]:
-    """The first row of each id, and the shards if different rows have it."""
-    for _, copies in groupby(rows, key=itemgetter("row_id")):
-        first = next(copies)
-        yield first, _conflict(first, copies)  # noqa: B031  # the rest of the group
-
-
-def _conflict(first: Row, copies: Iterable[Row]) -> frozenset[str]:
-    """The shards of the rows that differ from the first one, and its own; none if all are copies of it."""
-    others = {row["shard"] for row in copies if _content(row) != _content(first)}
-    return frozenset(others | {first["shard"]} if others else ())
-
-
-def _blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """At most `BLOCK` rows, and about `BLOCK_BYTES` of their texts."""
-    block, size = list[Row](), 0
-    for row in rows:
-        block.append(row)
-        size += sum(len(message["content"]) for message in row["messages"])
-        if len(block) == BLOCK or size > BLOCK_BYTES:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
-
-
-def _tasks(raw: Path) -> Counter[str]:
-    """Task -> rows."""
-    counts = Counter[str]()
-    for table in parquet.stream_tables(raw, ["task"]):
-        counts += value_counts(table.column("task"))
-    return counts
-
-
-def _template(raw: Path, tasks: Counter[str]) -> frozenset[str]:
-    """The template shingles of all tasks, from rows at even steps in the order of row ids."""
-    seen, samples = Counter[str](), list[Row]()
-    for table in parquet.stream_tables(raw, ["task", "messages"]):
-        names = np.array(table.column("task").to_pylist())
-        for task in set(names.tolist()):
-            own, step = np.flatnonzero(names == task), max(1, tasks[task] // SAMPLE)
-            samples += table.take(pa.array(own[(np.arange(len(own)) + seen[task]) % step == 0])).to_pylist()
-            seen[task] += len(own)
-    return template_sample(samples)
-
-
-def _validation(raw: Path) -> Iterator[Row]:
-    for table in parquet.stream_tables(raw, ["row_id", "split", "task", "messages"]):
-        yield from (row for row in table.to_pylist() if row["split"] == "validation")
-
-
-def _content(row: Row) -> str:
-    """Equal for copies of one raw row."""
-    return canonical_json([row["task"], row["messages"], list(row["reference"] or ())])

@@ -1,6 +1,6 @@
 """Held-out rows (items) that a text nearly repeats: candidates share a band of their shingles (shingles.py)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class ShortItems:
         sizes = np.array([len(shingles_of(text, self._template)) for text in short], np.int32)
         return bands[there], items, signatures_of(short, self._template), sizes
 
-    def near(self, texts: Sequence[str], bands: Hashes) -> Iterator[tuple[int, int, float]]:
+    def near(self, texts: list[str], bands: Hashes) -> Iterator[tuple[int, int, float]]:
         """(text, item, Jaccard index) for every item that a text nearly repeats."""
         at, which = self._bands.find(bands.ravel())
         texts_of, counts = at // bands.shape[1], np.diff(self._items.starts)[which]
@@ -63,7 +63,7 @@ class ShortItems:
         size = len(self.texts)
         return np.stack(np.divmod(np.unique(np.repeat(texts, counts) * size + items), size), axis=1)
 
-    def _possible(self, texts: Sequence[str], pairs: Ints) -> Ints:
+    def _possible(self, texts: list[str], pairs: Ints) -> Ints:
         """The pairs whose signatures allow an index of `ALIKE`: at most a tenth of the shingles may differ."""
         own, places = np.unique(pairs[:, 0], return_inverse=True)
         ones = signatures_of([texts[i] for i in own], self._template)[places] if len(own) else self._signatures[:0]

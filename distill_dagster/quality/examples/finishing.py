@@ -39,7 +39,7 @@ NOT_IN_A_DRAFT = {"error_code": None, "completion_tokens": None, "finish_reason"
 class TaskCounts:
     """The examples of one task."""
 
-    lengths: Counter[int] = field(default_factory=Counter)
+    lengths: Counter[Any] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)  # of training rows
 
     def add(self, table: pa.Table) -> None:
