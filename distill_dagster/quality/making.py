@@ -78,6 +78,7 @@ def make_set(spec: SetSpec | GoldSetSpec, spill: Spill, making: Making) -> MadeS
         ConfigError: `quality.max_label_share` cannot be met with the labels of the answers.
     """
     raw = spill.sort("raw", tables_of(spec.raw, RAW_USED.names), RAW_USED, RAW_ORDER)
+    spill.rest()
     test = (row for table in tables_of([spec.test], ["row_id", "task", "messages"]) for row in table.to_pylist())
     with uncollected():
         index = PromptIndex(raw, test, spec.quality, spill)

@@ -108,12 +108,6 @@ def writing(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
 
 
-def save_table(path: Path, table: pa.Table) -> None:
-    """Write an Arrow table in the way that `write_table` writes rows; raises the same error."""
-    with writing(path):
-        pq.write_table(table, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
-
-
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
     """The rows of an Arrow table as dictionaries, at most one row group of them in memory at a time."""
     for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from distill_dagster.config import ModelConfig
@@ -93,7 +94,7 @@ def test_bad_targets_are_refused_and_nothing_is_replaced(examples, tmp_path):
 def test_the_answer_that_ends_the_messages_is_not_exported_twice(examples, tmp_path, form):
     """As `examples`, and with the answers among the messages as a set is published."""
     published = tmp_path / "published.parquet"
-    parquet.save_table(published, with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)))
+    pq.write_table(with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)), published)
     for source, out in ((examples, "a.jsonl"), (published, "b.jsonl")):
         assert export_examples(source, tmp_path / out, form, "all") == 3
     assert lines(tmp_path / "a.jsonl") == lines(tmp_path / "b.jsonl")
@@ -108,7 +109,7 @@ def test_trl_trains_on_the_set_and_on_an_export_as_they_are(examples, tmp_path, 
 
     out = tmp_path / f"out.{ending}"
     if form == "the set itself":
-        parquet.save_table(out, with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)))
+        pq.write_table(with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)), out)
     else:
         export_examples(examples, out, form)
     kind = {"jsonl": "json"}.get(ending, ending)

@@ -51,7 +51,7 @@ class KeptRows:
 
     def __init__(self, folder: Path, room: int, threshold: float | None) -> None:
         self.threshold = threshold
-        self._texts = os.open(folder / "kept.texts", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self._texts = os.open(folder / "kept.texts", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._ends = array("q", [0])  # of each row's text in the file
         self._answers = array("i")  # beginnings of hashes, which rule most rows out without a look at their texts
         with (folder / "kept.slots").open("w+b") as file:
