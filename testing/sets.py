@@ -7,7 +7,7 @@ from typing import Any
 
 from distill_dagster.config import Learn, QualityConfig
 from distill_dagster.quality.gold_set import build_gold_set
-from distill_dagster.quality.specs import GoldSetResult, GoldSetSpec, SetResult, SetSpec
+from distill_dagster.quality.specs import GoldSetResult, GoldSetSpec, SetFacts, SetResult, SetSpec
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.store import files, parquet, schemas
 
@@ -28,9 +28,9 @@ class BuiltSet:
         return self.result.counts
 
     @property
-    def facts(self) -> Any:
-        """The result, which has the facts."""
-        return self.result
+    def facts(self) -> SetFacts:
+        """The facts in the result."""
+        return SetFacts(**{name: getattr(self.result, name) for name in SetFacts.model_fields})
 
 
 def select_examples(raw: Rows, teacher: Rows, test: Rows, quality: QualityConfig, learn: Learn = "answer") -> BuiltSet:
