@@ -91,8 +91,9 @@ class KeptRows:
         """Enter a row."""
         if max(slots) < 0:
             return
-        record = orjson.dumps([prompt.row["row_id"], prompt.key, prompt.text, own.answer, own.gold])
-        os.pwrite(self._texts, record, self._ends[-1])
+        key = prompt.key if slots[0] >= 0 else None
+        record = orjson.dumps([prompt.row["row_id"], key, prompt.text, own.answer, own.gold])
+        _write(self._texts, record, self._ends[-1])
         self._ends.append(self._ends[-1] + len(record))
         self._answers.append(_beginning(own))
         for slot in slots:
@@ -103,10 +104,16 @@ class KeptRows:
     def _at(self, slot: int) -> list[int]:
         return self._state[slot + 1 : slot + 1 + self._state[slot]].tolist() if slot >= 0 else []
 
-    def _read(self, row: int) -> tuple[str, str, str, str | None, list[str]]:
+    def _read(self, row: int) -> tuple[str, str | None, str, str | None, list[str]]:
         """The row's id, its key, its text, its answer, and its gold answers."""
         begin, end = self._ends[row], self._ends[row + 1]
         return orjson.loads(os.pread(self._texts, end - begin, begin))
+
+
+def _write(file: int, record: bytes, place: int) -> None:
+    while record:  # a full disk takes a part, and then raises
+        done = os.pwrite(file, record, place)
+        record, place = record[done:], place + done
 
 
 def _beginning(own: Answered) -> int:
