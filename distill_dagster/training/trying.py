@@ -21,14 +21,14 @@ def try_model(spec: TrySpec, device: str) -> TryResult:
         ModelError: it cannot be loaded.
         DataError: the examples cannot be read.
     """
-    prompts = [without_answer(messages) for messages in _first_prompts(Path(spec.examples), spec.prompts)]
+    prompts = [without_answer(messages) for messages in first_prompts(Path(spec.examples), spec.prompts)]
     loaded = load(spec.model, device)
     completions = complete(loaded, prompts, max_new_tokens=spec.max_new_tokens, batch_tokens=spec.batch_tokens)
     answered = sum(bool(completion.text.strip()) for completion in completions)
     return TryResult(counts=TryCounts(asked=len(prompts), answered=answered))
 
 
-def _first_prompts(examples: Path, count: int) -> list[list[dict[str, str]]]:
+def first_prompts(examples: Path, count: int) -> list[list[dict[str, str]]]:
     """The messages of the first validation rows, and then of the first others if there are too few."""
     found: dict[bool, list[list[dict[str, str]]]] = {True: [], False: []}
     for table in parquet.stream_tables(examples, ["split", "messages"]):

@@ -75,6 +75,16 @@ def without_null_weight(value: dict) -> dict:
     return {key: held for key, held in value.items() if held is not None}
 
 
+def test_every_row_group_is_exported_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 2)
+    rows = [example(f"{i}", [ASK], f"answer {i}") | {"split": "train" if i % 2 else "validation"} for i in range(7)]
+    parquet.write_table(tmp_path / "examples.parquet", rows, schemas.EXAMPLE)
+    for split, numbers in (("train", [1, 3, 5]), ("validation", [0, 2, 4, 6]), ("all", list(range(7)))):
+        out = tmp_path / f"{split}.jsonl"
+        assert export_examples(tmp_path / "examples.parquet", out, "trl", split) == len(numbers)
+        assert [row["completion"][0]["content"] for row in lines(out)] == [f"answer {i}" for i in numbers]
+
+
 def test_bad_targets_are_refused_and_nothing_is_replaced(examples, tmp_path):
     mine = tmp_path / "mine.jsonl"
     mine.write_text("mine")
