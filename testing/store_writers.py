@@ -5,12 +5,16 @@ Each version holds three files with the same number in all of them, so that half
 
 import contextlib
 import multiprocessing
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.objects import backend
+from distill_dagster.store.objects.backend import ObjectBackend
+from distill_dagster.store.objects.bucket import open_bucket
 from distill_dagster.store.places import open_store
 from distill_dagster.store.result import Counts, Result
 
@@ -72,8 +76,28 @@ def publish_for_ever(url: str, local: Path, shard: str, started) -> None:
         started.set()
 
 
+def hold(url: str, local: Path, shard: str, started) -> None:
+    """Begin to make a version, under a lease of a second, and never end."""
+    store = Store(local, ObjectBackend(open_bucket(url), local, lease_seconds=1.0))
+
+    def make(out: Path, work: Path) -> Result:
+        write(out, "half")
+        started.set()
+        time.sleep(3600)
+        raise AssertionError
+
+    store.publish(ASSET, shard, fingerprint="f", inputs={}, make=make)
+
+
 def start(target: Callable[..., None], *arguments) -> multiprocessing.Process:
     """A process that runs one of these functions."""
-    process = FORKS.Process(target=target, args=arguments)
+    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    process = FORKS.Process(target=_with_settings, args=(settings, target, arguments))
     process.start()
     return process
+
+
+def _with_settings(settings: dict[str, str], target: Callable[..., None], arguments: tuple) -> None:
+    """The server from which processes are forked may have been started with other variables."""
+    os.environ.update(settings)
+    target(*arguments)

@@ -1,5 +1,6 @@
 """Processes that publish at once, and processes that are killed: a version is in the store whole, or not at all."""
 
+import json
 import os
 import random
 import signal
@@ -9,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from distill_dagster.store.places import open_store
-from testing.store_writers import ASSET, FORKS, publish, publish_for_ever, race, start, text_of
+from testing.store_writers import ASSET, FORKS, hold, publish, publish_for_ever, race, start, text_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 WRITERS, KILLS = 16, 30
@@ -58,12 +59,24 @@ def test_a_writer_that_is_killed_leaves_the_old_version_or_the_new_one(url, tmp_
     assert len(kept) + len(swept) == listed
 
 
-def test_after_a_kill_the_next_writer_waits_for_the_lease_alone(url, tmp_path, monkeypatch):
-    monkeypatch.setattr("distill_dagster.store.objects.backend.LEASE_SECONDS", 1.0)
+def test_a_writer_that_is_killed_holds_its_artefact_no_longer_than_its_lease(url, tmp_path, bucket):
     started = FORKS.Event()
-    writer = start(publish_for_ever, url, tmp_path / "writer", "s0", started)
-    started.wait(60)
+    writer = start(hold, url, tmp_path / "writer", "s0", started)
+    assert started.wait(60)
     os.kill(writer.pid, signal.SIGKILL)
     writer.join()
-    store = open_store(url, tmp_path / "next")
-    assert text_of(publish(store, "s0", "next")) == "next"
+    assert json.loads(bucket.get(f"locks/{ASSET}/s0.json").data)["held"]
+    assert text_of(publish(open_store(url, tmp_path / "next"), "s0", "next")) == "next"
+    assert text_of(open_store(url, tmp_path / "reader").get(ASSET, "s0")) == "next"
+
+
+def test_a_writer_that_was_stopped_for_longer_than_its_lease_replaces_nothing(url, tmp_path, bucket):
+    started, next_store = FORKS.Event(), open_store(url, tmp_path / "next")
+    writer = start(hold, url, tmp_path / "writer", "s0", started)
+    assert started.wait(60)
+    os.kill(writer.pid, signal.SIGSTOP)
+    publish(next_store, "s0", "next")
+    os.kill(writer.pid, signal.SIGCONT)
+    assert publish(next_store, "s0", "later").data_version == "later", "its lease is not renewed"
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
