@@ -109,9 +109,10 @@ def test_replies_that_cannot_be_sent_stop_the_run_and_are_kept(place, monkeypatc
         raise DataError("the bucket is gone")
 
     responses = Responses(place())
-    with pytest.raises(DataError, match="the bucket is gone"), monkeypatch.context() as patched:
+    with monkeypatch.context() as patched:
         patched.setattr(BucketShelf, "_send", fails)
-        record(responses, "s0", [reply(1)])
+        with pytest.raises(DataError, match="the bucket is gone"):
+            record(responses, "s0", [reply(1)])
     record(Responses(place()), "s0", [])
     assert sorted(Responses(place("there")).find(["h1"])) == ["h1"]
 
