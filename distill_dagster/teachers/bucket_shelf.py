@@ -69,8 +69,9 @@ class BucketShelf:
         self._listed = [self._copy(path) for path in listed if path.endswith((".parquet", ".jsonl"))]
         self._listed_at, present = time.monotonic(), set(self._listed)
         for path in self.mirror.rglob("[!.]*.*"):
-            if path not in present and path.is_file() and time.time() - path.stat().st_mtime > FORGOTTEN_SECONDS:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process has just deleted it
+                if path not in present and path.is_file() and time.time() - path.stat().st_mtime > FORGOTTEN_SECONDS:
+                    path.unlink()
 
     def _fetch(self, copy: Path) -> bool:
         """Copy an object; False if there is none."""
@@ -151,9 +152,9 @@ class BucketShelf:
         """That of the folder."""
         return path.parent.name
 
-    def drop_journal(self, name: str) -> None:
-        """Delete the objects of a journal."""
-        self.bucket.delete(self._path(path) for path in self.lines_of(name))
+    def drop_lines(self, paths: Iterable[Path]) -> None:
+        """Delete the objects of these flushes: others may have come meanwhile."""
+        self.bucket.delete(map(self._path, paths))
         self._listed_at = -LISTED_SECONDS
 
 

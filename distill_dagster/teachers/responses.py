@@ -95,13 +95,14 @@ class Responses:
 
     def _seal(self, name: str) -> None:
         """Turn a journal into a segment. After a kill in between both hold the same replies, which count once."""
-        lines = (reply for path in self._shelf.lines_of(name) for reply in _replies(path))
+        paths = self._shelf.lines_of(name)
+        lines = (reply for path in paths for reply in _replies(path))
         replies = [reply for reply in lines if reply.ok or reply.cost_usd or reply.received is not None]
         unsealed = self._look(lambda paths: segments.unsealed(replies, paths)) if replies else []
         if unsealed:
             with self._shelf.new_segment() as path:
                 parquet.write_table(path, [reply._asdict() for reply in unsealed], schemas.RESPONSE)
-        self._shelf.drop_journal(name)
+        self._shelf.drop_lines(paths)
         if len(self._look(segments.small)) > MOST_SMALL:
             with self._shelf.merging():
                 small = self._look(segments.small)  # another process may have merged them meanwhile

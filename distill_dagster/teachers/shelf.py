@@ -67,8 +67,8 @@ class Shelf(Protocol):
         """The name of the journal that a file is of."""
         ...
 
-    def drop_journal(self, name: str) -> None:
-        """Delete a journal."""
+    def drop_lines(self, paths: Iterable[Path]) -> None:
+        """Delete these files of a journal."""
         ...
 
 
@@ -152,9 +152,10 @@ class LocalShelf:
         """That of the file."""
         return path.stem
 
-    def drop_journal(self, name: str) -> None:
+    def drop_lines(self, paths: Iterable[Path]) -> None:
         """Delete the journal's file."""
-        self._path(name).unlink()
+        for path in paths:
+            path.unlink()
 
     def _path(self, name: str) -> Path:
         return self.root / "journals" / f"{name}.jsonl"

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.store.backend import MANIFEST, VERSIONS, WORK, ReplacedError, require_same
+from distill_dagster.store.backend import MANIFEST, SCRATCH, VERSIONS, WORK, ReplacedError, require_same
 from distill_dagster.store.disk import room_for, settle
 from distill_dagster.store.manifest import FilesAt
 from distill_dagster.store.objects.bucket import Bucket, Listed, Stored, TakenError
@@ -93,7 +93,7 @@ class ObjectBackend:
 
     def scratch(self, key: str) -> Path:
         """A new folder beside the copies, so that a rename makes it one of them."""
-        scratch = self.folder(key) / f".scratch-{uuid.uuid4().hex[:8]}"
+        scratch = self.folder(key) / f"{SCRATCH}{uuid.uuid4().hex[:8]}"
         scratch.mkdir(parents=True)
         self._scratch.setdefault(key, []).append(scratch)
         return scratch

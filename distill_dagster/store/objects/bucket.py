@@ -25,7 +25,7 @@ from distill_dagster.errors import DataError
 CLOCK = "clock"  # an object that is written to read the server's clock
 SETTINGS = re.compile(r"(AWS|GOOGLE|AZURE)_")  # environment variables that obstore reads
 SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|ACCOUNT_KEY|CREDENTIALS")  # in the name of one whose value is not shown
-PART_BYTES, PARALLEL_PARTS = 32 * 2**20, 4  # of an upload: S3 takes 10,000 parts, so 320 GB a file
+PART_BYTES, PARALLEL_PARTS = 16 * 2**20, 2  # of an upload: S3 takes 10,000 parts, so 160 GB a file
 CREATE_TRIES = 20  # of a write that another one stopped, which then did not take place either
 RETRY_SECONDS = 60
 
@@ -145,10 +145,14 @@ class Bucket:
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete these objects; one that does not exist counts as deleted."""
+        wanted = list(paths)
         with self._explained():
-            for path in paths:
-                with contextlib.suppress(FileNotFoundError):
-                    self._store.delete(path)
+            try:
+                self._store.delete(wanted)  # S3 takes a thousand in a request
+            except FileNotFoundError:
+                for path in wanted:
+                    with contextlib.suppress(FileNotFoundError):
+                        self._store.delete(path)
 
     def now(self) -> datetime:
         """The server's clock, in whole seconds: leases and ages are measured by it, as clocks of machines differ."""

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.store.backend import VERSIONS
+from distill_dagster.store.backend import SCRATCH, VERSIONS
 from distill_dagster.store.objects.bucket import Bucket, Listed
 from distill_dagster.store.objects.copies import in_threads
 
@@ -82,8 +82,8 @@ def _group(entry: Listed) -> str:
 
 
 def forget_copies(folder: Path, keep: set[str], age: timedelta = KEPT) -> None:
-    """Delete the copies of all versions but those in `keep` that were not asked for since `age`."""
+    """Delete copies of versions that are not in `keep` and were not asked for since `age`, and scratch folders so old."""
     copies = folder / VERSIONS
-    for copy in copies.iterdir() if copies.is_dir() else ():
+    for copy in (*(copies.iterdir() if copies.is_dir() else ()), *folder.glob(f"{SCRATCH}*")):
         if copy.name not in keep and time.time() - copy.stat().st_mtime > age.total_seconds():
             shutil.rmtree(copy, ignore_errors=True)

@@ -2,12 +2,18 @@
 
 import pytest
 
+from distill_dagster.config.reading import load_config
 from distill_dagster.errors import DataError
-from distill_dagster.preflight.places import bucket_requirement
+from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.steps import list_steps
+from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.places import bucket_requirement, place_requirements
 from distill_dagster.store.objects.bucket import Bucket, open_bucket
 from distill_dagster.store.objects.probe import probe
 from distill_dagster.store.places import open_store
 from testing.object_store import open_careless_bucket
+from testing.projects import write_project
 from testing.store_writers import publish
 
 
@@ -48,3 +54,14 @@ def test_every_promise_is_looked_at(bucket, monkeypatch, ignored, says):
         monkeypatch.setattr(Bucket, "create", lambda o, p, d: (careless if p.endswith("race") else create)(o, p, d))
     with pytest.raises(DataError, match=says):
         probe(bucket)
+
+
+@pytest.mark.processes
+def test_the_preflight_of_a_project_refuses_such_a_server(tmp_path):
+    config = load_config(write_project(tmp_path, store="s3://stores/careless"))
+    with open_careless_bucket("stores", tmp_path):
+        look = Snapshot(Project(config))
+        pending = Pending.of(config, list_steps(look), None)
+        found = {(need.what, need.of): need for need in place_requirements(look, pending, {}, write=True)}
+    assert found["conditional writes", "store"].state == "error"
+    assert found["write access", "local_folder"].found == str(tmp_path / ".distill")
