@@ -49,6 +49,7 @@ def open_careless_bucket(name: str, folder: Path) -> Iterator[Any]:
     """The same of nanio, which takes the headers of conditional writes and ignores them."""
     port, command = free_port(), [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1"]
     credentials = {"NANIO_ACCESS_KEY": "key", "NANIO_SECRET_KEY": "secret"}
+    folder.mkdir()
     (folder / "data").mkdir()
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(

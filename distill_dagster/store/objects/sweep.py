@@ -82,7 +82,7 @@ def _group(entry: Listed) -> str:
 
 
 def forget_copies(folder: Path, keep: set[str], age: timedelta = KEPT) -> None:
-    """Delete copies of versions that are not in `keep` and were not asked for since `age`, and scratch folders so old."""
+    """Delete copies of versions that are not in `keep` and were not asked for since `age`, and old scratch folders."""
     copies = folder / VERSIONS
     for copy in (*(copies.iterdir() if copies.is_dir() else ()), *folder.glob(f"{SCRATCH}*")):
         if copy.name not in keep and time.time() - copy.stat().st_mtime > age.total_seconds():

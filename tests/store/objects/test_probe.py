@@ -26,7 +26,7 @@ def test_a_server_that_keeps_conditions_is_taken(bucket):
 
 @pytest.mark.processes
 def test_a_server_that_ignores_conditions_is_refused(tmp_path):
-    with open_careless_bucket("stores", tmp_path):
+    with open_careless_bucket("stores", tmp_path / "nanio"):
         found = bucket_requirement("s3://stores/careless", write=True)
         assert found.state == "error"
         assert "let two writers create the same object (it ignores `If-None-Match: *`)" in found.found
@@ -59,7 +59,7 @@ def test_every_promise_is_looked_at(bucket, monkeypatch, ignored, says):
 @pytest.mark.processes
 def test_the_preflight_of_a_project_refuses_such_a_server(tmp_path):
     config = load_config(write_project(tmp_path, store="s3://stores/careless"))
-    with open_careless_bucket("stores", tmp_path):
+    with open_careless_bucket("stores", tmp_path / "nanio"):
         look = Snapshot(Project(config))
         pending = Pending.of(config, list_steps(look), None)
         found = {(need.what, need.of): need for need in place_requirements(look, pending, {}, write=True)}
