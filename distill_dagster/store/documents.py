@@ -85,11 +85,11 @@ class LocalDocuments:
     @contextlib.contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
         """Hold the lock of a file, which the kernel releases when its process dies."""
-        with room_for(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / name, timeout=-1 if wait else 0)
         try:
-            lock.acquire()
+            with room_for(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
         except Timeout:
             raise LockedError(name) from None
         try:

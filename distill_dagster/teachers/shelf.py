@@ -1,4 +1,4 @@
-"""The files of the replies: where they are, whatever holds them. `Responses` has the rules.
+"""The files of the replies: where they are. `Responses` has the rules.
 
     segments   parquet files of replies; one never changes, and each has a name of its own
     journals   the replies of the shards that are being generated, as lines of JSON

@@ -5,7 +5,7 @@
       versions/teacher_outputs/train-part-00/3f2a…-9c01/    the files, written before the manifest and never changed
       locks/teacher_outputs/train-part-00.json              who writes it now (lease.py)
       responses/  state/                                    the replies that were paid for; small documents
-      clock                                                 written to read the server's clock
+      clock/                                                written to read the server's clock
 
 A reader starts at the manifest, so it sees the old version or the new one, whole. A writer sends the files, and then
 replaces the manifest on the condition that it is still the one that it read. `previous` is in the same object, so both

@@ -12,6 +12,7 @@ after every refusal the object is read: if it holds the data, the write took pla
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,11 +23,11 @@ from typing import Any
 
 from distill_dagster.errors import DataError
 
-CLOCK = "clock"  # an object that is written to read the server's clock
+CLOCKS = 64  # objects that are written to read the server's clock: Google takes one write of an object a second
 SETTINGS = re.compile(r"(AWS|GOOGLE|AZURE)_")  # environment variables that obstore reads
 SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|ACCOUNT_KEY|CREDENTIALS")  # in the name of one whose value is not shown
 PART_BYTES, PARALLEL_PARTS = 16 * 2**20, 2  # of an upload: S3 takes 10,000 parts, so 160 GB a file
-CREATE_TRIES = 20  # of a write that another one stopped, which then did not take place either
+CONDITIONAL_TRIES, CONFLICT_SECONDS = 10, 0.05  # of a write that another one stopped, which did not take place either
 RETRY_SECONDS = 60
 
 
@@ -83,7 +84,7 @@ class Bucket:
         Raises:
             TakenError: it exists.
         """
-        return self._conditional(path, data, "create")
+        return self._conditional(path, data, None)
 
     def replace(self, path: str, data: bytes, tag: Tag) -> Tag:
         """Write over an object that must be in the state of `tag`; `data` must be unlike that of any other writer.
@@ -91,28 +92,37 @@ class Bucket:
         Raises:
             TakenError: it has changed, or is gone.
         """
-        known = {"e_tag": tag.e_tag, "version": tag.version}
-        return self._conditional(path, data, {name: value for name, value in known.items() if value is not None})
+        return self._conditional(path, data, tag)
 
-    def _conditional(self, path: str, data: bytes, mode: Any) -> Tag:
+    def _conditional(self, path: str, data: bytes, expected: Tag | None) -> Tag:
+        """Write over the expected state; a refusal after which that is still the state was of another one's attempt."""
+        for number in range(CONDITIONAL_TRIES):
+            if (made := self._try(path, data, expected)) is not None:
+                return made
+            found = self.get(path)
+            if found is not None and found.data == data:
+                return found.tag
+            if (found and found.tag.e_tag) != (expected and expected.e_tag):
+                break
+            time.sleep(number * CONFLICT_SECONDS)
+        raise TakenError(path)
+
+    def _try(self, path: str, data: bytes, expected: Tag | None) -> Tag | None:
+        """The new tag; None if the server refuses the write."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+        known = {"e_tag": expected.e_tag, "version": expected.version} if expected else {}
+        mode = {name: value for name, value in known.items() if value is not None} or "create"
         with self._explained():
-            for _ in range(CREATE_TRIES):
-                try:
-                    made = self._store.put(path, data, mode=mode)
-                    return Tag(made["e_tag"], made["version"])
-                except (AlreadyExistsError, PreconditionError):
-                    found = self.get(path)
-                except FileNotFoundError:  # the object is gone; to create one, the bucket is
-                    if mode == "create":
-                        raise
-                    found = None
-                if found is not None and found.data == data:
-                    return found.tag
-                if found is not None or mode != "create":
-                    break
-        raise TakenError(path)
+            try:
+                made = self._store.put(path, data, mode=mode)
+            except (AlreadyExistsError, PreconditionError):
+                return None
+            except FileNotFoundError:  # the object is gone; to create one, the bucket is
+                if expected is None:
+                    raise
+                return None
+        return Tag(made["e_tag"], made["version"])
 
     def put(self, path: str, data: bytes) -> None:
         """Write an object that no other writer names, or whose last writer wins."""
@@ -156,9 +166,10 @@ class Bucket:
 
     def now(self) -> datetime:
         """The server's clock, in whole seconds: leases and ages are measured by it, as clocks of machines differ."""
+        path = f"clock/{os.getpid() % CLOCKS}"
         with self._explained():
-            self._store.put(CLOCK, b"")
-            return self._store.head(CLOCK)["last_modified"]
+            self._store.put(path, b"")
+            return self._store.head(path)["last_modified"]
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import pytest
 
 from distill_dagster.errors import DataError
 from distill_dagster.store.objects import bucket as module
-from distill_dagster.store.objects.bucket import TakenError, open_bucket
+from distill_dagster.store.objects.bucket import Bucket, TakenError, open_bucket
 
 
 def test_an_object_is_created_once(bucket):
@@ -38,6 +38,36 @@ def test_a_write_whose_answer_was_lost_is_no_loss(bucket):
     assert bucket.create("a", b"mine").e_tag == tag.e_tag
     later = bucket.replace("a", b"mine too", tag)
     assert bucket.replace("a", b"mine too", tag).e_tag == later.e_tag
+
+
+class Conflicting:
+    """A server that answers 409 while another write is under way, which then fails."""
+
+    def __init__(self, store, error):
+        self._store, self._error, self.refused = store, error, 0
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def put(self, path, data, **how):
+        if self.refused < 2:
+            self.refused += 1
+            raise self._error("conflict")
+        return self._store.put(path, data, **how)
+
+
+def test_a_conflict_with_a_write_that_fails_is_tried_again(url, bucket):
+    from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+    tag = Bucket(url, Conflicting(opened(url), AlreadyExistsError)).create("a", b"first")
+    Bucket(url, Conflicting(opened(url), PreconditionError)).replace("a", b"second", tag)
+    assert bucket.get("a").data == b"second"
+
+
+def opened(url):
+    from obstore.store import from_url
+
+    return from_url(url, client_options={"allow_http": True})
 
 
 def test_of_many_writers_one_wins(bucket):
