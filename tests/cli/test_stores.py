@@ -20,6 +20,7 @@ from distill_dagster.operations.instance import dagster_home
 from distill_dagster.planning.plan import make_plan
 from distill_dagster.planning.steps import list_steps
 from distill_dagster.store import files, parquet
+from distill_dagster.store.objects.bucket import Bucket
 from distill_dagster.teachers.responses import Responses
 from testing import object_store
 from testing.dev_server import run_command
@@ -154,3 +155,18 @@ def test_the_whole_lineage_is_made_in_a_bucket(made, tmp_path, url):
     assert dagster_home(config) == (tmp_path / ".distill" / ".dagster").resolve()
     assert not (tmp_path / "s3:").exists()
     assert {entry.name for entry in tmp_path.iterdir()} >= {".distill", "data"}
+
+
+def test_a_look_at_all_shards_is_one_listing_for_each_asset(old, url, monkeypatch):
+    copy_store(str(old.parent / "store"), url, lambda key, is_new: None)
+    project, asked = with_store(old, url), []
+    shards = len(Snapshot(project).shards)
+    assert shards > 1
+    list_steps(Snapshot(project))
+    for name in ("get", "list"):
+        own = getattr(Bucket, name)
+        monkeypatch.setattr(Bucket, name, lambda bucket, path, own=own: asked.append(path) or own(bucket, path))
+    list_steps(Snapshot(project))
+    assert asked.count("manifests/raw_dataset") == asked.count("manifests/teacher_outputs") == 1
+    assert [path for path in asked if path.startswith(("manifests/raw_dataset/", "manifests/teacher_outputs/"))] == []
+    assert len(asked) == len(set(asked)), "nothing is asked twice"
