@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
-from distill_dagster.config.bucket import bucket_problem, is_bucket
+from distill_dagster.config.bucket import bucket_problem, folder_name, is_bucket
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.export import ExportConfig
@@ -196,8 +196,8 @@ class DistillConfig(Section):
     local_folder: str = Field(
         default=LOCAL_FOLDER,
         exclude_if=lambda folder: folder == LOCAL_FOLDER,
-        description="Local folder beside a store in a bucket: copies of what is read, and Dagster's home. Unused "
-        "with a local store.",
+        description="Local folder beside a store in a bucket. In it, a folder for each store has copies of what is "
+        "read, and Dagster's home. Unused with a local store.",
     )
     prompt_date: date | None = Field(
         default=None,
@@ -255,8 +255,8 @@ class DistillConfig(Section):
 
     @property
     def local_root(self) -> Path:
-        """The project's folder on this machine: the store, or the folder beside a store in a bucket."""
-        return Path(self.local_folder if is_bucket(self.store) else self.store)
+        """The project's folder on this machine: the store, or one in `local_folder` beside a store in a bucket."""
+        return Path(self.local_folder, folder_name(self.store)) if is_bucket(self.store) else Path(self.store)
 
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":

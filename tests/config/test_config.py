@@ -94,9 +94,13 @@ def test_a_url_that_is_no_folder_in_a_bucket_is_refused(tmp_path, url):
 
 def test_a_store_in_a_bucket_has_a_local_folder_beside_the_config(tmp_path):
     config = load_config(write(tmp_path, tiny_settings(store="s3://bucket/store/")))
-    assert (config.store, config.local_root) == ("s3://bucket/store", tmp_path / ".distill")
+    assert config.store == "s3://bucket/store"
+    assert config.local_root.parent == tmp_path / ".distill"
+    assert config.local_root.name.startswith("s3-bucket-store-")
+    other = load_config(write(tmp_path, tiny_settings(store="s3://bucket-store")))
+    assert other.local_root != config.local_root, "two stores share no folder"
     config = load_config(write(tmp_path, tiny_settings(store="s3://bucket/store", local_folder="/scratch/copies")))
-    assert config.local_root == Path("/scratch/copies")
+    assert config.local_root.parent == Path("/scratch/copies")
     with pytest.raises(ConfigError, match="local_folder: s3://b/c is a URL: give a local path"):
         load_config(write(tmp_path, tiny_settings(local_folder="s3://b/c")))
 

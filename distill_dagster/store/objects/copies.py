@@ -1,6 +1,6 @@
 """Local copies of files that never change: each is fetched once, checked, and put in place whole.
 
-    .distill/mirror/teacher_outputs/train-part-00/versions/3f2a…-9c01/teacher.parquet
+    mirror/teacher_outputs/train-part-00/versions/3f2a…-9c01/teacher.parquet
 
 Several processes may fetch the same file: each writes a file of its own and renames it, and they are equal. A folder of
 copies can be deleted while no process reads it: what is read next is fetched again.

@@ -64,4 +64,4 @@ def test_the_preflight_of_a_project_refuses_such_a_server(tmp_path):
         pending = Pending.of(config, list_steps(look), None)
         found = {(need.what, need.of): need for need in place_requirements(look, pending, {}, write=True)}
     assert found["conditional writes", "store"].state == "error"
-    assert found["write access", "local_folder"].found == str(tmp_path / ".distill")
+    assert found["write access", "local_folder"].found == str(config.local_root)
