@@ -69,7 +69,13 @@ def _adopt(source: Store, target: Store, key: str, text: str, replaced: str | No
 
 def _folder(source: Store, key: str, manifest: dict[str, Any]) -> Path:
     files = source.backend.files_at(key, manifest["version"], manifest["files"])
-    return files.local(manifest["files"])
+    folder = files.local(manifest["files"])
+    if missing := [name for name in manifest["files"] if not (folder / name).is_file()]:
+        raise DataError(
+            f"{folder / missing[0]} is gone, so {key} counts as not made: materialize it again, or delete "
+            f"{source.backend.uri(key)}, and copy again: what arrived is not sent again"
+        )
+    return folder
 
 
 def _loaded(text: str) -> dict[str, Any]:

@@ -116,6 +116,12 @@ def test_a_store_that_cannot_be_copied_is_named(old, url, tmp_path):
         copy_store(store, store, lambda key, is_new: None)
     with pytest.raises(ConfigError, match=r"nothing holds no artefact: name the folder or the URL"):
         copy_store(str(tmp_path / "nothing"), url, lambda key, is_new: None)
+    lost = Project(load_config(old)).store.get("eval_dataset").file(files.RAW_FILE)
+    kept = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(DataError, match=r"raw.parquet is gone, so eval_dataset counts as not made: materialize it"):
+        copy_store(store, url, lambda key, is_new: None)
+    lost.write_bytes(kept)
     copy_store(store, url, lambda key, is_new: None)
     target = with_store(old, url)
     target.store.revise("student_base", None, lambda current, out: _copied(current, out))
