@@ -145,7 +145,7 @@ class StageAsset:
         is_fresh = before is not None and before.is_made_from(wanted)
         mark_run(context, title_of(self.stage.name, shard), because(look, self.stage.name, shard, inputs))
         if before and is_fresh:
-            context.log.info(f"nothing to do: {before.folder} was made from these inputs on {before.created_at}")
+            context.log.info(f"nothing to do: {before.uri} was made from these inputs on {before.created_at}")
 
         def make(out: Path, work: Path) -> Result:
             return self._run(context, names, self.spec_of(upstream, out, work)).with_launchpad(changed)
@@ -165,7 +165,7 @@ class StageAsset:
                 **curves_metadata(look.project.curves(self.stage.name, manifest.fingerprint)),
                 "counts": counts_table(manifest.counts),
                 **column_lineage(self.stage.name, names),
-                "dagster/uri": str(manifest.folder),
+                "dagster/uri": manifest.uri,
                 "made_from": dg.MetadataValue.json(manifest.inputs),
                 "made_at": manifest.created_at,
                 "skipped": is_fresh,

@@ -23,6 +23,7 @@ from pathlib import Path
 import dagster as dg
 
 from distill_dagster.assets.naming import Names
+from distill_dagster.config.bucket import is_bucket
 from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.removal import delete_removed
 from distill_dagster.lineage.snapshot import Snapshot
@@ -65,7 +66,7 @@ class _Observation:
         delete_removed(self.look)
         changed = self._report_shards([key for key in self.look.shards if key not in unreadable])
         listed = sorted((key, source.split) for key, source in self.look.sources.items())
-        if self._report(SHARD_LIST, sha256(canonical_json(listed)), {STORE: str(self._store)}):
+        if self._report(SHARD_LIST, sha256(canonical_json(listed)), {STORE: self._store}):
             changed.append(SHARD_LIST)
         tests_are_readable = not any(source.key in unreadable for source in self.look.test_sources)
         if tests_are_readable and self._report(TEST_FILES, sha256(canonical_json(self.look.test_versions()))):
@@ -73,15 +74,16 @@ class _Observation:
         return changed
 
     @property
-    def _store(self) -> Path:
-        return self.look.project.store.root.resolve()
+    def _store(self) -> str:
+        store = self.look.config.store
+        return store if is_bucket(store) else str(Path(store).resolve())
 
     def _require_own_names(self) -> None:
         """Refuse to share names with another project, whose partitions this one would remove."""
         last = self.instance.get_latest_materialization_event(self.names.key(SHARD_LIST))
         metadata = last.asset_materialization.metadata if last and last.asset_materialization else {}
         other = metadata.get(STORE)
-        if other is None or Path(str(other.value)) == self._store or not Path(str(other.value)).is_dir():
+        if other is None or str(other.value) == self._store or not _may_exist(str(other.value)):
             return
         raise ConfigError(
             f"this Dagster instance holds another project under the same names: its store is {other.value}, this "
@@ -156,3 +158,8 @@ class _Observation:
             dg.AssetMaterialization(key, tags={VERSION_TAG: version}, metadata=metadata)
         )
         return not is_known
+
+
+def _may_exist(store: str) -> bool:
+    """Whether a store of another project may still be there; one in a bucket is not looked up."""
+    return is_bucket(store) or Path(store).is_dir()

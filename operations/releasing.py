@@ -36,7 +36,7 @@ def change_release(
         dg.AssetMaterialization(
             Names.of(project.config).key(RELEASED),
             tags={VERSION_TAG: manifest.data_version},
-            metadata={**rounded_metadata(release_view(manifest)), "dagster/uri": str(manifest.folder)},
+            metadata={**rounded_metadata(release_view(manifest)), "dagster/uri": manifest.uri},
         )
     )
     return manifest.read(ReleaseResult)

@@ -182,7 +182,7 @@ def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Ou
     look = Snapshot(Project(config))
     show_and_stop(look_at_all(look, until))
     try:
-        with room_for(Path(config.store)), open_instance(config) as instance, bars():
+        with room_for(config.local_root), open_instance(config) as instance, bars():
             runner = Runner(look, build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:

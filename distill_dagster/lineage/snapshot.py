@@ -13,7 +13,6 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import cached_property
-from pathlib import Path
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import DataError, NotPublishedError
@@ -65,8 +64,9 @@ class Snapshot:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._source_versions = SourceVersions(Path(project.config.store) / "source_versions.json")
+        self._source_versions = SourceVersions(project.config.local_root / "source_versions.json")
         self._manifests: dict[tuple[str, str | None], Manifest | None] = {}
+        self._looked_at: set[str] = set()  # assets whose shards were read at once
         self._versions: dict[str, str] = {}
         self._unreadable: dict[str, UnreadableError] = {}
         if (walk := _walk.get()) and _same_files(walk.config, project.config):
@@ -123,15 +123,25 @@ class Snapshot:
     def find(self, asset: str, shard: str | None = None) -> Manifest | None:
         """The manifest of a published artefact, or None."""
         key = asset, shard
+        if key not in self._manifests and shard is not None and asset not in self._looked_at:
+            self._look_at_all(asset)
         if key not in self._manifests:
             self._manifests[key] = self.project.store.find(asset, shard)
         return self._manifests[key]
+
+    def _look_at_all(self, asset: str) -> None:
+        """Read the manifests of all shards of an asset at once, if that is how the store reads them best."""
+        self._looked_at.add(asset)
+        found = self.project.store.find_all(asset)
+        if found is not None:
+            for shard in {**self.sources, **found}:
+                self._manifests.setdefault((asset, shard), found.get(shard))
 
     def get(self, asset: str, shard: str | None = None) -> Manifest:
         """The manifest of a published artefact; NotPublishedError if it is not published."""
         manifest = self.find(asset, shard)
         if manifest is None:
-            raise NotPublishedError.of(title_of(asset, shard), self.project.store.root)
+            raise NotPublishedError.of(title_of(asset, shard), self.project.store.name)
         return manifest
 
     def get_all(self, asset: str) -> dict[str, Manifest]:
