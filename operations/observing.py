@@ -49,7 +49,7 @@ LOG = logging.getLogger("dagster.observe_sources")  # below the logger that Dags
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class FoundChanges:
     """What a look reported: the shards and observed assets that changed, and how many files the next look takes up."""
 
     changed: list[str]
@@ -71,7 +71,7 @@ def observe(instance: dg.DagsterInstance, look: Snapshot, warn: Callable[[str], 
 
 def observe_within(
     instance: dg.DagsterInstance, look: Snapshot, seconds: float, warn: Callable[[str], object] = LOG.warning
-) -> Observed | None:
+) -> FoundChanges | None:
     """The same for about `seconds` of reading files, and as long of reporting them; None if another process is looking.
 
     Listing the files, and asking Dagster what it knows of them, come on top.
@@ -105,7 +105,7 @@ class _Observation:
     names: Names
     seconds: float = math.inf
 
-    def report(self, warn: Callable[[str], object]) -> Observed:
+    def report(self, warn: Callable[[str], object]) -> FoundChanges:
         unreadable = self.look.read_sources(self.seconds)
         for error in unreadable.values():
             warn(f"a source file is skipped: {error}")
@@ -122,7 +122,7 @@ class _Observation:
         tests_are_known = all(self.look.known_version(source.key) for source in self.look.test_sources)
         if tests_are_known and self._report(TEST_FILES, sha256(canonical_json(self.look.test_versions()))):
             changed.append(TEST_FILES)
-        return Observed(changed, left + len(self.look.sources.keys() - partitions))
+        return FoundChanges(changed, left + len(self.look.sources.keys() - partitions))
 
     @property
     def _store(self) -> Path:

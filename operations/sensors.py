@@ -8,7 +8,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import OBSERVED, stages_of
-from distill_dagster.operations.observing import Observed, observe_within
+from distill_dagster.operations.observing import FoundChanges, observe_within
 from distill_dagster.operations.orphans import end_orphans
 
 LOOK_SECONDS = 6.0  # of reading and as many of reporting in a tick; Dagster gives up on a tick after 60 s
@@ -51,7 +51,7 @@ def automation_sensors(config: DistillConfig) -> list[dg.SensorDefinition]:
     return [observe_sources, automatic]
 
 
-def _said(seen: Observed) -> str:
+def _said(seen: FoundChanges) -> str:
     """What a look found, in one line."""
     named, more = seen.changed[:MOST_NAMED], len(seen.changed) - MOST_NAMED
     others = f" and {more:,} others" if more > 0 else ""
