@@ -15,7 +15,7 @@ from distill_dagster.assets.views.release import release_view
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.releases import earlier_release
 from distill_dagster.lineage.student import RELEASED, link_student
-from distill_dagster.operations.observing import VERSION_TAG
+from distill_dagster.operations.returning import VERSION_TAG
 from distill_dagster.release.specs import ReleaseResult
 
 

@@ -10,6 +10,7 @@ operation over all shards lists the files once, and two of its steps never disag
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import cached_property
@@ -103,9 +104,12 @@ class Snapshot:
             raise DataError(f"shard {shard!r} no longer has a source file: it was removed or renamed")
         return self.sources[shard]
 
-    def read_sources(self) -> dict[str, UnreadableError]:
-        """Read the version of every source file in one pass; returns key -> error of those that cannot be read."""
-        self._learn([*self.sources.values(), *self.test_sources])
+    def read_sources(self, seconds: float = math.inf) -> dict[str, UnreadableError]:
+        """Read the version of every source file in one pass; returns key -> error of those that cannot be read.
+
+        New and changed files are hashed for `seconds`; the versions of those that are left stay unknown.
+        """
+        self._learn([*self.test_sources, *self.sources.values()], seconds)
         return dict(self._unreadable)
 
     def source_version(self, shard: str) -> str:
@@ -159,7 +163,7 @@ class Snapshot:
             raise self._unreadable[source.key]
         return self._versions[source.key]
 
-    def _learn(self, sources: list[SourceFile]) -> None:
-        versions, unreadable = self._source_versions.readable(sources)
+    def _learn(self, sources: list[SourceFile], seconds: float = math.inf) -> None:
+        versions, unreadable = self._source_versions.readable(sources, seconds)
         self._versions |= versions
         self._unreadable |= unreadable
