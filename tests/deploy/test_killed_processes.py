@@ -1,6 +1,5 @@
 """The processes of deploy/ are killed in turn during a backfill: all partitions are made, and none is asked twice."""
 
-import time
 from functools import partial
 
 import pytest
@@ -8,10 +7,10 @@ import pytest
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from testing.api_project import SHARD_ROWS, write_api_project
-from testing.dev_server import PATIENCE, wait_for
 from testing.postgres import needs_postgres
 from testing.production import STATUS, open_production
 from testing.projects import run_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [
     pytest.mark.processes,
@@ -22,7 +21,6 @@ pytestmark = [
 ]
 HALF = 6  # shards of each backfill
 ASSETS = ["raw_dataset", "teacher_outputs"]
-SLOWEST = 2.5  # times as long as undisturbed
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +62,11 @@ def is_over(production, backfill) -> bool:
 def test_every_partition_is_made_and_nothing_is_asked_twice(production, path, fault_server):
     fault_server.script(latency=0.5)
     project = Project(load_config(path))
-    began = time.monotonic()
     backfill = production.backfill(ASSETS, shards_of(0))
     wait_for(lambda: is_over(production, backfill), "the undisturbed backfill")
-    undisturbed = time.monotonic() - began
     assert fault_server.counts()["total"] == HALF * SHARD_ROWS
 
     fault_server.script(latency=0.5)
-    began = time.monotonic()
     backfill = production.backfill(ASSETS, shards_of(1))
     for number, name in enumerate(("code", "daemon", "webserver", "postgres"), start=1):
         wait_for(partial(has_made, project, number), f"shard {number}")
@@ -83,10 +78,8 @@ def test_every_partition_is_made_and_nothing_is_asked_twice(production, path, fa
             production.kill(name)
             production.start(name)
     wait_for(lambda: is_over(production, backfill), "the disturbed backfill")
-    disturbed = time.monotonic() - began
     for asset in ASSETS:
         assert all(project.store.find(asset, shard) for shard in shards_of(1)), asset
     asked = fault_server.counts()["by_prompt"]
     assert len(asked) == HALF * SHARD_ROWS
     assert set(asked.values()) == {1}
-    assert disturbed <= SLOWEST * undisturbed, (disturbed, undisturbed)
