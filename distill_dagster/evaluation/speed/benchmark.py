@@ -53,6 +53,8 @@ def time_models(spec: SpeedSpec, device: str) -> SpeedResult:
         device=document.device,
         models=document.models,
         ratios=document.ratios,
+        billing=next((timed.model.billing for timed in spec.models if timed.model.endpoint), "local"),
+        cost_usd=sum(turn.cost_usd for turn in turns),
     )
 
 
