@@ -22,7 +22,7 @@ from distill_dagster.sources.verdicts import VERDICTS
 
 Line = tuple[str, str, str]  # step, refused, left
 NOT_CHOSEN = "not chosen: another answer to the same row was preferred"
-ASKED = "Prompts asked of the teacher, one for each user turn and each of a row's answers"
+ASKED = "Prompts asked of the teacher"
 
 
 class Funnel(BaseModel, frozen=True):
@@ -121,7 +121,8 @@ def funnel_text(funnel: Funnel) -> str:
     """What became of the requests, and whether the counts add up."""
     said = (
         f"Of {funnel.requests:,} requests, {funnel.failed:,} failed, {funnel.truncated:,} answers were cut off, and "
-        f"{funnel.unparsed:,} could not be parsed. A refused answer counts under the first reason that applies."
+        f"{funnel.unparsed:,} could not be parsed. Each user turn of a row is a prompt, and is asked once for each of "
+        "the row's answers. A refused answer counts under the first reason that applies."
     )
     if not funnel.gaps:
         return said

@@ -44,7 +44,7 @@ def test_every_lines_counts_add_up():
         ("Source rows read", "", "15"),
         ("E001", "1", "14"),
         ("E011", "2", "12"),
-        ("Prompts asked of the teacher, one for each user turn and each of a row's answers", "", "24"),
+        ("Prompts asked of the teacher", "", "24"),
         ("not chosen", "12", "12"),
         ("truncated (E014)", "1", "11"),
         ("off_form (E013)", "2", "9"),
