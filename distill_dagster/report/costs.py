@@ -23,6 +23,7 @@ PAID_FOR = {  # stage -> what may cost money in it, and the fact that says how m
     "answer_judgement": ("the judge of student and teacher", "cost_usd"),
     "speed_benchmark": ("the timing of the models", "cost_usd"),
 }
+LEAST_CERTAIN: tuple[Billing | None, ...] = (None, "priced", "no price", "local")  # the first one counts
 LOCAL = "no money: it ran on this machine"
 NOT_RECORDED = "not recorded: an earlier version made it"
 
@@ -104,7 +105,7 @@ def spent_on(manifests: Iterable[Manifest]) -> list[Spent]:
 def _spent(what: str, amount: str, facts: list[Mapping[str, Any]]) -> Spent:
     """The sum of what a stage's artefacts cost; it is only as certain as the least certain of them."""
     known: list[Billing | None] = [found.get("billing") for found in facts]
-    billing = next((word for word in (None, "priced", "no price") if word in known), "local")
+    billing: Billing | None = min(known, key=LEAST_CERTAIN.index)
     paid = sum(found.get(amount) or 0.0 for found in facts)
     usd = paid if billing == "priced" else None
     return Spent(what=what, billing=billing, usd=usd, partial=usd is not None and "no price" in known)

@@ -70,8 +70,10 @@ class ReportParts:
     @property
     def measured(self) -> dict[MeasuredRole, Sequence[Row]]:
         """The predictions of every model, also of the gold student if there is one."""
-        gold = {"gold_student": self.gold_student.predictions} if self.gold_student else {}
-        return {**{role: self.predictions[role] for role in ROLES}, **gold}
+        found: dict[MeasuredRole, Sequence[Row]] = {role: self.predictions[role] for role in ROLES}
+        if self.gold_student:
+            found["gold_student"] = self.gold_student.predictions
+        return found
 
     @cached_property
     def tasks(self) -> dict[str, str]:
