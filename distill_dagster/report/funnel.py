@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from distill_dagster.generation.specs import GenerateCounts
 from distill_dagster.quality.filters.in_words import in_order, titled
 from distill_dagster.quality.specs import SetCounts
+from distill_dagster.sources.in_words import VERDICTS
 from distill_dagster.sources.specs import ReadCounts
-from distill_dagster.sources.verdicts import VERDICTS
 
 Line = tuple[str, str, str]  # step, refused, left
 NOT_CHOSEN = "not chosen: another answer to the same row was preferred"

@@ -1,20 +1,28 @@
 """The data's way from source rows to examples: its counts add up, and every refusal is in words."""
 
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from distill_dagster.config import DataConfig, QualityConfig
 from distill_dagster.generation.specs import GenerateCounts
+from distill_dagster.generation.table import count
 from distill_dagster.quality.filters.in_words import IN_WORDS, in_order, titled
 from distill_dagster.quality.filters.reasons import REASONS, RULES
 from distill_dagster.quality.specs import SetCounts
+from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.report.document import read_document
 from distill_dagster.report.funnel import NOT_CHOSEN, Funnel, funnel_lines, funnel_text
-from distill_dagster.sources.specs import ReadCounts
-from distill_dagster.sources.verdicts import VERDICTS
+from distill_dagster.sources.files.discovery import SourceFile
+from distill_dagster.sources.in_words import VERDICTS
+from distill_dagster.sources.judging.raw_tables import read_rows
+from distill_dagster.sources.specs import ReadCounts, ReadSpec
+from distill_dagster.store import files, parquet
 from testing.report_parts import FUNNEL
+from testing.set_rows import answer
 
 DOCS = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
 READ = [ReadCounts(lines=10, rows=8, rejected=2, E011=1, E001=1), ReadCounts(lines=5, rows=4, rejected=1, E011=1)]
@@ -30,7 +38,7 @@ def numbers(lines) -> list[tuple[int, int]]:
 
 
 def add_up(lines) -> bool:
-    """Whether each refusal leaves that many fewer, and what begins a part is what the part before it left."""
+    """Whether each refusal leaves that many fewer than the line before it."""
     pairs = numbers(lines)
     return all(before[1] - now[0] == now[1] for before, now in pairwise(pairs) if now[0])
 
@@ -71,13 +79,41 @@ def test_the_counts_of_a_finished_project_add_up(made):
     found = document.funnel
     assert found.gaps == []
     assert found.source_rows == found.rows + sum(found.refused_rows.values()) > 0
-    assert found.refused_answers, "a teacher of this size writes answers that are refused"
     lines = funnel_lines(found)
     assert add_up(lines)
     assert numbers(lines)[-3][1] == found.examples == sum(pair[1] for pair in numbers(lines)[-2:])
-    page = made[0].store.get("eval_report").file("report.html").read_text()
-    for reason in found.refused_answers:
-        assert IN_WORDS[reason].split("'")[0] in page
+    assert "Source rows read" in made[0].store.get("eval_report").file("report.md").read_text()
+
+
+GOOD = [{"messages": [{"role": "user", "content": f"{i} + {i}?"}]} for i in range(12)]
+BAD = ["no JSON", json.dumps({"messages": []}), json.dumps(GOOD[0])]  # the last one repeats a row
+SAID = ["2", None, "", "None", "As an AI language model I add.", *map(str, range(7))]
+
+
+def answers_to(rows: list[dict]) -> list[dict]:
+    """The chosen and one other answer to each row; the chosen ones are those of `SAID`."""
+    lines = [answer(row["row_id"], text, answer=text, chosen=True) for row, text in zip(rows, SAID, strict=True)]
+    lines[1] |= {"status": "failed", "finish_reason": "error", "error_code": "http_500"}
+    lines[5] |= {"finish_reason": "length"}
+    return [*lines, *({**line, "sample": 1, "chosen": False} for line in lines)]
+
+
+def test_the_counts_of_made_rows_and_answers_add_up(tmp_path):
+    """The readers and the filters themselves count, over rows and answers of which some are refused."""
+    path = tmp_path / "part.jsonl"
+    path.write_text("\n".join([*map(json.dumps, GOOD), *BAD]) + "\n")
+    source, data = SourceFile("part", "train", str(path)), DataConfig(train="x", test="x")
+    read = read_rows(ReadSpec(files=[source], data=data, task="qa", unique_ids=False, out=str(tmp_path)), "cpu")
+    rows = parquet.read_table(tmp_path / files.RAW_FILE)
+    table = answers_to(rows)
+    built = select_examples(rows, [line for line in table if line["chosen"]], [], QualityConfig(contamination="exact"))
+    funnel = Funnel.of([read.counts], [count(rows, table)], built.counts)
+    assert funnel.gaps == []
+    assert add_up(funnel_lines(funnel))
+    assert funnel.refused_rows == {"E001": 1, "E002": 1, "E011": 1}
+    assert {"failed", "truncated", "empty", "placeholder", "self_reference"} <= funnel.refused_answers.keys()
+    assert (funnel.source_rows, funnel.requests, funnel.failed, funnel.truncated) == (15, 24, 2, 2)
+    assert funnel.examples == 12 - sum(funnel.refused_answers.values()) > 0
 
 
 def documented(title: str) -> dict[str, str]:
