@@ -1,13 +1,15 @@
 """The data's way from the source rows to the examples: a table whose counts add up, each refusal in words.
 
-step                                                    refused   left
-Source rows read                                                  420
-E001: the row is not a JSON object in UTF-8 …           2         418
-Prompts asked of the teacher                                      418
-failed (E014): the teacher gave no answer               3         415
-Examples                                                          415
-of them for training                                              395
-of them for validation                                            20
+    step                                                    refused   left
+    Source rows read                                                  420
+    E001: the row is not a JSON object in UTF-8 …           2         418
+    Prompts asked of the teacher                                      418
+    failed (E014): the teacher gave no answer               3         415
+    Examples                                                          415
+    of them for training                                              395
+    of them for validation                                            20
+
+A refused answer counts under the first reason that applies.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

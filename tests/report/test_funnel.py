@@ -13,7 +13,6 @@ from distill_dagster.generation.table import count
 from distill_dagster.quality.filters.in_words import IN_WORDS, in_order, titled
 from distill_dagster.quality.filters.reasons import REASONS, RULES
 from distill_dagster.quality.specs import SetCounts
-from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.report.document import read_document
 from distill_dagster.report.funnel import NOT_CHOSEN, Funnel, funnel_lines, funnel_text
 from distill_dagster.sources.files.discovery import SourceFile
@@ -23,6 +22,7 @@ from distill_dagster.sources.specs import ReadCounts, ReadSpec
 from distill_dagster.store import files, parquet
 from testing.report_parts import FUNNEL
 from testing.set_rows import answer
+from testing.sets import select_examples
 
 DOCS = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
 READ = [ReadCounts(lines=10, rows=8, rejected=2, E011=1, E001=1), ReadCounts(lines=5, rows=4, rejected=1, E011=1)]
