@@ -1,39 +1,27 @@
-"""The benchmarks of the models (teacher, student before and after distillation) and their comparison.
+"""The benchmarks of the models: teacher, student before and after distillation.
 
 Each model has a benchmark of its own, so that only the student is scored again when only the student changed. Their
 speed is measured together, at one time.
 """
 
 from pathlib import Path
-from typing import Any
 
 from distill_dagster.assets.stage_asset import StageAsset, stage_asset
-from distill_dagster.assets.views.evaluation import benchmark_view, report_view
+from distill_dagster.assets.views.evaluation import benchmark_view
 from distill_dagster.assets.views.speed import speed_view
-from distill_dagster.config import ROLES, ExportFormat, LoraConfig, MeasuredRole
-from distill_dagster.config.sweep import in_words
+from distill_dagster.config import ROLES, ExportFormat, MeasuredRole
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.evaluation.speed.hardware import machine_for
 from distill_dagster.evaluation.speed.specs import SpeedSpec, TimedModel
-from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.lineage import settings
-from distill_dagster.lineage.copied import copied_of
 from distill_dagster.lineage.exports import export_of
-from distill_dagster.lineage.gold_student import BENCHMARK, CHECKPOINT
-from distill_dagster.lineage.guards import require_related
-from distill_dagster.lineage.releases import released_scores
 from distill_dagster.lineage.stages import MODELS
 from distill_dagster.lineage.student import student_ref
 from distill_dagster.lineage.upstream import Upstream
-from distill_dagster.models.ref import ModelRef, read_ref
-from distill_dagster.quality.specs import SetResult
+from distill_dagster.models.ref import ModelRef
 from distill_dagster.release.export.formats import RUNS, TIMED_PROCESS, family
-from distill_dagster.report.specs import DataCost, EarlierReport, GoldStudentFiles, Provenance, ReportSpec
 from distill_dagster.store import files
 from distill_dagster.teachers.faculty import current_faculty
-from distill_dagster.training.specs import TrainResult
-
-MADE_FROM = ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset")
 
 
 def benchmark_asset(role: MeasuredRole, who: str) -> StageAsset:
@@ -122,77 +110,3 @@ def _export(upstream: Upstream, form: ExportFormat, student: ModelRef) -> TimedM
         process=TIMED_PROCESS,
         max_length=upstream.config.export.max_length,
     )
-
-
-@stage_asset(view=report_view, kinds={"html"})
-def eval_report(upstream: Upstream, out: Path, work: Path) -> ReportSpec:
-    """Teacher, baseline and distilled student side by side: retention, gap recovered, intervals and a verdict."""
-    require_related(upstream)
-    replaced = upstream.replaced()
-    return ReportSpec(
-        project=upstream.config.name,
-        benchmarks={role: str(upstream.artefact(f"{role}_benchmark").folder) for role in ROLES},
-        speed=upstream.file("speed_benchmark", files.SPEED_FILE),
-        shipped=upstream.config.export.shipped,
-        data_cost=_data_cost(upstream),
-        history=upstream.file("student_checkpoint", files.HISTORY_FILE),
-        trials=upstream.file("student_sweep", files.TRIALS_FILE) if upstream.reads("student_sweep") else None,
-        rows=upstream.file("eval_dataset", files.RAW_FILE),
-        judgement=upstream.file("answer_judgement", files.JUDGEMENT_FILE)
-        if upstream.reads("answer_judgement")
-        else None,
-        gold_student=_gold_student(upstream) if upstream.reads(BENCHMARK) else None,
-        copied=copied_of(upstream.look),
-        evaluation=upstream.config.evaluation,
-        provenance=_made_from(upstream),
-        earlier=EarlierReport(folder=str(replaced.folder), created_at=replaced.created_at) if replaced else None,
-        released=released_scores(upstream.look, upstream.artefact("student_benchmark")),
-        out=str(out),
-    )
-
-
-def _data_cost(upstream: Upstream) -> DataCost:
-    """What the teacher's answers cost in money and time, and how many rows they gave to train on."""
-    answers = [manifest.read(GenerateResult) for manifest in upstream.provenances("teacher_outputs")]
-    return DataCost(
-        usd=sum(result.table_cost_usd for result in answers) if upstream.config.teacher.sources else None,
-        seconds=sum(result.seconds for result in answers),
-        rows=upstream.provenance("validated_synthetic_set").read(SetResult).counts.train,
-    )
-
-
-def _gold_student(upstream: Upstream) -> GoldStudentFiles:
-    """The benchmark of the gold student, and how many rows it and the distilled student were trained on."""
-    gold, student = (upstream.artefact(name).read(TrainResult) for name in (CHECKPOINT, "student_checkpoint"))
-    return GoldStudentFiles(
-        benchmark=str(upstream.artefact(BENCHMARK).folder),
-        gold_rows=gold.counts.train_rows,
-        student_rows=student.counts.train_rows,
-    )
-
-
-def _made_from(upstream: Upstream) -> Provenance:
-    """The data and the models that the student was made from, for the report."""
-    lineage: dict[str, Any] = {"name": upstream.config.name, "shards": len(upstream.look.shards)}
-    gold = ("gold_set", CHECKPOINT) if upstream.reads(CHECKPOINT) else ()
-    for asset in (*MADE_FROM, *gold):
-        manifest = upstream.provenance(asset)
-        about = {"data_version": manifest.data_version[:16], "created_at": manifest.created_at, **manifest.counts}
-        if manifest.launchpad:
-            about["launchpad"] = manifest.launchpad
-        if asset in MODELS.values():
-            about["model"] = read_ref(manifest.described).name
-        if asset in ("student_checkpoint", CHECKPOINT):
-            about |= _training_of(manifest.read(TrainResult))
-        lineage[asset] = about
-    return Provenance.model_validate(lineage)
-
-
-def _training_of(result: TrainResult) -> dict[str, Any]:
-    """The loss, of adapters their settings and size, and why the training stopped early if it did."""
-    about: dict[str, Any] = {"loss": result.training.get("loss", "CE")}
-    if result.found:
-        about["found"] = in_words(result.found)
-    if lora := result.training.get("lora"):
-        about |= {"lora": str(LoraConfig(**lora)), "trainable_parameters": result.trainable_parameters}
-    return about | ({"stopped": result.stopped.words} if result.stopped else {})

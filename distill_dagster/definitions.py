@@ -32,6 +32,7 @@ from distill_dagster.assets import (
     publishing,
     raw_dataset,
     release,
+    report,
     student,
     teacher,
     tuning,
@@ -55,7 +56,7 @@ ASSETS: dict[str, StageAsset] = {
     asset.stage.name: asset
     for module in (
         *(raw_dataset, teacher, logits, dataset, tuning, student, judging),
-        *(evaluation, gold_student, release, publishing),
+        *(evaluation, report, gold_student, release, publishing),
     )
     for asset in vars(module).values()
     if isinstance(asset, StageAsset)

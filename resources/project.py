@@ -17,16 +17,18 @@ class ProjectResource(dg.ConfigurableResource):
     """
 
     config_json: str
+    folder: str | None = None  # of distill.yaml
     _project: Project | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, config: DistillConfig) -> "ProjectResource":
         """The resource of a loaded config; it travels as JSON, so a run in another process has the same one."""
-        return cls(config_json=config.model_dump_json())
+        return cls(config_json=config.model_dump_json(), folder=config.folder)
 
     @property
     def value(self) -> Project:
         """The project itself."""
         if self._project is None:
-            self._project = Project(DistillConfig.model_validate_json(self.config_json))
+            config = DistillConfig.model_validate_json(self.config_json)
+            self._project = Project(config.in_folder(self.folder))
         return self._project

@@ -3,6 +3,8 @@
 from distill_dagster.config import EvaluationConfig
 from distill_dagster.evaluation.benchmark import score_predictions
 from distill_dagster.evaluation.specs import Benchmark
+from distill_dagster.report.costs import Costs, Spent, StageTime
+from distill_dagster.report.funnel import Funnel
 from distill_dagster.report.specs import DataCost, Provenance
 from testing.timed import SIZES, made_speed
 
@@ -37,7 +39,7 @@ def benchmark(role: str, rows: list[dict], name: str | None = None) -> Benchmark
 
 def provenance(text: str, name: str | None) -> Provenance:
     """Where the three models come from."""
-    model = {"data_version": "0123", "created_at": "2026-01-01", "model": name or "a model"}
+    model = {"data_version": "0123", "created_at": "2026-01-01", "model": name or "a model", "revision": 16 * "a1"}
     rows = {"data_version": "4567", "created_at": "2026-01-02", "rows": 1234, text: 1}
     return Provenance.model_validate(
         {
@@ -47,6 +49,36 @@ def provenance(text: str, name: str | None) -> Provenance:
             **dict.fromkeys(("validated_synthetic_set", "eval_dataset"), rows),
         }
     )
+
+
+FUNNEL = Funnel(
+    source_rows=1250,
+    refused_rows={"E001": 4, "E011": 6},
+    rows=1240,
+    rows_asked=1240,
+    requests=1240,
+    failed=2,
+    truncated=3,
+    unparsed=5,
+    chosen=1240,
+    answers=1240,
+    refused_answers={"failed": 2, "truncated": 3, "off_form": 5, "duplicate_prompt": 30},
+    examples=1200,
+    train=1140,
+    validation=60,
+)
+COSTS = Costs(
+    spent=[
+        Spent(what="the teacher's answers", billing="priced", usd=1.25),
+        Spent(what="the teacher's benchmark", billing="no price", usd=None),
+        Spent(what="the timing of the models", billing="local", usd=None),
+    ],
+    times=[
+        StageTime(stage="raw_dataset", artefacts=8, seconds=1.5, gpu_seconds=0, devices=["cpu"]),
+        StageTime(stage="student_checkpoint", artefacts=1, seconds=100.0, gpu_seconds=200.0, devices=["cuda:0"]),
+    ],
+)
+HYPERPARAMETERS = [("objective", "CE"), ("learning_rate", "0.01"), ("steps", "20")]
 
 
 def parts(text: str = "x", name: str | None = None) -> dict:
@@ -60,6 +92,9 @@ def parts(text: str = "x", name: str | None = None) -> dict:
         "evaluation": CONFIG,
         "speed": made_speed(),
         "data_cost": DataCost(usd=None, seconds=12.0, rows=1200),
+        "funnel": FUNNEL,
+        "costs": COSTS,
+        "hyperparameters": HYPERPARAMETERS,
         "provenance": provenance(text, name),
         "history": [{"step": 10, "loss": 2.0}, {"step": 20, "validation_loss": 1.5}, {"step": 20, "loss": 1.0}],
     }

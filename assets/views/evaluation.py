@@ -85,8 +85,20 @@ def _numbers(document: ReportDocument) -> dict[str, float | int]:
         "latency_p50_ms": document.latency_p50("student"),
         **{f"{ratio.measure}_ratio": ratio.value for ratio in document.headline_ratios},
         "parameters": models["student"].parameters,
+        **_cost(document),
     }
     return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _cost(document: ReportDocument) -> dict[str, float | None]:
+    """Money and time of everything that the report is made from, and how many answers became examples."""
+    costs, funnel = document.costs, document.funnel
+    return {
+        "cost_usd": costs.usd if costs else None,
+        "machine_seconds": costs.seconds if costs else None,
+        "gpu_seconds_of_all_stages": costs.gpu_seconds if costs else None,
+        "acceptance": funnel.examples / funnel.answers if funnel and funnel.answers else None,
+    }
 
 
 def _difference(name: str, found: Difference | None) -> dict[str, float]:

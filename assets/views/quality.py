@@ -64,11 +64,9 @@ def funnel(counts: SetCounts) -> dg.TableMetadataValue:
     """How many teacher rows entered, what each reason removed in its turn, and how many were left after it."""
     import pandas as pd
 
-    from distill_dagster.quality.filters.reasons import REASONS
+    from distill_dagster.quality.filters.in_words import in_order
 
-    removed = counts.by_reason
-    others = [name for name in removed if name not in REASONS]  # of a set that another version made
-    steps = {"teacher rows": 0, **{name: removed[name] for name in (*REASONS, *others) if name in removed}}
+    steps = {"teacher rows": 0, **in_order(counts.by_reason)}
     table = pd.DataFrame({"step": list(steps), "removed": list(steps.values())})
     table["left"] = counts.teacher_rows - table["removed"].cumsum()
     table["left_share"] = _percent(table["left"] / max(1, counts.teacher_rows))

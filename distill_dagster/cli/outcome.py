@@ -72,38 +72,60 @@ def print_outcome(runner: Runner, outcome: Outcome, ended: bool) -> int:
 
     It is 1 if a step or a blocking check failed, and 3 if only the verdict is FAIL.
     """
-    say(
-        f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}, "
-        f"failed {len(outcome.failed)}" + (f", held back {len(outcome.held)}" if outcome.held else ""),
-        err,
-    )
+    print_counts(runner, outcome)
+    print_problems(runner.look, outcome)
+    if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
+        print_closing(unfinished_document(outcome))
+        return FAILED if outcome.failed else 0
+    if not outcome.materialized:
+        say("Nothing was stale: no asset was materialized.")
+    closing = print_end(runner.look.project, outcome)
+    print_closing(closing)
+    return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
+
+
+def print_counts(runner: Runner, outcome: Outcome) -> None:
+    """Print how many artefacts were made, and what the teachers have cost so far."""
+    held = f", held back {len(outcome.held)}" if outcome.held else ""
+    made = f"materialized {len(outcome.materialized)}, up to date and skipped {len(outcome.skipped)}"
+    say(f"{made}, failed {len(outcome.failed)}{held}", err)
     teacher = runner.look.config.teacher
     if any(source.endpoint for source in teacher.sources):
         spent = Responses(runner.look.project.responses).spent()
         say(f"teachers, all runs together: {spent_so_far(spent, teacher)}", err)
-    if refused := refused_rows(runner.look):
+
+
+def print_problems(look: Snapshot, outcome: Outcome) -> None:
+    """Print what was refused, warned of, and failed."""
+    if refused := refused_rows(look):
         say_warning(f"{refused:,} source rows are refused; `distill-dagster validate` says which and why")
     for name, message in outcome.warnings.items():
         say_warning(f"{name}: {message}")
     for name, message in outcome.failed.items():
         say_error(f"{name}: {message}")
-    if not ended or (outcome.failed and not failed_by_verdict(runner.look, outcome)):
-        counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
-        what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
-        print(json.dumps({"seconds": outcome.seconds, **counts, **what}, ensure_ascii=False, allow_nan=False))
-        return FAILED if outcome.failed else 0
-    project = runner.look.project
+
+
+def unfinished_document(outcome: Outcome) -> dict[str, Any]:
+    """The last line of a run that reached no report, for machines."""
+    counts = {"materialized": len(outcome.materialized), "skipped": len(outcome.skipped)}
+    what = {"failed": outcome.failed, "held": outcome.held, "warnings": outcome.warnings}
+    return {"seconds": outcome.seconds, **counts, **what}
+
+
+def print_closing(document: dict[str, Any]) -> None:
+    """Print the line of JSON."""
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def print_end(project: Project, outcome: Outcome) -> dict[str, Any]:
+    """Print the report, the student, and what became of it; returns the last line of the run."""
     document, page = read_report(project), report_page(project)
     student = link_student(project.store, project.store.get(STUDENT))  # an older version left no link
-    if not outcome.materialized:
-        say("Nothing was stale: no asset was materialized.")
     print_report(document, page)
     print_student(student)
     released = print_decision(project) if project.config.release else {}
     print_exports(project)
-    closing = {**closing_document(document, outcome, page, student), **released}
-    print(json.dumps(closing, ensure_ascii=False, allow_nan=False))
-    return VERDICT_FAIL if closing["verdict"] == "FAIL" else 0
+    return {**closing_document(document, outcome, page, student), **released}
 
 
 def print_decision(project: Project) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
 from distill_dagster.config.bucket import bucket_problem, folder_name, is_bucket
@@ -173,6 +173,8 @@ class DistillConfig(Section):
     that name.
     """
 
+    _folder: str | None = PrivateAttr(default=None)  # beside the fields, so that it shapes and fingerprints nothing
+
     name: str = Field(
         default="distillation",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$",
@@ -228,6 +230,17 @@ class DistillConfig(Section):
         default_factory=AutomationConfig, description="What Dagster does without a request."
     )
     alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is alerted when a check or run fails.")
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of distill.yaml; None for a config that no file holds."""
+        return self._folder
+
+    def in_folder(self, folder: str | None) -> "DistillConfig":
+        """The same config, of a distill.yaml in this folder."""
+        config = self.model_copy()
+        config._folder = folder
+        return config
 
     @field_validator("owners")
     @classmethod

@@ -100,7 +100,7 @@ def config_of(raw: dict[str, Any], folder: Path, where: Source | str) -> Distill
     source = _source(where)
     if unclear := [at for at, place in source.places.items() if place.is_other_in_1_1 and _is_free(at)]:
         raise source.error([(at, f"{dotted(at)}: {UNCLEAR.format(source.written(at))}") for at in unclear])
-    config = resolve_paths(check_config(_expand(raw, source), source), folder)
+    config = resolve_paths(check_config(_expand(raw, source), source), folder).in_folder(str(folder))
     root, field = config.local_root, "local_folder" if is_bucket(config.store) else "store"
     what = field.replace("_", " ")
     if blocked := next((path for path in (root, *root.parents) if os.path.lexists(path) and not path.is_dir()), None):

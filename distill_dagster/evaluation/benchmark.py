@@ -43,7 +43,7 @@ from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.custom_metrics import custom_metrics, open_metrics
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 from distill_dagster.teachers.faults import may_heal
-from distill_dagster.teachers.protocol import Reply
+from distill_dagster.teachers.protocol import Reply, cost_of
 
 Row = Mapping[str, Any]
 
@@ -84,6 +84,8 @@ def run_benchmark(spec: BenchmarkSpec, device: str) -> BenchmarkResult:
         data_version=hashing.sha256(hashing.canonical_json([document, predictions])),
         counts=counts,
         complete=not any(may_heal(reply.error_code) for reply in replies),
+        billing=spec.model.billing,
+        cost_usd=cost_of(replies),
         **dict(benchmark),
     )
 

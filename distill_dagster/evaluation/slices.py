@@ -1,4 +1,4 @@
-"""The three models on parts of the held-out items: tasks, turns, short and long prompts, what no training row copies.
+"""The models on parts of the held-out items: tasks, turns, short and long prompts, what no training row copies.
 
     part                          items   teacher   baseline   student   retention
     task nli                      240     0.95      0.33       0.91      95.8 % (92.1–98.7)
@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from distill_dagster.config import ROLES, EvaluationConfig, Role
+from distill_dagster.config import EvaluationConfig, MeasuredRole
 from distill_dagster.evaluation.comparison import RatioEstimate, retention_of
 from distill_dagster.evaluation.items import Groups, item_groups, item_scores
 from distill_dagster.tasks import get_task
@@ -30,7 +30,7 @@ Kind = Literal["task", "turn", "length", "clean"]
 
 
 class Slice(BaseModel, frozen=True):
-    """The scores of the three models on a part of the items, and the retention there; all None if it has too few."""
+    """The scores of the models on a part of the items, and the retention there; all None if it has too few."""
 
     kind: Kind
     name: str
@@ -38,11 +38,12 @@ class Slice(BaseModel, frozen=True):
     teacher: float | None = None
     baseline: float | None = None
     student: float | None = None
+    gold_student: float | None = Field(default=None, exclude_if=lambda score: score is None)  # None: there is none
     retention: RatioEstimate | None = None
 
 
 def slices_of(
-    predictions: Mapping[Role, Sequence[Row]],
+    predictions: Mapping[MeasuredRole, Sequence[Row]],
     rows: Sequence[Row],
     copied: Collection[str] | None,
     evaluation: EvaluationConfig,
@@ -52,7 +53,7 @@ def slices_of(
     `rows` are the held-out raw rows; without them there are no parts by length. `copied` are the ids of held-out rows
     that a training row copies; None if the set was made before they were recorded.
     """
-    scores: dict[Role, Scores] = {role: item_scores(predictions[role]) for role in ROLES}
+    scores: dict[MeasuredRole, Scores] = {role: item_scores(found) for role, found in predictions.items()}
     ids, groups = list(scores["teacher"]), item_groups(predictions["student"])
 
     def part(kind: Kind, name: str, holds: Callable[[str], bool]) -> Slice:
@@ -75,27 +76,29 @@ def slices_of(
 def _slice(
     kind: Kind,
     name: str,
-    scores: Mapping[Role, Scores],
+    scores: Mapping[MeasuredRole, Scores],
     ids: Sequence[str],
     evaluation: EvaluationConfig,
     groups: Groups,
 ) -> Slice:
     if len(ids) < FEWEST:
         return Slice(kind=kind, name=name, items=len(ids))
-    own = {role: {row_id: scores[role][row_id] for row_id in ids} for role in ROLES}
+    own = {role: {row_id: found[row_id] for row_id in ids} for role, found in scores.items()}
     how: dict[str, Any] = {"resamples": evaluation.resamples, "seed": evaluation.seed}
     retention = retention_of(own["teacher"], own["student"], groups=groups, **how)
     means = {role: float(np.mean(list(values.values()))) for role, values in own.items()}
     return Slice(kind=kind, name=name, items=len(ids), retention=retention, **means)
 
 
-def _turns(predictions: Mapping[Role, Sequence[Row]]) -> dict[tuple[str, int], dict[Role, dict[str, float]]]:
+def _turns(
+    predictions: Mapping[MeasuredRole, Sequence[Row]],
+) -> dict[tuple[str, int], dict[MeasuredRole, dict[str, float]]]:
     """(task, turn) -> scores by role and row, of tasks with several turns in a row; a row's turn is the item there."""
-    found: dict[tuple[str, int], dict[Role, dict[str, float]]] = {}
+    found: dict[tuple[str, int], dict[MeasuredRole, dict[str, float]]] = {}
     for role, rows in predictions.items():
         for row in rows:
             if row["score"] is not None and not get_task(row["task"]).single_turn:
-                by_role = found.setdefault((row["task"], row["turn"]), {name: {} for name in ROLES})
+                by_role = found.setdefault((row["task"], row["turn"]), {name: {} for name in predictions})
                 by_role[role][row["row_id"]] = row["score"]
     several = {task for task, turn in found if turn}
     return {key: own for key, own in sorted(found.items()) if key[0] in several}

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, MeasuredRole, Prompting
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.store.result import Billing, Counts, Result, Spec
 
 Ends = tuple[float, float]  # low and high end of an interval
 
@@ -132,3 +132,6 @@ class BenchmarkCounts(Counts):
 
 class BenchmarkResult(Benchmark, Result[BenchmarkCounts]):
     """What `run_benchmark` says of one model."""
+
+    billing: Billing | None = None  # None: an earlier version did not record it
+    cost_usd: float | None = None  # of all its replies, whenever they were paid for; None as above

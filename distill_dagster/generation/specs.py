@@ -1,7 +1,5 @@
 """What the worker that answers a shard takes and returns."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict
 
 from distill_dagster.config import (
@@ -10,7 +8,7 @@ from distill_dagster.config import (
     Prompting,
     SmokeConfig,
 )
-from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.store.result import Billing, Counts, Result, Spec
 from distill_dagster.teachers.faculty import Faculty
 
 
@@ -70,7 +68,7 @@ class GenerateResult(Result[GenerateCounts]):
     cost_usd: float
     seconds: float
     tokens_per_second: float
-    billing: Literal["local", "no price", "priced"] | None = None  # None: an older version did not record it
+    billing: Billing | None = None  # None: an older version did not record it
     table_cost_usd: float  # of all replies in the table, whenever they were paid for
     errors: dict[str, int]  # failed lines by code
     finish_reasons: dict[str, int] = {}  # answered lines by finish reason

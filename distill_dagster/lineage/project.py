@@ -58,4 +58,5 @@ class Project:
             return self
         settings = self.config.model_dump()
         settings[section[0]][section[1]].update(changes)
-        return Project(check_config(settings, f"the run's config ({'.'.join(section)})"))
+        config = check_config(settings, f"the run's config ({'.'.join(section)})")
+        return Project(config.in_folder(self.config.folder))

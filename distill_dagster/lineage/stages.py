@@ -235,7 +235,7 @@ STAGES: dict[str, Stage] = {
             also=copied_input,
             consults=copied_come_from,
             has_deadline=True,
-            code_version="6",
+            code_version="7",
         ),
         Stage(
             "released_student",

@@ -12,6 +12,7 @@ from pathlib import Path
 from distill_dagster.config import EndpointConfig, Section
 from distill_dagster.store import files
 from distill_dagster.store.hashing import canonical_json, sha256
+from distill_dagster.store.result import Billing
 
 
 class ModelRef(Section):
@@ -31,6 +32,13 @@ class ModelRef(Section):
         if self.prompt_date is None:
             return self.revision
         return sha256(canonical_json([self.revision, self.prompt_date.isoformat()]))
+
+    @property
+    def billing(self) -> Billing:
+        """Whether the model's replies cost money: none, by an unknown price, or by the endpoint's price."""
+        if self.endpoint is None:
+            return "local"
+        return "priced" if self.endpoint.price else "no price"
 
     def relative_to(self, folder: Path) -> "ModelRef":
         """The same model as a file in `folder` records it: a path inside the folder is relative to it."""

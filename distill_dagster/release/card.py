@@ -51,6 +51,7 @@ def release_card(made: Made, found: Sequence[LicenceFinding] | None = None) -> s
             not_advice=NOT_ADVICE,
             **{name: list(rows(made)) for name, rows in tables.PARTS.items()},
             licences=list(tables.licences(found)),
+            columns=tables.score_columns(made),
             table=_table,
         )
     )

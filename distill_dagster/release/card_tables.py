@@ -1,25 +1,37 @@
 """The tables of a model card: rows of a few cells each, from what the artefacts report."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from distill_dagster.config import ROLES
-from distill_dagster.config.signals import OBJECTIVES
+from distill_dagster.config import MeasuredRole
+from distill_dagster.quality.filters.in_words import in_order, titled
 from distill_dagster.release.findings import LicenceFinding
-from distill_dagster.release.made import LINEAGE, Made
+from distill_dagster.release.made import GOLD_STUDENT, LINEAGE, Made
+from distill_dagster.report.costs import Costs, spent_rows
+from distill_dagster.report.hyperparameters import hyperparameters
 from distill_dagster.report.numbers import percent, percent_range
-from distill_dagster.teachers.money import usd
+from distill_dagster.report.provenance import package_version
 
 Row = tuple[str, ...]
+MODELS: dict[MeasuredRole, str] = {
+    "teacher": "teacher",
+    "baseline": "student before distillation",
+    "student": "this student",
+    "gold_student": "student of gold answers alone",
+}
 
 
 def scores(made: Made) -> Iterator[Row]:
-    """Task, metric, and the score of each model with its 95 % interval."""
-    benchmarks = made.document.benchmarks
+    """Task, metric, and the score of each model of the report with its 95 % interval."""
+    models = made.document.models.values()
     for task, score in made.measured.by_task.items():
-        cells = [_score(found) for role in ROLES if (found := benchmarks[role].by_task.get(task))]
+        cells = [_score(found) for model in models if (found := model.by_task.get(task))]
         yield (task, score.headline, *cells, f"{score.items:,}")
+
+
+def score_columns(made: Made) -> list[str]:
+    """The heads of the columns of `scores`."""
+    return ["task", "metric", *(MODELS[role] for role in made.document.models), "items"]
 
 
 def _score(found: Any) -> str:
@@ -51,9 +63,8 @@ def data(made: Made) -> Iterator[Row]:
     """How many answers became examples, and why the others did not."""
     counts, trained = made.examples.counts, made.student.counts
     yield "answers of the teacher", f"{counts.teacher_rows:,}"
-    for reason, count in counts.by_reason.items():
-        if count:
-            yield f"refused: {reason}", f"{count:,}"
+    for reason, count in in_order(counts.by_reason).items():
+        yield f"refused: {titled(reason)}", f"{count:,}"
     yield "examples for training", f"{counts.train:,}"
     yield "examples for validation", f"{counts.validation:,}"
     yield "rows that trained", f"{trained.train_rows:,}"
@@ -64,43 +75,15 @@ def data(made: Made) -> Iterator[Row]:
 
 def training(made: Made) -> Iterator[Row]:
     """The objective, every setting, and how the training ended."""
-    result = made.student
-    yield "objective", str(result.training.get("loss", ""))
-    yield "signal", str(result.training.get("signal", ""))
-    for name, value in result.training.items():
-        if name not in (*OBJECTIVES, "loss") and value is not None:
-            yield from _settings(name, value)
-    for name, value in result.found.items():
-        yield f"found by the sweep: {name}", str(value)
-    yield "precision", result.dtype
-    yield "trained weights", f"{result.trainable_parameters:,}" if result.trainable_parameters else "not recorded"
-    yield "steps", f"{result.steps:,}"
-    if result.best_validation_loss is not None:
-        yield "lowest validation loss", f"{result.best_validation_loss:.4g}"
-    yield "kept weights", result.kept
-    if result.stopped:
-        yield "stopped early", result.stopped.words
-
-
-def _settings(name: str, value: Any) -> Iterator[Row]:
-    """A setting, or those of a section under `section.field`."""
-    if isinstance(value, Mapping):
-        for inner, found in value.items():
-            yield from _settings(f"{name}.{inner}", found)
-    else:
-        yield name, str(value)
+    yield from hyperparameters(made.student)
 
 
 def cost(made: Made) -> Iterator[Row]:
-    """What the teacher's answers cost, and the time of each stage on its devices."""
-    answers = made.answers
-    if any(result.billing == "priced" for result in answers):
-        yield "the teacher's answers", usd(sum(result.table_cost_usd for result in answers))
-    for stage, used in made.usage().items():
-        devices = " and ".join(dict.fromkeys(usage.device for usage in used))
-        gpu = sum(usage.gpu_seconds for usage in used)
-        spent = f"{gpu:,.1f} GPU-seconds" if gpu else f"{sum(usage.seconds for usage in used):,.1f} s"
-        yield stage, f"{spent} on {devices}"
+    """What was paid for, and the time of each stage on its devices; the gold student is only compared."""
+    costs = Costs.of(manifest for manifest in made.manifests.values() if manifest.asset not in GOLD_STUDENT)
+    yield from spent_rows(costs)
+    for stage in costs.times:
+        yield stage.stage, stage.words
 
 
 def licences(found: Sequence[LicenceFinding]) -> Iterator[Row]:
@@ -113,7 +96,7 @@ def licences(found: Sequence[LicenceFinding]) -> Iterator[Row]:
 
 def versions(made: Made) -> Iterator[Row]:
     """This package, and the libraries that trained the student."""
-    yield "distill-dagster", version("distill-dagster")
+    yield "distill-dagster", package_version()
     usage = made.student.usage
     yield from (usage.versions if usage else {}).items()
 

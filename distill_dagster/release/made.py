@@ -5,19 +5,17 @@ made.student.counts.steps              what the worker of student_checkpoint rep
 made.document.benchmarks["student"]    report.json
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.evaluation.specs import Benchmark
-from distill_dagster.generation.specs import GenerateResult
 from distill_dagster.models.ref import ModelRef, read_ref
 from distill_dagster.quality.specs import SetResult
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest, title_of
-from distill_dagster.store.result import Usage
 from distill_dagster.teachers.faculty import Faculty, read_faculty
 from distill_dagster.training.specs import PrepareResult, TrainResult
 
@@ -80,11 +78,6 @@ class Made:
         return self.manifests["validated_synthetic_set"].read(SetResult)
 
     @property
-    def answers(self) -> Sequence[GenerateResult]:
-        """The teacher's answers, shard by shard."""
-        return [m.read(GenerateResult) for m in self.manifests.values() if m.asset == "teacher_outputs"]
-
-    @property
     def document(self) -> ReportDocument:
         """The report."""
         return read_document(self.manifests["eval_report"].file(files.REPORT_FILE))
@@ -93,11 +86,3 @@ class Made:
     def measured(self) -> Benchmark:
         """The student's benchmark, as in the report."""
         return self.document.benchmarks["student"]
-
-    def usage(self) -> dict[str, list[Usage]]:
-        """Stage -> the usage of each of its artefacts, where it was recorded; without the gold student's stages."""
-        found: dict[str, list[Usage]] = {}
-        for manifest in self.manifests.values():
-            if (said := manifest.facts.get("usage")) and manifest.asset not in GOLD_STUDENT:
-                found.setdefault(manifest.asset, []).append(Usage.model_validate(said))
-        return found

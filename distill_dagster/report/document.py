@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from distill_dagster.config import ROLES, EvaluationConfig, MeasuredRole, Role, VerdictWord
+from distill_dagster.errors import DataError
 from distill_dagster.evaluation.agreement import Agreement
 from distill_dagster.evaluation.comparison import McNemar, RatioEstimate
 from distill_dagster.evaluation.confusions import ConfusionTable
@@ -25,8 +26,12 @@ from distill_dagster.evaluation.judging.specs import JudgementTable
 from distill_dagster.evaluation.slices import Slice
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.speed.specs import SpeedDocument, TimedRatio
+from distill_dagster.report.costs import Costs
+from distill_dagster.report.funnel import Funnel
 from distill_dagster.report.specs import DataCost, Provenance
 from distill_dagster.tuning.specs import Trial
+
+SCHEMA_VERSION = 2  # of report.json; docs/report.md lists them
 
 
 class StatedVerdict(BaseModel, frozen=True):
@@ -132,8 +137,13 @@ class GoldStudent(BaseModel, frozen=True):
 
 
 class ReportDocument(BaseModel, frozen=True):
-    """Everything that the report says."""
+    """Everything that the report says.
 
+    A field that later versions added has a default, so that older documents read. `schema_version` rises with each
+    change after which an older reader would read a document wrongly, or not find what it says.
+    """
+
+    schema_version: int = 1  # missing from documents of the first schema
     project: str
     headline: str
     verdict: StatedVerdict
@@ -166,6 +176,9 @@ class ReportDocument(BaseModel, frozen=True):
     speed: SpeedDocument | None = None  # its rounds without their turns; missing from earlier reports
     lesson: list[LessonRow] = []
     data_cost: DataCost | None = None
+    funnel: Funnel | None = None  # this and what follows are missing from documents of schema 1
+    costs: Costs | None = None
+    hyperparameters: list[tuple[str, str]] = []
 
     @property
     def models(self) -> dict[MeasuredRole, Benchmark]:
@@ -205,10 +218,25 @@ def in_order(benchmarks: Mapping[Role, Benchmark], gold_student: Benchmark | Non
 
 
 def read_verdict(path: Path) -> StatedVerdict:
-    """The verdict in a report.json."""
-    return StatedVerdict.model_validate(json.loads(path.read_text(encoding="utf-8"))["verdict"])
+    """The verdict in a report.json; DataError as `read_document`."""
+    return StatedVerdict.model_validate(_read(path)["verdict"])
 
 
 def read_document(path: Path) -> ReportDocument:
-    """The document in a report.json."""
-    return ReportDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    """The document in a report.json.
+
+    Raises:
+        DataError: a later version of this package wrote it, with another schema.
+    """
+    return ReportDocument.model_validate(_read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    schema = found.get("schema_version", 1)
+    if schema > SCHEMA_VERSION:
+        raise DataError(
+            f"{path} has schema version {schema}, and this version of distill-dagster reads up to {SCHEMA_VERSION}: "
+            "update it, or materialize eval_report again"
+        )
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 from distill_dagster.config import Role
 from distill_dagster.report.document import ExamplePair, ScoredText
 
-EXAMPLES = 8
+EXAMPLES = 20
 EXAMPLE_CHARACTERS = 600
 
 Row = Mapping[str, Any]

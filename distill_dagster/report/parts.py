@@ -7,14 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distill_dagster.config import ROLES, EvaluationConfig, Role
+from distill_dagster.config import ROLES, EvaluationConfig, MeasuredRole, Role
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.earlier import items_of
 from distill_dagster.evaluation.items import Groups, item_groups, item_scores
 from distill_dagster.evaluation.judging.specs import JudgementTable, read_judgement
 from distill_dagster.evaluation.specs import Benchmark
 from distill_dagster.evaluation.speed.specs import SpeedDocument
+from distill_dagster.report.costs import Costs
 from distill_dagster.report.earlier import Earlier, read_earlier, read_released
+from distill_dagster.report.funnel import Funnel
 from distill_dagster.report.gold_student import GoldStudentScores
 from distill_dagster.report.specs import DataCost, GoldStudentFiles, Provenance, ReportSpec
 from distill_dagster.store import files, parquet
@@ -49,6 +51,9 @@ class ReportParts:
     speed: SpeedDocument | None = None
     shipped: str | None = None  # the export that is held against the lesson's targets, beside the student
     data_cost: DataCost | None = None
+    funnel: Funnel | None = None
+    costs: Costs | None = None
+    hyperparameters: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         if missing := [role for role in ROLES if role not in self.benchmarks.keys() & self.predictions.keys()]:
@@ -61,6 +66,14 @@ class ReportParts:
     def scores(self) -> dict[Role, dict[str, float]]:
         """The score of each row_id, by role."""
         return {role: item_scores(self.predictions[role]) for role in ROLES}
+
+    @property
+    def measured(self) -> dict[MeasuredRole, Sequence[Row]]:
+        """The predictions of every model, also of the gold student if there is one."""
+        found: dict[MeasuredRole, Sequence[Row]] = {role: self.predictions[role] for role in ROLES}
+        if self.gold_student:
+            found["gold_student"] = self.gold_student.predictions
+        return found
 
     @cached_property
     def tasks(self) -> dict[str, str]:
@@ -113,6 +126,9 @@ def read_parts(spec: ReportSpec) -> ReportParts:
         speed=_read_speed(Path(spec.speed)) if spec.speed else None,
         shipped=spec.shipped,
         data_cost=spec.data_cost,
+        funnel=spec.funnel,
+        costs=spec.costs,
+        hyperparameters=spec.hyperparameters,
     )
 
 

@@ -105,7 +105,7 @@ def _draw_scores(axes: Any, document: ReportDocument) -> None:
         axes.annotate(
             f"{score:.1f}", (score, y), (0, 9), textcoords="offset points", ha="center", color=INK, fontsize=10
         )
-    axes.set_yticks(range(len(models)), [role.replace("_", " ").capitalize() for role in reversed(models)])
+    axes.set_yticks(range(len(models)), list(map(_name, reversed(models))))
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(-0.5, len(models) - 0.4)
     axes.set_xlim(-3, 103)
@@ -114,19 +114,24 @@ def _draw_scores(axes: Any, document: ReportDocument) -> None:
     axes.spines["left"].set_visible(False)
 
 
+def _name(role: str) -> str:
+    return role.replace("_", " ").capitalize()
+
+
 def _draw_tasks(axes: Any, document: ReportDocument) -> None:
     """Bars grouped by task, with intervals."""
     tasks = list(document.benchmarks["teacher"].by_task)
-    width = 0.26
-    for position, role in enumerate(ROLES):
-        found = [document.benchmarks[role].by_task[task] for task in tasks]
-        x = [i + (position - 1) * width for i in range(len(tasks))]
+    models = document.models
+    width = 0.78 / len(models)
+    for position, (role, model) in enumerate(models.items()):
+        found = [model.by_task[task] for task in tasks]
+        x = [i + (position - (len(models) - 1) / 2) * width for i in range(len(tasks))]
         heights = [f.score * 100 for f in found]
         errors = [
             [max(0.0, h - f.interval[0] * 100) for h, f in zip(heights, found, strict=True)],
             [max(0.0, f.interval[1] * 100 - h) for h, f in zip(heights, found, strict=True)],
         ]
-        axes.bar(x, heights, width * 0.9, color=ROLE_COLOURS[role], label=role.capitalize())
+        axes.bar(x, heights, width * 0.9, color=ROLE_COLOURS[role], label=_name(role))
         axes.errorbar(x, heights, yerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     counts = [document.benchmarks["teacher"].by_task[task].items for task in tasks]
     crowded = {"fontsize": "small"} if len(tasks) > 4 else {}
@@ -135,7 +140,7 @@ def _draw_tasks(axes: Any, document: ReportDocument) -> None:
     axes.set_ylim(0, 105)
     axes.set_ylabel("score in %")
     axes.grid(axis="y")
-    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), columnspacing=1.2, handlelength=1)
+    axes.legend(ncols=len(models), loc="lower center", bbox_to_anchor=(0.5, 1), columnspacing=1.2, handlelength=1)
 
 
 def _draw_latency(axes: Any, document: ReportDocument) -> None:

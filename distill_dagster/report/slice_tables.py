@@ -1,8 +1,8 @@
 """The tables of parts of the test set, of the agreement of student and teacher, and of what the student confuses."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from distill_dagster.config import ROLES
+from distill_dagster.config import ROLES, MeasuredRole
 from distill_dagster.evaluation.agreement import Agreement, Share
 from distill_dagster.evaluation.confusions import ConfusionTable
 from distill_dagster.evaluation.slices import FEWEST, Slice
@@ -10,13 +10,13 @@ from distill_dagster.report.numbers import DASH, percent, percent_range
 from distill_dagster.report.wording import estimate_cell
 
 
-def slice_rows(slices: Iterable[Slice]) -> list[tuple[str, ...]]:
-    """Lines of (part, items, teacher, baseline, student, retention with its interval)."""
+def slice_rows(slices: Iterable[Slice], roles: Collection[MeasuredRole] = ROLES) -> list[tuple[str, ...]]:
+    """Lines of (part, items, the score of each model, retention with its interval)."""
     return [
         (
             f"task {part.name}" if part.kind == "task" else part.name,
             f"{part.items:,}",
-            *(percent(getattr(part, role)) for role in ROLES),
+            *(percent(getattr(part, role)) for role in roles),
             estimate_cell(part.retention) if part.retention else "too few items",
         )
         for part in slices

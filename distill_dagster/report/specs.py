@@ -5,6 +5,8 @@ from typing import Any
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from distill_dagster.config import EvaluationConfig, Role, Section, VerdictWord
+from distill_dagster.report.costs import Costs
+from distill_dagster.report.funnel import Funnel
 from distill_dagster.store.result import Counts, Result, Spec
 
 
@@ -19,6 +21,7 @@ class Origin(BaseModel, frozen=True, extra="allow"):
     created_at: str
     model: str | None = None  # the model's name; left out of artefacts that hold none
     launchpad: dict[str, Any] | None = None  # settings in which its run differed from distill.yaml; left out if none
+    revision: str | None = None  # of the model; missing from reports of earlier versions
     stopped: str | None = None  # why the training that made it stopped early; left out if it did not
 
     @model_serializer(mode="wrap")
@@ -38,6 +41,9 @@ class Provenance(BaseModel, frozen=True):
     eval_dataset: Origin
     gold_set: Origin | None = Field(default=None, exclude_if=_is_none)
     gold_student_checkpoint: Origin | None = Field(default=None, exclude_if=_is_none)
+    teachers: str | None = Field(default=None, exclude_if=_is_none)  # who answered, in words, if several did
+    commit: str | None = Field(default=None, exclude_if=_is_none)  # of the project's own repository, see commit.py
+    package: str | None = Field(default=None, exclude_if=_is_none)  # version; missing from earlier reports
 
 
 class EarlierReport(Section):
@@ -80,6 +86,9 @@ class ReportSpec(Spec):
     speed: str | None = None  # speed.json
     shipped: str | None = None  # the export that is held against the targets beside the student
     data_cost: DataCost | None = None
+    funnel: Funnel | None = None
+    costs: Costs | None = None
+    hyperparameters: list[tuple[str, str]] = []  # how the student was trained, in lines of (setting, value)
     history: str  # the student's history.json
     trials: str | None = None  # trials.parquet of a sweep
     rows: str  # the held-out rows, for the prompts of the examples and their lengths

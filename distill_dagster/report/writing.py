@@ -19,7 +19,7 @@ from distill_dagster.evaluation.earlier import write_items
 from distill_dagster.evaluation.slices import slices_of
 from distill_dagster.evaluation.verdict import decide
 from distill_dagster.report.classes import class_tables
-from distill_dagster.report.document import ReportDocument, StatedVerdict, in_order
+from distill_dagster.report.document import SCHEMA_VERSION, ReportDocument, StatedVerdict, in_order
 from distill_dagster.report.earlier import compare_with
 from distill_dagster.report.examples import example_pairs
 from distill_dagster.report.gap import with_shown_gap
@@ -73,6 +73,7 @@ def build_report(parts: ReportParts) -> ReportDocument:
     compared = with_shown_gap(compare(**parts.scores, **parts.resampling), parts.benchmarks["baseline"])
     by_task = parts.benchmarks["teacher"].by_task
     return ReportDocument(
+        schema_version=SCHEMA_VERSION,
         project=parts.project,
         evaluation=parts.evaluation,
         lineage=parts.provenance,
@@ -81,6 +82,8 @@ def build_report(parts: ReportParts) -> ReportDocument:
         history=[dict(entry) for entry in parts.history],
         trials=list(parts.trials),
         judgement=parts.judgement,
+        funnel=parts.funnel,
+        hyperparameters=list(parts.hyperparameters),
         notes=_notes(parts, compared),
         weak_teacher=weak_teacher_text(standings(parts.benchmarks["teacher"], parts.predictions["teacher"])),
         **_compared(parts, compared),
@@ -126,7 +129,7 @@ def _parts_of_the_test_set(parts: ReportParts) -> Fields:
     return {
         "classes": class_tables(predictions, labels),
         "confusions": confusion_tables(predictions, labels),
-        "slices": slices_of(predictions, parts.rows, parts.copied, evaluation),
+        "slices": slices_of(parts.measured, parts.rows, parts.copied, evaluation),
         "agreement": agreements(predictions, labels, evaluation.resamples, evaluation.seed),
         "examples": example_pairs(predictions, parts.rows),
     }
@@ -141,6 +144,7 @@ def _timed(parts: ReportParts, retention: RatioEstimate) -> Fields:
         "speed": parts.speed,
         "lesson": lesson_rows(retention, parts.speed, parts.shipped),
         "data_cost": parts.data_cost,
+        "costs": parts.costs,
     }
 
 

@@ -8,7 +8,7 @@ returns the typed result, also from a manifest that an older version of the pack
 default, and a field that no longer exists is ignored.
 """
 
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,6 +37,9 @@ class Counts(BaseModel):
 
 
 C = TypeVar("C", bound=Counts)
+
+
+Billing = Literal["local", "no price", "priced"]  # whether replies cost money, and if it is known how much
 
 
 class Usage(BaseModel):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from distill_dagster.config import EndpointConfig, Section, TeacherConfig, TeacherSource
 from distill_dagster.errors import DataError
@@ -16,6 +16,7 @@ from distill_dagster.models.pinning import pin
 from distill_dagster.models.ref import ModelRef
 from distill_dagster.store import files
 from distill_dagster.store.hashing import canonical_json, sha256
+from distill_dagster.store.result import Billing
 
 REVISION_CHARACTERS = 12
 
@@ -33,12 +34,10 @@ class Faculty(Section):
         return any(ref.endpoint is None for ref in self.refs)
 
     @property
-    def billing(self) -> Literal["local", "no price", "priced"]:
+    def billing(self) -> Billing:
         """Whether replies cost money: none of them, by an unknown price, or by the endpoints' prices."""
-        endpoints = [ref.endpoint for ref in self.refs if ref.endpoint]
-        if not endpoints:
-            return "local"
-        return "priced" if any(endpoint.price for endpoint in endpoints) else "no price"
+        words = {ref.billing for ref in self.refs}
+        return "priced" if "priced" in words else "no price" if "no price" in words else "local"
 
     @property
     def refs(self) -> list[ModelRef]:

@@ -7,7 +7,7 @@ A teacher hands each reply to `record` at once, so that a paid reply is on disk 
 that failed has a reply too, with the finish reason `error` and a code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -54,6 +54,11 @@ class Reply(NamedTuple):
     def ok(self) -> bool:
         """Whether there is an answer, cut off or not."""
         return self.finish_reason != "error"
+
+
+def cost_of(replies: Iterable[Reply]) -> float:
+    """What the replies cost in US dollars; rows with one prompt may share a reply, which was paid for once."""
+    return sum({reply.request_hash: reply.cost_usd for reply in replies}.values())
 
 
 class Teacher(Protocol):

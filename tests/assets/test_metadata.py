@@ -24,7 +24,8 @@ PLOTTED = {
     "baseline_benchmark": BENCHMARK,
     "student_benchmark": BENCHMARK,
     "speed_benchmark": {"student_latency_p50_ms", "teacher_latency_p50_ms", "student_peak_bytes", "withheld_ratios"},
-    "eval_report": {"score_student", "score_teacher", "score_baseline", "latency_p50_ms", "parameters"},
+    "eval_report": {"score_student", "score_teacher", "score_baseline", "latency_p50_ms", "parameters"}
+    | {"machine_seconds", "gpu_seconds_of_all_stages", "acceptance"},
 }
 FIRST = {  # table -> the columns that a window of 1400 px shows
     ("raw_dataset", "preview"): ["reference", "messages"],

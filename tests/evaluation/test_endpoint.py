@@ -10,6 +10,7 @@ from distill_dagster.evaluation.benchmark import run_benchmark
 from distill_dagster.evaluation.specs import BenchmarkSpec
 from distill_dagster.store import parquet, schemas
 from distill_dagster.teachers.faculty import endpoint_ref
+from distill_dagster.teachers.responses import Responses
 from testing.batch_server import BatchServer
 from tests.evaluation.builders import ROWS
 
@@ -27,6 +28,15 @@ def spec_of(folder, server, **endpoint) -> BenchmarkSpec:
         responses=str(folder / "responses"),
         out=str(folder / "out"),
     )
+
+
+@pytest.mark.parametrize(("price", "billing"), [({"prompt": 0, "completion": 1_000_000}, "priced"), (None, "no price")])
+def test_the_benchmark_says_what_its_replies_have_cost_whenever_they_were_paid_for(tmp_path, server, price, billing):
+    server.script(choices=["entailment"])
+    results = [run_benchmark(spec_of(tmp_path, server, price=price), "cpu") for _ in range(2)]
+    spent = Responses(tmp_path / "responses").spent()
+    assert [(result.billing, result.cost_usd) for result in results] == [(billing, spent)] * 2
+    assert (spent > 0) is (billing == "priced")
 
 
 def test_a_model_of_temperature_1_alone_is_measured_at_1_and_says_so(tmp_path, server):

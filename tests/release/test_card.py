@@ -14,6 +14,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.errors import NotPublishedError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
+from distill_dagster.quality.filters.in_words import IN_WORDS
 from distill_dagster.release.card import card_files, release_card
 from distill_dagster.release.findings import findings
 from distill_dagster.release.made import Made
@@ -82,6 +83,8 @@ def test_the_card_says_what_went_in(run):
     assert f"| answers of the teacher | {counts.teacher_rows:,} |" in data
     refused = [int(n.replace(",", "")) for n in re.findall(r"\| refused: .* \| ([\d,]+) \|", data)]
     assert sum(refused) == counts.rejected
+    for reason in counts.by_reason:
+        assert IN_WORDS[reason] in data.replace("\\", "")
     lineage = section(text, "Lineage")
     for ref in (run.base_ref, *run.faculty.refs):
         assert ref.revision in lineage
@@ -93,7 +96,8 @@ def test_the_card_says_what_went_in(run):
     assert f"| steps | {run.student.steps:,} |" in training
     cost = section(text, "Cost")
     assert re.search(r"\| student\\_checkpoint \| [\d,.]+ s on cpu \|", cost)
-    assert "the teacher's answers" not in cost, "a local teacher has no price"
+    assert "| the teacher's answers | no money: it ran on this machine |" in cost
+    assert "| the timing of the models | no money: it ran on this machine |" in cost
     assert "| torch |" in section(text, "Made with")
 
 

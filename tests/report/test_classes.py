@@ -80,9 +80,9 @@ def test_the_pages_show_the_classes_in_a_table_that_opens(tmp_path):
         "| b | 40 | 80.0 % | 80.0 % | 66.7 % | 100.0 % | 80.0 % |",
         "| c | 20 | 0.0 % | 0.0 % | – | 0.0 % | 0.0 % |",
     ]
-    assert markdown.count("<details>") == markdown.count("</details>") == 2
+    assert markdown.count("<details>") == markdown.count("</details>") == 5  # and settings, keys, versions
     page, text = read_page(tmp_path)
-    assert page.tags.count("details") == 3  # the classes, their confusions, and the machines
+    assert page.tags.count("details") == 5  # the classes, their confusions; settings, keys, and the machines
     assert '<tr><th scope="row">c</th><td>20</td><td>0.0 %</td><td>0.0 %</td><td>–</td>' in text
 
 

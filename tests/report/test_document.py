@@ -7,9 +7,10 @@ import pytest
 from distill_dagster.errors import DataError
 from distill_dagster.evaluation.comparison import RatioEstimate
 from distill_dagster.evaluation.verdict import Decision
-from distill_dagster.report.document import Ratios, ReportDocument, read_document
+from distill_dagster.report.document import Ratios, ReportDocument, read_document, read_verdict
 from distill_dagster.report.numbers import percent, ratio_label, size
 from distill_dagster.report.parts import ReportParts
+from distill_dagster.report.rendering import render_html
 from distill_dagster.report.tables import flat_rows, summary_rows
 from distill_dagster.report.wording import headline, verdict_text
 from distill_dagster.report.writing import build_report, write_pages
@@ -70,12 +71,14 @@ def test_the_json_keeps_its_keys(document, tmp_path):
     before = "project headline verdict items retention gap_recovered mcnemar ratios metrics benchmarks examples lineage"
     later = {"classes", "weak_teacher", "confusions", "slices", "agreement", "speed", "lesson", "data_cost"}
     compared = {"to_teacher", "to_baseline", "tasks", "against_released", "against_earlier", "fall"}
-    assert found.keys() == {*before.split(), "history", "evaluation", "notes", *later, *compared}
+    second = {"schema_version", "funnel", "costs", "hyperparameters"}
+    assert found.keys() == {*before.split(), "history", "evaluation", "notes", *later, *compared, *second}
+    assert found["schema_version"] == 2
     assert list(found["verdict"]) == ["verdict", "target", "reason", "items_needed", "text"]
     assert list(found["retention"]) == ["value", "low", "high", "items", "resamples", "undefined", "reason", "groups"]
     assert found["mcnemar"].keys() == {"only_teacher", "only_student", "p_value"}
     assert found["metrics"] == [["nli", "accuracy"], ["nli", "macro_f1"]]
-    assert found["lineage"]["teacher_model"].keys() == {"data_version", "created_at", "model"}
+    assert found["lineage"]["teacher_model"].keys() == {"data_version", "created_at", "model", "revision"}
     assert found["lineage"]["eval_dataset"].keys() == {"data_version", "created_at", "rows", "x"}
     assert found["history"] == parts()["history"]
 
@@ -88,6 +91,18 @@ def test_a_report_without_classes_reads(document, tmp_path):
         del stored[name]
     (tmp_path / "report.json").write_text(json.dumps(stored))
     assert read_document(tmp_path / "report.json") == document.model_copy(update={name: [] for name in later})
+
+
+def test_a_document_of_the_first_schema_reads_and_one_of_a_later_schema_is_refused(document, tmp_path):
+    stored, path = document.as_json(), tmp_path / "report.json"
+    first = {name: value for name, value in stored.items() if name not in ("schema_version", "funnel", "costs")}
+    path.write_text(json.dumps(first))
+    assert read_document(path) == document.model_copy(update={"schema_version": 1, "funnel": None, "costs": None})
+    assert "source rows to examples" not in render_html(read_document(path))
+    path.write_text(json.dumps({**stored, "schema_version": 3}))
+    for read in (read_document, read_verdict):
+        with pytest.raises(DataError, match=r"schema version 3, and this version .* reads up to 2"):
+            read(path)
 
 
 def test_a_missing_role_or_other_items_are_refused():

@@ -145,3 +145,14 @@ def test_another_device_of_its_benchmark_is_noted():
     assert not any("measured alike" in note for note in with_gold(80).notes)
     (note,) = [note for note in with_gold(80, device="cuda").notes if "measured alike" in note]
     assert "the device differs (teacher cpu, baseline cpu, student cpu, gold student cuda)" in note
+
+
+def test_parts_of_the_test_set_have_its_score_too(tmp_path):
+    document = with_gold(80)
+    (part,) = [part for part in document.slices if part.kind == "task"]
+    assert (part.student, part.gold_student) == (0.93, 0.8)
+    write_pages(tmp_path, document)
+    markdown = (tmp_path / "report.md").read_text()
+    assert "| Part | Items | Teacher | Baseline | Student | Gold student | Retention (95 % interval) |" in markdown
+    assert "| task nli | 100 | 95.0 % | 30.0 % | 93.0 % | 80.0 % |" in markdown
+    assert "gold_student" not in build_report(ReportParts(**parts())).as_json()["slices"][0]

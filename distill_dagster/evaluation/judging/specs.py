@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.store.result import Billing, Counts, Result, Spec
 
 
 class JudgeSpec(Spec):
@@ -74,3 +74,6 @@ def read_judgement(path: Path) -> JudgementTable:
 
 class JudgeResult(Judgement, Result[JudgeCounts]):
     """What `judge_answers` says."""
+
+    billing: Billing | None = None  # None: an earlier version did not record it
+    cost_usd: float | None = None  # of all replies, whenever they were paid for; None as above

@@ -25,7 +25,7 @@ from distill_dagster.tasks.thoughts import part_thoughts
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker, open_asker
 from distill_dagster.teachers.faults import may_heal
-from distill_dagster.teachers.protocol import Reply, Teacher
+from distill_dagster.teachers.protocol import Reply, Teacher, cost_of
 
 Row = Mapping[str, Any]
 POINTS: dict[Outcome, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}  # the student's answer is the first
@@ -64,17 +64,19 @@ def judge_answers(spec: JudgeSpec, device: str = "cpu") -> JudgeResult:
         reason=reason,
         **_score(outcomes, identical, spec),
     )
-    return _published(word, _counted(outcomes, identical), replies, Path(spec.out))
+    return _published(word, _counted(outcomes, identical), replies, spec)
 
 
-def _published(word: Judgement, counts: JudgeCounts, replies: Mapping[str, Reply], out: Path) -> JudgeResult:
+def _published(word: Judgement, counts: JudgeCounts, replies: Mapping[str, Reply], spec: JudgeSpec) -> JudgeResult:
     document = JudgementTable(**dict(word), counts=counts).model_dump(mode="json")
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (out / files.JUDGEMENT_FILE).write_text(text, encoding="utf-8")
+    (Path(spec.out) / files.JUDGEMENT_FILE).write_text(text, encoding="utf-8")
     return JudgeResult(
         data_version=hashing.sha256(hashing.canonical_json(document)),
         counts=counts,
         complete=not any(may_heal(reply.error_code) for reply in replies.values()),
+        billing=spec.judge.billing,
+        cost_usd=cost_of(replies.values()),
         **dict(word),
     )
 

@@ -16,6 +16,7 @@ from distill_dagster.report.wording import judge_text
 from distill_dagster.report.writing import build_report, write_pages
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.teachers.faculty import endpoint_ref
+from distill_dagster.teachers.responses import Responses
 from testing.report_parts import parts
 from testing.set_rows import raw
 
@@ -180,8 +181,10 @@ def test_the_budget_stops_it_and_what_was_paid_is_kept(tmp_path, server):
         judge_answers(spec_of(tmp_path, server, STUDENT, TEACHER, price=price, budget_usd=20.0, concurrency=1))
     paid = server.counts()["total"]
     assert 0 < paid < CANARIES
-    judge_answers(spec_of(tmp_path, server, STUDENT, TEACHER, price=price))
+    judged = judge_answers(spec_of(tmp_path, server, STUDENT, TEACHER, price=price))
     assert server.counts()["total"] == CANARIES + 2 * 9
+    assert judged.billing == "priced"
+    assert judged.cost_usd == Responses(tmp_path / "responses").spent() > 20, "also what was paid before"
 
 
 def test_at_most_so_many_prompts_are_drawn(tmp_path, server):

@@ -1,0 +1,61 @@
+"""What a project cost: money as far as it is known, and the machine's time by stage."""
+
+import pytest
+
+from distill_dagster.report.costs import Costs, spent_rows, time_rows
+from distill_dagster.store.manifest import Manifest
+from testing.report_parts import COSTS
+
+
+def manifest(asset: str, shard: str | None = None, **facts) -> Manifest:
+    return Manifest(asset, shard, "", "", {}, {}, facts, {}, "v", "2026-01-01T00:00:00+00:00")
+
+
+def usage(seconds: float, device: str = "cpu", gpus: int = 0) -> dict:
+    return {"device": device, "seconds": seconds, "gpu_seconds": seconds * gpus, "peak_memory_bytes": 1}
+
+
+def test_money_is_what_is_known_of_it():
+    costs = Costs.of([
+        manifest("teacher_outputs", "a", billing="priced", table_cost_usd=1.0),
+        manifest("teacher_outputs", "b", billing="priced", table_cost_usd=0.25),
+        manifest("teacher_benchmark", billing="no price", cost_usd=0.0),
+        manifest("answer_judgement"),
+        manifest("speed_benchmark", billing="local", cost_usd=0.0),
+        manifest("student_benchmark", billing="local", cost_usd=0.0),
+    ])  # fmt: skip
+    assert spent_rows(costs) == [
+        ("the teacher's answers", "1.25 USD"),
+        ("the teacher's benchmark", "no price given"),
+        ("the judge of student and teacher", "not recorded: an earlier version made it"),
+        ("the timing of the models", "no money: it ran on this machine"),
+    ]
+    assert costs.usd == 1.25
+
+
+@pytest.mark.parametrize("other", [None, "no price"])
+def test_a_sum_is_as_certain_as_its_parts(other):
+    """One shard of an older version, or without a price, makes the sum unknown or a lower bound."""
+    shards = [manifest("teacher_outputs", "a", billing="priced", table_cost_usd=1.0)]
+    shards.append(manifest("teacher_outputs", "b", **({"billing": other} if other else {}), table_cost_usd=0.0))
+    ((_, said),) = spent_rows(Costs.of(shards))
+    assert said == ("1.00 USD, no price given for a part" if other else "not recorded: an earlier version made it")
+
+
+def test_time_is_summed_over_shards_and_stages():
+    costs = Costs.of([
+        manifest("raw_dataset", "a", usage=usage(1.0)),
+        manifest("raw_dataset", "b", usage=usage(0.5)),
+        manifest("student_checkpoint", usage=usage(100.0, "cuda:0", gpus=2)),
+        manifest("student_base"),
+    ])  # fmt: skip
+    assert time_rows(costs) == [
+        ("raw_dataset", "2", "1.5 s on cpu"),
+        ("student_checkpoint", "1", "200.0 GPU-seconds on cuda:0"),
+        ("all stages", "3", "101.5 s, 200.0 GPU-seconds among them"),
+    ]
+    assert time_rows(Costs.of([manifest("student_base")])) == []
+
+
+def test_the_made_costs():
+    assert (COSTS.usd, COSTS.seconds, COSTS.gpu_seconds) == (1.25, 101.5, 200.0)
