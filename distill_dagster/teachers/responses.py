@@ -12,6 +12,7 @@ hashes. The package never deletes a reply; whoever deletes the folder pays again
 import contextlib
 import json
 import math
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from distill_dagster.errors import DataError
+from distill_dagster.process import ATTEMPT
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.artefacts import check_key
 from distill_dagster.store.disk import fsync
@@ -67,8 +69,12 @@ class Responses:
 
     @contextlib.contextmanager
     def journal(self, name: str) -> Iterator[Journal]:
-        """The journal of a shard; at the end of a block without an error its replies become a segment."""
-        path = self._journals / f"{check_key(name)}.jsonl"
+        """The journal of a shard; at the end of a block without an error its replies become a segment.
+
+        A second attempt of the work, on another machine, has a journal of its own. That of the first may be locked for
+        ever by a machine that hangs, and its replies are found there.
+        """
+        path = self._journals / f"{check_key(name)}{_of_attempt()}.jsonl"
         with open_journal(path) as journal:
             yield journal
             journal.sync()
@@ -139,6 +145,12 @@ class Responses:
     def _replaced(self, paths: Iterable[Path]) -> set[Path]:
         """Segments whose replies are in a merged one too."""
         return {self._segments / name for path in paths for name in segments.replaces(path)}
+
+
+def _of_attempt() -> str:
+    """What the name of a journal ends with: nothing in a first attempt."""
+    attempt = int(os.environ.get(ATTEMPT, "1"))
+    return f".again-{attempt - 1}" if attempt > 1 else ""
 
 
 def _replies(journal: Path) -> Iterator[Reply]:

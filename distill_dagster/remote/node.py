@@ -1,0 +1,81 @@
+"""What a machine has and sees, found there: its GPUs and memory, versions, the store, models.
+
+Facts(python="3.11.2", package="0.2.0", gpus={"0": 79.6}, main_gb=251.4, …, unseen=["/models/llama-3.1-8b-instruct"])
+"""
+
+import importlib.util
+import os
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from distill_dagster.errors import ComputeError
+from distill_dagster.process import main_memory_gb
+from distill_dagster.remote.gpus import machine_devices
+
+PACKAGE = "distill-dagster"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a machine is asked."""
+
+    probe: str | None = None  # a file in the store, whose text is `text`
+    text: str = ""
+    paths: tuple[str, ...] = ()  # that must exist there
+    finds_cuda: bool = False  # whether to import torch, and ask it
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What it answers."""
+
+    python: str
+    package: str
+    gpus: dict[str, float] = field(default_factory=dict)  # device -> memory in GB, as nvidia-smi lists them
+    gpu_problem: str | None = None
+    main_gb: float = 0.0
+    sees_store: bool = True
+    unseen: tuple[str, ...] = ()  # of the paths
+    finds_cuda: bool | None = None  # None: not asked
+    has_vllm: bool = False
+
+
+def facts(look: Look) -> Facts:
+    """The facts of this machine."""
+    gpus, problem = _gpus()
+    return Facts(
+        python=platform.python_version(),
+        package=version(PACKAGE),
+        gpus=gpus,
+        gpu_problem=problem,
+        main_gb=main_memory_gb(),
+        sees_store=look.probe is None or _reads(Path(look.probe), look.text),
+        unseen=tuple(path for path in look.paths if not Path(path).exists()),
+        finds_cuda=_finds_cuda() if look.finds_cuda and gpus else None,
+        has_vllm=importlib.util.find_spec("vllm") is not None,
+    )
+
+
+def _gpus() -> tuple[dict[str, float], str | None]:
+    try:
+        return machine_devices(), None
+    except ComputeError as e:
+        return {}, str(e)
+
+
+def _reads(probe: Path, text: str) -> bool:
+    """Whether the file that the step has written is here, and can be answered beside it."""
+    try:
+        is_same = probe.read_text(encoding="utf-8") == text
+        probe.with_name(f"{probe.name}.{os.getpid()}").write_text(text, encoding="utf-8")
+    except OSError:
+        return False
+    return is_same
+
+
+def _finds_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

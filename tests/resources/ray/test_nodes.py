@@ -1,0 +1,82 @@
+"""A node that dies or hangs, and a step that is ended: every shard is answered, and nothing runs on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
+from distill_dagster.remote.attempt import JOBS
+from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
+from testing.dev_server import COMMAND
+from testing.ray_cluster import ROOT
+
+PATIENCE_S = 120
+SHARDS = 8
+
+
+def project_on(cluster, folder: Path, server, shards: int, **ray) -> Path:
+    """A project whose workers run on the cluster; its teacher is the server."""
+    compute = {"backend": "ray", "ray": {"address": cluster.address, **ray}}
+    return write_api_project(folder, server, shards=shards, compute=compute)
+
+
+def wait_for(event, seconds: float = PATIENCE_S):
+    """The first true value of `event()`, and the seconds until then."""
+    began = time.monotonic()
+    while not (value := event()):
+        assert time.monotonic() - began < seconds, "it did not happen"
+        time.sleep(0.05)
+    return value, time.monotonic() - began
+
+
+def started(store: Path, attempt: int) -> list[str]:
+    """The nodes that run an attempt of this number."""
+    found = [json.loads(path.read_text()) for path in store.glob(f"{JOBS}/*/{attempt}/started.json")]
+    return [where["node"] for where in found]
+
+
+class Running:
+    """The answers of a project, made in a thread of this process."""
+
+    def __init__(self, path: Path, instance) -> None:
+        self.store, self.outcome = Path(load_config(path).store), None
+        self._thread = threading.Thread(target=self._run, args=(path, instance))
+        self._thread.start()
+
+    def _run(self, path: Path, instance) -> None:
+        self.outcome = run_until_answers(path, instance)
+
+    def end(self):
+        self._thread.join(PATIENCE_S)
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("shards", "number", "retried_s"), [(SHARDS, signal.SIGKILL, 30), (2, signal.SIGSTOP, 60)], ids=["killed", "hung"]
+)
+def test_a_node_that_is_lost_costs_no_shard_and_few_calls(cluster, tmp_path, server, instance, shards, number, retried_s):
+    path = project_on(cluster, tmp_path, server, shards)
+    server.script(latency=0.4)
+    running = Running(path, instance)
+    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # in the second shard, or the validation rows
+    (node,), _ = wait_for(lambda: started(running.store, 1))
+    cluster.worker(node).signal(number)
+    (other,), seconds = wait_for(lambda: started(running.store, 2))
+    outcome = running.end()
+    cluster.worker(node).kill()
+    assert seconds <= retried_s
+    assert other != node
+    assert outcome is not None
+    assert not outcome.failed
+    answers = [Project(load_config(path)).store.find("teacher_outputs", f"train-part-{n:02}") for n in range(shards)]
+    assert all(answers)
+    rows = shards * SHARD_ROWS + 4
+    assert rows <= server.counts()["total"] <= rows + CONCURRENCY
