@@ -61,14 +61,21 @@ def connect(address: str) -> None:
             raise ComputeError("`compute.backend: ray` needs Ray: install `distill-dagster[ray]`") from e
         if ray.is_initialized() and _addresses == [address]:
             return
-        if ray.is_initialized():
-            ray.shutdown()
+        disconnect()
         _require_answer(address)
         try:
             ray.init(address, namespace=NAMESPACE, logging_level="WARNING")
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise ComputeError(f"no Ray cluster can be used at `compute.ray.address: {address}` ({e})") from e
         _addresses[:] = [address]
+
+
+def disconnect() -> None:
+    """End this process's connection, if it has one."""
+    import ray
+
+    ray.shutdown()
+    _addresses.clear()
 
 
 def _require_answer(address: str) -> None:
