@@ -57,12 +57,12 @@ def _held(kind: str, options: dict[str, Any], idle_s: float) -> Iterator[Any]:
         actor.release.remote(holder)
 
 
-def _take(kind: str, holder: str) -> Any | None:
-    """A free worker of the kind; None: each is held, or does not answer."""
+def _take(kind: str, holder: str, own: str = "") -> Any | None:
+    """A free worker of the kind other than `own`; None: each is held, or does not answer."""
     import ray
 
     for named in ray.util.list_named_actors(all_namespaces=True):
-        if named["namespace"] != NAMESPACE or not named["name"].startswith(kind):
+        if named["namespace"] != NAMESPACE or not named["name"].startswith(kind) or named["name"] == own:
             continue
         try:
             actor = ray.get_actor(named["name"], namespace=NAMESPACE)
@@ -80,12 +80,13 @@ def _start(kind: str, holder: str, options: dict[str, Any], idle_s: float) -> An
     """A new worker, or one that becomes free first."""
     import ray
 
-    own = {"name": f"{kind}-{uuid.uuid4().hex[:8]}", "namespace": NAMESPACE, "lifetime": "detached"}
-    actor = ray.remote(RayKeptWorker).options(**own, max_restarts=0, max_concurrency=AT_ONCE, **options).remote(idle_s)
+    name = f"{kind}-{uuid.uuid4().hex[:8]}"
+    stays = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "max_concurrency": AT_ONCE}
+    actor = ray.remote(RayKeptWorker).options(**stays, max_restarts=0, **options).remote(idle_s)
     try:
         ref = actor.take.remote(holder)
         while not ray.wait([ref], timeout=RENEW_S)[0]:
-            if other := _take(kind, holder):
+            if other := _take(kind, holder, name):
                 ray.kill(actor)
                 return other
         answer(ref)

@@ -9,13 +9,13 @@ import threading
 import time
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.remote.attempt import JOBS
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
-from testing.dev_server import COMMAND
 from testing.ray_cluster import ROOT
 
 PATIENCE_S = 120
@@ -60,13 +60,17 @@ class Running:
 
 
 @pytest.mark.parametrize(
-    ("shards", "number", "retried_s"), [(SHARDS, signal.SIGKILL, 30), (2, signal.SIGSTOP, 60)], ids=["killed", "hung"]
+    ("shards", "number", "retried_s", "keep_workers_s"),
+    [(SHARDS, signal.SIGKILL, 30, 0), (2, signal.SIGSTOP, 60, 60)],
+    ids=["killed", "hung"],
 )
-def test_a_node_that_is_lost_costs_no_shard_and_few_calls(cluster, tmp_path, server, instance, shards, number, retried_s):
-    path = project_on(cluster, tmp_path, server, shards)
+def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
+    cluster, tmp_path, server, instance, shards, number, retried_s, keep_workers_s
+):
+    path = project_on(cluster, tmp_path, server, shards, keep_workers_s=keep_workers_s)
     server.script(latency=0.4)
     running = Running(path, instance)
-    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # in the second shard, or the validation rows
+    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # the second shard is being answered
     (node,), _ = wait_for(lambda: started(running.store, 1))
     cluster.worker(node).signal(number)
     (other,), seconds = wait_for(lambda: started(running.store, 2))
@@ -80,3 +84,37 @@ def test_a_node_that_is_lost_costs_no_shard_and_few_calls(cluster, tmp_path, ser
     assert all(answers)
     rows = shards * SHARD_ROWS + 4
     assert rows <= server.counts()["total"] <= rows + CONCURRENCY
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory, fault_server):
+    """Call it for a project with one shard, of which only the answers are missing; nothing of it ran on the cluster."""
+    folder = tmp_path_factory.mktemp("ready")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_project(load_config(write_api_project(folder, fault_server, shards=1)), instance, "teacher_model")
+    return lambda cluster, **ray: project_on(cluster, folder, fault_server, 1, **ray)
+
+
+@pytest.mark.parametrize(
+    ("number", "keep_workers_s"), [(signal.SIGTERM, 0), (signal.SIGKILL, 0), (signal.SIGKILL, 60)], ids=str
+)
+def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_workers_s):
+    path = ready(cluster, keep_workers_s=keep_workers_s)
+    server.script(rules=[{"fault": "hang", "seconds": 600}])
+    command = [sys.executable, "-m", "testing.ray_step", str(path), "train-part-00"]
+    step = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        wait_for(lambda: server.counts()["total"])
+        assert workers(cluster)
+        step.send_signal(number)
+        wait_for(lambda: not workers(cluster), 10)
+        assert step.wait(PATIENCE_S) in (1, -signal.SIGKILL)
+    finally:
+        step.kill()
+        step.wait()
+
+
+def workers(cluster) -> list[int]:
+    """The processes of workers on all nodes."""
+    alive = [process for node in cluster.workers for process in node.processes()]
+    return [process.pid for process in alive if "distill_dagster.workers" in " ".join(process.cmdline())]
