@@ -16,6 +16,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.remote.attempt import JOBS
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
+from testing.projects import run_project
 from testing.ray_cluster import ROOT
 
 PATIENCE_S = 120
