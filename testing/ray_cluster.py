@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,28 @@ class RayCluster:
 
         connect(self.address)
         return ray.nodes()
+
+
+def on_cluster(cluster: RayCluster, **ray: Any) -> dict[str, Any]:
+    """The section `compute` of a project whose workers run there."""
+    return {"backend": "ray", "ray": {"address": cluster.address, **ray}}
+
+
+def workers(cluster: RayCluster) -> list[int]:
+    """The processes of workers on all nodes."""
+    found = []
+    for node in cluster.workers:
+        for process in node.processes():
+            with contextlib.suppress(psutil.Error):
+                if "distill_dagster.workers" in process.cmdline():
+                    found.append(process.pid)
+    return found
+
+
+def wait_for(event: Callable[[], Any], seconds: float = PATIENCE_S) -> tuple[Any, float]:
+    """The first true value of `event()`, and the seconds until then."""
+    began = time.monotonic()
+    while not (value := event()):
+        assert time.monotonic() - began < seconds, "it did not happen"
+        time.sleep(0.05)
+    return value, time.monotonic() - began

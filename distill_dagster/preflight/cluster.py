@@ -15,7 +15,7 @@ from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.outline import local_source
 from distill_dagster.models.ref import read_ref
-from distill_dagster.preflight.hardware import Found
+from distill_dagster.preflight.hardware import Leasable
 from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement
 from distill_dagster.remote.node import PACKAGE
@@ -77,16 +77,16 @@ class Cluster:
         problems += [f"does not see {path}: put it where all nodes see it" for path in facts.unseen]
         return "; ".join(problems) or None
 
-    def found_for(self, need: Need) -> Found:
+    def found_for(self, need: Need) -> Leasable:
         """The GPUs of the node with the smallest ones, or the main memory of the node with least."""
         by_id = {seen.node.id: seen for seen in self.nodes}
         placement = place(need, [seen.node for seen in self.nodes], lambda node: _gpu_gb(by_id[node.id]))
         fit = [by_id[name] for name in placement.nodes]
         main_gb = min((seen.facts.main_gb for seen in fit if seen.facts), default=0.0)
         known = [sorted(_gpu_gb(seen)) for seen in fit if _gpu_gb(seen)]
-        return Found([str(i) for i in range(placement.gpus)], min(known, default=[]), main_gb)
+        return Leasable([str(i) for i in range(placement.gpus)], min(known, default=[]), main_gb)
 
-    def device(self, stage: str, found: Found, load_torch: bool) -> Requirement:
+    def device(self, stage: str, found: Leasable, load_torch: bool) -> Requirement:
         """Whether torch finds the GPUs of the nodes."""
         if not found.devices:
             return Requirement("device", stage, "ok", "the CPU of a node")

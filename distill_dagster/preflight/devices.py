@@ -17,7 +17,7 @@ from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.engines.vllm_offline import missing_vllm
 from distill_dagster.models.loading import dtype_name
-from distill_dagster.preflight.hardware import Found, Hardware
+from distill_dagster.preflight.hardware import Hardware, Leasable
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.pending import Pending
@@ -35,14 +35,14 @@ class Here:
     def __init__(self, compute: ComputeConfig) -> None:
         self._pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
 
-    def found_for(self, need: Need) -> Found:
+    def found_for(self, need: Need) -> Leasable:
         """The devices from which a need is leased."""
         devices = self._pool.usable_for(need)
         listed = machine_devices() if devices else {}
         known = sorted(listed[device] for device in devices if device in listed)
-        return Found(devices, known, main_memory_gb())
+        return Leasable(devices, known, main_memory_gb())
 
-    def device(self, stage: str, found: Found, load_torch: bool) -> Requirement:
+    def device(self, stage: str, found: Leasable, load_torch: bool) -> Requirement:
         """Whether nvidia-smi lists the devices, and torch finds them."""
         if not found.devices:
             return Requirement("device", stage, "ok", "the CPU")
@@ -87,7 +87,7 @@ def need_of(stage: str, compute: ComputeConfig) -> Need:
     return getattr(compute, kind)
 
 
-def _engine(stage: str, found: Found, missing: str | None) -> Requirement:
+def _engine(stage: str, found: Leasable, missing: str | None) -> Requirement:
     """Whether vLLM can answer there."""
     if missing:
         return Requirement("engine", stage, "error", missing)
@@ -108,7 +108,7 @@ def _shared_by(stage: str, need: Need) -> Need:
     return need.model_copy(update={"gpus": 1, "processes": 1}) if stage == "student_sweep" else need
 
 
-def _room(found: Found, need: Need, trains: bool) -> Room | None:
+def _room(found: Leasable, need: Need, trains: bool) -> Room | None:
     """The memory of each process of a training, or of all the devices over which a model is spread.
 
     None: that of the GPUs is not known.

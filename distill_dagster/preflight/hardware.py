@@ -8,7 +8,7 @@ from distill_dagster.preflight.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Leasable:
     """The devices from which a need is leased, [] for the CPU, and the memory there."""
 
     devices: list[str]
@@ -19,7 +19,7 @@ class Found:
 class Hardware(Protocol):
     """What the preflight asks."""
 
-    def found_for(self, need: Need) -> Found:
+    def found_for(self, need: Need) -> Leasable:
         """The devices from which a need is leased.
 
         Raises:
@@ -27,7 +27,7 @@ class Hardware(Protocol):
         """
         ...
 
-    def device(self, stage: str, found: Found, load_torch: bool) -> Requirement:
+    def device(self, stage: str, found: Leasable, load_torch: bool) -> Requirement:
         """Whether a stage can use the devices; `load_torch` asks torch too."""
         ...
 

@@ -19,7 +19,7 @@ import time
 
 from distill_dagster.process import PARENT
 from distill_dagster.remote.attempt import Where
-from distill_dagster.remote.order import LOOK_S, Ended, Order, end, messages_of, visible
+from distill_dagster.remote.order import LOOK_S, Ended, WorkOrder, end, messages_of, visible
 
 HOLD_S = 7.0
 ANSWER_S = 3.0  # for the answer to the order in which the process ended
@@ -64,7 +64,7 @@ class KeptWorker:
             if self._holder == holder:
                 self._holder, self._seen = "", time.monotonic()
 
-    def carry_out(self, order: Order) -> Ended:
+    def carry_out(self, order: WorkOrder) -> Ended:
         """Run one worker in the process; the exit status is that of the process if it ends, else 0."""
         child = self._child
         assert child is not None

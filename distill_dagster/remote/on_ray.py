@@ -6,7 +6,7 @@ Nodes import these by name, so a node needs the package at the version of the st
 from distill_dagster.remote.attempt import Where
 from distill_dagster.remote.kept import KeptWorker
 from distill_dagster.remote.node import Facts, Look, facts
-from distill_dagster.remote.order import Ended, Order, carry_out
+from distill_dagster.remote.order import Ended, WorkOrder, carry_out
 
 
 def where_here() -> Where:
@@ -17,7 +17,7 @@ def where_here() -> Where:
     return Where(ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address(), devices)
 
 
-def run_order(order: Order) -> Ended:
+def run_order(order: WorkOrder) -> Ended:
     """Carry out an order in a task."""
     return carry_out(order, where_here())
 

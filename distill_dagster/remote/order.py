@@ -21,7 +21,7 @@ KILLED = (-signal.SIGKILL, -signal.SIGTERM)  # exit statuses of a worker that it
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WorkOrder:
     """What the step sends to the machine that runs an attempt."""
 
     attempt: Attempt
@@ -57,7 +57,7 @@ def visible(devices: Sequence[str]) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
-def carry_out(order: Order, where: Where) -> Ended:
+def carry_out(order: WorkOrder, where: Where) -> Ended:
     """Run the worker, and return when its process has ended."""
     order.attempt.start(where)
     own = {PARENT: str(os.getpid()), **order.variables(where)}

@@ -107,7 +107,7 @@ def result_from(worker: str, ended: Ended, messages: Sequence[Any]) -> Result:
     raise ComputeError(f"{worker} ended without a result (exit status {ended.code}); its log is above")
 
 
-class Watch:
+class ProgressWatch:
     """Whether an attempt makes progress: a message, or growth of what it writes."""
 
     def __init__(self, attempt: Attempt, spec: Spec, minutes: float) -> None:

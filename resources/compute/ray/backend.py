@@ -9,13 +9,13 @@ from typing import Any
 from distill_dagster.config import Need
 from distill_dagster.config.ray import RayConfig
 from distill_dagster.remote.attempt import Attempt
-from distill_dagster.remote.order import Ended, Order
+from distill_dagster.remote.order import Ended, WorkOrder
 from distill_dagster.resources.compute.inline import Context
 from distill_dagster.resources.compute.ray.asking import ask_node
 from distill_dagster.resources.compute.ray.cluster import Node, Placement, connect, nodes, place
 from distill_dagster.resources.compute.ray.kept import run_kept
 from distill_dagster.resources.compute.ray.tasks import run_task
-from distill_dagster.resources.compute.sessions import Lost, Watch, persist, result_from, session_of
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
 from distill_dagster.store.result import Result, Spec
 
 
@@ -42,7 +42,7 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
         ranks = (placement.gpus or need.processes) if spec.uses_ranks else 1
         context.log.info(f"{worker} runs on a node of the Ray cluster, {_in_words(placement, ranks)}")
         with session_of(context, attempt, worker, spec, placement.gpus, ranks) as session:
-            order = Order(attempt, ranks, {**_values(own.variables), **session.get_bootstrap_env_vars()})
+            order = WorkOrder(attempt, ranks, {**_values(own.variables), **session.get_bootstrap_env_vars()})
             try:
                 ended = _run(order, placement.options(avoided), worker, spec, own)
             except Lost:
@@ -55,9 +55,9 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
     return persist(context, worker, spec, Path(own.store), own.retries, run)
 
 
-def _run(order: Order, options: dict[str, Any], worker: str, spec: Spec, own: RaySettings) -> Ended:
+def _run(order: WorkOrder, options: dict[str, Any], worker: str, spec: Spec, own: RaySettings) -> Ended:
     """In a kept worker where the next shard can use its models, else in a process of its own."""
-    watch = Watch(order.attempt, spec, own.stalled_minutes)
+    watch = ProgressWatch(order.attempt, spec, own.stalled_minutes)
     if own.keep_workers_s and spec.repeats and order.ranks == 1:
         kind = f"{own.store} {options['num_gpus']} {options.get('label_selector')}"
         return run_kept(order, options, kind, own.keep_workers_s, watch)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from distill_dagster.remote.on_ray import RayKeptWorker
-from distill_dagster.remote.order import Ended, Order
+from distill_dagster.remote.order import Ended, WorkOrder
 from distill_dagster.resources.compute.ray.cluster import NAMESPACE
 from distill_dagster.resources.compute.ray.tasks import answer, follow
-from distill_dagster.resources.compute.sessions import Lost, Watch
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
 from distill_dagster.store.hashing import sha256
 
 RENEW_S = 1.0
@@ -22,7 +22,7 @@ TAKE_S = 5.0  # for a worker's answer
 AT_ONCE = 4  # calls of a worker: its order, and those of steps that take, renew and release
 
 
-def run_kept(order: Order, options: dict[str, Any], kind: str, idle_s: float, watch: Watch) -> Ended:
+def run_kept(order: WorkOrder, options: dict[str, Any], kind: str, idle_s: float, watch: ProgressWatch) -> Ended:
     """Run an order in a kept worker of this kind.
 
     Raises:

@@ -10,13 +10,13 @@ from typing import Any
 from distill_dagster.errors import ComputeError
 from distill_dagster.remote.attempt import Attempt
 from distill_dagster.remote.on_ray import run_order
-from distill_dagster.remote.order import GRACE_S, Ended, Order
-from distill_dagster.resources.compute.sessions import Lost, Watch
+from distill_dagster.remote.order import GRACE_S, Ended, WorkOrder
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
 
 LOOK_S = 1.0
 
 
-def run_task(order: Order, options: dict[str, Any], name: str, watch: Watch) -> Ended:
+def run_task(order: WorkOrder, options: dict[str, Any], name: str, watch: ProgressWatch) -> Ended:
     """Run an order as a task.
 
     Raises:
@@ -33,7 +33,7 @@ def run_task(order: Order, options: dict[str, Any], name: str, watch: Watch) -> 
         raise
 
 
-def follow(ref: Any, attempt: Attempt, watch: Watch) -> Ended:
+def follow(ref: Any, attempt: Attempt, watch: ProgressWatch) -> Ended:
     """What an attempt returns. The watch begins when it has started: a worker may wait long for its GPUs."""
     import ray
 

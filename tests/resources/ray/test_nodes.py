@@ -6,36 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.remote.attempt import JOBS
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
-from testing.projects import run_project
-from testing.ray_cluster import ROOT
+from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, wait_for, workers
 
-PATIENCE_S = 120
 SHARDS = 8
-
-
-def project_on(cluster, folder: Path, server, shards: int, **ray) -> Path:
-    """A project whose workers run on the cluster; its teacher is the server."""
-    compute = {"backend": "ray", "ray": {"address": cluster.address, **ray}}
-    return write_api_project(folder, server, shards=shards, compute=compute)
-
-
-def wait_for(event, seconds: float = PATIENCE_S):
-    """The first true value of `event()`, and the seconds until then."""
-    began = time.monotonic()
-    while not (value := event()):
-        assert time.monotonic() - began < seconds, "it did not happen"
-        time.sleep(0.05)
-    return value, time.monotonic() - began
 
 
 def started(store: Path, attempt: int) -> list[str]:
@@ -68,7 +49,7 @@ class Running:
 def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
     cluster, tmp_path, server, instance, shards, number, retried_s, keep_workers_s
 ):
-    path = project_on(cluster, tmp_path, server, shards, keep_workers_s=keep_workers_s)
+    path = write_api_project(tmp_path, server, shards, compute=on_cluster(cluster, keep_workers_s=keep_workers_s))
     server.script(latency=0.4)
     running = Running(path, instance)
     wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # the second shard is being answered
@@ -87,20 +68,11 @@ def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
     assert rows <= server.counts()["total"] <= rows + CONCURRENCY
 
 
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory, fault_server):
-    """Call it for a project with one shard, of which only the answers are missing; nothing of it ran on the cluster."""
-    folder = tmp_path_factory.mktemp("ready")
-    with dg.DagsterInstance.ephemeral() as instance:
-        run_project(load_config(write_api_project(folder, fault_server, shards=1)), instance, "teacher_model")
-    return lambda cluster, **ray: project_on(cluster, folder, fault_server, 1, **ray)
-
-
 @pytest.mark.parametrize(
     ("number", "keep_workers_s"), [(signal.SIGTERM, 0), (signal.SIGKILL, 0), (signal.SIGKILL, 60)], ids=str
 )
 def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_workers_s):
-    path = ready(cluster, keep_workers_s=keep_workers_s)
+    path = ready(keep_workers_s=keep_workers_s)
     server.script(rules=[{"fault": "hang", "seconds": 600}])
     command = [sys.executable, "-m", "testing.ray_step", str(path), "train-part-00"]
     step = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -113,9 +85,3 @@ def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_worker
     finally:
         step.kill()
         step.wait()
-
-
-def workers(cluster) -> list[int]:
-    """The processes of workers on all nodes."""
-    alive = [process for node in cluster.workers for process in node.processes()]
-    return [process.pid for process in alive if "distill_dagster.workers" in " ".join(process.cmdline())]
