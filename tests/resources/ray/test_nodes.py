@@ -13,6 +13,7 @@ import pytest
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.remote.attempt import JOBS
+from distill_dagster.resources.compute.ray.look import look_at_cluster
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
 from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, wait_for, workers
 
@@ -85,3 +86,16 @@ def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_worker
     finally:
         step.kill()
         step.wait()
+
+
+def test_each_node_says_what_it_sees(cluster, tmp_path):
+    """As the preflight asks: in a process of its own, which reads the token from its environment."""
+    seen = look_at_cluster(cluster.address, tmp_path, [str(tmp_path), str(tmp_path / "gone")], finds_cuda=False)
+    assert {one.node.id for one in seen} > {node.id for node in cluster.workers}
+    assert sorted(one.node.cpus for one in seen) == [0, 1, 1, 1]
+    assert all(one.problem is None for one in seen)
+    for one in seen:
+        assert one.facts is not None
+        assert one.facts.sees_store
+        assert one.facts.unseen == (str(tmp_path / "gone"),)
+    assert not list((tmp_path / JOBS).iterdir())
