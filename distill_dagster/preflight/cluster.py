@@ -65,13 +65,12 @@ class Cluster:
         """Why workers cannot run on a node, all reasons."""
         if seen.facts is None:
             return seen.problem
-        facts, ours = seen.facts, (platform.python_version(), version(PACKAGE))
+        facts = seen.facts
         problems = [facts.gpu_problem] if facts.gpu_problem else []
-        if (facts.python, facts.package) != ours:
-            problems.append(
-                f"runs {PACKAGE} {facts.package} on Python {facts.python}, and this machine {ours[1]} on {ours[0]}: "
-                "install the same on both"
-            )
+        if (theirs := _runs(facts.package, facts.python)) != (
+            ours := _runs(version(PACKAGE), platform.python_version())
+        ):
+            problems.append(f"runs {theirs}, and this machine {ours}: install the same on both")
         if not facts.sees_store:
             problems.append(f"does not see the store {self.store}: put it on storage that all nodes mount at one path")
         problems += [f"does not see {path}: put it where all nodes see it" for path in facts.unseen]
@@ -113,6 +112,11 @@ def _folders(look: Snapshot, pending: Pending) -> list[str]:
     given = [str(folder) for _, model in pending.models if model.name and (folder := local_source(model.name))]
     pinned = [manifest for name in PINNED if name not in pending.stages and (manifest := look.find(name))]
     return given + [path for manifest in pinned if (path := read_ref(Path(manifest.folder)).path)]
+
+
+def _runs(package: str, python: str) -> str:
+    """The versions that must agree."""
+    return f"{PACKAGE} {package} on Python {'.'.join(python.split('.')[:2])}"
 
 
 def _gpu_gb(seen: SeenNode) -> list[float]:

@@ -1,12 +1,18 @@
 """What a machine has and sees, found there: its GPUs and memory, versions, the store, models.
 
+    python -m distill_dagster.remote.node '{"paths": ["/models/t"]}'      prints the facts as JSON
+
 Facts(python="3.11.2", package="0.2.0", gpus={"0": 79.6}, main_gb=251.4, …, unseen=["/models/llama-3.1-8b-instruct"])
 """
 
 import importlib.util
+import json
 import os
 import platform
-from dataclasses import dataclass, field
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,7 +43,7 @@ class Facts:
     gpu_problem: str | None = None
     main_gb: float = 0.0
     sees_store: bool = True
-    unseen: tuple[str, ...] = ()  # of the paths
+    unseen: Sequence[str] = ()  # of the paths
     finds_cuda: bool | None = None  # None: not asked
     has_vllm: bool = False
 
@@ -56,6 +62,17 @@ def facts(look: Look) -> Facts:
         finds_cuda=_finds_cuda() if look.finds_cuda and gpus else None,
         has_vllm=importlib.util.find_spec("vllm") is not None,
     )
+
+
+def facts_apart(look: Look) -> Facts:
+    """The facts, found by a process of its own, which sees the GPUs that Ray hides from a task that leases none."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") == ""
+    seen = {name: value for name, value in os.environ.items() if not (hidden and name == "CUDA_VISIBLE_DEVICES")}
+    command = [sys.executable, "-m", __name__, json.dumps(asdict(look), allow_nan=False)]
+    done = subprocess.run(command, env=seen, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ComputeError(done.stderr.strip().rpartition("\n")[2])
+    return Facts(**json.loads(done.stdout))
 
 
 def _gpus() -> tuple[dict[str, float], str | None]:
@@ -79,3 +96,8 @@ def _finds_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    print(json.dumps(asdict(facts(Look(**{**asked, "paths": tuple(asked["paths"])}))), allow_nan=False))

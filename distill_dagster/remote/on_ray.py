@@ -5,7 +5,7 @@ Nodes import these by name, so a node needs the package at the version of the st
 
 from distill_dagster.remote.attempt import Where
 from distill_dagster.remote.kept import KeptWorker
-from distill_dagster.remote.node import Facts, Look, facts
+from distill_dagster.remote.node import Facts, Look, facts_apart
 from distill_dagster.remote.order import Ended, WorkOrder, carry_out
 
 
@@ -31,4 +31,4 @@ class RayKeptWorker(KeptWorker):
 
 def look_here(look: Look) -> Facts:
     """What this node has and sees."""
-    return facts(look)
+    return facts_apart(look)

@@ -1,12 +1,13 @@
 """With `compute.backend: ray`, the preflight asks the nodes of the cluster, and names what is wrong with each."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 
 from distill_dagster.errors import ComputeError
 from distill_dagster.preflight import cluster
-from distill_dagster.remote.node import Facts, facts
+from distill_dagster.remote.node import Facts, facts, facts_apart
 from distill_dagster.remote.node import Look as NodeLook
 from distill_dagster.resources.compute.ray.cluster import Node
 from distill_dagster.resources.compute.ray.look import SeenNode
@@ -54,7 +55,8 @@ def test_what_is_wrong_with_a_node_is_said_of_that_node(tmp_path, nodes):
     found = errors(project(tmp_path), whole=False)
     assert list(found) == [("node", "bad bad-id"), ("node", "dead dead-i")]
     said = found["node", "bad bad-id"]
-    assert f"runs distill-dagster 0.1.0 on Python {HERE.python}, and this machine {HERE.package}" in said
+    ours = f"distill-dagster {HERE.package} on Python 3.{sys.version_info.minor}"
+    assert f"runs {ours.replace(HERE.package, '0.1.0')}, and this machine {ours}: install the same" in said
     assert "does not see the store" in said
     assert "does not see /models/t" in said
     assert found["node", "dead dead-i"] == "no module named distill_dagster"
@@ -123,3 +125,13 @@ def test_what_a_node_does_not_see_is_found_there(tmp_path):
     assert facts(NodeLook(str(probe), "text", paths)).unseen == (paths[1],)
     assert not facts(NodeLook(str(probe), "another text")).sees_store
     assert not facts(NodeLook(str(tmp_path / "nothing"), "text")).sees_store
+
+
+def test_a_task_that_leases_no_gpu_still_sees_those_of_its_node(tmp_path, monkeypatch):
+    """Ray hides them from it: the variable is empty."""
+    listing = tmp_path / "nvidia-smi"
+    listing.write_text("#!/bin/sh\necho '0, GPU-a, 81559'\n")
+    listing.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert facts_apart(NodeLook()).gpus == {"0": 81559 / 1024}
