@@ -5,14 +5,16 @@
         cluster.worker(node_id).kill()        # as a machine that loses power
         cluster.address                       # 127.0.0.1:40123
 
-Every process that it started ends with the block. The settings by which Ray notices a node that hangs are those of
-examples/ray/.
+Every process that it started ends with the block, or with the process that started it: `python -m testing.ray_cluster`
+reads the sessions of the nodes, and ends them when its standard input closes. The settings by which Ray notices a node
+that hangs are those of examples/ray/.
 """
 
 import contextlib
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +44,25 @@ def settings() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line != "export")
 
 
+def processes_of(session: int) -> list[psutil.Process]:
+    """All processes of a session that are alive."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def end_session(session: int) -> None:
+    """Kill every process of a session, and those that they start meanwhile."""
+    while processes := processes_of(session):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.05)
+
+
 @dataclass(slots=True)
 class RayNode:
     """A node: the session of its `ray start`."""
@@ -52,12 +73,7 @@ class RayNode:
 
     def processes(self) -> list[psutil.Process]:
         """All processes of the session that are alive."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, ProcessLookupError):
-                if os.getsid(process.pid) == self.process.pid and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        return processes_of(self.process.pid)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all of them; `ray start` is first, as it would say why the others ended."""
@@ -67,9 +83,7 @@ class RayNode:
 
     def kill(self) -> None:
         """End the node, as a machine that loses power."""
-        while self.processes():
-            self.signal(signal.SIGKILL)
-            time.sleep(0.05)
+        end_session(self.process.pid)
         self.process.wait()
 
 
@@ -84,6 +98,8 @@ class RayCluster:
     def __enter__(self) -> "RayCluster":
         self.address = f"{LOOPBACK}:{free_port()}"
         self._temporary = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of Unix sockets are short
+        end = [sys.executable, "-m", "testing.ray_cluster", self._temporary]
+        self._end = subprocess.Popen(end, cwd=ROOT, stdin=subprocess.PIPE, text=True)
         own = ["--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false", "--num-cpus=0"]
         self.head = self._start(
             "head", [*own, f"--temp-dir={self._temporary}", f"--ray-client-server-port={free_port()}"]
@@ -96,9 +112,9 @@ class RayCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end.communicate()
         for node in [*self.workers, self.head]:
-            node.kill()
-        subprocess.run(["rm", "-rf", self._temporary], check=False)
+            node.process.wait()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -131,6 +147,8 @@ class RayCluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        assert self._end.stdin is not None
+        print(process.pid, file=self._end.stdin, flush=True)
         return RayNode(process, log)
 
     def _wait_for_head(self) -> None:
@@ -185,3 +203,10 @@ def wait_for(event: Callable[[], Any], seconds: float = PATIENCE_S) -> tuple[Any
         assert time.monotonic() - began < seconds, "it did not happen"
         time.sleep(0.05)
     return value, time.monotonic() - began
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends what started it, and then its standard input
+    for one in [int(line) for line in sys.stdin]:
+        end_session(one)
+    shutil.rmtree(sys.argv[1], ignore_errors=True)

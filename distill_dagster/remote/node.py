@@ -11,7 +11,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -43,7 +42,7 @@ class Facts:
     gpu_problem: str | None = None
     main_gb: float = 0.0
     sees_store: bool = True
-    unseen: Sequence[str] = ()  # of the paths
+    unseen: list[str] = field(default_factory=list)  # of the paths
     finds_cuda: bool | None = None  # None: not asked
     has_vllm: bool = False
 
@@ -58,7 +57,7 @@ def facts(look: Look) -> Facts:
         gpu_problem=problem,
         main_gb=main_memory_gb(),
         sees_store=look.probe is None or _reads(Path(look.probe), look.text),
-        unseen=tuple(path for path in look.paths if not Path(path).exists()),
+        unseen=[path for path in look.paths if not Path(path).exists()],
         finds_cuda=_finds_cuda() if look.finds_cuda and gpus else None,
         has_vllm=importlib.util.find_spec("vllm") is not None,
     )

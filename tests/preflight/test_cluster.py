@@ -50,7 +50,7 @@ def test_a_cluster_that_does_not_answer_is_one_error(tmp_path, nodes):
 
 
 def test_what_is_wrong_with_a_node_is_said_of_that_node(tmp_path, nodes):
-    wrong = replace(HERE, package="0.1.0", sees_store=False, unseen=("/models/t",))
+    wrong = replace(HERE, package="0.1.0", sees_store=False, unseen=["/models/t"])
     nodes(node("good"), node("bad", wrong), node("dead", None, problem="no module named distill_dagster"))
     found = errors(project(tmp_path), whole=False)
     assert list(found) == [("node", "bad bad-id"), ("node", "dead dead-i")]
@@ -122,7 +122,7 @@ def test_what_a_node_does_not_see_is_found_there(tmp_path):
     (tmp_path / "model").mkdir()
     paths = (str(tmp_path / "model"), str(tmp_path / "gone"))
     assert facts(NodeLook(str(probe), "text", paths)).sees_store
-    assert facts(NodeLook(str(probe), "text", paths)).unseen == (paths[1],)
+    assert facts(NodeLook(str(probe), "text", paths)).unseen == [paths[1]]
     assert not facts(NodeLook(str(probe), "another text")).sees_store
     assert not facts(NodeLook(str(tmp_path / "nothing"), "text")).sees_store
 

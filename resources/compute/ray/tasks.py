@@ -70,13 +70,18 @@ def answer(ref: Any, timeout: float | None = None) -> Any:
 
 
 def cancel(ref: Any, attempt: Attempt) -> None:
-    """End a task: a training that runs writes a checkpoint first, if that takes a few seconds at most."""
+    """End a task: a training that runs writes a checkpoint first, if that takes a few seconds at most.
+
+    One that has ended is left alone: Ray 2.60 aborts the driver if a task is cancelled while its end is being recorded.
+    """
     import ray
 
     attempt.give_up()
+    ended: list[Any] = []
     try:
         if attempt.started():
-            ray.wait([ref], timeout=GRACE_S + LOOK_S)
+            ended, _ = ray.wait([ref], timeout=GRACE_S + LOOK_S)
     finally:
-        with contextlib.suppress(Exception):
-            ray.cancel(ref, force=True)
+        if not ended:
+            with contextlib.suppress(Exception):
+                ray.cancel(ref, force=True)

@@ -97,5 +97,5 @@ def test_each_node_says_what_it_sees(cluster, tmp_path):
     for one in seen:
         assert one.facts is not None
         assert one.facts.sees_store
-        assert one.facts.unseen == (str(tmp_path / "gone"),)
+        assert one.facts.unseen == [str(tmp_path / "gone")]
     assert not list((tmp_path / JOBS).iterdir())
