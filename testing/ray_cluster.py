@@ -99,7 +99,7 @@ class RayCluster:
         self.address = f"{LOOPBACK}:{free_port()}"
         self._temporary = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of Unix sockets are short
         end = [sys.executable, "-m", "testing.ray_cluster", self._temporary]
-        self._end = subprocess.Popen(end, cwd=ROOT, stdin=subprocess.PIPE, text=True)
+        self._end = subprocess.Popen(end, cwd=ROOT, stdin=subprocess.PIPE, text=True, start_new_session=True)
         own = ["--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false", "--num-cpus=0"]
         self.head = self._start(
             "head", [*own, f"--temp-dir={self._temporary}", f"--ray-client-server-port={free_port()}"]
@@ -112,9 +112,9 @@ class RayCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.communicate()
         for node in [*self.workers, self.head]:
-            node.process.wait()
+            node.kill()
+        self._end.communicate()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -206,7 +206,6 @@ def wait_for(event: Callable[[], Any], seconds: float = PATIENCE_S) -> tuple[Any
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends what started it, and then its standard input
     for one in [int(line) for line in sys.stdin]:
         end_session(one)
     shutil.rmtree(sys.argv[1], ignore_errors=True)
