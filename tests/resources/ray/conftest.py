@@ -12,7 +12,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.resources.compute.ray.cluster import disconnect
 from testing.api_project import write_api_project
 from testing.projects import run_project
-from testing.ray_cluster import RayCluster, on_cluster
+from testing.ray_cluster import RayCluster, on_cluster, wait_for, workers
 
 GROUP = "ray"
 
@@ -41,8 +41,9 @@ def one_cluster(tmp_path_factory):
 
 @pytest.fixture
 def cluster(one_cluster):
-    """The same one, with three workers."""
+    """The same one, with three workers, on which no worker of another test is left."""
     one_cluster.add_workers(3)
+    wait_for(lambda: not workers(one_cluster))
     return one_cluster
 
 

@@ -44,7 +44,7 @@ class Running:
 
 @pytest.mark.parametrize(
     ("shards", "number", "retried_s", "keep_workers_s"),
-    [(SHARDS, signal.SIGKILL, 30, 0), (2, signal.SIGSTOP, 60, 60)],
+    [(SHARDS, signal.SIGKILL, 30, 0), (2, signal.SIGSTOP, 60, 5)],
     ids=["killed", "hung"],
 )
 def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
