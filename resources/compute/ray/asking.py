@@ -41,4 +41,5 @@ def _asked(node: str, look: Look) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     there = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(look_here).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(look)
+    task: Any = ray.remote(look_here)
+    return task.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(look)

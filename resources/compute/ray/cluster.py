@@ -5,6 +5,7 @@ nodes are asked, and the task is restricted to those whose GPUs all have it.
 """
 
 import contextlib
+import logging
 import signal
 import socket
 import threading
@@ -64,7 +65,7 @@ def connect(address: str) -> None:
         disconnect()
         _require_answer(address)
         try:
-            ray.init(address, namespace=NAMESPACE, logging_level="WARNING")
+            ray.init(address, namespace=NAMESPACE, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise ComputeError(f"no Ray cluster can be used at `compute.ray.address: {address}` ({e})") from e
         _addresses[:] = [address]

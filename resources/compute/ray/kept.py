@@ -61,7 +61,8 @@ def _take(kind: str, holder: str, own: str = "") -> Any | None:
     """A free worker of the kind other than `own`; None: each is held, or does not answer."""
     import ray
 
-    for named in ray.util.list_named_actors(all_namespaces=True):
+    actors: list[Any] = ray.util.list_named_actors(all_namespaces=True)
+    for named in actors:
         if named["namespace"] != NAMESPACE or not named["name"].startswith(kind) or named["name"] == own:
             continue
         try:
@@ -82,7 +83,8 @@ def _start(kind: str, holder: str, options: dict[str, Any], idle_s: float) -> An
 
     name = f"{kind}-{uuid.uuid4().hex[:8]}"
     stays = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "max_concurrency": AT_ONCE}
-    actor = ray.remote(RayKeptWorker).options(**stays, max_restarts=0, **options).remote(idle_s)
+    kind_of_actor: Any = ray.remote(RayKeptWorker)  # its types do not know `options`
+    actor = kind_of_actor.options(**stays, max_restarts=0, **options).remote(idle_s)
     try:
         ref = actor.take.remote(holder)
         while not ray.wait([ref], timeout=RENEW_S)[0]:

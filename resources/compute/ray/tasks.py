@@ -25,7 +25,8 @@ def run_task(order: WorkOrder, options: dict[str, Any], name: str, watch: Progre
     """
     import ray
 
-    ref = ray.remote(run_order).options(name=name, max_retries=0, **options).remote(order)
+    task: Any = ray.remote(run_order)  # its types do not know `options`
+    ref = task.options(name=name, max_retries=0, **options).remote(order)
     try:
         return follow(ref, order.attempt, watch)
     except BaseException:
