@@ -4,7 +4,7 @@ CONFIG ?= .demo/distill.yaml
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: demo targets test test-all browser dev lint format bench clean
+.PHONY: demo targets test test-all browser servers dev lint format bench clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -31,13 +31,19 @@ PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --di
 test: .venv/installed ## quick unit tests and in-process asset tests
 	$(PYTEST) -n 2 -m "not slow and not processes and not daemon"
 
-test-all: .venv/installed browser ## every test: slow ones, processes, daemons and a browser too, which often wait
+test-all: .venv/installed browser servers ## every test: slow ones, processes, daemons and a browser too, which often wait
 	$(PYTEST) -n 3
 
 browser: # what the tests of the UI drive; root may install it
 	command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
 		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null)
+
+servers: # PostgreSQL, nginx and docker-compose, with which deploy/ is tested; root may install them; RUNLEVEL=1 starts none
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && test -x /usr/sbin/nginx && \
+		command -v docker-compose >/dev/null || test "$$(id -u)" != 0 || \
+		(apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends postgresql nginx-light docker-compose >/dev/null)
 
 lint: .venv/installed ## style, import tiers, types, and that the code location loads
 	$(BIN)/ruff check .

@@ -21,4 +21,5 @@ def validated_synthetic_set(upstream: Upstream, out: Path, work: Path) -> SetSpe
         quality=upstream.config.quality,
         learn=upstream.config.student.learn,
         out=str(out),
+        work=str(work),
     )

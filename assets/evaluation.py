@@ -181,7 +181,7 @@ def _made_from(upstream: Upstream) -> Provenance:
         if manifest.launchpad:
             about["launchpad"] = manifest.launchpad
         if asset in MODELS.values():
-            about["model"] = read_ref(manifest.folder).name
+            about["model"] = read_ref(manifest.described).name
         if asset in ("student_checkpoint", CHECKPOINT):
             about |= _training_of(manifest.read(TrainResult))
         lineage[asset] = about

@@ -24,6 +24,7 @@ def gold_set(upstream: Upstream, out: Path, work: Path) -> GoldSetSpec:
         quality=upstream.config.quality,
         learn=upstream.config.student.learn,
         out=str(out),
+        work=str(work),
     )
 
 

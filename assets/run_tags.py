@@ -2,13 +2,17 @@
 
 distill/invocation    distill-dagster run | automation: an input changed | schedule: job redistill_job | …
 distill/because       raw_dataset[train-part-03] changed, 1 of 400 rows
+distill/host          the machine, or container, of the run's process: orphans.py looks for the process there
 """
+
+import socket
+from collections.abc import Mapping
 
 import dagster as dg
 
 from distill_dagster.process import user_name
 
-INVOCATION, BECAUSE = "distill/invocation", "distill/because"
+INVOCATION, BECAUSE, HOST = "distill/invocation", "distill/because", "distill/host"
 LONGEST = 500  # characters of a tag, which the UI shows beside the run
 
 
@@ -19,15 +23,18 @@ def mark_run(context: dg.AssetExecutionContext, title: str, why: str) -> None:
     if len(run.asset_selection or ()) != 1:
         why = f"{title}: {why}"
     because = f"{tags[BECAUSE]}; {why}" if BECAUSE in tags else why
-    started = {} if INVOCATION in tags else {INVOCATION: _invocation(tags)}
     context.log.info(f"made because: {why}")
-    context.instance.add_run_tags(run.run_id, {BECAUSE: short(because), **started})
+    context.instance.add_run_tags(run.run_id, {BECAUSE: short(because), INVOCATION: started(tags), **host()})
+
+
+def host() -> dict[str, str]:
+    """The tag of where this process runs."""
+    return {HOST: socket.gethostname()}
 
 
 def started_by(context: dg.AssetExecutionContext) -> str:
     """How the run was started, and the user of its process, such as `distill-dagster run (ada)`."""
-    tags = context.run.tags
-    return f"{tags.get(INVOCATION) or _invocation(tags)} ({user_name()})"
+    return f"{started(context.run.tags)} ({user_name()})"
 
 
 def add_rows(context: dg.AssetExecutionContext, shard: str | None, rows: str) -> None:
@@ -44,8 +51,10 @@ def short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _invocation(tags: dict[str, str]) -> str:
-    """How a run without the tag was started, as far as Dagster says."""
+def started(tags: Mapping[str, str]) -> str:
+    """How a run with these tags was started, as far as Dagster says."""
+    if INVOCATION in tags:
+        return tags[INVOCATION]
     if "dagster/backfill" in tags:
         return "a backfill"
     return "the Dagster UI" if tags.get("dagster/from_ui") == "true" else "dg launch, or another caller of Dagster"

@@ -23,8 +23,11 @@ import dagster as dg
 from pydantic import BaseModel, Field, create_model
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
+from distill_dagster.assets.failures import ERROR
+from distill_dagster.assets.lost_database import start_again
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.run_tags import add_rows, mark_run, started_by
+from distill_dagster.assets.several_shards import backfill_policy, is_over_several, make_each
 from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
@@ -47,7 +50,6 @@ SpecOf = Callable[[Upstream, Path, Path], Spec]
 View = Callable[[Manifest], dict[str, Any]]
 RunWorker = Callable[[Spec], Result]  # leases what the stage needs, and runs its worker there
 Conduct = Callable[[Any, RunWorker, Callable[[str], None]], Result]  # its last argument logs
-ERROR = "error"  # in the metadata of a failure: the class of the user's error
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,16 @@ class StageAsset:
             required_resource_keys={names.own("project"), *compute},
             config_schema=self.overrides.schema(config) if self.overrides else None,
             output_required=not self.stage.sharded,
+            backfill_policy=backfill_policy(stage, config),
+            hooks={start_again},
         )
         def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+            own: Project = getattr(context.resources, names.own("project")).value
+            if stage.sharded and is_over_several(context):
+                make_each(context, names, stage, Snapshot(own))
+                return
             shard = context.partition_key if self.stage.sharded else None
             with explained():
-                own: Project = getattr(context.resources, names.own("project")).value
                 changed = self._launchpad(context, own.config)
                 look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
                 if shard is None or shard in look.sources:
@@ -145,7 +152,7 @@ class StageAsset:
         is_fresh = before is not None and before.is_made_from(wanted)
         mark_run(context, title_of(self.stage.name, shard), because(look, self.stage.name, shard, inputs))
         if before and is_fresh:
-            context.log.info(f"nothing to do: {before.folder} was made from these inputs on {before.created_at}")
+            context.log.info(f"nothing to do: {before.uri} was made from these inputs on {before.created_at}")
 
         def make(out: Path, work: Path) -> Result:
             return self._run(context, names, self.spec_of(upstream, out, work)).with_launchpad(changed)
@@ -165,7 +172,7 @@ class StageAsset:
                 **curves_metadata(look.project.curves(self.stage.name, manifest.fingerprint)),
                 "counts": counts_table(manifest.counts),
                 **column_lineage(self.stage.name, names),
-                "dagster/uri": str(manifest.folder),
+                "dagster/uri": manifest.uri,
                 "made_from": dg.MetadataValue.json(manifest.inputs),
                 "made_at": manifest.created_at,
                 "skipped": is_fresh,

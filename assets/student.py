@@ -88,11 +88,11 @@ def student_checkpoint(upstream: Upstream, out: Path, work: Path) -> TrainSpec:
 
 def train_spec(upstream: Upstream, training: StudentTrainingConfig, base: Manifest, out: Path, work: Path) -> TrainSpec:
     """What every training of the student takes; it starts from the weights of `base`."""
-    config = upstream.config
+    config, teacher = upstream.config, upstream.provenance("teacher_model")
     return TrainSpec(
         student_base=student_ref(base.folder, config),
         cut=upstream.provenance("student_base").read(PrepareResult).cut,
-        teacher=read_ref(upstream.provenance("teacher_model").folder),
+        teacher=read_ref(teacher.folder if upstream.reads("teacher_model") else teacher.described),
         training=training,
         examples=upstream.file("validated_synthetic_set", files.EXAMPLES_FILE),
         logits=upstream.files("teacher_logits", files.LOGITS_FILE) if upstream.reads("teacher_logits") else [],

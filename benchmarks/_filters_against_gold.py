@@ -17,8 +17,8 @@ from typing import Any
 
 from distill_dagster.config import QualityConfig
 from distill_dagster.quality.plots import gold_shares
-from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.tasks.math import final_number
+from testing.sets import select_examples
 
 Way = Callable[[str, str], str]  # problem, number -> answer
 

@@ -127,12 +127,10 @@ class Experiment:
                 ),
             )
         quality = QualityConfig(contamination="exact")
-        chosen = SetSpec(
-            raw=[self.raw], teacher=[answers], test=self.held_out, quality=quality, learn="answer", out=self._new("set")
-        )
-        run_worker("build_set", chosen)
-        gold = {"raw": [self.raw], "test": self.held_out, "quality": quality, "learn": "answer"}
-        run_worker("build_gold_set", GoldSetSpec(**gold, out=self._new("gold_set")))
+        given = {"raw": [self.raw], "test": self.held_out, "quality": quality, "learn": "answer"}
+        given["work"] = str(self.folder / "work")
+        run_worker("build_set", SetSpec(**given, teacher=[answers], out=self._new("set")))
+        run_worker("build_gold_set", GoldSetSpec(**given, out=self._new("gold_set")))
         return teacher
 
     def student(self, arm: str, seed: int, teacher: ModelRef) -> ModelRef:

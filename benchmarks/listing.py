@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +152,7 @@ def publish(look: Snapshot, asset: str, shard: str | None, tables: dict[str, Pat
         version="v",
         created_at="2026-01-01T00:00:00+00:00",
     )
-    document = {name: value for name, value in asdict(manifest).items() if name != "folder"}
-    (folder / MANIFEST).write_text(json.dumps(document))
+    (folder / MANIFEST).write_text(json.dumps(manifest.document()))
     look.forget(asset, shard)
 
 

@@ -1,8 +1,9 @@
 """The set from a million short rows: rows a second, whether that holds, and memory.
 
-What is timed is `select_examples`: filters, exact and near duplicates, contamination with 3,000 test rows and the rows
-held out for validation, labels, facts. Each size runs in a process of its own, so that the peak is that size's alone;
-the tables are made and written before, and read inside the measured time as the asset does.
+What is timed is the worker of `validated_synthetic_set`: it reads the shards' tables, sorts, filters, finds exact and
+near duplicates and what 3,000 test rows and the rows held out for validation ask, and writes the set. Each size runs in
+a process of its own, so that the peak is that size's alone. The tables are written before, in shards of 100,000 rows, a
+block of rows at a time.
 
     quality_rows_per_s_100k, quality_rows_per_s_1m       teacher rows by wall time
     quality_cpu_s_per_100k_rows_1m                       CPU time, which a busy machine does not change
@@ -33,12 +34,12 @@ SIZES = {"100k": 100_000, "1m": 1_000_000}
 TEST_ROWS = 3_000
 VOCABULARY, LABELS = 4_000, 40
 BAD = ("", "None", "I'm sorry, but I can't help with that.", "no label of the set", "card. card. card. card. card.")
-BLOCK = 10_000
+BLOCK, SHARD = 10_000, 100_000
 
 
 def measure() -> dict[str, float]:
     """The measures of both sizes."""
-    found = {name: _in_own_process(rows) for name, rows in SIZES.items()}
+    found = {name: in_own_process(rows) for name, rows in SIZES.items()}
     small, large = found["100k"], found["1m"]
     return {
         "quality_rows_per_s_100k": SIZES["100k"] / small["seconds"],
@@ -50,7 +51,8 @@ def measure() -> dict[str, float]:
     }
 
 
-def _in_own_process(rows: int) -> dict[str, float]:
+def in_own_process(rows: int) -> dict[str, float]:
+    """Seconds, CPU seconds and the peak in MiB of the set of so many rows."""
     with tempfile.TemporaryDirectory() as folder:
         for step in ("write", "build"):
             done = subprocess.run(
@@ -69,48 +71,41 @@ def write(rows: int, folder: Path) -> None:
     test = [_raw(f"test#{i}", text, "test", i) for i, text in enumerate(_texts(rng, words, TEST_ROWS))]
     parquet.write_table(folder / "test.parquet", test, schemas.RAW)
     asked = [row["messages"][0]["content"] for row in test]
-    raw = _Parts(folder / "raw.parquet", schemas.RAW)
-    teacher = _Parts(folder / "teacher.parquet", schemas.TEACHER)
-    for start in range(0, rows, BLOCK):
-        texts = _spoilt(rng, _texts(rng, words, BLOCK), asked)
-        ids = [f"train.jsonl#{i}" for i in range(start, start + BLOCK)]
-        splits = ["validation" if hash_of(row_id) % 100 == 0 else "train" for row_id in ids]
-        raw.write([_raw(*row, line) for line, row in enumerate(zip(ids, texts, splits, strict=True))])
-        teacher.write([_answer(rng, i) for i in ids])
-    raw.close()
-    teacher.close()
+    for start in range(0, rows, SHARD):
+        shard = f"{start // SHARD:05}"
+        with (
+            parquet.TableWriter(folder / f"raw-{shard}.parquet", schemas.RAW) as raw,
+            parquet.TableWriter(folder / f"teacher-{shard}.parquet", schemas.TEACHER) as teacher,
+        ):
+            for first in range(start, min(rows, start + SHARD), BLOCK):
+                texts = _spoilt(rng, _texts(rng, words, BLOCK), asked)
+                ids = [f"{shard}.jsonl#{i}" for i in range(first, first + BLOCK)]
+                splits = ["validation" if hash_of(row_id) % 100 == 0 else "train" for row_id in ids]
+                rows_of = [_raw(*row, line) for line, row in enumerate(zip(ids, texts, splits, strict=True))]
+                raw.write(pa.Table.from_pylist(rows_of, schemas.RAW))
+                teacher.write(pa.Table.from_pylist([_answer(rng, i) for i in ids], schemas.TEACHER))
 
 
 def build(folder: Path) -> dict[str, float]:
-    """Read the tables and make the set."""
-    from distill_dagster.quality.columns import RAW_USED, TEACHER_USED
-    from distill_dagster.quality.synthetic_set import select_examples
+    """Make the set of the tables."""
+    from distill_dagster.quality.specs import SetSpec
+    from distill_dagster.quality.synthetic_set import build_set
 
-    started, cpu = time.perf_counter(), time.process_time()
-    built = select_examples(
-        raw=parquet.load_table(folder / "raw.parquet", RAW_USED.names),
-        teacher=parquet.load_table(folder / "teacher.parquet", TEACHER_USED.names),
-        test=parquet.load_table(folder / "test.parquet"),
+    (folder / "out").mkdir()
+    spec = SetSpec(
+        raw=sorted(map(str, folder.glob("raw-*.parquet"))),
+        teacher=sorted(map(str, folder.glob("teacher-*.parquet"))),
+        test=str(folder / "test.parquet"),
         quality=QualityConfig(labels=[f"label_{i}" for i in range(LABELS)]),
+        learn="answer",
+        out=str(folder / "out"),
+        work=str(folder / "work"),
     )
+    started, cpu = time.perf_counter(), time.process_time()
+    result = build_set(spec, "cpu")
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-    print(built.counts.model_dump_json(), file=sys.stderr)
+    print(result.counts.model_dump_json(), file=sys.stderr)
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_bytes() / 2**20}
-
-
-class _Parts:
-    """A parquet file that is written a block at a time."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        import pyarrow.parquet as pq
-
-        self.schema, self.writer = schema, pq.ParquetWriter(path, schema, compression="zstd")
-
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        self.writer.write_table(pa.Table.from_pylist(rows, self.schema))
-
-    def close(self) -> None:
-        self.writer.close()
 
 
 def hash_of(text: str) -> int:
@@ -174,6 +169,7 @@ def _answer(rng: np.random.Generator, row_id: str) -> dict[str, Any]:
         "finish_reason": "stop",
         "completion_tokens": 4,
         "status": "ok",
+        "chosen": True,
     }
 
 

@@ -15,7 +15,6 @@ import time
 from datetime import UTC, datetime
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from distill_dagster.alerts.delivery import addresses
 from distill_dagster.alerts.memory import ALERTS_FILE, Memory
@@ -28,6 +27,7 @@ from distill_dagster.errors import UserError
 from distill_dagster.lineage.project import Project
 from distill_dagster.operations.run_failures import read_run, with_examples
 from distill_dagster.store.disk import room_for
+from distill_dagster.store.documents import LockedError
 
 TICK_SECONDS = 15
 LOOK_BACK = 3600.0  # seconds before the last look from which a run may still appear: clocks differ, commits are late
@@ -71,10 +71,9 @@ def send_alerts(instance: dg.DagsterInstance, project: Project, now: float, log:
     urls = addresses(os.environ, variable)
     if not urls:
         return f"nobody is alerted: {variable} holds no address, see docs/alerts.md"
-    project.store.root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(project.store.root / f".{ALERTS_FILE}.lock", timeout=0):
-            memory = Memory.load(project.store.root, now)
+        with project.state.locked(f".{ALERTS_FILE}.lock", wait=False):
+            memory = Memory.load(project.state, now)
             failures = look(instance, project, memory, now)
             if failures:
                 shown = [with_examples(failure, project) for failure in by_severity(failures)[:DETAILED]]
@@ -85,7 +84,7 @@ def send_alerts(instance: dg.DagsterInstance, project: Project, now: float, log:
                 memory.write(compose_decisions(project.config.name, decisions, alerts.ui_url), list(urls), now)
             memory.save()
             arrived = deliver_due(memory, urls, now, log)
-    except Timeout:
+    except LockedError:
         return "another process is sending alerts"
     decided = [f"{len(decisions)} decisions on releases"] if decisions else []
     counts = ", ".join([f"{len(failures)} new failures", *decided, f"{arrived} deliveries"])

@@ -3,15 +3,27 @@
 Everything else in this repository uses what Dagster exports.
 """
 
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.events import StepMaterializationData
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus, AssetCheckPartitionInfo
 
-__all__ = ["AssetCheckPartitionInfo", "AssetGraph", "is_on_this_machine", "last_checks", "said_last", "switched"]
+__all__ = [
+    "AssetCheckPartitionInfo",
+    "AssetGraph",
+    "is_on_this_machine",
+    "last_checks",
+    "report_materializations",
+    "said_last",
+    "switched",
+]
 
 
 def is_on_this_machine(instance: dg.DagsterInstance) -> bool:
@@ -58,3 +70,29 @@ def switched(instance: dg.DagsterInstance) -> dict[str, bool]:
         for state in (instance.all_instigator_state() if instance.schedule_storage else [])
         if state.status in (InstigatorStatus.RUNNING, InstigatorStatus.STOPPED)
     }
+
+
+def report_materializations(instance: dg.DagsterInstance, events: Sequence[dg.AssetMaterialization]) -> None:
+    """Report materializations of one asset that belong to no run, in one write where the storage has one.
+
+    `DagsterInstance.report_runless_asset_event` takes them one by one: on PostgreSQL, 11 to 40 ms each, not 1.5.
+    """
+    if events:
+        instance.event_log_storage.store_event_batch([_runless(event) for event in events])
+
+
+def _runless(event: dg.AssetMaterialization) -> dg.EventLogEntry:
+    return dg.EventLogEntry(
+        user_message="",
+        level=logging.INFO,
+        job_name=RUNLESS_JOB_NAME,
+        run_id=RUNLESS_RUN_ID,
+        error_info=None,
+        timestamp=time.time(),
+        step_key=None,
+        dagster_event=dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+            event_specific_data=StepMaterializationData(event),
+            job_name=RUNLESS_JOB_NAME,
+        ),
+    )

@@ -18,7 +18,7 @@ LOCK = ".opening.lock"
 
 
 def dagster_home(config: DistillConfig) -> Path:
-    """Where the project's Dagster instance lives: DAGSTER_HOME if set, else `.dagster` in the store.
+    """Where the project's Dagster instance lives: DAGSTER_HOME if set, else `.dagster` in the project's local folder.
 
     Raises:
         ConfigError: DAGSTER_HOME names no folder, or not with an absolute path.
@@ -26,8 +26,8 @@ def dagster_home(config: DistillConfig) -> Path:
     """
     if chosen := os.environ.get(HOME):
         return _usable(_chosen(chosen))
-    home = _usable(Path(config.store) / ".dagster")
-    with room_for(Path(config.store)):
+    home = _usable(config.local_root / ".dagster")
+    with room_for(config.local_root):
         home.mkdir(parents=True, exist_ok=True)
         if not (home / INSTANCE_CONFIG.name).exists():
             write_text(home / INSTANCE_CONFIG.name, INSTANCE_CONFIG.read_text(encoding="utf-8"))

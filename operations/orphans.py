@@ -4,12 +4,15 @@ Dagster's launcher for one machine does not watch the processes that it starts. 
 its pool, and its assets count as being made, so that nobody requests them again. The sensor of source files ends such
 runs; `run_retries` in dagster.yaml then starts them again.
 
-This is limited to instances whose database is a file on this machine: elsewhere, the process may run on another
-machine.
+Where the database is a file on this machine, all processes are here. Where it is a server, a run's process may be on
+another machine: only runs with the tag of this one, or of this container, are looked at. Two containers with the same
+hostname would each take the other's processes for gone.
 """
 
 import dagster as dg
 import psutil
+
+from distill_dagster.assets.run_tags import HOST, host
 
 UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 EARLIEST = 1.0  # seconds by which a process may seem younger than its first event: their clocks are read separately
@@ -28,10 +31,9 @@ def find_orphans(instance: dg.DagsterInstance) -> list[tuple[dg.DagsterRun, int]
     """The runs under way whose process is gone, each with the id of that process."""
     from distill_dagster.operations.dagster_internals import is_on_this_machine
 
-    if not is_on_this_machine(instance):
-        return []
+    own = {} if is_on_this_machine(instance) else {HOST: host()[HOST]}
     found = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY, tags=own)):
         process = _process_of(instance, record.dagster_run.run_id)
         if process is not None and not _is_alive(*process):
             found.append((record.dagster_run, process[0]))

@@ -15,7 +15,7 @@ from distill_dagster.assets.views.release import release_view
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.releases import earlier_release
 from distill_dagster.lineage.student import RELEASED, link_student
-from distill_dagster.operations.observing import VERSION_TAG
+from distill_dagster.operations.returning import VERSION_TAG
 from distill_dagster.release.specs import ReleaseResult
 
 
@@ -36,7 +36,7 @@ def change_release(
         dg.AssetMaterialization(
             Names.of(project.config).key(RELEASED),
             tags={VERSION_TAG: manifest.data_version},
-            metadata={**rounded_metadata(release_view(manifest)), "dagster/uri": str(manifest.folder)},
+            metadata={**rounded_metadata(release_view(manifest)), "dagster/uri": manifest.uri},
         )
     )
     return manifest.read(ReleaseResult)

@@ -11,10 +11,10 @@ import dagster as dg
 
 from distill_dagster.alerts.examples import example_rows
 from distill_dagster.alerts.message import Example, Failure
+from distill_dagster.assets.failures import OWN_RUNS, explain_step
 from distill_dagster.assets.naming import Names
-from distill_dagster.assets.stage_asset import ERROR
 from distill_dagster.checks import CHECKS
-from distill_dagster.errors import BudgetError, EndpointError, UserError
+from distill_dagster.errors import UserError
 from distill_dagster.lineage.project import Project
 
 EVENTS = {
@@ -25,7 +25,6 @@ EVENTS = {
 }
 BLOCKED = "DagsterAssetCheckFailedError"  # what Dagster raises if a blocking check failed
 JOB = "redistill_job"
-OWN_RUNS = "failed_in_runs_of_their_own"  # marks a step whose artefacts each failed in a run of its own
 LONGEST_NUMBER = 60  # characters of a text among a check's metadata that counts as one
 
 
@@ -63,23 +62,6 @@ def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, names: Names) -> 
         elif not is_explained:  # the run's process died, or never began
             findings.add(_run_failure(run, _targets(run, names), event.message or "the run's process ended"))
     return findings
-
-
-def explain_step(event: dg.DagsterEvent) -> str:
-    """Why a step failed, in the words of the error that ended it."""
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    error = failure.error.cause if failure.error and failure.error.cause else failure.error
-    where = f" (in {error.stack[-1].strip().splitlines()[0]})" if error and error.stack else ""
-    return f"{error.message.strip()}{where}" if error else "the step failed; its log is in the Dagster UI"
-
-
-def is_of_the_endpoint(event: dg.DagsterEvent) -> bool:
-    """Whether a step failed with an error that every other request would meet too."""
-    said = event.step_failure_data.user_failure_data
-    kind = said.metadata.get(ERROR) if said else None
-    return kind is not None and kind.value in (EndpointError.__name__, BudgetError.__name__)
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:

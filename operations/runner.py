@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from distill_dagster.assets.failures import explain_failure, met_the_endpoint, was_interrupted
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.run_tags import INVOCATION
 from distill_dagster.errors import UserError
@@ -27,7 +28,6 @@ from distill_dagster.lineage.freshness import is_fresh
 from distill_dagster.lineage.snapshot import Snapshot, changes_since, shared
 from distill_dagster.lineage.stages import STAGES, Stage, follows, stages_of
 from distill_dagster.operations.observing import observe
-from distill_dagster.operations.run_failures import explain_step, is_of_the_endpoint
 from distill_dagster.operations.settled import GATES_TAG, Settled, gates_of
 from distill_dagster.store.manifest import title_of
 
@@ -176,28 +176,11 @@ class Runner:
             run_config=QUIET,
             tags={GATES_TAG: gates_of(self.look.config), INVOCATION: self.invocation},
         )
-        if any(event.is_step_failure and _is_interrupt(event) for event in result.all_events):
+        if was_interrupted(result):
             raise KeyboardInterrupt
         for found in result.get_asset_check_evaluations():
             if not found.passed and not (found.blocking and found.severity == dg.AssetCheckSeverity.ERROR):
                 self.outcome.warnings[f"{found.check_name} on {title_of(name, shard)}"] = found.description or ""
-        if any(event.is_step_failure and is_of_the_endpoint(event) for event in result.all_events):
+        if met_the_endpoint(result):
             self._stopped_by = title_of(name, shard)
         return None if result.success else explain_failure(result)
-
-
-def _is_interrupt(event: dg.DagsterEvent) -> bool:
-    """Whether the step was ended by Ctrl-C, which Dagster reports as an error of the step."""
-    error = event.step_failure_data.error
-    return error is not None and error.cls_name == "DagsterExecutionInterruptedError"
-
-
-def explain_failure(result: dg.ExecuteInProcessResult) -> str:
-    """What went wrong in a run, in the words of the check or of the error that ended it."""
-    for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed and evaluation.blocking:
-            return f"check {evaluation.check_name}: {evaluation.description}"
-    for event in result.all_events:
-        if event.is_step_failure:
-            return explain_step(event)
-    return "the run failed; its log is in the Dagster UI"

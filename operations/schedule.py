@@ -2,13 +2,14 @@
 
 import dagster as dg
 
+from distill_dagster.assets.failures import OWN_RUNS
 from distill_dagster.assets.naming import Names
-from distill_dagster.assets.run_tags import BECAUSE, INVOCATION, short
+from distill_dagster.assets.run_tags import BECAUSE, INVOCATION, host, short
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import PreflightError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import stages_of
-from distill_dagster.operations.run_failures import JOB, OWN_RUNS
+from distill_dagster.operations.run_failures import JOB
 from distill_dagster.operations.runner import Runner, Say
 from distill_dagster.planning.steps import list_steps
 
@@ -30,6 +31,7 @@ def redistill_job(config: DistillConfig, lineage: dg.Definitions) -> dg.JobDefin
     )
     def bring_up_to_date(context: dg.OpExecutionContext) -> None:
         look, last = Snapshot(getattr(context.resources, resource).value), context.op_config["until"]
+        context.instance.add_run_tags(context.run_id, host())
         _require_that_it_can_work(look, last)
         invocation = f"{context.run.tags.get(INVOCATION, 'launched by hand')}: job {names.own(JOB)}"
         outcome = Runner(look, lineage, context.instance, _say_to(context.log), invocation).run(last)

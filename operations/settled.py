@@ -12,7 +12,7 @@ import dagster as dg
 from distill_dagster.assets.naming import Names
 from distill_dagster.config import DistillConfig
 from distill_dagster.lineage.stages import STAGES
-from distill_dagster.operations.observing import VERSION_TAG
+from distill_dagster.operations.returning import VERSION_TAG
 from distill_dagster.store.hashing import canonical_json, sha256
 from distill_dagster.store.manifest import Manifest
 
@@ -73,7 +73,7 @@ def _version(record: dg.EventLogRecord) -> str:
     return (made.tags or {}).get(VERSION_TAG, "") if made else ""
 
 
-def batched(values: Sequence[T]) -> Iterator[list[T]]:
-    """The values in lists of at most `A_QUERY`, the most that one query may name."""
-    for start in range(0, len(values), A_QUERY):
-        yield list(values[start : start + A_QUERY])
+def batched(values: Sequence[T], size: int = A_QUERY) -> Iterator[list[T]]:
+    """The values in lists of at most `size`, by default the most that one query may name."""
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])

@@ -33,7 +33,7 @@ def _cut(cut: Cut | None) -> dict[str, Any]:
 
 def weights_view(manifest: Manifest, result: Result, dtype: str) -> dict[str, Any]:
     """Metadata of the model that an artefact holds, however it was made."""
-    ref = read_ref(manifest.folder)
+    ref = read_ref(manifest.described)
     return {
         "model": ref.name,
         "revision": ref.revision,

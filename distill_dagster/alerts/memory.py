@@ -7,18 +7,17 @@
     decisions  how many decisions about releases were read; null before the first look
 
 The record lives in the store and not in the sensor's cursor, because Dagster drops a cursor when the sensor is renamed
-or reset. The file is replaced atomically before anything is sent and after each delivery. A process that is killed
+or reset. The record is replaced atomically before anything is sent and after each delivery. A process that is killed
 between a delivery and its record sends that one message twice; no message is lost.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from distill_dagster.alerts.message import AlertSeverity, Failure, Message
 from distill_dagster.errors import DataError
-from distill_dagster.store.disk import write_text
+from distill_dagster.store.documents import Documents
 
 ALERTS_FILE = "alerts.json"
 FIRST_WAIT = 30.0  # seconds until the second attempt; doubles each time
@@ -67,7 +66,7 @@ class Outgoing:
 class Memory:
     """The whole record; `save` makes it durable."""
 
-    path: Path
+    documents: Documents
     since: float
     runs: dict[str, float] = field(default_factory=dict)
     sent: dict[str, float] = field(default_factory=dict)
@@ -75,32 +74,35 @@ class Memory:
     decisions: int | None = None
 
     @classmethod
-    def load(cls, store: Path, now: float) -> "Memory":
-        """Read the store's record; a new one starts at `now`.
+    def load(cls, documents: Documents, now: float) -> "Memory":
+        """Read the project's record; a new one starts at `now`.
 
         Raises:
-            DataError: the file is damaged.
+            DataError: the record is damaged.
         """
-        path = store / ALERTS_FILE
+        text = documents.read(ALERTS_FILE)
+        if text is None:
+            return cls(documents, now)
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = json.loads(text)
             outbox = [
                 Outgoing(**{**outgoing, "addresses": {k: Attempts(**v) for k, v in outgoing["addresses"].items()}})
                 for outgoing in raw.pop("outbox")
             ]
             sent = raw.pop("told", {})  # the name of `sent` in version 0.1
-            return cls(path, outbox=outbox, **{"sent": sent, "decisions": 0, **raw})  # older: nothing was released
-        except FileNotFoundError:
-            return cls(path, now)
+            return cls(documents, outbox=outbox, **{"sent": sent, "decisions": 0, **raw})  # older: nothing was released
         except (ValueError, TypeError, KeyError) as e:
-            raise DataError(f"{path} is damaged ({e}); delete it: recent failures are then sent once more") from e
+            raise DataError(
+                f"{documents.uri(ALERTS_FILE)} is damaged ({e}); delete it: recent failures are then sent once more"
+            ) from e
 
     def save(self) -> None:
-        """Replace the file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        raw = asdict(self)
-        del raw["path"]
-        write_text(self.path, json.dumps(raw, ensure_ascii=False, indent=1, allow_nan=False))
+        """Replace the record."""
+        raw = {
+            **{name: getattr(self, name) for name in ("since", "runs", "sent", "decisions")},
+            "outbox": [asdict(outgoing) for outgoing in self.outbox],
+        }
+        self.documents.write(ALERTS_FILE, json.dumps(raw, ensure_ascii=False, indent=1, allow_nan=False))
 
     def is_news(self, failure: Failure, now: float, repeat_hours: float) -> bool:
         """Whether to send this failure: it was not sent within `repeat_hours`, or was repaired since."""

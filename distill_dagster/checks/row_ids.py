@@ -1,12 +1,10 @@
 """The check that no row has the id of another row in another shard.
 
-`row_ids.sqlite` in the store holds the ids of the shards that were checked, by version. So a check reads its own shard
-and looks up its ids, however many shards there are. Every version of a shard is checked before a teacher answers it,
-and of two shards that share an id, the later check finds the id of the earlier one. What the file lacks, for example
-because an older version of this package made the store, is added from the published tables.
+`row_ids.sqlite` in the project's local folder holds the ids of the shards that were checked, by version. So a check
+reads its own shard and looks up its ids, however many shards there are. Every version of a shard is checked before a
+teacher answers it, and of two shards that share an id, the later check finds the id of the earlier one. What the file
+lacks, for example on another machine, is added from the published tables.
 """
-
-from pathlib import Path
 
 from distill_dagster.checks.base import Check, Finding, Inspection
 from distill_dagster.lineage.snapshot import Snapshot
@@ -20,7 +18,7 @@ SHOWN = 3  # other shards that a description names
 def _ids_differ(of: Inspection) -> Finding:
     """Ids that the shard's rows share with other rows of another shard that is published now."""
     assert of.shard is not None
-    with open_row_ids(Path(of.config.store) / ROW_IDS) as ids:
+    with open_row_ids(of.config.local_root / ROW_IDS) as ids:
         found = _shared(ids, of.look, of.asset, of.shard)
     count = sum(shared.count for shared in found)
     says = "; ".join(shared.text for shared in found[:SHOWN]) or "no id is that of another row in another shard"

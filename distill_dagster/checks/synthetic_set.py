@@ -1,5 +1,7 @@
 """The checks of the validated set: its size, the absence of held-out rows, its labels, its agreement with gold."""
 
+from collections import Counter
+
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.columns import pc
 from distill_dagster.quality.duplicates.prompt_keys import contamination_key, digest
@@ -35,19 +37,27 @@ def _no_leakage(of: Inspection) -> Finding:
 
     A dialogue is compared by all its user turns together, because its first turn may also open a test row's dialogue.
     """
-    test = parquet.load_table(of.look.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
-    held_out = {digest(contamination_key(row)) for row in parquet.rows_of(test)}
-    examples = parquet.load_table(of.manifest.file(files.EXAMPLES_FILE), ["row_id", "split"])
-    trained = {*examples.filter(pc.equal(examples.column("split"), "train")).column("row_id").to_pylist()}
-    leaked = sum(
-        row["row_id"] in trained and digest(contamination_key(row)) in held_out
-        for shard in of.look.shards
-        for row in parquet.rows_of(
-            parquet.load_table(of.look.get("raw_dataset", shard).file(files.RAW_FILE), ["row_id", "task", "messages"])
-        )
-    )
-    says = f"{leaked:,} of {len(trained):,} training rows ask what a test row asks; none may"
+    suspects = _asked_by_test_rows(of)
+    leaked, trained, last = 0, 0, None
+    for table in parquet.stream_tables(of.manifest.file(files.EXAMPLES_FILE), ["row_id", "split"]):
+        for row_id in table.column("row_id").filter(pc.equal(table.column("split"), "train")).to_pylist():
+            if row_id != last:  # the set is in the order of row ids
+                trained, leaked, last = trained + 1, leaked + suspects[row_id], row_id
+    says = f"{leaked:,} of {trained:,} training rows ask what a test row asks; none may"
     return Finding(leaked == 0, says, {"leaked": leaked})
+
+
+def _asked_by_test_rows(of: Inspection) -> Counter[str]:
+    """The ids of the raw rows that ask what a test row asks."""
+    test = parquet.stream_tables(of.look.get("eval_dataset").file(files.RAW_FILE), ["task", "messages"])
+    held_out = {digest(contamination_key(row)) for table in test for row in table.to_pylist()}
+    found = Counter[str]()
+    for shard in of.look.shards:
+        raw = of.look.get("raw_dataset", shard).file(files.RAW_FILE)
+        for table in parquet.stream_tables(raw, ["row_id", "task", "messages"]):
+            rows = table.to_pylist()
+            found.update(row["row_id"] for row in rows if digest(contamination_key(row)) in held_out)
+    return found
 
 
 def _little_contamination(of: Inspection) -> Finding:

@@ -182,7 +182,7 @@ def walk(config: DistillConfig, until: str | None = None) -> tuple["Runner", "Ou
     look = Snapshot(Project(config))
     show_and_stop(look_at_all(look, until))
     try:
-        with room_for(Path(config.store)), open_instance(config) as instance, bars():
+        with room_for(config.local_root), open_instance(config) as instance, bars():
             runner = Runner(look, build_lineage(config), instance, say_step)
             outcome = runner.run(until)
     except KeyboardInterrupt:
@@ -234,23 +234,27 @@ def logits(
 @explained
 def dev(
     config: ConfigOption = Path(CONFIG_NAME),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="port on the loopback interface")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port that the UI listens on")] = 3000,
+    host: Annotated[str, typer.Option(help="address that the UI listens on")] = "127.0.0.1",
+    has_proxy: Annotated[
+        bool, typer.Option("--i-have-a-proxy", help="with a --host beyond loopback: a login is in front of it")
+    ] = False,
 ) -> None:
-    """Open the Dagster UI on the project's own instance, on loopback only: Dagster has no login."""
+    """Open the Dagster UI on the project's own instance, on loopback: Dagster has no login."""
     from distill_dagster.cli.plain_log import plain_logs
-    from distill_dagster.cli.serving import HOST, require_free, watch_start
+    from distill_dagster.cli.serving import in_url, require_free, require_login, watch_start
     from distill_dagster.operations.instance import open_instance
 
     settings = load_config(config)
-    require_free(port)
-    with open_instance(
-        settings
-    ) as instance:  # sets DAGSTER_HOME; creates the database before several processes need it
-        say(f"the UI opens at http://{HOST}:{port}; Dagster's home is {shown_path(instance.root_directory)}", err)
+    require_login(host, has_proxy)
+    require_free(port, host)
+    with open_instance(settings) as instance:  # sets DAGSTER_HOME; creates the database before several need it
+        home = shown_path(instance.root_directory)
+        say(f"the UI opens at http://{in_url(host)}:{port}; Dagster's home is {home}", err)
     os.environ[CONFIG_VARIABLE] = str(config.resolve())
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    watch_start(port)
+    watch_start(port, host)
     plain_logs()
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
-    os.execv(sys.executable, [*command, "--host", HOST, "--port", str(port)])
+    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])

@@ -8,7 +8,7 @@ from distill_dagster.lineage.student import RELEASED, STAGE
 from distill_dagster.release.comparing import match
 from distill_dagster.release.gate import short
 from distill_dagster.release.publish.specs import PublishResult
-from distill_dagster.release.register import read_decisions, read_register
+from distill_dagster.release.register import REGISTER, read_decisions, read_register
 from distill_dagster.release.scores import OF_PREDICTIONS, Row, items_of
 from distill_dagster.release.specs import ReleaseDecision, ReleaseResult
 from distill_dagster.store import files, parquet
@@ -39,7 +39,7 @@ def items_of_student(project: Project, name: str) -> list[Row]:
     present = benchmark.inputs[STAGE]
     if name == "student":
         return _benchmarked(benchmark)
-    register = read_register(_release(project).folder)
+    register = read_register(_release(project).folder_with(*REGISTER))
     state = register.state
     if name == "released" and state.champion is None:
         raise DataError("no student is released yet: `distill-dagster releases` says why")

@@ -109,7 +109,7 @@ def _change(
     from distill_dagster.store.disk import room_for
 
     rule, who = _rule_of(config), f"distill-dagster {command} ({user_name()})"
-    with room_for(Path(config.store)), open_instance(config) as instance:
+    with room_for(config.local_root), open_instance(config) as instance:
         result = change_release(Project(config), instance, change(rule, who))
     _say_released(result)
     say("what reads the released student is stale now: `distill-dagster run` makes it")

@@ -70,7 +70,7 @@ def write_project(folder: Path, task: TaskName) -> Path:
         )
     write_sample(folder / "data", task)
     write_text(folder / SCHEMA_NAME, schema_text())
-    write_text(folder / ".gitignore", "/store/\n")
+    write_text(folder / ".gitignore", "/store/\n/.distill/\n")
     fields = FIELDS.format(name=project_name(folder), task=task, store="store")
     write_text(config, HEAD.format(schema=SCHEMA_NAME) + fields)
     return config

@@ -16,7 +16,7 @@ from distill_dagster.config import DistillConfig
 from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES, follows
-from distill_dagster.lineage.student import snippet, student_path
+from distill_dagster.lineage.student import snippet, student_place
 from distill_dagster.operations.dagster_internals import switched
 from distill_dagster.operations.failed_steps import FailedStep, failed_steps
 from distill_dagster.operations.failing_checks import FailingCheck, failing_checks
@@ -86,7 +86,6 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> Status:
     failing = failing_checks(instance, graph, names, look.sources.keys())
     holding = [check for check in failing if check.holds]
     unfinished = [(step, _held_by(look.config, step, holding)) for step in steps if not step.is_fresh]
-    path = student_path(look.project.store)
     return Status(
         artefacts=dict(Counter(step.state for step in steps)),
         open=[OpenStep(artefact=s.title, state=s.state, why=[*s.why, *held]) for s, held in unfinished],
@@ -94,10 +93,10 @@ def read_status(look: Snapshot, instance: dg.DagsterInstance) -> Status:
         failing_checks=[_check_state(check) for check in failing],
         unusable_files={key: str(error) for key, error in look.read_sources().items()},
         lost_runs=[run.run_id for run, _ in find_orphans(instance) if is_own(instance, run, names)],
-        alerts=state_of(Memory.load(look.project.store.root, time.time())),
+        alerts=state_of(Memory.load(look.project.state, time.time())),
         launchpad=_launchpad(look, steps),
         next=[step.title for step, held in unfinished if not step.waits and not held],
-        student=str(path) if path else None,
+        student=student_place(look.project.store),
         automation=_automation(look.config, names, instance),
     )
 

@@ -22,6 +22,12 @@ class AutomationConfig(Section):
         default=None,
         description="When to make everything stale again, such as `0 3 * * *`. If left out, never on a schedule.",
     )
+    shards_per_run: int = Field(
+        default=1,
+        ge=1,
+        description="About how many shards one run makes, one after the other, where a backfill or the automation asks "
+        "for several. Each keeps its own checks and a run of its own in the same process. If 1, each is queued alone.",
+    )
     report_hours: float | None = Field(
         default=None,
         gt=0,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill_dagster.config import DistillConfig, ModelConfig, ReleaseConfig, TeacherConfig, TeacherSource
+from distill_dagster.config.bucket import is_bucket
 
 
 def _absolute(path: str, base: Path) -> str:
@@ -29,6 +30,7 @@ def resolve_paths(config: DistillConfig, base: Path) -> DistillConfig:
     return config.model_copy(
         update={
             "store": _absolute(config.store, base),
+            "local_folder": _absolute(config.local_folder, base) if is_bucket(config.store) else config.local_folder,
             "data": config.data.model_copy(update=data),
             "teacher": _teacher(config.teacher, model),
             "release": config.release and _release(config.release, base),

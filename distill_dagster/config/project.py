@@ -2,11 +2,13 @@
 
 import re
 from datetime import date
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from distill_dagster.config.automation import AutomationConfig
+from distill_dagster.config.bucket import bucket_problem, folder_name, is_bucket
 from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.export import ExportConfig
@@ -22,6 +24,7 @@ from distill_dagster.config.teacher import TeacherConfig
 
 ComputeBackend = Literal["inline", "subprocess", "ray"]
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+LOCAL_FOLDER = ".distill"
 OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
 
 
@@ -202,7 +205,17 @@ class DistillConfig(Section):
     owners: list[str] = Field(
         default=["team:distillation"], description="Owners of the assets in Dagster: `team:name` or an e-mail address."
     )
-    store: str = Field(default="store", description="Local folder in which every artefact is published.")
+    store: str = Field(
+        default="store",
+        description="Local folder in which every artefact is published, or the URL of a folder in a bucket, such as "
+        "s3://models/support, see docs/stores.md.",
+    )
+    local_folder: str = Field(
+        default=LOCAL_FOLDER,
+        exclude_if=lambda folder: folder == LOCAL_FOLDER,
+        description="Local folder beside a store in a bucket. In it, a folder for each store has copies of what is "
+        "read, and Dagster's home. Unused with a local store.",
+    )
     prompt_date: date | None = Field(
         default=None,
         description="The date that chat templates write as today's, such as 2025-01-31, in all prompts and in the "
@@ -243,10 +256,24 @@ class DistillConfig(Section):
 
     @field_validator("store")
     @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        if not is_bucket(value):
+            return value
+        if problem := bucket_problem(value):
+            raise ValueError(problem)
+        return value.rstrip("/")
+
+    @field_validator("local_folder")
+    @classmethod
     def _is_local(cls, value: str) -> str:
         if "://" in value:
-            raise ValueError(f"{value} is a URL, and the store is a local folder: mount the bucket, or give a path")
+            raise ValueError(f"{value} is a URL: give a local path")
         return value
+
+    @property
+    def local_root(self) -> Path:
+        """The project's folder on this machine: the store, or one in `local_folder` beside a store in a bucket."""
+        return Path(self.local_folder, folder_name(self.store)) if is_bucket(self.store) else Path(self.store)
 
     @model_validator(mode="after")
     def _task_and_options_fit(self) -> "DistillConfig":

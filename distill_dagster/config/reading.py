@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from distill_dagster.config import DistillConfig
+from distill_dagster.config.bucket import is_bucket
 from distill_dagster.config.credentials import credentials_in
 from distill_dagster.config.explaining import Source, explain, locate
 from distill_dagster.config.key_shapes import dotted, is_variable_name
@@ -100,9 +101,10 @@ def config_of(raw: dict[str, Any], folder: Path, where: Source | str) -> Distill
     if unclear := [at for at, place in source.places.items() if place.is_other_in_1_1 and _is_free(at)]:
         raise source.error([(at, f"{dotted(at)}: {UNCLEAR.format(source.written(at))}") for at in unclear])
     config = resolve_paths(check_config(_expand(raw, source), source), folder)
-    store = Path(config.store)
-    if blocked := next((path for path in (store, *store.parents) if os.path.lexists(path) and not path.is_dir()), None):
-        raise source.error([(("store",), f"store: {blocked} is no folder, and the store is one: choose another path")])
+    root, field = config.local_root, "local_folder" if is_bucket(config.store) else "store"
+    what = field.replace("_", " ")
+    if blocked := next((path for path in (root, *root.parents) if os.path.lexists(path) and not path.is_dir()), None):
+        raise source.error([((field,), f"{field}: {blocked} is no folder, and the {what} is one: choose another path")])
     return config
 
 

@@ -32,7 +32,7 @@ def ask_endpoint(spec: BenchmarkSpec, prompts: Sequence[Prompt]) -> list[Reply]:
         track(f"benchmark {spec.role}", total=len(prompts)) as advance,
         open_asker(spec, f"{spec.role}_benchmark", advance) as asker,
     ):
-        batching = Batching(asker.responses.root / "batches", asker.budget.afford, asker.responses.find)
+        batching = Batching(asker.responses.documents("batches"), asker.budget.afford, asker.responses.find)
         patient = open_teacher(one_by_one(spec.model), generation, "cpu")
         timed = draw(prompts, spec.evaluation)[: spec.evaluation.speed.endpoint_requests]
         asker.ask(patient, benchmark_requests(timed, patient))

@@ -52,9 +52,9 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         BudgetError: the budget is spent. After any of these errors the replies so far are kept.
     """
     rows, started = parquet.read_table(Path(spec.rows)), time.perf_counter()
-    responses = Responses(Path(spec.responses))
+    responses = Responses(spec.responses)
     budget = Budget(spec.budget_usd, responses)
-    batching = Batching(responses.root / "batches", budget.afford, responses.find)
+    batching = Batching(responses.documents("batches"), budget.afford, responses.find)
     panel = open_panel(spec.faculty, spec.generation, device, batching)
     judge = open_teacher(spec.faculty.judge, JUDGE_GENERATION, device, batching) if spec.faculty.judge else None
     total = sum(len(prompts_of(row)) for row in rows) * panel.answers
@@ -63,7 +63,7 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         how = Asked(spec.prompting, spec.summary_words, spec.labels)
         probes = probes_of(spec.faculty, spec.generation, spec.smoke, form_of(rows, how))
         asker = Asker(responses, journal, budget, watch, advance, probes)
-        answered = Rounds(rows, panel, spec.generation, how, asker).run(_gate(rows, how, spec))
+        answered = Rounds(rows, panel, spec.generation, how, asker).run(_gate(rows, how, spec, responses))
         answered.sort(key=lambda pair: (pair[0].row, pair[0].sample, pair[0].turn))
         table = [teacher_row(rows[c.row], c, reply, how) for c, reply in answered]
         judge_errors: dict[str, int] = {}
@@ -81,12 +81,12 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
     )
 
 
-def _gate(rows: Sequence[Row], how: Asked, spec: GenerateSpec) -> SmokeGate:
+def _gate(rows: Sequence[Row], how: Asked, spec: GenerateSpec, responses: Responses) -> SmokeGate:
     """The gate for the shard's first turns."""
     tasks = sorted({row["task"] for row in rows})
     return SmokeGate(
         spec.smoke,
-        Path(spec.responses) / "smoke",
+        responses.documents("smoke"),
         {**how.params, "prompts": {task: how.ask(task, []) for task in tasks}},
         _judge_as_quality_does(rows, how),
     )

@@ -3,7 +3,7 @@
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.student import RELEASED
-from distill_dagster.release.register import read_register
+from distill_dagster.release.register import REGISTER, read_register
 from distill_dagster.report.specs import ReleasedScores
 from distill_dagster.store import files
 from distill_dagster.store.artefacts import Store
@@ -20,7 +20,7 @@ def earlier_release(store: Store) -> Manifest | None:
         DataError: there is one, and one of its files is gone: its decisions are not to be lost in silence.
     """
     if store.has_lost_files(RELEASED):
-        folder = store.folder(RELEASED)
+        folder = store.uri(RELEASED)
         raise DataError(
             f"a file of the release in {folder} is gone, so the decisions so far would be lost: restore {folder} from "
             "a backup, or delete it to begin with a first release again"
@@ -38,7 +38,7 @@ def released_scores(look: Snapshot, benchmark: Manifest) -> ReleasedScores | Non
         DataError: a file of the release is gone.
     """
     release = earlier_release(look.project.store) if look.config.release else None
-    register = read_register(release.folder if release else None)
+    register = read_register(release.folder_with(*REGISTER) if release else None)
     champion = register.state.champion
     released = register.last_of(champion, "promoted", "approved") if champion else None
     if release is None or released is None:

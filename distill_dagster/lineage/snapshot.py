@@ -10,10 +10,10 @@ operation over all shards lists the files once, and two of its steps never disag
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import cached_property
-from pathlib import Path
 
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import DataError, NotPublishedError
@@ -65,8 +65,9 @@ class Snapshot:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._source_versions = SourceVersions(Path(project.config.store) / "source_versions.json")
+        self._source_versions = SourceVersions(project.config.local_root / "source_versions.json")
         self._manifests: dict[tuple[str, str | None], Manifest | None] = {}
+        self._looked_at: set[str] = set()  # assets whose shards were read at once
         self._versions: dict[str, str] = {}
         self._unreadable: dict[str, UnreadableError] = {}
         if (walk := _walk.get()) and _same_files(walk.config, project.config):
@@ -103,9 +104,12 @@ class Snapshot:
             raise DataError(f"shard {shard!r} no longer has a source file: it was removed or renamed")
         return self.sources[shard]
 
-    def read_sources(self) -> dict[str, UnreadableError]:
-        """Read the version of every source file in one pass; returns key -> error of those that cannot be read."""
-        self._learn([*self.sources.values(), *self.test_sources])
+    def read_sources(self, seconds: float = math.inf) -> dict[str, UnreadableError]:
+        """Read the version of every source file in one pass; returns key -> error of those that cannot be read.
+
+        New and changed files are hashed for `seconds`; the versions of those that are left stay unknown.
+        """
+        self._learn([*self.test_sources, *self.sources.values()], seconds)
         return dict(self._unreadable)
 
     def source_version(self, shard: str) -> str:
@@ -123,15 +127,25 @@ class Snapshot:
     def find(self, asset: str, shard: str | None = None) -> Manifest | None:
         """The manifest of a published artefact, or None."""
         key = asset, shard
+        if key not in self._manifests and shard is not None and asset not in self._looked_at:
+            self._look_at_all(asset)
         if key not in self._manifests:
             self._manifests[key] = self.project.store.find(asset, shard)
         return self._manifests[key]
+
+    def _look_at_all(self, asset: str) -> None:
+        """Read the manifests of all shards of an asset at once, if that is how the store reads them best."""
+        self._looked_at.add(asset)
+        found = self.project.store.find_all(asset)
+        if found is not None:
+            for shard in {**self.sources, **found}:
+                self._manifests.setdefault((asset, shard), found.get(shard))
 
     def get(self, asset: str, shard: str | None = None) -> Manifest:
         """The manifest of a published artefact; NotPublishedError if it is not published."""
         manifest = self.find(asset, shard)
         if manifest is None:
-            raise NotPublishedError.of(title_of(asset, shard), self.project.store.root)
+            raise NotPublishedError.of(title_of(asset, shard), self.project.store.name)
         return manifest
 
     def get_all(self, asset: str) -> dict[str, Manifest]:
@@ -149,7 +163,7 @@ class Snapshot:
             raise self._unreadable[source.key]
         return self._versions[source.key]
 
-    def _learn(self, sources: list[SourceFile]) -> None:
-        versions, unreadable = self._source_versions.readable(sources)
+    def _learn(self, sources: list[SourceFile], seconds: float = math.inf) -> None:
+        versions, unreadable = self._source_versions.readable(sources, seconds)
         self._versions |= versions
         self._unreadable |= unreadable

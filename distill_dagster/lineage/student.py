@@ -30,16 +30,27 @@ def link_student(store: Store, manifest: Manifest) -> Path:
     """Let the link lead to the published student, if there is one; returns the path to load it from."""
     link, weights = store.root / LINKS[manifest.asset], manifest.file(files.WEIGHTS_FOLDER)
     link.parent.mkdir(parents=True, exist_ok=True)
-    return link if weights.is_dir() and point(link, weights) else weights
+    return link if manifest.has(files.WEIGHTS_FOLDER) and point(link, weights) else weights
 
 
 def student_path(store: Store, stage: str = STAGE) -> Path | None:
     """The path to load the present student from, the released one (`RELEASED`), or an export; None if there is none."""
     manifest = store.find(stage)
-    if manifest is None or not manifest.file(files.WEIGHTS_FOLDER).is_dir():
+    if manifest is None or not manifest.has(files.WEIGHTS_FOLDER):
         return None
     link, weights = store.root / LINKS[stage], manifest.file(files.WEIGHTS_FOLDER)
     return link if leads(link, weights) else weights
+
+
+def student_place(store: Store) -> str | None:
+    """Where the present student is, for people; None if there is none. Nothing is copied from a bucket."""
+    manifest = store.find(STAGE)
+    if manifest is None or not manifest.has(files.WEIGHTS_FOLDER):
+        return None
+    link, weights = store.root / LINKS[STAGE], manifest.place_of(files.WEIGHTS_FOLDER)
+    if not weights.is_dir():
+        return f"{manifest.uri}/{files.WEIGHTS_FOLDER}"
+    return str(link if leads(link, weights) else weights)
 
 
 def student_ref(folder: Path, config: DistillConfig) -> ModelRef:

@@ -161,7 +161,7 @@ def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
     """The teachers that would answer; none if the project's own one is made first, since every row is then new."""
     teacher, day = look.config.teacher, look.config.prompt_date
     if not is_stale:
-        return current_faculty(look.get("teacher_model").folder, teacher)
+        return current_faculty(look.get("teacher_model").described, teacher)
     own: list[tuple[float, ModelRef]] = []
     if teacher.model:
         rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")

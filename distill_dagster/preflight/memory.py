@@ -112,7 +112,7 @@ def _config_of(role: str, pending: Pending, models: Models) -> Any:
 
     asset, config = PUBLISHED[role], pending.config
     if asset not in pending.stages and models.look.find(asset):
-        return open_config(Path(read_ref(models.look.get(asset).folder).path))
+        return open_config(Path(read_ref(models.look.get(asset).described).path))
     if role == "student" and config.student.init:
         teacher = _config_of("teacher", pending, models)
         return cut_config(config.student.init, teacher) if teacher else None

@@ -137,7 +137,7 @@ def _form_problem(folder: Path, use: Use) -> str | None:
 
 def _published(look: Snapshot, asset: str) -> tuple[str, int]:
     """The models that were pinned or built before: a folder may be gone since."""
-    folder = look.get(asset).folder
+    folder = look.get(asset).described
     refs = read_faculty(folder).refs if asset == "teacher_model" else [read_ref(folder)]
     if gone := [ref.path for ref in refs if ref.endpoint is None and not Path(ref.path).is_dir()]:
         raise ModelError(f"{gone[0]} is gone: restore it, or materialize {asset} again")

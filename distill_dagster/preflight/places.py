@@ -6,15 +6,19 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from distill_dagster.config.bucket import is_bucket
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.models.gguf_file import gguf_of
 from distill_dagster.preflight.memory import training_of
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.preflight.requirement import Requirement, require
+from distill_dagster.preflight.requirement import LATER, Requirement, require
 from distill_dagster.process import GB
+from distill_dagster.store.objects.bucket import open_bucket
+from distill_dagster.store.objects.probe import probe
 from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter
 
+PROBE_SECONDS = 10  # for which a request to the bucket is repeated
 CHECKPOINTS = 3  # most that exist at a time
 PUBLISHED_BYTES = 4  # a parameter
 TABLES = 6  # sizes of the source files: rows, answers, replies, examples
@@ -23,12 +27,21 @@ TABLES = 6  # sizes of the source files: rows, answers, replies, examples
 def place_requirements(
     look: Snapshot, pending: Pending, parameters: Mapping[str, int], write: bool
 ) -> Iterator[Requirement]:
-    """Write access, by a test file if `write`, and room on the store's disk."""
-    store = look.project.store.root
-    home = Path(os.environ.get("DAGSTER_HOME") or store / ".dagster")
-    for name, folder in (("store", store), ("DAGSTER_HOME", home)):
+    """Write access, by a test file if `write`, room on the store's disk, and what a bucket's server has to keep."""
+    config, local = look.config, look.config.local_root
+    home = Path(os.environ.get("DAGSTER_HOME") or local / ".dagster")
+    if is_bucket(config.store):
+        yield bucket_requirement(config.store, write)
+    for name, folder in (("local_folder" if is_bucket(config.store) else "store", local), ("DAGSTER_HOME", home)):
         yield require("write access", name, lambda folder=folder: _writable(folder, write))
     yield _room(look, pending, parameters)
+
+
+def bucket_requirement(store: str, write: bool) -> Requirement:
+    """Whether a server can hold a store: asked with a few small objects if `write`."""
+    if not write:
+        return Requirement("conditional writes", "store", "not checked", LATER)
+    return require("conditional writes", "store", lambda: probe(open_bucket(store, retry_seconds=PROBE_SECONDS)))
 
 
 def _writable(folder: Path, write: bool) -> str:
@@ -59,12 +72,13 @@ def _room(look: Snapshot, pending: Pending, parameters: Mapping[str, int]) -> Re
     checkpoint = max((size * _checkpoint_bytes(name, pending) for name, size in sizes.items()), default=0)
     least = weights + checkpoint
     expected = weights + checkpoint * CHECKPOINTS + _table_bytes(look, pending)
-    folder = _existing(look.project.store.root)
+    folder = _existing(look.config.local_root)
     free = shutil.disk_usage(folder).free
     said = f"about {expected / GB:.2f} GB of {free / GB:.1f} GB that are free on the disk of {folder}"
+    field = "local_folder" if is_bucket(look.config.store) else "store"
     if free < least:
         said = f"at least {least / GB:.2f} GB are needed, {free / GB:.2f} GB are free on the disk of {folder}"
-        return Requirement("disk", "store", "error", f"{said}: make room, or choose another `store:`")
+        return Requirement("disk", "store", "error", f"{said}: make room, or choose another `{field}:`")
     return Requirement("disk", "store", "warning" if free < expected else "ok", said)
 
 

@@ -12,14 +12,15 @@ an example: `openai` gives the earlier replies the weight 0, so that each is lea
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from distill_dagster.errors import ConfigError, DataError
-from distill_dagster.quality.columns import pc
+from distill_dagster.quality.columns import pc, value_counts
 from distill_dagster.quality.trainer_formats import ExportSplit, TrainerFormat
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.disk import fsync
@@ -40,18 +41,26 @@ def export_examples(examples: Path, out: Path, form: TrainerFormat, split: Expor
         DataError: the split has no example, or the table is damaged.
     """
     _check_target(out)
-    table = parquet.load_table(examples, ["split", "messages", "answer"])
-    kept = table if split == "all" else table.filter(pc.equal(table.column("split"), split))
-    if not kept.num_rows:
-        raise DataError(f"0 of {table.num_rows:,} examples are of the split {split}: choose another --split")
+    splits = Counter[str]()
+    for table in parquet.stream_tables(examples, ["split"]):
+        splits += value_counts(table.column("split"))
+    count = splits.total() if split == "all" else splits[split]
+    if not count:
+        raise DataError(f"0 of {splits.total():,} examples are of the split {split}: choose another --split")
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     try:
-        (_write_lines if out.suffix == ".jsonl" else _write_parquet)(temporary, kept, form)
+        (_write_lines if out.suffix == ".jsonl" else _write_parquet)(temporary, _rows(examples, split), form)
         fsync(temporary)
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return kept.num_rows
+    return count
+
+
+def _rows(examples: Path, split: ExportSplit) -> Iterator[Row]:
+    for table in parquet.stream_tables(examples, ["split", "messages", "answer"]):
+        kept = table if split == "all" else table.filter(pc.equal(table.column("split"), split))
+        yield from kept.to_pylist()
 
 
 def _check_target(out: Path) -> None:
@@ -61,16 +70,16 @@ def _check_target(out: Path) -> None:
         raise ConfigError(f"{out} exists already: choose another name, or remove it; no file is replaced")
 
 
-def _write_lines(path: Path, examples: pa.Table, form: TrainerFormat) -> None:
+def _write_lines(path: Path, examples: Iterable[Row], form: TrainerFormat) -> None:
     shape, _ = FORMS[form]
     with path.open("w", encoding="utf-8") as file:
-        for row in parquet.rows_of(examples):
+        for row in examples:
             file.write(json.dumps(shape(row), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _write_parquet(path: Path, examples: pa.Table, form: TrainerFormat) -> None:
+def _write_parquet(path: Path, examples: Iterable[Row], form: TrainerFormat) -> None:
     shape, schema = FORMS[form]
-    parquet.write_table(path, map(shape, parquet.rows_of(examples)), schema)
+    parquet.write_table(path, map(shape, examples), schema)
 
 
 def _answer(row: Row) -> Row:

@@ -13,23 +13,18 @@ Every prompt is an example, a reject, or has no gold answer: prompts == no_gold 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from distill_dagster.config import Learn, QualityConfig
-from distill_dagster.process import uncollected
-from distill_dagster.quality.columns import RAW_USED, Rows, table_of, walk
-from distill_dagster.quality.duplicates.prompt_index import PromptIndex
-from distill_dagster.quality.examples.example_table import with_answers
+from distill_dagster.quality.duplicates.prompt_index import Entry
 from distill_dagster.quality.filters.row_filters import OF_GOLD
-from distill_dagster.quality.selection import AskedRow, Selection
+from distill_dagster.quality.making import Answers, Making, make_set
+from distill_dagster.quality.selection import AskedRow
 from distill_dagster.quality.specs import GoldSetCounts, GoldSetResult, GoldSetSpec
-from distill_dagster.quality.synthetic_set import counts_of, judge_answers, label_sets, load_all
-from distill_dagster.store import files, hashing, parquet, schemas
-from distill_dagster.tasks import Task, get_task
-from distill_dagster.tasks.prompts import Prompt, prompts_of
+from distill_dagster.quality.spill import Spill
+from distill_dagster.tasks import Task
+from distill_dagster.tasks.prompts import Prompt
 
 STAGE = "gold_set"
 SAMPLE = 0  # a prompt has one gold answer to learn
@@ -42,42 +37,25 @@ def build_gold_set(spec: GoldSetSpec, device: str) -> GoldSetResult:
         DataError: a table is torn, or the disk is full.
         ConfigError: `quality.max_label_share` cannot be met with the labels of the answers.
     """
-    raw, test = load_all(spec.raw, RAW_USED.names), parquet.load_table(Path(spec.test))
-    table, rejected, counts = select_gold(raw, test, spec.quality, spec.learn)
-    parquet.save_table(Path(spec.out) / files.EXAMPLES_FILE, with_answers(table))
-    parquet.save_table(Path(spec.out) / files.REJECTS_FILE, rejected)
-    version = hashing.rows_hash(parquet.rows_of(table))
-    return GoldSetResult(data_version=version, counts=counts, shards=len(spec.raw))
+    passed = Counter[str]()
+    with Spill(Path(spec.work)) as spill:
+        made = make_set(spec, spill, Making(STAGE, OF_GOLD, partial(_gold_answers, passed)))
+    no_gold = passed["no_gold"]
+    prompts = made.counts["examples"] + made.counts["rejected"] + no_gold
+    counts = GoldSetCounts(prompts=prompts, no_gold=no_gold, **made.counts)
+    return GoldSetResult(data_version=made.data_version, counts=counts, shards=len(spec.raw))
 
 
-def select_gold(
-    raw: Rows, test: Rows, quality: QualityConfig, learn: Learn = "answer"
-) -> tuple[pa.Table, pa.Table, GoldSetCounts]:
-    """The examples (schemas.EXAMPLE), the rejects (schemas.REJECT) and the counts of the gold answers of all shards."""
-    with uncollected():
-        rows = table_of(raw, RAW_USED)
-        index = PromptIndex(rows, test, quality)
-        selection = Selection(quality, learn, label_sets(rows, quality), index, OF_GOLD)
-        passed = Counter[str]()
-        examples, rejects, _ = judge_answers(selection, _gold_answers(index, passed))
-        table, rejected = examples.table(selection.labels), rejects.table()
-        stage = pa.array([STAGE] * len(rejected), pa.string())
-        rejected = rejected.set_column(schemas.REJECT.get_field_index("stage"), schemas.REJECT.field("stage"), stage)
-        found = counts_of(table, rejected)
-        prompts = found["examples"] + found["rejected"] + passed["no_gold"]
-        return table, rejected, GoldSetCounts(prompts=prompts, no_gold=passed["no_gold"], **found)
-
-
-def _gold_answers(index: PromptIndex, passed: Counter[str]) -> Iterator[tuple[dict[str, Any], AskedRow]]:
+def _gold_answers(passed: Counter[str], entries: Iterator[Entry]) -> Answers:
     """Each gold answer in the form of a teacher's row, beside its raw row; in the order of row ids and turns.
 
     `passed` counts the prompts without one.
     """
-    for number, row in enumerate(walk(index.raw, index.places)):
-        asked = AskedRow(number, row, get_task(row["task"]), prompts_of(row))
+    for entry in entries:
+        asked = AskedRow.of(entry)
         for prompt in asked.prompts:
             if prompt.reference:
-                yield _as_answer(row, prompt, asked.task), asked
+                yield _as_answer(entry.row, prompt, asked.task), asked
             else:
                 passed["no_gold"] += 1
                 _pass_over(asked, prompt)

@@ -21,6 +21,7 @@ class SetSpec(Spec):
     quality: QualityConfig
     learn: Learn
     out: str  # folder for the tables
+    work: str  # folder for what does not fit into memory; gone at the end
 
 
 class _RefusedByReason(Counts):
@@ -115,6 +116,7 @@ class GoldSetSpec(Spec):
     quality: QualityConfig
     learn: Learn
     out: str  # folder for the tables
+    work: str  # folder for what does not fit into memory; gone at the end
 
 
 class GoldSetCounts(_RefusedByReason):

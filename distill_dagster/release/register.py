@@ -21,6 +21,7 @@ from distill_dagster.store import files, hashing
 from distill_dagster.store.sharing import share
 
 PARTS = (files.MODEL_FILE, files.WEIGHTS_FOLDER, files.ADAPTER_FOLDER, files.HISTORY_FILE)
+REGISTER = (files.RELEASE_FILE, files.DECISIONS_FILE, files.SCORES_FILE)  # what `read_register` reads
 JUDGED = ("promoted", "refused", "waiting")
 NOTHING = hashing.sha256("no student is released")  # the data version then
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from distill_dagster.config import OnPolicyConfig
 from distill_dagster.errors import DataError
@@ -26,6 +28,7 @@ from distill_dagster.models.decoding import Completion, Repetition, Row, Samplin
 from distill_dagster.models.frames import opening_of
 from distill_dagster.models.loading import LoadedModel, load
 from distill_dagster.progress import track
+from distill_dagster.quality.columns import pc, value_counts
 from distill_dagster.rollouts.specs import SampleCounts, SampleResult, SampleSpec
 from distill_dagster.store import files, hashing, parquet, schemas
 from distill_dagster.tasks.prompts import without_answer
@@ -44,7 +47,7 @@ def sample_rollouts(spec: SampleSpec, device: str) -> SampleResult:
         DataError: there is no prompt that the student can answer, or a table or the journal cannot be read or written.
         ModelError: the student cannot be loaded.
     """
-    prompts = draw_prompts(parquet.read_table(Path(spec.examples), COLUMNS), spec.rounds, spec.round)
+    prompts = draw_prompts(Path(spec.examples), spec.rounds, spec.round)
     loaded = load(spec.student, device)
     keys = [f"{spec.round}:{':'.join(map(str, key_of(prompt)))}" for prompt in prompts]
     rows, refused = rows_of(loaded, [prompt["messages"] for prompt in prompts], spec.max_new_tokens, keys)
@@ -83,18 +86,31 @@ def sample_rollouts(spec: SampleSpec, device: str) -> SampleResult:
     )
 
 
-def draw_prompts(examples: Sequence[Prompt], rounds: OnPolicyConfig, number: int) -> list[Prompt]:
-    """The training prompts of a round, in the order of the examples.
+def draw_prompts(examples: Path, rounds: OnPolicyConfig, number: int) -> list[Prompt]:
+    """The training prompts of a round, in the order of the examples; no other rows are held.
 
     Raises:
-        DataError: no example is for training.
+        DataError: no example is for training, or the table cannot be read.
     """
-    training = [example for example in examples if example["split"] == "train"]
+    splits = Counter[str]()
+    for table in parquet.stream_tables(examples, ["split"]):
+        splits += value_counts(table.column("split"))
+    training = splits["train"]
     if not training:
-        raise DataError(f"0 of {len(examples):,} examples are for training, so that nothing can be sampled: add rows")
-    wanted = min(rounds.prompts or len(training), len(training))
-    chosen = np.random.default_rng([rounds.seed, number]).permutation(len(training))[:wanted]
-    return [{**training[i], "messages": without_answer(training[i]["messages"])} for i in np.sort(chosen)]
+        raise DataError(f"0 of {splits.total():,} examples are for training, so that nothing can be sampled: add rows")
+    wanted = min(rounds.prompts or training, training)
+    chosen = np.random.default_rng([rounds.seed, number]).permutation(training)[:wanted]
+    return [{**row, "messages": without_answer(row["messages"])} for row in _training_rows(examples, np.sort(chosen))]
+
+
+def _training_rows(examples: Path, chosen: NDArray[np.int64]) -> Iterator[Prompt]:
+    """The training rows with these numbers, which ascend."""
+    start = 0
+    for table in parquet.stream_tables(examples, COLUMNS):
+        training = table.filter(pc.equal(table.column("split"), "train"))
+        first, end = np.searchsorted(chosen, [start, start + len(training)])
+        yield from training.take(pa.array(chosen[first:end] - start)).to_pylist()
+        start += len(training)
 
 
 def key_of(row: Mapping[str, Any]) -> Key:

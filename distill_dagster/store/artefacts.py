@@ -18,20 +18,17 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
-from distill_dagster.store.backend import Backend, LocalBackend
+from distill_dagster.store.backend import MANIFEST, PREVIOUS, Backend, LocalBackend, ReplacedError
 from distill_dagster.store.manifest import Manifest, title_of
 from distill_dagster.store.result import Result
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-MANIFEST = "manifest.json"
-PREVIOUS = "previous.json"
-
 Make = Callable[[Path, Path], Result]  # fills the scratch folder; may keep resumable state in the second
 
 
@@ -65,13 +62,24 @@ class Store:
     def __init__(
         self, root: Path, backend: Backend | None = None, is_unsettled: Callable[[Manifest], bool] = lambda _: False
     ) -> None:
-        self.root = root  # the project's local folder
+        self.root = root  # the project's local folder; of a store in a bucket, the one beside it
         self.backend: Backend = backend or LocalBackend(root)
         self.is_unsettled = is_unsettled  # a manifest that says complete, by older rules, of what is to be made again
 
     def folder(self, asset: str, shard: str | None = None) -> Path:
-        """The folder of an artefact, existing or not."""
+        """The local folder of an artefact, existing or not."""
         return self.backend.folder(_key(asset, shard))
+
+    def uri(self, asset: str, shard: str | None = None) -> str:
+        """Where an artefact is, for people."""
+        return self.backend.uri(_key(asset, shard))
+
+    def find_all(self, asset: str) -> dict[str, Manifest | None] | None:
+        """Shard -> manifest of all published shards, where one look at all costs less than many at one; else None."""
+        texts = self.backend.read_all(check_key(asset))
+        if texts is None:
+            return None
+        return {shard: self._parsed(_key(asset, shard), text) for shard, text in texts.items()}
 
     def find(self, asset: str, shard: str | None = None) -> Manifest | None:
         """The manifest of a published artefact, or None. An artefact with a missing file does not count.
@@ -100,7 +108,7 @@ class Store:
         """
         manifest = self.find(asset, shard)
         if manifest is None:
-            raise NotPublishedError.of(title_of(asset, shard), self.root)
+            raise NotPublishedError.of(title_of(asset, shard), self.name)
         return manifest
 
     def publish(
@@ -117,13 +125,20 @@ class Store:
         """
         key = _key(asset, shard)
         with self.backend.writing(key):
-            current = self.find(asset, shard)
+            text = self.backend.read(key, MANIFEST)
+            current = self._parsed(key, text)
             if current is not None and current.is_made_from(fingerprint):
                 return current
             scratch = self.backend.scratch(key)
             result = make(scratch, self.backend.work(key, fingerprint[:12]))
             made_from = {"fingerprint": fingerprint, "inputs": inputs}
-            return self._add(asset, shard, scratch, result, made_from, replaced=current)
+            try:
+                return self._add(asset, shard, scratch, result, made_from, text)
+            except ReplacedError:
+                theirs = self.find(asset, shard)
+                if theirs is None or not theirs.is_made_from(fingerprint):
+                    raise self._overtaken(asset, shard) from None
+                return theirs
 
     def revise(self, asset: str, shard: str | None, make: Callable[[Manifest, Path], Result]) -> Manifest:
         """Publish another version of an artefact that is made from the same inputs, such as after a person's decision.
@@ -136,9 +151,13 @@ class Store:
         """
         key = _key(asset, shard)
         with self.backend.writing(key):
+            text = self.backend.read(key, MANIFEST)
             current, scratch = self.get(asset, shard), self.backend.scratch(key)
             made_from = {"fingerprint": current.fingerprint, "inputs": current.inputs}
-            return self._add(asset, shard, scratch, make(current, scratch), made_from, replaced=current)
+            try:
+                return self._add(asset, shard, scratch, make(current, scratch), made_from, text)
+            except ReplacedError:
+                raise self._overtaken(asset, shard) from None
 
     def has_lost_files(self, asset: str, shard: str | None = None) -> bool:
         """Whether an artefact was published, and does not count any more because one of its files is gone."""
@@ -153,22 +172,35 @@ class Store:
         """Delete a shard with all its versions; False, and nothing deleted, while somebody writes it."""
         return self.backend.remove(_key(asset, shard))
 
+    @property
+    def name(self) -> str:
+        """The folder, or the URL, of the whole store, for messages."""
+        return self.backend.uri("").rstrip("/")
+
+    def _overtaken(self, asset: str, shard: str | None) -> DataError:
+        return DataError(
+            f"{title_of(asset, shard)} was published from other inputs while it was being made, by a process that took "
+            f"its lock in {self.name}; theirs stays: run again to make it from the present inputs"
+        )
+
     def _read(self, key: str, name: str) -> Manifest | None:
         """A manifest whose files all exist, or None."""
-        text = self.backend.read(key, name)
+        return self._parsed(key, self.backend.read(key, name), name)
+
+    def _parsed(self, key: str, text: str | None, name: str = MANIFEST) -> Manifest | None:
         if text is None:
             return None
         try:
             raw = json.loads(text, parse_constant=lambda _: None)  # an older version wrote NaN for None
         except ValueError as e:
-            folder = self.backend.folder(key)
+            place = self.backend.uri(key)
             raise DataError(
-                f"{folder / name} is not JSON ({e}); delete {folder} and materialize {key.partition('/')[0]} again"
+                f"{place}/{name} is not JSON ({e}); delete {place} and materialize {key.partition('/')[0]} again"
             ) from e
         version = raw["version"]
         if not self.backend.holds(key, version, raw["files"]):
             return None
-        manifest = Manifest(**raw, folder=self.backend.folder(key, version))
+        manifest = Manifest(**raw, files_at=self.backend.files_at(key, version, raw["files"]))
         return replace(manifest, complete=manifest.complete and not self.is_unsettled(manifest))
 
     def _add(
@@ -178,33 +210,28 @@ class Store:
         scratch: Path,
         result: Result,
         made_from: dict[str, Any],
-        replaced: Manifest | None,
+        replaced: str | None,
     ) -> Manifest:
-        """Turn a filled scratch folder into the current version."""
+        """Turn a filled scratch folder into the current version, in place of that of the manifest `replaced`."""
         key, (counts, facts) = _key(asset, shard), result.parts()
-        version = f"{made_from['fingerprint'][:12]}-{uuid.uuid4().hex[:4]}"
+        version, before = f"{made_from['fingerprint'][:12]}-{uuid.uuid4().hex[:4]}", self._parsed(key, replaced)
+        files = self.backend.add_version(key, version, scratch)
         manifest = Manifest(
             asset=asset,
             shard=shard,
-            files=self.backend.add_version(key, version, scratch),
+            files=files,
             version=version,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            folder=self.backend.folder(key, version),
+            files_at=self.backend.files_at(key, version, files),
             data_version=result.data_version,
             counts=counts,
             facts=facts,
             complete=result.complete,
             **made_from,
         )
-        self._make_current(key, manifest, replaced)
+        self.backend.make_current(key, _document(manifest), replaced)
+        self.backend.delete_versions(key, keep={version, before.version} if before else {version})
         return manifest
-
-    def _make_current(self, key: str, manifest: Manifest, replaced: Manifest | None) -> None:
-        """Keep the manifest that is replaced, replace it, and remove the versions that no reader can reach any more."""
-        if replaced is not None:
-            self.backend.replace(key, PREVIOUS, _document(replaced))
-        self.backend.replace(key, MANIFEST, _document(manifest))
-        self.backend.delete_versions(key, keep={manifest.version, replaced.version if replaced else manifest.version})
 
 
 def _key(asset: str, shard: str | None) -> str:
@@ -213,5 +240,4 @@ def _key(asset: str, shard: str | None) -> str:
 
 def _document(manifest: Manifest) -> str:
     """The manifest as the text of its file."""
-    body = {name: value for name, value in asdict(manifest).items() if name != "folder"}
-    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(manifest.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,8 +1,9 @@
 """The manifest of a published artefact: what it was made from, what it holds, and what its maker reports."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from distill_dagster.store.result import Result
 
@@ -14,9 +15,31 @@ def title_of(asset: str, shard: str | None) -> str:
     return f"{asset}[{shard}]" if shard else asset
 
 
+class FilesAt(Protocol):
+    """Where the files of a version are."""
+
+    @property
+    def uri(self) -> str:
+        """The folder, or the URL, that holds them, for people."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """The local folder of the version. It need not hold the files."""
+        ...
+
+    def local(self, names: Iterable[str]) -> Path:
+        """The local folder of the version, with these of its files in it: those in a bucket are copied there first.
+
+        Raises:
+            DataError: a file cannot be copied.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The manifest of a published artefact; `folder` holds its files."""
+    """The manifest of a published artefact. Its files are read by local paths, see `FilesAt`."""
 
     asset: str
     shard: str | None
@@ -29,7 +52,7 @@ class Manifest:
     version: str
     created_at: str
     complete: bool = True
-    folder: Path = field(default=Path(), compare=False)
+    files_at: FilesAt | None = field(default=None, compare=False, repr=False)
 
     def is_made_from(self, fingerprint: str) -> bool:
         """Whether the artefact is complete and was made from exactly these inputs."""
@@ -45,6 +68,37 @@ class Manifest:
         said = {**self.facts, "counts": self.counts, "data_version": self.data_version, "complete": self.complete}
         return kind.model_validate(said)
 
+    @property
+    def uri(self) -> str:
+        """Where the files are, for people."""
+        return self.files_at.uri if self.files_at else ""
+
+    @property
+    def folder(self) -> Path:
+        """The local folder that holds all of the artefact's files."""
+        return self.folder_with(*self.files)
+
+    @property
+    def described(self) -> Path:
+        """The local folder that holds at least the JSON files, which say what a model is: not its weights."""
+        return self.folder_with(*(name for name in self.files if name.endswith(".json")))
+
+    def folder_with(self, *names: str) -> Path:
+        """The local folder that holds at least these of the artefact's files, as far as it has them."""
+        return self.files_at.local(name for name in names if name in self.files) if self.files_at else Path()
+
     def file(self, name: str) -> Path:
-        """Path of one of the artefact's files."""
-        return self.folder / name
+        """Local path of one of the artefact's files, or of a folder of them."""
+        return self.folder_with(name, *(other for other in self.files if other.startswith(f"{name}/"))) / name
+
+    def place_of(self, name: str) -> Path:
+        """Where `file` finds one of the artefact's files, or a folder of them, which need not be there yet."""
+        return (self.files_at.folder if self.files_at else Path()) / name
+
+    def has(self, name: str) -> bool:
+        """Whether the artefact has such a file, or a folder of that name."""
+        return name in self.files or any(other.startswith(f"{name}/") for other in self.files)
+
+    def document(self) -> dict[str, Any]:
+        """What the store keeps of it."""
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "files_at"}

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +36,7 @@ class TableWriter:
         self._size = 0  # bytes of the rows that are held
         self.count = 0  # rows written so far, held ones included
 
-    def __enter__(self) -> "TableWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -60,6 +60,32 @@ class TableWriter:
         self._held, self._size = self._held[:1], 0
 
 
+class RowWriter(TableWriter):
+    """A `TableWriter` that also takes rows one by one; at most `ROWS_PER_BATCH` of them are dictionaries."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        super().__init__(path, schema)
+        self._schema = schema
+        self._rows: list[Mapping[str, Any]] = []
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row."""
+        self._rows.append(row)
+        if len(self._rows) == ROWS_PER_BATCH:
+            self._pack()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None and self._rows:
+                self._pack()
+        finally:
+            super().__exit__(kind, *error)
+
+    def _pack(self) -> None:
+        self.write(pa.Table.from_pylist(self._rows, self._schema))
+        self._rows = []
+
+
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> int:
     """Write rows as parquet under `schema`; returns how many. A table without rows is a valid file.
 
@@ -67,25 +93,19 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema
         DataError: the disk is full, or the folder cannot be written.
     """
     rows = iter(rows)
-    with _writing(path), TableWriter(path, schema) as writer:
+    with writing(path), TableWriter(path, schema) as writer:
         while batch := list(itertools.islice(rows, ROWS_PER_GROUP)):
             writer.write(pa.Table.from_pylist(batch, schema))
     return writer.count
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turn the `OSError` of a full disk or a read-only folder into a `DataError`."""
     try:
         yield
     except OSError as e:
         raise DataError(f"{path} cannot be written ({e}): make room, or choose another `store:`, and run again") from e
-
-
-def save_table(path: Path, table: pa.Table) -> None:
-    """Write an Arrow table in the way that `write_table` writes rows; raises the same error."""
-    with _writing(path):
-        pq.write_table(table, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
@@ -105,9 +125,30 @@ def load_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             return pq.read_table(path)
         absent = schemas.LATER.keys() & columns and schemas.LATER.keys() - set(pq.read_schema(path).names)
         table = pq.read_table(path, columns=[name for name in columns if name not in absent])
-        for name in absent.intersection(columns):
-            table = table.append_column(name, pa.nulls(len(table), schemas.LATER[name]))
-        return table.select(list(columns))
+        return _with_later(table, columns)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise _torn(path, e) from e
+
+
+def _with_later(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Those columns of a table, null where the table is older than a column."""
+    for name in (schemas.LATER.keys() & columns) - set(table.column_names):
+        table = table.append_column(name, pa.nulls(len(table), schemas.LATER[name]))
+    return table.select(list(columns))
+
+
+def stream_tables(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """As `load_table`, one row group at a time.
+
+    Raises:
+        DataError: the file is incomplete or not parquet; the message names it.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            absent = schemas.LATER.keys() - set(file.schema_arrow.names)
+            present = [name for name in columns if name not in absent]
+            for group in range(file.num_row_groups):
+                yield _with_later(file.read_row_group(group, present), columns)
     except (pa.ArrowInvalid, OSError) as e:
         raise _torn(path, e) from e
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from distill_dagster.store import hashing
 from distill_dagster.teachers.budget import Budget, FailureWatch
-from distill_dagster.teachers.journal import Journal
+from distill_dagster.teachers.journal import ReplyLog
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
 from distill_dagster.teachers.sampling import is_sampled
@@ -64,7 +63,7 @@ class Asker:
     """Asks the teachers of one shard, or one model that is measured behind an endpoint."""
 
     responses: Responses
-    journal: Journal
+    journal: ReplyLog
     budget: Budget
     watch: FailureWatch
     advance: Callable[[int], None]  # called with the number of calls that are done
@@ -142,7 +141,7 @@ def open_asker(
     limits: AskingLimits, journal: str, advance: Callable[[int], None] = lambda done: None
 ) -> Iterator[Asker]:
     """An asker within the limits of a spec; new replies go to the journal of this name."""
-    responses = Responses(Path(limits.responses))
+    responses = Responses(limits.responses)
     with responses.journal(journal) as opened:
         budget, watch = Budget(limits.budget_usd, responses), FailureWatch(limits.stop_failed_share)
         yield Asker(responses, opened, budget, watch, advance)

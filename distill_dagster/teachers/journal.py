@@ -12,13 +12,25 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock
 
 from distill_dagster.errors import DataError
 
 FSYNC_EVERY_S = 1.0  # a killed process loses nothing; a power failure loses the replies of this time
+
+
+class ReplyLog(Protocol):
+    """Where new replies are written."""
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Write one reply; DataError if it cannot be written."""
+        ...
+
+    def sync(self) -> None:
+        """Make the written replies durable, where other processes find them."""
+        ...
 
 
 class Journal:

@@ -6,41 +6,46 @@
       smoke/77b0….json                 the teachers and prompts that passed the smoke gate
 
 A row that moves to another shard, a renamed shard and a fixed parser cost no call, because all of them look up the same
-hashes. The package never deletes a reply; whoever deletes the folder pays again.
+hashes. The package never deletes a reply; after the folder is deleted, every request is paid for again.
 """
 
 import contextlib
 import json
 import math
 import os
-import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow.parquet as pq
-from filelock import FileLock
 
-from distill_dagster.errors import DataError
 from distill_dagster.process import ATTEMPT
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.artefacts import check_key
-from distill_dagster.store.disk import fsync
+from distill_dagster.store.documents import Documents
+from distill_dagster.store.objects.backend import MIRROR
+from distill_dagster.store.places import BucketFolder, Place, documents_in, place_of
 from distill_dagster.teachers import segments
-from distill_dagster.teachers.journal import Journal, open_journal, read_journal
+from distill_dagster.teachers.bucket_shelf import BucketShelf
+from distill_dagster.teachers.journal import ReplyLog, read_journal
 from distill_dagster.teachers.protocol import Reply
+from distill_dagster.teachers.shelf import LocalShelf, Shelf
 
 MOST_SMALL = 64  # small segments that stay unmerged: each lookup opens every segment
+BESIDE = ("batches", "smoke")  # folders of small texts
 Found = TypeVar("Found")
 
 
 class Responses:
-    """The replies of one project, in the folder `root`."""
+    """The replies of one project, in the folder `place` of its store; a text is that of a spec."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._segments, self._journals = root / "segments", root / "journals"
+    def __init__(self, place: Place | str) -> None:
+        self._place = place_of(place)
+        self._shelf = _shelf_of(self._place)
+
+    def documents(self, folder: str) -> Documents:
+        """The small texts in a folder beside the replies."""
+        return documents_in(self._place, folder)
 
     def find(self, hashes: Iterable[str]) -> dict[str, Reply]:
         """The replies to those of the requests that were answered before, by hash.
@@ -68,66 +73,65 @@ class Responses:
         return self._look(lambda paths: segments.mean_tokens(paths, teacher, revision))
 
     @contextlib.contextmanager
-    def journal(self, name: str) -> Iterator[Journal]:
+    def journal(self, name: str) -> Iterator[ReplyLog]:
         """The journal of a shard; at the end of a block without an error its replies become a segment.
 
         A second attempt of the work, on another machine, has a journal of its own. That of the first may be locked for
         ever by a machine that hangs, and its replies are found there.
         """
-        path = self._journals / f"{check_key(name)}{_of_attempt()}.jsonl"
-        with open_journal(path) as journal:
-            yield journal
-            journal.sync()
-            self._seal(path)
+        own = f"{check_key(name)}{_of_attempt()}"
+        with self._shelf.journal(own) as log:
+            yield log
+            log.sync()
+            self._seal(own)
 
-    def _seal(self, journal: Path) -> None:
+    def copy_to(self, other: "Responses") -> int:
+        """Copy all replies, and the small texts beside them, to another place; returns how many files were new there.
+
+        Raises:
+            DataError: a file did not arrive as it is, or a place cannot be used.
+        """
+        new = sum(other._shelf.adopt(path) for path in self._shelf.segments())
+        new += sum(other._shelf.adopt(path, self._shelf.name_of(path)) for path in self._shelf.journals())
+        for folder in BESIDE:
+            here, there = self.documents(folder), other.documents(folder)
+            for name in (name for name in here.names() if there.read(name) is None):
+                there.write(name, here.read(name) or "")
+                new += 1
+        return new
+
+    def _seal(self, name: str) -> None:
         """Turn a journal into a segment. After a kill in between both hold the same replies, which count once."""
-        replies = [reply for reply in _replies(journal) if reply.ok or reply.cost_usd or reply.received is not None]
+        paths = self._shelf.lines_of(name)
+        lines = (reply for path in paths for reply in _replies(path))
+        replies = [reply for reply in lines if reply.ok or reply.cost_usd or reply.received is not None]
         unsealed = self._look(lambda paths: segments.unsealed(replies, paths)) if replies else []
         if unsealed:
-            with self._new_segment() as path:
+            with self._shelf.new_segment() as path:
                 parquet.write_table(path, [reply._asdict() for reply in unsealed], schemas.RESPONSE)
-        journal.unlink()
+        self._shelf.drop_lines(paths)
         if len(self._look(segments.small)) > MOST_SMALL:
-            with FileLock(self.root / "merge.lock"):
+            with self._shelf.merging():
                 small = self._look(segments.small)  # another process may have merged them meanwhile
                 if len(small) > MOST_SMALL:
                     self._merge(small)
 
     def _merge(self, small: list[Path]) -> None:
         """Put many segments into one, which names those that it replaces: after a kill in between they count once."""
-        for path in self._replaced(self._all_segments()):
-            path.unlink(missing_ok=True)  # left by a merge that was killed
+        self._shelf.drop_segments(_replaced(self._shelf.segments()))  # left by a merge that was killed
         schema = schemas.RESPONSE.with_metadata(
             {segments.REPLACES: json.dumps([path.name for path in small], allow_nan=False)}
         )
-        with self._new_segment() as merged, pq.ParquetWriter(merged, schema, compression="zstd") as writer:
+        with self._shelf.new_segment() as merged, pq.ParquetWriter(merged, schema, compression="zstd") as writer:
             for path in small:
                 writer.write_table(segments.read(path), row_group_size=parquet.ROWS_PER_GROUP)
-        for path in small:
-            path.unlink()
-
-    @contextlib.contextmanager
-    def _new_segment(self) -> Iterator[Path]:
-        """A path to write to; it becomes a segment at the end of a block without an error."""
-        self._segments.mkdir(parents=True, exist_ok=True)
-        name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
-        scratch = self._segments / f".{name}"
-        try:
-            yield scratch
-            fsync(scratch)
-            scratch.rename(self._segments / f"{name}.parquet")
-            fsync(self._segments)
-        except OSError as e:
-            raise DataError(f"{self._segments} cannot be written ({e.strerror}); make room and run again") from e
-        finally:
-            scratch.unlink(missing_ok=True)
+        self._shelf.drop_segments(small)
 
     def _look(self, look: Callable[[list[Path]], Found], tries: int = 3) -> Found:
         """What `look` finds in the segments that count; looks again if another process merged them meanwhile."""
         try:
-            paths = self._all_segments()
-            replaced = self._replaced(paths)
+            paths = self._shelf.segments()
+            replaced = _replaced(paths)
             return look([path for path in paths if path not in replaced])
         except FileNotFoundError:
             if not tries:
@@ -136,15 +140,20 @@ class Responses:
 
     def _journaled(self) -> Iterator[Reply]:
         """The replies of all unfinished shards."""
-        for path in sorted(self._journals.glob("*.jsonl")):
+        for path in self._shelf.journals():
             yield from _replies(path)
 
-    def _all_segments(self) -> list[Path]:
-        return sorted(self._segments.glob("[!.]*.parquet"))
 
-    def _replaced(self, paths: Iterable[Path]) -> set[Path]:
-        """Segments whose replies are in a merged one too."""
-        return {self._segments / name for path in paths for name in segments.replaces(path)}
+def _shelf_of(place: Place) -> Shelf:
+    """The files of the replies in a folder, or in a folder of a bucket."""
+    if isinstance(place, BucketFolder):
+        return BucketShelf(place.bucket, place.path, place.local / MIRROR / place.path, place.local / "unsent")
+    return LocalShelf(place)
+
+
+def _replaced(paths: Iterable[Path]) -> set[Path]:
+    """Segments whose replies are in a merged one too."""
+    return {path.with_name(name) for path in paths for name in segments.replaces(path)}
 
 
 def _of_attempt() -> str:

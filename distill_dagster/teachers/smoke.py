@@ -4,20 +4,19 @@
     2 refused: the teacher has passed, and the other rows are asked
     9 refused: the run stops and shows some of them; the 16 answers are kept
 
-A file in `folder` records that a teacher passed with these sampling parameters and prompts. After a change of any of
+A document records that a teacher passed with these sampling parameters and prompts. After a change of any of
 them the teacher has to pass again.
 """
 
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import SmokeConfig
 from distill_dagster.errors import TeacherError
 from distill_dagster.store import hashing
-from distill_dagster.store.disk import write_text
+from distill_dagster.store.documents import Documents
 from distill_dagster.teachers.protocol import Reply, Teacher
 
 Row = Mapping[str, Any]
@@ -30,7 +29,7 @@ class SmokeGate:
     """The gate of one shard."""
 
     config: SmokeConfig
-    folder: Path  # one file for each teacher and prompt that passed
+    documents: Documents  # one for each teacher and prompt that passed
     asked_as: Mapping[str, Any]  # how teachers are prompted; with a teacher's identity and sampling it names the file
     reason_of: Callable[[Row, Reply], str | None]  # raw row, reply -> why the reply would be refused, or None
     row_of: Mapping[str, Row] = field(default_factory=dict)  # request hash -> raw row
@@ -47,7 +46,7 @@ class SmokeGate:
         count = min(self.config.rows, len(hashes))
         tried = [hashes[i * len(hashes) // count] for i in range(count)]
         others = any(key not in answered for key in set(hashes).difference(tried))
-        return tried if others and not self._passed(teacher).exists() else []
+        return tried if others and self.documents.read(self._passed(teacher)) is None else []
 
     def judge(self, teacher: Teacher, replies: Mapping[str, Reply]) -> None:
         """Record that the teacher passed.
@@ -58,14 +57,12 @@ class SmokeGate:
         reasons = {key: reason for key, reply in replies.items() if (reason := self.reason_of(self.row_of[key], reply))}
         if len(reasons) > self.config.max_failed_share * len(replies):
             raise TeacherError(_message(teacher, replies, reasons, self.config.max_failed_share))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(
-            self._passed(teacher), json.dumps({"rows": len(replies), "refused": len(reasons)}, allow_nan=False) + "\n"
-        )
+        said = json.dumps({"rows": len(replies), "refused": len(reasons)}, allow_nan=False)
+        self.documents.write(self._passed(teacher), said + "\n")
 
-    def _passed(self, teacher: Teacher) -> Path:
+    def _passed(self, teacher: Teacher) -> str:
         key = hashing.sha256(hashing.canonical_json([teacher.identity, {**teacher.sampling, **self.asked_as}]))
-        return self.folder / f"{key[:16]}.json"
+        return f"{key[:16]}.json"
 
 
 def _message(teacher: Teacher, replies: Mapping[str, Reply], reasons: Mapping[str, str], allowed: float) -> str:

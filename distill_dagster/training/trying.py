@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distill_dagster.models.decoding import complete
 from distill_dagster.models.loading import load
+from distill_dagster.quality.columns import pc
 from distill_dagster.store import parquet
 from distill_dagster.tasks.prompts import without_answer
 from distill_dagster.training.specs import TryCounts, TryResult, TrySpec
@@ -20,10 +21,21 @@ def try_model(spec: TrySpec, device: str) -> TryResult:
         ModelError: it cannot be loaded.
         DataError: the examples cannot be read.
     """
-    rows = parquet.read_table(Path(spec.examples), ["split", "messages"])
-    rows = sorted(rows, key=lambda row: row["split"] != "validation")[: spec.prompts]
-    prompts = [without_answer(row["messages"]) for row in rows]
+    prompts = [without_answer(messages) for messages in first_prompts(Path(spec.examples), spec.prompts)]
     loaded = load(spec.model, device)
     completions = complete(loaded, prompts, max_new_tokens=spec.max_new_tokens, batch_tokens=spec.batch_tokens)
     answered = sum(bool(completion.text.strip()) for completion in completions)
     return TryResult(counts=TryCounts(asked=len(prompts), answered=answered))
+
+
+def first_prompts(examples: Path, count: int) -> list[list[dict[str, str]]]:
+    """The messages of the first validation rows, and then of the first others if there are too few."""
+    found: dict[bool, list[list[dict[str, str]]]] = {True: [], False: []}
+    for table in parquet.stream_tables(examples, ["split", "messages"]):
+        is_held_out = pc.equal(table.column("split"), "validation")
+        for held_out, mask in ((True, is_held_out), (False, pc.invert(is_held_out))):
+            some = table.column("messages").filter(mask).slice(0, count - len(found[held_out]))
+            found[held_out] += some.to_pylist()
+        if len(found[True]) == count:
+            break
+    return [*found[True], *found[False]][:count]

@@ -12,7 +12,7 @@ def cluster_settings(config: DistillConfig) -> dict[str, Any]:
     if config.compute.backend != "ray":
         return {}
     handed = [*config.compute.ray.env, *secret_variables(config)]
-    return {**config.compute.ray.model_dump(), "store": config.store, "variables": list(dict.fromkeys(handed))}
+    return {**config.compute.ray.model_dump(), "store": str(config.local_root), "variables": list(dict.fromkeys(handed))}
 
 
 def secret_variables(config: DistillConfig) -> list[str]:

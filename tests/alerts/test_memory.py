@@ -5,13 +5,14 @@ import pytest
 from distill_dagster.alerts.memory import ALERTS_FILE, ATTEMPTS, FIRST_WAIT, KEPT_MESSAGES, Memory
 from distill_dagster.alerts.message import Failure, Message
 from distill_dagster.errors import DataError
+from distill_dagster.store.documents import LocalDocuments
 
 FAILURE = Failure("raw_dataset", "part-0", "enough_valid_rows", "error", "", "r1")
 NOW = 1_800_000_000.0
 
 
 def memory(tmp_path):
-    return Memory.load(tmp_path, NOW)
+    return Memory.load(LocalDocuments(tmp_path), NOW)
 
 
 def test_what_was_saved_is_loaded(tmp_path):

@@ -7,6 +7,7 @@ from distill_dagster.alerts.memory import ALERTS_FILE, Memory
 from distill_dagster.alerts.releases import compose_decisions, new_decisions
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
+from distill_dagster.store.documents import LocalDocuments
 from testing.alert_runs import look_again
 from testing.alert_servers import webhook
 from testing.projects import write_project
@@ -41,7 +42,7 @@ def test_a_promotion_and_a_refusal_arrive_once_at_every_severity(project, tmp_pa
 
 
 def test_decisions_before_the_first_look_are_not_sent(project, tmp_path):
-    students, memory = Students(tmp_path), Memory.load(tmp_path / "store", NOW)
+    students, memory = Students(tmp_path), Memory.load(LocalDocuments(tmp_path / "store"), NOW)
     students.judge("a", wrong=50)
     assert new_decisions(project, memory) == []
     students.judge("b", wrong=80)
@@ -53,7 +54,7 @@ def test_the_memory_of_a_version_without_releases_sends_the_first_decision(proje
     students = Students(tmp_path)
     (tmp_path / "store").mkdir(exist_ok=True)
     (tmp_path / "store" / ALERTS_FILE).write_text('{"since": 1.0, "runs": {}, "sent": {}, "outbox": []}')
-    memory = Memory.load(tmp_path / "store", NOW)
+    memory = Memory.load(LocalDocuments(tmp_path / "store"), NOW)
     students.judge("a", wrong=50)
     assert len(new_decisions(project, memory)) == 1
 

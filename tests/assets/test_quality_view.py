@@ -8,8 +8,8 @@ from distill_dagster.assets.views.quality import LABEL_ROWS, funnel, labels_tabl
 from distill_dagster.config import QualityConfig
 from distill_dagster.quality.plots import LABELS, gold_shares, labels_plot
 from distill_dagster.quality.specs import AgainstGold, RightWrong, SetCounts, SetFacts
-from distill_dagster.quality.synthetic_set import select_examples
 from testing.set_rows import answer, raw
+from testing.sets import select_examples
 
 
 def set_of(labels, task="nli", **quality):

@@ -111,7 +111,7 @@ def test_init_writes_the_schema_that_its_config_names(tmp_path):
     assert text.splitlines()[0] == "# yaml-language-server: $schema=distill.schema.json"
     schema = json.loads((tmp_path / "mine" / "distill.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(text))
-    assert (tmp_path / "mine" / ".gitignore").read_text() == "/store/\n"
+    assert (tmp_path / "mine" / ".gitignore").read_text() == "/store/\n/.distill/\n"
 
 
 def test_schema_prints_or_writes_the_same_document(tmp_path):

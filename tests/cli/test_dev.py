@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from distill_dagster.cli.serving import HOST, require_free
+from distill_dagster.cli.serving import HOST, require_free, require_login
 from distill_dagster.errors import ConfigError
 from testing.dev_server import COMMAND, DevServer, environment, run_command
 from testing.projects import write_project
@@ -32,6 +32,31 @@ def test_a_port_in_use_is_refused_and_a_free_one_is_not(taken):
         free.bind((HOST, 0))
         port = free.getsockname()[1]
     require_free(port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_proxy(host):
+    require_login(host, has_proxy=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "fe80::1%lo"])
+def test_an_address_that_others_reach_needs_the_promise_of_a_proxy(host):
+    with pytest.raises(ConfigError, match="can be reached from other machines, and Dagster has no login"):
+        require_login(host, has_proxy=False)
+    require_login(host, has_proxy=True)
+
+
+def test_an_address_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match=r"--host no\.such\.name\.invalid: "):
+        require_login("no.such.name.invalid", has_proxy=True)
+
+
+@pytest.mark.processes
+def test_dev_beyond_loopback_starts_nothing(tmp_path):
+    ended = run_command("dev", "--config", write_project(tmp_path), "--host", "0.0.0.0")
+    assert ended.exit_code == 2
+    assert "--i-have-a-proxy" in ended.output
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.processes

@@ -1,5 +1,6 @@
 """distill.yaml: which files are accepted, which are refused, and whether the message shows the way out."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -85,9 +86,29 @@ def test_environment_variables_are_expanded(tmp_path, monkeypatch):
         load_config(path)
 
 
-def test_a_store_that_is_a_url_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"store: s3://bucket/store is a URL, and the store is a local folder"):
-        load_config(write(tmp_path, tiny_settings(store="s3://bucket/store")))
+@pytest.mark.parametrize("url", ["http://h/store", "s3://", "s3://bucket/a#b", "s3://bucket//a", "file:///store"])
+def test_a_url_that_is_no_folder_in_a_bucket_is_refused(tmp_path, url):
+    with pytest.raises(ConfigError, match=r"store: .* is no place for a store: give a local path, or .*s3://bucket"):
+        load_config(write(tmp_path, tiny_settings(store=url)))
+
+
+def test_a_store_in_a_bucket_has_a_local_folder_beside_the_config(tmp_path):
+    config = load_config(write(tmp_path, tiny_settings(store="s3://bucket/store/")))
+    assert config.store == "s3://bucket/store"
+    assert config.local_root.parent == tmp_path / ".distill"
+    assert config.local_root.name.startswith("s3-bucket-store-")
+    other = load_config(write(tmp_path, tiny_settings(store="s3://bucket-store")))
+    assert other.local_root != config.local_root, "two stores share no folder"
+    config = load_config(write(tmp_path, tiny_settings(store="s3://bucket/store", local_folder="/scratch/copies")))
+    assert config.local_root.parent == Path("/scratch/copies")
+    with pytest.raises(ConfigError, match="local_folder: s3://b/c is a URL: give a local path"):
+        load_config(write(tmp_path, tiny_settings(local_folder="s3://b/c")))
+
+
+def test_a_project_with_a_local_store_hashes_and_writes_what_it_did(tmp_path):
+    config = load_config(write(tmp_path, tiny_settings()))
+    assert "local_folder" not in config.model_dump()
+    assert config.local_root == Path(config.store)
 
 
 @pytest.mark.parametrize("prefix", ["9lives", "a-b", "a/b", "a b", "_\n"])

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from distill_dagster.config import GenerationConfig, QualityConfig
-from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.store import hashing
 from distill_dagster.tasks.qa import QA
 from distill_dagster.teachers.faculty import Faculty
 from testing.generation_contract import asked_row, asked_rows, at, generate, is_right, lasting, spec_for
 from testing.made_answers import answer_to
 from testing.models_tiny import raw_row
+from testing.sets import select_examples
 
 ROWS = 24
 

@@ -7,7 +7,7 @@ from dagster._core.execution.api import create_execution_plan
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from distill_dagster.assets.condition import rerun_when_inputs_change
-from distill_dagster.operations.observing import VERSION_TAG
+from distill_dagster.operations.returning import VERSION_TAG
 from testing.chain import Chain
 
 pytestmark = pytest.mark.slow

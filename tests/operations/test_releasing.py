@@ -7,8 +7,8 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.errors import DataError, NotPublishedError
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.student import RELEASED, link_student
-from distill_dagster.operations.observing import VERSION_TAG
 from distill_dagster.operations.releasing import change_release
+from distill_dagster.operations.returning import VERSION_TAG
 from distill_dagster.release.changes import approve, roll_back
 from testing.projects import write_project
 from testing.releases import Students, named

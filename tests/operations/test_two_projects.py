@@ -1,5 +1,7 @@
 """Two projects in one Dagster instance: what happens in one moves nothing in the other."""
 
+import shutil
+
 import dagster as dg
 import pytest
 
@@ -75,7 +77,7 @@ def test_two_projects_of_one_name_are_told_apart_before_one_removes_the_others_p
     with pytest.raises(ConfigError, match=r"holds another project under the same names: its store is .*/a/store, this"):
         observe(instance, Snapshot(two))
     assert set(instance.get_dynamic_partitions("shards")) == {"train-part-00", "validation"}
-    one.store.root.rmdir()
+    shutil.rmtree(one.store.root)
     assert "train-part-01" in observe(instance, Snapshot(two)), "a store that is gone holds nothing"
 
 

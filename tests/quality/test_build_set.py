@@ -1,6 +1,12 @@
 """The worker that makes the set: from the shards' files to two tables and a result that a manifest gives back."""
 
+import re
+from pathlib import Path
+
+import pytest
+
 from distill_dagster.config import QualityConfig
+from distill_dagster.errors import DataError
 from distill_dagster.quality.specs import SetResult, SetSpec
 from distill_dagster.quality.synthetic_set import build_set
 from distill_dagster.store import files, hashing, parquet, schemas
@@ -36,6 +42,7 @@ def spec_of(folder, out):
         quality=QualityConfig(),
         learn="answer",
         out=str(out),
+        work=str(folder / "work"),
     )
 
 
@@ -58,6 +65,26 @@ def test_the_set_of_two_shards_has_the_chosen_answers(tmp_path):
         assert example["messages"][-2]["role"] == "user"
     asked = [{**example, "messages": example["messages"][:-1]} for example in examples]
     assert manifest.data_version == hashing.rows_hash(asked)  # as before the answers joined the messages
+
+
+def test_a_torn_table_is_named(tmp_path):
+    spec = spec_of(tmp_path / "shards", tmp_path)
+    for path in (spec.teacher[1], spec.raw[0]):
+        whole = Path(path).read_bytes()
+        Path(path).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(DataError, match=f"^{re.escape(path)} cannot be read as parquet"):
+            build_set(spec, "cpu")
+        Path(path).write_bytes(whole)
+    assert build_set(spec, "cpu").counts.examples == 2
+
+
+def test_what_a_killed_run_left_behind_does_not_matter(tmp_path):
+    spec = spec_of(tmp_path / "shards", tmp_path)
+    left = Path(spec.work) / "spill" / "raw.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a table")
+    assert build_set(spec, "cpu").counts.examples == 2
+    assert not left.parent.exists()
 
 
 def test_the_manifest_keeps_its_keys_and_gives_the_result_back(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from distill_dagster.config import ModelConfig
@@ -74,6 +75,16 @@ def without_null_weight(value: dict) -> dict:
     return {key: held for key, held in value.items() if held is not None}
 
 
+def test_every_row_group_is_exported_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 2)
+    rows = [example(f"{i}", [ASK], f"answer {i}") | {"split": "train" if i % 2 else "validation"} for i in range(7)]
+    parquet.write_table(tmp_path / "examples.parquet", rows, schemas.EXAMPLE)
+    for split, numbers in (("train", [1, 3, 5]), ("validation", [0, 2, 4, 6]), ("all", list(range(7)))):
+        out = tmp_path / f"{split}.jsonl"
+        assert export_examples(tmp_path / "examples.parquet", out, "trl", split) == len(numbers)
+        assert [row["completion"][0]["content"] for row in lines(out)] == [f"answer {i}" for i in numbers]
+
+
 def test_bad_targets_are_refused_and_nothing_is_replaced(examples, tmp_path):
     mine = tmp_path / "mine.jsonl"
     mine.write_text("mine")
@@ -93,7 +104,7 @@ def test_bad_targets_are_refused_and_nothing_is_replaced(examples, tmp_path):
 def test_the_answer_that_ends_the_messages_is_not_exported_twice(examples, tmp_path, form):
     """As `examples`, and with the answers among the messages as a set is published."""
     published = tmp_path / "published.parquet"
-    parquet.save_table(published, with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)))
+    pq.write_table(with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)), published)
     for source, out in ((examples, "a.jsonl"), (published, "b.jsonl")):
         assert export_examples(source, tmp_path / out, form, "all") == 3
     assert lines(tmp_path / "a.jsonl") == lines(tmp_path / "b.jsonl")
@@ -108,7 +119,7 @@ def test_trl_trains_on_the_set_and_on_an_export_as_they_are(examples, tmp_path, 
 
     out = tmp_path / f"out.{ending}"
     if form == "the set itself":
-        parquet.save_table(out, with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)))
+        pq.write_table(with_answers(parquet.load_table(examples, schemas.EXAMPLE.names)), out)
     else:
         export_examples(examples, out, form)
     kind = {"jsonl": "json"}.get(ending, ending)

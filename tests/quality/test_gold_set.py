@@ -3,21 +3,22 @@
 import pytest
 
 from distill_dagster.config import QualityConfig
-from distill_dagster.quality.gold_set import build_gold_set, select_gold
+from distill_dagster.quality.gold_set import build_gold_set
 from distill_dagster.quality.specs import GoldSetSpec
-from distill_dagster.quality.synthetic_set import select_examples
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.tasks.prompts import prompts_of
 from testing.set_rows import answer, raw, turn
+from testing.sets import select_examples, select_gold
 
 
 def gold_of(raws, test=(), learn="answer", **quality):
     """Examples and rejects as dictionaries, and the counts, which add up."""
-    table, rejected, counts = select_gold(raws, list(test), QualityConfig(**quality), learn)
+    built = select_gold(raws, list(test), QualityConfig(**quality), learn)
+    counts = built.counts
     assert counts.prompts == counts.no_gold + counts.examples + counts.rejected
     assert counts.by_reason == {code: n for code, n in counts.by_reason.items() if n}
     assert sum(counts.by_reason.values()) == counts.rejected
-    return table.to_pylist(), rejected.to_pylist(), counts
+    return built.examples, built.rejects, counts
 
 
 def test_a_gold_answer_becomes_the_example_that_a_right_teacher_would_give():
@@ -128,7 +129,12 @@ def test_the_worker_writes_the_set_as_a_training_reads_it(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     spec = GoldSetSpec(
-        raw=paths, test=str(tmp_path / "test.parquet"), quality=QualityConfig(), learn="answer", out=str(out)
+        raw=paths,
+        test=str(tmp_path / "test.parquet"),
+        quality=QualityConfig(),
+        learn="answer",
+        out=str(out),
+        work=str(tmp_path / "work"),
     )
     result = build_gold_set(GoldSetSpec.model_validate_json(spec.model_dump_json()), "cpu")
     (example,) = parquet.read_table(out / files.EXAMPLES_FILE)

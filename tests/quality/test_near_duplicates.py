@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill_dagster.config import QualityConfig
@@ -19,8 +19,8 @@ from distill_dagster.quality.duplicates.shingles import (
 )
 from distill_dagster.quality.examples.diversity import distinct, spread
 from distill_dagster.quality.specs import RightWrong
-from distill_dagster.quality.synthetic_set import select_examples
 from testing.set_rows import answer, codes, raw
+from testing.sets import select_examples
 
 LONG = (
     "Could you tell me how and where I can find the blue card that I have ordered from you a week ago, "
@@ -195,6 +195,7 @@ TEXTS = st.sampled_from(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), TEXTS), max_size=8), st.randoms(use_true_random=False))
 def test_near_rules_add_up_in_any_order(asked, shuffler):
     raws = [raw(row_id, text, task="qa", split="validation" if row_id == "h" else "train") for row_id, text in asked]
@@ -204,7 +205,7 @@ def test_near_rules_add_up_in_any_order(asked, shuffler):
     shuffler.shuffle(raws)
     shuffler.shuffle(answers)
     again = build(raws, answers, [raw("t", LONG + "!", task="qa")][: len(raws) % 2])
-    assert (again.examples, again.counts, again.facts) == (built.examples, built.counts, built.facts)
+    assert again == built
 
 
 def test_diversity_is_0_for_one_prompt_over_and_over():

@@ -18,6 +18,7 @@ from distill_dagster.release.card import card_files, release_card
 from distill_dagster.release.findings import findings
 from distill_dagster.release.made import Made
 from distill_dagster.store import files
+from distill_dagster.store.backend import LocalFiles
 from distill_dagster.store.sharing import replace_texts
 
 
@@ -176,7 +177,7 @@ def test_texts_of_the_project_stay_text(run, tmp_path):
     document = json.loads(report.file(files.REPORT_FILE).read_text())
     document["notes"] = ["<script>x</script> {{ 7 * 7 }} [a](b)"]
     (tmp_path / files.REPORT_FILE).write_text(json.dumps(document))
-    changed = Made(run.config, {**run.manifests, "eval_report": replace(report, folder=tmp_path)})
+    changed = Made(run.config, {**run.manifests, "eval_report": replace(report, files_at=LocalFiles(str(tmp_path)))})
     limits = section(release_card(changed), "Limits")
     assert "&lt;script&gt;x&lt;/script&gt; {{ 7 \\* 7 }} \\[a\\](b)" in limits
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from distill_dagster.config import OnPolicyConfig
@@ -14,7 +15,7 @@ from distill_dagster.errors import DataError
 from distill_dagster.models.rendering import encode, render_prompt
 from distill_dagster.models.tokenizer import open_tokenizer
 from distill_dagster.rollouts.sampling import JOURNAL, draw_prompts, sample_rollouts
-from distill_dagster.store import parquet
+from distill_dagster.store import parquet, schemas
 from distill_dagster.tasks.prompts import without_answer
 from distill_dagster.teachers.journal import read_journal
 from testing.models_tiny import write_examples
@@ -64,11 +65,25 @@ def test_a_loop_is_cut_and_the_reason_is_recorded(pair):
 
 
 def test_a_round_draws_as_many_prompts_as_it_is_told(pair):
-    examples = parquet.read_table(Path(pair.examples))
+    examples = Path(pair.examples)
     drawn = [draw_prompts(examples, OnPolicyConfig(prompts=5), number) for number in (1, 1, 2)]
     assert all(len(prompts) == 5 and {row["split"] for row in prompts} == {"train"} for prompts in drawn)
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(draw_prompts(examples, OnPolicyConfig(prompts=100), 1)) == 12
+
+
+def test_prompts_are_drawn_from_all_row_groups_in_the_order_of_the_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 3)
+    asked = [{"role": "user", "content": "?"}]
+    splits = ["train" if i % 3 else "validation" for i in range(20)]
+    rows = [{"row_id": f"{i:02}", "split": split, "messages": asked} for i, split in enumerate(splits)]
+    parquet.write_table(tmp_path / "examples.parquet", rows, schemas.EXAMPLE)
+    training = [row["row_id"] for row in rows if row["split"] == "train"]
+    for prompts in (1, 5, 13, 99):
+        rounds = OnPolicyConfig(prompts=prompts)
+        drawn = [row["row_id"] for row in draw_prompts(tmp_path / "examples.parquet", rounds, 1)]
+        chosen = np.random.default_rng([rounds.seed, 1]).permutation(13)[:prompts]
+        assert drawn == [training[i] for i in sorted(chosen)]
 
 
 def test_without_training_rows_it_says_so(pair, tmp_path):

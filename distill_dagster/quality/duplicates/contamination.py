@@ -11,132 +11,131 @@ An *item* is a held-out row. N-grams in more than `COMMON` items, or in more tha
 and say nothing about one item, so neither they nor their words count (for the same reason Brown et al. 2020, appendix
 C, ignore n-grams in more than 10 training documents). The rule cannot see an item that has no other words; `unseen`
 counts such items.
+
+The index of the items is in memory. What the rows have of it is in files, in the order of the rows.
 """
 
-from bisect import insort
+import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
-from distill_dagster.quality.duplicates.held_out_items import WORDS, TaskItems, index_items, own_words, shared_grams
-from distill_dagster.quality.duplicates.prompt_keys import bare, contamination_key, user_text_of
-from distill_dagster.quality.duplicates.shingles import (
-    NO_TEMPLATE,
-    Hashes,
-    jaccard,
-    lengths_allow,
-    shingles_of,
-    template_of,
-)
+from distill_dagster.quality.duplicates.held_out_items import HeldOutItems
+from distill_dagster.quality.duplicates.item_grams import ItemGrams
+from distill_dagster.quality.duplicates.prompt_keys import bare, user_text_of
+from distill_dagster.quality.duplicates.prompts import Prompts
+from distill_dagster.quality.duplicates.shingles import NO_TEMPLATE, template_of
+from distill_dagster.quality.duplicates.short_items import ShortItems
+from distill_dagster.quality.spill import Spill
 
 COVERED = 0.5  # an item is contaminated if more than this share of its words is covered
-COMMON = 10
-ALIKE = 0.9
+RULES = ("exact", "n-grams", "shingles")  # the first that applies counts
+EXACT, GRAMS, SHINGLES = range(len(RULES))
+HIT = np.dtype([("number", "i8"), ("rule", "i1"), ("item", "i4"), ("value", "f8")])
+
+Hit = tuple[int, int, int, float]  # a row of `HIT`
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Why a row is contaminated: the rule, and the sentence that names the item."""
+    """Why a row is contaminated: the rule, the sentence that names the item, and what applies to the row at all."""
 
-    rule: str  # exact | n-grams | shingles
+    rule: str
     item: str
+    hits: Sequence[Hit]
 
 
 class HeldOut:
     """Held-out rows, test or validation (`what`): `enter` the other rows, then `matches` names those that clash."""
 
     def __init__(
-        self, rows: Iterable[Mapping[str, Any]], what: str, *, near: bool, template: frozenset[str] = NO_TEMPLATE
-    ) -> None:
-        self.what, self.near, self.template = what, near, template
-        self.exact: dict[tuple[str, ...], list[str]] = defaultdict(list)  # sorted ids
-        self.copied: dict[int, set[str]] = defaultdict(set)  # number -> ids that the row copies; see `matches`
-        texts: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for row in rows:
-            insort(self.exact[contamination_key(row)], row["row_id"])
-            texts[row["task"]].append((row["row_id"], bare(user_text_of(row))))
-        self.items = sum(map(len, texts.values()))
-        self.unseen = 0  # items without an n-gram of their own; `matches` counts them
-        self._tasks = {task: index_items(sorted(items), template) for task, items in texts.items()} if near else {}
-        self._found: dict[int, Match] = {}
-
-    def enter(
         self,
-        numbers: Sequence[int],
-        tasks: Sequence[str],
-        keys: Sequence[tuple[str, ...]],
-        texts: Sequence[str],
-        bands: Hashes,
+        rows: Iterable[Mapping[str, Any]],
+        what: str,
+        spill: Spill,
+        *,
+        near: bool,
+        template: frozenset[str] = NO_TEMPLATE,
     ) -> None:
-        """Look at some rows: their numbers, tasks, contamination keys, bare user texts, and bands (rows, B)."""
-        for name in sorted(set(tasks) & set(self._tasks)):
-            own = [i for i, task in enumerate(tasks) if task == name]
-            self._look(self._tasks[name], [numbers[i] for i in own], [texts[i] for i in own], bands[own])
-        for number, key in zip(numbers, keys, strict=True):
-            if key in self.exact:
-                self.copied[number].update(self.exact[key])
-                self._found[number] = Match("exact", f"{self.what} row {self.exact[key][0]!r} asks the same")
+        self.what, self.near = what, near
+        self.items = HeldOutItems(rows)
+        self._tasks = [_TaskItems(what, spill, *own, template) for own in self.items.by_task()] if near else []
+        self._hits = spill.numbers(f"{what}-hits", HIT)
+        self.unseen = 0  # items without an n-gram of their own; `matches` counts them
+        self.copied: set[str] = set()  # ids of the items of all matches that were counted
+        self._counted: set[int] = set()  # items of exact matches
 
-    def matches(self) -> dict[int, Match]:
-        """Number -> match of each contaminated row; if several rules apply, exact precedes n-grams, then shingles.
+    def enter(self, prompts: Prompts) -> None:
+        """Look at some rows."""
+        numbers = prompts.numbers.tolist()
+        hits = [(numbers[at], EXACT, item, 1.0) for at, item in self.items.find(prompts.keys)]
+        for task in self._tasks:
+            hits += task.look(prompts)
+        self._hits.append(np.array(sorted(hits), HIT))
 
-        Then `copied` is complete: it names all items that a row copies, by any rule.
-        """
-        for task in self._tasks.values():
-            seen = np.concatenate([np.empty((0, 2), np.int64), *task.seen])
-            common = np.bincount(seen[:, 1], minlength=len(task.places)) > COMMON
-            common |= np.array([len({item for item, _ in own}) > COMMON for own in task.places], bool)
-            words = own_words(task, common.tolist())
-            self.unseen += sum(not own for own in words)
-            for number, match in self._by_grams(task, seen[~common[seen[:, 1]]], words).items():
-                if number not in self._found or self._found[number].rule == "shingles":
-                    self._found[number] = match
-        return self._found
+    def matches(self) -> Iterator[tuple[int, Match]]:
+        """The number and the match of each contaminated row, in order."""
+        self.unseen = sum(task.close() for task in self._tasks)
+        by_task = [task.by_grams() for task in self._tasks]
+        hits = chain.from_iterable(block.tolist() for block in self._hits.blocks())
+        for number, group in groupby(heapq.merge(hits, *by_task), key=itemgetter(0)):
+            own = list(group)
+            yield number, Match(RULES[own[0][1]], self._sentence(*own[0][1:]), own)
 
-    def _look(self, task: TaskItems, numbers: Sequence[int], texts: Sequence[str], bands: Hashes) -> None:
-        for i in map(int, np.unique(task.bands.find(bands.ravel())[0] // bands.shape[1])):
-            others = {item for band in bands[i].tolist() for item in task.by_band.get(band, ())}
-            if match := self._by_shingles(task, numbers[i], texts[i], sorted(others)):
-                self._found[numbers[i]] = match
-        pairs = shared_grams(task, texts)
-        task.seen.append(np.stack([np.array(numbers, np.int64)[pairs[:, 0]], pairs[:, 1]], axis=1))
+    def count(self, match: Match) -> None:
+        """Note which items a row copies."""
+        for _, rule, item, _ in match.hits:
+            if rule != EXACT:
+                self.copied.add(self.items.name(item))
+            elif item not in self._counted:
+                self._counted.add(item)
+                self.copied.update(self.items.with_key_of(item))
 
-    def _by_shingles(self, task: TaskItems, number: int, text: str, items: Sequence[int]) -> Match | None:
-        asked, found = shingles_of(text, self.template), None
-        for item in items:
-            name, other = task.items[item]
-            fewer, more = sorted((len(asked), task.sizes[item]))
-            if fewer < ALIKE * more - 1 or not lengths_allow(text, other, ALIKE):  # no index is above fewer / more
-                continue
-            alike = jaccard(asked, shingles_of(other, self.template))
-            if alike >= ALIKE:
-                self.copied[number].add(name)
-                sentence = f"{self.what} row {name!r} asks nearly the same (character 5-gram Jaccard {alike:.2f})"
-                found = found or Match("shingles", sentence)
-        return found
+    def _sentence(self, rule: int, item: int, value: float) -> str:
+        row = f"{self.what} row {self.items.name(item)!r}"
+        if rule == EXACT:
+            return f"{row} asks the same"
+        if rule == GRAMS:
+            return f"{row} shares 8-grams over {value:.0%} of its words"
+        return f"{row} asks nearly the same (character 5-gram Jaccard {value:.2f})"
 
-    def _by_grams(self, task: TaskItems, seen: NDArray[np.int64], words: Sequence[set[int]]) -> dict[int, Match]:
-        """Rows whose n-grams cover an item's own words; `seen` holds (row, n-gram), `words` each item's own words."""
-        found: dict[int, Match] = {}
-        order = seen[np.lexsort((seen[:, 1], seen[:, 0]))]
-        for number, pairs in groupby(order.tolist(), key=lambda pair: pair[0]):
-            covered: dict[int, set[int]] = defaultdict(set)
-            for _, gram in pairs:
-                for item, place in task.places[gram]:
-                    covered[item].update(range(place, place + WORDS))
-            for item, places in sorted(covered.items()):
-                share = len(places & words[item]) / len(words[item]) if words[item] else 0
+
+class _TaskItems:
+    """The items of one task, of which `first` is the first, and what the rows of the task share with them."""
+
+    def __init__(
+        self, what: str, spill: Spill, task: str, first: int, texts: pa.Array, template: frozenset[str]
+    ) -> None:
+        self.task, self.first = task, first
+        self._short, self._grams = ShortItems(texts, template), ItemGrams(texts)
+        self._seen = spill.numbers(f"{what}-{task}-grams", np.int64, 2)  # (row, n-gram)
+
+    def look(self, prompts: Prompts) -> Iterator[Hit]:
+        """What rows nearly repeat; their n-grams are kept for later."""
+        own = prompts[prompts.tasks == self.task]
+        shared = self._grams.shared(own.texts)
+        self._seen.append(np.stack([own.numbers[shared[:, 0]], shared[:, 1]], axis=1))
+        numbers = own.numbers.tolist()
+        for at, item, alike in self._short.near(own.texts, own.bands):
+            yield numbers[at], SHINGLES, self.first + item, alike
+
+    def close(self) -> int:
+        """End looking; returns how many items have no n-gram of their own."""
+        return self._grams.close()
+
+    def by_grams(self) -> Iterator[Hit]:
+        """The rows whose n-grams cover an item's own words, in order."""
+        blocks = (block[~self._grams.common[block[:, 1]]].tolist() for block in self._seen.blocks())
+        for number, pairs in groupby(chain.from_iterable(blocks), key=itemgetter(0)):
+            for item, share in self._grams.covers(gram for _, gram in pairs):
                 if share > COVERED:
-                    name = task.items[item][0]
-                    self.copied[number].add(name)
-                    sentence = f"{self.what} row {name!r} shares 8-grams over {share:.0%} of its words"
-                    found.setdefault(number, Match("n-grams", sentence))
-        return found
+                    yield number, GRAMS, self.first + item, share
 
 
 def template_sample(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:

@@ -86,10 +86,7 @@ def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
     import rensa
 
     minhash: Any = rensa.RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # a compiled module
-    hashes, offsets = hash_shingles(texts)
-    if template:
-        own = ~np.isin(hashes, hash_shingles(sorted(template))[0])
-        hashes, offsets = hashes[own], np.concatenate([[0], np.cumsum(own)])[offsets]
+    hashes, offsets = _own_hashes(texts, template)
     digests = minhash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), BANDS * ROWS, SEED)
     minima = np.array(digests.to_rows(), np.uint64).reshape(-1, BANDS, ROWS)
     bands = np.zeros(minima.shape[:2], np.uint64)  # (texts, BANDS)
@@ -101,18 +98,45 @@ def bands_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
     return bands
 
 
+def _own_hashes(texts: Sequence[str], template: frozenset[str]) -> tuple[Hashes, NDArray[np.int64]]:
+    """As `hash_shingles`, without the template's."""
+    hashes, offsets = hash_shingles(texts)
+    if template:
+        own = ~np.isin(hashes, hash_shingles(sorted(template))[0])
+        hashes, offsets = hashes[own], np.concatenate([[0], np.cumsum(own)])[offsets]
+    return hashes, offsets
+
+
+def signatures_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
+    """256 bits of each text, of which each shingle sets one; (texts, 4).
+
+    A bit that only one of two texts has stands for a shingle that only that text has. So `differ` counts too few
+    shingles and never too many, and rules out most pairs without a look at their texts.
+    """
+    hashes, offsets = _own_hashes(texts, template)
+    bits = np.zeros((len(texts), 256), bool)
+    bits[np.repeat(np.arange(len(texts)), np.diff(offsets)), (hashes >> np.uint64(56)).astype(np.intp)] = True
+    return np.packbits(bits, axis=1).view(np.uint64)
+
+
+def differ(ones: Hashes, others: Hashes) -> NDArray[np.int64]:
+    """For each pair of signatures, (n, 4), the bits that only the first has; (n,)."""
+    return np.bitwise_count(ones & ~others).sum(axis=1, dtype=np.int64)
+
+
 class Sieve:
     """Sorted hashes in which many others are looked up, most of them in vain.
 
     >>> Sieve(np.array([3 << 60, 5 << 60], np.uint64)).find(np.array([4 << 60, 5 << 60], np.uint64))
     (array([1]), array([1]))
 
-    A hash is searched only if some stored hash begins with the same bits. There are enough bits to rule out most.
+    A hash is searched only if some stored hash begins with the same bits. There are enough bits to rule out most,
+    and at most 64 MiB of them.
     """
 
     def __init__(self, values: Hashes) -> None:
         self.values = values
-        bits = max(10, (16 * len(values)).bit_length())
+        bits = min(26, max(10, (16 * len(values)).bit_length()))
         self._shift = np.uint64(64 - bits)
         self._begins = np.zeros(2**bits, bool)
         self._begins[values >> self._shift] = True

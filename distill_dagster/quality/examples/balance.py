@@ -8,41 +8,59 @@ The cap drops rows, because the set has more than enough of that label. The floo
 made up, repeating the few rows would teach them by heart, and dropping the label would be worse.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import log2
-from typing import Any
+from pathlib import Path
+
+import pyarrow as pa
 
 from distill_dagster.errors import ConfigError
 from distill_dagster.quality.specs import LabelShift
+from distill_dagster.quality.spill import Spill
+from distill_dagster.store import parquet, schemas
 from distill_dagster.store.hashing import sha256
 
+_COMPARED = ["row_id", "sample", "turn", "split", "task", "label"]  # columns of an example
+BALANCED = pa.schema([*(schemas.EXAMPLE.field(name) for name in _COMPARED[1:]), ("hash", pa.string())])
+CAPS = pa.schema([("task", pa.string()), ("cap", pa.int64())])
 
-def over_cap(examples: Sequence[Mapping[str, Any]], share: float | None) -> set[int]:
-    """Positions of the training examples that the cap drops, task by task; a hash of the row id chooses them.
+
+def over_cap(draft: Path, counts: Mapping[str, Mapping[str, int]], share: float, spill: Spill) -> Iterator[int]:
+    """Positions of the training examples that the cap drops, in order; a hash of the row id chooses them.
+
+    `draft` holds the examples, and `counts` task -> label -> training rows.
 
     Raises:
         ConfigError: a task has too few labels for such a share.
     """
-    by_task: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for position, example in enumerate(examples):
-        if example["split"] == "train" and example["label"] is not None:
-            by_task[example["task"]][example["label"]].append(position)
-    dropped: set[int] = set()
-    for task, by_label in by_task.items() if share is not None else ():
-        cap = largest_cap(Counter({label: len(positions) for label, positions in by_label.items()}), share, task)
-        for positions in by_label.values():
-            dropped.update(sorted(positions, key=lambda p: _place(examples[p]))[cap:])
-    return dropped
+    caps = {task: largest_cap(by_label, share, task) for task, by_label in counts.items()}
+    tables = (_balanced(table) for table in parquet.stream_tables(draft, _COMPARED))
+    spill.load("balanced", tables, BALANCED)
+    spill.load("caps", [pa.table([list(caps), list(caps.values())], CAPS)], CAPS)
+    dropped = spill.query(
+        """
+        SELECT position FROM (
+            SELECT position, cap, row_number() OVER
+                (PARTITION BY task, label ORDER BY hash, sample, turn, position) AS place
+            FROM balanced JOIN (SELECT task, cap FROM caps) USING (task) WHERE split = 'train' AND label IS NOT NULL
+        ) WHERE place > cap ORDER BY position
+        """
+    )
+    for batch in dropped:
+        yield from batch.column(0).to_pylist()
 
 
-def largest_cap(counts: Mapping[str, int], share: float | None, task: str) -> int:
+def _balanced(table: pa.Table) -> pa.Table:
+    hashes = [sha256(row_id) for row_id in table.column("row_id").to_pylist()]
+    return table.drop_columns("row_id").append_column("hash", pa.array(hashes, pa.string()))
+
+
+def largest_cap(counts: Mapping[str, int], share: float, task: str) -> int:
     """The most rows that each label may keep so that no label has more than `share` of all kept rows.
 
     min(n_i, c) <= share * sum_i min(n_i, c) holds for every c from 1 to a largest one, or for none: the right side is
     concave in c. Bisection finds that c.
     """
-    assert share is not None
 
     def holds(cap: int) -> bool:
         kept = sum(min(n, cap) for n in counts.values())
@@ -58,11 +76,6 @@ def largest_cap(counts: Mapping[str, int], share: float | None, task: str) -> in
         middle = (low + high + 1) // 2
         low, high = (middle, high) if holds(middle) else (low, middle - 1)
     return low
-
-
-def _place(example: Mapping[str, Any]) -> tuple[str, int, int]:
-    """The sort key by which a label's rows are kept."""
-    return sha256(example["row_id"]), example["sample"], example["turn"]
 
 
 def rare_labels(counts: Mapping[str, int], known: Iterable[str], floor: int) -> dict[str, int]:

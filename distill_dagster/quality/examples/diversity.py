@@ -10,13 +10,12 @@ All three depend on the number of prompts: distinct-n falls with every row. They
 """
 
 import heapq
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from math import log, sqrt
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from distill_dagster.quality.columns import pc
 from distill_dagster.quality.duplicates.prompt_keys import bare
@@ -27,16 +26,44 @@ SAMPLE = 10_000
 OPENING, OPENINGS = 3, 8  # words of an opening; openings that are listed
 
 
-def prompt_diversity(examples: pa.Table) -> PromptDiversity:
-    """The measures over the training prompts of `examples` (schemas.EXAMPLE)."""
-    prompts = [bare(text).split() for text in _sample(examples)]
-    return PromptDiversity(
-        prompts=len(prompts),
-        distinct_1=distinct(prompts, 1),
-        distinct_2=distinct(prompts, 2),
-        spread=spread(prompts),
-        openings=_openings(prompts),
-    )
+class PromptSample:
+    """The training prompts that are measured: the user's text in the first turn of the rows whose ids hash lowest."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}  # row id -> text
+        self._lowest: list[tuple[int, str]] = []  # a heap of the ids, the highest hash first
+        self._last: str | None = None
+
+    def add(self, train: pa.Table) -> None:
+        """Look at the next training rows (schemas.EXAMPLE), in the order of row ids."""
+        first = train.filter(pc.equal(train.column("turn"), 0)).select(["row_id", "messages"])
+        hashes = [int(sha256(row_id), 16) for row_id in first.column("row_id").to_pylist()]
+        limit = -self._lowest[0][0] if len(self._lowest) == SAMPLE else math.inf
+        low = pa.array([place for place, value in enumerate(hashes) if value < limit], pa.int64())
+        for row in first.take(low).to_pylist():
+            if row["row_id"] != self._last:  # of several answers to a row the first counts
+                self._last = row["row_id"]
+                self._enter(row["row_id"], "\n".join(m["content"] for m in row["messages"] if m["role"] == "user"))
+
+    def _enter(self, row_id: str, text: str) -> None:
+        own = (-int(sha256(row_id), 16), row_id)
+        self._texts[row_id] = text
+        if len(self._lowest) < SAMPLE:
+            heapq.heappush(self._lowest, own)
+        else:
+            _, highest = heapq.heappushpop(self._lowest, own)
+            del self._texts[highest]
+
+    def diversity(self) -> PromptDiversity:
+        """The measures over the prompts."""
+        prompts = [bare(self._texts[row_id]).split() for _, row_id in sorted(self._lowest, reverse=True)]
+        return PromptDiversity(
+            prompts=len(prompts),
+            distinct_1=distinct(prompts, 1),
+            distinct_2=distinct(prompts, 2),
+            spread=spread(prompts),
+            openings=_openings(prompts),
+        )
 
 
 def distinct(prompts: Iterable[Sequence[str]], n: int) -> float | None:
@@ -69,24 +96,3 @@ def _openings(prompts: Sequence[Sequence[str]]) -> dict[str, float]:
     found = Counter(" ".join(words[:OPENING]) for words in prompts)
     first = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:OPENINGS]
     return {words: count / len(prompts) for words, count in first}
-
-
-def _sample(examples: pa.Table) -> list[str]:
-    """The user's text in the first turn of the training rows whose ids hash lowest."""
-    chosen = pc.and_(pc.equal(examples.column("split"), "train"), pc.equal(examples.column("turn"), 0))
-    rows = pc.indices_nonzero(chosen).to_numpy()
-    row_ids = examples.column("row_id").filter(chosen)
-    begins = np.concatenate([np.empty(0, np.uint64), *map(_beginnings, row_ids.chunks)])
-    lowest = np.unique(begins)[:SAMPLE]
-    near = np.flatnonzero(begins <= lowest[-1]) if len(lowest) else np.empty(0, np.int64)
-    places: dict[str, int] = {}
-    for place, row_id in zip(rows[near].tolist(), row_ids.take(pa.array(near)).to_pylist(), strict=True):
-        places.setdefault(row_id, place)
-    own = [places[row_id] for row_id in heapq.nsmallest(SAMPLE, places, key=sha256)]
-    messages = examples.column("messages").take(pa.array(own, pa.int64())).to_pylist()
-    return ["\n".join(m["content"] for m in row if m["role"] == "user") for row in messages]
-
-
-def _beginnings(row_ids: pa.Array) -> NDArray[np.uint64]:
-    """The first 64 bits of each id's hash."""
-    return np.fromiter((int(sha256(row_id)[:16], 16) for row_id in row_ids.to_pylist()), np.uint64, len(row_ids))

@@ -6,14 +6,16 @@
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from distill_dagster.quality.columns import pc, value_counts
 from distill_dagster.quality.duplicates.prompt_index import PromptIndex
 from distill_dagster.quality.examples.balance import label_shift
-from distill_dagster.quality.examples.diversity import prompt_diversity
-from distill_dagster.quality.examples.example_table import Examples
+from distill_dagster.quality.examples.diversity import PromptSample
+from distill_dagster.quality.examples.finishing import Examples
 from distill_dagster.quality.filters.reasons import AFTER_FILTERS
 from distill_dagster.quality.filters.row_filters import FILTERS, Candidate
 from distill_dagster.quality.specs import AgainstGold, Contamination, RightWrong, SetFacts
@@ -25,18 +27,22 @@ class SetTally:
 
     def __init__(self) -> None:
         self.teacher_rows = 0
+        self.answered = 0  # rows that are not failed requests, those of validation too
         self.labels: Counter[str] = Counter()
         self.scores = 0.0
         self.with_gold = 0
         self.outcomes: Counter[str] = Counter()  # right, wrong
         self.refused: dict[str, Counter[str]] = defaultdict(Counter)  # reason -> right, wrong
 
-    def count(self, candidate: Candidate | None, score: float | None, reason: str | None) -> None:
+    def count(
+        self, teacher: Mapping[str, Any], candidate: Candidate | None, score: float | None, reason: str | None
+    ) -> None:
         """Count one teacher row, with its score against gold if there is one, and the reason for its refusal if any.
 
         Every filter looks at every answer with gold, even at one that another filter has refused.
         """
         self.teacher_rows += 1
+        self.answered += teacher["status"] == "ok"
         if candidate is None or candidate.raw["split"] != "train" or candidate.teacher["status"] != "ok":
             return
         if candidate.answer is not None and (label := candidate.task.label(candidate.answer)) is not None:
@@ -66,44 +72,75 @@ def outcome_of(score: float) -> str:
     return "right" if score == 1 else "wrong"
 
 
-def facts_of(table: pa.Table, tally: SetTally, examples: Examples, index: PromptIndex, answers: int) -> SetFacts:
-    """The facts of the examples in `table` (schemas.EXAMPLE); `answers` counts the teacher rows that did not fail."""
-    train = table.filter(pc.equal(table.column("split"), "train"))
-    kept = train.column("gold_score").drop_null().to_pylist()
-    before, after = _ordered(tally.labels), _ordered(value_counts(train.column("label")))
-    exact = {task for task in index.raw.column("task").unique().to_pylist() if get_task(task).exact}
+class ExampleTally:
+    """Counts over the examples (schemas.EXAMPLE), which come some at a time."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.splits: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()  # of training rows
+        self.flags: Counter[str] = Counter()
+        self.flagged: dict[str, Counter[str]] = defaultdict(Counter)  # flag -> right, wrong
+        self.prompts = PromptSample()
+
+    def add(self, table: pa.Table) -> None:
+        """Count some examples."""
+        train = table.filter(pc.equal(table.column("split"), "train"))
+        self.examples += len(table)
+        self.splits += value_counts(table.column("split"))
+        self.labels += value_counts(train.column("label"))
+        self.flags += value_counts(pc.list_flatten(table.column("flags")))
+        self.prompts.add(train)
+        judged = train.select(["task", "gold_score", "flags"]).filter(pc.is_valid(train.column("gold_score")))
+        for row in judged.filter(pc.greater(pc.list_value_length(judged.column("flags")), 0)).to_pylist():
+            for flag in row["flags"] if get_task(row["task"]).exact else ():
+                self.flagged[flag][outcome_of(row["gold_score"])] += 1
+
+
+def facts_of(
+    tally: SetTally, found: ExampleTally, examples: Examples, index: PromptIndex, kept: Iterator[float]
+) -> SetFacts:
+    """The facts of a set; `kept` gives the gold scores of the training rows among the examples."""
+    before, after = _ordered(tally.labels), _ordered(found.labels)
     return SetFacts(
-        acceptance=len(table) / tally.teacher_rows if tally.teacher_rows else None,
+        acceptance=found.examples / tally.teacher_rows if tally.teacher_rows else None,
         gold_agreement=tally.scores / tally.with_gold if tally.with_gold else None,
-        gold_agreement_kept=sum(kept) / len(kept) if kept else None,
+        gold_agreement_kept=_mean(kept),
         rows_with_gold=tally.with_gold,
-        answers=answers,
+        answers=tally.answered,
         labels_before=before,
         labels_after=after,
         label_rows=examples.label_rows,
         rare_labels=examples.rare_labels,
         label_shift=label_shift(before, after),
-        against_gold=_against_gold(tally, train, exact),
-        flags=dict(sorted(value_counts(pc.list_flatten(table.column("flags"))).items())),
+        against_gold=_against_gold(tally, found),
+        flags=dict(sorted(found.flags.items())),
         contamination=_contamination(index),
-        prompts=prompt_diversity(table),
+        prompts=found.prompts.diversity(),
     )
 
 
-def _against_gold(tally: SetTally, train: pa.Table, exact: set[str]) -> AgainstGold:
+def _mean(numbers: Iterator[float]) -> float | None:
+    count = 0
+
+    def counted() -> Iterator[float]:
+        nonlocal count
+        for number in numbers:
+            count += 1
+            yield number
+
+    total = sum(counted())
+    return total / count if count else None
+
+
+def _against_gold(tally: SetTally, found: ExampleTally) -> AgainstGold:
     """For each filter and reason, the right and wrong answers that it refuses; for each flag, those that have it."""
-    judged = train.filter(pc.is_in(train.column("task"), pa.array(sorted(exact), pa.string())))
-    judged = judged.filter(pc.is_valid(judged.column("gold_score"))).select(["gold_score", "flags"])
-    flagged: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in judged.filter(pc.greater(pc.list_value_length(judged.column("flags")), 0)).to_pylist():
-        for flag in row["flags"]:
-            flagged[flag][outcome_of(row["gold_score"])] += 1
     names = [*(keep.__name__ for keep in FILTERS[1:]), *sorted(tally.refused)]  # `failed` refuses no answer
     return AgainstGold(
         right=tally.outcomes["right"],
         wrong=tally.outcomes["wrong"],
         filters={name: _right_wrong(tally.refused[name]) for name in dict.fromkeys(names)},
-        flags={name: _right_wrong(counts) for name, counts in sorted(flagged.items())},
+        flags={name: _right_wrong(counts) for name, counts in sorted(found.flagged.items())},
     )
 
 
@@ -112,22 +149,16 @@ def _right_wrong(counts: Counter[str]) -> RightWrong:
 
 
 def _contamination(index: PromptIndex) -> Contamination:
-    rules = Counter(match.rule for match in index.contaminated.values())
-    items = sum(held_out.items for held_out in index.held_out)
+    items = sum(len(held_out.items) for held_out in index.held_out)
     unseen = sum(held_out.unseen for held_out in index.held_out)
     near = any(held_out.near for held_out in index.held_out)
+    test, _ = index.held_out
     return Contamination(
         held_out_items=items,
-        contaminated_questions=dict(sorted(rules.items())),
+        contaminated_questions=dict(sorted(index.rules.items())),
         not_seen_by_ngrams=(unseen / items if items else None) if near else None,
-        copied_test_rows=sorted(_copied(index)),
+        copied_test_rows=sorted(test.copied),
     )
-
-
-def _copied(index: PromptIndex) -> set[str]:
-    """The ids of the test rows that a row copies; rows whose id is that of others do not count."""
-    tests = [held_out for held_out in index.held_out if held_out.what == "test"]
-    return {name for held in tests for n, names in held.copied.items() if n not in index.conflicts for name in names}
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from distill_dagster.models.ref import ModelRef
 from distill_dagster.release.export.asking import ASK
 from distill_dagster.release.export.formats import family
 from distill_dagster.release.export.specs import RuntimeSpec
+from distill_dagster.store.places import Place
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import Asker, request_hash
 from distill_dagster.teachers.budget import Budget, FailureWatch
@@ -25,7 +26,7 @@ Messages = Sequence[Mapping[str, str]]
 Talker = Callable[[Messages], str]  # a conversation that ends with the user's turn -> the answer
 
 
-def model_talker(ref: ModelRef, config: DistillConfig, max_new_tokens: int, responses: Path, device: str) -> Talker:
+def model_talker(ref: ModelRef, config: DistillConfig, max_new_tokens: int, responses: Place, device: str) -> Talker:
     """A model that runs here, or behind an endpoint."""
     generation = GenerationConfig(max_new_tokens=max_new_tokens)
     teacher = open_teacher(ref, generation, device)

@@ -11,7 +11,9 @@ If one file cannot be read, the other files still get their versions.
 """
 
 import json
+import math
 import os
+import random
 import threading
 import time
 from pathlib import Path
@@ -50,14 +52,27 @@ class SourceVersions:
             raise error
         return versions
 
-    def readable(self, sources: list[SourceFile]) -> tuple[dict[str, str], dict[str, UnreadableError]]:
-        """Key -> version of each readable file, and key -> error of each other file."""
-        now, unreadable = dict[str, dict[str, Any]](), dict[str, UnreadableError]()
+    def readable(
+        self, sources: list[SourceFile], seconds: float = math.inf
+    ) -> tuple[dict[str, str], dict[str, UnreadableError]]:
+        """Key -> version of each readable file, and key -> error of each other file.
+
+        New and changed files are hashed until that has taken `seconds`, but at least one; those that are left are in
+        neither. Their order is random, so that one that changes all the time does not keep the others waiting.
+        """
+        now, unreadable, hashing = dict[str, dict[str, Any]](), dict[str, UnreadableError](), 0.0
         with _lock:
             known = self._known = self._read() if self._known is None else self._known
-            for source in sources:
+            for source in sources if math.isinf(seconds) else random.sample(sources, len(sources)):
                 try:
-                    now[source.url] = self._version(source, known.get(source.url))
+                    stamp = _stamp_of(source)
+                    before = known.get(source.url)
+                    if before is not None and stamp is not None and before["stamp"] == stamp:
+                        now[source.url] = before
+                    elif not hashing or hashing < seconds:
+                        started = time.monotonic()
+                        now[source.url] = {"stamp": stamp, "version": content_hash(source)}
+                        hashing += time.monotonic() - started
                 except DataError as e:
                     unreadable[source.key] = UnreadableError(str(e))
             remembered = {url: entry for url, entry in now.items() if entry["stamp"] is not None}
@@ -65,13 +80,6 @@ class SourceVersions:
                 self._known = self._read() | remembered  # another process may have written meanwhile
                 self._write(self._known)
         return {source.key: now[source.url]["version"] for source in sources if source.url in now}, unreadable
-
-    def _version(self, source: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]:
-        require_key(source)
-        stamp = _stamp(source.url)
-        if known is not None and stamp is not None and known["stamp"] == stamp:
-            return known
-        return {"stamp": stamp, "version": content_hash(source)}
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -85,6 +93,11 @@ class SourceVersions:
             write_text(self._memory, json.dumps(entries, allow_nan=False) + "\n")
         except OSError:
             return  # a read-only store only costs time
+
+
+def _stamp_of(source: SourceFile) -> list[Any] | None:
+    require_key(source)
+    return _stamp(source.url)
 
 
 def _stamp(url: str) -> list[Any] | None:

@@ -17,12 +17,9 @@ import time
 import uuid
 from collections.abc import Callable, Container, Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-
-from filelock import FileLock
 
 from distill_dagster.errors import DataError
-from distill_dagster.store.disk import room_for, write_text
+from distill_dagster.store.documents import Documents
 
 
 @dataclass(slots=True)
@@ -48,7 +45,7 @@ class BatchRecord:
 class Batching:
     """Where a project keeps its records, and who says whether a batch can be afforded."""
 
-    folder: Path
+    documents: Documents
     afford: Callable[[float, float], None]  # BudgetError if the budget does not hold a batch beside those under way
     find: Callable[[Iterable[str]], Container[str]]  # the requests among these whose replies are stored
 
@@ -59,9 +56,7 @@ class Batching:
             DataError: the store is full or cannot be written.
         """
         record.saved_at = time.time()
-        with room_for(self.folder.parent):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self._path(record), json.dumps(asdict(record), allow_nan=False))
+        self.documents.write(_name(record), json.dumps(asdict(record), allow_nan=False))
 
     def reserve(self, record: BatchRecord, most_usd: float) -> None:
         """Save the record of a batch that is about to be sent, if the budget holds `most_usd` for it and what follows.
@@ -70,11 +65,9 @@ class Batching:
             BudgetError: it does not, beside what is spent and the batches under way.
             DataError: as `save`.
         """
-        with room_for(self.folder.parent):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / "budget.lock"):
-                self.afford(most_usd, self._under_way_usd())
-                self.save(record)
+        with self.documents.locked("budget.lock"):
+            self.afford(most_usd, self._under_way_usd())
+            self.save(record)
 
     def _under_way_usd(self) -> float:
         """The most that the answers may cost that are in a record and not yet stored."""
@@ -97,7 +90,7 @@ class Batching:
 
     def remove(self, record: BatchRecord) -> None:
         """Forget a batch whose results are recorded, or that will give none."""
-        self._path(record).unlink(missing_ok=True)
+        self.documents.remove(_name(record))
 
     def of(self, hashes: Iterable[str]) -> list[BatchRecord]:
         """The batches that hold any of these requests. Records whose replies are all stored are removed.
@@ -113,15 +106,19 @@ class Batching:
         return [record for record in records if not wanted.isdisjoint(record.hashes)]
 
     def _records(self) -> list[BatchRecord]:
-        return [self._read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
+        return [self._read(name) for name in self.documents.names() if name.endswith(".json")]
 
-    def _path(self, record: BatchRecord) -> Path:
-        return self.folder / f"{record.key}.json"
-
-    def _read(self, path: Path) -> BatchRecord:
-        try:
-            return BatchRecord(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+    def _read(self, name: str) -> BatchRecord:
+        text = self.documents.read(name)
+        if text is None:
             return BatchRecord([])  # another process has just recorded the results
+        try:
+            return BatchRecord(**json.loads(text))
         except (ValueError, TypeError) as e:
-            raise DataError(f"{path} is damaged ({e}); delete it: its requests are sent again") from e
+            raise DataError(
+                f"{self.documents.uri(name)} is damaged ({e}); delete it: its requests are sent again"
+            ) from e
+
+
+def _name(record: BatchRecord) -> str:
+    return f"{record.key}.json"

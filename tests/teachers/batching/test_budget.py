@@ -5,6 +5,7 @@ from multiprocessing.connection import wait
 import pytest
 
 from distill_dagster.errors import BudgetError
+from distill_dagster.store.documents import LocalDocuments
 from distill_dagster.teachers.batching.records import Batching, BatchRecord
 from testing.batches import batched, held_batch, records_of, whole_after
 from testing.generation_contract import asked_rows, finish, generate, is_right, output_of, start
@@ -64,7 +65,7 @@ def test_two_shards_in_parallel_do_not_take_the_same_dollars(tmp_path, server):
 def test_what_a_record_holds_open(tmp_path):
     asked: list[tuple[float, float]] = []
     stored: set[str] = set()
-    batching = Batching(tmp_path / "batches", lambda *amounts: asked.append(amounts), lambda _: stored)
+    batching = Batching(LocalDocuments(tmp_path / "batches"), lambda *amounts: asked.append(amounts), lambda _: stored)
     one = BatchRecord(["a", "b", "c"], most_usd=[1.0, 2.0, 4.0])
     batching.reserve(one, 7.0)
     batching.reserve(BatchRecord(["d"], most_usd=[8.0]), 8.0)
@@ -81,7 +82,7 @@ def test_a_batch_that_cannot_be_afforded_leaves_no_record(tmp_path):
     def refuse(*_):
         raise BudgetError("no")
 
-    batching = Batching(tmp_path / "batches", refuse, lambda _: ())
+    batching = Batching(LocalDocuments(tmp_path / "batches"), refuse, lambda _: ())
     with pytest.raises(BudgetError):
         batching.reserve(BatchRecord(["a"], most_usd=[1.0]), 1.0)
     assert not list((tmp_path / "batches").glob("*.json"))

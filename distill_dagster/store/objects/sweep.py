@@ -1,0 +1,89 @@
+"""Deletes the files that no manifest names, a day after the last moment at which a reader may have begun to read them.
+
+    versions/raw_dataset/train-part-00/3f2a…-9c01/raw.parquet    named by the manifest, or by the one before it: kept
+    versions/raw_dataset/train-part-00/77b0…-1d44/raw.parquet    retired at 12:00: deleted the next day after 12:00
+    versions/raw_dataset/train-part-00/9d02…-5e1a/raw.parquet    of a writer that was killed at 12:00: the same
+
+All times are those of the server's clock. The files are listed before the manifests are read, so what a manifest names
+by then is kept.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.store.backend import SCRATCH, VERSIONS
+from distill_dagster.store.objects.bucket import Bucket, Listed
+from distill_dagster.store.objects.copies import in_threads
+
+KEPT = timedelta(days=1)
+MANIFESTS = "manifests"
+
+
+def manifest_path(key: str) -> str:
+    """The path of an artefact's object."""
+    return f"{MANIFESTS}/{key}.json"
+
+
+def key_of(path: str) -> str:
+    """The artefact that an object in `manifests/` is of."""
+    return path.removeprefix(f"{MANIFESTS}/").removesuffix(".json")
+
+
+def sweep(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list[str]:
+    """Delete what nobody can have begun to read since `age`, of one artefact or of all; returns the paths."""
+    listed = bucket.list(f"{VERSIONS}/{key}" if key else VERSIONS)
+    if not listed:
+        return []
+    paths = [manifest_path(key)] if key else [entry.path for entry in bucket.list(MANIFESTS)]
+    named, retired = set[str](), dict[str, datetime]()
+    for path, found in zip(paths, in_threads(bucket.get, paths), strict=True):
+        if found:
+            _read(path, json.loads(found.data), named, retired)
+    unnamed = [entry for entry in listed if not _is_below(entry, named)]
+    since, now = _unread_since(unnamed, retired), bucket.now() if unnamed else None
+    old = [entry.path for entry in unnamed if now and now - since[entry.path] > age]
+    bucket.delete(old)
+    return old
+
+
+def _read(path: str, document: dict[str, Any], named: set[str], retired: dict[str, datetime]) -> None:
+    """Add the folders that a manifest names, and those that it retired."""
+    folder = f"{VERSIONS}/{key_of(path)}"
+    named |= {f"{folder}/{document[part]['version']}" for part in ("manifest", "previous") if document[part]}
+    for version, when in document["retired"].items():
+        retired[f"{folder}/{version}"] = datetime.fromisoformat(when)
+
+
+def _is_below(entry: Listed, folders: Iterable[str]) -> bool:
+    above = entry.path.split("/")
+    return any("/".join(above[:depth]) in folders for depth in (3, 4))  # versions/asset/version, …/asset/shard/version
+
+
+def _unread_since(unnamed: list[Listed], retired: dict[str, datetime]) -> dict[str, datetime]:
+    """Path -> when it was retired. What was never named counts from the last such file of the artefact."""
+    last: dict[str, datetime] = {}
+    for entry in unnamed:
+        group = _group(entry)
+        last[group] = max(last.get(group, entry.written_at), entry.written_at)
+    return {
+        entry.path: next((when for folder, when in retired.items() if entry.path.startswith(f"{folder}/")), None)
+        or last[_group(entry)]
+        for entry in unnamed
+    }
+
+
+def _group(entry: Listed) -> str:
+    return "/".join(entry.path.split("/")[:3])
+
+
+def forget_copies(folder: Path, keep: set[str], age: timedelta = KEPT) -> None:
+    """Delete copies of versions that are not in `keep` and were not asked for since `age`, and old scratch folders."""
+    copies = folder / VERSIONS
+    for copy in (*(copies.iterdir() if copies.is_dir() else ()), *folder.glob(f"{SCRATCH}*")):
+        if copy.name not in keep and time.time() - copy.stat().st_mtime > age.total_seconds():
+            shutil.rmtree(copy, ignore_errors=True)

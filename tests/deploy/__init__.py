@@ -1,0 +1,1 @@
+"""The definitions of deploy/: linted, and run as processes of their own."""
