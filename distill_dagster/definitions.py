@@ -49,6 +49,7 @@ from distill_dagster.operations.alerting import alert_sensor
 from distill_dagster.operations.schedule import redistill_job, redistill_schedule
 from distill_dagster.operations.sensors import automation_sensors
 from distill_dagster.resources.compute import Compute
+from distill_dagster.resources.compute.settings import cluster_settings
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.resources.project import ProjectResource
 
@@ -77,7 +78,7 @@ def build_resources(config: DistillConfig) -> dict[str, dg.ResourceDefinition]:
     )
     return {names.own("project"): project} | {
         names.own(f"{kind}_compute"): _fixed(
-            Compute.of(need, pool, compute.backend),
+            Compute.of(need, pool, compute.backend, cluster_settings(config)),
             f"Runs the work of kind {kind} with the backend {compute.backend}. `compute.{kind}` needs {need.gpus} "
             f"GPU(s) of {need.memory_gb:g} GB or more, and {'accepts' if need.cpu else 'refuses'} a CPU instead.",
         )

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PARENT = "DISTILL_PARENT"  # the process id of the parent, in the environment of a child that ends with it
+ATTEMPT = "DISTILL_ATTEMPT"  # the number of an attempt, in the environment of a worker that another machine runs
 
 
 def end_with_parent() -> None:

@@ -6,11 +6,17 @@ prints the result as JSON. Launched by Dagster Pipes (the `subprocess` backend),
 Pipes context and reports result, progress and user errors as Pipes messages. The only package of Dagster that a
 worker's machine needs is `dagster-pipes`.
 
+    python -m distill_dagster.workers --serve 5
+
+does so for one order after another, and keeps the models that it used last. Each line of standard input is the JSON of
+an order's environment; a line on file descriptor 5 says that the order has ended. The process ends with standard input.
+
 A training can run in several such processes (ranks/launcher.py). All read the Pipes context, and rank 0 alone reports.
 """
 
 import argparse
 import importlib
+import json
 import logging
 import os
 import sys
@@ -142,10 +148,16 @@ def _room_for(spec: Spec) -> AbstractContextManager[None]:
 
 def _serve_pipes() -> int:
     """Take the spec from Dagster Pipes; results and errors go back as messages, never as pickles."""
-    from dagster_pipes import open_dagster_pipes
+    from dagster_pipes import (
+        PipesContext,
+        PipesDefaultContextLoader,
+        PipesDefaultMessageWriter,
+        PipesEnvVarParamsLoader,
+    )
 
     end_with_parent()
-    with open_dagster_pipes() as pipes:
+    own = PipesEnvVarParamsLoader(), PipesDefaultContextLoader(), PipesDefaultMessageWriter()
+    with PipesContext(*own) as pipes:  # `open_dagster_pipes` gives a process the same, closed one for its next order
 
         def report(point: Point) -> None:
             pipes.report_custom_message({"point": dict(point)})
@@ -159,6 +171,23 @@ def _serve_pipes() -> int:
             pipes.report_custom_message({"error": type(e).__name__, "message": str(e)})
             return 0  # a code other than 0 would make the Pipes client drop the message
         pipes.report_custom_message({"result": result.model_dump(mode="json")})
+    return 0
+
+
+def _serve_orders(done: int) -> int:
+    """Run workers under Pipes, in the environment of each line, until there is no more.
+
+    An error that is no user's ends the process, as it ends that of a single order.
+    """
+    end_with_parent()
+    with os.fdopen(done, "w", encoding="utf-8") as answers:
+        for line in sys.stdin:
+            environment = json.loads(line)
+            os.environ.update(environment)
+            _serve_pipes()
+            for name in environment:
+                os.environ.pop(name, None)
+            print("done", file=answers, flush=True)
     return 0
 
 
@@ -197,9 +226,14 @@ def main(arguments: list[str] | None = None) -> int:
     if "DAGSTER_PIPES_CONTEXT" in os.environ:
         return _serve_pipes() if group.is_first() else _serve_other_rank()
     parser = argparse.ArgumentParser(prog="python -m distill_dagster.workers", description="Run one worker.")
-    parser.add_argument("worker", choices=sorted(WORKERS))
+    parser.add_argument("--serve", type=int, help="take orders from standard input, and answer at this descriptor")
+    parser.add_argument("worker", nargs="?", choices=sorted(WORKERS))
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
     options = parser.parse_args(arguments)
+    if options.serve is not None:
+        return _serve_orders(options.serve)
+    if options.worker is None:
+        parser.error("name a worker")
     try:
         spec = WORKERS[options.worker].spec.model_validate_json(sys.stdin.read())
         with listen(log_listener(lambda line: print(line, file=sys.stderr))), _room_for(spec):

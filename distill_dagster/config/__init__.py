@@ -35,6 +35,7 @@ from distill_dagster.config.publish import (
     PublishConfig,
 )
 from distill_dagster.config.quality import ChecksConfig, QualityConfig, Severity, SeverityConfig
+from distill_dagster.config.ray import RayConfig
 from distill_dagster.config.release import HubBenchmarkConfig, ReleaseConfig
 from distill_dagster.config.section import (
     ROLES,
@@ -103,6 +104,7 @@ __all__ = [
     "PrunerConfig",
     "PublishConfig",
     "QualityConfig",
+    "RayConfig",
     "RelationsConfig",
     "ReleaseConfig",
     "RepetitionConfig",

@@ -19,7 +19,7 @@ def engine_misfits(teacher: TeacherConfig, backend: str) -> list[str]:
             f"`teacher.generation.engine: vllm` holds one model in the GPU's memory, and {len(local)} local models "
             f"answer or judge: give one of them, {others}"
         )
-    if backend != "subprocess":
+    if backend == "inline":
         problems.append(
             "`teacher.generation.engine: vllm` needs a process that sees the leased GPUs alone, and `compute.backend` "
             f"is {backend}: set it to `subprocess`, {others}"

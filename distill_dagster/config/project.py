@@ -15,13 +15,14 @@ from distill_dagster.config.export import ExportConfig
 from distill_dagster.config.judge import JudgeConfig
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
+from distill_dagster.config.ray import RayConfig
 from distill_dagster.config.release import ReleaseConfig
 from distill_dagster.config.section import Section, TaskName
 from distill_dagster.config.speed import SpeedConfig
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
 
-ComputeBackend = Literal["inline", "subprocess"]
+ComputeBackend = Literal["inline", "subprocess", "ray"]
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 LOCAL_FOLDER = ".distill"
 OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
@@ -105,7 +106,12 @@ class ComputeConfig(Section):
     backend: ComputeBackend = Field(
         default="inline",
         description="`inline` runs a step in the asset's process; `subprocess` starts a Dagster Pipes worker for it, "
-        "which frees its memory at the end.",
+        "which frees its memory at the end; `ray` starts it on a Ray cluster (the extra `ray`, see docs/clusters.md).",
+    )
+    ray: RayConfig = Field(
+        default_factory=RayConfig,
+        exclude_if=lambda ray: ray == RayConfig(),
+        description="The cluster of `backend: ray`.",
     )
     devices: Literal["auto"] | list[str] = Field(
         default="auto", description="Ids of the CUDA devices that may be leased. `auto` asks nvidia-smi."
@@ -119,6 +125,17 @@ class ComputeConfig(Section):
     def needs(self) -> dict[str, Need]:
         """Kind of step -> what it needs."""
         return {"fit": self.fit, "generate": self.generate, "train": self.train, "benchmark": self.benchmark}
+
+    @model_validator(mode="after")
+    def _of_its_backend(self) -> "ComputeConfig":
+        if self.backend == "ray" and self.devices != "auto":
+            raise ValueError(
+                f"`devices: {self.devices}` names GPUs of this machine, and with `backend: ray` Ray leases those of "
+                "its cluster: remove `devices`"
+            )
+        if self.backend != "ray" and self.ray != RayConfig():
+            raise ValueError(f"`ray` is set, and `backend` is {self.backend}: set it to `ray`, or remove `ray`")
+        return self
 
     @field_validator("generate", "benchmark")
     @classmethod

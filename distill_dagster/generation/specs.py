@@ -34,6 +34,11 @@ class GenerateSpec(Spec):
         """A teacher behind an endpoint needs none."""
         return self.faculty.needs_device
 
+    @property
+    def repeats(self) -> bool:
+        """The teachers of the next shard are the same."""
+        return True
+
 
 class GenerateCounts(Counts):
     """Lines of teacher.parquet: `requests == ok + failed`; `truncated` and `unparsed` lines are among the ok ones."""

@@ -18,7 +18,7 @@ from distill_dagster.config import (
     TeacherSource,
 )
 from distill_dagster.config.teacher import SHAPING
-from distill_dagster.evaluation.speed.hardware import machine_for
+from distill_dagster.evaluation.speed.hardware import hardware_of
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.teachers.sampling import GREEDY, sampling_params
 
@@ -211,7 +211,7 @@ def speed_benchmark(config: DistillConfig) -> Settings:
         "evaluation": config.evaluation.model_dump(include={"seed", *TIMED_BY}),
         **asked_with(config),
         **({"export_max_length": config.export.max_length} if config.export.formats else {}),
-        "hardware": machine_for(config.compute).model_dump(),
+        "hardware": hardware_of(config.compute),
     }
 
 

@@ -16,6 +16,11 @@ class CaptureSpec(Spec):
     answers: str
     out: str
 
+    @property
+    def repeats(self) -> bool:
+        """The teacher of the next shard is the same."""
+        return True
+
 
 class CaptureCounts(Counts):
     """Lines of teacher.parquet: `requests == not_learned + captured + rejected`."""

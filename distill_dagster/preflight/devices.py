@@ -17,6 +17,7 @@ from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.stages import STAGES
 from distill_dagster.models.engines.vllm_offline import missing_vllm
 from distill_dagster.models.loading import dtype_name
+from distill_dagster.preflight.hardware import Hardware, Leasable
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.pending import Pending
@@ -28,26 +29,55 @@ from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parame
 TIGHT = 0.8  # share of the memory above which activations may no longer fit
 
 
+class Here:
+    """The devices of this machine."""
+
+    def __init__(self, compute: ComputeConfig) -> None:
+        self._pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
+
+    def found_for(self, need: Need) -> Leasable:
+        """The devices from which a need is leased."""
+        devices = self._pool.usable_for(need)
+        listed = machine_devices() if devices else {}
+        known = sorted(listed[device] for device in devices if device in listed)
+        return Leasable(devices, known, main_memory_gb())
+
+    def device(self, stage: str, found: Leasable, load_torch: bool) -> Requirement:
+        """Whether nvidia-smi lists the devices, and torch finds them."""
+        if not found.devices:
+            return Requirement("device", stage, "ok", "the CPU")
+        listed = machine_devices()
+        if unknown := [device for device in found.devices if device not in listed]:
+            said = f"compute.devices names GPU {unknown[0]}; nvidia-smi lists {', '.join(listed) or 'none'}"
+            return Requirement("device", stage, "warning", said)
+        if load_torch and not _torch_finds_cuda():
+            said = "this torch finds no CUDA: install a CUDA build of torch, or set compute.devices: []"
+            return Requirement("device", stage, "error", said)
+        return Requirement("device", stage, "ok", f"GPU {', '.join(found.devices)}")
+
+    def missing_vllm(self) -> str | None:
+        """Why vLLM cannot be used; None if it is installed."""
+        return missing_vllm()
+
+
 def device_requirements(
-    pending: Pending, models: Models, load_torch: bool, plans_memory: bool
+    pending: Pending, models: Models, hardware: Hardware, load_torch: bool, plans_memory: bool
 ) -> Iterator[Requirement]:
     """A device for each step that leases one, and memory for the models whose size is known (`teacher`, `student`)."""
-    compute = pending.config.compute
-    pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
     for name in pending.on_devices:
-        need = need_of(name, compute)
+        need = need_of(name, pending.config.compute)
         try:
-            devices = pool.usable_for(need)
+            found = hardware.found_for(need)
         except ComputeError as e:
             yield Requirement("device", name, "error", str(e))
             continue
-        yield _device(name, devices, load_torch)
+        yield hardware.device(name, found, load_torch)
         if name == "teacher_outputs" and pending.config.teacher.generation.engine == "vllm":
-            yield _engine(name, devices)
-        room = _room(devices, _shared_by(name, need), trains=training_of(name, pending) is not None)
+            yield _engine(name, found, hardware.missing_vllm())
+        room = _room(found, _shared_by(name, need), trains=training_of(name, pending) is not None)
         planned = training_memory(name, pending, models, room) if plans_memory and room else None
         if planned or models.parameters.get(_who(name)):
-            yield planned or _memory(name, pending, models.parameters, room, devices)
+            yield planned or _memory(name, pending, models.parameters, room, found.devices)
 
 
 def need_of(stage: str, compute: ComputeConfig) -> Need:
@@ -57,24 +87,11 @@ def need_of(stage: str, compute: ComputeConfig) -> Need:
     return getattr(compute, kind)
 
 
-def _device(stage: str, devices: list[str], load_torch: bool) -> Requirement:
-    if not devices:
-        return Requirement("device", stage, "ok", "the CPU")
-    listed = machine_devices()
-    if unknown := [device for device in devices if device not in listed]:
-        said = f"compute.devices names GPU {unknown[0]}; nvidia-smi lists {', '.join(listed) or 'none'}"
-        return Requirement("device", stage, "warning", said)
-    if load_torch and not _torch_finds_cuda():
-        said = "this torch finds no CUDA: install a CUDA build of torch, or set compute.devices: []"
-        return Requirement("device", stage, "error", said)
-    return Requirement("device", stage, "ok", f"GPU {', '.join(devices)}")
-
-
-def _engine(stage: str, devices: list[str]) -> Requirement:
+def _engine(stage: str, found: Leasable, missing: str | None) -> Requirement:
     """Whether vLLM can answer there."""
-    if missing := missing_vllm():
+    if missing:
         return Requirement("engine", stage, "error", missing)
-    if not devices:
+    if not found.devices:
         said = "vLLM needs a GPU, and the step would run on the CPU: name one in compute.devices, or use `engine: auto`"
         return Requirement("engine", stage, "error", said)
     return Requirement("engine", stage, "ok", "vLLM is installed")
@@ -91,17 +108,16 @@ def _shared_by(stage: str, need: Need) -> Need:
     return need.model_copy(update={"gpus": 1, "processes": 1}) if stage == "student_sweep" else need
 
 
-def _room(devices: list[str], need: Need, trains: bool) -> Room | None:
+def _room(found: Leasable, need: Need, trains: bool) -> Room | None:
     """The memory of each process of a training, or of all the devices over which a model is spread.
 
     None: that of the GPUs is not known.
     """
-    if not devices:
+    if not found.devices:
         shares = need.processes if trains else 1
         where = "of main memory" if shares == 1 else f"of main memory for each of {shares} processes"
-        return Room(main_memory_gb() / shares, where, "cpu", shares)
-    listed = machine_devices()
-    known = sorted(listed[device] for device in devices if device in listed)[: need.gpus]
+        return Room(found.main_gb / shares, where, "cpu", shares)
+    known = found.gpu_gb[: need.gpus]
     if not known:
         return None
     if trains:

@@ -3,6 +3,7 @@
 `plan` and unattended runs look at what this machine shows at once: keys, folders of models, packages, devices, disk.
 `plan` also plans the memory of trainings. `check` and `run` look at the whole: they send one request to each endpoint
 too, ask the hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a test file.
+With `compute.backend: ray`, all of them ask the cluster's nodes what this machine is asked otherwise.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from distill_dagster.lineage.endpoints import endpoints_of
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.plan import asks_anything
 from distill_dagster.planning.steps import Step
-from distill_dagster.preflight.devices import device_requirements
+from distill_dagster.preflight.cluster import Cluster, runs_there
+from distill_dagster.preflight.devices import Here, device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.exports import export_requirements
 from distill_dagster.preflight.gold_answers import gold_requirements
@@ -51,6 +53,9 @@ def preflight(
     endpoints = pending.endpoints
     if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
         endpoints = endpoints_of("answer_judgement", look.config) if "answer_judgement" in pending.stages else []
+    cluster = Cluster(look, pending, whole) if runs_there(pending) else None
+    plans = whole if plans_memory is None else plans_memory
+    hardware = cluster or Here(look.config.compute)
     return [
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
@@ -59,8 +64,7 @@ def preflight(
         *package_requirements(pending),
         *export_requirements(pending, whole=whole),
         *publish_requirements(pending, whole=whole),
-        *device_requirements(
-            pending, models, load_torch=whole, plans_memory=whole if plans_memory is None else plans_memory
-        ),
+        *(cluster.requirements() if cluster else []),
+        *(device_requirements(pending, models, hardware, whole, plans) if not cluster or cluster.is_up else []),
         *endpoint_requirements(look, endpoints, ask=whole),
     ]

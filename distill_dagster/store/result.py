@@ -28,6 +28,20 @@ class Spec(Section):
         """Whether several processes can share the work, each on a device of its own."""
         return False
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the next spec of its kind is likely to use the same models, as that of the next shard does."""
+        return False
+
+    @property
+    def target(self) -> str | None:
+        """The folder that the worker fills; None if it writes no file."""
+        return getattr(self, "out", None)
+
+    def writing_to(self, folder: str) -> Self:
+        """The same work, written into another folder."""
+        return self.model_copy(update={"out": folder}) if self.target else self
+
 
 class Counts(BaseModel):
     """Flat counts, such as numbers of rows. A subclass names the ones that code reads; any others, such as one for each

@@ -12,12 +12,14 @@ hashes. The package never deletes a reply; after the folder is deleted, every re
 import contextlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow.parquet as pq
 
+from distill_dagster.process import ATTEMPT
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.artefacts import check_key
 from distill_dagster.store.documents import Documents
@@ -72,11 +74,16 @@ class Responses:
 
     @contextlib.contextmanager
     def journal(self, name: str) -> Iterator[ReplyLog]:
-        """The journal of a shard; at the end of a block without an error its replies become a segment."""
-        with self._shelf.journal(check_key(name)) as log:
+        """The journal of a shard; at the end of a block without an error its replies become a segment.
+
+        A second attempt of the work, on another machine, has a journal of its own. That of the first may be locked for
+        ever by a machine that hangs, and its replies are found there.
+        """
+        own = f"{check_key(name)}{_of_attempt()}"
+        with self._shelf.journal(own) as log:
             yield log
             log.sync()
-            self._seal(name)
+            self._seal(own)
 
     def copy_to(self, other: "Responses") -> int:
         """Copy all replies, and the small texts beside them, to another place; returns how many files were new there.
@@ -147,6 +154,12 @@ def _shelf_of(place: Place) -> Shelf:
 def _replaced(paths: Iterable[Path]) -> set[Path]:
     """Segments whose replies are in a merged one too."""
     return {path.with_name(name) for path in paths for name in segments.replaces(path)}
+
+
+def _of_attempt() -> str:
+    """What the name of a journal ends with: nothing in a first attempt."""
+    attempt = int(os.environ.get(ATTEMPT, "1"))
+    return f".again-{attempt - 1}" if attempt > 1 else ""
 
 
 def _replies(journal: Path) -> Iterator[Reply]:

@@ -6,7 +6,7 @@
 A trial's outcome is `complete`, `pruned` (stopped early), or `diverged` (its loss was no longer finite).
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from distill_dagster.config import SweepConfig
 from distill_dagster.store.result import Counts, Result, Spec
@@ -23,6 +23,15 @@ class TrialSpec(Spec):
     study: str  # the study's file
     sweep: SweepConfig
     number: int  # of the trial; the first one is 0
+
+    @property
+    def target(self) -> str:
+        """That of the training."""
+        return self.train.out
+
+    def writing_to(self, folder: str) -> Self:
+        """The same trial, whose training writes into another folder."""
+        return self.model_copy(update={"train": self.train.writing_to(folder)})
 
 
 class TrialCounts(Counts):

@@ -41,19 +41,20 @@ def observer(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
 
 
 class Messages(dg.PipesMessageReader):
-    """Reads a child's messages from a temporary file as they arrive, and gives its points to a listener.
+    """Reads a worker's messages from a file as they arrive, and gives its points to a listener.
 
-    Dagster's own reader takes a part of a line that is still being written for the whole, and loses the result.
+    The file is a temporary one, or that of `path`, which a worker on another machine sees too. Dagster's own reader
+    takes a part of a line that is still being written for the whole, and loses the result.
     """
 
-    def __init__(self, listener: PointListener) -> None:
-        self.listener = listener
+    def __init__(self, listener: PointListener, path: Path | None = None) -> None:
+        self.listener, self.path = listener, path
 
     @contextlib.contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[dict[str, Any]]:
         """Inside the block a thread reads; at its end the thread reads what is left."""
         with tempfile.TemporaryDirectory() as folder:
-            path, ended = Path(folder) / "messages", threading.Event()
+            path, ended = self.path or Path(folder) / "messages", threading.Event()
             path.touch()
             thread = threading.Thread(target=self._follow, args=(path, ended.is_set, handler), daemon=True)
             thread.start()
@@ -68,7 +69,7 @@ class Messages(dg.PipesMessageReader):
 
     def no_messages_debug_text(self) -> str:
         """What Dagster says if there was no message."""
-        return "Attempted to read messages from a local temporary file."
+        return f"Attempted to read messages from {self.path or 'a local temporary file'}."
 
     def _follow(self, path: Path, ended: Callable[[], bool], handler: dg.PipesMessageHandler) -> None:
         try:

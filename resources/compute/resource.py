@@ -5,12 +5,14 @@ the asset asks it to run a worker of `distill_dagster.workers`. The backend deci
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 
 from distill_dagster.config import Need
 from distill_dagster.config.project import ComputeBackend
 from distill_dagster.resources.compute.inline import Context, run_inline
+from distill_dagster.resources.compute.ray import run_on_ray
 from distill_dagster.resources.compute.subprocess import run_subprocess
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store.result import Result, Spec
@@ -19,6 +21,7 @@ BACKENDS: dict[ComputeBackend, Callable[[Context, str, Spec, list[str], int], Re
     "inline": run_inline,
     "subprocess": run_subprocess,
 }
+CLUSTERS: dict[ComputeBackend, Callable[[Context, str, Spec, Need, dict[str, Any]], Result]] = {"ray": run_on_ray}
 NO_DEVICE = Need(gpus=0, memory_gb=0, cpu=True)
 OF_RANKS: ComputeBackend = "subprocess"
 
@@ -38,11 +41,14 @@ class Compute(dg.ConfigurableResource):
     memory_gb: float = 0.0
     cpu: bool = True
     processes: int = 1
+    settings: dict[str, Any] = {}  # of a cluster: its section of the config, the store, names of variables
 
     @classmethod
-    def of(cls, need: Need, pool: GpuPool, backend: ComputeBackend) -> "Compute":
+    def of(
+        cls, need: Need, pool: GpuPool, backend: ComputeBackend, settings: dict[str, Any] | None = None
+    ) -> "Compute":
         """The compute of one kind of step."""
-        return cls(pool=pool, backend=backend, **need.model_dump())
+        return cls(pool=pool, backend=backend, settings=settings or {}, **need.model_dump())
 
     @property
     def need(self) -> Need:
@@ -54,12 +60,15 @@ class Compute(dg.ConfigurableResource):
 
         Nothing is leased for a spec that needs no device. A training on several devices, or in several processes of the
         CPU, runs in a process for each, with the backend `inline` too. Any other work has all devices in one process.
+        A cluster leases its own devices.
 
         Raises:
             UserError: the worker refused the spec.
-            ComputeError: the machine lacks what the need declares.
+            ComputeError: the machine, or the cluster, lacks what the need declares.
         """
         need = self.need if spec.needs_device else NO_DEVICE
+        if run_there := CLUSTERS.get(self.backend):
+            return run_there(context, worker, spec, need, self.settings)
         with self.pool.lease(need) as devices:
             ranks = (len(devices) or need.processes) if spec.uses_ranks else 1
             where = ", ".join(f"GPU {d}" for d in devices) or "the CPU"

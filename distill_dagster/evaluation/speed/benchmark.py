@@ -10,6 +10,7 @@ from distill_dagster.errors import ModelError
 from distill_dagster.evaluation.asking import draw
 from distill_dagster.evaluation.speed.contestants import Child
 from distill_dagster.evaluation.speed.engines import Order
+from distill_dagster.evaluation.speed.hardware import this_machine
 from distill_dagster.evaluation.speed.over_http import OverHttp
 from distill_dagster.evaluation.speed.rounds import time_rounds
 from distill_dagster.evaluation.speed.specs import (
@@ -82,7 +83,7 @@ def _measure(spec: SpeedSpec, device: str) -> SpeedDocument:
         rounds = time_rounds(contestants, len(usable), config, advance)
         facts = {child.name: (child.ready, child.close()) for child in children}
     return SpeedDocument(
-        machine=spec.machine,
+        machine=spec.machine or this_machine(leases=device != "cpu"),
         device=device,
         versions={name: found for child in children for name, found in child.ready.versions.items()},
         prompts=rounds[0].prompts,

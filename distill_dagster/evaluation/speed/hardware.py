@@ -2,6 +2,9 @@
 
 Only what stays the same from run to run counts, so that the figures are measured again on another machine and on no
 other occasion. Threads, load and library versions are recorded beside the figures, and make nothing stale.
+
+Of a cluster, only what the config asks of it counts: which node will run the stage is not known before. The worker
+finds that node's hardware, and the figures name it.
 """
 
 import contextlib
@@ -10,15 +13,30 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from distill_dagster.config import ComputeConfig
 from distill_dagster.evaluation.speed.specs import Machine
 
 
-def machine_for(compute: ComputeConfig) -> Machine:
-    """This machine; its GPUs count only if a benchmark may lease one."""
-    leases = compute.devices != [] and compute.benchmark.gpus > 0
+def machine_for(compute: ComputeConfig) -> Machine | None:
+    """This machine; its GPUs count only if a benchmark may lease one. None: that node of a cluster which runs it."""
+    if compute.backend == "ray":
+        return None
+    return this_machine(leases=compute.devices != [] and compute.benchmark.gpus > 0)
+
+
+def this_machine(leases: bool) -> Machine:
+    """The machine that runs this process, with its GPUs if one may be leased."""
     return Machine(processor=processor(), cores=os.cpu_count(), gpus=sorted(set(gpu_names())) if leases else [])
+
+
+def hardware_of(compute: ComputeConfig) -> dict[str, Any]:
+    """The hardware as an input of the stage."""
+    machine, need = machine_for(compute), compute.benchmark
+    if machine:
+        return machine.model_dump()
+    return {"cluster": compute.backend, "gpus": need.gpus, "memory_gb": need.memory_gb, "cpu": need.cpu}
 
 
 @cache

@@ -62,7 +62,7 @@ class SpeedSpec(Spec):
     """Time these models on the held-out rows' prompts; the worker writes speed.json into `out`."""
 
     models: list[TimedModel]
-    machine: Machine
+    machine: Machine | None  # None: that on which the worker runs
     rows: str
     max_new_tokens: int
     summary_words: int = SUMMARY_WORDS

@@ -1,0 +1,36 @@
+"""Where steps would run: this machine (devices.py), or the nodes of a cluster (cluster.py)."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from distill_dagster.config import Need
+from distill_dagster.preflight.requirement import Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Leasable:
+    """The devices from which a need is leased, [] for the CPU, and the memory there."""
+
+    devices: list[str]
+    gpu_gb: list[float]  # of the devices whose memory is known, the smallest first
+    main_gb: float
+
+
+class Hardware(Protocol):
+    """What the preflight asks."""
+
+    def found_for(self, need: Need) -> Leasable:
+        """The devices from which a need is leased.
+
+        Raises:
+            ComputeError: there are too few.
+        """
+        ...
+
+    def device(self, stage: str, found: Leasable, load_torch: bool) -> Requirement:
+        """Whether a stage can use the devices; `load_torch` asks torch too."""
+        ...
+
+    def missing_vllm(self) -> str | None:
+        """Why vLLM cannot be used; None if it is installed."""
+        ...

@@ -1,0 +1,79 @@
+"""The backend `ray`: one run of a worker on a Ray cluster, whose driver is the process of the step."""
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import Need
+from distill_dagster.config.ray import RayConfig
+from distill_dagster.remote.attempt import Attempt
+from distill_dagster.remote.order import Ended, WorkOrder
+from distill_dagster.resources.compute.inline import Context
+from distill_dagster.resources.compute.ray.asking import ask_node
+from distill_dagster.resources.compute.ray.cluster import Node, Placement, connect, nodes, place
+from distill_dagster.resources.compute.ray.kept import run_kept
+from distill_dagster.resources.compute.ray.tasks import run_task
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
+from distill_dagster.store.result import Result, Spec
+
+
+class RaySettings(RayConfig):
+    """`compute.ray`, with what the rest of the config says of it."""
+
+    store: str
+    variables: list[str] = []  # of the environment, with the keys of endpoints: handed to workers
+
+
+def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: dict[str, Any]) -> Result:
+    """Run a worker on a node that satisfies the need, again elsewhere if that node dies, and return its result.
+
+    Raises:
+        UserError: the worker refused the spec.
+        ComputeError: no cluster answers, no node satisfies the need, or every attempt was lost.
+    """
+    own = RaySettings.model_validate(settings)
+    connect(own.address)
+    avoided: list[str] = []
+
+    def run(attempt: Attempt) -> Result:
+        placement = place(need, nodes(), _gpu_gb)
+        ranks = (placement.gpus or need.processes) if spec.uses_ranks else 1
+        context.log.info(f"{worker} runs on a node of the Ray cluster, {_in_words(placement, ranks)}")
+        with session_of(context, attempt, worker, spec, placement.gpus, ranks) as session:
+            order = WorkOrder(attempt, ranks, {**_values(own.variables), **session.get_bootstrap_env_vars()})
+            try:
+                ended = _run(order, placement.options(avoided), worker, spec, own)
+            except Lost:
+                if where := attempt.started():
+                    avoided.append(where.node)
+                raise
+            attempt.wait_for_messages(ended.messages)
+        return result_from(worker, ended, session.get_custom_messages())
+
+    return persist(context, worker, spec, Path(own.store), own.retries, run)
+
+
+def _run(order: WorkOrder, options: dict[str, Any], worker: str, spec: Spec, own: RaySettings) -> Ended:
+    """In a kept worker where the next shard can use its models, else in a process of its own."""
+    watch = ProgressWatch(order.attempt, spec, own.stalled_minutes)
+    if own.keep_workers_s and spec.repeats and order.ranks == 1:
+        kind = f"{own.store} {options['num_gpus']} {options.get('label_selector')}"
+        return run_kept(order, options, kind, own.keep_workers_s, watch)
+    return run_task(order, options, worker, watch)
+
+
+def _values(names: Sequence[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _in_words(placement: Placement, ranks: int) -> str:
+    where = f"on {placement.gpus} GPU(s)" if placement.gpus else "on the CPU"
+    return where if ranks == 1 else f"{where} in {ranks} processes"
+
+
+@cache
+def _gpu_gb(node: Node) -> Sequence[float]:
+    """The memory of a node's GPUs; it never changes while the node lives."""
+    return tuple(ask_node(node.id).gpus.values())

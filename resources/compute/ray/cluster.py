@@ -1,0 +1,165 @@
+"""A Ray cluster: the connection of this process, its nodes, and those that can run a need.
+
+A need says which GPUs a step wants; Ray counts GPUs, and knows no memory of them. So where a need states memory, the
+nodes are asked, and the task is restricted to those whose GPUs all have it.
+"""
+
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from distill_dagster.config import Need
+from distill_dagster.errors import ComputeError
+from distill_dagster.remote.gpus import SOLD_AS
+
+NAMESPACE = "distill-dagster"
+ANSWERS_S = 5.0  # the head to a connection
+_addresses: list[str] = []  # of this process's connection
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that is alive, and what Ray leases there."""
+
+    id: str
+    host: str
+    gpus: int
+    cpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The GPUs and cores that a worker takes, on any of these nodes; GPUs 0: the CPU."""
+
+    gpus: int
+    cpus: int
+    nodes: tuple[str, ...]
+    is_restricted: bool = field(default=False)  # whether other nodes must not run it
+
+    def options(self, avoided: Sequence[str]) -> dict[str, object]:
+        """The options of a Ray task or actor; nodes that lost an attempt are avoided while there are others."""
+        options: dict[str, object] = {"num_gpus": self.gpus, "num_cpus": self.cpus}
+        left = [node for node in self.nodes if node not in avoided] or list(self.nodes)
+        if self.is_restricted or len(left) < len(self.nodes):
+            options["label_selector"] = {"ray.io/node-id": f"in({','.join(left)})"}
+        return options
+
+
+def connect(address: str) -> None:
+    """Make this process a driver of the cluster, unless it is one.
+
+    Raises:
+        ComputeError: Ray is not installed, or no cluster answers at the address.
+    """
+    with _own_handlers():
+        try:
+            import ray
+        except ImportError as e:
+            raise ComputeError("`compute.backend: ray` needs Ray: install `distill-dagster[ray]`") from e
+        if ray.is_initialized() and _addresses == [address]:
+            return
+        disconnect()
+        _require_answer(address)
+        try:
+            ray.init(address, namespace=NAMESPACE, logging_level=logging.WARNING)
+        except (ConnectionError, RuntimeError, ValueError) as e:
+            raise ComputeError(f"no Ray cluster can be used at `compute.ray.address: {address}` ({e})") from e
+        _addresses[:] = [address]
+
+
+def disconnect() -> None:
+    """End this process's connection, if it has one."""
+    import ray
+
+    ray.shutdown()
+    _addresses.clear()
+
+
+def _require_answer(address: str) -> None:
+    """Say at once that nobody listens; Ray would try for a minute."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWERS_S).close()
+    except OSError as e:
+        raise ComputeError(
+            f"no Ray cluster answers at `compute.ray.address: {address}` ({e}): start its head, or correct the address"
+        ) from e
+
+
+@contextlib.contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keep this process's signal handlers: Ray's own would end a step without its cleaning up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def nodes() -> list[Node]:
+    """The nodes that are alive."""
+    import ray
+
+    return [
+        Node(
+            id=node["NodeID"],
+            host=node["NodeManagerHostname"],
+            gpus=int(node["Resources"].get("GPU", 0)),
+            cpus=int(node["Resources"].get("CPU", 0)),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def place(need: Need, found: Sequence[Node], gpu_gb: Callable[[Node], Sequence[float]]) -> Placement:
+    """Where a need can run; `gpu_gb` gives the memory of a node's GPUs, and is called only if the need states memory.
+
+    Raises:
+        ComputeError: no node has what the need declares.
+    """
+    if need.gpus:
+        usable = [node for node in found if node.gpus and _has_memory(node, need, gpu_gb)]
+        if usable or not need.cpu:
+            fit = [node for node in usable if node.gpus >= need.gpus]
+            if not fit:
+                raise ComputeError(_too_few(need, usable))
+            return _on(fit, need.gpus, need.gpus, bool(need.memory_gb))
+    return _on(found, 0, need.processes, is_restricted=False)
+
+
+def _has_memory(node: Node, need: Need, gpu_gb: Callable[[Node], Sequence[float]]) -> bool:
+    """Whether every GPU of the node has it: Ray may give any of them."""
+    return not need.memory_gb or min(gpu_gb(node), default=0.0) >= SOLD_AS * need.memory_gb
+
+
+def _on(fit: Sequence[Node], gpus: int, processes: int, is_restricted: bool) -> Placement:
+    cores = max((node.cpus for node in fit), default=0)
+    if cores == 0 or (not gpus and processes > cores):
+        raise ComputeError(
+            f"{processes} process(es) asked for, and the node with most cores leases {cores}: lower "
+            "`compute.….processes`, or add a node"
+        )
+    cpus = min(processes, cores)
+    names = tuple(node.id for node in fit if node.cpus >= cpus)
+    return Placement(gpus, cpus, names, is_restricted)
+
+
+def _too_few(need: Need, usable: Sequence[Node]) -> str:
+    memory = f" with {need.memory_gb:g} GB" if need.memory_gb else ""
+    most = max((node.gpus for node in usable), default=0)
+    return (
+        f"{need.gpus} GPU(s){memory} asked for, and the largest node of the Ray cluster has {most}: lower "
+        f"`compute.….gpus`{'' if need.cpu else ', set `cpu: true`'}, or add a node that has them. A worker runs on one "
+        "node: a training over several nodes is not supported"
+    )

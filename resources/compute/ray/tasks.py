@@ -1,0 +1,88 @@
+"""One attempt as a Ray task, which ends with the step: by its own end, an error, an interrupt, or SIGKILL.
+
+Ray retries nothing here (`max_retries=0`): `persist` does, since it also starts what made no progress again, gives each
+attempt folders of its own, and avoids the node that lost one.
+"""
+
+import contextlib
+from typing import Any
+
+from distill_dagster.errors import ComputeError
+from distill_dagster.remote.attempt import Attempt
+from distill_dagster.remote.on_ray import run_order
+from distill_dagster.remote.order import GRACE_S, Ended, WorkOrder
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
+
+LOOK_S = 1.0
+
+
+def run_task(order: WorkOrder, options: dict[str, Any], name: str, watch: ProgressWatch) -> Ended:
+    """Run an order as a task.
+
+    Raises:
+        Lost: its node died, or it made no progress.
+        ComputeError: the node cannot run the package.
+    """
+    import ray
+
+    task: Any = ray.remote(run_order)  # its types do not know `options`
+    ref = task.options(name=name, max_retries=0, **options).remote(order)
+    try:
+        return follow(ref, order.attempt, watch)
+    except BaseException:
+        cancel(ref, order.attempt)
+        raise
+
+
+def follow(ref: Any, attempt: Attempt, watch: ProgressWatch) -> Ended:
+    """What an attempt returns. The watch begins when it has started: a worker may wait long for its GPUs."""
+    import ray
+
+    while True:
+        done, _ = ray.wait([ref], timeout=LOOK_S)
+        if done:
+            return answer(ref)
+        if attempt.started():
+            watch.look()
+
+
+def answer(ref: Any, timeout: float | None = None) -> Any:
+    """The value of a reference; Ray's errors are told apart by whose fault they are."""
+    import ray
+    from ray import exceptions
+
+    lost = (
+        exceptions.WorkerCrashedError,
+        exceptions.NodeDiedError,
+        exceptions.OutOfMemoryError,
+        exceptions.ActorDiedError,
+        exceptions.ActorUnavailableError,
+    )
+    try:
+        return ray.get(ref, timeout=timeout)
+    except lost as e:
+        raise Lost(str(e).splitlines()[0]) from e
+    except exceptions.GetTimeoutError as e:
+        raise Lost("its node does not answer") from e
+    except exceptions.RayTaskError as e:
+        raise ComputeError(f"a node of the Ray cluster cannot run the worker: {e.cause!r}") from e
+    except exceptions.RayError as e:
+        raise ComputeError(f"Ray cannot run the worker: {str(e).splitlines()[0]}") from e
+
+
+def cancel(ref: Any, attempt: Attempt) -> None:
+    """End a task: a training that runs writes a checkpoint first, if that takes a few seconds at most.
+
+    One that has ended is left alone: Ray 2.60 aborts the driver if a task is cancelled while its end is being recorded.
+    """
+    import ray
+
+    attempt.give_up()
+    ended: list[Any] = []
+    try:
+        if attempt.started():
+            ended, _ = ray.wait([ref], timeout=GRACE_S + LOOK_S)
+    finally:
+        if not ended:
+            with contextlib.suppress(Exception):
+                ray.cancel(ref, force=True)

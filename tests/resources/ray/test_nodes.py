@@ -1,0 +1,101 @@
+"""A node that dies or hangs, and a step that is ended: every shard is answered, and nothing runs on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
+from distill_dagster.remote.attempt import JOBS
+from distill_dagster.resources.compute.ray.look import look_at_cluster
+from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
+from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, wait_for, workers
+
+SHARDS = 8
+
+
+def started(store: Path, attempt: int) -> list[str]:
+    """The nodes that run an attempt of this number."""
+    found = [json.loads(path.read_text()) for path in store.glob(f"{JOBS}/*/{attempt}/started.json")]
+    return [where["node"] for where in found]
+
+
+class Running:
+    """The answers of a project, made in a thread of this process."""
+
+    def __init__(self, path: Path, instance) -> None:
+        self.store, self.outcome = Path(load_config(path).store), None
+        self._thread = threading.Thread(target=self._run, args=(path, instance))
+        self._thread.start()
+
+    def _run(self, path: Path, instance) -> None:
+        self.outcome = run_until_answers(path, instance)
+
+    def end(self):
+        self._thread.join(PATIENCE_S)
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("shards", "number", "retried_s", "keep_workers_s"),
+    [(SHARDS, signal.SIGKILL, 30, 0), (2, signal.SIGSTOP, 60, 5)],
+    ids=["killed", "hung"],
+)
+def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
+    cluster, tmp_path, server, instance, shards, number, retried_s, keep_workers_s
+):
+    path = write_api_project(tmp_path, server, shards, compute=on_cluster(cluster, keep_workers_s=keep_workers_s))
+    server.script(latency=0.4)
+    running = Running(path, instance)
+    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # the second shard is being answered
+    (node,), _ = wait_for(lambda: started(running.store, 1))
+    cluster.worker(node).signal(number)
+    (other,), seconds = wait_for(lambda: started(running.store, 2))
+    outcome = running.end()
+    cluster.worker(node).kill()
+    assert seconds <= retried_s
+    assert other != node
+    assert outcome is not None
+    assert not outcome.failed
+    answers = [Project(load_config(path)).store.find("teacher_outputs", f"train-part-{n:02}") for n in range(shards)]
+    assert all(answers)
+    rows = shards * SHARD_ROWS + 4
+    assert rows <= server.counts()["total"] <= rows + CONCURRENCY
+
+
+@pytest.mark.parametrize(
+    ("number", "keep_workers_s"), [(signal.SIGTERM, 0), (signal.SIGKILL, 0), (signal.SIGKILL, 60)], ids=str
+)
+def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_workers_s):
+    path = ready(keep_workers_s=keep_workers_s)
+    server.script(rules=[{"fault": "hang", "seconds": 600}])
+    command = [sys.executable, "-m", "testing.ray_step", str(path), "train-part-00"]
+    step = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        wait_for(lambda: server.counts()["total"])
+        assert workers(cluster)
+        step.send_signal(number)
+        wait_for(lambda: not workers(cluster), 10)
+        assert step.wait(PATIENCE_S) in (1, -signal.SIGKILL)
+    finally:
+        step.kill()
+        step.wait()
+
+
+def test_each_node_says_what_it_sees(cluster, tmp_path):
+    """As the preflight asks: in a process of its own, which reads the token from its environment."""
+    seen = look_at_cluster(cluster.address, tmp_path, [str(tmp_path), str(tmp_path / "gone")], finds_cuda=False)
+    assert {one.node.id for one in seen} > {node.id for node in cluster.workers}
+    assert sorted(one.node.cpus for one in seen) == [0, 1, 1, 1]
+    assert all(one.problem is None for one in seen)
+    for one in seen:
+        assert one.facts is not None
+        assert one.facts.sees_store
+        assert one.facts.unseen == [str(tmp_path / "gone")]
+    assert not list((tmp_path / JOBS).iterdir())
