@@ -12,7 +12,8 @@ def cluster_settings(config: DistillConfig) -> dict[str, Any]:
     if config.compute.backend != "ray":
         return {}
     handed = [*config.compute.ray.env, *secret_variables(config)]
-    return {**config.compute.ray.model_dump(), "store": str(config.local_root), "variables": list(dict.fromkeys(handed))}
+    store, variables = str(config.local_root), list(dict.fromkeys(handed))
+    return {**config.compute.ray.model_dump(), "store": store, "variables": variables}
 
 
 def secret_variables(config: DistillConfig) -> list[str]:
