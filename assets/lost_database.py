@@ -5,6 +5,9 @@ server of the database is restarted, a step fails because its events cannot be w
 marks the run, and Dagster's daemon takes the mark for the setting.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 
 START_AGAIN = {"dagster/retry_on_asset_or_op_failure": "true"}
@@ -33,4 +36,11 @@ def is_lost(error: BaseException | None) -> bool:
 def was_lost(result: dg.ExecuteInProcessResult) -> bool:
     """Whether a run inside this process failed of it."""
     failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    return any(error is not None and error.cls_name in ERRORS for error in failures)
+    return any(cause.cls_name in ERRORS for error in failures for cause in _chain(error))
+
+
+def _chain(error: Any) -> Iterator[Any]:
+    """An error and what it came from: Dagster wraps the errors of an asset."""
+    while error is not None:
+        yield error
+        error = error.cause or error.context

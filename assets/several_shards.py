@@ -54,9 +54,12 @@ def make_each(context: dg.AssetExecutionContext, names: Names, stage: Stage, loo
     """
     _require_that_it_can_work(context, stage)
     context.instance.add_run_tags(context.run.run_id, host())
-    failed, stopped = dict[str, str](), False
+    shards, failed, stopped = _shards_of(context), dict[str, str](), False
     with shared(look):
-        for shard in context.partition_keys:
+        for shard in shards:
+            if not context.instance.has_dynamic_partition(names.own("shards"), shard):
+                context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
+                continue
             if stopped:
                 failed[shard] = "not asked, because the endpoint failed before"
                 continue
@@ -70,8 +73,23 @@ def make_each(context: dg.AssetExecutionContext, names: Names, stage: Stage, loo
     if failed:
         said = [f"{shard}: {why}" for shard, why in failed.items()][:LONGEST_LIST]
         more = f"; and {len(failed) - len(said)} others" if len(failed) > len(said) else ""
-        count = f"{len(failed)} of {len(context.partition_keys)} shards failed"
+        count = f"{len(failed)} of {len(shards)} shards failed"
         raise dg.Failure(f"{count}: {'; '.join(said)}{more}", metadata={OWN_RUNS: len(failed)}, allow_retries=False)
+
+
+def _shards_of(context: dg.AssetExecutionContext) -> list[str]:
+    """The shards of the run.
+
+    Raises:
+        dg.Failure: a shard at an end of the range was removed while the run waited, so Dagster cannot tell the others.
+    """
+    try:
+        return list(context.partition_keys)
+    except (dg.DagsterInvariantViolationError, dg.DagsterUnknownPartitionError) as e:
+        raise dg.Failure(
+            f"the run's shards are not known ({e}), as the source file of one was removed: launch it again",
+            allow_retries=False,
+        ) from e
 
 
 def _make(context: dg.AssetExecutionContext, names: Names, stage: Stage, shard: str) -> dg.ExecuteInProcessResult:

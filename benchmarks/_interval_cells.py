@@ -18,7 +18,7 @@ from distill_dagster.evaluation.score_intervals import Floats
 ITEMS = (50, 100, 300, 1000)
 ACCURACIES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.986)
 TEACHERS, RETENTIONS, CORRELATIONS = (0.6, 0.75, 0.9, 0.986), (0.8, 0.92, 0.97, 1.0, 1.05), (0.0, 0.5, 0.9)
-OUTER_RUN, ICC = 10, 0.3
+GROUP, ICC = 10, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,15 @@ def pair(teacher: float, retention: float, phi: float) -> Population | None:
 
 
 def grouped_counts(rng: np.random.Generator, population: Population, groups: int, runs: int, kind: str) -> Floats:
-    """Counts of the four kinds of items in groups of `OUTER_RUN`: (runs, groups, 4)."""
+    """Counts of the four kinds of items in groups of `GROUP`: (runs, groups, 4)."""
     shares = np.array(population.shares)
     if kind == "dirichlet":
         weights = rng.standard_gamma(np.maximum(shares * (1 - ICC) / ICC, 1e-12), (runs, groups, 4))
         weights = np.where(weights.sum(axis=2, keepdims=True) > 0, weights, shares)
-        return rng.multinomial(OUTER_RUN, weights / weights.sum(axis=2, keepdims=True)).astype(float)
-    copies = rng.binomial(OUTER_RUN, np.sqrt(ICC), (runs, groups))
+        return rng.multinomial(GROUP, weights / weights.sum(axis=2, keepdims=True)).astype(float)
+    copies = rng.binomial(GROUP, np.sqrt(ICC), (runs, groups))
     copied = rng.multinomial(1, shares, (runs, groups)) * copies[..., None]
-    return (copied + rng.multinomial(OUTER_RUN - copies, shares)).astype(float)
+    return (copied + rng.multinomial(GROUP - copies, shares)).astype(float)
 
 
 def fractions(rng: np.random.Generator, name: str, items: int, runs: int) -> tuple[Floats, Floats, float, float]:

@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from benchmarks._interval_cells import (
     FRACTIONS,
+    GROUP,
     ICC,
     ITEMS,
-    OUTER_RUN,
     Population,
     fractions,
     grouped_counts,
@@ -41,7 +41,7 @@ from distill_dagster.evaluation.score_intervals import (
 from distill_dagster.evaluation.statistics import TAIL, UNSEEN, unseen_weights
 
 SEED = 0
-WORTH = 1 + (OUTER_RUN - 1) * ICC  # this many items of a group are worth one
+WORTH = 1 + (GROUP - 1) * ICC  # this many items of a group are worth one
 SHARES = (UNSEEN, 0.33, 1.0)
 WHAT = ("mean", "difference", "retention")
 SLACK = 1e-9
@@ -107,11 +107,11 @@ def _grouped_cells(what: str, n: int, runs: int, resamples: int, kind: str) -> I
     """0/1 scores in groups: the bootstrap with three amounts of an unseen item."""
     rng = np.random.default_rng(SEED)
     for population in populations(what):
-        counts = grouped_counts(rng, population, n // OUTER_RUN, runs, kind)
+        counts = grouped_counts(rng, population, n // GROUP, runs, kind)
         teacher, student = counts[..., 0] + counts[..., 1], counts[..., 0] + counts[..., 2]
         reference = _width(score_ends(what, counts.sum(axis=1) / WORTH, plain=True))
         for unseen in SHARES:
-            ends = bootstrap_ends(what, teacher / OUTER_RUN, student / OUTER_RUN, resamples, unseen)
+            ends = bootstrap_ends(what, teacher / GROUP, student / GROUP, resamples, unseen)
             yield _cell(
                 what, f"0/1, {kind}", f"unseen {unseen}", n, _name(population), ends, population.true(what), reference
             )

@@ -25,7 +25,10 @@ def report_gone(
     made = sharded_names()
     remembered = {name: reported(instance, names, name) for name in [RAW_SHARDS, *made]}
     swept = [
-        shard for shard in shards if any(shard in remembered[name] and not look.find(name, shard) for name in made)
+        shard
+        for shard in shards
+        if any(versions.get(shard, GONE) != GONE for versions in remembered.values())
+        and any(shard in remembered[name] and not look.find(name, shard) for name in made)
     ]
     for shard in swept:
         for name in [name for name, versions in remembered.items() if versions.get(shard, GONE) != GONE]:

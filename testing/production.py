@@ -21,8 +21,9 @@ from typing import Any
 
 import dagster as dg
 
-from testing.dev_server import environment, free_port, wait_for
+from testing.dev_server import environment, free_port
 from testing.postgres import DATABASE, PASSWORD, USER, PostgresServer, open_postgres
+from testing.waiting import wait_for
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 PROGRAMS = Path(sys.executable).parent
@@ -53,6 +54,7 @@ class Production:
             "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
         }
         self.processes: dict[str, subprocess.Popen] = {}
+        self.killed: list[subprocess.Popen] = []  # of a code server, the runs go on
 
     def migrate(self) -> None:
         """The init step."""
@@ -80,12 +82,14 @@ class Production:
 
     def kill(self, name: str) -> None:
         """SIGKILL for one process. The runs that a code server has started go on."""
-        self.processes[name].send_signal(signal.SIGKILL)
-        self.processes[name].wait()
+        process = self.processes[name]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.killed.append(process)
 
     def end(self) -> None:
         """End all processes, and the runs that they have started."""
-        for process in self.processes.values():
+        for process in [*self.killed, *self.processes.values()]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

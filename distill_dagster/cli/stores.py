@@ -35,7 +35,7 @@ def copy(source: Place, target: Place) -> None:
 @explained
 def sweep(
     config: ConfigOption = Path(CONFIG_NAME),
-    hours: Annotated[float, typer.Option(min=0, help="delete what nobody could reach for so long")] = 24.0,
+    hours: Annotated[float, typer.Option(min=1, help="delete what nobody could reach for so long")] = 24.0,
 ) -> None:
     """Delete the files in a bucket that no manifest names: of replaced versions, and of processes that were killed."""
     from distill_dagster.config.bucket import is_bucket

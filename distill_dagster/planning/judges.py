@@ -45,10 +45,8 @@ def count_choices(
 
     `missing` are texts in place of the answers that are still to come.
     """
-    asked, new = (
-        open_teacher(judge, JUDGE_GENERATION, "cpu"),
-        {call.row for call, reply in answered if not reply.attempts},
-    )
+    asked = open_teacher(judge, JUDGE_GENERATION, "cpu")
+    new = {call.row for call, reply in answered if not reply.attempts}
     table = [teacher_row(rows[call.row], call, reply, how) for call, reply in answered if call.row not in new]
     known = [row for position, row in enumerate(rows) if position not in new]
     estimate.ask(asked, list(judge_requests(known, candidates_of(table), asked).values()))
@@ -68,10 +66,8 @@ def plan_judgement(look: Snapshot, source: SourceRows, responses: Responses, rul
     evaluation, rows = look.config.evaluation, source.of("eval_dataset", None) or []
     assert evaluation.judge is not None, "the stage exists if there is a judge"
     ref = endpoint_ref(evaluation.judge.endpoint)
-    judge, asked = (
-        open_teacher(ref, JUDGE_GENERATION, "cpu"),
-        drawn_prompts(rows, evaluation.judge.prompts, evaluation.seed),
-    )
+    judge = open_teacher(ref, JUDGE_GENERATION, "cpu")
+    asked = drawn_prompts(rows, evaluation.judge.prompts, evaluation.seed)
     plan = ShardPlan("answer_judgement", rows=len(rows))
     estimate = Estimate(plan, [ref], responses, set(), JUDGE_GENERATION.max_new_tokens, rules)
     if not (canaries := canary_duels(asked)):

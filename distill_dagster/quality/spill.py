@@ -24,7 +24,7 @@ from distill_dagster.store import parquet
 MEMORY, MOST_THREADS = "512MiB", 4
 BLOCK = 10_000  # most rows that are looked at together
 BLOCK_BYTES = 1 << 22  # of their texts, which ends a block of long rows early
-BATCH = 2_048  # rows that come out of DuckDB at a time
+BATCH = 2_000  # rows that come out of DuckDB at a time: five are a row group
 SETTINGS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}  # it needs no network
 
 
@@ -126,7 +126,7 @@ class Spill:
 
         try:
             yield from self._db.sql(sql).to_arrow_reader(BATCH)
-        except duckdb.Error as e:
+        except (duckdb.Error, pa.ArrowException, OSError) as e:  # the reader's errors are pyarrow's
             if self._failed:
                 raise self._failed[0] from e
             raise DataError(f"the set cannot be made in {self.folder} ({e}): make room there, and run again") from e

@@ -45,9 +45,10 @@ class KeptWorker:
         self._ready.wait()
 
     def take(self, holder: str) -> bool:
-        """Hold the worker, unless another step does."""
+        """Hold the worker, unless another step does, or its process has ended."""
         with self._lock:
-            if self._holder not in ("", holder):
+            has_ended = self._child is None or self._child.poll() is not None
+            if has_ended or self._holder not in ("", holder):
                 return False
             self._holder, self._seen = holder, time.monotonic()
             return True

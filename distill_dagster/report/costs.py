@@ -17,11 +17,10 @@ from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Billing, Usage
 from distill_dagster.teachers.money import NO_PRICE, usd
 
-PAID_FOR = {  # stage -> what may cost money in it, and the fact that says how much
+PAID_FOR = {  # stage -> what may cost money in it, and the fact that says how much; timed replies are the benchmark's
     "teacher_outputs": ("the teacher's answers", "table_cost_usd"),
     "teacher_benchmark": ("the teacher's benchmark", "cost_usd"),
     "answer_judgement": ("the judge of student and teacher", "cost_usd"),
-    "speed_benchmark": ("the timing of the models", "cost_usd"),
 }
 LEAST_CERTAIN: tuple[Billing | None, ...] = (None, "priced", "no price", "local")  # the first one counts
 LOCAL = "no money: it ran on this machine"

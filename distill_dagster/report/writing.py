@@ -55,13 +55,20 @@ def write_report(spec: ReportSpec, device: str = "cpu") -> ReportResult:
     if parts.released:
         write_items(out / files.CHAMPION_FILE, parts.released.items)
     return ReportResult(
-        data_version=hashing.sha256(hashing.canonical_json(document.as_json())),
+        data_version=_data_version(document),
         counts=ReportCounts(items=document.items),
         headline=document.headline,
         verdict=document.verdict.verdict,
         weak_teacher=document.weak_teacher,
         fall=document.fall,
     )
+
+
+def _data_version(document: ReportDocument) -> str:
+    """The hash of the document, without where the project stood when it was written: a commit changes no number."""
+    body = document.as_json()
+    body["lineage"] = {name: said for name, said in body["lineage"].items() if name not in ("commit", "package")}
+    return hashing.sha256(hashing.canonical_json(body))
 
 
 def build_report(parts: ReportParts) -> ReportDocument:

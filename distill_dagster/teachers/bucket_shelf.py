@@ -16,17 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from distill_dagster.errors import DataError
 from distill_dagster.store.backend import require_same
 from distill_dagster.store.disk import file_sha256
 from distill_dagster.store.objects.bucket import Bucket
 from distill_dagster.store.objects.copies import fetch, in_threads, sha256_of
-from distill_dagster.store.objects.lease import leased
+from distill_dagster.store.objects.lease import Lease, leased
 from distill_dagster.teachers.journal import Journal, ReplyLog
 from distill_dagster.teachers.shelf import new_name
 
 LISTED_SECONDS = 2.0  # for which a listing counts: replies are looked up one request at a time, too
-FORGOTTEN_SECONDS = 3600.0
+FORGOTTEN_SECONDS = 3600.0  # for which a copy of what was merged or sealed is kept for those who read it
 FLUSH_SECONDS = 0.25
 OPEN = "open.jsonl"  # the lines since the last flush
 
@@ -41,6 +43,7 @@ class BucketShelf:
     unsent: Path
     _listed: list[Path] = field(default_factory=list)  # copies, fetched or not
     _listed_at: float = -LISTED_SECONDS
+    _gone: dict[Path, float] = field(default_factory=dict)  # copies of what is in the bucket no more, since when
 
     def segments(self) -> list[Path]:
         """Copies of all segments."""
@@ -68,10 +71,11 @@ class BucketShelf:
         listed = [entry.path for entry in self.bucket.list(self.prefix)]
         self._listed = [self._copy(path) for path in listed if path.endswith((".parquet", ".jsonl"))]
         self._listed_at, present = time.monotonic(), set(self._listed)
-        for path in self.mirror.rglob("[!.]*.*"):
-            with contextlib.suppress(FileNotFoundError):  # another process has just deleted it
-                if path not in present and path.is_file() and time.time() - path.stat().st_mtime > FORGOTTEN_SECONDS:
-                    path.unlink()
+        gone = {path for path in self.mirror.rglob("*.*") if path not in present and path.is_file()}
+        self._gone = {path: self._gone.get(path, self._listed_at) for path in gone}
+        for path, since in self._gone.items():
+            if self._listed_at - since > FORGOTTEN_SECONDS:
+                path.unlink(missing_ok=True)  # another process may have just deleted it
 
     def _fetch(self, copy: Path) -> bool:
         """Copy an object; False if there is none."""
@@ -128,15 +132,15 @@ class BucketShelf:
     @contextlib.contextmanager
     def journal(self, name: str) -> Iterator[ReplyLog]:
         """Send what a killed process left on this machine, then take lines; a thread sends them."""
-        with leased(self.bucket, f"{self.prefix}/journals/{name}"):
-            folder = self.unsent / name
-            folder.mkdir(parents=True, exist_ok=True)
+        folder = self.unsent / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with leased(self.bucket, f"{self.prefix}/journals/{name}") as lease, FileLock(folder / ".lock"):
             for left in sorted(folder.glob("*.jsonl")):
                 if left.name == OPEN:
                     Journal(left).close()  # cuts a torn line off
                     left = left.rename(folder / f"{new_name()}.jsonl")
                 self._send_lines(left, name)
-            log = FlushedLog(folder, lambda file: self._send_lines(file, name))
+            log = FlushedLog(folder, lambda file: self._send_lines(file, name), lease)
             try:
                 yield log
             finally:
@@ -161,8 +165,8 @@ class BucketShelf:
 class FlushedLog:
     """An open journal: lines go to a local file at once, and a thread sends the file and begins another one."""
 
-    def __init__(self, folder: Path, send: Callable[[Path], None]) -> None:
-        self._folder, self._send = folder, send
+    def __init__(self, folder: Path, send: Callable[[Path], None], lease: Lease) -> None:
+        self._folder, self._send, self._lease = folder, send, lease
         self._journal, self._lines = Journal(folder / OPEN), 0
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._ended, self._error = threading.Event(), None
@@ -173,10 +177,16 @@ class FlushedLog:
         """Write one reply.
 
         Raises:
-            DataError: the disk is full, or an earlier flush could not be sent.
+            DataError: the disk is full, an earlier flush could not be sent, or another process took the journal over
+                and asks for the same replies now.
         """
         if self._error is not None:
             raise self._error
+        if self._lease.is_lost:
+            raise DataError(
+                f"the lease of the journal {self._folder.name} was not renewed in time, and another process has taken "
+                "it over; the replies so far are kept: let that process end"
+            )
         with self._lock:
             self._journal.append(entry)
             self._lines += 1
@@ -187,6 +197,9 @@ class FlushedLog:
                 self._flush()
             except DataError as e:
                 self._error = e
+                return
+            except OSError as e:
+                self._error = DataError(f"{self._folder} cannot be written ({e.strerror}); make room and run again")
                 return
 
     def sync(self) -> None:

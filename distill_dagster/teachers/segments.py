@@ -62,14 +62,15 @@ def _collector_paused() -> Iterator[None]:
 
 
 def unsealed(replies: Sequence[Reply], paths: Iterable[Path]) -> list[Reply]:
-    """Those of a journal's replies that no segment holds."""
+    """Those of a journal's replies that no segment holds, each once: a repeated copy of a store has them twice."""
     keys = pa.array([reply.request_hash for reply in replies], pa.string())
     sealed: set[tuple[str, str]] = set()
     for path in paths:
         hashes, times = column(path, "request_hash"), column(path, "created_at")
         mask = compute.is_in(hashes, keys)
         sealed |= set(zip(hashes.filter(mask).to_pylist(), times.filter(mask).to_pylist(), strict=True))
-    return [reply for reply in replies if (reply.request_hash, reply.created_at) not in sealed]
+    found = {(reply.request_hash, reply.created_at): reply for reply in replies}
+    return [reply for key, reply in found.items() if key not in sealed]
 
 
 def mean_tokens(paths: Iterable[Path], teacher: str, revision: str) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from filelock import FileLock
 
@@ -77,6 +77,11 @@ def new_name() -> str:
     return f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
 
 
+def _identity(line: dict[str, Any]) -> tuple[str, str]:
+    """What tells two replies apart."""
+    return line["request_hash"], line["created_at"]
+
+
 @dataclass(frozen=True, slots=True)
 class LocalShelf:
     """Files in a local folder, which need not exist."""
@@ -117,8 +122,8 @@ class LocalShelf:
 
     def _append_lines(self, file: Path, journal: str) -> bool:
         with self.journal(journal) as log:
-            there = [*read_journal(self._path(journal))]
-            new = [line for line in read_journal(file) if line not in there]
+            there = {_identity(line) for line in read_journal(self._path(journal))}
+            new = [line for line in read_journal(file) if _identity(line) not in there]
             for line in new:
                 log.append(line)
         return bool(new)

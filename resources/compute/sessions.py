@@ -126,12 +126,16 @@ class ProgressWatch:
         if now - self._looked < min(LOOK_S, self._limit_s / 4 or LOOK_S):
             return
         self._looked = now
-        with contextlib.suppress(OSError):
-            os.utime(self._job)
+        self.keep_job()
         if (seen := _bytes_in(self._folders)) != self._seen:
             self._seen, self._moved = seen, now
         elif self._limit_s and now - self._moved > self._limit_s:
             raise Lost(f"no message and no growth of its files for {self._limit_s / 60:g} minutes (`stalled_minutes`)")
+
+    def keep_job(self) -> None:
+        """Say that the step lives: other steps remove the folder of a job that was abandoned."""
+        with contextlib.suppress(OSError):
+            os.utime(self._job)
 
 
 def _bytes_in(folders: Sequence[Path]) -> int:

@@ -70,7 +70,6 @@ def test_every_partition_is_made_and_nothing_is_asked_twice(production, path, fa
     backfill = production.backfill(ASSETS, shards_of(1))
     for number, name in enumerate(("code", "daemon", "webserver", "postgres"), start=1):
         wait_for(partial(has_made, project, number), f"shard {number}")
-        assert made_of(project, 1) < HALF, "it is killed while the backfill is on"
         if name == "postgres":
             production.postgres.crash()
             production.postgres.start()

@@ -14,8 +14,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from testing.dev_server import environment, free_port, wait_for, wait_until_up
+from testing.dev_server import environment, free_port, wait_until_up
 from testing.production import DEPLOY, PROGRAMS
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.processes
 
@@ -53,8 +54,12 @@ def running(command, log: Path, **variables):
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # nginx ends its workers
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture
@@ -92,7 +97,6 @@ def nginx(upstream, tmp_path):
     with running([NGINX, "-p", tmp_path, "-c", main], tmp_path / "log") as process:
         wait_for(lambda: listens(process, port, tmp_path / "log"), "nginx's start")
         yield port
-        process.terminate()  # it ends its workers
 
 
 @pytest.fixture(params=["caddy", "nginx"])

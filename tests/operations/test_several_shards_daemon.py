@@ -9,8 +9,9 @@ from distill_dagster.assets.several_shards import OUTER_RUN
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from testing.api_project import SHARD_ROWS, write_api_project, write_rows
-from testing.dev_server import PATIENCE, DevServer, wait_for
+from testing.dev_server import DevServer
 from testing.projects import own_instance, run_project
+from testing.waiting import PATIENCE, wait_for
 
 pytestmark = [
     pytest.mark.daemon,

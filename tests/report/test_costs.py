@@ -21,14 +21,12 @@ def test_money_is_what_is_known_of_it():
         manifest("teacher_outputs", "b", billing="priced", table_cost_usd=0.25),
         manifest("teacher_benchmark", billing="no price", cost_usd=0.0),
         manifest("answer_judgement"),
-        manifest("speed_benchmark", billing="local", cost_usd=0.0),
         manifest("student_benchmark", billing="local", cost_usd=0.0),
     ])  # fmt: skip
     assert spent_rows(costs) == [
         ("the teacher's answers", "1.25 USD"),
         ("the teacher's benchmark", "no price given"),
         ("the judge of student and teacher", "not recorded: an earlier version made it"),
-        ("the timing of the models", "no money: it ran on this machine"),
     ]
     assert costs.usd == 1.25
 

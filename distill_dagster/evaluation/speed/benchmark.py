@@ -24,7 +24,6 @@ from distill_dagster.evaluation.speed.summary import NOT_KNOWN, figures, ratios
 from distill_dagster.models.loading import devices_with, forget
 from distill_dagster.progress import track
 from distill_dagster.store import files, hashing, parquet
-from distill_dagster.store.result import Billing
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of
 from distill_dagster.teachers.asker import open_asker
@@ -55,15 +54,7 @@ def time_models(spec: SpeedSpec, device: str) -> SpeedResult:
         device=document.device,
         models=document.models,
         ratios=document.ratios,
-        billing=_billing(spec),
-        cost_usd=sum(turn.cost_usd for turn in turns),
     )
-
-
-def _billing(spec: SpeedSpec) -> Billing:
-    """How the replies of the one model behind an endpoint, the teacher, are paid for."""
-    paid: list[Billing] = [timed.model.billing for timed in spec.models if timed.model.endpoint]
-    return paid[0] if paid else "local"
 
 
 def draw_prompts(rows: Sequence[dict], evaluation: EvaluationConfig) -> list[tuple[str, Prompt]]:

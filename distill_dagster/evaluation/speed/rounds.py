@@ -24,7 +24,7 @@ from distill_dagster.progress import Advance
 FEWEST_PROMPTS = 4
 PLANNED = 2 / 3  # of the time, for the fewest rounds; the rest is for others in place of disturbed ones
 SLICE = 4  # prompts of a slice, or one group of those in flight
-WAVES = (16, 8, 4, 2, 1)  # groups of requests in flight in a round: as many as the time allows beside twice the prompts
+WAVES = (16, 8, 4, 2, 1)  # groups of requests in flight in a round, beside at least twice as many prompts one by one
 
 
 class Contestant(Protocol):

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from distill_dagster.config import SUMMARY_WORDS, EvaluationConfig, Prompting, Section
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Billing, Counts, Result, Spec
+from distill_dagster.store.result import Counts, Result, Spec
 
 EngineName = Literal["torch", "endpoint", "llama.cpp", "onnxruntime-genai"]
 CHILD = "distill_dagster.evaluation.speed.child"  # the process of a model that the project's own engine runs
@@ -279,5 +279,3 @@ class SpeedResult(Result[SpeedCounts]):
     device: str
     models: list[ModelSpeed]
     ratios: list[TimedRatio]
-    billing: Billing | None = None  # None: an earlier version did not record it
-    cost_usd: float | None = None  # of the timed replies, whenever they were paid for; None as above

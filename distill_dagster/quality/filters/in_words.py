@@ -11,7 +11,7 @@ from distill_dagster.quality.filters.reasons import ID_CONFLICT, REASONS, RULES
 IN_WORDS = {
     ID_CONFLICT: "different rows in different shards have one id",
     "unknown_row": "no source row has that id and turn",
-    "contaminated": "a test row has the same prompt",
+    "contaminated": "a held-out row has the same prompt, or nearly the same",
     "earlier_turn": "an earlier turn of the conversation was refused",
     "failed": "the teacher gave no answer",
     "truncated": "the answer was cut off at the token limit",

@@ -69,7 +69,8 @@ class ObjectBackend:
         found = self.bucket.get(entry.path)
         text = None if found is None else _part(found.data, MANIFEST)
         if found is not None and text is not None:
-            self._keep(copy, {"tag": found.tag.e_tag, "text": text})
+            with contextlib.suppress(OSError):  # a full or read-only disk: it is fetched again next time
+                self._keep(copy, {"tag": found.tag.e_tag, "text": text})
         return text
 
     def _keep(self, copy: Path, document: dict[str, Any]) -> None:

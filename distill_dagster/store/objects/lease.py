@@ -51,6 +51,18 @@ def leased(bucket: Bucket, name: str, *, wait: bool = True, seconds: float = LEA
         lease.release()
 
 
+def is_free(bucket: Bucket, found: Stored) -> bool:
+    """Whether nobody holds a lock, or nobody renewed it for the time of its lease."""
+    said: dict[str, Any] = json.loads(found.data)
+    return not said["held"] or bucket.now() - found.written_at > timedelta(seconds=said["seconds"]) + ROUNDING
+
+
+def is_held(bucket: Bucket, name: str) -> bool:
+    """Whether somebody holds the lock of this name now."""
+    found = bucket.get(f"locks/{name}.json")
+    return found is not None and not is_free(bucket, found)
+
+
 class Lease:
     """One owner's hold of a lock."""
 
@@ -76,7 +88,7 @@ class Lease:
         try:
             if found is None:
                 self._tag = self._bucket.create(self._path, self._document())
-            elif self._is_free(found):
+            elif is_free(self._bucket, found):
                 self._tag = self._bucket.replace(self._path, self._document(), found.tag)
             else:
                 return False
@@ -84,22 +96,26 @@ class Lease:
             return False
         return True
 
-    def _is_free(self, found: Stored) -> bool:
-        """Whether nobody holds the lock, or nobody renewed it for the time of its lease."""
-        said: dict[str, Any] = json.loads(found.data)
-        lease = timedelta(seconds=said["seconds"])
-        return not said["held"] or self._bucket.now() - found.written_at > lease + ROUNDING
-
     def _renew(self) -> None:
         while not self._ended.wait(self._seconds / RENEWALS):
             self._beat += 1
             try:
                 self._tag = self._bucket.replace(self._path, self._document(), self._tag)
             except TakenError:
-                self.is_lost = True
-                return
+                with contextlib.suppress(DataError):
+                    if not self._is_own():
+                        self.is_lost = True
+                        return
             except DataError:
                 continue  # the bucket does not answer: tried again while the lease may still hold
+
+    def _is_own(self) -> bool:
+        """Whether the lock still names this owner: the answer to an earlier renewal was lost, and its tag with it."""
+        found = self._bucket.get(self._path)
+        if found is None or json.loads(found.data)["owner"] != self._owner:
+            return False
+        self._tag = found.tag
+        return True
 
     def release(self) -> None:
         """Give the lock back; one that somebody took over, or that cannot be reached, is left to its lease."""

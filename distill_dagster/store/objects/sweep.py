@@ -16,9 +16,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from distill_dagster.errors import DataError
 from distill_dagster.store.backend import SCRATCH, VERSIONS
 from distill_dagster.store.objects.bucket import Bucket, Listed
 from distill_dagster.store.objects.copies import in_threads
+from distill_dagster.store.objects.lease import is_held
 
 KEPT = timedelta(days=1)
 MANIFESTS = "manifests"
@@ -35,7 +37,13 @@ def key_of(path: str) -> str:
 
 
 def sweep(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list[str]:
-    """Delete what nobody can have begun to read since `age`, of one artefact or of all; returns the paths."""
+    """Delete what nobody can have begun to read since `age`; returns the paths.
+
+    `key`: of this artefact, whose lock the caller holds. Else of all artefacts that nobody writes now.
+
+    Raises:
+        DataError: a manifest is damaged, or the bucket cannot be used.
+    """
     listed = bucket.list(f"{VERSIONS}/{key}" if key else VERSIONS)
     if not listed:
         return []
@@ -43,12 +51,14 @@ def sweep(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list
     named, retired = set[str](), dict[str, datetime]()
     for path, found in zip(paths, in_threads(bucket.get, paths), strict=True):
         if found:
-            _read(path, json.loads(found.data), named, retired)
+            _read(path, loaded(bucket, path, found.data), named, retired)
     unnamed = [entry for entry in listed if not _is_below(entry, named)]
     since, now = _unread_since(unnamed, retired), bucket.now() if unnamed else None
-    old = [entry.path for entry in unnamed if now and now - since[entry.path] > age]
-    bucket.delete(old)
-    return old
+    old = [entry for entry in unnamed if now and now - since[entry.path] > age]
+    busy = {name for name in {_group(entry) for entry in old} if key is None and is_held(bucket, name)}
+    deleted = [entry.path for entry in old if _group(entry) not in busy]
+    bucket.delete(deleted)
+    return deleted
 
 
 def _read(path: str, document: dict[str, Any], named: set[str], retired: dict[str, datetime]) -> None:
@@ -57,6 +67,18 @@ def _read(path: str, document: dict[str, Any], named: set[str], retired: dict[st
     named |= {f"{folder}/{document[part]['version']}" for part in ("manifest", "previous") if document[part]}
     for version, when in document["retired"].items():
         retired[f"{folder}/{version}"] = datetime.fromisoformat(when)
+
+
+def loaded(bucket: Bucket, path: str, data: bytes) -> dict[str, Any]:
+    """An artefact's object; DataError with its URL if it is damaged."""
+    try:
+        document: dict[str, Any] = json.loads(data)
+        document["manifest"], document["previous"], document["retired"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise DataError(
+            f"{bucket.url}/{path} is damaged ({e}): delete it, and run again to make the artefact"
+        ) from None
+    return document
 
 
 def _is_below(entry: Listed, folders: Iterable[str]) -> bool:

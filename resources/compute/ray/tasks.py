@@ -44,6 +44,8 @@ def follow(ref: Any, attempt: Attempt, watch: ProgressWatch) -> Ended:
             return answer(ref)
         if attempt.started():
             watch.look()
+        else:
+            watch.keep_job()
 
 
 def answer(ref: Any, timeout: float | None = None) -> Any:
@@ -61,13 +63,17 @@ def answer(ref: Any, timeout: float | None = None) -> Any:
     try:
         return ray.get(ref, timeout=timeout)
     except lost as e:
-        raise Lost(str(e).splitlines()[0]) from e
+        raise Lost(_first_line(e)) from e
     except exceptions.GetTimeoutError as e:
         raise Lost("its node does not answer") from e
     except exceptions.RayTaskError as e:
         raise ComputeError(f"a node of the Ray cluster cannot run the worker: {e.cause!r}") from e
     except exceptions.RayError as e:
-        raise ComputeError(f"Ray cannot run the worker: {str(e).splitlines()[0]}") from e
+        raise ComputeError(f"Ray cannot run the worker: {_first_line(e)}") from e
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def cancel(ref: Any, attempt: Attempt) -> None:

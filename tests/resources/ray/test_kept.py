@@ -12,7 +12,7 @@ SHARDS = ("train-part-00", "train-part-01")
 
 
 def test_a_kept_worker_answers_shards_in_one_process_and_ends_when_it_is_idle(cluster, ready, server):
-    path, processes = ready(keep_workers_s=5), []
+    path, processes = ready(keep_workers_s=25), []
     for shard in SHARDS:
         assert answer(path, shard)
         processes.append(workers(cluster))

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from distill_dagster.store.objects.lease import HeldError, Lease, leased
+from distill_dagster.store.objects.bucket import TakenError
+from distill_dagster.store.objects.lease import HeldError, Lease, is_held, leased
 
 NAME = "raw_dataset/s0"
 PATH = f"locks/{NAME}.json"
@@ -32,9 +33,9 @@ def test_a_second_owner_waits_for_the_first(bucket):
 
 
 def test_an_owner_that_renews_its_lease_keeps_it_whatever_the_local_clock_says(bucket, monkeypatch):
-    with leased(bucket, NAME, seconds=0.4):
-        while json.loads(bucket.get(PATH).data)["beat"] < 28:  # 0.1 s each: longer than the lease and the rounding
-            time.sleep(0.05)
+    with leased(bucket, NAME, seconds=4.0):
+        while json.loads(bucket.get(PATH).data)["beat"] < 7:  # 1 s each: longer than the lease and the rounding
+            time.sleep(0.1)
         monkeypatch.setattr(time, "time", lambda: 4e9)
         with pytest.raises(HeldError), leased(bucket, NAME, wait=False):
             pass
@@ -42,9 +43,10 @@ def test_an_owner_that_renews_its_lease_keeps_it_whatever_the_local_clock_says(b
 
 def test_the_lease_of_a_dead_owner_is_taken_over_when_it_has_expired(bucket):
     dead = {"owner": "host:1:x", "held": True, "beat": 7, "seconds": 0.1}
-    bucket.create(PATH, json.dumps(dead).encode())
+    bucket.create(PATH, json.dumps(dead | {"seconds": 600.0}).encode())
     with pytest.raises(HeldError), leased(bucket, NAME, wait=False):
         pass
+    bucket.put(PATH, json.dumps(dead).encode())
     with leased(bucket, NAME):
         assert json.loads(bucket.get(PATH).data)["owner"] != "host:1:x"
 
@@ -58,12 +60,25 @@ def test_an_owner_that_lost_its_lease_leaves_the_new_owner_alone(bucket):
         try:
             bucket.replace(PATH, taken, found.tag)
             break
-        except Exception:
+        except TakenError:
             continue  # it renewed its lease in between
     while not lease.is_lost:
         time.sleep(0.01)
     lease.release()
     assert bucket.get(PATH).data == taken
+
+
+def test_an_owner_whose_renewal_was_not_answered_keeps_its_lease(bucket):
+    """The renewal took place, and its tag was lost: the lock still names the owner."""
+    lease = Lease(bucket, NAME, seconds=2.0)
+    lease.acquire()
+    bucket.put(PATH, bucket.get(PATH).data)  # another tag, the same owner
+    while json.loads(bucket.get(PATH).data)["beat"] < 2:
+        time.sleep(0.05)
+    assert not lease.is_lost
+    assert is_held(bucket, NAME)
+    lease.release()
+    assert not is_held(bucket, NAME)
 
 
 def test_the_lock_is_given_back_after_an_error(bucket):
