@@ -55,8 +55,9 @@ def sweep(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list
     unnamed = [entry for entry in listed if not _is_below(entry, named)]
     since, now = _unread_since(unnamed, retired), bucket.now() if unnamed else None
     old = [entry for entry in unnamed if now and now - since[entry.path] > age]
-    busy = {name for name in {_group(entry) for entry in old} if key is None and is_held(bucket, name)}
-    deleted = [entry.path for entry in old if _group(entry) not in busy]
+    names = set[str]().union(*map(_keys, old)) if key is None else set[str]()
+    busy = {name for name in names if is_held(bucket, name)}
+    deleted = [entry.path for entry in old if not _keys(entry) & busy]
     bucket.delete(deleted)
     return deleted
 
@@ -71,13 +72,13 @@ def _read(path: str, document: dict[str, Any], named: set[str], retired: dict[st
 
 def loaded(bucket: Bucket, path: str, data: bytes) -> dict[str, Any]:
     """An artefact's object; DataError with its URL if it is damaged."""
+    way_out = "delete it, and run again to make the artefact"
     try:
         document: dict[str, Any] = json.loads(data)
-        document["manifest"], document["previous"], document["retired"]
-    except (ValueError, KeyError, TypeError) as e:
-        raise DataError(
-            f"{bucket.url}/{path} is damaged ({e}): delete it, and run again to make the artefact"
-        ) from None
+    except ValueError as e:
+        raise DataError(f"{bucket.url}/{path} is not JSON ({e}): {way_out}") from None
+    if not {"manifest", "previous", "retired"} <= document.keys():
+        raise DataError(f"{bucket.url}/{path} is no artefact's object: {way_out}")
     return document
 
 
@@ -97,6 +98,12 @@ def _unread_since(unnamed: list[Listed], retired: dict[str, datetime]) -> dict[s
         or last[_group(entry)]
         for entry in unnamed
     }
+
+
+def _keys(entry: Listed) -> set[str]:
+    """The artefact that a file is of, as an asset and as a shard of one: the path does not tell."""
+    _, asset, second, *_ = entry.path.split("/")
+    return {asset, f"{asset}/{second}"}
 
 
 def _group(entry: Listed) -> str:

@@ -8,6 +8,7 @@ import pytest
 from distill_dagster.errors import DataError
 from distill_dagster.store.backend import VERSIONS
 from distill_dagster.store.objects.copies import GoneError
+from distill_dagster.store.objects.lease import leased
 from distill_dagster.store.places import open_store
 from distill_dagster.store.result import Counts, Result
 from testing.store_writers import ASSET, NAMES, publish, text_of, write
@@ -91,6 +92,19 @@ def test_a_writer_that_was_overtaken_by_other_inputs_replaces_nothing(machine, b
     with pytest.raises(DataError, match=r"raw_dataset\[s0\] was published from other inputs while it was being made"):
         overtake(machine, bucket, "another")
     assert text_of(machine("there").get(ASSET, "s0")) == "theirs"
+
+
+def test_a_sweep_leaves_alone_what_is_being_written_and_names_a_damaged_manifest(machine, bucket):
+    store = machine()
+    publish(store, "s0", "a")
+    bucket.put(f"versions/{ASSET}/s0/new-1234/a.txt", b"sent, and named by no manifest yet")
+    with leased(bucket, f"{ASSET}/s0"):
+        assert store.backend.sweep(timedelta(seconds=-1)) == []
+    bucket.put(f"manifests/{ASSET}/s1.json", b"{}")
+    with pytest.raises(DataError, match=r"manifests/raw_dataset/s1\.json is no artefact's object"):
+        store.backend.sweep()
+    bucket.delete([f"manifests/{ASSET}/s1.json"])
+    assert store.backend.sweep(timedelta(seconds=-1)) == [f"versions/{ASSET}/s0/new-1234/a.txt"]
 
 
 def test_what_no_manifest_names_is_swept_when_it_is_old_enough(machine, bucket):
