@@ -33,8 +33,8 @@ class ReleaseConfig(Section):
     )
     must_gain: bool = Field(
         default=True,
-        description="A replacement has to gain at least as much on the released student as the interval leaves it to "
-        "lose. `false`: students that are as good are released too, and of many test rows, slightly worse ones.",
+        description="The measured gain of a replacement must be at least as large as the loss that the 95 % interval "
+        "still allows. `false`: equally good students are released too, and with many test rows slightly worse ones.",
     )
     approve: Literal["auto", "manual"] = Field(
         default="auto",

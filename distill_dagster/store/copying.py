@@ -2,8 +2,7 @@
 
 An artefact is copied while its locks are held in both places: its files first, each checked against the SHA-256 of its
 manifest where it has arrived, then the manifest. A copy that was stopped goes on where it was: what arrived is checked
-and not sent again. An artefact that the target holds is replaced only
-if its version is the one before in the source.
+and not sent again. An artefact that the target holds is replaced only if its version is the one before in the source.
 """
 
 import json
