@@ -3,7 +3,7 @@
     raw rows, sorted ─ PromptIndex ─ entries ─ answers_to ─ Selection ─┬─ Examples ─ examples.parquet
                                                                        └─ rejects.parquet
 
-Rows stream from file to file in the order of row ids, and nothing but the held-out items is in memory as a whole (spill.py).
+Rows stream from file to file in the order of row ids. Only the held-out items are in memory as a whole (spill.py).
 """
 
 from collections import Counter
