@@ -30,6 +30,7 @@ FORMS = {  # what the patterns of the fields mean
     r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$": "write the name on the hub with its owner, such as openai/gsm8k",
     r"^[a-z][a-z0-9+.-]*://[^@\s]+$": "write a URL such as s3://models/support, without credentials",
     r"^[\x20-\x7e]+$": "use printable ASCII characters",
+    r"^(auto|[A-Za-z0-9._-]+:[0-9]{1,5})$": "write auto, or the head's address such as 10.0.0.1:6379",
     r"^([A-Za-z_][A-Za-z0-9_]*)?$": "use letters, digits and _, and do not begin with a digit",
 }
 LONGEST_NAME = 40

@@ -83,8 +83,8 @@ def test_the_sensor_passes_over_a_file_that_cannot_be_read(tmp_path, instance):
     others = ["train-part-00", "train-part-02", "validation"]
     assert observe(instance, Snapshot(project), warnings.append) == [*others, "shard_list"]
     assert len(warnings) == 2
-    assert "part-01.jsonl is a link to not-pulled" in warnings[0]
-    assert "test.jsonl is a link to not-pulled" in warnings[1]
+    for name in ("part-01.jsonl", "test.jsonl"):
+        assert any(f"{name} is a link to not-pulled" in warning for warning in warnings), name
     tick = dg.evaluate_automation_conditions(definitions, instance=instance, cursor=cursor)
     assert tick.get_requested_partitions(dg.AssetKey("raw_dataset")) == set(others)
     assert not tick.get_num_requested(dg.AssetKey("eval_dataset"))

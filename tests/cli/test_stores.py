@@ -136,7 +136,8 @@ def _copied(current, out):
     return current.read(PrepareResult)
 
 
-def test_the_whole_lineage_is_made_in_a_bucket(made, tmp_path, url):
+def test_the_whole_lineage_is_made_in_a_bucket(made, tmp_path, url, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)  # a command that ran in this process set it
     local = made[0]
     short = {"evaluation.latency_requests": 2, "evaluation.speed.concurrency": [1]}  # what bears on no row
     path = write_project(tmp_path, store=url, **short)

@@ -209,7 +209,7 @@ def test_a_benchmark_is_what_the_report_reads(produced, tmp_path):
     _, out = produced
     parquet.write_table(tmp_path / "raw.parquet", ROWS, schemas.RAW)
     (tmp_path / "history.json").write_text("[]")
-    origin = Origin(data_version="0", created_at="now")
+    origin = Origin(data_version="0", created_at="2026-01-01T00:00:00+00:00")
     assets = ("teacher_model", "validated_synthetic_set", "student_base", "student_checkpoint", "eval_dataset")
     spec = ReportSpec(
         project="demo",
