@@ -125,17 +125,21 @@ class StageAsset:
             if stage.sharded and is_over_several(context):
                 make_each(context, names, stage, Snapshot(own))
                 return
-            shard = context.partition_key if self.stage.sharded else None
-            with explained():
-                changed = self._launchpad(context, own.config)
-                look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
-                if shard is None or shard in look.sources:
-                    upstream = Upstream(look, self.stage, shard, started_by(context), context.run.run_id)
-                    yield self._materialize(context, names, upstream, changed)
-                else:
-                    context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
+            yield from self._make(context, names, own)
 
         return asset
+
+    def _make(self, context: dg.AssetExecutionContext, names: Names, own: Project) -> Iterator[dg.MaterializeResult]:
+        """Materialize the asset, or its shard of the run, unless the shard's source file is gone."""
+        shard = context.partition_key if self.stage.sharded else None
+        with explained():
+            changed = self._launchpad(context, own.config)
+            look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
+            if shard is None or shard in look.sources:
+                upstream = Upstream(look, self.stage, shard, started_by(context), context.run.run_id)
+                yield self._materialize(context, names, upstream, changed)
+            else:
+                context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
 
     def _materialize(
         self, context: dg.AssetExecutionContext, names: Names, upstream: Upstream, changed: dict[str, Any]

@@ -38,7 +38,7 @@ LATENCY_S = 1.0  # 12 rows, 4 at a time: 3 s a shard
 
 
 def answer(compute: Compute, project: Project, shard: str) -> float:
-    """Let the teacher answer one shard, of which no reply is stored; the seconds that it took."""
+    """Let the teacher answer one shard without stored replies; returns the seconds that it took."""
     folder = Path(project.config.store).parent / uuid.uuid4().hex
     (folder / "out").mkdir(parents=True)
     spec = GenerateSpec(

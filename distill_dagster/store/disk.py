@@ -37,16 +37,21 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file by `text`: a reader sees the old or the new content, never a part."""
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace a file by `text`: a reader sees the old or the new content, never a part.
+
+    `durable`: it survives a power failure; False for what can be fetched again.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         temporary.write_text(text, encoding="utf-8")
-        fsync(temporary)
+        if durable:
+            fsync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    fsync(path.parent)
+    if durable:
+        fsync(path.parent)
 
 
 @contextlib.contextmanager

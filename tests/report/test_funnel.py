@@ -99,7 +99,7 @@ def answers_to(rows: list[dict]) -> list[dict]:
 
 
 def test_the_counts_of_made_rows_and_answers_add_up(tmp_path):
-    """The readers and the filters themselves count, over rows and answers of which some are refused."""
+    """The readers and the filters themselves count rows and answers, and refuse some."""
     path = tmp_path / "part.jsonl"
     path.write_text("\n".join([*map(json.dumps, GOOD), *BAD]) + "\n")
     source, data = SourceFile("part", "train", str(path)), DataConfig(train="x", test="x")

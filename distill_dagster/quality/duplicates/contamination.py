@@ -107,7 +107,7 @@ class HeldOut:
 
 
 class _TaskItems:
-    """The items of one task, of which `first` is the first, and what the rows of the task share with them."""
+    """The items of one task, from `first` on, and what the rows of the task share with them."""
 
     def __init__(
         self, what: str, spill: Spill, task: str, first: int, texts: pa.Array, template: frozenset[str]

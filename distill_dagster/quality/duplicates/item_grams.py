@@ -91,7 +91,7 @@ class ItemGrams:
         return np.cumsum(np.bincount(at, minlength=count) - np.bincount(at + WORDS, minlength=count))[:-1] > 0
 
     def covers(self, grams: Iterable[int]) -> Iterator[tuple[int, float]]:
-        """Each item of which these n-grams cover own words, and the share of them, in order."""
+        """Each item whose own words these n-grams cover in part, and the share that they cover, in order."""
         covered: dict[int, set[int]] = defaultdict(set)
         for gram in grams:
             for item, place in self._places.of(gram).tolist():

@@ -108,7 +108,7 @@ def _own_hashes(texts: Sequence[str], template: frozenset[str]) -> tuple[Hashes,
 
 
 def signatures_of(texts: Sequence[str], template: frozenset[str]) -> Hashes:
-    """256 bits of each text, of which each shingle sets one; (texts, 4).
+    """256 bits for each text; each of its shingles sets one; (texts, 4).
 
     A bit that only one of two texts has stands for a shingle that only that text has. So `differ` counts too few
     shingles and never too many, and rules out most pairs without a look at their texts.

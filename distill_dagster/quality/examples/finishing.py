@@ -144,7 +144,7 @@ def _limits(lengths: Mapping[int, int]) -> tuple[float, float] | None:
 
 
 def percentiles(counts: Mapping[int, int], percents: Sequence[float]) -> list[float]:
-    """As `np.percentile` of the numbers, of which `counts` says how often each is there."""
+    """As `np.percentile`, where `counts` says how often each number occurs."""
     numbers = np.array(sorted(counts), np.int64)
     ends = np.cumsum([counts[number] for number in numbers.tolist()])
     found = []

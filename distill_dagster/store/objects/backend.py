@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.store.backend import MANIFEST, SCRATCH, VERSIONS, WORK, ReplacedError, require_same
-from distill_dagster.store.disk import room_for, settle
+from distill_dagster.store.disk import room_for, settle, write_text
 from distill_dagster.store.manifest import FilesAt
 from distill_dagster.store.objects.bucket import Bucket, Listed, Stored, TakenError
 from distill_dagster.store.objects.copies import CopiedFiles, in_threads, sha256_of
@@ -75,9 +75,7 @@ class ObjectBackend:
 
     def _keep(self, copy: Path, document: dict[str, Any]) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        temporary = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:8]}")
-        temporary.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
-        temporary.replace(copy)
+        write_text(copy, json.dumps(document, allow_nan=False), durable=False)
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[None]:

@@ -49,7 +49,7 @@ def follow(ref: Any, attempt: Attempt, watch: ProgressWatch) -> Ended:
 
 
 def answer(ref: Any, timeout: float | None = None) -> Any:
-    """The value of a reference; Ray's errors are told apart by whose fault they are."""
+    """The value of a reference. A lost node raises `Lost`; what the node or Ray cannot do raises ComputeError."""
     import ray
     from ray import exceptions
 

@@ -49,7 +49,7 @@ def cluster(one_cluster):
 
 @pytest.fixture(scope="session")
 def unanswered(tmp_path_factory, fault_server):
-    """A project of which only the answers to two shards are missing; nothing of it ran on the cluster."""
+    """A project that lacks only the answers to two shards; nothing of it ran on the cluster."""
     folder = tmp_path_factory.mktemp("unanswered")
     with dg.DagsterInstance.ephemeral() as instance:
         run_project(load_config(write_api_project(folder, fault_server, shards=2)), instance, "teacher_model")
