@@ -76,24 +76,27 @@ class Cluster:
         problems += [f"does not see {path}: put it where all nodes see it" for path in facts.unseen]
         return "; ".join(problems) or None
 
-    def found_for(self, need: Need) -> Leasable:
+    def found_for(self, need: Need, spreads: bool) -> Leasable:
         """The GPUs of the node with the smallest ones, or the main memory of the node with least."""
         by_id = {seen.node.id: seen for seen in self.nodes}
-        placement = place(need, [seen.node for seen in self.nodes], lambda node: _gpu_gb(by_id[node.id]))
+        known = {name: _gpu_gb(seen) for name, seen in by_id.items()}
+        placement = place(need, [seen.node for seen in self.nodes], lambda _: known, spreads)
         fit = [by_id[name] for name in placement.nodes]
         main_gb = min((seen.facts.main_gb for seen in fit if seen.facts), default=0.0)
-        known = [sorted(_gpu_gb(seen)) for seen in fit if _gpu_gb(seen)]
-        return Leasable([str(i) for i in range(placement.gpus)], min(known, default=[]), main_gb)
+        sizes = [sorted(gpus_gb) for seen in fit if (gpus_gb := known[seen.node.id])]
+        devices = [str(i) for i in range(placement.gpus)]
+        return Leasable(devices, min(sizes, default=[]), main_gb, placement.count)
 
     def device(self, stage: str, found: Leasable, load_torch: bool) -> Requirement:
         """Whether torch finds the GPUs of the nodes."""
+        where = "a node" if found.nodes == 1 else f"each of {found.nodes} nodes"
         if not found.devices:
-            return Requirement("device", stage, "ok", "the CPU of a node")
+            return Requirement("device", stage, "ok", f"the CPU of {where}")
         blind = [seen.node for seen in self.nodes if seen.node.gpus and seen.facts and seen.facts.finds_cuda is False]
         if load_torch and blind:
             said = f"torch finds no CUDA on {_hosts(blind)}: install a CUDA build of torch there"
             return Requirement("device", stage, "error", said)
-        return Requirement("device", stage, "ok", f"{len(found.devices)} GPU(s) of a node")
+        return Requirement("device", stage, "ok", f"{len(found.devices)} GPU(s) of {where}")
 
     def missing_vllm(self) -> str | None:
         """The nodes with GPUs and without vLLM."""

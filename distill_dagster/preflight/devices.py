@@ -35,7 +35,7 @@ class Here:
     def __init__(self, compute: ComputeConfig) -> None:
         self._pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
 
-    def found_for(self, need: Need) -> Leasable:
+    def found_for(self, need: Need, spreads: bool = False) -> Leasable:
         """The devices from which a need is leased."""
         devices = self._pool.usable_for(need)
         listed = machine_devices() if devices else {}
@@ -67,7 +67,7 @@ def device_requirements(
     for name in pending.on_devices:
         need = need_of(name, pending.config.compute)
         try:
-            found = hardware.found_for(need)
+            found = hardware.found_for(need, spreads=name != "student_sweep" and training_of(name, pending) is not None)
         except ComputeError as e:
             yield Requirement("device", name, "error", str(e))
             continue
@@ -114,9 +114,9 @@ def _room(found: Leasable, need: Need, trains: bool) -> Room | None:
     None: that of the GPUs is not known.
     """
     if not found.devices:
-        shares = need.processes if trains else 1
+        shares = need.processes // found.nodes if trains else 1
         where = "of main memory" if shares == 1 else f"of main memory for each of {shares} processes"
-        return Room(found.main_gb / shares, where, "cpu", shares)
+        return Room(found.main_gb / shares, where, "cpu", shares * found.nodes)
     known = found.gpu_gb[: need.gpus]
     if not known:
         return None

@@ -9,18 +9,19 @@ from distill_dagster.preflight.requirement import Requirement
 
 @dataclass(frozen=True, slots=True)
 class Leasable:
-    """The devices from which a need is leased, [] for the CPU, and the memory there."""
+    """The devices from which a need is leased, [] for the CPU, and the memory there; of several nodes, of each."""
 
     devices: list[str]
     gpu_gb: list[float]  # of the devices whose memory is known, the smallest first
     main_gb: float
+    nodes: int = 1  # that share the work
 
 
 class Hardware(Protocol):
     """What the preflight asks."""
 
-    def found_for(self, need: Need) -> Leasable:
-        """The devices from which a need is leased.
+    def found_for(self, need: Need, spreads: bool) -> Leasable:
+        """The devices from which a need is leased; what `spreads` may run on several nodes.
 
         Raises:
             ComputeError: there are too few.

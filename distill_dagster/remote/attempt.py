@@ -4,7 +4,8 @@
       1/context                   the Pipes context of its first attempt: the worker's name and its spec
       1/messages                  what the worker reports, a line each
       1/out/                      what the worker writes; `hand_over` moves it to where the spec wants it
-      1/started.json              the node that runs it
+      1/started-0.json            the node that runs it, or the first of several
+      1/failure-0                 what failed on the first of several nodes
       1/stop                      the step has given the attempt up
 
 Every attempt writes into folders of its own: one that was given up may still run, on a machine that hangs or has lost
@@ -67,19 +68,30 @@ class Attempt:
         """The folder that the worker fills."""
         return self.folder / "out"
 
-    def start(self, where: Where) -> None:
-        """Say on which node the attempt runs; called there."""
-        part = self.folder / "started.part"
-        part.write_text(json.dumps(asdict(where), allow_nan=False), encoding="utf-8")
-        part.rename(self.folder / "started.json")
+    @property
+    def failure(self) -> Path:
+        """The file of a failure on one of several nodes; its name ends with the node's number."""
+        return self.folder / "failure"
 
-    def started(self) -> Where | None:
-        """The node that runs it; None before it starts."""
-        try:
-            said = json.loads((self.folder / "started.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return Where(said["node"], said["host"], tuple(said["devices"]))
+    def start(self, where: Where, number: int = 0) -> None:
+        """Say on which node the attempt runs, or which one is the node of this number; called there."""
+        part = self.folder / f"started-{number}.part"
+        part.write_text(json.dumps(asdict(where), allow_nan=False), encoding="utf-8")
+        part.rename(part.with_suffix(".json"))
+
+    def started(self) -> list[Where]:
+        """The nodes that run it, by their numbers; [] before it starts."""
+        found = []
+        for path in sorted(self.folder.glob("started-*.json"), key=lambda path: int(path.stem.rpartition("-")[2])):
+            said = json.loads(path.read_text(encoding="utf-8"))
+            found.append(Where(said["node"], said["host"], tuple(said["devices"])))
+        return found
+
+    def failures(self) -> list[dict[str, str]]:
+        """What failed on nodes, the first one first: the name of an error, and its words."""
+        found = [path for path in self.folder.glob(f"{self.failure.name}-*") if path.suffix != ".part"]
+        found.sort(key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text(encoding="utf-8")) for path in found]
 
     def give_up(self) -> None:
         """Tell whoever runs the attempt to end."""

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from distill_dagster.process import PARENT
 from distill_dagster.remote.attempt import Where
@@ -30,7 +31,7 @@ class KeptWorker:
 
     Example:
         >>> worker = KeptWorker(Where("node", "host"), idle_s=60)
-        >>> worker.take("step 1")
+        >>> worker.take("step 1", ["node"])
         True
         >>> worker.carry_out(order)
         Ended(code=0, messages=1180)
@@ -44,11 +45,11 @@ class KeptWorker:
         threading.Thread(target=self._live, daemon=True).start()
         self._ready.wait()
 
-    def take(self, holder: str) -> bool:
-        """Hold the worker, unless another step does, or its process has ended."""
+    def take(self, holder: str, nodes: Sequence[str]) -> bool:
+        """Hold the worker, unless another step does, its process has ended, or it is on none of these nodes."""
         with self._lock:
             has_ended = self._child is None or self._child.poll() is not None
-            if has_ended or self._holder not in ("", holder):
+            if has_ended or self._holder not in ("", holder) or self.where.node not in nodes:
                 return False
             self._holder, self._seen = holder, time.monotonic()
             return True

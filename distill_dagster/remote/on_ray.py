@@ -3,6 +3,8 @@
 Nodes import these by name, so a node needs the package at the version of the step, and `ray` at that of the cluster.
 """
 
+import socket
+
 from distill_dagster.remote.attempt import Where
 from distill_dagster.remote.kept import KeptWorker
 from distill_dagster.remote.node import Facts, Look, facts_apart
@@ -15,6 +17,16 @@ def where_here() -> Where:
 
     devices = tuple(str(device) for device in ray.get_gpu_ids())
     return Where(ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address(), devices)
+
+
+def free_address() -> str:
+    """The address of this node, with a port that nobody uses."""
+    import ray
+
+    host = ray.util.get_node_ip_address()
+    with socket.socket() as own:
+        own.bind((host, 0))
+        return f"{host}:{own.getsockname()[1]}"
 
 
 def run_order(order: WorkOrder) -> Ended:

@@ -25,12 +25,24 @@ class WorkOrder:
     """What the step sends to the machine that runs an attempt."""
 
     attempt: Attempt
-    ranks: int
+    ranks: int  # on this node
     environment: Mapping[str, str]  # of the worker, beside that of its machine
+    nodes: int = 1  # that share the work
+    node: int = 0
+    meet: str = ""  # host:port, where several nodes meet
 
     def variables(self, where: Where) -> dict[str, str]:
         """The environment that the worker has beside its machine's."""
         return {**self.environment, **visible(where.devices), ATTEMPT: str(self.attempt.number)}
+
+    @property
+    def command(self) -> list[str]:
+        """What runs the worker, or this node's part of it."""
+        if self.nodes == 1:
+            return command(self.ranks)
+        seat = ["--nodes", str(self.nodes), "--node", str(self.node), "--meet", self.meet]
+        launcher = [sys.executable, "-m", "distill_dagster.ranks.launcher", str(self.ranks)]
+        return [*launcher, *seat, "--failure", str(self.attempt.failure)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +71,9 @@ def visible(devices: Sequence[str]) -> dict[str, str]:
 
 def carry_out(order: WorkOrder, where: Where) -> Ended:
     """Run the worker, and return when its process has ended."""
-    order.attempt.start(where)
+    order.attempt.start(where, order.node)
     own = {PARENT: str(os.getpid()), **order.variables(where)}
-    child = subprocess.Popen(command(order.ranks), env={**os.environ, **own})
+    child = subprocess.Popen(order.command, env={**os.environ, **own})
     try:
         while True:
             try:

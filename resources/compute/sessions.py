@@ -8,7 +8,7 @@ is tried again, and the result.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,13 @@ def result_of(worker: str, messages: Sequence[Any]) -> Result | None:
         if "result" in message:
             return WORKERS[worker].result.model_validate(message["result"])
         if "error" in message:
-            raise getattr(errors, message["error"], errors.UserError)(message["message"])
+            raise error_of(message)
     return None
+
+
+def error_of(message: Mapping[str, str]) -> errors.UserError:
+    """The error that a worker or a launcher reported."""
+    return getattr(errors, message["error"], errors.UserError)(message["message"])
 
 
 @contextlib.contextmanager
@@ -80,8 +85,8 @@ def persist(
             try:
                 result = run(attempt)
             except Lost as e:
-                where = attempt.started()
-                said = f"attempt {number} of {worker}{f' on {where}' if where else ''} is lost: {e}"
+                where = " and ".join(map(str, attempt.started()))
+                said = f"attempt {number} of {worker}{where and f' on {where}'} is lost: {e}"
                 if number > retries:
                     raise ComputeError(f"{said}; {retries} retries are used up (`retries`)") from e
                 context.log.warning(f"{said}; it is started again, and replies that were paid for are kept")
@@ -89,7 +94,7 @@ def persist(
                 continue
             if spec.target:
                 attempt.hand_over(Path(spec.target))
-            return result.with_lease(where.leased if (where := attempt.started()) else [])
+            return result.with_lease([device for where in attempt.started() for device in where.leased])
 
 
 def result_from(worker: str, ended: Ended, messages: Sequence[Any]) -> Result:

@@ -5,7 +5,7 @@ import pytest
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
-from testing.browser import click, keep_picture, needs_browser, open_browser, see
+from testing.browser import click, keep_picture, needs_browser, open_browser, see, text_of
 from testing.dev_server import DevServer
 from testing.projects import own_instance, run_project, write_project
 from testing.waiting import PATIENCE, wait_for
@@ -45,6 +45,7 @@ def test_the_lineage_shows_every_asset(server, browser):
     browser.set_window_size(2600, 2600)  # names outside the window are not drawn
     browser.get(f"{server.url}/asset-groups?expanded={EXPANDED}")
     see(browser, "raw_shards", "raw_dataset", "teacher_outputs", "student_checkpoint", "eval_report")
+    wait_for(lambda: "Loading" not in text_of(browser), "the states of the assets")
     keep_picture(browser, "lineage")
     browser.set_window_size(2400, 1200)
 

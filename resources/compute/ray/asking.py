@@ -1,5 +1,6 @@
 """Asks nodes of a Ray cluster what they have and see, in tasks that take no resources."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,24 +14,13 @@ from distill_dagster.resources.compute.sessions import Lost
 ANSWER_S = 60.0  # a node that starts its first Ray worker, and imports
 
 
-def ask_node(node: str, look: Look | None = None) -> Facts:
-    """The facts of one node.
-
-    Raises:
-        ComputeError: it does not answer, or cannot run the package.
-    """
-    try:
-        return answer(_asked(node, look or Look()), ANSWER_S)
-    except Lost as e:
-        raise ComputeError(f"the node {node[:8]} of the Ray cluster cannot be asked: {e}") from e
-
-
 def ask_nodes(nodes: Sequence[Node], look: Look) -> list[Facts | str]:
-    """The facts of each node, or why it has none; all are asked at once."""
+    """The facts of each node, or why it has none; all are asked at once, and all have the same time to answer."""
+    asked, end = [_asked(node.id, look) for node in nodes], time.monotonic() + ANSWER_S
     found: list[Facts | str] = []
-    for ref in [_asked(node.id, look) for node in nodes]:
+    for ref in asked:
         try:
-            found.append(answer(ref, ANSWER_S))
+            found.append(answer(ref, max(0.0, end - time.monotonic())))
         except (Lost, ComputeError) as e:
             found.append(str(e))
     return found

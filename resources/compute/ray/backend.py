@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import Need
 from distill_dagster.config.ray import RayConfig
 from distill_dagster.remote.attempt import Attempt
+from distill_dagster.remote.node import Facts, Look
 from distill_dagster.remote.order import Ended, WorkOrder
 from distill_dagster.resources.compute.inline import Context
-from distill_dagster.resources.compute.ray.asking import ask_node
-from distill_dagster.resources.compute.ray.cluster import Node, Placement, connect, nodes, place
+from distill_dagster.resources.compute.ray.asking import ask_nodes
+from distill_dagster.resources.compute.ray.cluster import GpuMemory, Node, Placement, connect, nodes, place
 from distill_dagster.resources.compute.ray.kept import run_kept
+from distill_dagster.resources.compute.ray.spread import lost_nodes, run_on_nodes
 from distill_dagster.resources.compute.ray.tasks import run_task
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
 from distill_dagster.store.result import Result, Spec
@@ -26,6 +27,9 @@ class RaySettings(RayConfig):
     variables: list[str] = []  # of the environment, with the keys of endpoints: handed to workers
 
 
+_known: dict[str, Sequence[float]] = {}  # node id -> memory of its GPUs
+
+
 def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: dict[str, Any]) -> Result:
     """Run a worker on a node that satisfies the need, again elsewhere if that node dies, and return its result.
 
@@ -35,19 +39,18 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
     """
     own = RaySettings.model_validate(settings)
     connect(own.address)
-    avoided: list[str] = []
+    lost: list[str] = []  # nodes
 
     def run(attempt: Attempt) -> Result:
-        placement = place(need, nodes(), _gpu_gb)
-        ranks = (placement.gpus or need.processes) if spec.uses_ranks else 1
-        context.log.info(f"{worker} runs on a node of the Ray cluster, {_in_words(placement, ranks)}")
-        with session_of(context, attempt, worker, spec, placement.gpus, ranks) as session:
+        placement = place(need, nodes(), lambda asked: _gpu_gb(asked, context), spec.uses_ranks).avoiding(lost)
+        ranks = placement.ranks(need) if spec.uses_ranks else 1
+        context.log.info(f"{worker} runs on {_in_words(placement, ranks)}")
+        with session_of(context, attempt, worker, spec, placement.gpus, ranks * placement.count) as session:
             order = WorkOrder(attempt, ranks, {**_values(own.variables), **session.get_bootstrap_env_vars()})
             try:
-                ended = _run(order, placement.options(avoided), worker, spec, own)
+                ended = _run(order, placement, worker, spec, own)
             except Lost:
-                if where := attempt.started():
-                    avoided.append(where.node)
+                lost.extend(lost_nodes(attempt))
                 raise
             attempt.wait_for_messages(ended.messages)
         return result_from(worker, ended, session.get_custom_messages())
@@ -55,13 +58,14 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
     return persist(context, worker, spec, Path(own.store), own.retries, run)
 
 
-def _run(order: WorkOrder, options: dict[str, Any], worker: str, spec: Spec, own: RaySettings) -> Ended:
+def _run(order: WorkOrder, placement: Placement, worker: str, spec: Spec, own: RaySettings) -> Ended:
     """In a kept worker where the next shard can use its models, else in a process of its own."""
     watch = ProgressWatch(order.attempt, spec, own.stalled_minutes)
+    if placement.count > 1:
+        return run_on_nodes(order, placement, worker, watch)
     if own.keep_workers_s and spec.repeats and order.ranks == 1:
-        kind = f"{own.store} {options['num_gpus']} {options.get('label_selector')}"
-        return run_kept(order, options, kind, own.keep_workers_s, watch)
-    return run_task(order, options, worker, watch)
+        return run_kept(order, placement, own.store, own.keep_workers_s, watch)
+    return run_task(order, placement, worker, watch)
 
 
 def _values(names: Sequence[str]) -> dict[str, str]:
@@ -69,11 +73,19 @@ def _values(names: Sequence[str]) -> dict[str, str]:
 
 
 def _in_words(placement: Placement, ranks: int) -> str:
-    where = f"on {placement.gpus} GPU(s)" if placement.gpus else "on the CPU"
+    where = "a node of the Ray cluster" if placement.count == 1 else f"{placement.count} nodes of the Ray cluster, each"
+    where += f" on {placement.gpus} GPU(s)" if placement.gpus else " on the CPU"
     return where if ranks == 1 else f"{where} in {ranks} processes"
 
 
-@cache
-def _gpu_gb(node: Node) -> Sequence[float]:
-    """The memory of a node's GPUs; it never changes while the node lives."""
-    return tuple(ask_node(node.id).gpus.values())
+def _gpu_gb(asked: Sequence[Node], context: Context) -> GpuMemory:
+    """The memory of nodes' GPUs. It never changes while a node lives, so each node is asked once."""
+    new = [node for node in asked if node.id not in _known]
+    for node, facts in zip(new, ask_nodes(new, Look()), strict=True):
+        if isinstance(facts, Facts):
+            _known[node.id] = tuple(facts.gpus.values())
+        else:
+            context.log.warning(
+                f"the node {node.host} of the Ray cluster is not used, because it cannot be asked: {facts}"
+            )
+    return _known

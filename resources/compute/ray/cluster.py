@@ -9,8 +9,8 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from distill_dagster.config import Need
 from distill_dagster.errors import ComputeError
@@ -19,6 +19,7 @@ from distill_dagster.remote.gpus import SOLD_AS
 NAMESPACE = "distill-dagster"
 ANSWERS_S = 5.0  # the head to a connection
 _addresses: list[str] = []  # of this process's connection
+GpuMemory = Mapping[str, Sequence[float]]  # node id -> GB of each of its GPUs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,32 @@ class Node:
 class Placement:
     """The GPUs and cores that a worker takes, on any of these nodes; GPUs 0: the CPU."""
 
-    gpus: int
+    gpus: int  # on one node
     cpus: int
     nodes: tuple[str, ...]
     is_restricted: bool = field(default=False)  # whether other nodes must not run it
+    count: int = 1  # nodes that share the work
 
-    def options(self, avoided: Sequence[str]) -> dict[str, object]:
-        """The options of a Ray task or actor; nodes that lost an attempt are avoided while there are others."""
+    def ranks(self, need: Need) -> int:
+        """The processes on one node of a training that they share."""
+        return self.gpus or need.processes // self.count
+
+    def avoiding(self, lost: Sequence[str]) -> "Placement":
+        """The same without the nodes that lost an attempt, while there are enough others."""
+        others = tuple(node for node in self.nodes if node not in lost)
+        left = others if len(others) >= self.count else self.nodes
+        return replace(self, nodes=left, is_restricted=self.is_restricted or len(left) < len(self.nodes))
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of a Ray task or actor."""
         options: dict[str, object] = {"num_gpus": self.gpus, "num_cpus": self.cpus}
-        left = [node for node in self.nodes if node not in avoided] or list(self.nodes)
-        if self.is_restricted or len(left) < len(self.nodes):
-            options["label_selector"] = {"ray.io/node-id": f"in({','.join(left)})"}
-        return options
+        return {**options, "label_selector": self.selector} if self.is_restricted else options
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The label selector of the nodes."""
+        return {"ray.io/node-id": f"in({','.join(self.nodes)})"}
 
 
 def connect(address: str) -> None:
@@ -122,28 +137,46 @@ def nodes() -> list[Node]:
     ]
 
 
-def place(need: Need, found: Sequence[Node], gpu_gb: Callable[[Node], Sequence[float]]) -> Placement:
-    """Where a need can run; `gpu_gb` gives the memory of a node's GPUs, and is called only if the need states memory.
+def place(
+    need: Need, found: Sequence[Node], gpu_gb: Callable[[Sequence[Node]], GpuMemory], spreads: bool = False
+) -> Placement:
+    """Where a need can run; `gpu_gb` gives the memory of nodes' GPUs, and is called only if the need states memory.
+
+    What `spreads` is shared by the fewest nodes that can run it, each with as many GPUs or processes as the others.
 
     Raises:
         ComputeError: no node has what the need declares.
     """
     if need.gpus:
-        usable = [node for node in found if node.gpus and _has_memory(node, need, gpu_gb)]
+        usable = [node for node in found if node.gpus]
+        if need.memory_gb:
+            known = gpu_gb(usable)
+            usable = [node for node in usable if _has_memory(known.get(node.id, ()), need)]
         if usable or not need.cpu:
-            fit = [node for node in usable if node.gpus >= need.gpus]
-            if not fit:
-                raise ComputeError(_too_few(need, usable))
-            return _on(fit, need.gpus, need.gpus, bool(need.memory_gb))
-    return _on(found, 0, need.processes, is_restricted=False)
+            count = _fewest(need.gpus, [node.gpus for node in usable], spreads)
+            if not count:
+                raise ComputeError(_too_few(need, usable, spreads))
+            gpus = need.gpus // count
+            fit = [node for node in usable if node.gpus >= gpus]
+            return _on(fit, gpus, gpus, count, is_restricted=bool(need.memory_gb) or count > 1)
+    count = _fewest(need.processes, [node.cpus for node in found], spreads) or 1
+    return _on(found, 0, need.processes // count, count, is_restricted=count > 1)
 
 
-def _has_memory(node: Node, need: Need, gpu_gb: Callable[[Node], Sequence[float]]) -> bool:
-    """Whether every GPU of the node has it: Ray may give any of them."""
-    return not need.memory_gb or min(gpu_gb(node), default=0.0) >= SOLD_AS * need.memory_gb
+def _fewest(wanted: int, offers: Sequence[int], spreads: bool) -> int:
+    """The fewest nodes that together have what is wanted, in equal parts; 0 if there are none."""
+    for count in range(1, wanted + 1 if spreads else 2):
+        if wanted % count == 0 and sum(offer >= wanted // count for offer in offers) >= count:
+            return count
+    return 0
 
 
-def _on(fit: Sequence[Node], gpus: int, processes: int, is_restricted: bool) -> Placement:
+def _has_memory(gpus_gb: Sequence[float], need: Need) -> bool:
+    """Whether every GPU of a node has it: Ray may give any of them."""
+    return min(gpus_gb, default=0.0) >= SOLD_AS * need.memory_gb
+
+
+def _on(fit: Sequence[Node], gpus: int, processes: int, count: int, is_restricted: bool) -> Placement:
     cores = max((node.cpus for node in fit), default=0)
     if cores == 0 or (not gpus and processes > cores):
         raise ComputeError(
@@ -152,14 +185,18 @@ def _on(fit: Sequence[Node], gpus: int, processes: int, is_restricted: bool) -> 
         )
     cpus = min(processes, cores)
     names = tuple(node.id for node in fit if node.cpus >= cpus)
-    return Placement(gpus, cpus, names, is_restricted)
+    return Placement(gpus, cpus, names, is_restricted, count)
 
 
-def _too_few(need: Need, usable: Sequence[Node]) -> str:
+def _too_few(need: Need, usable: Sequence[Node], spreads: bool) -> str:
     memory = f" with {need.memory_gb:g} GB" if need.memory_gb else ""
     most = max((node.gpus for node in usable), default=0)
+    several = (
+        "Several nodes can share it if each gives as many GPUs as the others"
+        if spreads
+        else "Only a training can run on several nodes"
+    )
     return (
         f"{need.gpus} GPU(s){memory} asked for, and the largest node of the Ray cluster has {most}: lower "
-        f"`compute.….gpus`{'' if need.cpu else ', set `cpu: true`'}, or add a node that has them. A worker runs on one "
-        "node: a training over several nodes is not supported"
+        f"`compute.….gpus`{'' if need.cpu else ', set `cpu: true`'}, or add a node that has them. {several}"
     )

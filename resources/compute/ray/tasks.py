@@ -11,30 +11,31 @@ from distill_dagster.errors import ComputeError
 from distill_dagster.remote.attempt import Attempt
 from distill_dagster.remote.on_ray import run_order
 from distill_dagster.remote.order import GRACE_S, Ended, WorkOrder
+from distill_dagster.resources.compute.ray.cluster import Placement, nodes
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
 
 LOOK_S = 1.0
 
 
-def run_task(order: WorkOrder, options: dict[str, Any], name: str, watch: ProgressWatch) -> Ended:
+def run_task(order: WorkOrder, placement: Placement, name: str, watch: ProgressWatch) -> Ended:
     """Run an order as a task.
 
     Raises:
-        Lost: its node died, or it made no progress.
+        Lost: its node died, it made no progress, or no node is left that could run it.
         ComputeError: the node cannot run the package.
     """
     import ray
 
     task: Any = ray.remote(run_order)  # its types do not know `options`
-    ref = task.options(name=name, max_retries=0, **options).remote(order)
+    ref = task.options(name=name, max_retries=0, **placement.options).remote(order)
     try:
-        return follow(ref, order.attempt, watch)
+        return follow(ref, order.attempt, placement, watch)
     except BaseException:
         cancel(ref, order.attempt)
         raise
 
 
-def follow(ref: Any, attempt: Attempt, watch: ProgressWatch) -> Ended:
+def follow(ref: Any, attempt: Attempt, placement: Placement, watch: ProgressWatch) -> Ended:
     """What an attempt returns. The watch begins when it has started: a worker may wait long for its GPUs."""
     import ray
 
@@ -46,6 +47,13 @@ def follow(ref: Any, attempt: Attempt, watch: ProgressWatch) -> Ended:
             watch.look()
         else:
             watch.keep_job()
+            require_nodes(placement)
+
+
+def require_nodes(placement: Placement) -> None:
+    """Raise Lost if too few nodes of the placement are left: Ray lets what waits for them wait for ever."""
+    if len({node.id for node in nodes()} & set(placement.nodes)) < placement.count:
+        raise Lost("while it waited, the nodes that could run it have left the cluster")
 
 
 def answer(ref: Any, timeout: float | None = None) -> Any:
@@ -59,6 +67,8 @@ def answer(ref: Any, timeout: float | None = None) -> Any:
         exceptions.OutOfMemoryError,
         exceptions.ActorDiedError,
         exceptions.ActorUnavailableError,
+        exceptions.TaskUnschedulableError,
+        exceptions.ActorUnschedulableError,
     )
     try:
         return ray.get(ref, timeout=timeout)

@@ -13,8 +13,13 @@ import pytest
 
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
-from distill_dagster.remote.attempt import JOBS
+from distill_dagster.remote.attempt import JOBS, new_attempt, new_job
+from distill_dagster.remote.order import WorkOrder
+from distill_dagster.resources.compute.ray.cluster import Placement, nodes
 from distill_dagster.resources.compute.ray.look import look_at_cluster
+from distill_dagster.resources.compute.ray.tasks import run_task
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
+from distill_dagster.store.result import Spec
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
 from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, wait_for, workers
 
@@ -24,7 +29,7 @@ SHARDS = 8
 def started(store: Path, attempt: int) -> list[str]:
     """The nodes that run an attempt of this number."""
     found = []
-    for path in store.glob(f"{JOBS}/*/{attempt}/started.json"):
+    for path in store.glob(f"{JOBS}/*/{attempt}/started-*.json"):
         with contextlib.suppress(FileNotFoundError):  # its job has just ended
             found.append(json.loads(path.read_text())["node"])
     return found
@@ -73,6 +78,21 @@ def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
     assert all(answers)
     rows = shards * SHARD_ROWS + 4
     assert rows <= server.counts()["total"] <= rows + CONCURRENCY
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_task_does_not_wait_for_nodes_that_are_gone(cluster, tmp_path, count):
+    """Ray refuses it if there was one, and lets it wait for ever if there were two."""
+    gone = cluster.workers[-count:]
+    placement = Placement(gpus=0, cpus=1, nodes=tuple(node.id for node in gone), is_restricted=True)
+    for node in gone:
+        node.kill()
+    wait_for(lambda: not {node.id for node in nodes()} & set(placement.nodes))
+    with new_job(tmp_path) as job:
+        attempt = new_attempt(job, 1)
+        watch = ProgressWatch(attempt, Spec(), minutes=0)
+        with pytest.raises(Lost, match=r"have left the cluster|not schedulable"):
+            run_task(WorkOrder(attempt, 1, {}), placement, "fit_teacher", watch)
 
 
 @pytest.mark.parametrize(

@@ -20,35 +20,45 @@ MEMORY = {"s": [22.5] * 2, "l": [79.6] * 8}
 ALL = [CPU, SMALL, LARGE]
 
 
-def placed(need: Need, nodes=ALL):
-    return place(need, nodes, lambda node: MEMORY.get(node.id, []))
+def placed(need: Need, nodes=ALL, spreads=False):
+    return place(need, nodes, lambda asked: {node.id: MEMORY[node.id] for node in asked}, spreads)
 
 
 def test_a_need_goes_to_the_nodes_that_have_it():
-    assert placed(Need(gpus=0)).options([]) == {"num_gpus": 0, "num_cpus": 1}
-    assert placed(Need(gpus=1)).options([]) == {"num_gpus": 1, "num_cpus": 1}
+    assert placed(Need(gpus=0)).options == {"num_gpus": 0, "num_cpus": 1}
+    assert placed(Need(gpus=1)).options == {"num_gpus": 1, "num_cpus": 1}
     assert placed(Need(gpus=4)).nodes == ("l",)
     assert placed(Need(gpus=1, memory_gb=24)).nodes == ("s", "l"), "22.5 GB are sold as 24"
-    large = placed(Need(gpus=1, memory_gb=80)).options([])
+    large = placed(Need(gpus=1, memory_gb=80)).options
     assert large["label_selector"] == {"ray.io/node-id": "in(l)"}
     assert placed(Need(gpus=0, processes=4)).cpus == 4
 
 
 def test_nodes_that_lost_an_attempt_are_avoided_while_there_are_others():
     placement = placed(Need(gpus=1))
-    assert placement.options(["s"])["label_selector"] == {"ray.io/node-id": "in(l)"}
-    assert "label_selector" not in placement.options(["s", "l"])
+    assert placement.avoiding(["s"]).options["label_selector"] == {"ray.io/node-id": "in(l)"}
+    assert "label_selector" not in placement.avoiding(["s", "l"]).options
 
 
 def test_a_need_that_no_node_satisfies_is_refused_with_both_numbers():
-    with pytest.raises(
-        ComputeError, match=r"16 GPU\(s\) asked for, and the largest node .* has 8.*several nodes is not"
-    ):
+    with pytest.raises(ComputeError, match=r"16 GPU\(s\) asked for, and the largest node .* has 8.*Only a training"):
         placed(Need(gpus=16))
     with pytest.raises(ComputeError, match=r"1 GPU\(s\) with 141 GB asked for, and the largest node .* has 0"):
         placed(Need(gpus=1, memory_gb=141, cpu=False))
     with pytest.raises(ComputeError, match=r"20 process\(es\) asked for, and the node with most cores leases 8"):
         placed(Need(gpus=0, processes=20), [CPU])
+
+
+def test_a_training_is_shared_by_the_fewest_nodes_that_have_it_in_equal_parts():
+    gpus = placed(Need(gpus=16), [SMALL, LARGE, Node("m", "gpu-3", 8, 64)], spreads=True)
+    assert (gpus.count, gpus.gpus, gpus.nodes) == (2, 8, ("l", "m"))
+    assert gpus.ranks(Need(gpus=16)) == 8
+    cores = placed(Need(gpus=0, processes=4), [Node(name, name, 0, 1) for name in "abcd"], spreads=True)
+    assert (cores.count, cores.cpus, cores.ranks(Need(gpus=0, processes=4))) == (4, 1, 1)
+    assert placed(Need(gpus=8), spreads=True).count == 1
+    assert gpus.avoiding(["l"]).nodes == ("l", "m"), "the other one is not enough"
+    with pytest.raises(ComputeError, match=r"10 GPU\(s\) asked for, .* has 8.*if each gives as many"):
+        placed(Need(gpus=10), spreads=True)
 
 
 def test_a_cluster_without_gpus_runs_what_accepts_a_cpu():
