@@ -20,7 +20,7 @@ from distill_dagster.store import files
 
 @stage_asset(view=release_view, kinds={"pytorch", "huggingface"}, guard=require_current_report)
 def released_student(upstream: Upstream, out: Path, work: Path) -> ReleaseSpec:
-    """The student in use. A new one replaces it if its retention passes, and it is no worse, nor than the first one."""
+    """The student in use. A new one replaces it if it passes, and is no worse than this and the first release."""
     config, benchmark = upstream.config, upstream.artefact("student_benchmark")
     assert config.release is not None, "the stage exists if the config has `release`"
     student, earlier = upstream.artefact("student_checkpoint"), earlier_release(upstream.project.store)

@@ -149,7 +149,7 @@ def _of_rounds(
     outcome = outcome_of(ends.low, ends.high, wanted)
     if outcome == "undecided":
         return _withheld(what, target, ratio.withheld or NOT_TIMED)
-    measured = f"{ends.range} in each of {ratio.rounds} rounds, which differ by more than {MOST_SPREAD:.0%}"
+    measured = f"{ends.range} in each of {ratio.rounds} rounds, which differ by more than {MOST_SPREAD * 100:.0f} %"
     return LessonRow(what=what, target=target, measured=measured, outcome=outcome)
 
 

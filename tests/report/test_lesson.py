@@ -83,8 +83,8 @@ def test_a_withheld_ratio_is_said_with_its_reason_everywhere(tmp_path):
 @pytest.mark.parametrize(
     ("slowest", "fastest", "outcome", "measured"),
     [
-        (15, 20, "met", "93.3 % lower to 95.0 % lower in each of 3 rounds, which differ by more than 20%"),
-        (1, 2, "not met", "0.0 % lower to 50.0 % lower in each of 3 rounds, which differ by more than 20%"),
+        (15, 20, "met", "93.3 % lower to 95.0 % lower in each of 3 rounds, which differ by more than 20 %"),
+        (1, 2, "not met", "0.0 % lower to 50.0 % lower in each of 3 rounds, which differ by more than 20 %"),
         (5, 8, "withheld", "the rounds differ by 46%: from 5.00 to 8.00 times"),
     ],
 )
