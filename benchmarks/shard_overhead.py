@@ -44,6 +44,7 @@ ASSET = "teacher_outputs"
 def measure() -> dict[str, float]:
     """Seconds a shard, and the ratio of the whole lineage."""
     with tempfile.TemporaryDirectory() as folder, FaultServer() as server:
+        _in_this_process(Path(folder) / "first", server, in_one_run=False)  # imports, and compiles patterns
         shards = _in_this_process(Path(folder) / "inline", server, in_one_run=False)
         several = _in_this_process(Path(folder) / "several", server, in_one_run=True)
         alone = _in_processes(Path(folder) / "alone", server)
