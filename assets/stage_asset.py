@@ -32,6 +32,7 @@ from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
 from distill_dagster.assets.views.training import curves_metadata
+from distill_dagster.assets.watched import WatchedStep, watched, watched_run
 from distill_dagster.config import DistillConfig
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.because import because, changed_rows
@@ -123,26 +124,32 @@ class StageAsset:
         def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
             own: Project = getattr(context.resources, names.own("project")).value
             if stage.sharded and is_over_several(context):
-                make_each(context, names, stage, Snapshot(own))
-                return
-            yield from self._make(context, names, own)
+                with watched_run(context, own.config.name, stage.name):
+                    make_each(context, names, stage, Snapshot(own))
+            elif made := self._make(context, names, own):
+                yield made
 
         return asset
 
-    def _make(self, context: dg.AssetExecutionContext, names: Names, own: Project) -> Iterator[dg.MaterializeResult]:
+    def _make(self, context: dg.AssetExecutionContext, names: Names, own: Project) -> dg.MaterializeResult | None:
         """Materialize the asset, or its shard of the run, unless the shard's source file is gone."""
         shard = context.partition_key if self.stage.sharded else None
-        with explained():
+        with explained(), watched(context, own.config.name, self.stage.name, shard) as step:
             changed = self._launchpad(context, own.config)
             look = Snapshot(own.with_overrides(self.overrides.section, changed) if self.overrides else own)
             if shard is None or shard in look.sources:
                 upstream = Upstream(look, self.stage, shard, started_by(context), context.run.run_id)
-                yield self._materialize(context, names, upstream, changed)
-            else:
-                context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
+                return self._materialize(context, names, upstream, changed, step)
+            context.log.warning(f"nothing to make: the source file of {shard} was removed or renamed")
+        return None
 
     def _materialize(
-        self, context: dg.AssetExecutionContext, names: Names, upstream: Upstream, changed: dict[str, Any]
+        self,
+        context: dg.AssetExecutionContext,
+        names: Names,
+        upstream: Upstream,
+        changed: dict[str, Any],
+        step: WatchedStep,
     ) -> dg.MaterializeResult:
         """Publish the artefact, unless the store holds a complete one that was made from the same inputs.
 
@@ -158,11 +165,16 @@ class StageAsset:
         if before and is_fresh:
             context.log.info(f"nothing to do: {before.uri} was made from these inputs on {before.created_at}")
 
+        made: list[Result] = []
+
         def make(out: Path, work: Path) -> Result:
-            return self._run(context, names, self.spec_of(upstream, out, work)).with_launchpad(changed)
+            made.append(self._run(context, names, self.spec_of(upstream, out, work)).with_launchpad(changed))
+            return made[-1]
 
         store = look.project.store
         manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
+        if made:
+            step.made(made[-1])
         if self.stage.name in LINKS:
             link_student(store, manifest)
         look.forget(self.stage.name, shard)

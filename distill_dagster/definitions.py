@@ -46,6 +46,7 @@ from distill_dagster.config.reading import CONFIG_NAME, CONFIG_VARIABLE, load_co
 from distill_dagster.demo.project import demo_config
 from distill_dagster.lineage.freshness import code_versions
 from distill_dagster.operations.alerting import alert_sensor
+from distill_dagster.operations.json_console import log_runs_as_json
 from distill_dagster.operations.schedule import redistill_job, redistill_schedule
 from distill_dagster.operations.sensors import automation_sensors
 from distill_dagster.resources.compute import Compute
@@ -131,5 +132,6 @@ def find_config() -> DistillConfig:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What `dagster dev`, `dg` and the daemon load."""
+    log_runs_as_json()
     alone = dg.Definitions(executor=dg.in_process_executor)
     return dg.Definitions.merge(build_definitions(find_config()), alone)

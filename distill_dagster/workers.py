@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distill_dagster import telemetry
 from distill_dagster.errors import ModelError, UserError
 from distill_dagster.evaluation.judging.specs import JudgeResult, JudgeSpec
 from distill_dagster.evaluation.specs import BenchmarkResult, BenchmarkSpec
@@ -47,6 +48,7 @@ from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleResult, Sa
 from distill_dagster.sources.specs import ReadResult, ReadSpec
 from distill_dagster.store.disk import room_for
 from distill_dagster.store.result import Result, Spec, Usage
+from distill_dagster.telemetry.logs import log_as_json
 from distill_dagster.training.specs import (
     PrepareResult,
     PrepareSpec,
@@ -106,7 +108,8 @@ def run_worker(name: str, spec: Spec, device: str = "cpu", more: Sequence[str] =
     if is_gpu:
         _reset_devices(devices)
     function, started = worker.load(), time.perf_counter()
-    with watch_memory() as peak, spread_over(devices):
+    seen: dict[str, str | int] = {"distill.device": device, "distill.rank": group.number(), "process.pid": os.getpid()}
+    with telemetry.span(name, seen), watch_memory() as peak, spread_over(devices):
         result = function(spec, device)
     seconds = round(time.perf_counter() - started, 3)
     usage = Usage(
@@ -185,6 +188,7 @@ def _serve_orders(done: int) -> int:
             environment = json.loads(line)
             os.environ.update(environment)
             _serve_pipes()
+            telemetry.flush()
             for name in environment:
                 os.environ.pop(name, None)
             print("done", file=answers, flush=True)
@@ -223,6 +227,7 @@ def _run_given(extras: Mapping[str, Any]) -> Result:
 def main(arguments: list[str] | None = None) -> int:
     """Run one worker: under Pipes if a Pipes context is in the environment, else from standard input."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_as_json()
     if "DAGSTER_PIPES_CONTEXT" in os.environ:
         return _serve_pipes() if group.is_first() else _serve_other_rank()
     parser = argparse.ArgumentParser(prog="python -m distill_dagster.workers", description="Run one worker.")

@@ -20,6 +20,7 @@ __all__ = [
     "AssetGraph",
     "is_on_this_machine",
     "last_checks",
+    "log_runs_with",
     "report_materializations",
     "said_last",
     "switched",
@@ -96,3 +97,17 @@ def _runless(event: dg.AssetMaterialization) -> dg.EventLogEntry:
             job_name=RUNLESS_JOB_NAME,
         ),
     )
+
+
+def log_runs_with(logger: dg.LoggerDefinition) -> None:
+    """Let a run of this process whose config names no logger use this one in place of Dagster's coloured one.
+
+    Loggers of `dg.Definitions` are used only by runs whose config names them.
+    """
+    from dagster._core.execution import context_creation_job
+
+    def loggers(instance: dg.DagsterInstance | None) -> list[tuple[dg.LoggerDefinition, dict[str, str]]]:
+        level = instance.python_log_level if instance else None
+        return [(logger, {"name": "dagster", "log_level": level or "DEBUG"})]
+
+    context_creation_job.default_system_loggers = loggers

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from distill_dagster import telemetry
 from distill_dagster.assets.failures import explain_failure, met_the_endpoint, was_interrupted
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.run_tags import INVOCATION
@@ -76,10 +77,16 @@ class Runner:
         started = time.perf_counter()
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         observe(self.instance, self.look)
-        with shared(self.look):
+        own = {"distill.invocation": self.invocation}
+        with (
+            telemetry.inside(telemetry.Whereabouts(self.look.config.name)),
+            telemetry.span("run", own),
+            shared(self.look),
+        ):
             for stage in stages_of(self.look.config):
                 for shard in self.look.shards if stage.sharded else [None]:
-                    self._visit(stage, shard)
+                    with telemetry.inside(telemetry.Whereabouts(self.look.config.name, None, stage.name, shard)):
+                        self._visit(stage, shard)
                 if stage.name == until:
                     break
         self._note_changed_sources()

@@ -58,10 +58,10 @@ class Said:
     output: str  # what it wrote to standard error too
 
 
-def run_command(*arguments: object) -> Said:
-    """`distill-dagster` with these arguments, in a process of its own."""
-    asked = [*COMMAND, *map(str, arguments)]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=900, env=environment(), check=False)
+def run_command(*arguments: object, **variables: str) -> Said:
+    """`distill-dagster` with these arguments, and these variables in its environment, in a process of its own."""
+    asked, own = [*COMMAND, *map(str, arguments)], environment() | variables
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=900, env=own, check=False)
     return Said(done.returncode, done.stdout, done.stdout + done.stderr)
 
 

@@ -37,6 +37,9 @@ def main(
     ] = False,
 ) -> None:
     """Distil a large teacher language model into a small student, as a Dagster asset graph."""
+    from distill_dagster.telemetry.logs import log_as_json
+
+    log_as_json()
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:

@@ -244,6 +244,7 @@ def dev(
     from distill_dagster.cli.plain_log import plain_logs
     from distill_dagster.cli.serving import in_url, require_free, require_login, watch_start
     from distill_dagster.operations.instance import open_instance
+    from distill_dagster.telemetry.logs import wants_json
 
     settings = load_config(config)
     require_login(host, has_proxy)
@@ -257,4 +258,5 @@ def dev(
     watch_start(port, host)
     plain_logs()
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "distill_dagster.definitions"]
-    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
+    form = ["--log-format", "json"] if wants_json() else []
+    os.execv(sys.executable, [*command, "--host", host, "--port", str(port), *form])

@@ -1,6 +1,7 @@
 """What the command line shows: a bar for long work, a line for each step, tables at the end."""
 
 import contextlib
+import logging
 import re
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distill_dagster.progress import Progress, listen, log_listener
+from distill_dagster.telemetry.logs import wants_json, write_line
 
 out = Console(width=None if sys.stdout.isatty() else 120)  # in a log or a pipe, tables are 120 columns wide
 err = Console(stderr=True)
@@ -34,8 +36,8 @@ def bars() -> Iterator[None]:
 
     If it is no terminal but, for example, the log of a CI job, print a line every `QUIET_SECONDS` instead.
     """
-    if not err.is_terminal:
-        tell = log_listener(lambda line: say(f"         {line}", err), QUIET_SECONDS)
+    if wants_json() or not err.is_terminal:
+        tell = log_listener(_say_progress, QUIET_SECONDS)
         with listen(lambda progress: None if progress.ended else tell(progress)):
             yield
         return
@@ -66,11 +68,19 @@ def bars() -> Iterator[None]:
             yield
 
 
-def say(message: str, console: Console = out, style: str = "") -> None:
+def _say_progress(line: str) -> None:
+    say(line if wants_json() else f"         {line}", err)
+
+
+def say(message: str, console: Console = out, style: str = "", level: int = logging.INFO) -> None:
     """Print a message without markup, because data may look like markup.
 
-    A terminal shows it folded between words, so that no number is torn; a log or a pipe has it on one line.
+    A terminal shows it folded between words, so that no number is torn; a log or a pipe has it on one line. What goes
+    to standard error is a JSON line of this level where DISTILL_LOG_FORMAT asks for that.
     """
+    if console is err and wants_json():
+        write_line(level, message)
+        return
     text = fold(message, console.width) if console.is_terminal else message
     console.print(Text(text, style=style), soft_wrap=True)
 
@@ -92,21 +102,27 @@ def say_step(title: str, state: str, why: str = "") -> None:
 
     On a terminal, a bar shows that a step has started.
     """
-    if state == "started" and not err.is_terminal:  # a terminal shows the bar instead
-        say(f" making  {title}", err)
-    if state in STATES:
+    if state == "started":
+        if wants_json() or not err.is_terminal:  # a terminal shows the bar instead
+            say(_line("making", title), err)
+    elif state in STATES:
         reason = f": {why.strip().splitlines()[0]}" if why.strip() else ""
-        say(f"{state:>7}  {title}{reason}", err, STATES[state])
+        level = logging.ERROR if state == "failed" else logging.INFO
+        say(_line(state, f"{title}{reason}"), err, STATES[state], level)
+
+
+def _line(state: str, what: str) -> str:
+    return f"{state} {what}" if wants_json() else f"{state:>7}  {what}"
 
 
 def say_error(message: str) -> None:
     """Print an error to standard error."""
-    say(f"error: {message}", err, "bold red")
+    say(message if wants_json() else f"error: {message}", err, "bold red", logging.ERROR)
 
 
 def say_warning(message: str) -> None:
     """Print a warning in the same way."""
-    say(f"warning: {message}", err, "yellow")
+    say(message if wants_json() else f"warning: {message}", err, "yellow", logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from distill_dagster.models.ref import ModelRef
 from distill_dagster.tasks.prompts import Prompt
 from distill_dagster.teachers import open_teacher
 from distill_dagster.teachers.asker import request_hash
+from distill_dagster.teachers.counted import answer_counted
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 
 Item = TypeVar("Item")
@@ -57,5 +58,5 @@ def ask_local(
         replies[reply.request_hash].append(reply)
         advance(1)
 
-    model.answer(requests, record)
+    answer_counted(model, requests, record, spec.role)
     return [replies[request.request_hash].pop(0) for request in requests]  # two rows may share a prompt, and its hash

@@ -35,10 +35,10 @@ def ask_endpoint(spec: BenchmarkSpec, prompts: Sequence[Prompt]) -> list[Reply]:
         batching = Batching(asker.responses.documents("batches"), asker.budget.afford, asker.responses.find)
         patient = open_teacher(one_by_one(spec.model), generation, "cpu")
         timed = draw(prompts, spec.evaluation)[: spec.evaluation.speed.endpoint_requests]
-        asker.ask(patient, benchmark_requests(timed, patient))
+        asker.ask(patient, benchmark_requests(timed, patient), role=spec.role)
         teacher = open_teacher(spec.model, generation, "cpu", batching)
         requests = benchmark_requests(prompts, teacher)
-        replies = asker.ask(teacher, requests)
+        replies = asker.ask(teacher, requests, role=spec.role)
     return [replies[request.request_hash] for request in requests]
 
 

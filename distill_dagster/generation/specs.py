@@ -8,7 +8,7 @@ from distill_dagster.config import (
     Prompting,
     SmokeConfig,
 )
-from distill_dagster.store.result import Billing, Counts, Result, Spec
+from distill_dagster.store.result import ACCEPTED, Billing, Counts, Result, Spec
 from distill_dagster.teachers.faculty import Faculty
 
 
@@ -82,3 +82,7 @@ class GenerateResult(Result[GenerateCounts]):
     answer_length: AnswerLength
     device: str
     dtype: str
+
+    def by_reason(self) -> dict[str, int]:
+        """Lines of the table by what became of them."""
+        return {ACCEPTED: self.counts.ok, **self.errors}

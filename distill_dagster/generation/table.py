@@ -94,7 +94,7 @@ def _judged(
     """
     candidates = {row["row_id"]: _candidates(answers[row["row_id"]]) for row in rows}
     requests = judge_requests(rows, candidates, judge)
-    replies = asker.ask(judge, list(requests.values()))
+    replies = asker.ask(judge, list(requests.values()), role="judge")
     scores: dict[str, dict[int, float]] = {}
     for row_id, texts in candidates.items():
         picked: int | None = 0

@@ -68,7 +68,7 @@ def _ask(look: Snapshot, endpoint: EndpointConfig) -> Reply:
     with responses.journal(JOURNAL) as journal:
         budget = Budget(teacher_config.budget_usd, responses)
         asker = Asker(responses, journal, budget, FailureWatch(1.0), _no_progress)
-        return asker.ask(teacher, [request])[never_sent_before]
+        return asker.ask(teacher, [request], role=JOURNAL)[never_sent_before]
 
 
 def _no_progress(_: Any) -> None:

@@ -9,7 +9,7 @@ Labels and gold answers are those of training rows. Shares are 0 … 1, and None
 from pydantic import BaseModel, ConfigDict
 
 from distill_dagster.config import Learn, QualityConfig
-from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.store.result import ACCEPTED, Counts, Result, Spec
 
 
 class SetSpec(Spec):
@@ -135,8 +135,16 @@ class GoldSetResult(Result[GoldSetCounts]):
 
     shards: int
 
+    def by_reason(self) -> dict[str, int]:
+        """Gold answers by what became of them."""
+        return {ACCEPTED: self.counts.examples, **self.counts.by_reason}
+
 
 class SetResult(SetFacts, Result[SetCounts]):
     """The set in examples.parquet; `data_version` is the `rows_hash` of its examples, without answers in `messages`."""
 
     shards: int
+
+    def by_reason(self) -> dict[str, int]:
+        """The teacher's answers by what became of them."""
+        return {ACCEPTED: self.counts.examples, **self.counts.by_reason}

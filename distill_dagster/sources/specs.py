@@ -7,7 +7,7 @@ ReadResult(counts=ReadCounts(lines=90, rows=88, rejected=2, E005=2), tasks={"nli
 
 from distill_dagster.config import DataConfig, TaskName
 from distill_dagster.sources.files.discovery import SourceFile
-from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.store.result import ACCEPTED, Counts, Result, Spec
 
 
 class ReadSpec(Spec):
@@ -38,3 +38,7 @@ class ReadResult(Result[ReadCounts]):
 
     tasks: dict[str, int]  # task -> rows, the most frequent first
     with_reference: int  # rows with a gold answer
+
+    def by_reason(self) -> dict[str, int]:
+        """Lines by what became of them."""
+        return {ACCEPTED: self.counts.rows, **self.counts.by_code}

@@ -51,6 +51,7 @@ class Counts(BaseModel):
 
 
 C = TypeVar("C", bound=Counts)
+ACCEPTED = "accepted"  # of `by_reason`
 
 
 Billing = Literal["local", "no price", "priced"]  # whether replies cost money, and if it is known how much
@@ -79,6 +80,10 @@ class Result(BaseModel, Generic[C]):
     usage: Usage | None = None  # set by `workers.run_worker`
     leased: list[str] = []  # the devices that `Compute` leased
     launchpad: dict[str, Any] = {}  # settings of its run that differ from those of distill.yaml
+
+    def by_reason(self) -> dict[str, int]:
+        """Rows or answers of the artefact by what became of them: `accepted`, or the slug of a refusal."""
+        return {}
 
     def with_usage(self, usage: Usage) -> Self:
         """The same result with the usage of its run."""

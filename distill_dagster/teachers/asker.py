@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from distill_dagster.store import hashing
 from distill_dagster.teachers.budget import Budget, FailureWatch
+from distill_dagster.teachers.counted import answer_counted
 from distill_dagster.teachers.journal import ReplyLog
 from distill_dagster.teachers.protocol import Reply, Request, Teacher
 from distill_dagster.teachers.responses import Responses
@@ -71,8 +72,12 @@ class Asker:
     tally: CallTally = field(default_factory=CallTally)
     _times: Counter[str] = field(default_factory=Counter)  # how many calls share a request
 
-    def ask(self, teacher: Teacher, requests: Sequence[Request], gate: SmokeGate | None = None) -> dict[str, Reply]:
+    def ask(
+        self, teacher: Teacher, requests: Sequence[Request], gate: SmokeGate | None = None, role: str = "teacher"
+    ) -> dict[str, Reply]:
         """The reply to each request, by hash. With a `gate`, a few requests are sent and judged before the others.
+
+        Telemetry counts them under `role`.
 
         Raises:
             TeacherError: the teacher cannot be asked, fails too often, or does not pass the gate.
@@ -84,18 +89,18 @@ class Asker:
         self.tally.reused += len(replies)
         self.advance(sum(self._times[key] for key in replies))
         if gate is not None and (tried := gate.choose(teacher, list(distinct), replies)):
-            self._send(teacher, [distinct[key] for key in tried if key not in replies], replies)
+            self._send(teacher, [distinct[key] for key in tried if key not in replies], replies, role)
             gate.judge(teacher, {key: replies[key] for key in tried})
-        self._send(teacher, [request for key, request in distinct.items() if key not in replies], replies)
+        self._send(teacher, [request for key, request in distinct.items() if key not in replies], replies, role)
         return replies
 
-    def _send(self, teacher: Teacher, requests: Sequence[Request], replies: dict[str, Reply]) -> None:
+    def _send(self, teacher: Teacher, requests: Sequence[Request], replies: dict[str, Reply], role: str) -> None:
         if not requests:
             return
         probes, self.probes = self.probes, ()
         for prober, probe in probes:
             if not self.responses.find([probe.request_hash]):
-                self._send(prober, [probe], {})
+                self._send(prober, [probe], {}, "probe")
         self.budget.check()
 
         def record(reply: Reply) -> None:
@@ -104,7 +109,7 @@ class Asker:
             replies[stored.request_hash] = stored
             self._count(stored)
 
-        teacher.answer(requests, record)
+        answer_counted(teacher, requests, record, role)
 
     def _count(self, reply: Reply) -> None:
         self.tally.asked += 1

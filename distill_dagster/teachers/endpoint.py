@@ -45,7 +45,7 @@ class ApiTeacher:
         self._endpoint, self._generation = endpoint, generation
         self._limits = Limits(endpoint, generation.max_new_tokens)
         self._one_call = threading.Lock()
-        self.name = endpoint.model
+        self.name, self.host = endpoint.model, urlsplit(endpoint.url).hostname
         self.revision = endpoint_revision(endpoint)
         self.identity = {**endpoint.shaping, "revision": self.revision}
         self.sampling = sampling_params(generation, endpoint.parameters)

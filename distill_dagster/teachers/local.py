@@ -28,7 +28,7 @@ class LocalTeacher:
     """
 
     def __init__(self, ref: ModelRef, generation: GenerationConfig, device: str) -> None:
-        self.name, self.revision = ref.name, ref.revision
+        self.name, self.revision, self.host = ref.name, ref.revision, None
         self.sampling = sampling_params(generation)
         self._ref, self._generation, self._device = ref, generation, device
 

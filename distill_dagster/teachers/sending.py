@@ -36,6 +36,7 @@ from distill_dagster.teachers.secrets import hide_key
 from distill_dagster.teachers.unsupported import refuse_unsupported, refuse_unsupported_inside
 from distill_dagster.teachers.usage import cached_tokens
 from distill_dagster.teachers.waits import back_off_s
+from distill_dagster.telemetry.calls import add_retry, one_request
 
 _working: set[tuple[str, str, str | None]] = set()  # endpoints that answered in this process, see `_place`
 
@@ -100,7 +101,10 @@ class Sender:
     async def _work(self, waiting: Iterator[Request]) -> None:
         for request in waiting:
             try:
-                self._record(await self._ask(request))
+                with one_request() as span:
+                    reply = await self._ask(request)
+                    span.set(_seen(reply))
+                self._record(reply)
             except ClosedError:
                 return
             except BaseException as e:
@@ -131,6 +135,7 @@ class Sender:
                 cost += self._endpoint.cost(*e.usage)
                 pause = self._heed(e, ticket, attempt)
                 if e.passing and attempt < self._endpoint.attempts and not self._is_hopeless(e):
+                    add_retry(e.code)
                     await self._rest(back_off_s(attempt, pause))
                     continue
                 if e.code == "connection" and (cause := cause_of_connection(self._endpoint, e)):
@@ -211,6 +216,17 @@ class Sender:
         except openai.APIConnectionError as e:
             raise AttemptError("connection", f"{self._host}: {hide_key(str(e.__cause__ or e), *self._secrets)}") from e
         return response.content
+
+
+def _seen(reply: Reply) -> dict[str, str | int | float]:
+    """What the span of one request says of its reply: no text."""
+    return {
+        "gen_ai.usage.input_tokens": reply.prompt_tokens,
+        "gen_ai.usage.output_tokens": reply.completion_tokens,
+        "gen_ai.response.finish_reasons": reply.finish_reason,
+        "distill.attempts": reply.attempts,
+        **({} if reply.ok else {"error.type": reply.error_code or "unknown"}),
+    }
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -15,7 +15,7 @@ from distill_dagster.config import ModelConfig, StudentInitConfig, TeacherSource
 from distill_dagster.config.signals import StudentTrainingConfig
 from distill_dagster.models.fitness import Use
 from distill_dagster.models.ref import ModelRef
-from distill_dagster.store.result import Counts, Result, Spec
+from distill_dagster.store.result import ACCEPTED, Counts, Result, Spec
 from distill_dagster.training.pairing import Pairing
 from distill_dagster.training.record import Recorded, RoundRecord, TrainingRun
 
@@ -139,6 +139,12 @@ class TrainResult(Result[TrainCounts], TrainingRun):
     base: str  # name of the model that training started from
     rounds: list[RoundRecord] = Field(default=[], exclude_if=lambda rounds: not rounds)  # of on-policy training
     found: dict[str, Any] = Field(default={}, exclude_if=lambda found: not found)  # the settings that a sweep found
+
+    def by_reason(self) -> dict[str, int]:
+        """Examples by what became of them."""
+        counts = self.counts
+        learned = counts.train_rows + counts.validation_rows
+        return {ACCEPTED: learned, "too_long": counts.too_long, "E015": counts.E015}
 
     @property
     def settings(self) -> StudentTrainingConfig:

@@ -4,6 +4,7 @@ An asset never loads a model. Dagster injects a `Compute` for its kind of work, 
 the asset asks it to run a worker of `distill_dagster.workers`. The backend decides where that happens.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from distill_dagster.resources.compute.ray import run_on_ray
 from distill_dagster.resources.compute.subprocess import run_subprocess
 from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.store.result import Result, Spec
+from distill_dagster.telemetry.instruments import add_wait
 
 BACKENDS: dict[ComputeBackend, Callable[[Context, str, Spec, list[str], int], Result]] = {
     "inline": run_inline,
@@ -69,7 +71,9 @@ class Compute(dg.ConfigurableResource):
         need = self.need if spec.needs_device else NO_DEVICE
         if run_there := CLUSTERS.get(self.backend):
             return run_there(context, worker, spec, need, self.settings)
+        asked = time.monotonic()
         with self.pool.lease(need) as devices:
+            add_wait("device", time.monotonic() - asked)
             ranks = (len(devices) or need.processes) if spec.uses_ranks else 1
             where = ", ".join(f"GPU {d}" for d in devices) or "the CPU"
             backend = self.backend if ranks == 1 else OF_RANKS

@@ -14,6 +14,7 @@ from distill_dagster.resources.compute.inline import Context
 from distill_dagster.resources.compute.points import Messages, observer
 from distill_dagster.resources.compute.sessions import extras_of, result_of
 from distill_dagster.store.result import Result, Spec
+from distill_dagster.telemetry import handed
 
 GRACE_S = 90  # from the end of a run to that of its child, which may write a checkpoint; above that of the ranks
 
@@ -29,7 +30,7 @@ def run_subprocess(context: Context, worker: str, spec: Spec, devices: list[str]
     invocation = dg.PipesSubprocessClient(message_reader=reader, termination_timeout_seconds=GRACE_S).run(
         context=context.op_execution_context,
         command=command(ranks),
-        env={**visible(devices), PARENT: str(os.getpid())},
+        env={**visible(devices), **handed(), PARENT: str(os.getpid())},
         extras=extras_of(worker, spec, len(devices), ranks),
     )
     result = result_of(worker, invocation.get_custom_messages())

@@ -123,7 +123,7 @@ def _duels(
 
 
 def _ask(asker: Asker, judge: Teacher, duels: Sequence[Duel]) -> dict[str, Reply]:
-    return asker.ask(judge, [request for duel in duels for request in duel.requests(judge)])
+    return asker.ask(judge, [request for duel in duels for request in duel.requests(judge)], role="judge")
 
 
 def _score(outcomes: Sequence[tuple[str, Outcome]], identical: Sequence[str], spec: JudgeSpec) -> dict[str, float]:

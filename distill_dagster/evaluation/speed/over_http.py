@@ -47,7 +47,7 @@ class OverHttp:
         """
         asked, self._waiting = self._waiting[: self._a_round], self._waiting[self._a_round :]
         requests = benchmark_requests(asked, self._teacher)
-        found = self._asker.ask(self._teacher, requests)
+        found = self._asker.ask(self._teacher, requests, role="timed")
         replies = [found[request.request_hash] for request in requests]
         answered = [reply for reply in replies if reply.ok]
         return Turn(

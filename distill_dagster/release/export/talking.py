@@ -42,7 +42,7 @@ def model_talker(ref: ModelRef, config: DistillConfig, max_new_tokens: int, resp
         with stored.journal("chat") as journal:
             budget, watch = Budget(config.teacher.budget_usd, stored), FailureWatch(config.teacher.stop_failed_share)
             asker = Asker(stored, journal, budget, watch, lambda done: None)
-            return said(ref.name, asker.ask(teacher, [request])[request.request_hash])
+            return said(ref.name, asker.ask(teacher, [request], role="chat")[request.request_hash])
 
     return talk
 

@@ -18,6 +18,7 @@ from distill_dagster.resources.compute.ray.spread import lost_nodes, run_on_node
 from distill_dagster.resources.compute.ray.tasks import run_task
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
 from distill_dagster.store.result import Result, Spec
+from distill_dagster.telemetry import handed
 
 
 class RaySettings(RayConfig):
@@ -46,7 +47,8 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
         ranks = placement.ranks(need) if spec.uses_ranks else 1
         context.log.info(f"{worker} runs on {_in_words(placement, ranks)}")
         with session_of(context, attempt, worker, spec, placement.gpus, ranks * placement.count) as session:
-            order = WorkOrder(attempt, ranks, {**_values(own.variables), **session.get_bootstrap_env_vars()})
+            environment = {**_values(own.variables), **handed(far=True), **session.get_bootstrap_env_vars()}
+            order = WorkOrder(attempt, ranks, environment)
             try:
                 ended = _run(order, placement, worker, spec, own)
             except Lost:

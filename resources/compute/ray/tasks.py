@@ -5,6 +5,7 @@ attempt folders of its own, and avoids the node that lost one.
 """
 
 import contextlib
+import time
 from typing import Any
 
 from distill_dagster.errors import ComputeError
@@ -13,6 +14,7 @@ from distill_dagster.remote.on_ray import run_order
 from distill_dagster.remote.order import GRACE_S, Ended, WorkOrder
 from distill_dagster.resources.compute.ray.cluster import Placement, nodes
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
+from distill_dagster.telemetry.instruments import add_wait
 
 LOOK_S = 1.0
 
@@ -39,11 +41,15 @@ def follow(ref: Any, attempt: Attempt, placement: Placement, watch: ProgressWatc
     """What an attempt returns. The watch begins when it has started: a worker may wait long for its GPUs."""
     import ray
 
+    asked, waits = time.monotonic(), True
     while True:
         done, _ = ray.wait([ref], timeout=LOOK_S)
+        if waits and attempt.started():
+            waits = False
+            add_wait("cluster", time.monotonic() - asked)  # to the second
         if done:
             return answer(ref)
-        if attempt.started():
+        if not waits:
             watch.look()
         else:
             watch.keep_job()
