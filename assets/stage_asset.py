@@ -28,6 +28,7 @@ from distill_dagster.assets.lost_database import start_again
 from distill_dagster.assets.naming import Names
 from distill_dagster.assets.run_tags import add_rows, mark_run, started_by
 from distill_dagster.assets.several_shards import backfill_policy, is_over_several, make_each
+from distill_dagster.assets.tracked import tracked
 from distill_dagster.assets.views.lineage import column_lineage
 from distill_dagster.assets.views.numbers import rounded_metadata
 from distill_dagster.assets.views.tables import counts_table
@@ -172,9 +173,12 @@ class StageAsset:
             return made[-1]
 
         store = look.project.store
-        manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
-        if made:
-            step.made(made[-1])
+        with tracked(context, look.config, self.stage.name, wanted, is_one_job=self.conduct is None) as tracker:
+            manifest = store.publish(self.stage.name, shard, fingerprint=wanted, inputs=inputs, make=make)
+            if made:
+                step.made(made[-1])
+            if made and tracker:
+                tracker.made(manifest, made[-1])
         if self.stage.name in LINKS:
             link_student(store, manifest)
         look.forget(self.stage.name, shard)

@@ -107,6 +107,17 @@ def listen_to_points(listener: PointListener) -> Iterator[None]:
         _point_listeners.reset(token)
 
 
+def to_listeners() -> PointListener:
+    """A listener that passes points on to those that listen here, from a thread that knows nothing of them."""
+    listeners = _point_listeners.get()
+
+    def listener(point: Point) -> None:
+        for one in listeners:
+            one(point)
+
+    return listener
+
+
 def report_point(point: Point) -> None:
     """Report the next point of a curve. A worker reports about a hundred, because each is kept as an event."""
     for listener in _point_listeners.get():

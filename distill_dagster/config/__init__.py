@@ -63,6 +63,7 @@ from distill_dagster.config.teacher import (
     TeacherConfig,
     TeacherSource,
 )
+from distill_dagster.config.tracking import MlflowTrackingConfig, TrackingConfig
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -95,6 +96,7 @@ __all__ = [
     "MeasuredRole",
     "MixedTeacher",
     "MlflowPlaceConfig",
+    "MlflowTrackingConfig",
     "ModelConfig",
     "Need",
     "OnPolicyConfig",
@@ -123,6 +125,7 @@ __all__ = [
     "TaskName",
     "TeacherConfig",
     "TeacherSource",
+    "TrackingConfig",
     "TrainingConfig",
     "VerdictWord",
 ]

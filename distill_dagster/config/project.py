@@ -21,6 +21,7 @@ from distill_dagster.config.section import Section, TaskName
 from distill_dagster.config.speed import SpeedConfig
 from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
+from distill_dagster.config.tracking import TrackingConfig
 
 ComputeBackend = Literal["inline", "subprocess", "ray"]
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -247,6 +248,12 @@ class DistillConfig(Section):
         default_factory=AutomationConfig, description="What Dagster does without a request."
     )
     alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is alerted when a check or run fails.")
+    tracking: TrackingConfig | None = Field(
+        default=None,
+        exclude_if=lambda tracking: tracking is None,
+        description="An experiment tracker that shows trainings and scores too. Turning it on or off makes nothing "
+        "stale.",
+    )
 
     @property
     def folder(self) -> str | None:

@@ -16,6 +16,7 @@ import dagster as dg
 
 from distill_dagster import errors
 from distill_dagster.errors import ComputeError
+from distill_dagster.progress import listen_to_points, to_listeners
 from distill_dagster.remote.attempt import Attempt, new_attempt, new_job
 from distill_dagster.remote.order import Ended
 from distill_dagster.resources.compute.inline import Context
@@ -61,12 +62,15 @@ def session_of(
     context: Context, attempt: Attempt, worker: str, spec: Spec, gpus: int, ranks: int
 ) -> Iterator[dg.PipesSession]:
     """The session of an attempt: its context and messages are files that the other machine sees."""
-    with dg.open_pipes_session(
-        context=context.op_execution_context,
-        context_injector=dg.PipesFileContextInjector(str(attempt.context)),
-        message_reader=Messages(observer(context), attempt.messages),
-        extras=extras_of(worker, spec.writing_to(str(attempt.out)), gpus, ranks),
-    ) as session:
+    with (
+        listen_to_points(observer(context)),
+        dg.open_pipes_session(
+            context=context.op_execution_context,
+            context_injector=dg.PipesFileContextInjector(str(attempt.context)),
+            message_reader=Messages(to_listeners(), attempt.messages),
+            extras=extras_of(worker, spec.writing_to(str(attempt.out)), gpus, ranks),
+        ) as session,
+    ):
         yield session
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from distill_dagster.errors import ComputeError
 from distill_dagster.process import PARENT
+from distill_dagster.progress import listen_to_points, to_listeners
 from distill_dagster.remote.order import command, visible
 from distill_dagster.resources.compute.inline import Context
 from distill_dagster.resources.compute.points import Messages, observer
@@ -26,7 +27,8 @@ def run_subprocess(context: Context, worker: str, spec: Spec, devices: list[str]
         UserError: the worker refused the spec; the error has the class and the message that it had in the child.
         ComputeError: the child ended without a result.
     """
-    reader = Messages(observer(context))
+    with listen_to_points(observer(context)):
+        reader = Messages(to_listeners())
     invocation = dg.PipesSubprocessClient(message_reader=reader, termination_timeout_seconds=GRACE_S).run(
         context=context.op_execution_context,
         command=command(ranks),

@@ -4,6 +4,7 @@ bundle.py            what is published: the files with their hashes, and the rec
 folder.py            a folder: files beside the current ones, then a link that is switched
 bucket.py            an object store: files under a prefix of their own, then a small object that names it
 hub.py               the Hugging Face hub: one commit, then a tag
+mlflow_client.py     the client of an MLflow server
 mlflow_registry.py   MLflow: files of a run, then a model version, then the alias `champion`
 places.py            the kinds of places by name
 messages.py          what an error of a place's client says, without secrets

@@ -7,7 +7,6 @@ a run of its own, so all its files are sent, weights included.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from distill_dagster.config import MlflowPlaceConfig
 from distill_dagster.errors import PublishError
 from distill_dagster.release.publish.bundle import RECORD_FILE, Bundle
 from distill_dagster.release.publish.messages import first_line
+from distill_dagster.release.publish.mlflow_client import client_of, require_answer, require_installed, secrets_here
 from distill_dagster.release.publish.specs import PublishedPlace
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 ALIAS, FOLDER = "champion", "model"
 RELEASE_TAG, PROJECT_TAG, STUDENT_TAG = "distill.release", "distill.project", "distill.student"
-ANSWERS_S = 10.0
-SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
-SILENCED = (  # it would report each use to its makers, and print on standard output
-    "MLFLOW_DISABLE_TELEMETRY",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT",
-)
 
 
 def publish_to_mlflow(place: MlflowPlaceConfig, bundle: Bundle) -> PublishedPlace:
@@ -39,7 +33,7 @@ def publish_to_mlflow(place: MlflowPlaceConfig, bundle: Bundle) -> PublishedPlac
             project, or to nobody and has versions.
     """
     with _explained(place):
-        client = _client(place)
+        client = client_of(place.uri)
         _claim(client, place, bundle.project)
         version, uploaded = _version_of(client, place, bundle.release), 0
         if version is None:
@@ -57,23 +51,14 @@ def look_at_mlflow(place: MlflowPlaceConfig, project: str, whole: bool) -> str:
     Raises:
         PublishError: as `publish_to_mlflow`.
     """
-    _require_installed(place)
+    require_installed(place.uri)
     if not whole:
         return "mlflow is installed"
     with _explained(place):
-        client = _client(place)
-        _require_answer(place)
+        client = client_of(place.uri)
+        require_answer(place.uri)
         found = _own_model(client, place, project)
     return f"{place.uri} answers; {place.model} {'exists' if found else 'does not exist, and will be created'}"
-
-
-def _client(place: MlflowPlaceConfig) -> "MlflowClient":
-    _require_installed(place)
-    for name in SILENCED:
-        os.environ.setdefault(name, "true")
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
 
 
 def _model(client: "MlflowClient", name: str) -> Any | None:
@@ -165,27 +150,6 @@ def _listed(client: "MlflowClient", run: str, folder: str) -> Iterator[tuple[str
             yield entry.path, entry.file_size
 
 
-def _require_installed(place: MlflowPlaceConfig) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("mlflow") is None:
-        raise PublishError(f"{place.uri}: mlflow is not installed: install `distill-dagster[mlflow]`")
-
-
-def _require_answer(place: MlflowPlaceConfig) -> None:
-    """Send one request as the client does, but without retries: the client retries for minutes.
-
-    An answer such as 404 is fine: a proxy in front of the server may not pass `/health` on.
-    """
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    server = get_default_host_creds(place.uri)
-    answer: Any = http_request(server, "/health", "GET", max_retries=0, timeout=ANSWERS_S, raise_on_status=False)
-    if answer.status_code >= 500:
-        raise ConnectionError(f"/health answers {answer.status_code} {answer.reason}")
-
-
 @contextlib.contextmanager
 def _explained(place: MlflowPlaceConfig) -> Iterator[None]:
     """Turn the client's errors into a PublishError without credentials."""
@@ -194,9 +158,8 @@ def _explained(place: MlflowPlaceConfig) -> Iterator[None]:
     except PublishError:
         raise
     except Exception as e:  # noqa: BLE001 - MLflow's, those of requests, sockets, files; see hub.py
-        secrets = [line for name in SECRETS for line in os.environ.get(name, "").splitlines()]
         raise PublishError(
-            f"{place.uri}: {first_line(e, secrets)}; look at `mlflow.uri`, at the network, and at the credentials in "
-            "the environment (MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD), and "
-            "run again: what was sent is not sent again"
+            f"{place.uri}: {first_line(e, secrets_here())}; look at `mlflow.uri`, at the network, and at the "
+            "credentials in the environment (MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD), and run again: what was sent is not sent again"
         ) from None
