@@ -4,7 +4,7 @@ CONFIG ?= .demo/distill.yaml
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: demo targets test test-all browser servers dev lint format bench clean
+.PHONY: demo targets test test-all browser servers dev lint audit format bench clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -45,13 +45,18 @@ servers: # PostgreSQL, nginx and docker-compose, with which deploy/ is tested; r
 		(apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends postgresql nginx-light docker-compose >/dev/null)
 
-lint: .venv/installed ## style, import tiers, types, and that the code location loads
+lint: .venv/installed ## style, import tiers, types, that the code location loads, secrets, vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m pytest -q --no-header tests/test_architecture.py
 	$(BIN)/pyright
 	$(BIN)/dg check defs
+	$(BIN)/python -m testing.secret_scan
+	$(BIN)/python -m testing.audit --soft
+
+audit: .venv/installed ## known vulnerabilities of the pinned packages; fails if the service cannot be reached
+	$(BIN)/python -m testing.audit
 
 format: .venv/installed ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .

@@ -49,6 +49,7 @@ from distill_dagster.operations.alerting import alert_sensor
 from distill_dagster.operations.json_console import log_runs_as_json
 from distill_dagster.operations.schedule import redistill_job, redistill_schedule
 from distill_dagster.operations.sensors import automation_sensors
+from distill_dagster.process import close_to_others
 from distill_dagster.resources.compute import Compute
 from distill_dagster.resources.compute.settings import cluster_settings
 from distill_dagster.resources.gpu import GpuPool
@@ -133,5 +134,6 @@ def find_config() -> DistillConfig:
 def defs() -> dg.Definitions:
     """What `dagster dev`, `dg` and the daemon load."""
     log_runs_as_json()
+    close_to_others()
     alone = dg.Definitions(executor=dg.in_process_executor)
     return dg.Definitions.merge(build_definitions(find_config()), alone)

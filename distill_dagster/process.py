@@ -31,6 +31,11 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def close_to_others() -> None:
+    """Let nobody but this user, and its group, write the files that this process makes, whatever umask it was given."""
+    os.umask(os.umask(0o022) | 0o002)
+
+
 def user_name() -> str:
     """The name of the user that runs this process, or the user's number where the system knows no name."""
     try:

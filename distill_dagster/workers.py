@@ -35,7 +35,7 @@ from distill_dagster.evaluation.speed.specs import SpeedResult, SpeedSpec
 from distill_dagster.generation.specs import GenerateResult, GenerateSpec
 from distill_dagster.logits.specs import CaptureResult, CaptureSpec
 from distill_dagster.models.loading import spread_over
-from distill_dagster.process import end_with_parent, library_versions, watch_memory
+from distill_dagster.process import close_to_others, end_with_parent, library_versions, watch_memory
 from distill_dagster.progress import Point, listen, listen_to_points, log_listener
 from distill_dagster.quality.specs import GoldSetResult, GoldSetSpec, SetResult, SetSpec
 from distill_dagster.ranks import group
@@ -228,6 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one worker: under Pipes if a Pipes context is in the environment, else from standard input."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     log_as_json()
+    close_to_others()
     if "DAGSTER_PIPES_CONTEXT" in os.environ:
         return _serve_pipes() if group.is_first() else _serve_other_rank()
     parser = argparse.ArgumentParser(prog="python -m distill_dagster.workers", description="Run one worker.")

@@ -7,6 +7,7 @@ its devices or none, so two leases never deadlock.
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ class GpuPool(dg.ConfigurableResource):
         if not usable:
             yield []
             return
-        Path(self.lock_folder).mkdir(parents=True, exist_ok=True)
+        self._require_own_folder()
         while (locks := self._acquire(usable, need.gpus)) is None:
             time.sleep(POLL_SECONDS)
         try:
@@ -76,6 +77,21 @@ class GpuPool(dg.ConfigurableResource):
         finally:
             for lock in locks.values():
                 lock.release()
+
+    def _require_own_folder(self) -> None:
+        """Make the folder of locks; in /tmp, somebody else may have been faster.
+
+        Raises:
+            ComputeError: it is a link, another user's, or everybody may write it.
+        """
+        folder = Path(self.lock_folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & stat.S_IWOTH:
+            raise ComputeError(
+                f"{folder}, which holds the leases of devices, is not a folder that user {os.getuid()} alone writes "
+                f"(owner {found.st_uid}, mode {stat.filemode(found.st_mode)}): look who made it, and remove it"
+            )
 
     def usable_for(self, need: Need) -> list[str]:
         """The devices from which a need is leased; [] means CPU.

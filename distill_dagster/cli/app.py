@@ -37,8 +37,10 @@ def main(
     ] = False,
 ) -> None:
     """Distil a large teacher language model into a small student, as a Dagster asset graph."""
+    from distill_dagster.process import close_to_others
     from distill_dagster.telemetry.logs import log_as_json
 
+    close_to_others()
     log_as_json()
 
 

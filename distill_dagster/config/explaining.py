@@ -122,12 +122,14 @@ def _unknown(at: Location) -> str:
     if name_shown(name) != str(name):
         return f"{said}, which looks like a key{inside}: {PLACE}"
     known = [*getattr(section_at(tuple(section)), "model_fields", ())]
-    if near := _near(str(name), known):
-        return f"{said}{near}{inside}"
     fields = list(fields_of(DistillConfig))
+    near = difflib.get_close_matches(str(name), dict.fromkeys(str(path[-1]) for path in fields), n=1, cutoff=0.8)
+    is_nearer = bool(near) and near[0] not in (name, *known)  # a field of another section than any of this one
+    if not is_nearer and (own := _near(str(name), known)):
+        return f"{said}{own}{inside}"
     if elsewhere := [path for path in fields if path[-1] == name]:
         return f"{said}{inside}: it belongs in {dotted(elsewhere[0][:-1]) or 'the top level'}"
-    if near := difflib.get_close_matches(str(name), dict.fromkeys(str(path[-1]) for path in fields), n=1, cutoff=0.8):
+    if near:
         place = next(path for path in fields if path[-1] == near[0])
         return f"{said}, did you mean {near[0]}?{inside} It belongs in {dotted(place[:-1]) or 'the top level'}"
     return f"{said}{inside}: remove it; docs/config.md lists the fields"

@@ -11,9 +11,9 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from distill_dagster.config import ROLES, EvaluationConfig, MeasuredRole, Role, VerdictWord
 from distill_dagster.errors import DataError
@@ -219,7 +219,7 @@ def in_order(benchmarks: Mapping[Role, Benchmark], gold_student: Benchmark | Non
 
 def read_verdict(path: Path) -> StatedVerdict:
     """The verdict in a report.json; DataError as `read_document`."""
-    return StatedVerdict.model_validate(_read(path)["verdict"])
+    return _valid(StatedVerdict, _read(path).get("verdict"), path)
 
 
 def read_document(path: Path) -> ReportDocument:
@@ -228,12 +228,34 @@ def read_document(path: Path) -> ReportDocument:
     Raises:
         DataError: a later version of this package wrote it, with another schema.
     """
-    return ReportDocument.model_validate(_read(path))
+    return _valid(ReportDocument, _read(path), path)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _valid(kind: type[M], value: Any, path: Path) -> M:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as e:
+        first = e.errors()[0]
+        raise _damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from e
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    return DataError(f"{path} is no report of this package ({why}): materialize eval_report again")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as e:
+        raise _damaged(path, "it is not JSON") from e
+    if not isinstance(found, dict):
+        raise _damaged(path, "it is no object")
     schema = found.get("schema_version", 1)
+    if not isinstance(schema, int):
+        raise _damaged(path, "its schema_version is no number")
     if schema > SCHEMA_VERSION:
         raise DataError(
             f"{path} has schema version {schema}, and this version of distill-dagster reads up to {SCHEMA_VERSION}: "

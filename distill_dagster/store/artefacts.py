@@ -25,7 +25,7 @@ from typing import Any
 
 from distill_dagster.errors import DataError, NotPublishedError, UserError
 from distill_dagster.store.backend import MANIFEST, PREVIOUS, Backend, LocalBackend, ReplacedError
-from distill_dagster.store.manifest import Manifest, title_of
+from distill_dagster.store.manifest import FilesAt, Manifest, title_of
 from distill_dagster.store.result import Result
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -190,17 +190,20 @@ class Store:
     def _parsed(self, key: str, text: str | None, name: str = MANIFEST) -> Manifest | None:
         if text is None:
             return None
+
+        def files_at(version: str, files: dict[str, str]) -> FilesAt | None:
+            return self.backend.files_at(key, version, files) if self.backend.holds(key, version, files) else None
+
         try:
             raw = json.loads(text, parse_constant=lambda _: None)  # an older version wrote NaN for None
-        except ValueError as e:
-            place = self.backend.uri(key)
+            manifest = Manifest.of(raw, files_at)
+        except (ValueError, RecursionError) as e:
+            place, kind = self.backend.uri(key), "JSON" if isinstance(e, json.JSONDecodeError) else "a manifest"
             raise DataError(
-                f"{place}/{name} is not JSON ({e}); delete {place} and materialize {key.partition('/')[0]} again"
+                f"{place}/{name} is not {kind} ({e}); delete {place} and materialize {key.partition('/')[0]} again"
             ) from e
-        version = raw["version"]
-        if not self.backend.holds(key, version, raw["files"]):
+        if manifest is None:
             return None
-        manifest = Manifest(**raw, files_at=self.backend.files_at(key, version, raw["files"]))
         return replace(manifest, complete=manifest.complete and not self.is_unsettled(manifest))
 
     def _add(

@@ -173,8 +173,8 @@ class LocalBackend:
     def read(self, key: str, name: str) -> str | None:
         """The document's text, or None."""
         try:
-            with open(f"{self.root}/{key}/{name}", encoding="utf-8") as file:
-                return file.read()
+            with open(f"{self.root}/{key}/{name}", encoding="utf-8", errors="replace") as file:
+                return file.read()  # the store says that it is damaged
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -1,10 +1,14 @@
 """The manifest of a published artefact: what it was made from, what it holds, and what its maker reports."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any, Protocol, TypeVar
 
+from pydantic import ValidationError
+
+from distill_dagster.errors import DataError
 from distill_dagster.store.result import Result
 
 R = TypeVar("R", bound=Result[Any])
@@ -63,10 +67,40 @@ class Manifest:
         """The settings in which the run that made it differed from distill.yaml; {} for most artefacts."""
         return self.facts.get("launchpad", {})
 
+    @classmethod
+    def of(cls, document: Any, files_at: Callable[[str, dict[str, str]], FilesAt | None]) -> "Manifest | None":
+        """The manifest that `document` once returned; `files_at` finds the files of a version. None without them.
+
+        Raises:
+            ValueError: it is no manifest. Whoever wrote it may want to lead the reader out of the store.
+        """
+        if not isinstance(document, dict) or not OF_A_MANIFEST <= document.keys() <= {own.name for own in fields(cls)}:
+            raise ValueError("it does not have the keys of a manifest")
+        wrong = [name for name, kinds in TYPES.items() if not isinstance(document[name], kinds)]
+        if wrong:
+            raise ValueError(f"{wrong[0]} has the wrong type")
+        version, names = document["version"], document["files"]
+        if not all(isinstance(hashed, str) for hashed in names.values()) or any(map(_leads_out, (version, *names))):
+            raise ValueError("its files are not those of a version")
+        found = files_at(version, names)
+        return None if found is None else cls(**document, files_at=found)
+
     def read(self, kind: type[R]) -> R:
-        """The worker's typed result."""
+        """The worker's typed result.
+
+        Raises:
+            DataError: the manifest holds another one.
+        """
         said = {**self.facts, "counts": self.counts, "data_version": self.data_version, "complete": self.complete}
-        return kind.model_validate(said)
+        try:
+            return kind.model_validate(said)
+        except ValidationError as e:
+            first = e.errors()[0]
+            wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise DataError(
+                f"the manifest of {title_of(self.asset, self.shard)} holds no {kind.__name__} ({wrong}): delete "
+                f"{self.uri or 'its folder'} and materialize it again"
+            ) from e
 
     @property
     def uri(self) -> str:
@@ -102,3 +136,16 @@ class Manifest:
     def document(self) -> dict[str, Any]:
         """What the store keeps of it."""
         return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "files_at"}
+
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("asset", "fingerprint", "data_version", "version", "created_at"), str),
+    **dict.fromkeys(("inputs", "counts", "facts", "files"), dict),
+    "shard": (str, NoneType),
+}
+OF_A_MANIFEST = TYPES.keys()
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a path in a version's folder leads out of it."""
+    return not name or name.startswith("/") or ".." in name.split("/") or "\0" in name

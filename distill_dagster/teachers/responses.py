@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import pyarrow.parquet as pq
 
+from distill_dagster.errors import DataError
 from distill_dagster.process import ATTEMPT
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.artefacts import check_key
@@ -163,4 +164,25 @@ def _of_attempt() -> str:
 
 
 def _replies(journal: Path) -> Iterator[Reply]:
-    return (Reply(**line) for line in read_journal(journal))
+    for line in read_journal(journal):
+        try:
+            reply = Reply(**line)
+            if not _is_sound(reply):
+                raise TypeError("a field has the wrong type")
+        except TypeError as e:
+            raise DataError(
+                f"{journal} holds a line that is no reply ({e}); delete that line: its request is sent again"
+            ) from e
+        yield reply
+
+
+def _is_sound(reply: Reply) -> bool:
+    """Whether the fields have their types, so that sums and tables can be made of them."""
+    numbers = (reply.prompt_tokens, reply.completion_tokens, reply.latency_ms, reply.attempts, reply.cost_usd)
+    texts = (reply.request_hash, reply.finish_reason, reply.teacher, reply.teacher_revision)
+    others = (reply.text, reply.reasoning, reply.logprobs, reply.error_code, reply.error, reply.created_at)
+    return (
+        all(isinstance(number, int | float) for number in numbers)
+        and all(isinstance(text, str) for text in texts)
+        and all(text is None or isinstance(text, str) for text in others)
+    )

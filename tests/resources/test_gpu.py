@@ -117,3 +117,19 @@ def test_a_device_that_is_named_by_its_uuid_has_no_number_unless_cuda_lists_it(m
     assert ordinal("3") == 3
     with pytest.raises(ComputeError, match="GPU-b, which is not a number"):
         ordinal("GPU-b")
+
+
+def test_a_folder_of_leases_that_others_may_write_is_refused(tmp_path):
+    shared, linked = tmp_path / "shared", tmp_path / "linked"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (tmp_path / "own").mkdir()
+    linked.symlink_to(tmp_path / "own")
+    for folder in (shared, linked):
+        pool = GpuPool(devices=["0"], lock_folder=str(folder))
+        with pytest.raises(ComputeError, match="look who made it"), pool.lease(Need(gpus=1)):
+            pass
+    made = GpuPool(devices=["0"], lock_folder=str(tmp_path / "new"))
+    with made.lease(Need(gpus=1)) as devices:
+        assert devices == ["0"]
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
