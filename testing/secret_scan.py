@@ -1,4 +1,4 @@
-"""Searches the files of the repository for keys and passwords: `python -m testing.secret_scan`, part of `make lint`.
+"""Finds what looks like a secret in the repository, for `make lint`. By hand, `python -m testing.secret_scan` runs it.
 
 detect-secrets knows the shapes of keys, and strings that look random. What it finds and is none has its reason below,
 by file and kind, and how often it is there: one more is a finding again. An exception that no file needs is one too.
