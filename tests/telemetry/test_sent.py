@@ -36,7 +36,7 @@ def sent(tmp_path_factory, fault_server):
     with Collector() as collector:
         said = run_command(
             *("run", "--config", path, "--until", "student_checkpoint"),
-            **{**collector.environment, "MADE_KEY": KEY, "DISTILL_LOG_FORMAT": "json"},
+            **{**collector.environment, "MADE_KEY": KEY, "DISTILL_LOG_FORMAT": "json", "DISTILL_TRACED_REQUESTS": "1"},
         )
     assert said.exit_code in (0, 1), said.output
     return collector, Project(load_config(path)), said
@@ -45,6 +45,14 @@ def sent(tmp_path_factory, fault_server):
 def results(project, stage, kind):
     look = Snapshot(project)
     return [manifest.read(kind) for manifest in look.get_all(stage).values()]
+
+
+def calls_of(collector):
+    """The spans over the requests of each shard."""
+    found = collector.named("chat made")
+    return [
+        s for s in found if "distill.requests" in s.attributes and s.attributes["distill.stage"] == "teacher_outputs"
+    ]
 
 
 def test_tokens_cost_and_requests_are_those_of_the_manifests(sent):
@@ -95,7 +103,7 @@ def test_spans_join_over_processes_in_one_trace(sent):
     assert run.parent_id == ""
     apart = [span for span in collector.spans if span.trace_id != run.trace_id]
     assert {span.name for span in apart} == {"chat preflight: made"}  # one short request, before the run
-    calls = [span for span in collector.named("chat made") if span.attributes["distill.stage"] == "teacher_outputs"]
+    calls = calls_of(collector)
     assert len(calls) == SHARDS + 1  # the validation file is a shard too
     for call in calls:
         worker = collector.parent(call)
@@ -109,6 +117,25 @@ def test_spans_join_over_processes_in_one_trace(sent):
         assert step.start_ns <= worker.start_ns <= call.start_ns <= call.end_ns <= worker.end_ns <= step.end_ns
     assert sum(call.attributes["distill.requests"] for call in calls) == SHARDS * 12 + 4
     assert {span.attributes["distill.outcome"] for span in collector.named("student_checkpoint")} == {"made"}
+
+
+def test_each_request_that_is_drawn_has_a_span_below_its_group(sent):
+    collector, _, _ = sent
+    groups = calls_of(collector)
+    requests = [span for span in collector.named("chat made") if collector.parent(span) in groups]
+    assert len(requests) == SHARDS * 12 + 4
+    for kind in ("input", "output"):
+        name = f"gen_ai.usage.{kind}_tokens"
+        assert sum(span.attributes[name] for span in requests) == sum(span.attributes[name] for span in groups) > 0
+    assert sorted(span.attributes["distill.attempts"] for span in requests)[-2:] == [1, 3]
+    assert [span.attributes["error.type"] for span in requests if "error.type" in span.attributes] == ["http_400"]
+
+
+def test_a_worker_in_the_process_of_its_step_has_a_span_too(sent):
+    collector, _, _ = sent
+    for worker in collector.named("read_rows"):
+        assert collector.parent(worker).name in ("raw_dataset", "eval_dataset")
+        assert worker.process == collector.parent(worker).process
 
 
 def test_steps_say_how_long_they_took_and_waited(sent):

@@ -15,6 +15,7 @@ from distill_dagster.remote.order import GRACE_S, Ended, WorkOrder
 from distill_dagster.resources.compute.ray.cluster import Placement, nodes
 from distill_dagster.resources.compute.ray.tasks import LOOK_S, answer, cancel, require_nodes
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, error_of
+from distill_dagster.telemetry.instruments import add_wait
 
 ADDRESS_S = 60.0  # for a node that starts its first Ray worker, and imports
 NOTICED_S = 30.0  # until Ray says that a node has died, with the settings of examples/ray/
@@ -63,6 +64,7 @@ def _reserve(placement: Placement, watch: ProgressWatch) -> Any:
         strategy="STRICT_SPREAD",
         bundle_label_selector=[placement.selector] * placement.count,
     )
+    asked = time.monotonic()
     try:
         while not group.wait(LOOK_S):
             watch.keep_job()
@@ -70,6 +72,7 @@ def _reserve(placement: Placement, watch: ProgressWatch) -> Any:
     except BaseException:
         remove_placement_group(group)
         raise
+    add_wait("cluster", time.monotonic() - asked)
     return group
 
 
