@@ -67,7 +67,11 @@ class Teacher(Protocol):
     name: str
     revision: str
     sampling: dict[str, Any]  # the sampling parameters that it gets, as `sampling_params` returns them
-    host: str | None  # of its endpoint; None: it runs on this machine
+
+    @property
+    def host(self) -> str | None:
+        """That of its endpoint; None: it runs on this machine."""
+        ...
 
     @property
     def identity(self) -> dict[str, Any]:

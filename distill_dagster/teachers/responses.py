@@ -24,6 +24,7 @@ from distill_dagster.process import ATTEMPT
 from distill_dagster.store import parquet, schemas
 from distill_dagster.store.artefacts import check_key
 from distill_dagster.store.documents import Documents
+from distill_dagster.store.hashing import storable
 from distill_dagster.store.objects.backend import MIRROR
 from distill_dagster.store.places import BucketFolder, Place, documents_in, place_of
 from distill_dagster.teachers import segments
@@ -31,6 +32,7 @@ from distill_dagster.teachers.bucket_shelf import BucketShelf
 from distill_dagster.teachers.journal import ReplyLog, read_journal
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.shelf import LocalShelf, Shelf
+from distill_dagster.teachers.usage import MOST
 
 MOST_SMALL = 64  # small segments that stay unmerged: each lookup opens every segment
 BESIDE = ("batches", "smoke")  # folders of small texts
@@ -166,7 +168,7 @@ def _of_attempt() -> str:
 def _replies(journal: Path) -> Iterator[Reply]:
     for line in read_journal(journal):
         try:
-            reply = Reply(**line)
+            reply = Reply._make(map(_healed, Reply(**line)))
             if not _is_sound(reply):
                 raise TypeError("a field has the wrong type")
         except TypeError as e:
@@ -176,13 +178,20 @@ def _replies(journal: Path) -> Iterator[Reply]:
         yield reply
 
 
+def _healed(value: object) -> object:
+    """Without halves of surrogate pairs, which no table can hold: an older version left them in a line."""
+    return storable(value) if isinstance(value, str) else value
+
+
 def _is_sound(reply: Reply) -> bool:
-    """Whether the fields have their types, so that sums and tables can be made of them."""
-    numbers = (reply.prompt_tokens, reply.completion_tokens, reply.latency_ms, reply.attempts, reply.cost_usd)
+    """Whether the fields are such that sums and tables can be made of them."""
+    counts = (reply.prompt_tokens, reply.completion_tokens, reply.attempts)
+    numbers = (reply.latency_ms, reply.cost_usd)
     texts = (reply.request_hash, reply.finish_reason, reply.teacher, reply.teacher_revision)
     others = (reply.text, reply.reasoning, reply.logprobs, reply.error_code, reply.error, reply.created_at)
     return (
-        all(isinstance(number, int | float) for number in numbers)
+        all(isinstance(count, int) and 0 <= count <= MOST for count in counts)
+        and all(isinstance(number, int | float) and abs(number) < math.inf for number in numbers)
         and all(isinstance(text, str) for text in texts)
         and all(text is None or isinstance(text, str) for text in others)
     )

@@ -58,7 +58,7 @@ class TrackedRun:
 
     def parameters(self, values: Mapping[str, str]) -> None:
         """Send settings. MLflow keeps the first value of each: those of a run that goes on are not sent twice."""
-        self._outbox.put("parameters", lambda: self._is_new and self._send({"params": list(values.items())}))
+        self._outbox.put("parameters", lambda: self._send({"params": list(values.items()) if self._is_new else []}))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
