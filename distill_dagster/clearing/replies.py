@@ -1,0 +1,153 @@
+"""The stored replies that go: those to rows which no source file has had for a long time.
+
+    responses/removed/prompts.json    {"2026-01-02T08:00:00+00:00": ["9c01…", …]}     gone when a `gc` looked then
+
+They were paid for, so a reply stays as long as a present row could use it, whatever the config says now: it is known by
+the row's own prompt, before a teacher is asked in one way or another. A row that comes back takes its prompt off the
+list. A reply also stays while a published table of answers holds it, so what a released student learned stays too.
+Replies of before 0.2.0 do not say which prompt they answer, and those of judges' duels, benchmarks and chats answer no
+training row: they stay.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from distill_dagster.clearing.specs import Found, Part, Rules, Share, by_reason
+from distill_dagster.errors import UserError
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.source_rows import SourceRows
+from distill_dagster.store import parquet
+from distill_dagster.store.documents import Documents
+from distill_dagster.store.hashing import prompt_hash
+from distill_dagster.tasks.prompts import prompts_of
+from distill_dagster.teachers.responses import Responses, SealedReplies
+
+compute: Any = pc  # its functions are generated, which type checkers do not see
+LISTED = "prompts.json"
+NO_ROW = "it answers no training row, or was stored before replies said which"
+USABLE = "a present row could use it"
+IN_A_TABLE = "a published table of answers holds it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """A reply whose prompt no present row has."""
+
+    request_hash: str
+    prompt: str
+    created_at: datetime
+    size: int  # its part of the bytes of its segment
+
+
+def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Part:
+    """What goes of the replies of finished shards; `tables` are the tables of answers that stay.
+
+    Raises:
+        DataError: a segment is damaged, or the place cannot be used.
+    """
+    responses = Responses(look.project.responses)
+    present = _present_prompts(look)
+    if isinstance(present, str):
+        count = sum(len(sealed.hashes) for sealed in responses.sealed())
+        return Part([Share("reply", count, None, why=f"what rows there are is not known: {present}")], list)
+    absent, stays = list[_Absent](), dict[str, tuple[int, int]]()
+    for sealed in responses.sealed():
+        absent += _sort(sealed, present, stays)
+    listed = {**dict.fromkeys((reply.prompt for reply in absent), rules.now), **_read(responses.documents("removed"))}
+    held = _held([reply.request_hash for reply in absent], tables)
+    going, staying = list[tuple[_Absent, Found]](), list[tuple[str, Found]]()
+    for reply in absent:
+        found = Found(reply.request_hash, reply.size, max(listed[reply.prompt], reply.created_at))
+        if reply.request_hash in held:
+            staying.append((IN_A_TABLE, found))
+        elif rules.is_old(found.since, rules.reply_days):
+            going.append((reply, found))
+        else:
+            staying.append((f"its row was found to be gone less than {rules.reply_days:g} days ago", found))
+
+    def delete() -> list[Share]:
+        _write(responses.documents("removed"), listed, {reply.prompt for reply in absent})
+        again = _present_prompts(Snapshot(look.project)) if going else set[str]()
+        if isinstance(again, str) or not going:
+            return []
+        gone = [(reply, found) for reply, found in going if reply.prompt not in again]
+        responses.delete([reply.request_hash for reply, _ in gone])
+        return [_nameless(Share.of("reply", [found for _, found in gone]))]
+
+    kept = [Share("reply", count, size, why=why) for why, (count, size) in stays.items()]
+    shares = [Share.of("reply", [found for _, found in going]), *by_reason("reply", staying), *kept]
+    return Part([_nameless(share) for share in shares], delete)
+
+
+def _nameless(share: Share) -> Share:
+    """Without the hashes, which say nothing to anybody."""
+    return replace(share, names=())
+
+
+def _sort(sealed: SealedReplies, present: set[str], stays: dict[str, tuple[int, int]]) -> list[_Absent]:
+    """The replies of a segment whose prompt no present row has; the others are counted by the reason why they stay."""
+    total = len(sealed.hashes)
+    size = sealed.size // max(total, 1)
+    known = compute.is_valid(sealed.prompts)
+    usable = compute.is_in(sealed.prompts.filter(known).unique(), pa.array(present, pa.string()))
+    absent_prompts = sealed.prompts.filter(known).unique().filter(compute.invert(usable))
+    absent = compute.is_in(sealed.prompts, absent_prompts)
+    counts = {NO_ROW: total - (compute.sum(known).as_py() or 0)}
+    counts[USABLE] = total - counts[NO_ROW] - (compute.sum(absent).as_py() or 0)
+    for why, count in counts.items():
+        if count:
+            before = stays.get(why, (0, 0))
+            stays[why] = before[0] + count, before[1] + count * size
+    columns = (column.filter(absent).to_pylist() for column in (sealed.hashes, sealed.prompts, sealed.times))
+    return [_Absent(key, prompt, _time(at), size) for key, prompt, at in zip(*columns, strict=True)]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _present_prompts(look: Snapshot) -> set[str] | str:
+    """The prompts of all rows of the present source files; or why one of the files cannot be used."""
+    prompts = set[str]()
+    try:
+        with tempfile.TemporaryDirectory(prefix="distill-rows-") as folder:
+            rows = SourceRows(look, Path(folder))
+            for asset, shard in (("eval_dataset", None), *(("raw_dataset", shard) for shard in look.shards)):
+                found = rows.of(asset, shard)
+                if found is None:
+                    return rows.problems[-1]
+                prompts.update(prompt_hash(prompt.messages) for row in found for prompt in prompts_of(row))
+    except UserError as e:  # such as a pattern that matches no file
+        return str(e)
+    return prompts
+
+
+def _held(hashes: Sequence[str], tables: Iterable[Path]) -> set[str]:
+    """Those of the requests whose answers are in one of the tables."""
+    wanted, held = pa.array(hashes, pa.string()), set[str]()
+    for table in tables if hashes else ():
+        column = parquet.load_table(table, ["request_hash"])["request_hash"]
+        held |= set(column.filter(compute.is_in(column, wanted)).to_pylist())
+    return held
+
+
+def _read(documents: Documents) -> dict[str, datetime]:
+    """Prompt -> since when no row has it."""
+    text = documents.read(LISTED)
+    times: dict[str, list[str]] = json.loads(text) if text else {}
+    return {prompt: datetime.fromisoformat(at) for at, prompts in times.items() for prompt in prompts}
+
+
+def _write(documents: Documents, listed: dict[str, datetime], absent: set[str]) -> None:
+    times: dict[str, list[str]] = {}
+    for prompt in sorted(absent):
+        times.setdefault(listed[prompt].isoformat(), []).append(prompt)
+    documents.write(LISTED, json.dumps(times, allow_nan=False))
