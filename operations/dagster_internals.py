@@ -130,12 +130,20 @@ def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
     """Delete a run's logs and events, and then the run.
 
     `DagsterInstance.delete_run` deletes the run first: a process that is killed in between would leave events that no
-    run leads to. In SQLite it also leaves the file of the run's events, which has 100 KB without any.
+    run leads to. In SQLite it also leaves the file of the run's events, which has 100 KB without any, and fails where
+    another process has deleted that.
     """
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
     instance.compute_log_manager.delete_logs(prefix=[run_id])
-    instance.event_log_storage.delete_events(run_id)
-    for file in _event_files(instance, run_id):
-        file.unlink(missing_ok=True)
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        with storage.index_connection() as events_of_all_runs:
+            storage.delete_events_for_run(events_of_all_runs, run_id)
+        for file in _event_files(instance, run_id):
+            file.unlink(missing_ok=True)
+    else:
+        storage.delete_events(run_id)
     instance.run_storage.delete_run(run_id)
 
 

@@ -96,3 +96,19 @@ def clear_and_die(path: Path, rules: Rules, target: str, number: int) -> None:
     """Clear a project in a process of its own, which is killed at a call of one function."""
     arm(target, number)
     clear(Project(load_config(path)), rules)
+
+
+def publish_many(path: Path, key: str, rounds: int, ended: Any) -> None:
+    """Publish an artefact of a project again and again, and read each version back."""
+    store = Project(load_config(path)).store
+    for n in range(rounds):
+        text_of(publish(store, key, f"text {n} "))
+    ended.put("done")
+
+
+def seal_many(path: Path, rounds: int, ended: Any) -> None:
+    """Store a reply to a present row again and again, at another time each, as requests that are asked again are."""
+    responses = Responses(Project(load_config(path)).responses)
+    for n in range(rounds):
+        store_replies(responses, f"s{n}", [answer(n % 12, created_at=f"2026-03-01T00:00:00.{n:06}+00:00")])
+    ended.put("done")

@@ -1,5 +1,6 @@
 """Of Dagster's history of a project, the runs go that nothing shows any more, and nothing of another project's."""
 
+import signal
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -25,7 +26,9 @@ from distill_dagster.operations.history import (
 from distill_dagster.planning.steps import list_steps
 from testing.api_project import write_api_project, write_rows
 from testing.clearing import LATER, NOWHERE
+from testing.history import clear_history_and_die
 from testing.projects import own_instance, run_project
+from testing.store_writers import start
 
 pytestmark = pytest.mark.slow
 FIRST = "raw_dataset"
@@ -174,4 +177,38 @@ def test_in_sqlite_the_files_of_a_run_go_with_it(tmp_path):
         assert datetime.now(UTC) - going.oldest < timedelta(hours=2)
         part.delete()
         assert not [path for path in home.rglob("*") if path.stem in going.names]
+        assert make_first(project, instance) == []
+
+
+STEPS = (
+    ("dagster._core.storage.event_log.sql_event_log:SqlEventLogStorage.delete_events_for_run", 1),
+    ("os:unlink", 1),
+    ("dagster._core.storage.runs.sqlite.sqlite_run_storage:SqliteRunStorage.delete_run", 1),
+    ("dagster._core.storage.runs.sqlite.sqlite_run_storage:SqliteRunStorage.delete_run", 2),
+)
+
+
+@pytest.mark.processes
+def test_clearing_that_is_killed_is_ended_by_the_next_one(tmp_path):
+    path = write_api_project(tmp_path / "only", NOWHERE, shards=1)
+    project = Project(load_config(path))
+    with own_instance(project.config) as instance:
+        make_first(project, instance)
+        for first in (100, 200, 300):
+            change(project, first)
+            make_first(project, instance)
+        before = shown(project, instance)
+        for step in STEPS:
+            killed = start(clear_history_and_die, path, *step)
+            killed.join()
+            assert killed.exitcode == -signal.SIGKILL
+            assert shown(project, instance) == before
+        part = look(project, instance)
+        assert 1 <= counts(part)[None] <= 2, "one was deleted by the last of them"
+        part.delete()
+        assert counts(look(project, instance)) == {LAST: 2}
+        assert {run.run_id for run in instance.get_runs()} == {
+            path.stem for path in (project.store.root / ".dagster").rglob("*-*-*-*-*.db")
+        }
+        assert shown(project, instance) == before
         assert make_first(project, instance) == []
