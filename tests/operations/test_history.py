@@ -23,10 +23,12 @@ from distill_dagster.operations.history import (
     UNDER_WAY,
     HistoryToClear,
 )
+from distill_dagster.operations.instance import INSTANCE_CONFIG
 from distill_dagster.planning.steps import list_steps
 from testing.api_project import write_api_project, write_rows
 from testing.clearing import LATER, NOWHERE
 from testing.history import clear_history_and_die
+from testing.postgres import needs_postgres, open_postgres
 from testing.projects import own_instance, run_project
 from testing.store_writers import start
 
@@ -212,3 +214,29 @@ def test_clearing_that_is_killed_is_ended_by_the_next_one(tmp_path):
         }
         assert shown(project, instance) == before
         assert make_first(project, instance) == []
+
+
+@needs_postgres
+@pytest.mark.processes
+def test_on_a_server_the_events_of_a_run_go_with_it(tmp_path, projects):
+    one, two = projects
+    with open_postgres() as server:
+        server.write_instance(tmp_path / "home", INSTANCE_CONFIG)
+        with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
+            for project in projects:
+                make_first(project, instance)
+            change(one, 100)
+            make_first(one, instance)
+            before = [shown(project, instance) for project in projects]
+            part = look(one, instance)
+            assert counts(part) == {None: 1, LAST: 2}
+            (going,) = (share for share in part.shares if share.kind == "run" and share.why is None)
+            assert going.size is None, "nobody knows how much a server frees"
+            (run_id,) = going.names
+            assert instance.all_logs(run_id)
+            part.delete()
+            assert not instance.all_logs(run_id)
+            assert instance.get_run_by_id(run_id) is None
+            assert [shown(project, instance) for project in projects] == before
+            assert make_first(one, instance) == []
+            assert counts(look(two, instance)) == {LAST: 2}
