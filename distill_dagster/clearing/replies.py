@@ -74,7 +74,7 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
             staying.append((f"its row was found to be gone less than {rules.reply_days:g} days ago", found))
 
     def delete() -> list[Share]:
-        _write(responses.documents("removed"), listed, {reply.prompt for reply in absent})
+        _write(responses.documents("removed"), {reply.prompt: listed[reply.prompt] for reply in absent})
         again = _present_prompts(Snapshot(look.project)) if going else set[str]()
         if isinstance(again, str) or not going:
             return []
@@ -146,8 +146,9 @@ def _read(documents: Documents) -> dict[str, datetime]:
     return {prompt: datetime.fromisoformat(at) for at, prompts in times.items() for prompt in prompts}
 
 
-def _write(documents: Documents, listed: dict[str, datetime], absent: set[str]) -> None:
+def _write(documents: Documents, since: dict[str, datetime]) -> None:
     times: dict[str, list[str]] = {}
-    for prompt in sorted(absent):
-        times.setdefault(listed[prompt].isoformat(), []).append(prompt)
-    documents.write(LISTED, json.dumps(times, allow_nan=False))
+    for prompt, at in sorted(since.items()):
+        times.setdefault(at.isoformat(), []).append(prompt)
+    if times or documents.read(LISTED) is not None:
+        documents.write(LISTED, json.dumps(times, allow_nan=False))

@@ -39,9 +39,12 @@ def gc(
         print(json.dumps({"deleted": yes, **_document(found)}, ensure_ascii=False, allow_nan=False))
         return
     going, kept = ([share for share in found if (share.why is None) == goes] for goes in (True, False))
-    _print("Deleted" if yes else "Would be deleted", going)
-    _print("Kept", [share for share in kept if share.count])
-    if not yes:
+    if going:
+        _print("Deleted" if yes else "Would be deleted", going)
+    _print("Kept", kept)
+    if not going:
+        say("nothing is old enough to be deleted")
+    elif not yes:
         say("nothing was deleted: `distill-dagster gc --yes` deletes it")
 
 
@@ -55,7 +58,8 @@ def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Sha
     from distill_dagster.operations.clearing import look_at_all
 
     with look_at_all(config, build_lineage(config).resolve_asset_graph(), rules) as parts:
-        return [share for part in parts for share in (_deleted(part) if delete else part.shares)]
+        found = [share for part in parts for share in (_deleted(part) if delete else part.shares)]
+    return [share for share in found if share.count]
 
 
 def _deleted(part: "Part") -> "list[Share]":

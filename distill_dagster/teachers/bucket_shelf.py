@@ -35,12 +35,12 @@ OPEN = "open.jsonl"  # the lines since the last flush
 
 @dataclass(slots=True)
 class BucketShelf:
-    """The objects below `prefix`, with copies in `mirror` and unsent lines in `unsent`."""
+    """The objects below `prefix`, with copies in `mirror` and unsent lines in `unsent_folder`."""
 
     bucket: Bucket
     prefix: str
     mirror: Path
-    unsent: Path
+    unsent_folder: Path
     _listed: list[Path] = field(default_factory=list)  # copies, fetched or not
     _listed_at: float = -LISTED_SECONDS
     _gone: dict[Path, float] = field(default_factory=dict)  # copies of what is in the bucket no more, since when
@@ -132,7 +132,7 @@ class BucketShelf:
     @contextlib.contextmanager
     def journal(self, name: str) -> Iterator[ReplyLog]:
         """Send what a killed process left on this machine, then take lines; a thread sends them."""
-        folder = self.unsent / name
+        folder = self.unsent_folder / name
         folder.mkdir(parents=True, exist_ok=True)
         with leased(self.bucket, f"{self.prefix}/journals/{name}") as lease, FileLock(folder / ".lock"):
             for left in sorted(folder.glob("*.jsonl")):
@@ -151,6 +151,10 @@ class BucketShelf:
             self._send(file, self.mirror / "journals" / name / file.name)
         else:
             file.unlink()
+
+    def unsent(self) -> list[Path]:
+        """What a killed process has left, and what a live one has not sent yet."""
+        return sorted(self.unsent_folder.glob("*/*.jsonl"))
 
     def name_of(self, path: Path) -> str:
         """That of the folder."""

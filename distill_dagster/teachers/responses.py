@@ -11,8 +11,10 @@ hashes. `distill-dagster gc` alone deletes a reply; after the folder is deleted,
 """
 
 import contextlib
+import json
 import math
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -126,7 +128,8 @@ class Responses:
         Raises:
             DataError: a file did not arrive as it is, or a place cannot be used.
         """
-        new = sum(_adopted(other._shelf, path, self._shelf.name_of(path)) for path in self._shelf.journals())
+        new = sum(_adopted_lines(other._shelf, path) for path in self._shelf.unsent())
+        new += sum(_adopted(other._shelf, path, self._shelf.name_of(path)) for path in self._shelf.journals())
         seen = set[Path]()
         while paths := [path for path in self._shelf.segments() if path not in seen]:
             new += sum(_adopted(other._shelf, path) for path in paths)
@@ -195,6 +198,15 @@ def _adopted(shelf: Shelf, path: Path, journal: str | None = None) -> bool:
         if path.exists():
             raise
         return False
+
+
+def _adopted_lines(shelf: Shelf, unsent: Path) -> bool:
+    """Add the whole lines of a file that a process may be writing."""
+    lines = [json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in read_journal(unsent)]
+    with tempfile.TemporaryDirectory(prefix="distill-unsent-") as folder:
+        whole = Path(folder, unsent.name)
+        whole.write_bytes("".join(lines).encode("utf-8", "surrogatepass"))
+        return bool(lines) and shelf.adopt(whole, unsent.parent.name)
 
 
 def _replaced(paths: Iterable[Path]) -> set[Path]:

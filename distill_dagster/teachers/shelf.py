@@ -71,6 +71,10 @@ class Shelf(Protocol):
         """Delete these files of a journal."""
         ...
 
+    def unsent(self) -> list[Path]:
+        """Files with lines of journals that are on this machine alone; their folders have the journals' names."""
+        ...
+
 
 def new_name() -> str:
     """The name of a new segment."""
@@ -161,6 +165,10 @@ class LocalShelf:
         """Delete the journal's file."""
         for path in paths:
             path.unlink()
+
+    def unsent(self) -> list[Path]:
+        """None: a line is in its journal at once."""
+        return []
 
     def _path(self, name: str) -> Path:
         return self.root / "journals" / f"{name}.jsonl"
