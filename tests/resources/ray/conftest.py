@@ -12,7 +12,8 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.resources.compute.ray.cluster import disconnect
 from testing.api_project import write_api_project
 from testing.projects import run_project
-from testing.ray_cluster import RayCluster, on_cluster, wait_for, workers
+from testing.ray_cluster import RayCluster, on_cluster, workers
+from testing.waiting import wait_for
 
 GROUP = "ray"
 
@@ -43,7 +44,7 @@ def one_cluster(tmp_path_factory):
 def cluster(one_cluster):
     """The same one, with three workers, on which no worker of another test is left."""
     one_cluster.add_workers(3)
-    wait_for(lambda: not workers(one_cluster))
+    wait_for(lambda: not workers(one_cluster), "the end of all workers")
     return one_cluster
 
 

@@ -7,8 +7,9 @@ from distill_dagster.lineage.project import Project
 from distill_dagster.resources.compute.ray.cluster import NAMESPACE, Placement
 from distill_dagster.resources.compute.ray.kept import hold
 from testing.api_project import SHARD_ROWS, write_api_project
-from testing.ray_cluster import on_cluster, wait_for, workers
+from testing.ray_cluster import on_cluster, workers
 from testing.ray_step import answer
+from testing.waiting import wait_for
 
 SHARDS = ("train-part-00", "train-part-01")
 
@@ -20,7 +21,7 @@ def test_a_kept_worker_answers_shards_in_one_process_and_ends_when_it_is_idle(cl
         processes.append(workers(cluster))
     assert len(processes[0]) == 1
     assert processes[0] == processes[1]
-    wait_for(lambda: not workers(cluster))
+    wait_for(lambda: not workers(cluster), "the end of the kept worker")
     answers = [Project(load_config(path)).store.get("teacher_outputs", shard) for shard in SHARDS]
     assert [manifest.counts["ok"] for manifest in answers] == [SHARD_ROWS] * 2
     assert server.counts()["total"] == 2 * SHARD_ROWS

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from distill_dagster.resources.compute.ray.tasks import run_task
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
 from distill_dagster.store.result import Spec
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
-from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, wait_for, workers
+from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, workers
+from testing.waiting import wait_for
 
 SHARDS = 8
 
@@ -62,11 +64,13 @@ def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
     path = write_api_project(tmp_path, server, shards, compute=on_cluster(cluster, keep_workers_s=keep_workers_s))
     server.script(latency=0.4)
     running = Running(path, instance)
-    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # the second shard is being answered
-    (node,), _ = wait_for(lambda: started(running.store, 1))
+    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY, "requests of the second shard")
+    (node,) = wait_for(lambda: started(running.store, 1), "the first attempt")
+    began = time.monotonic()
     cluster.worker(node).signal(number)
     try:
-        (other,), seconds = wait_for(lambda: started(running.store, 2))
+        (other,) = wait_for(lambda: started(running.store, 2), "the second attempt")
+        seconds = time.monotonic() - began
         outcome = running.end()
     finally:
         cluster.worker(node).kill()
@@ -104,10 +108,10 @@ def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_worker
     command = [sys.executable, "-m", "testing.ray_step", str(path), "train-part-00"]
     step = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
-        wait_for(lambda: server.counts()["total"])
+        wait_for(lambda: server.counts()["total"], "the first request")
         assert workers(cluster)
         step.send_signal(number)
-        wait_for(lambda: not workers(cluster))
+        wait_for(lambda: not workers(cluster), "the worker's end")
         assert step.wait(PATIENCE_S) in (1, -signal.SIGKILL)
     finally:
         step.kill()
