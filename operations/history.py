@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from distill_dagster.assets.naming import Names
-from distill_dagster.clearing.specs import Found, Part, Rules, Share, by_reason
+from distill_dagster.clearing.specs import Dated, Lot, Part, Rules, by_reason
 from distill_dagster.lineage.stages import OBSERVED, STAGES
 from distill_dagster.operations.dagster_internals import (
     AssetGraph,
@@ -48,8 +48,8 @@ class HistoryToClear:
     names: Names
     graph: AssetGraph
     rules: Rules
-    going: dict[str, Found] = field(default_factory=dict)
-    staying: list[tuple[str, Found]] = field(default_factory=list)
+    going: dict[str, Dated] = field(default_factory=dict)
+    staying: list[tuple[str, Dated]] = field(default_factory=list)
     _tried: set[tuple[object, ...]] = field(default_factory=set)
 
     def look(self, decisions: set[str]) -> Part:
@@ -60,13 +60,13 @@ class HistoryToClear:
         backfills = unfinished_backfills(self.instance)
         for record in self._own_runs():
             self._sort(record, last, backfills)
-        ticks = [Found("", None, _time(at)) for at in old_ticks(self.instance, self._tickers, self._before)]
-        shares = [Share.of("run", self.going.values()), *by_reason("run", self.staying), Share.of("tick", ticks)]
-        return Part(shares, lambda: self._delete(ticks))
+        ticks = [Dated("", None, _time(at)) for at in old_ticks(self.instance, self._tickers, self._before)]
+        lots = [Lot.of("run", self.going.values()), *by_reason("run", self.staying), Lot.of("tick", ticks)]
+        return Part(lots, lambda: self._delete(ticks))
 
     def _sort(self, record: dg.RunRecord, last: dict[str, str], backfills: set[str]) -> None:
         run, at = record.dagster_run, _ended(record)
-        found = Found(run.run_id, log_bytes(self.instance, run.run_id), at)
+        found = Dated(run.run_id, log_bytes(self.instance, run.run_id), at)
         if why := self._why_it_stays(run, at, last, backfills):
             self.staying.append((why, found))
         else:
@@ -125,12 +125,12 @@ class HistoryToClear:
     def _before(self) -> float:
         return self.rules.now.timestamp() - self.rules.days * 86_400
 
-    def _delete(self, ticks: list[Found]) -> list[Share]:
+    def _delete(self, ticks: list[Dated]) -> list[Lot]:
         """Delete the runs, oldest first, and the ticks."""
         for run_id in reversed(self.going):
             delete_run(self.instance, run_id)
         purge_ticks(self.instance, self._tickers, self._before)
-        return [Share.of("run", self.going.values()), Share.of("tick", ticks)]
+        return [Lot.of("run", self.going.values()), Lot.of("tick", ticks)]
 
 
 def _new(records: Sequence[dg.EventLogRecord], seen: set[str | None]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from distill_dagster.clearing.replies import look_at_replies
-from distill_dagster.clearing.specs import Part, Rules, Share
+from distill_dagster.clearing.specs import Lot, Part, Rules
 from distill_dagster.clearing.versions import VersionsToClear
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
@@ -87,9 +87,9 @@ def look_at(project: Project, rules: Rules) -> list[Part]:
     return [versions.part(), look_at_replies(Snapshot(project), versions.answers(), rules)]
 
 
-def clear(project: Project, rules: Rules) -> list[Share]:
+def clear(project: Project, rules: Rules) -> list[Lot]:
     """Delete that; returns what went."""
-    return [share for part in look_at(project, rules) for share in part.delete()]
+    return [lot for part in look_at(project, rules) for lot in part.delete()]
 
 
 def clear_and_die(path: Path, rules: Rules, target: str, number: int) -> None:

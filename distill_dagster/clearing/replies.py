@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from distill_dagster.clearing.specs import Found, Part, Rules, Share, by_reason
+from distill_dagster.clearing.specs import Dated, Lot, Part, Rules, by_reason
 from distill_dagster.errors import UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.source_rows import SourceRows
@@ -57,15 +57,15 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
     present = _present_prompts(look)
     if isinstance(present, str):
         count = sum(len(sealed.hashes) for sealed in responses.sealed())
-        return Part([Share("reply", count, None, why=f"what rows there are is not known: {present}")], list)
+        return Part([Lot("reply", count, None, why=f"what rows there are is not known: {present}")], list)
     absent, stays = list[_Absent](), dict[str, tuple[int, int]]()
     for sealed in responses.sealed():
         absent += _sort(sealed, present, stays)
     listed = {**dict.fromkeys((reply.prompt for reply in absent), rules.now), **_read(responses.documents("removed"))}
     held = _held([reply.request_hash for reply in absent], tables)
-    going, staying = list[tuple[_Absent, Found]](), list[tuple[str, Found]]()
+    going, staying = list[tuple[_Absent, Dated]](), list[tuple[str, Dated]]()
     for reply in absent:
-        found = Found(reply.request_hash, reply.size, max(listed[reply.prompt], reply.created_at))
+        found = Dated(reply.request_hash, reply.size, max(listed[reply.prompt], reply.created_at))
         if reply.request_hash in held:
             staying.append((IN_A_TABLE, found))
         elif rules.is_old(found.since, rules.reply_days):
@@ -73,23 +73,23 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
         else:
             staying.append((f"its row was found to be gone less than {rules.reply_days:g} days ago", found))
 
-    def delete() -> list[Share]:
+    def delete() -> list[Lot]:
         _write(responses.documents("removed"), {reply.prompt: listed[reply.prompt] for reply in absent})
         again = _present_prompts(Snapshot(look.project)) if going else set[str]()
         if isinstance(again, str) or not going:
             return []
         gone = [(reply, found) for reply, found in going if reply.prompt not in again]
         responses.delete([reply.request_hash for reply, _ in gone])
-        return [_nameless(Share.of("reply", [found for _, found in gone]))]
+        return [_nameless(Lot.of("reply", [found for _, found in gone]))]
 
-    kept = [Share("reply", count, size, why=why) for why, (count, size) in stays.items()]
-    shares = [Share.of("reply", [found for _, found in going]), *by_reason("reply", staying), *kept]
-    return Part([_nameless(share) for share in shares], delete)
+    kept = [Lot("reply", count, size, why=why) for why, (count, size) in stays.items()]
+    lots = [Lot.of("reply", [found for _, found in going]), *by_reason("reply", staying), *kept]
+    return Part([_nameless(lot) for lot in lots], delete)
 
 
-def _nameless(share: Share) -> Share:
+def _nameless(lot: Lot) -> Lot:
     """Without the hashes, which say nothing to anybody."""
-    return replace(share, names=())
+    return replace(lot, names=())
 
 
 def _sort(sealed: SealedReplies, present: set[str], stays: dict[str, tuple[int, int]]) -> list[_Absent]:

@@ -1,7 +1,7 @@
 """What a look at a store finds: what goes, and what stays for which reason.
 
-Share("version", 3, 41_200_000, 2026-01-02, 2026-03-01, None, ("raw_dataset/train-a 77b0…", …))      goes
-Share("version", 1, 2_100_000, 2026-01-02, 2026-01-02, "a released student comes from it")           stays
+Lot("version", 3, 41_200_000, 2026-01-02, 2026-03-01, None, ("raw_dataset/train-a 77b0…", …))      goes
+Lot("version", 1, 2_100_000, 2026-01-02, 2026-01-02, "a released student comes from it")           stays
 """
 
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ class Rules:
         return self.now - since >= timedelta(days=self.days if days is None else days)
 
 
-class Found(NamedTuple):
+class Dated(NamedTuple):
     """One thing: its name, its bytes if they are known, and since when it is old."""
 
     name: str
@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Lot:
     """Things of one kind that go, or stay for one reason."""
 
     kind: Kind
@@ -47,8 +47,8 @@ class Share:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, kind: Kind, found: Iterable[Found], why: str | None = None) -> "Share":
-        """The share of these things."""
+    def of(cls, kind: Kind, found: Iterable[Dated], why: str | None = None) -> "Lot":
+        """The lot of these things."""
         things = sorted(found, key=lambda thing: thing.since)
         sizes = [thing.size for thing in things]
         size = None if None in sizes else sum(filter(None, sizes))
@@ -61,13 +61,13 @@ class Share:
 class Part:
     """What was found of some kinds, and how what goes is deleted: `delete` returns what is gone."""
 
-    shares: list[Share]
-    delete: Callable[[], list[Share]]
+    lots: list[Lot]
+    delete: Callable[[], list[Lot]]
 
 
-def by_reason(kind: Kind, stays: Iterable[tuple[str, Found]]) -> list[Share]:
-    """One share for each reason."""
-    reasons: dict[str, list[Found]] = {}
+def by_reason(kind: Kind, stays: Iterable[tuple[str, Dated]]) -> list[Lot]:
+    """One lot for each reason."""
+    reasons: dict[str, list[Dated]] = {}
     for why, thing in stays:
         reasons.setdefault(why, []).append(thing)
-    return [Share.of(kind, things, why) for why, things in reasons.items()]
+    return [Lot.of(kind, things, why) for why, things in reasons.items()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill_dagster.clearing.lineages import being_read, kept_releases, must_stay
-from distill_dagster.clearing.specs import Found, Part, Rules, Share, by_reason
+from distill_dagster.clearing.specs import Dated, Lot, Part, Rules, by_reason
 from distill_dagster.config import DistillConfig
 from distill_dagster.store import files
 from distill_dagster.store.artefacts import Store
@@ -21,9 +21,9 @@ class VersionsToClear:
 
     store: Store
     named: list[NamedVersion] = field(default_factory=list)
-    going: dict[NamedVersion, Found] = field(default_factory=dict)
-    staying: list[tuple[str, Found]] = field(default_factory=list)
-    unnamed: dict[Unnamed, Found] = field(default_factory=dict)
+    going: dict[NamedVersion, Dated] = field(default_factory=dict)
+    staying: list[tuple[str, Dated]] = field(default_factory=list)
+    unnamed: dict[Unnamed, Dated] = field(default_factory=dict)
 
     @classmethod
     def look(cls, store: Store, config: DistillConfig, rules: Rules) -> "VersionsToClear":
@@ -38,12 +38,12 @@ class VersionsToClear:
         reasons |= being_read(found.named, versions.written_now(), config)
         for version in (version for version in found.named if version.replaced_at is not None):
             found._add(versions, version, _why_it_stays(version, reasons, rules))
-        found.unnamed = {left: Found(f"{left.key} {left.place}", left.size, left.since) for left in versions.unnamed()}
+        found.unnamed = {left: Dated(f"{left.key} {left.place}", left.size, left.since) for left in versions.unnamed()}
         return found
 
     def _add(self, versions: OldVersions, version: NamedVersion, why: str | None) -> None:
         assert version.replaced_at is not None, "the current version never goes"
-        thing = Found(f"{version.key} {version.version}", versions.size(version), version.replaced_at)
+        thing = Dated(f"{version.key} {version.version}", versions.size(version), version.replaced_at)
         if why:
             self.staying.append((why, thing))
         else:
@@ -52,22 +52,22 @@ class VersionsToClear:
     def part(self) -> Part:
         """The same, to be shown and deleted."""
         current = sum(version.replaced_at is None for version in self.named)
-        shares = [
-            Share.of("version", self.going.values()),
-            Share.of("unnamed file", self.unnamed.values()),
+        lots = [
+            Lot.of("version", self.going.values()),
+            Lot.of("unnamed file", self.unnamed.values()),
             *by_reason("version", self.staying),
-            Share("version", current, None, why="it is current"),
+            Lot("version", current, None, why="it is current"),
         ]
-        return Part(shares, self._delete)
+        return Part(lots, self._delete)
 
-    def _delete(self) -> list[Share]:
+    def _delete(self) -> list[Lot]:
         versions = old_versions_of(self.store)
         gone = [version for version in self.going if versions.delete(version)]
         left = versions.delete_unnamed(list(self.unnamed))
         missed = [(WRITTEN, found) for version, found in self.going.items() if version not in gone]
         return [
-            Share.of("version", [self.going[version] for version in gone]),
-            Share.of("unnamed file", [self.unnamed[file] for file in left]),
+            Lot.of("version", [self.going[version] for version in gone]),
+            Lot.of("unnamed file", [self.unnamed[file] for file in left]),
             *by_reason("version", missed),
         ]
 

@@ -13,7 +13,7 @@ from distill_dagster.cli.console import out, say, table
 from distill_dagster.config.reading import CONFIG_NAME, load_config
 
 if TYPE_CHECKING:
-    from distill_dagster.clearing.specs import Part, Rules, Share
+    from distill_dagster.clearing.specs import Lot, Part, Rules
     from distill_dagster.config import DistillConfig
 
 
@@ -38,7 +38,7 @@ def gc(
     if as_json:
         print(json.dumps({"deleted": yes, **_document(found)}, ensure_ascii=False, allow_nan=False))
         return
-    going, kept = ([share for share in found if (share.why is None) == goes] for goes in (True, False))
+    going, kept = ([lot for lot in found if (lot.why is None) == goes] for goes in (True, False))
     if going:
         _print("Deleted" if yes else "Would be deleted", going)
     _print("Kept", kept)
@@ -48,7 +48,7 @@ def gc(
         say("nothing was deleted: `distill-dagster gc --yes` deletes it")
 
 
-def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Share]":
+def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Lot]":
     """What goes, and what stays; with `delete`, it is gone, and what could not go is among what stays.
 
     Raises:
@@ -58,37 +58,37 @@ def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Sha
     from distill_dagster.operations.clearing import look_at_all
 
     with look_at_all(config, build_lineage(config).resolve_asset_graph(), rules) as parts:
-        found = [share for part in parts for share in (_deleted(part) if delete else part.shares)]
-    return [share for share in found if share.count]
+        found = [lot for part in parts for lot in (_deleted(part) if delete else part.lots)]
+    return [lot for lot in found if lot.count]
 
 
-def _deleted(part: "Part") -> "list[Share]":
+def _deleted(part: "Part") -> "list[Lot]":
     """What went, and what stays."""
-    return [*part.delete(), *(share for share in part.shares if share.why is not None)]
+    return [*part.delete(), *(lot for lot in part.lots if lot.why is not None)]
 
 
-def _document(shares: "Sequence[Share]") -> dict[str, Any]:
-    def entry(share: "Share") -> dict[str, Any]:
-        ends = {"oldest": share.oldest, "newest": share.newest}
-        said = {"kind": share.kind, "count": share.count, "bytes": share.size, "names": list(share.names)}
+def _document(lots: "Sequence[Lot]") -> dict[str, Any]:
+    def entry(lot: "Lot") -> dict[str, Any]:
+        ends = {"oldest": lot.oldest, "newest": lot.newest}
+        said = {"kind": lot.kind, "count": lot.count, "bytes": lot.size, "names": list(lot.names)}
         return said | {end: at and at.isoformat(timespec="seconds") for end, at in ends.items()}
 
     return {
-        "going": [entry(share) for share in shares if share.why is None],
-        "kept": [{**entry(share), "why": share.why} for share in shares if share.why is not None],
+        "going": [entry(lot) for lot in lots if lot.why is None],
+        "kept": [{**entry(lot), "why": lot.why} for lot in lots if lot.why is not None],
     }
 
 
-def _print(title: str, shares: "Sequence[Share]") -> None:
-    has_reasons = any(share.why for share in shares)
+def _print(title: str, lots: "Sequence[Lot]") -> None:
+    has_reasons = any(lot.why for lot in lots)
     columns = ["kind", "count", "size", "from", "to", *(["why"] if has_reasons else [])]
-    rows = [[*_cells(share), *([share.why] if has_reasons else [])] for share in shares]
+    rows = [[*_cells(lot), *([lot.why] if has_reasons else [])] for lot in lots]
     out.print(table(title, columns, rows))
 
 
-def _cells(share: "Share") -> list[Any]:
+def _cells(lot: "Lot") -> list[Any]:
     from distill_dagster.report.numbers import size as size_of
 
-    days = [at and at.date().isoformat() for at in (share.oldest, share.newest)]
-    size = "" if share.size is None else size_of(share.size)
-    return [share.kind, f"{share.count:,}", size, *days]
+    days = [at and at.date().isoformat() for at in (lot.oldest, lot.newest)]
+    size = "" if lot.size is None else size_of(lot.size)
+    return [lot.kind, f"{lot.count:,}", size, *days]

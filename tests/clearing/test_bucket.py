@@ -48,8 +48,8 @@ def test_an_old_version_goes_and_who_reads_it_has_a_day(project, tmp_path):
     reader = elsewhere(project, tmp_path).get("raw_dataset", "a")
     publish(project.store, A, "new")
     found = look(project).part()
-    assert (found.shares[0].count, found.shares[0].size) == (1, 2 * 3000)
-    assert [share.count for share in found.delete()] == [1, 0]
+    assert (found.lots[0].count, found.lots[0].size) == (1, 2 * 3000)
+    assert [lot.count for lot in found.delete()] == [1, 0]
     assert project.store.previous("raw_dataset", "a") is None
     assert text_of(project.store.get("raw_dataset", "a")) == "new"
     assert text_of(reader) == "old", "its files are still there"
@@ -93,8 +93,8 @@ def test_replies_to_rows_that_are_gone_go_there_too(project):
     responses = Responses(project.responses)
     store_replies(responses, "one", [answer(n) for n in (1, 2, 100, 101)])
     clear(project, LATER)
-    shares = clear(project, MUCH_LATER)
-    assert [share.count for share in shares if share.kind == "reply"] == [2]
+    lots = clear(project, MUCH_LATER)
+    assert [lot.count for lot in lots if lot.kind == "reply"] == [2]
     found = Responses(project.responses).find(answer(n).request_hash for n in (1, 2, 100, 101))
     assert found.keys() == {answer(n).request_hash for n in (1, 2)}
     assert Responses(project.responses).spent() == 2.0

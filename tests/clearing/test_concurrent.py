@@ -36,7 +36,7 @@ def test_publications_and_clearing_at_once(tmp_path):
     writers.append(start(seal_many, path, ROUNDS, ended))
     cleared = looks = 0
     while any(writer.is_alive() for writer in writers):
-        cleared += sum(share.count for share in clear(project, MUCH_LATER) if share.kind == "version" and not share.why)
+        cleared += sum(lot.count for lot in clear(project, MUCH_LATER) if lot.kind == "version" and not lot.why)
         looks += 1
         for shard in SHARDS:
             assert project.store.find("raw_dataset", shard), "an artefact is never without a whole version"

@@ -20,10 +20,10 @@ def test_replies_of_a_removed_shard_go_and_those_of_moved_rows_stay(tmp_path, se
     write_rows(train / "part-02.jsonl", [*range(24, 36), *moved])
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == ALL, "a moved row costs nothing"
-    shares = clear(project, LATER)
-    assert sum(share.count for share in shares if share.kind == "reply") == 0
-    shares = clear(project, MUCH_LATER)
-    assert [share.count for share in shares if share.kind == "reply"] == [len(gone)]
+    lots = clear(project, LATER)
+    assert sum(lot.count for lot in lots if lot.kind == "reply") == 0
+    lots = clear(project, MUCH_LATER)
+    assert [lot.count for lot in lots if lot.kind == "reply"] == [len(gone)]
     assert sum(shard.new for shard in make_plan(Snapshot(project)).shards if shard.shard != "all") == 0
     changed = path.read_text().replace("max_new_tokens: 16", "max_new_tokens: 15")
     assert changed != path.read_text()
@@ -32,7 +32,7 @@ def test_replies_of_a_removed_shard_go_and_those_of_moved_rows_stay(tmp_path, se
     assert not run_until_answers(path, instance).failed
     asked = server.counts()["total"]
     assert asked == ALL + ALL - len(gone), "another setting asks for every row"
-    assert [share.count for share in clear(other, MUCH_LATER) if share.kind == "reply"] in ([], [0])
+    assert [lot.count for lot in clear(other, MUCH_LATER) if lot.kind == "reply"] in ([], [0])
     path.write_text(changed.replace("max_new_tokens: 15", "max_new_tokens: 16"))
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == asked, "back again, no present row is asked anew"

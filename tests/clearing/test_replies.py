@@ -40,7 +40,7 @@ def look(project: Project, rules: Rules) -> Part:
 
 def counts(part: Part) -> dict[str | None, int]:
     """Why replies stay, and how many; those that go are under None."""
-    return {share.why: share.count for share in part.shares if share.count}
+    return {lot.why: lot.count for lot in part.lots if lot.count}
 
 
 def known(project: Project) -> set[int]:
@@ -59,7 +59,7 @@ def test_replies_go_when_their_rows_are_gone_for_long_enough_and_what_they_cost_
     assert look(project, LATER).delete() == []
     assert counts(look(project, MUCH_LATER)) == {**stored, None: 6}
     assert known(project) == {*PRESENT, *GONE, *OF_NO_ROW}
-    assert [share.count for share in look(project, MUCH_LATER).delete()] == [6]
+    assert [lot.count for lot in look(project, MUCH_LATER).delete()] == [6]
     assert known(project) == {*PRESENT, *OF_NO_ROW}
     assert Responses(project.responses).spent() == spent
     assert counts(look(project, MUCH_LATER)) == stored

@@ -29,7 +29,7 @@ def going(found: VersionsToClear) -> set[str]:
 
 def reasons(found: VersionsToClear) -> dict[str, int]:
     """Why versions stay, and how many."""
-    return {share.why: share.count for share in found.part().shares if share.why}
+    return {lot.why: lot.count for lot in found.part().lots if lot.why}
 
 
 def test_a_version_before_goes_when_it_is_old_and_the_current_one_stays_whole(store, look):
@@ -37,11 +37,11 @@ def test_a_version_before_goes_when_it_is_old_and_the_current_one_stays_whole(st
     publish(store, A, "new")
     publish(store, "raw_dataset/b", "only")
     found = look()
-    (gone, *_) = found.part().shares
+    (gone, *_) = found.part().lots
     assert (gone.count, gone.size) == (1, 2 * 3000)
     assert going(found) == {"old"}
     assert reasons(found) == {"it is current": 2}
-    assert [share.count for share in found.part().delete()] == [1, 0]
+    assert [lot.count for lot in found.part().delete()] == [1, 0]
     assert text_of(store.get("raw_dataset", "a")) == "new"
     assert store.previous("raw_dataset", "a") is None
     assert [path.name for path in (store.folder("raw_dataset", "a") / "versions").iterdir()] == [
@@ -137,7 +137,7 @@ def test_files_that_no_manifest_names_go_unless_somebody_writes_the_artefact(sto
         (A, "dead-1234", 4),
         (A, ".scratch-dead", 4),
     }
-    assert [share.count for share in found.part().delete()] == [0, 2]
+    assert [lot.count for lot in found.part().delete()] == [0, 2]
     assert {path.name for path in folder.iterdir()} >= {"manifest.json", "versions"}
     assert not (folder / ".scratch-dead").exists()
     assert text_of(store.get("raw_dataset", "a")) == "r1"

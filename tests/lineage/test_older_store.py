@@ -189,12 +189,12 @@ def test_clearing_such_a_store_takes_nothing_that_a_run_needs(project, instance)
     (project.store.root.parent / "data/train").mkdir()
     shutil.copy(OLD / "data/train/part-00.jsonl", project.store.root.parent / "data/train")
     for _ in range(2):
-        assert [share.count for share in clear(project, after_years) if share.count] == []
+        assert [lot.count for lot in clear(project, after_years) if lot.count] == []
     assert Responses(project.responses).find(hashes).keys() == hashes, "they do not say which prompt they answer"
     shutil.copy(OLD / "data/train/part-01.jsonl", project.store.root.parent / "data/train")
     assert not run_project(project.config, instance).failed, "nothing listens where the teacher answered"
-    gone = [share for share in clear(project, after_years) if share.count]
-    assert {(share.kind, name.partition("/")[0].partition(" ")[0]) for share in gone for name in share.names} == {
+    gone = [lot for lot in clear(project, after_years) if lot.count]
+    assert {(lot.kind, name.partition("/")[0].partition(" ")[0]) for lot in gone for name in lot.names} == {
         ("version", stage) for stage in MADE_AGAIN
     }, "the versions that the older package wrote, where a newer one has replaced them"
     assert make_plan(Snapshot(project)).total.new == 0

@@ -64,7 +64,7 @@ def look(
 
 def counts(part: Part) -> dict[str | None, int]:
     """Why runs stay, and how many; those that go are under None."""
-    return {share.why: share.count for share in part.shares if share.kind == "run" and share.count}
+    return {lot.why: lot.count for lot in part.lots if lot.kind == "run" and lot.count}
 
 
 def shown(project: Project, instance: dg.DagsterInstance) -> dict[str, object]:
@@ -98,8 +98,8 @@ def test_the_runs_of_replaced_versions_go_and_nothing_changes_in_what_is_shown(p
     part = look(one, instance)
     assert counts(part) == {None: 2, LAST: 2}
     assert counts(look(one, instance, Rules(now=datetime.now(UTC)))) == {LAST: 2, "it ended less than 30 days ago": 2}
-    (gone,) = (share for share in part.shares if share.kind == "run" and share.why is None)
-    assert [share.count for share in part.delete()] == [2, 0]
+    (gone,) = (lot for lot in part.lots if lot.kind == "run" and lot.why is None)
+    assert [lot.count for lot in part.delete()] == [2, 0]
     assert runs - {run.run_id for run in instance.get_runs()} == set(gone.names)
     assert [shown(project, instance) for project in projects] == before
     assert counts(look(one, instance)) == {LAST: 2}
@@ -171,7 +171,7 @@ def test_in_sqlite_the_files_of_a_run_go_with_it(tmp_path):
         change(project, 100)
         make_first(project, instance)
         part = look(project, instance)
-        (going,) = (share for share in part.shares if share.kind == "run" and share.why is None)
+        (going,) = (lot for lot in part.lots if lot.kind == "run" and lot.why is None)
         home = project.store.root / ".dagster"
         files = [path for path in home.rglob("*") if path.stem in going.names]
         assert files
@@ -230,7 +230,7 @@ def test_on_a_server_the_events_of_a_run_go_with_it(tmp_path, projects):
             before = [shown(project, instance) for project in projects]
             part = look(one, instance)
             assert counts(part) == {None: 1, LAST: 2}
-            (going,) = (share for share in part.shares if share.kind == "run" and share.why is None)
+            (going,) = (lot for lot in part.lots if lot.kind == "run" and lot.why is None)
             assert going.size is None, "nobody knows how much a server frees"
             (run_id,) = going.names
             assert instance.all_logs(run_id)

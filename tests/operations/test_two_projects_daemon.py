@@ -92,7 +92,7 @@ def require_that_clearing_one_leaves_the_other(one: Project, two: Project, insta
     runs = {run.run_id: run for run in instance.get_runs()}
     graph = build_lineage(one.config).resolve_asset_graph()
     part = HistoryToClear(instance, Names("one"), graph, LATER).look(set())
-    (going,) = (share for share in part.shares if share.kind == "run" and share.why is None)
+    (going,) = (lot for lot in part.lots if lot.kind == "run" and lot.why is None)
     assert going.count >= 2, "the first rows and answers of the shard that changed"
     part.delete()
     gone = [run for run_id, run in runs.items() if instance.get_run_by_id(run_id) is None]
