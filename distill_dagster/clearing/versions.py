@@ -62,7 +62,7 @@ class VersionsToClear:
 
     def _delete(self) -> list[Lot]:
         versions = old_versions_of(self.store)
-        gone = [version for version in self.going if versions.delete(version)]
+        gone = {version for version in self.going if versions.delete(version)}
         left = versions.delete_unnamed(list(self.unnamed))
         missed = [(WRITTEN, found) for version, found in self.going.items() if version not in gone]
         return [

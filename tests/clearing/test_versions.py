@@ -2,11 +2,13 @@
 
 import pytest
 
-from distill_dagster.clearing.lineages import READ, RELEASED
+from distill_dagster.clearing.lineages import READ, RELEASED, must_stay
 from distill_dagster.clearing.specs import Rules
 from distill_dagster.clearing.versions import WRITTEN, VersionsToClear
 from distill_dagster.store.artefacts import Store
+from distill_dagster.store.old_versions import LocalOldVersions
 from testing.clearing import LATER, publish, release, text_of
+from tests.lineage.test_older_store import OLD
 
 A, STUDENT = "raw_dataset/a", "student_checkpoint"
 
@@ -109,6 +111,13 @@ def test_all_that_a_released_student_came_from_and_was_judged_with_stays(store, 
     assert reasons(found)[RELEASED] == 8
     release(store, ["student2"], "student2")
     assert len(look().going) == 9 + 1, "the release before goes too"
+
+
+def test_the_manifests_of_a_real_run_lead_from_a_student_to_all_that_it_came_from_and_was_judged_with():
+    named = LocalOldVersions(OLD / "store").named()
+    (student,) = (version for version in named if version.key == STUDENT)
+    stays = must_stay(named, {student.data_version})
+    assert {version.key for version, why in stays.items() if why == RELEASED} == {version.key for version in named}
 
 
 def test_what_the_maker_of_an_artefact_may_read_stays_while_it_is_made(store, look):
