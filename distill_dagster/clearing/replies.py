@@ -74,6 +74,7 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
             staying.append((f"its row was found to be gone less than {rules.reply_days:g} days ago", found))
 
     def delete() -> list[Lot]:
+        responses.tidy()
         _write(responses.documents("removed"), {reply.prompt: listed[reply.prompt] for reply in absent})
         again = _present_prompts(Snapshot(look.project)) if going else set[str]()
         if isinstance(again, str) or not going:

@@ -52,12 +52,14 @@ def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Lot
     """What goes, and what stays; with `delete`, it is gone, and what could not go is among what stays.
 
     Raises:
-        DataError: the store cannot be read, or a file of the release is gone; nothing was deleted.
+        DataError: the store cannot be read or written, or a file of the release is gone; nothing was deleted.
     """
     from distill_dagster.definitions import build_lineage
     from distill_dagster.operations.clearing import look_at_all
+    from distill_dagster.store.disk import room_for
 
-    with look_at_all(config, build_lineage(config).resolve_asset_graph(), rules) as parts:
+    graph = build_lineage(config).resolve_asset_graph()
+    with room_for(config.local_root), look_at_all(config, graph, rules) as parts:
         found = [lot for part in parts for lot in (_deleted(part) if delete else part.lots)]
     return [lot for lot in found if lot.count]
 

@@ -57,7 +57,9 @@ def sweep(
 
     place = load_config(config).store
     if not is_bucket(place):
-        raise ConfigError(f"{place} is a local store, in which each publication deletes what nobody can reach, and `gc` the rest")
+        raise ConfigError(
+            f"{place} is a local store, in which each publication deletes what nobody can reach, and `gc` the rest"
+        )
     deleted = sweep_bucket(open_bucket(place), timedelta(hours=hours))
     print(json.dumps({"deleted": len(deleted)}, allow_nan=False))
 

@@ -25,7 +25,7 @@ from distill_dagster.store.objects.bucket import Bucket
 from distill_dagster.store.objects.copies import fetch, in_threads, sha256_of
 from distill_dagster.store.objects.lease import Lease, leased
 from distill_dagster.teachers.journal import Journal, ReplyLog
-from distill_dagster.teachers.shelf import new_name
+from distill_dagster.teachers.shelf import delete_hidden, new_name
 
 LISTED_SECONDS = 2.0  # for which a listing counts: replies are looked up one request at a time, too
 FORGOTTEN_SECONDS = 3600.0  # for which a copy of what was merged or sealed is kept for those who read it
@@ -151,6 +151,10 @@ class BucketShelf:
             self._send(file, self.mirror / "journals" / name / file.name)
         else:
             file.unlink()
+
+    def tidy(self) -> None:
+        """Delete the hidden files of this machine that are older."""
+        delete_hidden(self.mirror / "segments")
 
     def unsent(self) -> list[Path]:
         """What a killed process has left, and what a live one has not sent yet."""

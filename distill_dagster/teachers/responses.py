@@ -120,6 +120,10 @@ class Responses:
                     self._shelf.drop_segments([path])
         return deleted
 
+    def tidy(self) -> None:
+        """Delete what killed processes left of the files that they wrote, a day later."""
+        self._shelf.tidy()
+
     def copy_to(self, other: "Responses") -> int:
         """Copy all replies, and the small texts beside them, to another place; returns how many files were new there.
 

@@ -1,6 +1,8 @@
 """Replies to rows that are gone for a long time go; those that a present row could use, or a table holds, stay."""
 
+import os
 import shutil
+import time
 from datetime import timedelta
 
 import pyarrow as pa
@@ -65,6 +67,17 @@ def test_replies_go_when_their_rows_are_gone_for_long_enough_and_what_they_cost_
     assert counts(look(project, MUCH_LATER)) == stored
     store_replies(responses, "again", [answer(100, created_at="2026-02-01T00:00:00+00:00")])
     assert Responses(project.responses).spent() == spent + 0.5
+
+
+def test_what_a_killed_process_left_of_a_segment_goes_a_day_later(project):
+    segments = project.store.root / "responses/segments"
+    left, written_now = segments / ".1700-dead", segments / ".1700-alive"
+    for path in (left, written_now):
+        path.write_bytes(b"half a segment")
+    os.utime(left, (time.time() - 90_000, time.time() - 90_000))
+    look(project, LATER).delete()
+    assert not left.exists()
+    assert written_now.exists()
 
 
 def test_a_row_that_comes_back_takes_its_reply_off_the_list(project):
