@@ -12,7 +12,7 @@ training row: they stay.
 import json
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,31 +61,49 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
     absent, stays = list[_Absent](), dict[str, tuple[int, int]]()
     for sealed in responses.sealed():
         absent += _sort(sealed, present, stays)
-    listed = {**dict.fromkeys((reply.prompt for reply in absent), rules.now), **_read(responses.documents("removed"))}
+    listed = _read(responses.documents("removed"))
+    found = _RepliesToClear(look, {reply.prompt: listed.get(reply.prompt, rules.now) for reply in absent})
     held = _held([reply.request_hash for reply in absent], tables)
-    going, staying = list[tuple[_Absent, Dated]](), list[tuple[str, Dated]]()
     for reply in absent:
-        found = Dated(reply.request_hash, reply.size, max(listed[reply.prompt], reply.created_at))
-        if reply.request_hash in held:
-            staying.append((IN_A_TABLE, found))
-        elif rules.is_old(found.since, rules.reply_days):
-            going.append((reply, found))
+        found.add(reply, IN_A_TABLE if reply.request_hash in held else None, rules)
+    return found.part([Lot("reply", count, size, why=why) for why, (count, size) in stays.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class _RepliesToClear:
+    """The replies whose prompt no present row has; `since` says of each prompt since when it is known to be gone."""
+
+    look: Snapshot
+    since: dict[str, datetime]
+    going: list[tuple[_Absent, Dated]] = field(default_factory=list)
+    staying: list[tuple[str, Dated]] = field(default_factory=list)
+
+    def add(self, reply: _Absent, why: str | None, rules: Rules) -> None:
+        """Add a reply, which goes if it is old and there is no reason why it stays."""
+        dated = Dated(reply.request_hash, reply.size, max(self.since[reply.prompt], reply.created_at))
+        if why is None and not rules.is_old(dated.since, rules.reply_days):
+            why = f"its row was found to be gone less than {rules.reply_days:g} days ago"
+        if why:
+            self.staying.append((why, dated))
         else:
-            staying.append((f"its row was found to be gone less than {rules.reply_days:g} days ago", found))
+            self.going.append((reply, dated))
 
-    def delete() -> list[Lot]:
+    def part(self, others: list[Lot]) -> Part:
+        """The same, to be shown and deleted, with the lots that stay for other reasons."""
+        going = Lot.of("reply", [dated for _, dated in self.going])
+        return Part([_nameless(lot) for lot in (going, *by_reason("reply", self.staying), *others)], self._delete)
+
+    def _delete(self) -> list[Lot]:
+        """Write down what is gone, and delete what has been for long enough, but for rows that are back by now."""
+        responses = Responses(self.look.project.responses)
         responses.tidy()
-        _write(responses.documents("removed"), {reply.prompt: listed[reply.prompt] for reply in absent})
-        again = _present_prompts(Snapshot(look.project)) if going else set[str]()
-        if isinstance(again, str) or not going:
+        _write(responses.documents("removed"), self.since)
+        again = _present_prompts(Snapshot(self.look.project)) if self.going else set[str]()
+        if isinstance(again, str) or not self.going:
             return []
-        gone = [(reply, found) for reply, found in going if reply.prompt not in again]
+        gone = [(reply, dated) for reply, dated in self.going if reply.prompt not in again]
         responses.delete([reply.request_hash for reply, _ in gone])
-        return [_nameless(Lot.of("reply", [found for _, found in gone]))]
-
-    kept = [Lot("reply", count, size, why=why) for why, (count, size) in stays.items()]
-    lots = [Lot.of("reply", [found for _, found in going]), *by_reason("reply", staying), *kept]
-    return Part([_nameless(lot) for lot in lots], delete)
+        return [_nameless(Lot.of("reply", [dated for _, dated in gone]))]
 
 
 def _nameless(lot: Lot) -> Lot:
