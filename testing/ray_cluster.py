@@ -34,7 +34,6 @@ ROOT = Path(__file__).parents[1]
 RAY = str(Path(sys.executable).with_name("ray"))
 SETTINGS = ROOT / "examples/ray/settings.env"
 STORE_BYTES = str(80 * 2**20)  # the least that Ray takes for its object store
-PATIENCE_S = 120
 LOOPBACK = "127.0.0.2"  # of 127.0.0.1, Ray would make the address by which other machines reach this one
 
 

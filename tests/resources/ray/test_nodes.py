@@ -22,8 +22,8 @@ from distill_dagster.resources.compute.ray.tasks import run_task
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
 from distill_dagster.store.result import Spec
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
-from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, workers
-from testing.waiting import wait_for
+from testing.ray_cluster import ROOT, on_cluster, workers
+from testing.waiting import PATIENCE, wait_for
 
 SHARDS = 8
 
@@ -49,7 +49,7 @@ class Running:
         self.outcome = run_until_answers(path, instance)
 
     def end(self):
-        self._thread.join(PATIENCE_S)
+        self._thread.join(PATIENCE)
         return self.outcome
 
 
@@ -91,7 +91,7 @@ def test_a_task_does_not_wait_for_nodes_that_are_gone(cluster, tmp_path, count):
     placement = Placement(gpus=0, cpus=1, nodes=tuple(node.id for node in gone), is_restricted=True)
     for node in gone:
         node.kill()
-    wait_for(lambda: not {node.id for node in nodes()} & set(placement.nodes))
+    wait_for(lambda: not {node.id for node in nodes()} & set(placement.nodes), "the nodes' end")
     with new_job(tmp_path) as job:
         attempt = new_attempt(job, 1)
         watch = ProgressWatch(attempt, Spec(), minutes=0)
@@ -105,14 +105,14 @@ def test_a_task_does_not_wait_for_nodes_that_are_gone(cluster, tmp_path, count):
 def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_workers_s):
     path = ready(keep_workers_s=keep_workers_s)
     server.script(rules=[{"fault": "hang", "seconds": 600}])
-    command = [sys.executable, "-m", "testing.ray_step", str(path), "train-part-00"]
+    command = [sys.executable, "-m", "testing.cluster_step", str(path), "train-part-00"]
     step = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         wait_for(lambda: server.counts()["total"], "the first request")
         assert workers(cluster)
         step.send_signal(number)
         wait_for(lambda: not workers(cluster), "the worker's end")
-        assert step.wait(PATIENCE_S) in (1, -signal.SIGKILL)
+        assert step.wait(PATIENCE) in (1, -signal.SIGKILL)
     finally:
         step.kill()
         step.wait()
