@@ -13,7 +13,10 @@ import pytest
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.remote.attempt import JOBS
+from distill_dagster.resources.compute.k8s.pod import WORKER
 from testing.api_project import CONCURRENCY, SHARD_ROWS
+from testing.k8s_api import on_k8s
+from testing.projects import run_project, write_project
 from testing.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -49,6 +52,17 @@ class Step:
     def wait_for_end(self) -> int:
         wait_for(lambda: self.process.poll() is not None, "the end of the step")
         return self.process.returncode
+
+
+def test_a_project_with_local_models_is_made_in_pods_and_its_training_in_two_ranks(k8s, tmp_path, instance):
+    none = {"gpus": 0}
+    compute = on_k8s(tmp_path) | {"train": none | {"processes": 2}}
+    outcome = run_project(load_config(write_project(tmp_path, compute=compute)), instance, "student_checkpoint")
+    assert not outcome.failed
+    commands = {pod["metadata"]["labels"][WORKER]: pod["spec"]["containers"][0]["command"] for pod in k8s.made()}
+    assert set(commands) == {"prepare_model", "generate_shard", "train_student", "try_model"}
+    assert commands["train_student"][commands["train_student"].index("--ranks") + 1] == "2"
+    assert not k8s.alive()
 
 
 def the_running_pod(k8s, server) -> str:
