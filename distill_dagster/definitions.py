@@ -80,7 +80,7 @@ def build_resources(config: DistillConfig) -> dict[str, dg.ResourceDefinition]:
     )
     return {names.own("project"): project} | {
         names.own(f"{kind}_compute"): _fixed(
-            Compute.of(need, pool, compute.backend, cluster_settings(config)),
+            Compute.of(need, pool, compute.backend, cluster_settings(config, kind)),
             f"Runs the work of kind {kind} with the backend {compute.backend}. `compute.{kind}` needs {need.gpus} "
             f"GPU(s) of {need.memory_gb:g} GB or more, and {'accepts' if need.cpu else 'refuses'} a CPU instead.",
         )

@@ -5,26 +5,34 @@ Everything else in this repository uses what Dagster exports.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
-from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus, AssetCheckPartitionInfo
 
 __all__ = [
     "AssetCheckPartitionInfo",
     "AssetGraph",
+    "delete_run",
     "is_on_this_machine",
+    "last_check_runs",
     "last_checks",
+    "log_bytes",
     "log_runs_with",
+    "old_ticks",
+    "purge_ticks",
     "report_materializations",
     "said_last",
     "switched",
+    "unfinished_backfills",
 ]
+ENDED = [TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE]
 
 
 def is_on_this_machine(instance: dg.DagsterInstance) -> bool:
@@ -97,6 +105,82 @@ def _runless(event: dg.AssetMaterialization) -> dg.EventLogEntry:
             job_name=RUNLESS_JOB_NAME,
         ),
     )
+
+
+def last_check_runs(instance: dg.DagsterInstance, graph: AssetGraph) -> set[str]:
+    """The runs of the last execution of each check on each partition; see `last_checks`."""
+    keys = sorted(graph.asset_check_keys, key=lambda key: key.to_user_string())
+    return {found.latest_planned_run_id for found in instance.event_log_storage.get_asset_check_partition_info(keys)}
+
+
+def unfinished_backfills(instance: dg.DagsterInstance) -> set[str]:
+    """The ids of the backfills that go on, or were asked for: what they have to do is read from their runs."""
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    going_on = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+    return {found.backfill_id for found in instance.get_backfills(filters=BulkActionsFilter(statuses=going_on))}
+
+
+def log_bytes(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """Bytes of a run's events, where they are in a file of their own; else None."""
+    files = _event_files(instance, run_id)
+    return sum(file.stat().st_size for file in files) if files else None
+
+
+def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete a run's logs and events, and then the run.
+
+    `DagsterInstance.delete_run` deletes the run first: a process that is killed in between would leave events that no
+    run leads to. In SQLite it also leaves the file of the run's events, which has 100 KB without any, and fails where
+    another process has deleted that.
+    """
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        with storage.index_connection() as events_of_all_runs:
+            storage.delete_events_for_run(events_of_all_runs, run_id)
+        for file in _event_files(instance, run_id):
+            file.unlink(missing_ok=True)
+    else:
+        storage.delete_events(run_id)
+    instance.run_storage.delete_run(run_id)
+
+
+def _event_files(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
+    """The files that SQLite keeps for the events of one run."""
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        return []
+    path = Path(storage.path_for_shard(run_id))
+    return [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
+
+
+def old_ticks(instance: dg.DagsterInstance, names: Collection[str], before: float) -> list[float]:
+    """The times of the ended ticks of these sensors and schedules before a time, without the last tick of each."""
+    return [
+        tick.timestamp
+        for origin, selector, until in _tickers(instance, names, before)
+        for tick in instance.get_ticks(origin, selector, before=until, statuses=ENDED)
+    ]
+
+
+def purge_ticks(instance: dg.DagsterInstance, names: Collection[str], before: float) -> None:
+    """Delete them. Neither the ticks of a sensor nor their deletion has a public name."""
+    for origin, selector, until in _tickers(instance, names, before):
+        instance.purge_ticks(origin, selector, until, ENDED)
+
+
+def _tickers(instance: dg.DagsterInstance, names: Collection[str], before: float) -> Iterator[tuple[str, str, float]]:
+    """What identifies each sensor and schedule, and the time before which its ticks are old."""
+    for state in instance.all_instigator_state() if instance.schedule_storage else []:
+        if state.instigator_name in names:
+            origin, selector = state.instigator_origin_id, state.selector_id
+            for tick in instance.get_ticks(origin, selector, limit=1):
+                yield origin, selector, min(before, tick.timestamp)
 
 
 def log_runs_with(logger: dg.LoggerDefinition) -> None:

@@ -11,12 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-STARTS_S = 300.0  # it imports for half a minute on a busy machine
+from testing.dev_server import wait_until_up
 
 
 class MlflowServer:
@@ -40,7 +37,7 @@ class MlflowServer:
             command, env=os.environ | quiet, stdout=self._log, stderr=self._log, start_new_session=True
         )
         try:
-            self._wait()
+            wait_until_up(self._process, f"{self.url}/health", self.folder / "server.log")
         except BaseException:
             self.__exit__()
             raise
@@ -50,14 +47,3 @@ class MlflowServer:
         os.killpg(self._process.pid, signal.SIGKILL)  # its session: the server, and the process that answers
         self._process.wait()
         self._log.close()
-
-    def _wait(self) -> None:
-        """Return when the server answers."""
-        end = time.monotonic() + STARTS_S
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=10):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.2)
-        raise AssertionError(f"the MLflow server does not answer:\n{(self.folder / 'server.log').read_text()}")

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from testing.dev_server import free_port
+from testing.waiting import wait_for
 
 
 @contextmanager
@@ -59,8 +59,9 @@ def open_careless_bucket(name: str, folder: Path) -> Iterator[Any]:
             stderr=log,
         )
     try:
-        _wait_for(f"http://127.0.0.1:{port}/", server, folder / "server.log")
-        with served_at(f"http://127.0.0.1:{port}"):
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: _answers(f"{url}/", server, folder / "server.log"), "the server's start")
+        with served_at(url):
             client = boto3.client("s3")
             client.create_bucket(Bucket=name)
             yield client
@@ -69,18 +70,16 @@ def open_careless_bucket(name: str, folder: Path) -> Iterator[Any]:
         server.wait()
 
 
-def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    """Until the server answers anything."""
-    while server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.05)
-            continue
-        return
-    raise AssertionError(f"the server does not start:\n{log.read_text()}")
+def _answers(url: str, server: subprocess.Popen, log: Path) -> bool:
+    """Whether the server answers anything."""
+    assert server.poll() is None, f"the server does not start:\n{log.read_text()}"
+    try:
+        urllib.request.urlopen(url, timeout=5)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from testing.dev_server import free_port
 
 USER, PASSWORD, DATABASE = "dagster", "made-for-a-test", "postgres"
 START_SECONDS = 120
+PORTS, TAKEN = 5, "could not bind"  # ports that are tried; what the server says of one that is in use
 FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
 
 
@@ -47,7 +48,7 @@ class PostgresServer:
     """A server with an empty database. Its user has a password, as one in production."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.data, self.port = folder, folder / "data", free_port()
+        self.folder, self.data, self.port = folder, folder / "data", 0  # chosen when it starts for the first time
         self._as = _owner()
         if self._as:
             shutil.chown(folder, *self._as)
@@ -58,13 +59,27 @@ class PostgresServer:
         self._run("initdb", "-D", self.data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8")
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        """Start it, and wait until it answers. It keeps the port of its first start."""
+        log, ports = self.folder / "server.log", [self.port] if self.port else (free_port() for _ in range(PORTS))
+        for port in ports:
+            try:
+                self._start(port)
+            except AssertionError:
+                if self.port or TAKEN not in log.read_text():
+                    raise
+                log.unlink()  # another process took the port meanwhile
+                continue
+            self.port = port
+            return
+        raise AssertionError(f"{PORTS} free ports in a row were taken by others")
+
+    def _start(self, port: int) -> None:
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
         options += " -c max_connections=200"
         log = self.folder / "server.log"
         self._run("pg_ctl", "-D", self.data, "-l", log, "-o", options, "-w", "-t", START_SECONDS, "start")
         deadline = time.monotonic() + START_SECONDS
-        while subprocess.run([FOLDERS[-1] / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode:
+        while subprocess.run([FOLDERS[-1] / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]).returncode:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
 

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,12 @@ import psutil
 
 from distill_dagster.resources.compute.ray.cluster import connect
 from testing.dev_server import free_port
+from testing.waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
 RAY = str(Path(sys.executable).with_name("ray"))
 SETTINGS = ROOT / "examples/ray/settings.env"
 STORE_BYTES = str(80 * 2**20)  # the least that Ray takes for its object store
-PATIENCE_S = 120
 LOOPBACK = "127.0.0.2"  # of 127.0.0.1, Ray would make the address by which other machines reach this one
 
 
@@ -152,21 +151,21 @@ class RayCluster:
         return RayNode(process, log)
 
     def _wait_for_head(self) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while "Ray runtime started" not in self.head.log.read_text():
+        def is_up() -> bool:
             assert self.head.process.poll() is None, self.head.log.read_text()
-            assert time.monotonic() < until, "the head is not up"
-            time.sleep(0.2)
+            return "Ray runtime started" in self.head.log.read_text()
+
+        wait_for(is_up, "the head's start")
         self._ids()
 
     def _wait_for_nodes(self, count: int) -> set[str]:
-        until = time.monotonic() + PATIENCE_S
-        while len(found := self._ids()) < count:
+        def are_up() -> set[str] | None:
             for node in [self.head, *self.workers]:
                 assert node.process.poll() is None, node.log.read_text()
-            assert time.monotonic() < until, f"{len(found)} of {count} nodes are up"
-            time.sleep(0.3)
-        return found
+            found = self._ids()
+            return found if len(found) >= count else None
+
+        return wait_for(are_up, f"the start of {count} nodes")
 
     def _ids(self) -> set[str]:
         """The ids of the nodes that are alive."""
@@ -194,15 +193,6 @@ def workers(cluster: RayCluster) -> list[int]:
                 if "distill_dagster.workers" in process.cmdline():
                     found.append(process.pid)
     return found
-
-
-def wait_for(event: Callable[[], Any], seconds: float = PATIENCE_S) -> tuple[Any, float]:
-    """The first true value of `event()`, and the seconds until then."""
-    began = time.monotonic()
-    while not (value := event()):
-        assert time.monotonic() - began < seconds, "it did not happen"
-        time.sleep(0.05)
-    return value, time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from distill_dagster.errors import DataError
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.objects import backend
@@ -87,6 +88,22 @@ def hold(url: str, local: Path, shard: str, started) -> None:
         raise AssertionError
 
     store.publish(ASSET, shard, fingerprint="f", inputs={}, make=make)
+
+
+def publish_when_told(url: str, local: Path, shard: str, started, go, said) -> None:
+    """Begin to make a version under a lease of a second, end when told to, and tell how the publication ended."""
+    store = Store(local, ObjectBackend(open_bucket(url), local, lease_seconds=1.0))
+
+    def make(out: Path, work: Path) -> Result:
+        result = write(out, "late")
+        started.set()
+        go.wait()
+        return result
+
+    try:
+        said.put(store.publish(ASSET, shard, fingerprint="late", inputs={}, make=make).version)
+    except DataError as e:
+        said.put(str(e))
 
 
 def start(target: Callable[..., None], *arguments) -> multiprocessing.Process:

@@ -9,7 +9,7 @@ Progress, warnings and errors go to standard error, results to standard output. 
     130  interrupted; the next run continues from there
 """
 
-from distill_dagster.cli import commands, projects, releases, stores, students
+from distill_dagster.cli import commands, gc, projects, releases, stores, students
 from distill_dagster.cli.app import app
 
-__all__ = ["app", "commands", "projects", "releases", "stores", "students"]
+__all__ = ["app", "commands", "gc", "projects", "releases", "stores", "students"]

@@ -31,8 +31,10 @@ class Copied:
     replies: int  # files of replies
 
 
-def copy_store(source: str, target: str, say: Callable[[str, bool], None]) -> Copied:
+def copy_store(source: str, target: str, say: Callable[[str, bool], None], local: Path | None = None) -> Copied:
     """Copy everything; what arrived before is not sent again. `say` gets each artefact, and whether it was new.
+
+    `local` is the local folder of a source in a bucket, from which unsent replies of killed processes are copied.
 
     Raises:
         ConfigError: the source is no store, or both are one place.
@@ -49,7 +51,8 @@ def copy_store(source: str, target: str, say: Callable[[str, bool], None]) -> Co
         if is_bucket(target):
             probe(open_bucket(target))
         new = copy_artefacts(store, open_store(target, _local(target, there)), say)
-        replies = Responses(_place(source, "responses", here)).copy_to(Responses(_place(target, "responses", there)))
+        own = Responses(_place(source, "responses", local or here))
+        replies = own.copy_to(Responses(_place(target, "responses", there)))
         _copy_alerts(_state(source, here), _state(target, there))
     return Copied(new, replies)
 

@@ -19,14 +19,27 @@ Place = Annotated[str, typer.Argument(help="a folder, or the URL of a folder in 
 
 @store.command()
 @explained
-def copy(source: Place, target: Place) -> None:
+def copy(
+    source: Place,
+    target: Place,
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            help="the local folder of a SOURCE in a bucket, whose unsent replies are copied too; by default that of "
+            "the config, if SOURCE is its store",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    config: ConfigOption = Path(CONFIG_NAME),
+) -> None:
     """Copy the store SOURCE to TARGET: artefacts, replies and alerts. A copy that was stopped goes on where it was."""
     from distill_dagster.cli.moving import copy_store
 
     def progress(key: str, is_new: bool) -> None:
         say(f"{'copied' if is_new else 'there'}: {key}")
 
-    copied = copy_store(_place(source), _place(target), progress)
+    copied = copy_store(_place(source), _place(target), progress, local or _local_folder(_place(source), config))
     say(f"Set `store: {_place(target)}` in the project's config: everything that was fresh is fresh there.")
     print(json.dumps({"artefacts": copied.artefacts, "files_of_replies": copied.replies}, allow_nan=False))
 
@@ -44,9 +57,21 @@ def sweep(
 
     place = load_config(config).store
     if not is_bucket(place):
-        raise ConfigError(f"{place} is a local store, in which each publication deletes what nobody can reach")
+        raise ConfigError(
+            f"{place} is a local store, in which each publication deletes what nobody can reach, and `gc` the rest"
+        )
     deleted = sweep_bucket(open_bucket(place), timedelta(hours=hours))
     print(json.dumps({"deleted": len(deleted)}, allow_nan=False))
+
+
+def _local_folder(source: str, config: Path) -> Path | None:
+    """The local folder beside a store in a bucket, if the config is there and names that store."""
+    from distill_dagster.config.bucket import is_bucket
+
+    if not is_bucket(source) or not config.is_file():
+        return None
+    read = load_config(config)
+    return read.local_root if read.store.rstrip("/") == source else None
 
 
 def _place(given: str) -> str:

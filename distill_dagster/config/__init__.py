@@ -16,6 +16,7 @@ from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
 from distill_dagster.config.export import EXPORT_FORMATS, ExportConfig, ExportFormat
 from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
+from distill_dagster.config.k8s import K8sConfig, K8sPod, Toleration
 from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
@@ -89,6 +90,8 @@ __all__ = [
     "HiddenSignalConfig",
     "HubBenchmarkConfig",
     "HubPlaceConfig",
+    "K8sConfig",
+    "K8sPod",
     "Learn",
     "LogitsConfig",
     "LogitsSignalConfig",
@@ -125,6 +128,7 @@ __all__ = [
     "TaskName",
     "TeacherConfig",
     "TeacherSource",
+    "Toleration",
     "TrackingConfig",
     "TrainingConfig",
     "VerdictWord",

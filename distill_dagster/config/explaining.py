@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from distill_dagster.config.credentials import NAMES_A_VARIABLE, PLACE, shown
+from distill_dagster.config.k8s import LABEL, NAME, NO_LABEL
 from distill_dagster.config.key_shapes import dotted, name_shown, without_keys
 from distill_dagster.config.project import DistillConfig
 from distill_dagster.config.section import Section
@@ -31,6 +32,10 @@ FORMS = {  # what the patterns of the fields mean
     r"^[a-z][a-z0-9+.-]*://[^@\s]+$": "write a URL such as s3://models/support, without credentials",
     r"^[\x20-\x7e]+$": "use printable ASCII characters",
     r"^(auto|[A-Za-z0-9._-]+:[0-9]{1,5})$": "write auto, or the head's address such as 10.0.0.1:6379",
+    r"^\S+$": "write it without spaces",
+    NAME: "use lower-case letters, digits, - and ., and begin with a letter or digit",
+    LABEL: "write a key such as nvidia.com/gpu",
+    NO_LABEL: "write a key such as nvidia.com/gpu.memory, or nothing",
     r"^([A-Za-z_][A-Za-z0-9_]*)?$": "use letters, digits and _, and do not begin with a digit",
 }
 LONGEST_NAME = 40

@@ -13,6 +13,7 @@ from distill_dagster.config.data import DataConfig
 from distill_dagster.config.engine import engine_misfits
 from distill_dagster.config.export import ExportConfig
 from distill_dagster.config.judge import JudgeConfig
+from distill_dagster.config.k8s import K8sConfig
 from distill_dagster.config.option_misfits import option_misfits
 from distill_dagster.config.quality import ChecksConfig, QualityConfig
 from distill_dagster.config.ray import RayConfig
@@ -23,7 +24,8 @@ from distill_dagster.config.student import StudentConfig
 from distill_dagster.config.teacher import TeacherConfig
 from distill_dagster.config.tracking import TrackingConfig
 
-ComputeBackend = Literal["inline", "subprocess", "ray"]
+ComputeBackend = Literal["inline", "subprocess", "ray", "k8s"]
+CLUSTER_BACKENDS: tuple[ComputeBackend, ...] = ("ray", "k8s")  # that run workers on other machines
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 LOCAL_FOLDER = ".distill"
 OWNER = re.compile(r"team:\S.*|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # what Dagster takes
@@ -107,12 +109,18 @@ class ComputeConfig(Section):
     backend: ComputeBackend = Field(
         default="inline",
         description="`inline` runs a step in the asset's process; `subprocess` starts a Dagster Pipes worker for it, "
-        "which frees its memory at the end; `ray` starts it on a Ray cluster (the extra `ray`, see docs/clusters.md).",
+        "which frees its memory at the end; `ray` starts it on a Ray cluster, and `k8s` in a pod of a Kubernetes "
+        "cluster (the extras `ray` and `k8s`), see docs/clusters.md.",
     )
     ray: RayConfig = Field(
         default_factory=RayConfig,
         exclude_if=lambda ray: ray == RayConfig(),
         description="The cluster of `backend: ray`.",
+    )
+    k8s: K8sConfig = Field(
+        default_factory=K8sConfig,
+        exclude_if=lambda k8s: k8s == K8sConfig(),
+        description="The cluster of `backend: k8s`.",
     )
     devices: Literal["auto"] | list[str] = Field(
         default="auto", description="Ids of the CUDA devices that may be leased. `auto` asks nvidia-smi."
@@ -129,13 +137,18 @@ class ComputeConfig(Section):
 
     @model_validator(mode="after")
     def _of_its_backend(self) -> "ComputeConfig":
-        if self.backend == "ray" and self.devices != "auto":
+        if self.backend in CLUSTER_BACKENDS and self.devices != "auto":
             raise ValueError(
-                f"`devices: {self.devices}` names GPUs of this machine, and with `backend: ray` Ray leases those of "
-                "its cluster: remove `devices`"
+                f"`devices: {self.devices}` names GPUs of this machine, and with `backend: {self.backend}` the cluster "
+                "chooses among its own: remove `devices`"
             )
-        if self.backend != "ray" and self.ray != RayConfig():
-            raise ValueError(f"`ray` is set, and `backend` is {self.backend}: set it to `ray`, or remove `ray`")
+        for name, default in (("ray", RayConfig()), ("k8s", K8sConfig())):
+            if self.backend != name and getattr(self, name) != default:
+                raise ValueError(
+                    f"`{name}` is set, and `backend` is {self.backend}: set it to `{name}`, or remove `{name}`"
+                )
+        if self.backend == "k8s" and not self.k8s.image:
+            raise ValueError("`backend: k8s` needs `k8s.image`, the image that runs the workers: name it")
         return self
 
     @field_validator("generate", "benchmark")

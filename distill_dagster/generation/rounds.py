@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distill_dagster.config import GenerationConfig
-from distill_dagster.store.hashing import sha256
+from distill_dagster.store.hashing import prompt_hash, sha256
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import Prompt, prompts_of, with_replies
 from distill_dagster.teachers import open_teacher
@@ -126,7 +126,8 @@ class Rounds:
         messages = self.how.ask(task, with_replies(prompt, history)) if history is not None else []
         form = self.how.response_format(task)
         key = request_hash(teacher, messages, form, row_id, sample % self.panel.samples)
-        return Call(position, sample, prompt.turn, teacher, Request(key, messages, form))
+        asked = Request(key, messages, form, prompt_hash(prompt.messages))
+        return Call(position, sample, prompt.turn, teacher, asked)
 
     def _ask(self, calls: Sequence[Call], gate: SmokeGate | None) -> list[tuple[Call, Reply]]:
         """The replies to a round's calls, teacher by teacher."""

@@ -139,7 +139,7 @@ def judge_request(row: Row, texts: Sequence[str], judge: Teacher) -> Request:
     """The judge's choice among the texts of a row."""
     messages = judge_messages(row["messages"], texts)
     key = request_hash(judge, messages, JUDGE_FORMAT, row["row_id"], 0)
-    return Request(key, messages, JUDGE_FORMAT)
+    return Request(key, messages, JUDGE_FORMAT, hashing.prompt_hash(row["messages"]))
 
 
 def count(rows: Sequence[Any], table: Sequence[Row]) -> GenerateCounts:

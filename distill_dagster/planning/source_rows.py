@@ -35,6 +35,11 @@ class SourceRows:
         table = self._table(asset, shard)
         return None if table is None else parquet.read_table(table)
 
+    @property
+    def problems(self) -> list[str]:
+        """Why those of the files that were asked for cannot be used."""
+        return self._problems
+
     def all_problems(self) -> list[str]:
         """Why files cannot be used; if some rows are not published yet, also the ids that rows of several shards have.
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from distill_dagster.config import Need
+from distill_dagster.config.project import CLUSTER_BACKENDS
 from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES
@@ -17,7 +18,7 @@ from distill_dagster.models.outline import local_source
 from distill_dagster.models.ref import read_ref
 from distill_dagster.preflight.hardware import Leasable
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, State
 from distill_dagster.remote.node import PACKAGE
 from distill_dagster.resources.compute.ray.cluster import Node, place
 from distill_dagster.resources.compute.ray.look import SeenNode, look_at_cluster
@@ -33,7 +34,7 @@ class Cluster:
         self.nodes: list[SeenNode] = []
         self.problem: str | None = None
         try:
-            found = look_at_cluster(self.address, self.store, _folders(look, pending), finds_cuda=whole)
+            found = look_at_cluster(self.address, self.store, model_folders(look, pending), finds_cuda=whole)
             self.nodes = [seen for seen in found if seen.node.cpus or seen.node.gpus]
         except ComputeError as e:
             self.problem = str(e)
@@ -76,7 +77,7 @@ class Cluster:
         problems += [f"does not see {path}: put it where all nodes see it" for path in facts.unseen]
         return "; ".join(problems) or None
 
-    def found_for(self, need: Need, spreads: bool) -> Leasable:
+    def found_for(self, need: Need, kind: str, spreads: bool) -> Leasable:
         """The GPUs of the node with the smallest ones, or the main memory of the node with least."""
         by_id = {seen.node.id: seen for seen in self.nodes}
         known = {name: _gpu_gb(seen) for name, seen in by_id.items()}
@@ -98,19 +99,21 @@ class Cluster:
             return Requirement("device", stage, "error", said)
         return Requirement("device", stage, "ok", f"{len(found.devices)} GPU(s) of {where}")
 
-    def missing_vllm(self) -> str | None:
-        """The nodes with GPUs and without vLLM."""
+    def vllm(self) -> tuple[State, str]:
+        """Whether the nodes with GPUs have vLLM."""
         without = [seen.node for seen in self.nodes if seen.node.gpus and seen.facts and not seen.facts.has_vllm]
         way_out = "install `distill-dagster[vllm]` there, or use `engine: auto`"
-        return f"vLLM is not installed on {_hosts(without)}: {way_out}" if without else None
+        if without:
+            return "error", f"vLLM is not installed on {_hosts(without)}: {way_out}"
+        return "ok", "vLLM is installed"
 
 
 def runs_there(pending: Pending) -> bool:
     """Whether a pending step runs on the cluster of the config."""
-    return pending.config.compute.backend == "ray" and any(STAGES[name].compute for name in pending.stages)
+    return pending.config.compute.backend in CLUSTER_BACKENDS and any(STAGES[name].compute for name in pending.stages)
 
 
-def _folders(look: Snapshot, pending: Pending) -> list[str]:
+def model_folders(look: Snapshot, pending: Pending) -> list[str]:
     """The folders of models that nodes must see: of the config, and those that pinned models are in."""
     given = [str(folder) for _, model in pending.models if model.name and (folder := local_source(model.name))]
     pinned = [manifest for name in PINNED if name not in pending.stages and (manifest := look.find(name))]

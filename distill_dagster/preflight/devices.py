@@ -21,7 +21,7 @@ from distill_dagster.preflight.hardware import Hardware, Leasable
 from distill_dagster.preflight.memory import Room, training_memory, training_of
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.pending import Pending
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, State
 from distill_dagster.process import GB, main_memory_gb
 from distill_dagster.resources.gpu import GpuPool, machine_devices
 from distill_dagster.training.memory.state import WEIGHT_BYTES, bytes_per_parameter, can_shard
@@ -35,7 +35,7 @@ class Here:
     def __init__(self, compute: ComputeConfig) -> None:
         self._pool = GpuPool(devices=None if compute.devices == "auto" else compute.devices)
 
-    def found_for(self, need: Need, spreads: bool = False) -> Leasable:
+    def found_for(self, need: Need, kind: str = "", spreads: bool = False) -> Leasable:
         """The devices from which a need is leased."""
         devices = self._pool.usable_for(need)
         listed = machine_devices() if devices else {}
@@ -55,9 +55,9 @@ class Here:
             return Requirement("device", stage, "error", said)
         return Requirement("device", stage, "ok", f"GPU {', '.join(found.devices)}")
 
-    def missing_vllm(self) -> str | None:
-        """Why vLLM cannot be used; None if it is installed."""
-        return missing_vllm()
+    def vllm(self) -> tuple[State, str]:
+        """Whether vLLM is installed."""
+        return ("error", missing) if (missing := missing_vllm()) else ("ok", "vLLM is installed")
 
 
 def device_requirements(
@@ -65,15 +65,16 @@ def device_requirements(
 ) -> Iterator[Requirement]:
     """A device for each step that leases one, and memory for the models whose size is known (`teacher`, `student`)."""
     for name in pending.on_devices:
-        need = need_of(name, pending.config.compute)
+        need, kind = need_of(name, pending.config.compute), STAGES[name].compute or ""
         try:
-            found = hardware.found_for(need, spreads=name != "student_sweep" and training_of(name, pending) is not None)
+            spreads = name != "student_sweep" and training_of(name, pending) is not None
+            found = hardware.found_for(need, kind, spreads)
         except ComputeError as e:
             yield Requirement("device", name, "error", str(e))
             continue
         yield hardware.device(name, found, load_torch)
         if name == "teacher_outputs" and pending.config.teacher.generation.engine == "vllm":
-            yield _engine(name, found, hardware.missing_vllm())
+            yield _engine(name, found, *hardware.vllm())
         room = _room(found, _shared_by(name, need), trains=training_of(name, pending) is not None)
         planned = training_memory(name, pending, models, room) if plans_memory and room else None
         if planned or models.parameters.get(_who(name)):
@@ -87,14 +88,12 @@ def need_of(stage: str, compute: ComputeConfig) -> Need:
     return getattr(compute, kind)
 
 
-def _engine(stage: str, found: Leasable, missing: str | None) -> Requirement:
+def _engine(stage: str, found: Leasable, state: State, said: str) -> Requirement:
     """Whether vLLM can answer there."""
-    if missing:
-        return Requirement("engine", stage, "error", missing)
-    if not found.devices:
+    if state != "error" and not found.devices:
         said = "vLLM needs a GPU, and the step would run on the CPU: name one in compute.devices, or use `engine: auto`"
         return Requirement("engine", stage, "error", said)
-    return Requirement("engine", stage, "ok", "vLLM is installed")
+    return Requirement("engine", stage, state, said)
 
 
 def _torch_finds_cuda() -> bool:

@@ -1,10 +1,10 @@
-"""Where steps would run: this machine (devices.py), or the nodes of a cluster (cluster.py)."""
+"""Where steps would run: this machine (devices.py), nodes of Ray (cluster.py), or pods (kubernetes.py)."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from distill_dagster.config import Need
-from distill_dagster.preflight.requirement import Requirement
+from distill_dagster.preflight.requirement import Requirement, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Leasable:
 class Hardware(Protocol):
     """What the preflight asks."""
 
-    def found_for(self, need: Need, spreads: bool) -> Leasable:
-        """The devices from which a need is leased; what `spreads` may run on several nodes.
+    def found_for(self, need: Need, kind: str, spreads: bool) -> Leasable:
+        """The devices from which the need of a kind of work is leased; what `spreads` may run on several nodes.
 
         Raises:
             ComputeError: there are too few.
@@ -32,6 +32,6 @@ class Hardware(Protocol):
         """Whether a stage can use the devices; `load_torch` asks torch too."""
         ...
 
-    def missing_vllm(self) -> str | None:
-        """Why vLLM cannot be used; None if it is installed."""
+    def vllm(self) -> tuple[State, str]:
+        """Whether vLLM can be used, in words too."""
         ...

@@ -3,7 +3,8 @@
 `plan` and unattended runs look at what this machine shows at once: keys, folders of models, packages, devices, disk.
 `plan` also plans the memory of trainings. `check` and `run` look at the whole: they send one request to each endpoint
 too, ask the hub, read tokenizers, sketch new models with transformers, look for CUDA, and write a test file.
-With `compute.backend: ray`, all of them ask the cluster's nodes what this machine is asked otherwise.
+With `compute.backend: ray`, all of them ask the cluster's nodes what this machine is asked otherwise; with `k8s`, they
+ask the API whether it would make the pods.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from distill_dagster.preflight.devices import Here, device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.exports import export_requirements
 from distill_dagster.preflight.gold_answers import gold_requirements
+from distill_dagster.preflight.kubernetes import Pods
 from distill_dagster.preflight.licences import licence_requirements
 from distill_dagster.preflight.models import Models
 from distill_dagster.preflight.packages import package_requirements
@@ -53,7 +55,7 @@ def preflight(
     endpoints = pending.endpoints
     if endpoints and not (asks_anything(look, pending.steps) if asks is None else asks):
         endpoints = endpoints_of("answer_judgement", look.config) if "answer_judgement" in pending.stages else []
-    cluster = Cluster(look, pending, whole) if runs_there(pending) else None
+    cluster = _cluster(look, pending, whole) if runs_there(pending) else None
     plans = whole if plans_memory is None else plans_memory
     hardware = cluster or Here(look.config.compute)
     return [
@@ -68,3 +70,7 @@ def preflight(
         *(device_requirements(pending, models, hardware, whole, plans) if not cluster or cluster.is_up else []),
         *endpoint_requirements(look, endpoints, ask=whole),
     ]
+
+
+def _cluster(look: Snapshot, pending: Pending, whole: bool) -> Cluster | Pods:
+    return Pods(look, pending) if pending.config.compute.backend == "k8s" else Cluster(look, pending, whole)

@@ -1,6 +1,7 @@
 """The files of one attempt to run a worker on another machine, on storage that both machines see.
 
     store/.compute/3f2a…/         a job: one run of a worker
+      alive                       the step touches it while it lives
       1/context                   the Pipes context of its first attempt: the worker's name and its spec
       1/messages                  what the worker reports, a line each
       1/out/                      what the worker writes; `hand_over` moves it to where the spec wants it
@@ -9,7 +10,8 @@
       1/stop                      the step has given the attempt up
 
 Every attempt writes into folders of its own: one that was given up may still run, on a machine that hangs or has lost
-its network. The step touches the job's folder while it lives. What a killed step left is removed after a day.
+its network. The step touches the job's folder while it lives, and on a cluster whose work does not end with the step's
+process also the file `alive`. What a killed step left is removed after a day.
 """
 
 import contextlib
@@ -25,6 +27,7 @@ from pathlib import Path
 from distill_dagster.errors import ComputeError
 
 JOBS = ".compute"  # in the store
+ALIVE = "alive"  # in a job
 ABANDONED_S = 86_400
 SEEN_WITHIN_S = 60.0  # until a file of another machine is seen whole: NFS caches sizes for 60 s at most
 
@@ -72,6 +75,11 @@ class Attempt:
     def failure(self) -> Path:
         """The file of a failure on one of several nodes; its name ends with the node's number."""
         return self.folder / "failure"
+
+    @property
+    def alive(self) -> Path:
+        """The file of the job whose time of change says that the step lives."""
+        return self.folder.parent / ALIVE
 
     def start(self, where: Where, number: int = 0) -> None:
         """Say on which node the attempt runs, or which one is the node of this number; called there."""

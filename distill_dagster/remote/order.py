@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distill_dagster.process import ATTEMPT, PARENT
@@ -69,8 +69,13 @@ def visible(devices: Sequence[str]) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": ",".join(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
-def carry_out(order: WorkOrder, where: Where) -> Ended:
-    """Run the worker, and return when its process has ended."""
+def carry_out(
+    order: WorkOrder, where: Where, grace_s: float = GRACE_S, is_over: Callable[[], bool] = lambda: False
+) -> Ended:
+    """Run the worker, and return when its process has ended.
+
+    It is interrupted when the step has given the attempt up or `is_over()` is true, and killed `grace_s` seconds later.
+    """
     order.attempt.start(where, order.node)
     own = {PARENT: str(os.getpid()), **order.variables(where)}
     child = subprocess.Popen(order.command, env={**os.environ, **own})
@@ -80,19 +85,19 @@ def carry_out(order: WorkOrder, where: Where) -> Ended:
                 code = child.wait(LOOK_S)
                 break
             except subprocess.TimeoutExpired:
-                if order.attempt.is_given_up:
-                    end(child)
+                if is_over() or order.attempt.is_given_up:
+                    end(child, grace_s)
     except BaseException:
         child.kill()
         raise
     return Ended(code, messages_of(order.attempt))
 
 
-def end(child: subprocess.Popen) -> None:
+def end(child: subprocess.Popen, grace_s: float = GRACE_S) -> None:
     """Interrupt a worker, and kill it if it does not end."""
     child.send_signal(signal.SIGINT)
     try:
-        child.wait(GRACE_S)
+        child.wait(grace_s)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

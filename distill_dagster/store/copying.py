@@ -1,8 +1,10 @@
 """Copies the artefacts of one store to another place, with their versions: everything stays fresh there.
 
-An artefact is copied while its locks are held in both places: its files first, each checked against the SHA-256 of its
-manifest where it has arrived, then the manifest. A copy that was stopped goes on where it was: what arrived is checked
-and not sent again. An artefact that the target holds is replaced only if its version is the one before in the source.
+An artefact is copied while its lock is held in the target: its files first, each checked against the SHA-256 of its
+manifest where it has arrived, then the manifest. The source is only read, so a copy of a store in use waits for no run:
+a version never changes, and where it was replaced meanwhile, the copy begins again with the new one. A copy that was
+stopped goes on where it was: what arrived is checked and not sent again. An artefact that the target holds is replaced
+only if its version is the one before in the source.
 """
 
 import json
@@ -24,12 +26,23 @@ def copy_artefacts(source: Store, target: Store, say: Callable[[str, bool], None
     """
     new = 0
     for key in source.backend.published():
-        with source.backend.writing(key), target.backend.writing(key):
-            is_new = _copy(source, target, key)
+        with target.backend.writing(key):
+            is_new = _copy_in_use(source, target, key)
         source.backend.forget(key)
         say(key, is_new)
         new += is_new
     return new
+
+
+def _copy_in_use(source: Store, target: Store, key: str) -> bool:
+    """Copy an artefact; again, if it was published meanwhile and a file was deleted with the older version."""
+    while True:
+        before = source.backend.read(key, MANIFEST)
+        try:
+            return _copy(source, target, key)
+        except (DataError, FileNotFoundError):
+            if source.backend.read(key, MANIFEST) == before:
+                raise
 
 
 def _copy(source: Store, target: Store, key: str) -> bool:

@@ -34,6 +34,11 @@ def row_id_of(messages: Sequence[Mapping[str, str]]) -> str:
     return sha256(orjson.dumps(list(messages), option=orjson.OPT_SORT_KEYS))[:16]
 
 
+def prompt_hash(messages: Sequence[Mapping[str, str]]) -> str:
+    """Identifies the prompt of a row, whatever the assistant said before it and however a teacher is asked."""
+    return row_id_of([{"role": m["role"], "content": m["content"]} for m in messages if m["role"] != "assistant"])
+
+
 def rows_hash(rows: Iterable[Mapping[str, Any]]) -> str:
     """Hash of the rows' content in their order, without the fields that differ between two equal runs (times, cost).
 

@@ -15,6 +15,8 @@ from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.objects.backend import ObjectBackend
 from distill_dagster.store.objects.bucket import Bucket, open_bucket
 from distill_dagster.store.objects.documents import BucketDocuments
+from distill_dagster.store.objects.old_versions import BucketOldVersions
+from distill_dagster.store.old_versions import LocalOldVersions, OldVersions
 
 
 def open_store(store: str, local: Path, is_unsettled: Callable[[Manifest], bool] = lambda _: False) -> Store:
@@ -25,6 +27,13 @@ def open_store(store: str, local: Path, is_unsettled: Callable[[Manifest], bool]
     """
     backend = ObjectBackend(open_bucket(store), local) if is_bucket(store) else None
     return Store(local, backend, is_unsettled)
+
+
+def old_versions_of(store: Store) -> OldVersions:
+    """What is in a store besides the current versions."""
+    if isinstance(store.backend, ObjectBackend):
+        return BucketOldVersions(store.backend)
+    return LocalOldVersions(store.root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ RESPONSE = pa.schema(  # a teacher's reply before it is parsed
         ("created_at", pa.string()),  # ISO 8601
         ("estimated", pa.bool_()),  # the server did not count the tokens; null in older replies
         ("received", pa.string()),  # the body as it came, where a reply holds less than that
+        ("prompt", pa.string()),  # `hashing.prompt_hash` of the row's own prompt; null in older replies, and of no row
     ]
 )
 

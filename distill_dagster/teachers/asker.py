@@ -102,9 +102,10 @@ class Asker:
             if not self.responses.find([probe.request_hash]):
                 self._send(prober, [probe], {}, "probe")
         self.budget.check()
+        prompts = {request.request_hash: request.prompt for request in requests}
 
         def record(reply: Reply) -> None:
-            stored = _storable(reply, teacher)
+            stored = _storable(reply, teacher)._replace(prompt=prompts.get(reply.request_hash))
             self.journal.append(stored._asdict())
             replies[stored.request_hash] = stored
             self._count(stored)

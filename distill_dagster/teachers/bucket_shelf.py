@@ -25,7 +25,7 @@ from distill_dagster.store.objects.bucket import Bucket
 from distill_dagster.store.objects.copies import fetch, in_threads, sha256_of
 from distill_dagster.store.objects.lease import Lease, leased
 from distill_dagster.teachers.journal import Journal, ReplyLog
-from distill_dagster.teachers.shelf import new_name
+from distill_dagster.teachers.shelf import delete_hidden, new_name
 
 LISTED_SECONDS = 2.0  # for which a listing counts: replies are looked up one request at a time, too
 FORGOTTEN_SECONDS = 3600.0  # for which a copy of what was merged or sealed is kept for those who read it
@@ -35,12 +35,12 @@ OPEN = "open.jsonl"  # the lines since the last flush
 
 @dataclass(slots=True)
 class BucketShelf:
-    """The objects below `prefix`, with copies in `mirror` and unsent lines in `unsent`."""
+    """The objects below `prefix`, with copies in `mirror` and unsent lines in `unsent_folder`."""
 
     bucket: Bucket
     prefix: str
     mirror: Path
-    unsent: Path
+    unsent_folder: Path
     _listed: list[Path] = field(default_factory=list)  # copies, fetched or not
     _listed_at: float = -LISTED_SECONDS
     _gone: dict[Path, float] = field(default_factory=dict)  # copies of what is in the bucket no more, since when
@@ -132,7 +132,7 @@ class BucketShelf:
     @contextlib.contextmanager
     def journal(self, name: str) -> Iterator[ReplyLog]:
         """Send what a killed process left on this machine, then take lines; a thread sends them."""
-        folder = self.unsent / name
+        folder = self.unsent_folder / name
         folder.mkdir(parents=True, exist_ok=True)
         with leased(self.bucket, f"{self.prefix}/journals/{name}") as lease, FileLock(folder / ".lock"):
             for left in sorted(folder.glob("*.jsonl")):
@@ -151,6 +151,14 @@ class BucketShelf:
             self._send(file, self.mirror / "journals" / name / file.name)
         else:
             file.unlink()
+
+    def tidy(self) -> None:
+        """Delete the hidden files of this machine that are older."""
+        delete_hidden(self.mirror / "segments")
+
+    def unsent(self) -> list[Path]:
+        """What a killed process has left, and what a live one has not sent yet."""
+        return sorted(self.unsent_folder.glob("*/*.jsonl"))
 
     def name_of(self, path: Path) -> str:
         """That of the folder."""

@@ -23,6 +23,7 @@ class Request:
     request_hash: str
     messages: list[dict[str, str]]
     response_format: dict[str, Any] | None = None  # OpenAI's field of that name, where JSON is wanted
+    prompt: str | None = None  # `hashing.prompt_hash` of the row's own prompt; None: it is asked for no row
 
 
 class Reply(NamedTuple):
@@ -49,6 +50,7 @@ class Reply(NamedTuple):
     created_at: str | None = None  # ISO 8601
     estimated: bool | None = False  # the server did not count the tokens; None in replies of before this mark
     received: str | None = None  # the body as it came, where a reply holds less than that
+    prompt: str | None = None  # that of the request: filled in when the reply is stored
 
     @property
     def ok(self) -> bool:

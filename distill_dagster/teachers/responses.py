@@ -4,19 +4,22 @@
       journals/train-part-00.jsonl     replies of a shard that is being generated; appended at once
       segments/17689….parquet          replies of finished shards; a file never changes
       smoke/77b0….json                 the teachers and prompts that passed the smoke gate
+      removed/prompts.json             since when the rows of stored replies are gone (clearing/replies.py)
 
 A row that moves to another shard, a renamed shard and a fixed parser cost no call, because all of them look up the same
-hashes. The package never deletes a reply; after the folder is deleted, every request is paid for again.
+hashes. `distill-dagster gc` alone deletes a reply; after the folder is deleted, every request is paid for again.
 """
 
 import contextlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill_dagster.errors import DataError
@@ -35,8 +38,17 @@ from distill_dagster.teachers.shelf import LocalShelf, Shelf
 from distill_dagster.teachers.usage import MOST
 
 MOST_SMALL = 64  # small segments that stay unmerged: each lookup opens every segment
-BESIDE = ("batches", "smoke")  # folders of small texts
+BESIDE = ("batches", "smoke", "removed")  # folders of small texts
 Found = TypeVar("Found")
+
+
+class SealedReplies(NamedTuple):
+    """Three columns of a segment, and its bytes."""
+
+    hashes: pa.ChunkedArray
+    times: pa.ChunkedArray  # ISO 8601
+    prompts: pa.ChunkedArray
+    size: int
 
 
 class Responses:
@@ -88,14 +100,46 @@ class Responses:
             log.sync()
             self._seal(own)
 
+    def sealed(self) -> Iterator[SealedReplies]:
+        """What identifies the replies of finished shards, segment by segment; DataError if one is damaged."""
+        for path in self._look(list):
+            with contextlib.suppress(FileNotFoundError):  # merged meanwhile: it is looked at the next time
+                hashes, times = segments.column(path, "request_hash"), segments.column(path, "created_at")
+                yield SealedReplies(hashes, times, segments.prompts(path), path.stat().st_size)
+
+    def delete(self, hashes: Sequence[str]) -> int:
+        """Delete the replies to these requests from the finished shards; returns how many. What they cost still counts.
+
+        A process that is killed in between leaves each segment as it was, or without them.
+        """
+        wanted, deleted = pa.array(hashes, pa.string()), 0
+        with self._shelf.merging():
+            self._shelf.drop_segments(_replaced(self._shelf.segments()))  # left by one that was killed
+            for path in self._shelf.segments():
+                if segments.compute.any(segments.compute.is_in(segments.column(path, "request_hash"), wanted)).as_py():
+                    with self._shelf.new_segment() as rest:
+                        deleted += segments.write_without(path, rest, wanted)
+                    self._shelf.drop_segments([path])
+        return deleted
+
+    def tidy(self) -> None:
+        """Delete what killed processes left of the files that they wrote, a day later."""
+        self._shelf.tidy()
+
     def copy_to(self, other: "Responses") -> int:
         """Copy all replies, and the small texts beside them, to another place; returns how many files were new there.
+
+        Replies that move meanwhile, from a journal to a segment and from there to a merged one, are found behind them.
 
         Raises:
             DataError: a file did not arrive as it is, or a place cannot be used.
         """
-        new = sum(other._shelf.adopt(path) for path in self._shelf.segments())
-        new += sum(other._shelf.adopt(path, self._shelf.name_of(path)) for path in self._shelf.journals())
+        new = sum(_adopted_lines(other._shelf, path) for path in self._shelf.unsent())
+        new += sum(_adopted(other._shelf, path, self._shelf.name_of(path)) for path in self._shelf.journals())
+        seen = set[Path]()
+        while paths := [path for path in self._shelf.segments() if path not in seen]:
+            new += sum(_adopted(other._shelf, path) for path in paths)
+            seen.update(paths)
         for folder in BESIDE:
             here, there = self.documents(folder), other.documents(folder)
             for name in (name for name in here.names() if there.read(name) is None):
@@ -122,9 +166,7 @@ class Responses:
     def _merge(self, small: list[Path]) -> None:
         """Put many segments into one, which names those that it replaces: after a kill in between they count once."""
         self._shelf.drop_segments(_replaced(self._shelf.segments()))  # left by a merge that was killed
-        schema = schemas.RESPONSE.with_metadata(
-            {segments.REPLACES: json.dumps([path.name for path in small], allow_nan=False)}
-        )
+        schema = segments.schema_of(small, math.fsum(map(segments.deleted_usd, small)))
         with self._shelf.new_segment() as merged, pq.ParquetWriter(merged, schema, compression="zstd") as writer:
             for path in small:
                 writer.write_table(segments.read(path), row_group_size=parquet.ROWS_PER_GROUP)
@@ -152,6 +194,25 @@ def _shelf_of(place: Place) -> Shelf:
     if isinstance(place, BucketFolder):
         return BucketShelf(place.bucket, place.path, place.local / MIRROR / place.path, place.local / "unsent")
     return LocalShelf(place)
+
+
+def _adopted(shelf: Shelf, path: Path, journal: str | None = None) -> bool:
+    """Add a file to a shelf; False if it was there, or was sealed or merged meanwhile."""
+    try:
+        return shelf.adopt(path, journal)
+    except (FileNotFoundError, DataError):
+        if path.exists():
+            raise
+        return False
+
+
+def _adopted_lines(shelf: Shelf, unsent: Path) -> bool:
+    """Add the whole lines of a file that a process may be writing."""
+    lines = [json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in read_journal(unsent)]
+    with tempfile.TemporaryDirectory(prefix="distill-unsent-") as folder:
+        whole = Path(folder, unsent.name)
+        whole.write_bytes("".join(lines).encode("utf-8", "surrogatepass"))
+        return bool(lines) and shelf.adopt(whole, unsent.parent.name)
 
 
 def _replaced(paths: Iterable[Path]) -> set[Path]:

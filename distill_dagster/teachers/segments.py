@@ -1,7 +1,8 @@
 """Sealed segments: parquet files of replies that never change once they are there.
 
 A merged segment names in its schema's metadata the segments that it replaces, so that no reply counts twice while both
-are there. Readers cache columns by path, since the file behind a path never changes.
+are there. Of replies that were deleted, the metadata holds what they cost: a budget is for the whole project. Readers
+cache columns by path, since the file behind a path never changes.
 """
 
 import contextlib
@@ -18,12 +19,14 @@ import pyarrow.parquet as pq
 
 from distill_dagster.errors import DataError
 from distill_dagster.store import schemas
+from distill_dagster.store.parquet import ROWS_PER_GROUP
 from distill_dagster.teachers.finish import INTERRUPTED, meaning_of
 from distill_dagster.teachers.protocol import Reply
 
 compute: Any = pc  # its functions are generated, which type checkers do not see
 SMALL_ROWS = 100_000  # segments below this are merged
 REPLACES = b"replaces"  # key in a merged segment's schema
+DELETED_USD = b"deleted_usd"  # the same, of what replies cost that were deleted from it
 
 
 def find(paths: Iterable[Path], wanted: Iterable[str]) -> dict[str, Reply]:
@@ -121,8 +124,34 @@ def column(path: Path, name: str) -> pa.ChunkedArray:
 
 
 def cost(path: Path) -> float:
-    """US dollars that the replies of a segment cost together."""
-    return compute.sum(column(path, "cost_usd")).as_py() or 0.0
+    """US dollars that the replies of a segment cost together, and those that were deleted from it."""
+    return (compute.sum(column(path, "cost_usd")).as_py() or 0.0) + deleted_usd(path)
+
+
+def prompts(path: Path) -> pa.ChunkedArray:
+    """The column `prompt` of a segment; nulls in one that an older version wrote."""
+    hashes = column(path, "request_hash")
+    return (
+        column(path, "prompt")
+        if "prompt" in pq.read_schema(path).names
+        else pa.chunked_array([pa.nulls(len(hashes), pa.string())])
+    )
+
+
+def write_without(source: Path, target: Path, hashes: pa.Array) -> int:
+    """Write the replies of a segment but those to these requests, in its place; returns how many were left out."""
+    table = read(source)
+    left_out = compute.is_in(table["request_hash"], hashes)
+    cost_usd = deleted_usd(source) + (compute.sum(table["cost_usd"].filter(left_out)).as_py() or 0.0)
+    with pq.ParquetWriter(target, schema_of([source], cost_usd), compression="zstd") as writer:
+        writer.write_table(table.filter(compute.invert(left_out)), row_group_size=ROWS_PER_GROUP)
+    return compute.sum(left_out).as_py() or 0
+
+
+def schema_of(replaced: Iterable[Path], cost_usd: float) -> pa.Schema:
+    """The schema of a segment in place of others; `cost_usd` is that of replies that were deleted from them."""
+    names = json.dumps([path.name for path in replaced], allow_nan=False)
+    return schemas.RESPONSE.with_metadata({REPLACES: names, DELETED_USD: json.dumps(cost_usd, allow_nan=False)})
 
 
 def small(paths: Iterable[Path]) -> list[Path]:
@@ -133,8 +162,17 @@ def small(paths: Iterable[Path]) -> list[Path]:
 @lru_cache(maxsize=1024)
 def replaces(path: Path) -> tuple[str, ...]:
     """Names of the segments that a merged one replaces."""
+    return tuple(json.loads(_metadata(path).get(REPLACES, b"[]")))
+
+
+@lru_cache(maxsize=1024)
+def deleted_usd(path: Path) -> float:
+    """US dollars that replies cost which were deleted from a segment."""
+    return json.loads(_metadata(path).get(DELETED_USD, b"0.0"))
+
+
+def _metadata(path: Path) -> dict[bytes, bytes]:
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        return pq.read_schema(path).metadata or {}
     except (pa.ArrowInvalid, OSError) as e:
         raise _damaged(path, e) from e
-    return tuple(json.loads(metadata.get(REPLACES, b"[]")))

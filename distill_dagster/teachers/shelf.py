@@ -23,6 +23,8 @@ from distill_dagster.store.backend import require_same
 from distill_dagster.store.disk import file_sha256, fsync
 from distill_dagster.teachers.journal import ReplyLog, open_journal, read_journal
 
+LEFT_SECONDS = 86_400.0
+
 
 class Shelf(Protocol):
     """What `Responses` needs of it."""
@@ -71,10 +73,26 @@ class Shelf(Protocol):
         """Delete these files of a journal."""
         ...
 
+    def tidy(self) -> None:
+        """Delete what killed processes left of the segments that they wrote, a day later."""
+        ...
+
+    def unsent(self) -> list[Path]:
+        """Files with lines of journals that are on this machine alone; their folders have the journals' names."""
+        ...
+
 
 def new_name() -> str:
     """The name of a new segment."""
     return f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
+
+
+def delete_hidden(folder: Path) -> None:
+    """Delete the hidden files of a folder to which nobody has written for a day."""
+    for path in folder.glob(".*"):
+        with contextlib.suppress(FileNotFoundError):  # its writer has renamed it
+            if time.time() - path.stat().st_mtime > LEFT_SECONDS:
+                path.unlink()
 
 
 def _identity(line: dict[str, Any]) -> tuple[str, str]:
@@ -161,6 +179,14 @@ class LocalShelf:
         """Delete the journal's file."""
         for path in paths:
             path.unlink()
+
+    def tidy(self) -> None:
+        """Delete the hidden files that are older."""
+        delete_hidden(self.root / "segments")
+
+    def unsent(self) -> list[Path]:
+        """None: a line is in its journal at once."""
+        return []
 
     def _path(self, name: str) -> Path:
         return self.root / "journals" / f"{name}.jsonl"

@@ -13,6 +13,7 @@ import dagster as dg
 from distill_dagster.config import Need
 from distill_dagster.config.project import ComputeBackend
 from distill_dagster.resources.compute.inline import Context, run_inline
+from distill_dagster.resources.compute.k8s import run_in_pod
 from distill_dagster.resources.compute.ray import run_on_ray
 from distill_dagster.resources.compute.subprocess import run_subprocess
 from distill_dagster.resources.gpu import GpuPool
@@ -23,7 +24,10 @@ BACKENDS: dict[ComputeBackend, Callable[[Context, str, Spec, list[str], int], Re
     "inline": run_inline,
     "subprocess": run_subprocess,
 }
-CLUSTERS: dict[ComputeBackend, Callable[[Context, str, Spec, Need, dict[str, Any]], Result]] = {"ray": run_on_ray}
+CLUSTERS: dict[ComputeBackend, Callable[[Context, str, Spec, Need, dict[str, Any]], Result]] = {
+    "ray": run_on_ray,
+    "k8s": run_in_pod,
+}
 NO_DEVICE = Need(gpus=0, memory_gb=0, cpu=True)
 OF_RANKS: ComputeBackend = "subprocess"
 

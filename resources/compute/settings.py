@@ -7,13 +7,15 @@ from distill_dagster.lineage.endpoints import endpoints_of
 from distill_dagster.lineage.stages import STAGES
 
 
-def cluster_settings(config: DistillConfig) -> dict[str, Any]:
-    """The settings of `compute.backend`; {} if it runs workers on this machine."""
-    if config.compute.backend != "ray":
-        return {}
-    handed = [*config.compute.ray.env, *secret_variables(config)]
-    store, variables = str(config.local_root), list(dict.fromkeys(handed))
-    return {**config.compute.ray.model_dump(), "store": store, "variables": variables}
+def cluster_settings(config: DistillConfig, kind: str) -> dict[str, Any]:
+    """The settings of `compute.backend` for one kind of work; {} if it runs workers on this machine."""
+    compute, store, secrets = config.compute, str(config.local_root), secret_variables(config)
+    if compute.backend == "ray":
+        variables = list(dict.fromkeys([*compute.ray.env, *secrets]))
+        return {**compute.ray.model_dump(), "store": store, "variables": variables}
+    if compute.backend == "k8s":
+        return {**compute.k8s.model_dump(exclude_none=True), "store": store, "kind": kind, "secrets": secrets}
+    return {}
 
 
 def secret_variables(config: DistillConfig) -> list[str]:

@@ -23,6 +23,7 @@ from distill_dagster.store import files, parquet
 from distill_dagster.store.objects.bucket import Bucket
 from distill_dagster.teachers.responses import Responses
 from testing import object_store
+from testing.clearing import answer
 from testing.dev_server import run_command
 from testing.projects import run_project, write_project
 from tests.lineage.test_older_store import OLD
@@ -108,6 +109,24 @@ def test_a_copy_that_was_stopped_goes_on_and_damage_is_seen(old, url, server):
     server.put_object(Bucket=bucket, Key=key, Body=b"damaged on its way")
     assert copy_store(here.config.store, url, lambda key, is_new: None).artefacts == len(content(here)) - 4
     there.store.get(*seen[0].split("/")).folder  # noqa: B018 - checks every hash
+
+
+def test_replies_that_a_killed_process_had_not_sent_are_copied_too(old, url, tmp_path):
+    copy_store(str(old.parent / "store"), url, lambda key, is_new: None)
+    there = with_store(old, url)
+    unsent = there.config.local_root / "unsent" / "train-part-00" / "open.jsonl"
+    unsent.parent.mkdir(parents=True)
+    lines = [json.dumps(answer(n)._asdict()) for n in (1, 2)]
+    unsent.write_text(f"{lines[0]}\n{lines[1][:20]}")
+    config = next(old.parent.glob("????????????????????????????????.yaml"))
+    by_folder, by_config = ("--local", there.config.local_root), ("--config", config)
+    for target, options in (("one", by_folder), ("two", by_config), ("two", by_config)):
+        place = tmp_path / target
+        said = run_command("store", "copy", url, place, *options)
+        assert said.exit_code == 0, said.output
+        found = Responses(place / "responses").find([answer(1).request_hash, answer(2).request_hash])
+        assert found.keys() == {answer(1).request_hash}, "the other one is torn"
+    assert unsent.read_text().startswith(lines[0]), "the next run sends it"
 
 
 def test_a_store_that_cannot_be_copied_is_named(old, url, tmp_path):

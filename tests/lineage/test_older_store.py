@@ -6,12 +6,14 @@ machine, where nothing listens now.
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from distill_dagster.clearing.specs import Rules
 from distill_dagster.config import ReleaseConfig
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import NotPublishedError
@@ -26,6 +28,8 @@ from distill_dagster.report.document import read_document
 from distill_dagster.report.tables import summary_rows
 from distill_dagster.sources.judging.shared_ids import ids_and_contents, open_row_ids
 from distill_dagster.store import files, parquet, schemas
+from distill_dagster.teachers.responses import Responses
+from testing.clearing import clear
 from testing.projects import run_project
 
 pytestmark = pytest.mark.slow
@@ -174,3 +178,25 @@ def test_the_answers_of_an_older_store_are_judged_although_its_rows_lack_newer_c
                 held.add(shard, ids, contents)
         assert held.shared("b") == []
     assert parquet.load_table(raw, ["not_gold", "row_id"])["not_gold"].null_count == 8
+
+
+@pytest.mark.processes
+def test_clearing_such_a_store_takes_nothing_that_a_run_needs(project, instance):
+    after_years = Rules(now=datetime.now(UTC) + timedelta(days=1000))
+    stored = Responses(project.responses)
+    hashes, spent = {key for sealed in stored.sealed() for key in sealed.hashes.to_pylist()}, stored.spent()
+    shutil.rmtree(project.store.root.parent / "data/train")
+    (project.store.root.parent / "data/train").mkdir()
+    shutil.copy(OLD / "data/train/part-00.jsonl", project.store.root.parent / "data/train")
+    for _ in range(2):
+        assert [lot.count for lot in clear(project, after_years) if lot.count] == []
+    assert Responses(project.responses).find(hashes).keys() == hashes, "they do not say which prompt they answer"
+    shutil.copy(OLD / "data/train/part-01.jsonl", project.store.root.parent / "data/train")
+    assert not run_project(project.config, instance).failed, "nothing listens where the teacher answered"
+    gone = [lot for lot in clear(project, after_years) if lot.count]
+    assert {(lot.kind, name.partition("/")[0].partition(" ")[0]) for lot in gone for name in lot.names} == {
+        ("version", stage) for stage in MADE_AGAIN
+    }, "the versions that the older package wrote, where a newer one has replaced them"
+    assert make_plan(Snapshot(project)).total.new == 0
+    assert run_project(project.config, instance).materialized == []
+    assert Responses(project.responses).spent() == spent

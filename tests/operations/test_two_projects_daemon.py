@@ -1,17 +1,23 @@
 """One daemon over two projects of one instance: a change in one is followed there, and moves nothing in the other."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from distill_dagster.assets.naming import Names
 from distill_dagster.config.reading import load_config
+from distill_dagster.definitions import build_lineage
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.operations.dagster_internals import old_ticks
+from distill_dagster.operations.history import HistoryToClear
 from distill_dagster.operations.instance import INSTANCE_CONFIG
 from distill_dagster.planning.steps import list_steps
 from testing.api_project import write_api_project, write_rows
+from testing.clearing import LATER
 from testing.dev_server import DevServer
 from testing.models_tiny import write_model
 from testing.projects import run_project
@@ -75,3 +81,23 @@ def test_a_change_in_one_moves_nothing_in_the_other(tmp_path, paths, instance, s
     assert asked == {f"question <{n}>" for n in range(500, 512)}
     assert (two.store.get(LAST).version, two.store.get("teacher_outputs", "train-part-00").version) == (kept, answers)
     assert [step.title for step in list_steps(Snapshot(two)) if step.asset == LAST and not step.is_fresh] == []
+    require_that_clearing_one_leaves_the_other(one, two, instance)
+
+
+def require_that_clearing_one_leaves_the_other(one: Project, two: Project, instance: dg.DagsterInstance) -> None:
+    """40 days later, the history of one is cleared: its old runs and ticks go, and nothing of the other's."""
+    before = (LATER.now - timedelta(days=LATER.days)).timestamp()
+    ticks = {name: old_ticks(instance, [f"{name}_{kind}" for kind in KINDS], before) for name in ("one", "two")}
+    assert all(ticks.values())
+    runs = {run.run_id: run for run in instance.get_runs()}
+    graph = build_lineage(one.config).resolve_asset_graph()
+    part = HistoryToClear(instance, Names("one"), graph, LATER).look(set())
+    (going,) = (lot for lot in part.lots if lot.kind == "run" and lot.why is None)
+    assert going.count >= 2, "the first rows and answers of the shard that changed"
+    part.delete()
+    gone = [run for run_id, run in runs.items() if instance.get_run_by_id(run_id) is None]
+    assert sorted(run.run_id for run in gone) == sorted(going.names)
+    assert {key.path[0] for run in gone for key in run.asset_selection or ()} == {"one"}
+    assert old_ticks(instance, [f"one_{kind}" for kind in KINDS], before) == []
+    assert old_ticks(instance, [f"two_{kind}" for kind in KINDS], before) == ticks["two"]
+    assert run_project(one.config, instance, LAST).materialized == []

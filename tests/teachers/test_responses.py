@@ -112,10 +112,10 @@ def test_killed_between_the_segment_and_the_journals_end_everything_counts_once(
     assert not journal.exists()
 
 
-OLDER = pa.schema([field for field in schemas.RESPONSE if field.name not in ("estimated", "received")])
+OLDER = pa.schema([field for field in schemas.RESPONSE if field.name not in ("estimated", "received", "prompt")])
 
 
-def test_segments_and_journals_from_before_two_columns_are_read_and_merged(tmp_path, merges_early):
+def test_segments_and_journals_from_before_three_columns_are_read_and_merged(tmp_path, merges_early):
     seal(tmp_path, "one", [reply(1)])
     pq.write_table(pq.read_table(segments(tmp_path)[0]).select(OLDER.names), segments(tmp_path)[0])
     line = {name: value for name, value in reply(2)._asdict().items() if name in OLDER.names}
@@ -164,6 +164,20 @@ def test_many_small_segments_become_one(tmp_path, merges_early):
     responses = Responses(tmp_path)
     assert responses.find([f"h{n}" for n in range(30)]) == {f"h{n}": reply(n) for n in range(22)}
     assert responses.spent() == 11.0
+
+
+def test_what_deleted_replies_cost_counts_after_merges_and_in_segments_without_replies(tmp_path, merges_early):
+    for n in range(3):
+        seal(tmp_path, f"shard-{n}", [reply(2 * n), reply(2 * n + 1)])
+    responses = Responses(tmp_path)
+    assert responses.delete(["h0", "h1", "h2", "unknown"]) == 3
+    assert responses.delete(["h3"]) == 1
+    assert sorted(Responses(tmp_path).find([f"h{n}" for n in range(6)])) == ["h4", "h5"]
+    assert Responses(tmp_path).spent() == 3.0
+    for n in range(3, 9):
+        seal(tmp_path, f"shard-{n}", [reply(2 * n)])
+    assert len(segments(tmp_path)) <= 4
+    assert Responses(tmp_path).spent() == 3.0 + 3.0
 
 
 def test_a_merge_that_was_killed_counts_nothing_twice_and_is_tidied_up(tmp_path, merges_early):

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ComputeConfig
+from distill_dagster.config.project import CLUSTER_BACKENDS
 from distill_dagster.evaluation.speed.specs import Machine
 
 
 def machine_for(compute: ComputeConfig) -> Machine | None:
     """This machine; its GPUs count only if a benchmark may lease one. None: that node of a cluster which runs it."""
-    if compute.backend == "ray":
+    if compute.backend in CLUSTER_BACKENDS:
         return None
     return this_machine(leases=compute.devices != [] and compute.benchmark.gpus > 0)
 
@@ -36,7 +37,11 @@ def hardware_of(compute: ComputeConfig) -> dict[str, Any]:
     machine, need = machine_for(compute), compute.benchmark
     if machine:
         return machine.model_dump()
-    return {"cluster": compute.backend, "gpus": need.gpus, "memory_gb": need.memory_gb, "cpu": need.cpu}
+    asked = {"cluster": compute.backend, "gpus": need.gpus, "memory_gb": need.memory_gb, "cpu": need.cpu}
+    if compute.backend == "k8s":
+        pod = compute.k8s.pod_for("benchmark")
+        asked |= {"cpus": pod.cpus, "main_gb": pod.memory_gb, "node_selector": pod.node_selector}
+    return asked
 
 
 @cache

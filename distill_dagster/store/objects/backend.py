@@ -4,6 +4,7 @@
       manifests/teacher_outputs/train-part-00.json          {"manifest": …, "previous": …, "retired": {version: time}}
       versions/teacher_outputs/train-part-00/3f2a…-9c01/    the files, written before the manifest and never changed
       locks/teacher_outputs/train-part-00.json              who writes it now (lease.py)
+      removed/teacher_outputs/train-part-00.json            since when its manifest is gone: {version: time}
       responses/  state/                                    the replies that were paid for; small documents
       clock/                                                written to read the server's clock
 
@@ -29,7 +30,15 @@ from distill_dagster.store.objects.bucket import Bucket, Listed, Stored, TakenEr
 from distill_dagster.store.objects.copies import CopiedFiles, in_threads, sha256_of
 from distill_dagster.store.objects.lease import LEASE_SECONDS, HeldError, leased
 from distill_dagster.store.objects.probe import require_conditional_writes
-from distill_dagster.store.objects.sweep import KEPT, MANIFESTS, forget_copies, key_of, manifest_path, sweep
+from distill_dagster.store.objects.sweep import (
+    KEPT,
+    MANIFESTS,
+    forget_copies,
+    key_of,
+    manifest_path,
+    note_removed,
+    sweep,
+)
 
 MIRROR = "mirror"
 
@@ -186,9 +195,14 @@ class ObjectBackend:
         return [_shard_of(entry) for entry in self.bucket.list(f"{MANIFESTS}/{asset}")]
 
     def remove(self, key: str) -> bool:
-        """Delete the artefact's manifest, unless its lock is held; its files are swept when they are old enough."""
+        """Delete the artefact's manifest, unless its lock is held; its files are swept a day later.
+
+        When that was, is written first: a reader may be reading the files still.
+        """
         try:
             with leased(self.bucket, key, wait=False, seconds=self._lease_seconds):
+                if found := self.bucket.get(manifest_path(key)):
+                    note_removed(self.bucket, key, found.data)
                 self.bucket.delete([manifest_path(key)])
                 shutil.rmtree(self.folder(key), ignore_errors=True)
         except HeldError:

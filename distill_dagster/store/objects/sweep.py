@@ -3,6 +3,7 @@
     versions/raw_dataset/train-part-00/3f2a…-9c01/raw.parquet    named by the manifest, or by the one before it: kept
     versions/raw_dataset/train-part-00/77b0…-1d44/raw.parquet    retired at 12:00: deleted the next day after 12:00
     versions/raw_dataset/train-part-00/9d02…-5e1a/raw.parquet    of a writer that was killed at 12:00: the same
+    versions/raw_dataset/train-part-07/60a1…-77c2/raw.parquet    of a shard that was removed at 12:00: the same
 
 All times are those of the server's clock. The files are listed before the manifests are read, so what a manifest names
 by then is kept.
@@ -23,7 +24,7 @@ from distill_dagster.store.objects.copies import in_threads
 from distill_dagster.store.objects.lease import is_held
 
 KEPT = timedelta(days=1)
-MANIFESTS = "manifests"
+MANIFESTS, REMOVED = "manifests", "removed"
 
 
 def manifest_path(key: str) -> str:
@@ -44,6 +45,42 @@ def sweep(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list
     Raises:
         DataError: a manifest is damaged, or the bucket cannot be used.
     """
+    deleted = [entry.path for entry, _ in unreachable(bucket, age, key)]
+    bucket.delete(deleted)
+    if key is None:
+        _forget_removed(bucket)
+    return deleted
+
+
+def note_removed(bucket: Bucket, key: str, manifest: bytes) -> None:
+    """Write down that the versions of an artefact's object may be read until now, because it is about to be deleted."""
+    path, now = f"{REMOVED}/{key}.json", bucket.now().isoformat()
+    found, document = bucket.get(path), loaded(bucket, manifest_path(key), manifest)
+    named = {document[part]["version"]: now for part in ("manifest", "previous") if document[part]}
+    times = (json.loads(found.data) if found else {}) | document["retired"] | named
+    bucket.put(path, json.dumps(times, allow_nan=False).encode())
+
+
+def _forget_removed(bucket: Bucket) -> None:
+    """Delete the notes of removed artefacts whose files are all gone."""
+    keys = [entry.path.removeprefix(f"{REMOVED}/").removesuffix(".json") for entry in bucket.list(REMOVED)]
+    gone = [key for key in keys if not bucket.list(f"{VERSIONS}/{key}")]
+    bucket.delete(f"{REMOVED}/{key}.json" for key in gone)
+
+
+def _removed(bucket: Bucket, key: str | None) -> dict[str, datetime]:
+    """Folder -> when its artefact was removed, of the versions of removed artefacts."""
+    paths = [f"{REMOVED}/{key}.json"] if key else [entry.path for entry in bucket.list(REMOVED)]
+    return {
+        f"{VERSIONS}/{path.removeprefix(f'{REMOVED}/').removesuffix('.json')}/{version}": datetime.fromisoformat(when)
+        for path, found in zip(paths, in_threads(bucket.get, paths), strict=True)
+        if found
+        for version, when in json.loads(found.data).items()
+    }
+
+
+def unreachable(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list[tuple[Listed, datetime]]:
+    """What `sweep` would delete, with the time since when nobody can have begun to read it."""
     listed = bucket.list(f"{VERSIONS}/{key}" if key else VERSIONS)
     if not listed:
         return []
@@ -52,14 +89,13 @@ def sweep(bucket: Bucket, age: timedelta = KEPT, key: str | None = None) -> list
     for path, found in zip(paths, in_threads(bucket.get, paths), strict=True):
         if found:
             _read(path, loaded(bucket, path, found.data), named, retired)
+    retired = _removed(bucket, key) | retired  # read last: the note of a removal is there before its manifest is gone
     unnamed = [entry for entry in listed if not _is_below(entry, named)]
     since, now = _unread_since(unnamed, retired), bucket.now() if unnamed else None
     old = [entry for entry in unnamed if now and now - since[entry.path] > age]
     names = set[str]().union(*map(_keys, old)) if key is None else set[str]()
     busy = {name for name in names if is_held(bucket, name)}
-    deleted = [entry.path for entry in old if not _keys(entry) & busy]
-    bucket.delete(deleted)
-    return deleted
+    return [(entry, since[entry.path]) for entry in old if not _keys(entry) & busy]
 
 
 def _read(path: str, document: dict[str, Any], named: set[str], retired: dict[str, datetime]) -> None:

@@ -43,17 +43,20 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
     lost: list[str] = []  # nodes
 
     def run(attempt: Attempt) -> Result:
+        try:
+            return run_once(attempt)
+        except Lost:
+            lost.extend(lost_nodes(attempt))
+            raise
+
+    def run_once(attempt: Attempt) -> Result:
         placement = place(need, nodes(), lambda asked: _gpu_gb(asked, context), spec.uses_ranks).avoiding(lost)
         ranks = placement.ranks(need) if spec.uses_ranks else 1
         context.log.info(f"{worker} runs on {_in_words(placement, ranks)}")
         with session_of(context, attempt, worker, spec, placement.gpus, ranks * placement.count) as session:
             environment = {**_values(own.variables), **handed(far=True), **session.get_bootstrap_env_vars()}
             order = WorkOrder(attempt, ranks, environment)
-            try:
-                ended = _run(order, placement, worker, spec, own)
-            except Lost:
-                lost.extend(lost_nodes(attempt))
-                raise
+            ended = _run(order, placement, worker, spec, own)
             attempt.wait_for_messages(ended.messages)
         return result_from(worker, ended, session.get_custom_messages())
 

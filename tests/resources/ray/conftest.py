@@ -5,14 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
-from distill_dagster.config.reading import load_config
 from distill_dagster.resources.compute.ray.cluster import disconnect
 from testing.api_project import write_api_project
-from testing.projects import run_project
-from testing.ray_cluster import RayCluster, on_cluster, wait_for, workers
+from testing.ray_cluster import RayCluster, on_cluster, workers
+from testing.waiting import wait_for
 
 GROUP = "ray"
 
@@ -43,17 +41,8 @@ def one_cluster(tmp_path_factory):
 def cluster(one_cluster):
     """The same one, with three workers, on which no worker of another test is left."""
     one_cluster.add_workers(3)
-    wait_for(lambda: not workers(one_cluster))
+    wait_for(lambda: not workers(one_cluster), "the end of all workers")
     return one_cluster
-
-
-@pytest.fixture(scope="session")
-def unanswered(tmp_path_factory, fault_server):
-    """A project that lacks only the answers to two shards; nothing of it ran on the cluster."""
-    folder = tmp_path_factory.mktemp("unanswered")
-    with dg.DagsterInstance.ephemeral() as instance:
-        run_project(load_config(write_api_project(folder, fault_server, shards=2)), instance, "teacher_model")
-    return folder
 
 
 @pytest.fixture

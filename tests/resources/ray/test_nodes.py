@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from distill_dagster.resources.compute.ray.tasks import run_task
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch
 from distill_dagster.store.result import Spec
 from testing.api_project import CONCURRENCY, SHARD_ROWS, run_until_answers, write_api_project
-from testing.ray_cluster import PATIENCE_S, ROOT, on_cluster, wait_for, workers
+from testing.ray_cluster import ROOT, on_cluster, workers
+from testing.waiting import PATIENCE, wait_for
 
 SHARDS = 8
 
@@ -47,7 +49,7 @@ class Running:
         self.outcome = run_until_answers(path, instance)
 
     def end(self):
-        self._thread.join(PATIENCE_S)
+        self._thread.join(PATIENCE)
         return self.outcome
 
 
@@ -62,11 +64,13 @@ def test_a_node_that_is_lost_costs_no_shard_and_few_calls(
     path = write_api_project(tmp_path, server, shards, compute=on_cluster(cluster, keep_workers_s=keep_workers_s))
     server.script(latency=0.4)
     running = Running(path, instance)
-    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY)  # the second shard is being answered
-    (node,), _ = wait_for(lambda: started(running.store, 1))
+    wait_for(lambda: server.counts()["total"] > SHARD_ROWS + CONCURRENCY, "requests of the second shard")
+    (node,) = wait_for(lambda: started(running.store, 1), "the first attempt")
+    began = time.monotonic()
     cluster.worker(node).signal(number)
     try:
-        (other,), seconds = wait_for(lambda: started(running.store, 2))
+        (other,) = wait_for(lambda: started(running.store, 2), "the second attempt")
+        seconds = time.monotonic() - began
         outcome = running.end()
     finally:
         cluster.worker(node).kill()
@@ -87,7 +91,7 @@ def test_a_task_does_not_wait_for_nodes_that_are_gone(cluster, tmp_path, count):
     placement = Placement(gpus=0, cpus=1, nodes=tuple(node.id for node in gone), is_restricted=True)
     for node in gone:
         node.kill()
-    wait_for(lambda: not {node.id for node in nodes()} & set(placement.nodes))
+    wait_for(lambda: not {node.id for node in nodes()} & set(placement.nodes), "the nodes' end")
     with new_job(tmp_path) as job:
         attempt = new_attempt(job, 1)
         watch = ProgressWatch(attempt, Spec(), minutes=0)
@@ -101,14 +105,14 @@ def test_a_task_does_not_wait_for_nodes_that_are_gone(cluster, tmp_path, count):
 def test_the_work_ends_with_its_step(cluster, ready, server, number, keep_workers_s):
     path = ready(keep_workers_s=keep_workers_s)
     server.script(rules=[{"fault": "hang", "seconds": 600}])
-    command = [sys.executable, "-m", "testing.ray_step", str(path), "train-part-00"]
+    command = [sys.executable, "-m", "testing.cluster_step", str(path), "train-part-00"]
     step = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
-        wait_for(lambda: server.counts()["total"])
+        wait_for(lambda: server.counts()["total"], "the first request")
         assert workers(cluster)
         step.send_signal(number)
-        wait_for(lambda: not workers(cluster))
-        assert step.wait(PATIENCE_S) in (1, -signal.SIGKILL)
+        wait_for(lambda: not workers(cluster), "the worker's end")
+        assert step.wait(PATIENCE) in (1, -signal.SIGKILL)
     finally:
         step.kill()
         step.wait()

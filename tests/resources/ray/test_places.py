@@ -106,7 +106,7 @@ def test_keys_and_headers_of_endpoints_are_handed_to_workers_by_name(tmp_path, m
         },
     )
     config = load_config(path)
-    assert cluster_settings(config)["variables"] == ["HF_TOKEN", "OPENAI_API_KEY", "TEAM"]
+    assert cluster_settings(config, "generate")["variables"] == ["HF_TOKEN", "OPENAI_API_KEY", "TEAM"]
     assert "secret" not in str(build_resources(config)["train_compute"].resource_fn(None).settings)
 
 

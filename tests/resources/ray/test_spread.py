@@ -17,7 +17,8 @@ from distill_dagster.resources.gpu import GpuPool
 from distill_dagster.training.specs import TrainSpec
 from distill_dagster.training.student import train_student
 from testing.models_tiny import write_examples, write_model
-from testing.ray_cluster import PATIENCE_S, RayNode, wait_for
+from testing.ray_cluster import RayNode
+from testing.waiting import PATIENCE, wait_for
 
 SETTINGS = {"learning_rate": 5e-3, "batch_size": 6, "max_length": 64, "early_stopping_patience": None}
 
@@ -60,7 +61,7 @@ class OnNodes:
         dg.materialize([student], resources={"compute": self.compute})
 
     def end(self) -> Any:
-        self._thread.join(PATIENCE_S)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         return self.result
 
@@ -91,7 +92,7 @@ def test_two_nodes_train_as_one_process(cluster, spec_of, tmp_path):
 def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_nodes_dies(cluster, spec_of, tmp_path, rank):
     spec = spec_of("two", epochs=40, evaluations=4)
     training = OnNodes(spec, cluster, tmp_path / "store")
-    wait_for(training.checkpoints)
+    wait_for(training.checkpoints, "a checkpoint")
     node, _ = training.ranks()[rank]
     node.kill()
     result = training.end()
@@ -105,11 +106,11 @@ def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_nodes_dies(clust
 
 def test_a_rank_that_ends_is_named_and_leaves_no_process(cluster, spec_of, tmp_path):
     training = OnNodes(spec_of("two", epochs=1000, evaluations=1000), cluster, tmp_path / "store")
-    wait_for(training.checkpoints)
+    wait_for(training.checkpoints, "a checkpoint")
     training.ranks()[1][1].kill()
     assert training.end() is None
     assert "rank 1 was ended by SIGKILL" in str(training.error)
-    wait_for(lambda: not training.ranks())
+    wait_for(lambda: not training.ranks(), "the end of the ranks")
 
 
 def test_what_a_rank_refuses_is_said_in_its_words(cluster, spec_of, tmp_path):

@@ -7,10 +7,22 @@ import signal
 import time
 from datetime import timedelta
 
+import psutil
 import pytest
 
 from distill_dagster.store.places import open_store
-from testing.store_writers import ASSET, FORKS, hold, publish, publish_for_ever, race, start, text_of
+from testing.store_writers import (
+    ASSET,
+    FORKS,
+    hold,
+    publish,
+    publish_for_ever,
+    publish_when_told,
+    race,
+    start,
+    text_of,
+)
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 WRITERS, KILLS = 16, 30
@@ -70,13 +82,22 @@ def test_a_writer_that_is_killed_holds_its_artefact_no_longer_than_its_lease(url
     assert text_of(open_store(url, tmp_path / "reader").get(ASSET, "s0")) == "next"
 
 
-def test_a_writer_that_was_stopped_for_longer_than_its_lease_does_not_get_it_back(url, tmp_path, bucket):
-    started, next_store = FORKS.Event(), open_store(url, tmp_path / "next")
-    writer = start(hold, url, tmp_path / "writer", "s0", started)
-    assert started.wait(60)
+def test_a_writer_that_was_stopped_for_longer_than_its_lease_replaces_nothing(url, tmp_path, bucket):
+    started, go, said, next_store = FORKS.Event(), FORKS.Event(), FORKS.Queue(), open_store(url, tmp_path / "next")
+    writer = start(publish_when_told, url, tmp_path / "writer", "s0", started, go, said)
+    started.wait()
+    lock = f"locks/{ASSET}/s0.json"
+    beats = [json.loads(bucket.get(lock).data)["beat"]]
+    wait_for(lambda: json.loads(bucket.get(lock).data)["beat"] > beats[0] + 1, "two renewals of the lease")
     os.kill(writer.pid, signal.SIGSTOP)
+    wait_for(lambda: psutil.Process(writer.pid).status() == psutil.STATUS_STOPPED, "the writer's stop")
+    owner = json.loads(bucket.get(lock).data)["owner"]
+    assert f":{writer.pid}:" in owner, "it holds the lock when it is stopped"
     publish(next_store, "s0", "next")
+    assert json.loads(bucket.get(lock).data)["owner"] != owner
     os.kill(writer.pid, signal.SIGCONT)
-    assert publish(next_store, "s0", "later").data_version == "later", "its lease is not renewed"
-    os.kill(writer.pid, signal.SIGKILL)
+    go.set()
+    assert "was published from other inputs while it was being made" in said.get()
     writer.join()
+    assert text_of(open_store(url, tmp_path / "reader").get(ASSET, "s0")) == "next"
+    assert publish(next_store, "s0", "later").data_version == "later", "its lease is not renewed"

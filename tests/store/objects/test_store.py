@@ -1,7 +1,8 @@
 """A store in a bucket: what is published is found by every machine, whole, and copied there once."""
 
+import json
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from distill_dagster.errors import DataError
 from distill_dagster.store.backend import VERSIONS
 from distill_dagster.store.objects.copies import GoneError
 from distill_dagster.store.objects.lease import leased
+from distill_dagster.store.objects.sweep import unreachable
 from distill_dagster.store.places import open_store
 from distill_dagster.store.result import Counts, Result
 from testing.store_writers import ASSET, NAMES, publish, text_of, write
@@ -138,7 +140,29 @@ def test_a_removed_artefact_is_gone_and_its_files_are_swept(machine, bucket):
     assert machine().remove(ASSET, "s0")
     assert (machine("there").find(ASSET, "s0"), machine("there").shards(ASSET)) == (None, [])
     assert len(machine().backend.sweep(timedelta(seconds=-1))) == len(NAMES)
-    assert bucket.list("versions") == []
+    assert bucket.list("versions") == bucket.list("removed") == []
+
+
+def test_a_reader_of_a_removed_shard_has_a_day_from_its_removal_on(machine, bucket):
+    for text in "abc":
+        publish(machine(), "s0", text)
+    reader = machine("there").get(ASSET, "s0")
+    assert machine().remove(ASSET, "s0")
+    note = f"removed/{ASSET}/s0.json"
+    times = json.loads(bucket.get(note).data)
+    assert {since for _, since in unreachable(bucket, timedelta(seconds=-1))} == {
+        datetime.fromisoformat(when) for when in times.values()
+    }
+    in_an_hour = bucket.now() + timedelta(hours=1)
+    later = {version: in_an_hour.isoformat() for version in times}
+    bucket.put(note, json.dumps(later).encode())  # as if it had been removed an hour after its files were written
+    assert machine().backend.sweep(timedelta(seconds=-1)) == []
+    assert text_of(reader) == "c"
+    publish(machine(), "s0", "back")
+    assert machine().backend.sweep(timedelta(seconds=-1)) == [], "nor when the shard comes back"
+    bucket.put(note, json.dumps(times).encode())
+    assert len(machine().backend.sweep(timedelta(seconds=-1))) == 3 * len(NAMES)
+    assert text_of(machine("there").get(ASSET, "s0")) == "back"
 
 
 def test_a_damaged_manifest_is_named(machine, bucket):

@@ -1,6 +1,6 @@
 """The process of a step that lets the teacher answer one shard; tests end it.
 
-python -m testing.ray_step distill.yaml train-part-00
+python -m testing.cluster_step distill.yaml train-part-00
 """
 
 import sys

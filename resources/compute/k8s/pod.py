@@ -1,0 +1,175 @@
+"""The pod of an attempt, as the document that the API gets.
+
+    metadata.name     distill-generate-shard-3f2a9c01d2e4-1        the worker, its job and the attempt's number
+    spec              one container: requests equal limits, the volumes at the step's paths, keys by reference
+
+Requests equal limits, so that Kubernetes evicts the pod last, and no neighbour slows a model that is timed.
+
+Kubernetes counts GPUs and knows nothing of their memory. A need that states it becomes a condition on the label with
+which GPU feature discovery says how much each GPU of a node has.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from distill_dagster.config import K8sPod, Need, Toleration
+from distill_dagster.errors import ComputeError
+from distill_dagster.remote.attempt import Attempt
+from distill_dagster.remote.gpus import SOLD_AS
+from distill_dagster.remote.in_pod import NODE
+from distill_dagster.remote.node import PACKAGE
+from distill_dagster.resources.compute.k8s.settings import K8sSettings
+from distill_dagster.store.hashing import sha256
+
+NAME, STORE, JOB = "app.kubernetes.io/name", "distill-dagster/store", "distill-dagster/job"
+WORKER, RUN, STEP = "distill-dagster/worker", "distill-dagster/run", "distill-dagster/step"
+HOST_LABEL = "kubernetes.io/hostname"
+AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+AWAY_S = 60  # on a node that no longer answers, then Kubernetes gives the pod up; its own default is 300 s
+KILL_S = 10  # beyond the worker's grace, for the process that ends it
+CONTAINER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a pod is made from, beside the settings."""
+
+    attempt: Attempt
+    worker: str
+    need: Need
+    pod: K8sPod
+    ranks: int = 1
+    pipes: Mapping[str, str] = field(default_factory=dict)  # the variables of the Pipes session
+    labels: Mapping[str, str] = field(default_factory=dict)  # of the run
+    owner: Mapping[str, Any] | None = None  # an owner reference
+    avoided: Sequence[str] = ()  # nodes that lost an attempt
+
+
+def store_label(store: str) -> str:
+    """Tells the pods of one store from those of others."""
+    return sha256(str(Path(store)))[:32]
+
+
+def build_pod(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
+    """The pod of an attempt.
+
+    Raises:
+        ComputeError: `compute.k8s.spec` has a field that no pod has.
+    """
+    volumes = [
+        {"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": claim}}
+        for i, claim in enumerate(own.claims.values())
+    ]
+    given = {"serviceAccountName": own.service_account, "affinity": _affinity(own, wanted)}
+    spec = {
+        **own.spec,
+        **{name: value for name, value in given.items() if value},
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": math.ceil(own.deadline_hours * 3600),
+        "terminationGracePeriodSeconds": own.grace_s + KILL_S,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "imagePullSecrets": [{"name": name} for name in own.pull_secrets],
+        "nodeSelector": dict(wanted.pod.node_selector),
+        "tolerations": _tolerations(wanted.pod.tolerations),
+        "volumes": [*volumes, {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+        "containers": [_container(own, wanted)],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": _metadata(own, wanted), "spec": spec}
+    _require_known_fields(pod)
+    return pod
+
+
+def _metadata(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
+    job = wanted.attempt.folder.parent.name
+    labels = {NAME: PACKAGE, STORE: store_label(own.store), JOB: job, WORKER: wanted.worker}
+    metadata: dict[str, Any] = {
+        "name": f"distill-{wanted.worker.replace('_', '-')}-{job[:12]}-{wanted.attempt.number}",
+        "labels": {**own.labels, **wanted.labels, **labels},
+        "annotations": {"distill-dagster/attempt": str(wanted.attempt.folder)},
+    }
+    return {**metadata, "ownerReferences": [dict(wanted.owner)]} if wanted.owner else metadata
+
+
+def _container(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
+    mounts = [{"name": f"claim-{i}", "mountPath": path} for i, path in enumerate(own.claims)]
+    amounts = {"cpu": f"{_cores(wanted) * 1000:.0f}m", "memory": f"{wanted.pod.memory_gb * 1024:.0f}Mi"}
+    if wanted.need.gpus:
+        amounts[own.gpu_resource] = str(wanted.need.gpus)
+    container = {
+        "name": CONTAINER,
+        "image": own.image,
+        "command": _command(own, wanted),
+        "env": _environment(own, wanted),
+        "resources": {"requests": amounts, "limits": amounts},
+        "volumeMounts": [*mounts, {"name": "shm", "mountPath": "/dev/shm"}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {**container, "imagePullPolicy": own.pull_policy} if own.pull_policy else container
+
+
+def _command(own: K8sSettings, wanted: Wanted) -> list[str]:
+    said = {"attempt": wanted.attempt.folder, "step": version(PACKAGE), "ranks": wanted.ranks}
+    said |= {"orphan-s": own.orphan_s, "grace-s": own.grace_s}
+    options = [part for name, value in said.items() for part in (f"--{name}", str(value))]
+    return ["python", "-m", "distill_dagster.remote.in_pod", *options]
+
+
+def _environment(own: K8sSettings, wanted: Wanted) -> list[dict[str, Any]]:
+    """Values of what everybody may read, and references to what nobody may."""
+    plain = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(max(1, int(_cores(wanted) / wanted.ranks)))}
+    if not wanted.need.gpus:
+        plain["NVIDIA_VISIBLE_DEVICES"] = "void"  # else NVIDIA's runtime shows all GPUs of a node to some images
+    plain |= {name: os.environ[name] for name in own.env if name in os.environ} | dict(wanted.pipes)
+    secret = {name: {"secretKeyRef": {"name": own.keys_from, "key": name}} for name in own.secret_variables}
+    taken = {NODE: {"fieldRef": {"fieldPath": "spec.nodeName"}}, **secret}
+    return [
+        *({"name": name, "value": value} for name, value in plain.items() if name not in taken),
+        *({"name": name, "valueFrom": source} for name, source in taken.items()),
+    ]
+
+
+def _cores(wanted: Wanted) -> float:
+    return max(wanted.pod.cpus, wanted.ranks if not wanted.need.gpus else 0)
+
+
+def _affinity(own: K8sSettings, wanted: Wanted) -> dict[str, Any] | None:
+    """The memory that the GPUs of the node must have, and the nodes that are avoided while there are others."""
+    rules: dict[str, Any] = {}
+    if wanted.need.gpus and wanted.need.memory_gb and own.gpu_memory_label:
+        least = math.ceil(SOLD_AS * wanted.need.memory_gb * 1024)
+        enough = {"key": own.gpu_memory_label, "operator": "Gt", "values": [str(least - 1)]}
+        terms = {"nodeSelectorTerms": [{"matchExpressions": [enough]}]}
+        rules["requiredDuringSchedulingIgnoredDuringExecution"] = terms
+    if wanted.avoided:
+        other = {"key": HOST_LABEL, "operator": "NotIn", "values": list(dict.fromkeys(wanted.avoided))}
+        preferred = [{"weight": 100, "preference": {"matchExpressions": [other]}}]
+        rules["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
+    return {"nodeAffinity": rules} if rules else None
+
+
+def _tolerations(given: Sequence[Toleration]) -> list[dict[str, Any]]:
+    named = [one.model_dump(exclude_none=True) for one in given]
+    tolerations = [{"tolerationSeconds" if name == "seconds" else name: one[name] for name in one} for one in named]
+    away = [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": AWAY_S}
+        for key in AWAY
+        if key not in [one.key for one in given]
+    ]
+    return [*tolerations, *away]
+
+
+def _require_known_fields(pod: dict[str, Any]) -> None:
+    """Refuse a field that Kubernetes does not know, or a value of another type, without asking the API."""
+    from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
+    from kubernetes.client import V1Pod
+
+    try:
+        k8s_model_from_dict(V1Pod, k8s_snake_case_dict(V1Pod, pod))
+    except Exception as e:
+        raise ComputeError(f"`compute.k8s.spec` is no part of a pod's spec: {e}") from e

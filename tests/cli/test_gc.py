@@ -1,0 +1,77 @@
+"""`distill-dagster gc` shows what goes and what stays, deletes with --yes alone, and a run afterwards makes nothing."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from distill_dagster.config.reading import load_config
+from distill_dagster.lineage.project import Project
+from testing.dev_server import run_command
+from testing.projects import own_instance
+
+pytestmark = pytest.mark.processes
+
+
+def age(project: Project, asset: str, days: int) -> None:
+    """Publish an artefact again, as if that had been so many days ago."""
+    manifest = project.store.get(asset)
+    (project.store.folder(asset) / "previous.json").write_text(json.dumps(manifest.document()))
+    later = manifest.folder.with_name("later")
+    later.mkdir()
+    for path in manifest.folder.rglob("*"):
+        copy = later / path.relative_to(manifest.folder)
+        copy.mkdir() if path.is_dir() else copy.write_bytes(path.read_bytes())
+    at = datetime.now(UTC) - timedelta(days=days)
+    document = {**manifest.document(), "version": "later", "created_at": at.isoformat(timespec="seconds")}
+    (project.store.folder(asset) / "manifest.json").write_text(json.dumps(document))
+
+
+def said(path: Path, *options: str) -> dict:
+    done = run_command("gc", "--config", str(path), "--json", *options)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def going(document: dict) -> dict[str, int]:
+    return {entry["kind"]: entry["count"] for entry in document["going"] if entry["count"]}
+
+
+def test_a_dry_run_deletes_nothing_and_yes_deletes_what_it_said(copy_of_made):
+    path = copy_of_made()
+    project = Project(load_config(path))
+    assert run_command("run", "--config", str(path)).exit_code in (0, 3), "its instance learns what there is"
+    age(project, "eval_report", days=40)
+    age(project, "student_base", days=20)
+    dry = said(path)
+    assert dry["deleted"] is False
+    assert going(dry) == {"version": 1}
+    (version,) = (entry for entry in dry["going"] if entry["kind"] == "version")
+    assert version["names"][0].startswith("eval_report ")
+    assert version["bytes"] > 0
+    kept = {(entry["kind"], entry["why"]): entry["count"] for entry in dry["kept"]}
+    assert kept["version", "it was replaced less than 30 days ago"] == 1
+    assert kept["run", "it is the last materialization of a partition"] > 10
+    shown = run_command("gc", "--config", str(path))
+    assert "Would be deleted" in shown.stdout
+    assert "nothing was deleted: `distill-dagster gc --yes` deletes it" in shown.stdout
+    assert project.store.previous("eval_report") is not None
+    assert going(said(path, "--days", "10")) == {"version": 2}
+    done = said(path, "--yes")
+    assert (done["deleted"], going(done)) == (True, {"version": 1})
+    assert project.store.previous("eval_report") is None
+    assert going(said(path)) == {}
+    again = run_command("run", "--config", str(path))
+    assert json.loads(again.stdout.splitlines()[-1])["materialized"] == 0, again.output
+    with own_instance(project.config) as instance:
+        assert instance.get_runs()
+
+
+def test_a_store_without_anything_has_nothing_to_clear(tmp_path):
+    path = tmp_path / "distill.yaml"
+    from testing.projects import write_project
+
+    path = write_project(tmp_path)
+    assert going(said(path)) == {}
+    assert not (tmp_path / "store" / ".dagster").exists(), "a look makes no instance"
