@@ -13,6 +13,7 @@ from distill_dagster.resources.compute.k8s.settings import K8sSettings, require_
 from distill_dagster.resources.compute.k8s.ties import owner_of, showing_life, sweep
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
 from distill_dagster.store.result import Result, Spec
+from distill_dagster.telemetry import handed
 
 LONGEST_LABEL = 63
 
@@ -44,7 +45,7 @@ def run_in_pod(context: Context, worker: str, spec: Spec, need: Need, settings: 
                 need=need,
                 pod=own.pod_of(spec.needs_device),
                 ranks=ranks,
-                pipes=session.get_bootstrap_env_vars(),
+                pipes={**handed(), **session.get_bootstrap_env_vars()},
                 labels=labels,
                 owner=owner,
                 avoided=avoided,
