@@ -177,11 +177,12 @@ def _has_memory(gpus_gb: Sequence[float], need: Need) -> bool:
 
 
 def _on(fit: Sequence[Node], gpus: int, processes: int, count: int, is_restricted: bool) -> Placement:
-    cores = max((node.cpus for node in fit), default=0)
+    """The most cores up to one for each process that enough of the nodes have."""
+    cores = sorted((node.cpus for node in fit), reverse=True)[count - 1] if len(fit) >= count else 0
     if cores == 0 or (not gpus and processes > cores):
         raise ComputeError(
-            f"{processes} process(es) asked for, and the node with most cores leases {cores}: lower "
-            "`compute.….processes`, or add a node"
+            f"{processes} process(es) asked for, and the node with most cores leases "
+            f"{max((node.cpus for node in fit), default=0)}: lower `compute.….processes`, or add a node"
         )
     cpus = min(processes, cores)
     names = tuple(node.id for node in fit if node.cpus >= cpus)

@@ -107,23 +107,24 @@ def _follow(refs: list[Any], attempt: Attempt, watch: ProgressWatch) -> Ended:
 
 
 def _raise_failure(left: list[Any], attempt: Attempt, ended: Ended) -> None:
-    """Raise what a node failed of, or Lost if it failed because another one has died.
+    """Raise what a user did wrong, else Lost if a node or its launcher was killed, else what failed first.
 
-    The launchers of the other nodes end by themselves. Ray may need half a minute to see that a node is dead.
+    The launchers of the other nodes end too. Ray may need half a minute to see that a node is dead.
     """
     import ray
 
     attempt.give_up()
-    until = time.monotonic() + GRACE_S + NOTICED_S
+    ends, until = [ended], time.monotonic() + GRACE_S + NOTICED_S
     while left and time.monotonic() < until:
         done, left = ray.wait(left, timeout=LOOK_S)
-        for ref in done:
-            answer(ref)
+        ends += [answer(ref) for ref in done]
     if left:
         raise Lost("one of its nodes does not answer")
     reports = attempt.failures()
-    if ended.was_killed and not reports:
-        raise Lost(f"the launcher of a node was killed by signal {-ended.code}")
+    if refused := next((said for said in reports if said["error"] != "ComputeError"), None):
+        raise error_of(refused)
+    if killed := next((one for one in ends if one.was_killed), None):
+        raise Lost(f"the launcher of a node was killed by signal {-killed.code}")
     if not reports:
         raise ComputeError(f"the launcher of a node ended with status {ended.code}; its log is above")
-    raise error_of(next((said for said in reports if said["error"] != "ComputeError"), reports[0]))
+    raise error_of(reports[0])

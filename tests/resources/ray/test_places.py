@@ -120,3 +120,9 @@ def test_an_address_at_which_nobody_listens_is_said_at_once(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(ComputeError, match=rf"no Ray cluster answers at `compute.ray.address: {address}`"):
         look_at_cluster(address, tmp_path, [], finds_cuda=False)
+
+
+def test_nodes_that_share_a_training_take_the_cores_that_all_of_them_have():
+    strong, weak = Node("a", "gpu-1", 8, 64), Node("b", "gpu-2", 8, 4)
+    placement = placed(Need(gpus=16), [strong, weak], spreads=True)
+    assert (placement.count, placement.cpus, placement.nodes) == (2, 4, ("a", "b"))

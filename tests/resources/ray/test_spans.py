@@ -14,7 +14,7 @@ def test_the_spans_of_a_node_join_those_of_the_step(cluster, ready):
         own = {**os.environ, **collector.environment}
         shards = ("train-part-00", "train-part-01")
         for shard in shards:
-            command = [sys.executable, "-m", "testing.ray_step", str(path), shard]
+            command = [sys.executable, "-m", "testing.cluster_step", str(path), shard]
             done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=1800)
             assert done.returncode == 0, done.stderr
         calls = wait_for(lambda: len(found := collector.named("chat made")) == 2 and found, "the spans of both orders")

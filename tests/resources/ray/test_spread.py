@@ -113,6 +113,13 @@ def test_a_rank_that_ends_is_named_and_leaves_no_process(cluster, spec_of, tmp_p
     wait_for(lambda: not training.ranks(), "the end of the ranks")
 
 
+def test_a_launcher_that_its_machine_kills_is_started_again(cluster, spec_of, tmp_path):
+    training = OnNodes(spec_of("two", epochs=40, evaluations=4), cluster, tmp_path / "store")
+    wait_for(training.checkpoints, "a checkpoint")
+    training.ranks()[1][1].parent().kill()
+    assert training.end().resumed_from_step >= 50, training.error
+
+
 def test_what_a_rank_refuses_is_said_in_its_words(cluster, spec_of, tmp_path):
     training = OnNodes(spec_of("two", epochs=1, lora={"targets": ["q_proi"]}), cluster, tmp_path / "store")
     assert training.end() is None
