@@ -9,12 +9,13 @@ Kubernetes counts GPUs and knows nothing of their memory. A need that states it 
 which GPU feature discovery says how much each GPU of a node has.
 """
 
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from distill_dagster.config import K8sPod, Need, Toleration
@@ -50,9 +51,18 @@ class Wanted:
     avoided: Sequence[str] = ()  # nodes that lost an attempt
 
 
-def store_label(store: str) -> str:
-    """Tells the pods of one store from those of others."""
-    return sha256(str(Path(store)))[:32]
+def store_label(own: K8sSettings) -> str:
+    """Tells the pods of one store from those of others in the namespace, by its claim and its place in that volume.
+
+    The path alone would not do, since projects mount volumes of their own at one path. Nor would an id written into the
+    store: a copy of the store would have it too. A store in no claim, which `require_fit` refuses, has its path.
+    """
+    path = PurePath(own.store)
+    mounts = [mount for mount in own.claims if path.is_relative_to(mount)]
+    if not mounts:
+        return sha256(str(path))[:32]
+    mount = max(mounts, key=lambda one: len(PurePath(one).parts))  # a volume may be mounted inside another one
+    return sha256(json.dumps([own.claims[mount], str(path.relative_to(mount))]))[:32]
 
 
 def build_pod(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
@@ -87,7 +97,7 @@ def build_pod(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
 
 def _metadata(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
     job = wanted.attempt.folder.parent.name
-    labels = {NAME: PACKAGE, STORE: store_label(own.store), JOB: job, WORKER: wanted.worker}
+    labels = {NAME: PACKAGE, STORE: store_label(own), JOB: job, WORKER: wanted.worker}
     metadata: dict[str, Any] = {
         "name": f"distill-{wanted.worker.replace('_', '-')}-{job[:12]}-{wanted.attempt.number}",
         "labels": {**own.labels, **wanted.labels, **labels},

@@ -63,7 +63,7 @@ def owner_of(api: PodApi) -> dict[str, Any] | None:
 
 def sweep(api: PodApi, own: K8sSettings) -> list[str]:
     """Delete the pods of this store whose step is dead; their names."""
-    selector = f"{NAME}={PACKAGE},{STORE}={store_label(own.store)}"
+    selector = f"{NAME}={PACKAGE},{STORE}={store_label(own)}"
     limit_s = FORGOTTEN * own.orphan_s
     swept = []
     for pod in api.pods(selector):

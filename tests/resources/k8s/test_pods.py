@@ -8,7 +8,7 @@ import pytest
 from distill_dagster.config import K8sPod, Need, Toleration
 from distill_dagster.errors import ComputeError
 from distill_dagster.remote.attempt import Attempt
-from distill_dagster.resources.compute.k8s.pod import Wanted, build_pod
+from distill_dagster.resources.compute.k8s.pod import STORE, Wanted, build_pod
 from distill_dagster.resources.compute.k8s.settings import K8sSettings
 from testing.k8s_rules import Invalid, require_valid_pod
 
@@ -117,6 +117,19 @@ def test_more_fields_of_the_spec_are_taken_and_a_typo_is_refused():
     for wrong in ({"priorityClasName": "low"}, {"securityContext": {"fsGrup": 1}}, {"securityContext": 7}):
         with pytest.raises(ComputeError, match=r"`compute.k8s.spec` is no part of a pod's spec"):
             pod_of(own=settings(spec=wrong))
+
+
+def store_of(**changes) -> str:
+    return pod_of(own=settings(**changes))["metadata"]["labels"][STORE]
+
+
+def test_a_store_is_told_from_others_by_its_claim_and_its_place_there():
+    one = store_of(claims={"/project": "one"})
+    assert one != store_of(claims={"/project": "two"}), "two volumes at one path"
+    assert one != store_of(claims={"/project": "one"}, store="/project/other/store")
+    assert one == store_of(claims={"/mnt/p": "one"}, store="/mnt/p/store/"), "one volume at two paths"
+    inner = {"/project": "one", "/project/store": "inner"}
+    assert store_of(claims=inner) == store_of(claims={"/project/store": "inner"}) != one
 
 
 def test_an_owner_is_a_reference():

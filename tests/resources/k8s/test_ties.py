@@ -23,14 +23,19 @@ def sleeper(own, store, job):
 def test_pods_of_dead_steps_are_swept_and_those_of_others_are_left(k8s, tmp_path, monkeypatch):
     monkeypatch.setattr(ties, "FORGOTTEN", 0.4)  # 2 s in place of 15
     made = {"image": IMAGE, "kind": "train", "orphan_s": 5}
-    stores = [tmp_path / "one", tmp_path / "two"]
-    owns = [K8sSettings(**made, claims={str(tmp_path): "store"}, store=str(store)) for store in stores]
+    stores = [tmp_path / "one", tmp_path / "two", tmp_path / "one"]
+    claims = ["store", "store", "claim-of-another-project"]
+    owns = [
+        K8sSettings(**made, claims={str(tmp_path): claim}, store=str(store))
+        for claim, store in zip(claims, stores, strict=True)
+    ]
     api = connect(None, None)
     jobs = [stores[0] / JOBS / name for name in ("alive", "silent", "gone")]
     for job in jobs[:2]:
         new_attempt(job, 1).alive.touch()
     pods = [sleeper(owns[0], stores[0], job.name) for job in jobs]
-    for pod in [*pods, sleeper(owns[1], stores[1], "other")]:
+    others = [sleeper(owns[1], stores[1], "other"), sleeper(owns[2], stores[2], "theirs")]
+    for pod in [*pods, *others]:
         api.create(pod)
     dead = {pod["metadata"]["name"] for pod in pods[1:]}
     swept: set[str] = set()
@@ -42,8 +47,8 @@ def test_pods_of_dead_steps_are_swept_and_those_of_others_are_left(k8s, tmp_path
 
     wait_for(has_swept, "the sweep")
     assert swept == dead
-    wait_for(lambda: len(k8s.alive()) == 2, "the end of the pods")
-    assert pods[0]["metadata"]["name"] in k8s.alive()
+    wait_for(lambda: len(k8s.alive()) == 3, "the end of the pods")
+    assert {pod["metadata"]["name"] for pod in (pods[0], *others)} == set(k8s.alive())
 
 
 def test_the_owner_is_the_pod_of_the_step_if_it_runs_in_one(k8s, monkeypatch):
