@@ -108,8 +108,14 @@ class Attempt:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the step has given the attempt up, or has removed its folder."""
-        return not self.context.exists() or (self.folder / "stop").exists()
+        """Whether the step has given the attempt up, or has removed its folder.
+
+        Storage that does not answer says neither, so the worker goes on.
+        """
+        try:
+            return not self.context.exists() or (self.folder / "stop").exists()
+        except OSError:
+            return False
 
     def wait_for_messages(self, size: int) -> None:
         """Return when this machine sees so many bytes of messages.

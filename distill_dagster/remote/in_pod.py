@@ -5,6 +5,7 @@
 Nothing ties a pod to the step that made it. So the step touches a file of the job while it lives, and this process ends
 the worker when the file no longer changes. It compares what it sees at different times by its own clock: the clocks of
 two machines may differ. When Kubernetes ends the pod (SIGTERM), the worker is interrupted first, as it is by a step.
+The first option that is read is the step's version, because another version may have other options.
 
 How the worker ended is in `ended.json` of the attempt. Without that file the exit status of the pod says why there is
 none.
@@ -36,7 +37,13 @@ SEEN_WITHIN_S = 30.0  # until a folder that the step has just made is seen here
 
 
 class StepWatch:
-    """Whether the step still lives, by the file that it touches."""
+    """Whether the step still lives, by the file that it touches.
+
+    A file that is missing does not change either: the step has removed it with its job. But storage that does not
+    answer (EIO, ESTALE, a mount that hangs) says nothing of the step, and may well keep the step from touching the
+    file. So its time does not count, and the patience begins again when it answers. A worker whose storage stays away
+    fails with its own next read or write, and at the latest by `deadline_hours`.
+    """
 
     def __init__(self, alive: Path, limit_s: float) -> None:
         self._alive, self._limit_s = alive, limit_s
@@ -45,8 +52,15 @@ class StepWatch:
     @property
     def is_dead(self) -> bool:
         """Whether the file has not changed for too long."""
+        began = time.monotonic()
+        try:
+            seen = changed_at(self._alive)
+        except OSError:
+            self._moved = time.monotonic()
+            return False
         now = time.monotonic()
-        if (seen := changed_at(self._alive)) != self._seen:
+        self._moved += now - began  # for which the look hung
+        if seen != self._seen:
             self._seen, self._moved = seen, now
         return now - self._moved > self._limit_s
 
@@ -55,8 +69,11 @@ def changed_at(path: Path) -> int:
     """When a file was changed, by the clock of its server in ns; 0 if there is none.
 
     Opening it makes NFS forget what it knew.
+
+    Raises:
+        OSError: the storage does not answer.
     """
-    with contextlib.suppress(OSError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         return os.fstat(file.fileno()).st_mtime_ns
     return 0
 
@@ -64,13 +81,19 @@ def changed_at(path: Path) -> int:
 def run_attempt(attempt: Attempt, ranks: int, orphan_s: float, grace_s: float) -> Ended:
     """Run the worker of an attempt here.
 
-    A pod that Kubernetes ends looks like a worker that was ended by SIGTERM: by no fault of its own.
+    A worker that is ended because Kubernetes ends the pod, or because the step seems dead, looks as if SIGTERM had
+    ended it: by no fault of its own. A step that was only frozen then starts another attempt.
     """
-    told, watch = threading.Event(), StepWatch(attempt.alive, orphan_s)
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
-    order = WorkOrder(attempt, ranks, {})
-    ended = carry_out(order, _here(), grace_s, lambda: told.is_set() or watch.is_dead)
-    return Ended(-signal.SIGTERM, ended.messages) if told.is_set() and ended.code else ended
+    terminated, watch = threading.Event(), StepWatch(attempt.alive, orphan_s)
+    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
+
+    def is_over() -> bool:
+        if watch.is_dead:
+            terminated.set()
+        return terminated.is_set()
+
+    ended = carry_out(WorkOrder(attempt, ranks, {}), _here(), grace_s, is_over)
+    return Ended(-signal.SIGTERM, ended.messages) if terminated.is_set() and ended.code else ended
 
 
 def _here() -> Where:
@@ -96,16 +119,19 @@ def read_ended(attempt: Attempt) -> Ended | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the attempt that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m distill_dagster.remote.in_pod", description="Run one attempt.")
+    shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    shared.add_argument("--step", required=True, help="the step's version of the package")
+    step = shared.parse_known_args(arguments)[0].step
+    if (own := version(PACKAGE)) != step:
+        print(f"the image has {PACKAGE} {own}, and the step {step}", file=sys.stderr)
+        return OTHER_VERSION
+    program = "python -m distill_dagster.remote.in_pod"
+    parser = argparse.ArgumentParser(prog=program, description="Run one attempt.", parents=[shared])
     parser.add_argument("--attempt", type=Path, required=True, help="its folder in the store")
-    parser.add_argument("--step", required=True, help="the step's version of the package")
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--orphan-s", type=float, required=True)
     parser.add_argument("--grace-s", type=float, required=True)
     given = parser.parse_args(arguments)
-    if (own := version(PACKAGE)) != given.step:
-        print(f"the image has {PACKAGE} {own}, and the step {given.step}", file=sys.stderr)
-        return OTHER_VERSION
     attempt = Attempt(given.attempt, int(given.attempt.name))
     if not _sees(attempt):
         print(f"there is no {attempt.folder} in this pod", file=sys.stderr)

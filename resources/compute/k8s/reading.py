@@ -5,10 +5,12 @@ An error with the API's words:                an image that cannot be pulled, a 
                                               deadline, no node for it within `pending_minutes`
 """
 
+from importlib.metadata import version
 from typing import Any
 
 from distill_dagster.errors import ComputeError
 from distill_dagster.remote.in_pod import FAILED, OTHER_VERSION, TERMINATED, UNSEEN
+from distill_dagster.remote.node import PACKAGE
 from distill_dagster.remote.order import Ended
 from distill_dagster.resources.compute.k8s.settings import K8sSettings
 from distill_dagster.resources.compute.sessions import Lost
@@ -89,7 +91,10 @@ def conclude(pod: Document, ended: Ended | None, log: str, own: K8sSettings) -> 
             "Dagster's process has there"
         )
     if code == OTHER_VERSION:
-        raise ComputeError(f"{log.strip()}: use the image of the step's version in `compute.k8s.image`")
+        raise ComputeError(
+            f"the image {own.image} has another version of {PACKAGE} than the step, which has {version(PACKAGE)} "
+            f"({log.strip() or 'its log cannot be read'}): use the image of the step's version in `compute.k8s.image`"
+        )
     if why := _disrupted(pod):
         raise PodGone(why)
     if ended:

@@ -67,8 +67,8 @@ def sweep(api: PodApi, own: K8sSettings) -> list[str]:
     limit_s = FORGOTTEN * own.orphan_s
     swept = []
     for pod in api.pods(selector):
-        folder = Path(own.store) / JOBS / pod["metadata"]["labels"][JOB]
-        if _age_s(pod) > limit_s and _silent_s(folder / ALIVE) > limit_s:
+        job = Path(own.store) / JOBS / pod["metadata"]["labels"][JOB]
+        if _age_s(pod) > limit_s and silent_s(job) > limit_s:
             api.delete(pod["metadata"]["name"])
             swept.append(pod["metadata"]["name"])
     return swept
@@ -79,15 +79,35 @@ def _age_s(pod: dict[str, Any]) -> float:
     return (datetime.now(UTC) - made).total_seconds()
 
 
-def _silent_s(alive: Path) -> float:
-    """Seconds since the file changed, by the clock of the storage; without end if there is none."""
-    if not (changed := changed_at(alive)):
-        return float("inf")
-    probe = alive.parent / f"now-{uuid.uuid4().hex}"
-    with contextlib.suppress(OSError):
+def silent_s(job: Path) -> float:
+    """Seconds since the job's step showed life, by the clock of the storage; without end if the job's folder is gone.
+
+    0 for a step of which nothing is known: its pod is left. So it is if the storage does not answer or is full, if the
+    folder of all jobs is gone too, as where a volume is not mounted, and if the job is there without its file.
+    """
+    try:
+        if not _is_there(job):
+            return float("inf") if _is_there(job.parent) else 0.0
+        if not (changed := changed_at(job / ALIVE)):
+            return 0.0
+        probe = job / f"now-{uuid.uuid4().hex}"
         probe.touch()
         try:
             return (changed_at(probe) - changed) / 1e9
         finally:
             probe.unlink()
-    return float("inf")  # the job's folder is gone meanwhile
+    except OSError:
+        return 0.0
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there is such a folder.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    try:
+        os.stat(folder)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,9 +1,13 @@
 """What a pod's status means: tried again, an error, or an end."""
 
+import re
+from importlib.metadata import version
+
 import pytest
 
 from distill_dagster.errors import ComputeError
 from distill_dagster.remote.in_pod import FAILED, OTHER_VERSION, UNSEEN
+from distill_dagster.remote.node import PACKAGE
 from distill_dagster.remote.order import Ended
 from distill_dagster.resources.compute.k8s.reading import PodGone, conclude, require_startable
 from distill_dagster.resources.compute.k8s.settings import K8sSettings
@@ -48,7 +52,7 @@ def test_a_pod_that_the_cluster_ended_is_tried_again(pod):
         (over(137, {"reason": "OOMKilled"}), r"more than its 8192Mi .*`memory_gb` of `compute.k8s.train`"),
         (over(143, reason="DeadlineExceeded"), r"168 hours \(`compute.k8s.deadline_hours`\)"),
         (over(UNSEEN), r"does not see the store /project/store"),
-        (over(OTHER_VERSION), "use the image of the step's version"),
+        (over(OTHER_VERSION), r"(?s)image i:1 has another .*No module.*use the image of the step's version"),
         (over(1), r"exit status 1\).*\n.*\nNo module named distill_dagster"),
         (over(128, {"reason": "StartError", "message": "python: not found"}), "python: not found"),
     ],
@@ -56,6 +60,15 @@ def test_a_pod_that_the_cluster_ended_is_tried_again(pod):
 def test_what_no_other_pod_would_do_better_is_an_error(pod, said):
     with pytest.raises(ComputeError, match=said):
         conclude(pod, None, LOG, OWN)
+
+
+def test_an_image_of_another_version_is_refused_with_both_versions():
+    log = f"the image has {PACKAGE} 0.0.1, and the step {version(PACKAGE)}"
+    with pytest.raises(ComputeError) as refused:
+        conclude(over(OTHER_VERSION), None, log, OWN)
+    assert "0.0.1" in str(refused.value)
+    with pytest.raises(ComputeError, match=re.escape(f"which has {version(PACKAGE)} (its log cannot be read)")):
+        conclude(over(OTHER_VERSION), None, "", OWN)
 
 
 def test_a_worker_that_failed_is_told_as_it_ended():

@@ -1,12 +1,16 @@
 """What ties a pod to its step: an owner, and a sweep of what killed steps have left."""
 
+import math
+import os
+import time
+
 from distill_dagster.config import K8sPod, Need
 from distill_dagster.remote.attempt import JOBS, Attempt, new_attempt
 from distill_dagster.resources.compute.k8s import ties
 from distill_dagster.resources.compute.k8s.api import connect
 from distill_dagster.resources.compute.k8s.pod import Wanted, build_pod
 from distill_dagster.resources.compute.k8s.settings import K8sSettings
-from distill_dagster.resources.compute.k8s.ties import owner_of, sweep
+from distill_dagster.resources.compute.k8s.ties import owner_of, silent_s, sweep
 from testing.k8s_api import IMAGE
 from testing.waiting import wait_for
 
@@ -49,6 +53,26 @@ def test_pods_of_dead_steps_are_swept_and_those_of_others_are_left(k8s, tmp_path
     assert swept == dead
     wait_for(lambda: len(k8s.alive()) == 3, "the end of the pods")
     assert {pod["metadata"]["name"] for pod in (pods[0], *others)} == set(k8s.alive())
+
+
+def test_a_step_is_dead_only_if_its_job_is_gone_or_its_file_is_old(tmp_path):
+    job = tmp_path / JOBS / "3f2a"
+    alive = job / "alive"
+    assert silent_s(job) == 0, "no folder of jobs, as where a volume is not mounted"
+    job.parent.mkdir()
+    assert silent_s(job) == math.inf
+    job.symlink_to(job)
+    assert silent_s(job) == 0, "an OSError of another kind"
+    job.unlink()
+    job.mkdir()
+    assert silent_s(job) == 0, "a job without the file"
+    alive.symlink_to(alive)
+    assert silent_s(job) == 0, "a file that cannot be read"
+    alive.unlink()
+    alive.touch()
+    os.utime(alive, (time.time() - 100,) * 2)
+    assert silent_s(job) > 90
+    assert list(job.iterdir()) == [alive]
 
 
 def test_the_owner_is_the_pod_of_the_step_if_it_runs_in_one(k8s, monkeypatch):
