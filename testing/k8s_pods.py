@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.process import end_with_parent
-from testing.k8s_rules import amount, preferred_terms, required_terms
+from testing.k8s_rules import amount, preferred_fields, required_terms
 
 LOOK_S = 0.05
 BACK_OFF_S = 0.3  # from the first failed pull to ImagePullBackOff
@@ -51,12 +51,13 @@ class Node:
 
     def document(self) -> dict[str, Any]:
         """The node as the API shows it."""
-        labels = {"kubernetes.io/hostname": self.name, **self.labels}
+        labels = {"kubernetes.io/hostname": f"{self.name}.internal", **self.labels}  # as some clouds have it
         return {"metadata": {"name": self.name, "labels": labels}, "status": {"allocatable": self.allocatable}}
 
     def holds(self, term: dict[str, Any]) -> bool:
         """Whether a condition of node affinity holds."""
-        value, values = self.document()["metadata"]["labels"].get(term["key"]), term.get("values") or []
+        metadata, values = self.document()["metadata"], term.get("values") or []
+        value = metadata["name"] if term["key"] == "metadata.name" else metadata["labels"].get(term["key"])
         match term["operator"]:
             case "In":
                 return value in values
@@ -185,7 +186,7 @@ class Kubelet:
 
     def _schedule(self, pod: Pod) -> bool:
         """Bind the pod to a node that has what it requests; the preferred ones first."""
-        terms, wishes = required_terms(pod.spec), preferred_terms(pod.spec)
+        terms, wishes = required_terms(pod.spec), preferred_fields(pod.spec)
         fit = [node for node in self.nodes if not node.is_lost and self._has_room(node, pod)]
         chosen = (pod.spec.get("nodeSelector") or {}).items()
         fit = [node for node in fit if all(node.labels.get(name) == value for name, value in chosen)]

@@ -77,11 +77,18 @@ def _spec(spec: dict[str, Any]) -> Iterator[str]:
             yield "spec.tolerations.effect: Invalid value: must be 'NoExecute' when `tolerationSeconds` is set"
         if toleration.get("operator") == "Exists" and toleration.get("value"):
             yield "spec.tolerations.operator: Invalid value: value must be empty when `operator` is 'Exists'"
+    yield from _affinity(spec)
+    for container in spec["containers"]:
+        yield from _container(container, volumes)
+
+
+def _affinity(spec: dict[str, Any]) -> Iterator[str]:
     for term in required_terms(spec):
         if term["operator"] in ("Gt", "Lt") and not (len(term["values"]) == 1 and term["values"][0].isdigit()):
             yield f"nodeAffinity: Invalid value: {term['values']}: must be one integer for {term['operator']}"
-    for container in spec["containers"]:
-        yield from _container(container, volumes)
+    for field in preferred_fields(spec):
+        if field["key"] != "metadata.name" or field["operator"] not in ("In", "NotIn") or len(field["values"]) != 1:
+            yield f"nodeAffinity.matchFields: Invalid value: {field}: one value of metadata.name, In or NotIn"
 
 
 def _container(container: dict[str, Any], volumes: list[str]) -> Iterator[str]:
@@ -112,9 +119,9 @@ def required_terms(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [each for term in rules.get("nodeSelectorTerms", []) for each in term["matchExpressions"]]
 
 
-def preferred_terms(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """The conditions that a node should satisfy."""
+def preferred_fields(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The conditions on its fields that a node should satisfy; the backend writes none on labels."""
     rules = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
         "preferredDuringSchedulingIgnoredDuringExecution"
     ) or []
-    return [each for rule in rules for each in rule["preference"]["matchExpressions"]]
+    return [each for rule in rules for each in rule["preference"]["matchFields"]]

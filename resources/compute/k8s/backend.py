@@ -8,7 +8,7 @@ from distill_dagster.remote.attempt import Attempt
 from distill_dagster.resources.compute.inline import Context
 from distill_dagster.resources.compute.k8s.api import connect, patiently
 from distill_dagster.resources.compute.k8s.following import run_pod
-from distill_dagster.resources.compute.k8s.pod import RUN, STEP, Wanted, build_pod
+from distill_dagster.resources.compute.k8s.pod import RUN, STEP, Wanted, build_pod, ranks_of
 from distill_dagster.resources.compute.k8s.settings import K8sSettings, require_fit
 from distill_dagster.resources.compute.k8s.ties import owner_of, showing_life, sweep
 from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
@@ -31,7 +31,7 @@ def run_in_pod(context: Context, worker: str, spec: Spec, need: Need, settings: 
     if swept := patiently(lambda: sweep(api, own)):
         context.log.warning(f"deleted {', '.join(swept)}: pods whose step was killed")
     owner, labels = patiently(lambda: owner_of(api)), _labels(context)
-    ranks = (need.gpus or need.processes) if spec.uses_ranks else 1
+    ranks = ranks_of(need, spec.uses_ranks)
     avoided: list[str] = []
 
     def run_once(attempt: Attempt) -> Result:

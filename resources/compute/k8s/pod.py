@@ -20,6 +20,7 @@ from typing import Any
 
 from distill_dagster.config import K8sPod, Need, Toleration
 from distill_dagster.errors import ComputeError
+from distill_dagster.ranks.launcher import TIMEOUT_VARIABLE
 from distill_dagster.remote.attempt import Attempt
 from distill_dagster.remote.gpus import SOLD_AS
 from distill_dagster.remote.in_pod import NODE
@@ -29,7 +30,6 @@ from distill_dagster.store.hashing import sha256
 
 NAME, STORE, JOB = "app.kubernetes.io/name", "distill-dagster/store", "distill-dagster/job"
 WORKER, RUN, STEP = "distill-dagster/worker", "distill-dagster/run", "distill-dagster/step"
-HOST_LABEL = "kubernetes.io/hostname"
 AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
 AWAY_S = 60  # on a node that no longer answers, then Kubernetes gives the pod up; its own default is 300 s
 KILL_S = 10  # beyond the worker's grace, for the process that ends it
@@ -106,11 +106,20 @@ def _metadata(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
     return {**metadata, "ownerReferences": [dict(wanted.owner)]} if wanted.owner else metadata
 
 
+def ranks_of(need: Need, uses_ranks: bool) -> int:
+    """The processes that share the work in a pod."""
+    return (need.gpus or need.processes) if uses_ranks else 1
+
+
+def requests_of(own: K8sSettings, wanted: Wanted) -> dict[str, str]:
+    """What the pod requests, and has as its limits."""
+    amounts = {"cpu": f"{cores_of(wanted) * 1000:.0f}m", "memory": f"{wanted.pod.memory_gb * 1024:.0f}Mi"}
+    return {**amounts, own.gpu_resource: str(wanted.need.gpus)} if wanted.need.gpus else amounts
+
+
 def _container(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
     mounts = [{"name": f"claim-{i}", "mountPath": path} for i, path in enumerate(own.claims)]
-    amounts = {"cpu": f"{_cores(wanted) * 1000:.0f}m", "memory": f"{wanted.pod.memory_gb * 1024:.0f}Mi"}
-    if wanted.need.gpus:
-        amounts[own.gpu_resource] = str(wanted.need.gpus)
+    amounts = requests_of(own, wanted)
     container = {
         "name": CONTAINER,
         "image": own.image,
@@ -132,7 +141,8 @@ def _command(own: K8sSettings, wanted: Wanted) -> list[str]:
 
 def _environment(own: K8sSettings, wanted: Wanted) -> list[dict[str, Any]]:
     """Values of what everybody may read, and references to what nobody may."""
-    plain = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(max(1, int(_cores(wanted) / wanted.ranks)))}
+    plain = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(max(1, int(cores_of(wanted) / wanted.ranks)))}
+    plain[TIMEOUT_VARIABLE] = str(own.grace_s)  # else the launcher of several ranks kills them after 60 s
     if not wanted.need.gpus:
         plain["NVIDIA_VISIBLE_DEVICES"] = "void"  # else NVIDIA's runtime shows all GPUs of a node to some images
     plain |= {name: os.environ[name] for name in own.env if name in os.environ} | dict(wanted.pipes)
@@ -144,21 +154,30 @@ def _environment(own: K8sSettings, wanted: Wanted) -> list[dict[str, Any]]:
     ]
 
 
-def _cores(wanted: Wanted) -> float:
+def cores_of(wanted: Wanted) -> float:
+    """The cores of the pod: on the CPU each rank has one at least."""
     return max(wanted.pod.cpus, wanted.ranks if not wanted.need.gpus else 0)
+
+
+def least_gpu_mib(own: K8sSettings, need: Need) -> int | None:
+    """The MiB that the label of a node must say for each GPU; None if the need names no memory, or nodes no label."""
+    names_memory = need.gpus and need.memory_gb and own.gpu_memory_label
+    return math.ceil(SOLD_AS * need.memory_gb * 1024) if names_memory else None
 
 
 def _affinity(own: K8sSettings, wanted: Wanted) -> dict[str, Any] | None:
     """The memory that the GPUs of the node must have, and the nodes that are avoided while there are others."""
     rules: dict[str, Any] = {}
-    if wanted.need.gpus and wanted.need.memory_gb and own.gpu_memory_label:
-        least = math.ceil(SOLD_AS * wanted.need.memory_gb * 1024)
+    if least := least_gpu_mib(own, wanted.need):
         enough = {"key": own.gpu_memory_label, "operator": "Gt", "values": [str(least - 1)]}
         terms = {"nodeSelectorTerms": [{"matchExpressions": [enough]}]}
         rules["requiredDuringSchedulingIgnoredDuringExecution"] = terms
     if wanted.avoided:
-        other = {"key": HOST_LABEL, "operator": "NotIn", "values": list(dict.fromkeys(wanted.avoided))}
-        preferred = [{"weight": 100, "preference": {"matchExpressions": [other]}}]
+        # by the nodes' names, which the label kubernetes.io/hostname need not have; a field takes one value each
+        others = [
+            {"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in dict.fromkeys(wanted.avoided)
+        ]
+        preferred = [{"weight": 100, "preference": {"matchFields": others}}]
         rules["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
     return {"nodeAffinity": rules} if rules else None
 

@@ -61,9 +61,10 @@ def test_the_memory_of_gpus_is_a_condition_on_the_nodes_label():
 
 
 def test_nodes_that_lost_an_attempt_are_avoided():
-    rules = pod_of(avoided=["node-1", "node-1"])["spec"]["affinity"]["nodeAffinity"]
+    rules = pod_of(avoided=["node-1", "node-2", "node-1"])["spec"]["affinity"]["nodeAffinity"]
     (preferred,) = rules["preferredDuringSchedulingIgnoredDuringExecution"]
-    assert preferred["preference"]["matchExpressions"][0]["values"] == ["node-1"]
+    other = {"key": "metadata.name", "operator": "NotIn"}
+    assert preferred["preference"] == {"matchFields": [{**other, "values": [name]} for name in ("node-1", "node-2")]}
 
 
 def test_a_pod_without_gpus_sees_none_and_counts_threads_by_its_cores():
@@ -92,6 +93,7 @@ def test_a_pod_lives_as_long_as_the_settings_say():
     assert spec["activeDeadlineSeconds"] == 1800
     assert spec["terminationGracePeriodSeconds"] > 90
     assert spec["restartPolicy"] == "Never"
+    assert environment(pod_of(own=settings(grace_s=90)))["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] == "90", "of several ranks"
     assert spec["automountServiceAccountToken"] is False
 
 

@@ -36,7 +36,7 @@ def test_a_cluster_that_has_everything_is_ok(k8s, asked, tmp_path):
     assert found["cluster", k8s.url].found == "Kubernetes v1.37.0, namespace distill"
     assert found["permission", "distill"].state == "ok"
     assert found["claim", "store"].found == "Bound, ReadWriteMany"
-    assert {key[1] for key in found if key[0] == "pod"} == {"fit", "generate", "train", "benchmark"}
+    assert {key[1] for key in found if key[0] == "pod"} == {"pod", "fit", "generate", "train", "benchmark"}
     assert "3 of 3 nodes have 1 cores and 8 GiB" in found["node", "train"].found
     assert found["device", "student_checkpoint"].found == "the CPU of a pod"
 
@@ -56,11 +56,11 @@ def test_a_pod_that_the_api_would_refuse_is_seen_before_anything_is_spent(k8s, a
     assert "cannot create resource" in errors(project(tmp_path))["pod", "generate"]
     k8s.script()
     typo = errors(project(tmp_path, {"spec": {"priorityClasName": "low"}}))
-    assert "priorityClasName" in typo["pod", "fit"]
+    assert "priorityClasName" in typo["pod", "generate"]
     label = errors(project(tmp_path, {"pod": {"node_selector": {"gpu": "an L4"}}}))
-    assert "spec.nodeSelector: Invalid value" in label["pod", "fit"]
+    assert "spec.nodeSelector: Invalid value" in label["pod", "pod"]
     nowhere = errors(project(tmp_path, {"namespace": "elsewhere"}))
-    assert 'namespaces "elsewhere" not found' in nowhere["pod", "fit"]
+    assert 'namespaces "elsewhere" not found' in nowhere["pod", "train"]
 
 
 def test_a_claim_that_is_missing_or_that_one_node_alone_can_mount_is_said(k8s, asked, tmp_path):
@@ -73,13 +73,38 @@ def test_a_claim_that_is_missing_or_that_one_node_alone_can_mount_is_said(k8s, a
 def test_gpus_are_those_of_the_need_and_nodes_without_them_are_a_warning(k8s, asked, tmp_path):
     k8s.script(nodes=NODES)
     path = project(
-        tmp_path, train={"gpus": 2, "memory_gb": 24}, benchmark={"gpus": 4}, fit={"gpus": 1, "memory_gb": 80}
+        tmp_path, train={"gpus": 2, "memory_gb": 24}, benchmark={"gpus": 4}, generate={"gpus": 1, "memory_gb": 80}
     )
     found = found_at(path)
     assert "1 of 2 nodes have 2 nvidia.com/gpu of 24 GB" in found["node", "train"].found
-    assert found["node", "benchmark"].state == found["node", "fit"].state == "warning"
-    assert "none of 2 nodes has 1 nvidia.com/gpu of 80 GB" in found["node", "fit"].found
+    assert found["node", "benchmark"].state == found["node", "generate"].state == "warning"
+    assert "none of 2 nodes has 1 nvidia.com/gpu of 80 GB" in found["node", "generate"].found
     assert found["device", "student_checkpoint"].found == "2 GPU(s) of a pod"
+
+
+def sizes(path) -> dict[str, str]:
+    """What `check` says of the pods of a project: section -> what each requests."""
+    return {key[1]: one.found.removeprefix("the API would make it, with ") for key, one in found_at(path).items()
+            if key[0] == "pod"}  # fmt: skip
+
+
+def test_the_pods_that_are_checked_are_those_that_run(k8s, asked, tmp_path, server):
+    """A teacher behind an endpoint needs no device, whatever `generate` declares; ranks on the CPU have a core each."""
+    own = {"pod": {"cpus": 2, "memory_gb": 4}, "generate": {"cpus": 64}, "train": {"cpus": 3}}
+    none, compute = {"gpus": 0}, on_k8s(tmp_path, **own)
+    path = write_api_project(tmp_path, server, compute=compute | {"generate": {"gpus": 1}})
+    assert sizes(path)["pod"] == "2 cores and 4 GiB"
+    assert "generate" not in sizes(path)
+    path = project(tmp_path / "two", own, train=none | {"processes": 5})
+    assert sizes(path)["train"] == "5 cores and 8 GiB", "ranks"
+    assert sizes(path)["generate"] == "64 cores and 8 GiB"
+    assert "3 of 3 nodes have 5 cores" in found_at(path)["node", "train"].found
+
+
+def test_a_label_that_is_no_number_fits_no_need(k8s, asked, tmp_path):
+    k8s.script(nodes=[{"name": "gpu-1", "gpus": 2, "labels": {**L4, "nvidia.com/gpu.memory": "22Gi"}}])
+    found = found_at(project(tmp_path, train={"gpus": 1, "memory_gb": 16}))
+    assert "none of 1 nodes has 1 nvidia.com/gpu of 16 GB" in found["node", "train"].found
 
 
 def test_an_api_that_does_not_answer_and_settings_that_do_not_fit_are_one_error(k8s, asked, tmp_path, server):
