@@ -13,8 +13,10 @@ nodes, the version, and the review of one's own rights. It is no cluster: nothin
 
 import asyncio
 import json
+import math
 import shutil
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ SCRIPT: dict[str, Any] = {
     "denied": [],  # such as "create pods" or "list nodes"
     "quota": None,  # the message with which pods are refused
     "away": False,  # whether every request gets a 503
+    "conflicts": 0,  # how many pods are refused because another request changed their quota
+    "silence_s": None,  # after which a proxy closes the stream of a log
     "nodes": [{"name": f"node-{n}"} for n in range(3)],
 }
 LOOK_S = 0.05
@@ -130,6 +134,10 @@ class ApiHandlers:
         name = document["metadata"]["name"]
         if self.given["quota"]:
             return failure(403, f'pods "{name}" is forbidden: {self.given["quota"]}', "Forbidden")
+        if self.given["conflicts"]:
+            self.given["conflicts"] -= 1
+            changed = "the object has been modified; please apply your changes to the latest version and try again"
+            return failure(409, f'Operation cannot be fulfilled on resourcequotas "gpus": {changed}', "Conflict")
         if name in self.kubelet.pods:
             return failure(409, f'pods "{name}" already exists', "AlreadyExists")
         if request.query.get("dryRun") != "All":
@@ -165,18 +173,27 @@ class ApiHandlers:
             return failure(400, f'container "worker" in pod "{pod.name}" is waiting to start', "BadRequest")
         response = web.StreamResponse()
         await response.prepare(request)
-        with pod.log.open("rb") as file:
-            while True:
-                ended = pod.process.poll() is not None
-                if read := file.read():
-                    await response.write(read)
-                elif ended:
-                    return response
-                await asyncio.sleep(LOOK_S)
+        since = time.time() - float(request.query.get("sinceSeconds", "inf"))
+        sent = sum(line.at < since for line in pod.lines())
+        patience, spoke = self.given["silence_s"] or math.inf, time.monotonic()
+        while True:
+            ended, lines = pod.process.poll() is not None, pod.lines()
+            for line in lines[sent:]:
+                await response.write(line.stamped if "timestamps" in request.query else line.text)
+                spoke = time.monotonic()
+            sent = len(lines)
+            if ended or time.monotonic() - spoke > patience:
+                return response
+            await asyncio.sleep(LOOK_S)
 
     async def events(self, request: web.Request) -> web.Response:
         name = request.query["fieldSelector"].partition("=")[2]
-        items = [{"reason": "FailedScheduling", "message": f"an event of {name}"}] if name in self.kubelet.pods else []
+        said = [  # in the order of their names, as a server lists them
+            {"reason": "FailedMount", "lastTimestamp": None, "eventTime": "2026-11-27T17:08:14.250000Z"},
+            {"reason": "FailedScheduling", "lastTimestamp": "2026-11-27T17:08:13Z", "eventTime": None},
+            {"reason": "Scheduled", "lastTimestamp": "2026-11-27T17:08:14Z", "eventTime": None},
+        ]
+        items = [{**one, "message": f"an event of {name}"} for one in said if name in self.kubelet.pods]
         return web.json_response({"items": items})
 
     async def claim(self, request: web.Request) -> web.Response:

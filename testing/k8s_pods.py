@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -70,11 +71,26 @@ class Node:
 
 
 @dataclass
+class Line:
+    """A line of a log, and when it was first seen."""
+
+    text: bytes
+    at: float
+
+    @property
+    def stamped(self) -> bytes:
+        """The line behind its time, as a kubelet writes it."""
+        when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{when}.{self.at % 1 * 1e9:09.0f}Z ".encode() + self.text
+
+
+@dataclass
 class Pod:
     """A pod, and the process that runs it."""
 
     document: dict[str, Any]
     log: Path
+    seen: list[Line] = field(default_factory=list)
     process: subprocess.Popen | None = None
     fault: dict[str, Any] | None = None  # how its end is told in place of its exit status
 
@@ -101,6 +117,16 @@ class Pod:
     def requests(self, name: str) -> float:
         """How much of a resource it takes."""
         return amount((self.container["resources"].get("requests") or {}).get(name, 0))
+
+    def lines(self) -> list[Line]:
+        """The lines of its log so far, each with a time of its own; a last one without an end if the pod has ended."""
+        ended = self.process is not None and self.process.poll() is not None
+        found = self.log.read_bytes().splitlines(keepends=True)
+        whole = [line for line in found if ended or line.endswith(b"\n")]
+        for line in whole[len(self.seen) :]:
+            after = self.seen[-1].at + 1e-6 if self.seen else 0.0
+            self.seen.append(Line(line, max(time.time(), after)))
+        return self.seen
 
     def wait_with(self, reason: str, message: str) -> None:
         """Show why its container does not start."""

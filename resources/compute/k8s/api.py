@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ ANSWER_S = (5.0, 30.0)  # to a connection, to a request
 PATIENCE_S = 60.0  # with a server that is away for a moment, when a pod is made
 GONE_LOOK_S = 0.5
 BUSY = 429
+CONFLICT = "Conflict"  # another request changed the same object, such as a quota; status 409, as that of AlreadyExists
 RIGHTS = "give its account the Role of deploy/k8s/rights.yaml"
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST"  # every pod has it in its environment
@@ -29,11 +31,11 @@ class Unanswered(Exception):
 
 
 class ApiRefusal(ComputeError):
-    """The API server refuses a request; the message is its own."""
+    """The API server refuses a request; the message is its own, and so is the reason, such as AlreadyExists."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, reason: str = "") -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.reason = status, reason
 
 
 class PodApi:
@@ -68,7 +70,7 @@ class PodApi:
         chosen = f"involvedObject.name={name}"
         with contextlib.suppress(ApiRefusal, Unanswered):
             listed = _ask(lambda: self._core.list_namespaced_event(self.namespace, field_selector=chosen, **_RAW))
-            return [f"{event.get('reason')}: {event.get('message')}" for event in listed["items"]]
+            return [f"{event.get('reason')}: {event.get('message')}" for event in sorted(listed["items"], key=_said_at)]
         return []
 
     def delete(self, name: str, grace_s: int | None = None) -> None:
@@ -88,9 +90,9 @@ class PodApi:
         return False
 
     def log(self, name: str, since_s: int | None = None) -> Iterator[bytes]:
-        """The pod's log as it grows, until the pod ends or the connection breaks."""
+        """The pod's log as it grows, each line after its time, until the pod ends or the connection is closed."""
         since = {} if since_s is None else {"since_seconds": since_s}
-        options: dict[str, Any] = {"follow": True, **since, "_preload_content": False, "_request_timeout": (5.0, None)}
+        options: dict[str, Any] = {"follow": True, "timestamps": True, **since, **_STREAM}
         with _errors():
             yield from self._core.read_namespaced_pod_log(name, self.namespace, **options).stream()
 
@@ -129,6 +131,7 @@ class PodApi:
 
 
 _RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": ANSWER_S}
+_STREAM: dict[str, Any] = {"_preload_content": False, "_request_timeout": (ANSWER_S[0], None)}
 
 
 def connect(context: str | None, namespace: str | None) -> PodApi:
@@ -189,17 +192,27 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except ApiException as e:
-        if not e.status or e.status >= 500 or e.status == BUSY:
-            raise Unanswered(f"the Kubernetes API cannot answer: {_words(e)}") from e
-        way_out = f": {RIGHTS}" if "forbidden: User" in _words(e) else ""
-        raise ApiRefusal(f"{_words(e)}{way_out}", int(e.status)) from e
+        words, reason = _words(e)
+        if not e.status or e.status >= 500 or e.status == BUSY or reason == CONFLICT:
+            raise Unanswered(f"the Kubernetes API cannot answer: {words}") from e
+        way_out = f": {RIGHTS}" if "forbidden: User" in words else ""
+        raise ApiRefusal(f"{words}{way_out}", int(e.status), reason) from e
     except HTTPError as e:
         raise Unanswered(f"the Kubernetes API does not answer ({e})") from e
 
 
-def _words(error: Any) -> str:
-    """The API's own words."""
+def _words(error: Any) -> tuple[str, str]:
+    """The API's own words, and its reason; a proxy before it gives none."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body or ""
-    with contextlib.suppress(ValueError, TypeError):
-        return f"{json.loads(body)['message']} ({error.status})"
-    return f"{body.strip()[:500] or error.reason} ({error.status})"
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        said = json.loads(body)
+        return f"{said['message']} ({error.status})", said.get("reason") or ""
+    return f"{body.strip()[:500] or error.reason} ({error.status})", ""
+
+
+def _said_at(event: Document) -> datetime:
+    """When an event was last said; which field has the time depends on who said it."""
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    said = next(filter(None, (*times, event.get("metadata", {}).get("creationTimestamp"))), None)
+    return datetime.fromisoformat(said) if said else datetime.min.replace(tzinfo=UTC)

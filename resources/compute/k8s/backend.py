@@ -52,7 +52,8 @@ def run_in_pod(context: Context, worker: str, spec: Spec, need: Need, settings: 
             )
             pod = build_pod(own, wanted)
             context.log.info(f"{worker} runs in the pod {pod['metadata']['name']}, {_in_words(need, ranks)}")
-            ended = run_pod(api, pod, wanted, ProgressWatch(attempt, spec, own.stalled_minutes), own)
+            watch = ProgressWatch(attempt, spec, own.stalled_minutes)
+            ended = run_pod(api, pod, wanted, watch, own, context.log.warning)
             attempt.wait_for_messages(ended.messages)
         return result_from(worker, ended, session.get_custom_messages())
 

@@ -6,6 +6,7 @@ so an attempt whose API is away for a while still goes on, and can end well.
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from distill_dagster.errors import ComputeError
@@ -30,11 +31,18 @@ LOOK_S = 1.0
 UNREACHED_S = 30.0  # beyond its grace, for a pod that is being deleted: then its node does not answer
 ENDED_S = 10.0  # from the worker's end to that of its pod, which says whether memory ran out
 LOG_S = 10.0  # for what is left of the log when the pod has ended
-CONFLICT = 409
+ALREADY_THERE = "AlreadyExists"
 
 
-def run_pod(api: PodApi, pod: dict[str, Any], wanted: Wanted, watch: ProgressWatch, own: K8sSettings) -> Ended:
-    """Make a pod, follow it to its end, and delete it.
+def run_pod(
+    api: PodApi,
+    pod: dict[str, Any],
+    wanted: Wanted,
+    watch: ProgressWatch,
+    own: K8sSettings,
+    warn: Callable[[str], None],
+) -> Ended:
+    """Make a pod, follow it to its end, and delete it. `warn` is called if it cannot be looked at meanwhile.
 
     Raises:
         Lost: it ended by no fault of the worker, or made no progress.
@@ -44,7 +52,7 @@ def run_pod(api: PodApi, pod: dict[str, Any], wanted: Wanted, watch: ProgressWat
     log = PodLog(api, name)
     try:
         patiently(lambda: _make(api, pod))
-        ended = _follow(api, name, wanted, watch, own, log)
+        ended = _follow(Looks(api, name, warn), wanted, watch, own, log)
     except PodGone:
         _delete(api, name, 0)
         raise
@@ -65,23 +73,23 @@ def _make(api: PodApi, pod: dict[str, Any]) -> None:
     try:
         api.create(pod)
     except ApiRefusal as e:
-        if e.status != CONFLICT:
+        if e.reason != ALREADY_THERE:
             raise ComputeError(
                 f"the Kubernetes API refuses the pod: {e}; correct `compute.k8s`, or what it allows"
             ) from e
 
 
 def _delete(api: PodApi, name: str, grace_s: int | None = None) -> None:
-    """Delete the pod; one that cannot be deleted now ends by itself, and is swept."""
+    """Delete the pod. One that cannot be deleted now ends when its worker does, and a later step sweeps it."""
     with contextlib.suppress(Unanswered, ApiRefusal):
         api.delete(name, grace_s)
 
 
-def _follow(api: PodApi, name: str, wanted: Wanted, watch: ProgressWatch, own: K8sSettings, log: PodLog) -> Ended:
+def _follow(looks: "Looks", wanted: Wanted, watch: ProgressWatch, own: K8sSettings, log: PodLog) -> Ended:
     attempt, made = wanted.attempt, time.monotonic()
     leaves, ends = _Since(), _Since()
     while True:
-        pod, ended = _look(api, name), read_ended(attempt)
+        pod, ended = looks.look(), read_ended(attempt)
         if pod is None or (ended and ends.seconds(True) > ENDED_S):
             if ended:
                 return ended
@@ -98,16 +106,31 @@ def _follow(api: PodApi, name: str, wanted: Wanted, watch: ProgressWatch, own: K
             watch.look()
         else:
             watch.keep_job()
-            _require_startable(api, pod, time.monotonic() - made, own)
+            _require_startable(looks.api, pod, time.monotonic() - made, own)
         time.sleep(LOOK_S)
 
 
-def _look(api: PodApi, name: str) -> Document | None:
-    """The pod; one without a status if the API is away."""
-    try:
-        return api.get(name)
-    except Unanswered:
-        return {"metadata": {"name": name}, "status": {}}
+class Looks:
+    """Looks at a pod that was made.
+
+    A look that is refused, as while a token expires or rights change, tells nothing of the pod, and so ends no worker.
+    """
+
+    def __init__(self, api: PodApi, name: str, warn: Callable[[str], None]) -> None:
+        self.api, self._name, self._warn = api, name, warn
+        self._has_warned = False
+
+    def look(self) -> Document | None:
+        """The pod; None if it is gone; one without a status if the API gives no answer."""
+        try:
+            return self.api.get(self._name)
+        except Unanswered:
+            pass
+        except ApiRefusal as e:
+            if not self._has_warned:
+                self._warn(f"the pod {self._name} cannot be looked at, and its worker goes on: {e}")
+            self._has_warned = True
+        return {"metadata": {"name": self._name}, "status": {}}
 
 
 class _Since:
