@@ -12,7 +12,9 @@ NAME = r"^[a-z0-9][a-z0-9.-]{0,252}$"  # of a Kubernetes object: a DNS subdomain
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}$"  # the key of a label, taint or resource, with its prefix
 NO_LABEL = r"^[A-Za-z0-9._/-]{0,317}$"  # such a key, or nothing
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SECRETIVE = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)  # in the name of a variable with a secret
+SECRETIVE = re.compile(  # in the name of a variable with a secret, such as OTEL_EXPORTER_OTLP_HEADERS
+    r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|HEADERS|AUTH|DSN", re.IGNORECASE
+)
 OWN_FIELDS = (  # of a pod's spec: the backend writes them, from the other settings
     *("containers", "initContainers", "ephemeralContainers", "restartPolicy", "activeDeadlineSeconds"),
     *("terminationGracePeriodSeconds", "nodeSelector", "tolerations", "affinity", "volumes", "serviceAccountName"),

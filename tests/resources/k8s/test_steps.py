@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.remote.attempt import JOBS
 from distill_dagster.resources.compute.k8s.pod import WORKER
+from distill_dagster.resources.compute.k8s.ties import FORGOTTEN
 from testing.api_project import CONCURRENCY, SHARD_ROWS
 from testing.k8s_api import on_k8s
 from testing.projects import run_project, write_project
@@ -73,13 +75,15 @@ def the_running_pod(k8s, server) -> str:
 
 
 def test_a_step_publishes_what_its_pod_has_made_and_the_key_is_in_no_pod(k8s, ready, server):
-    path = ready(endpoint={"api_key": "TEACHER_KEY"}, keys_from="keys", env=["OPENLY"])
-    k8s.script(secrets={"keys": {"TEACHER_KEY": KEY}})
+    of_pod = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    path = ready(endpoint={"api_key": "TEACHER_KEY"}, keys_from="keys", keys=list(of_pod), env=["OPENLY"])
+    k8s.script(secrets={"keys": {"TEACHER_KEY": KEY, **of_pod}}, conflicts=1)
     server.script(key=KEY)
     with Step(path, TEACHER_KEY="not-the-one-of-the-pod", OPENLY="said aloud") as step:
         assert step.wait_for_end() == 0, step.said
     assert answers_of(path).counts["ok"] == SHARD_ROWS
     assert server.counts()["total"] == SHARD_ROWS
+    assert "no telemetry is sent: OTEL_EXPORTER_OTLP_PROTOCOL is grpc" in step.said, "the log of the worker alone"
     (pod,) = k8s.made()
     assert KEY not in json.dumps(pod)
     assert "not-the-one-of-the-pod" not in json.dumps(pod)
@@ -114,6 +118,15 @@ def test_a_pod_that_needs_more_memory_than_its_limit_is_not_made_again(k8s, read
     assert len(k8s.made()) == 1
 
 
+def test_a_pod_that_reaches_its_deadline_is_not_made_again(k8s, ready, server):
+    path = ready(deadline_hours=5 / 3600)
+    server.script(rules=[{"fault": "hang", "seconds": 600}])
+    with Step(path) as step:
+        assert step.wait_for_end() == 1
+    assert "(`compute.k8s.deadline_hours`): raise it" in step.said
+    assert len(k8s.made()) == 1
+
+
 def test_a_worker_without_progress_is_started_again(k8s, ready, server):
     began = time.monotonic()
     with Step(ready(), "train-part-01") as step:
@@ -140,7 +153,7 @@ def test_a_step_that_is_ended_deletes_its_pod(k8s, ready, server, record_propert
     assert any(line.startswith(f"DELETE /api/v1/namespaces/distill/pods/{pod}") for line in k8s.asked())
 
 
-def test_a_pod_ends_by_itself_when_its_step_was_killed_and_the_next_step_sweeps_it(k8s, ready, server, record_property):
+def test_a_pod_ends_when_its_step_was_killed_and_the_next_step_sweeps_it(k8s, ready, server, record_property):
     path = ready(orphan_s=5, grace_s=1)
     server.script(rules=[{"fault": "hang", "seconds": 600, "times": 1}])  # a process waits for its first answer
     with Step(path) as step:
@@ -149,35 +162,31 @@ def test_a_pod_ends_by_itself_when_its_step_was_killed_and_the_next_step_sweeps_
         began = time.monotonic()
         wait_for(lambda: k8s.pods()[0]["status"]["phase"] == "Failed", "the worker's end")
         record_property("ended_s", time.monotonic() - began)  # after `orphan_s` and `grace_s`
+    (left,) = k8s.pods()
+    made = datetime.fromisoformat(left["metadata"]["creationTimestamp"])
+    forgotten = made + timedelta(seconds=FORGOTTEN * 5 + 1)  # a younger pod is left to a later step
+    wait_for(lambda: datetime.now(UTC) > forgotten, "the time after which a step is dead")
     with Step(path) as step:
         assert step.wait_for_end() == 0, step.said
+    assert f"deleted {pod}: pods whose step was killed" in step.said
     assert answers_of(path).counts["ok"] == SHARD_ROWS
-    wait_for(lambda: pod not in k8s.alive() or _swept(path, pod), "the sweep")
+    assert not k8s.alive()
 
 
-def _swept(path, pod) -> bool:
-    """A pod younger than the limit is left to a later step."""
-    from distill_dagster.resources.compute.k8s.api import connect
-    from distill_dagster.resources.compute.k8s.settings import K8sSettings
-    from distill_dagster.resources.compute.k8s.ties import sweep
-    from distill_dagster.resources.compute.settings import cluster_settings
-
-    own = K8sSettings.model_validate(cluster_settings(load_config(path), "generate"))
-    return pod in sweep(connect(None, None), own)
-
-
-def test_an_api_that_is_away_for_a_while_costs_nothing(k8s, ready, server):
+@pytest.mark.parametrize("trouble", [{"away": True}, {"denied": ["get pods"]}])
+def test_an_api_that_does_not_answer_for_a_while_costs_nothing(k8s, ready, server, trouble):
     path = ready()
     server.script(latency=0.5)
     with Step(path) as step:
         the_running_pod(k8s, server)
-        k8s.script(away=True)
+        k8s.script(**trouble)
         wait_for(lambda: len(k8s.asked()) > 1, "a request that is not answered")
         wait_for(lambda: server.counts()["answered"] == SHARD_ROWS, "the answers")
         k8s.script()
         assert step.wait_for_end() == 0, step.said
     assert server.counts()["total"] == SHARD_ROWS
     assert answers_of(path).counts["ok"] == SHARD_ROWS
+    assert step.said.count("cannot be looked at, and its worker goes on") == ("denied" in trouble)
 
 
 def refused(path) -> str:
