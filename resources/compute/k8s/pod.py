@@ -62,7 +62,7 @@ def store_label(own: K8sSettings) -> str:
     if not mounts:
         return sha256(str(path))[:32]
     mount = max(mounts, key=lambda one: len(PurePath(one).parts))  # a volume may be mounted inside another one
-    return sha256(json.dumps([own.claims[mount], str(path.relative_to(mount))]))[:32]
+    return sha256(json.dumps([own.claims[mount], str(path.relative_to(mount))], allow_nan=False))[:32]
 
 
 def build_pod(own: K8sSettings, wanted: Wanted) -> dict[str, Any]:
