@@ -119,14 +119,14 @@ def read_ended(attempt: Attempt) -> Ended | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the attempt that the command line names."""
-    shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    shared.add_argument("--step", required=True, help="the step's version of the package")
-    step = shared.parse_known_args(arguments)[0].step
-    if (own := version(PACKAGE)) != step:
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--step", help="the step's version of the package")
+    step = early.parse_known_args(arguments)[0].step
+    if step and (own := version(PACKAGE)) != step:
         print(f"the image has {PACKAGE} {own}, and the step {step}", file=sys.stderr)
         return OTHER_VERSION
     program = "python -m distill_dagster.remote.in_pod"
-    parser = argparse.ArgumentParser(prog=program, description="Run one attempt.", parents=[shared])
+    parser = argparse.ArgumentParser(prog=program, description="Run one attempt.", parents=[early])
     parser.add_argument("--attempt", type=Path, required=True, help="its folder in the store")
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--orphan-s", type=float, required=True)

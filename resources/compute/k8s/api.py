@@ -172,7 +172,7 @@ def patiently(call: Callable[[], T]) -> T:
             return call()
         except Unanswered as e:
             if time.monotonic() > until:
-                raise ComputeError(f"{e}: start the cluster, or correct KUBECONFIG") from e
+                raise ComputeError(f"{e}: start the cluster, correct KUBECONFIG, or try again later") from e
             time.sleep(pause)
             pause = min(2 * pause, 8.0)
 
