@@ -173,6 +173,20 @@ def test_a_pod_ends_when_its_step_was_killed_and_the_next_step_sweeps_it(k8s, re
     assert not k8s.alive()
 
 
+def test_a_step_that_was_frozen_starts_its_worker_again(k8s, ready, server):
+    path = ready(orphan_s=5, grace_s=1)
+    server.script(rules=[{"fault": "hang", "seconds": 600, "times": 1}])
+    with Step(path) as step:
+        the_running_pod(k8s, server)
+        step.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: k8s.pods()[0]["status"]["phase"] == "Failed", "the worker's end")
+        step.process.send_signal(signal.SIGCONT)
+        assert step.wait_for_end() == 0, step.said
+    assert "attempt 1 of generate_shard on" in step.said
+    assert len(k8s.made()) == 2
+    assert answers_of(path).counts["ok"] == SHARD_ROWS
+
+
 @pytest.mark.parametrize("trouble", [{"away": True}, {"denied": ["get pods"]}])
 def test_an_api_that_does_not_answer_for_a_while_costs_nothing(k8s, ready, server, trouble):
     path = ready()
