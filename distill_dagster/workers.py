@@ -187,6 +187,7 @@ def _serve_orders(done: int) -> int:
         for line in sys.stdin:
             environment = json.loads(line)
             os.environ.update(environment)
+            log_as_json()
             _serve_pipes()
             telemetry.flush()
             for name in environment:

@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 
 from distill_dagster.telemetry import instruments
 from distill_dagster.telemetry.spans import OFF, OpenSpan, span
-from distill_dagster.telemetry.switch import is_on
+from distill_dagster.telemetry.switch import SHARE, is_on
 
 LOG = logging.getLogger(__name__)
-SHARE = "DISTILL_TRACED_REQUESTS"
 
 
 @dataclass(slots=True)

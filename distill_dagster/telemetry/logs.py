@@ -17,14 +17,15 @@ from typing import Any
 
 from distill_dagster.redaction import redact
 from distill_dagster.telemetry.spans import trace_ids
+from distill_dagster.telemetry.switch import LOG_FORMAT
 from distill_dagster.telemetry.where import here
 
-VARIABLE, JSON = "DISTILL_LOG_FORMAT", "json"
+JSON = "json"
 
 
 def wants_json() -> bool:
     """Whether this process writes its log as JSON lines."""
-    return os.environ.get(VARIABLE, "").strip().casefold() == JSON
+    return os.environ.get(LOG_FORMAT, "").strip().casefold() == JSON
 
 
 class JsonLines(logging.Formatter):

@@ -8,10 +8,7 @@ The providers are this package's own and not OpenTelemetry's global ones, becaus
 """
 
 import atexit
-import logging
 import os
-import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -20,13 +17,15 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from distill_dagster.redaction import redact
+from distill_dagster.telemetry.in_time import in_time
+from distill_dagster.telemetry.switch import METRICS, OF_OPENTELEMETRY, TRACES, is_none, turn_off
+
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from opentelemetry.trace import Tracer
 
-LOG = logging.getLogger(__name__)
 SERVICE, PACKAGE = "distill-dagster", "distill_dagster"
-EXIT_S = 1.0
 trace_of_root: ContextVar[int | None] = ContextVar("trace_of_root", default=None)  # the id of the next new trace
 
 _opened: list["Pipeline"] = []
@@ -44,31 +43,56 @@ class Pipeline:
 
 @cache
 def pipeline() -> Pipeline:
-    """The pipeline of this process; it closes when the process ends."""
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    """The pipeline of this process; it closes when the process ends. With a wrong variable it sends nothing."""
+    try:
+        opened = _open()
+    except Exception as e:  # noqa: BLE001 - of the SDK, which reads its variables; telemetry fails no run
+        turn_off(f"OpenTelemetry cannot be started with the variables {OF_OPENTELEMETRY}*: {redact(str(e) or repr(e))}")
+        return _closed()
+    _opened.append(opened)
+    atexit.register(opened.close)
+    return opened
+
+
+def _open() -> Pipeline:
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     named = {"service.version": version(SERVICE), "service.instance.id": str(uuid.uuid4())}
     resource = Resource.create(named if _names_service() else {"service.name": SERVICE, **named})
     spans = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_ids())
-    spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    metrics = MeterProvider(
-        [PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource, shutdown_on_exit=False
-    )
-    opened = Pipeline(
+    for processor in _processors():
+        spans.add_span_processor(processor)
+    metrics = MeterProvider(_readers(), resource=resource, shutdown_on_exit=False)
+    return Pipeline(
         tracer=spans.get_tracer(PACKAGE, version(SERVICE)),
         meter=metrics.get_meter(PACKAGE, version(SERVICE)),
-        flush=_in_time(spans.force_flush, metrics.force_flush),
-        close=_in_time(spans.shutdown, metrics.shutdown),
+        flush=in_time(spans.force_flush, metrics.force_flush),
+        close=in_time(spans.shutdown, metrics.shutdown),
     )
-    _opened.append(opened)
-    atexit.register(opened.close)
-    return opened
+
+
+def _closed() -> Pipeline:
+    """A pipeline that takes everything and sends nothing."""
+    from opentelemetry.metrics import NoOpMeter
+    from opentelemetry.trace import NoOpTracer
+
+    return Pipeline(NoOpTracer(), NoOpMeter(PACKAGE), flush=lambda: None, close=lambda: None)
+
+
+def _processors() -> list[Any]:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    return [] if is_none(TRACES) else [BatchSpanProcessor(OTLPSpanExporter())]
+
+
+def _readers() -> list[Any]:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    return [] if is_none(METRICS) else [PeriodicExportingMetricReader(OTLPMetricExporter())]
 
 
 def flush() -> None:
@@ -80,40 +104,6 @@ def flush() -> None:
 def _names_service() -> bool:
     """Whether the environment names the service."""
     return bool(os.environ.get("OTEL_SERVICE_NAME")) or "service.name" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-
-
-def _in_time(*steps: Callable[[], object]) -> Callable[[], None]:
-    """Do the steps side by side, and return after `EXIT_S` at the latest.
-
-    The threads wait from now on: a process that is about to end may start none.
-    """
-    ended = threading.Semaphore(0)
-    begins = [_waiting(step, ended) for step in steps]
-
-    def run() -> None:
-        until = time.monotonic() + EXIT_S
-        for begin in begins:
-            begin.release()
-        for _ in steps:
-            ended.acquire(timeout=max(0.0, until - time.monotonic()))
-
-    return run
-
-
-def _waiting(step: Callable[[], object], ended: threading.Semaphore) -> threading.Semaphore:
-    """A thread that does the step each time the semaphore lets it."""
-    begin = threading.Semaphore(0)
-
-    def work() -> None:
-        while begin.acquire():
-            try:
-                step()
-            except Exception as e:  # noqa: BLE001 - of the SDK; telemetry fails no run
-                LOG.debug("telemetry: %s", type(e).__name__)
-            ended.release()
-
-    threading.Thread(target=work, name="telemetry", daemon=True).start()
-    return begin
 
 
 def _ids() -> Any:

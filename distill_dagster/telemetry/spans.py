@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from distill_dagster.telemetry.pipeline import pipeline, trace_of_root
-from distill_dagster.telemetry.switch import OF_OPENTELEMETRY, is_on
+from distill_dagster.telemetry.switch import OF_OPENTELEMETRY, OWN, is_on
 from distill_dagster.telemetry.where import handed_where, here
 
 PARENT = "TRACEPARENT"
@@ -81,15 +81,16 @@ def is_inside() -> bool:
 
 def handed(*, far: bool = False) -> dict[str, str]:
     """What a worker's process needs in its environment; on another machine (`far`) also OpenTelemetry's variables."""
+    own = {name: os.environ[name] for name in OWN if name in os.environ}
     if not is_on():
-        return handed_where()
+        return {**own, **handed_where()}
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     parent = {PARENT: carrier["traceparent"]} if "traceparent" in carrier else {}
-    own = {name: value for name, value in os.environ.items() if far and name.startswith(OF_OPENTELEMETRY)}
-    return {**own, **parent, **handed_where()}
+    theirs = {name: value for name, value in os.environ.items() if far and name.startswith(OF_OPENTELEMETRY)}
+    return {**theirs, **own, **parent, **handed_where()}
 
 
 def trace_ids() -> tuple[str, str] | None:

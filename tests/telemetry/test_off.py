@@ -12,10 +12,10 @@ from distill_dagster.config import DataConfig
 from distill_dagster.sources.files.discovery import SourceFile
 from distill_dagster.sources.specs import ReadSpec
 from distill_dagster.teachers.counted import answer_counted
-from distill_dagster.telemetry import instruments, switch
+from distill_dagster.telemetry import instruments
 from distill_dagster.telemetry.calls import add_retry, one_request
 from distill_dagster.telemetry.logs import JsonLines
-from distill_dagster.telemetry.switch import DISABLED, ENDPOINT, PROTOCOL
+from distill_dagster.telemetry.switch import DISABLED, ENDPOINT, OWN, PROTOCOL
 
 WORK = """
 import runpy, sys
@@ -30,7 +30,7 @@ print([name for name in sys.modules if name.partition(".")[0] == "opentelemetry"
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch):
-    for name in (ENDPOINT, DISABLED, PROTOCOL, "TRACEPARENT", "DISTILL_WHERE"):
+    for name in (ENDPOINT, DISABLED, PROTOCOL, *OWN, "TRACEPARENT", "DISTILL_WHERE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -85,25 +85,6 @@ def test_where_travels_by_the_environment(monkeypatch):
     for text in ("{", "[]", '{"stage": 3}', '{"later": "field"}'):
         monkeypatch.setenv("DISTILL_WHERE", text)
         assert telemetry.here() == telemetry.Whereabouts()
-
-
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({ENDPOINT: "http://127.0.0.1:1"}, None),
-        ({ENDPOINT: "http://127.0.0.1:1", DISABLED: "True"}, ""),
-        ({ENDPOINT: "http://127.0.0.1:1", PROTOCOL: "grpc"}, "this package sends http/protobuf"),
-        ({PROTOCOL: "http/protobuf"}, ""),
-    ],
-)
-def test_when_it_is_on(variables, said, monkeypatch, caplog):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    switch._can_send.cache_clear()
-    assert telemetry.is_on() == (said is None)
-    assert telemetry.is_on() == (said is None)
-    assert [said in record.message for record in caplog.records] == ([True] if said else [])
-    switch._can_send.cache_clear()
 
 
 def test_a_log_line_is_json_without_secrets():
