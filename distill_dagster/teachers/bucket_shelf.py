@@ -125,8 +125,9 @@ class BucketShelf:
 
     @contextlib.contextmanager
     def merging(self) -> Iterator[None]:
-        """Hold the lease of those who merge."""
+        """Hold the lease of those who merge. What the one before merged is listed afresh."""
         with leased(self.bucket, f"{self.prefix}/merge"):
+            self._listed_at = -LISTED_SECONDS
             yield
 
     @contextlib.contextmanager

@@ -107,15 +107,22 @@ class Responses:
                 hashes, times = segments.column(path, "request_hash"), segments.column(path, "created_at")
                 yield SealedReplies(hashes, times, segments.prompts(path), path.stat().st_size)
 
+    def unfinished(self) -> set[str]:
+        """The requests whose replies a journal holds. A kill while it is sealed leaves them in a segment too."""
+        return {reply.request_hash for reply in self._journaled()}
+
     def delete(self, hashes: Sequence[str]) -> int:
         """Delete the replies to these requests from the finished shards; returns how many. What they cost still counts.
 
-        A process that is killed in between leaves each segment as it was, or without them.
+        Those that a journal holds too stay: without its rows in a segment, the journal would be sealed once more, and
+        count twice. A process that is killed in between leaves each segment as it was, or without them.
         """
-        wanted, deleted = pa.array(hashes, pa.string()), 0
+        deleted = 0
         with self._shelf.merging():
             self._shelf.drop_segments(_replaced(self._shelf.segments()))  # left by one that was killed
-            for path in self._shelf.segments():
+            paths = self._shelf.segments()  # before the journals: what is sealed meanwhile is left alone
+            wanted = pa.array(sorted(set(hashes) - self.unfinished()), pa.string())
+            for path in paths:
                 if segments.compute.any(segments.compute.is_in(segments.column(path, "request_hash"), wanted)).as_py():
                     with self._shelf.new_segment() as rest:
                         deleted += segments.write_without(path, rest, wanted)

@@ -1,6 +1,7 @@
 """Replies in a bucket: every machine finds them, also those of a process that was killed, and each counts once."""
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -102,6 +103,18 @@ def test_small_segments_are_merged_and_each_reply_counts_once(place, monkeypatch
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert len(responses.find([f"h{n}" for n in range(5)])) == 5
+
+
+def test_who_deletes_next_does_not_bring_back_what_was_deleted_a_moment_ago(place):
+    record(Responses(place()), "s0", [reply(1), reply(2), reply(3)])
+    there = Responses(place("there"))
+    assert there.spent() == 1.5
+    there._shelf._listed_at = math.inf  # as if it had just listed the segments
+    assert Responses(place()).delete(["h1"]) == 1
+    assert there.delete(["h2"]) == 1
+    third = Responses(place("third"))
+    assert set(third.find(["h1", "h2", "h3"])) == {"h3"}
+    assert third.spent() == 1.5
 
 
 def test_replies_that_cannot_be_sent_stop_the_run_and_are_kept(place, monkeypatch):

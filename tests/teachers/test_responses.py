@@ -180,6 +180,18 @@ def test_what_deleted_replies_cost_counts_after_merges_and_in_segments_without_r
     assert Responses(tmp_path).spent() == 3.0 + 3.0
 
 
+def test_replies_that_a_kill_left_in_a_journal_too_are_not_deleted_and_cost_once(tmp_path):
+    seal(tmp_path, "a", [reply(1), reply(2)])
+    write_journal(tmp_path, "a", [reply(1)])
+    assert Responses(tmp_path).delete(["h1", "h2"]) == 1
+    assert Responses(tmp_path).spent() == 1.0
+    assert set(Responses(tmp_path).find(["h1", "h2"])) == {"h1"}
+    seal(tmp_path, "a", [])
+    assert Responses(tmp_path).delete(["h1"]) == 1
+    assert Responses(tmp_path).spent() == 1.0
+    assert Responses(tmp_path).find(["h1", "h2"]) == {}
+
+
 def test_a_merge_that_was_killed_counts_nothing_twice_and_is_tidied_up(tmp_path, merges_early):
     for n in range(4):
         seal(tmp_path, f"shard-{n}", [reply(n)])
