@@ -2,9 +2,11 @@
 
     responses/removed/prompts.json    {"2026-01-02T08:00:00+00:00": ["9c01…", …]}     gone when a `gc` looked then
 
-They were paid for, so a reply stays as long as a present row could use it, whatever the config says now: it is known by
-the row's own prompt, before a teacher is asked in one way or another. A row that comes back takes its prompt off the
-list. A reply also stays while a published table of answers holds it, so what a released student learned stays too.
+They were paid for, so a reply stays as long as a present row could use it, whatever the config says of teachers and
+generation: it is known by the row's own prompt, before a teacher is asked in one way or another. Which rows there are,
+and what their prompts are, follows from the source files and the present `task`, `data.format`, `data.require_system`
+and `data.max_row_bytes`. A row that comes back takes its prompt off the list. A reply also stays while a journal or a
+published table of answers holds it, so what a released student learned stays as long as the table does.
 Replies of before 0.2.0 do not say which prompt they answer, and those of judges' duels, benchmarks and chats answer no
 training row: they stay.
 """
@@ -21,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from distill_dagster.clearing.specs import Dated, Lot, Part, Rules, by_reason
-from distill_dagster.errors import UserError
+from distill_dagster.errors import DataError, UserError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.planning.source_rows import SourceRows
 from distill_dagster.store import parquet
@@ -35,6 +37,7 @@ LISTED = "prompts.json"
 NO_ROW = "it answers no training row, or was stored before replies said which"
 USABLE = "a present row could use it"
 IN_A_TABLE = "a published table of answers holds it"
+UNFINISHED = "a shard that is not finished holds it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +57,35 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
         DataError: a segment is damaged, or the place cannot be used.
     """
     responses = Responses(look.project.responses)
-    present = _present_prompts(look)
-    if isinstance(present, str):
+    try:
+        present = _present_prompts(look)
+    except UserError as e:  # such as a pattern that matches no file
         count = sum(len(sealed.hashes) for sealed in responses.sealed())
-        return Part([Lot("reply", count, None, why=f"what rows there are is not known: {present}")], list)
+        return Part([Lot("reply", count, None, why=f"what rows there are is not known: {e}")], list)
     absent, stays = list[_Absent](), dict[str, tuple[int, int]]()
     for sealed in responses.sealed():
         absent += _sort(sealed, present, stays)
     listed = _read(responses.documents("removed"))
-    found = _RepliesToClear(look, {reply.prompt: listed.get(reply.prompt, rules.now) for reply in absent})
-    held = _held([reply.request_hash for reply in absent], tables)
+    since = {prompt: at for prompt, at in listed.items() if prompt not in present}  # also of replies that move now
+    found = _RepliesToClear(look, {reply.prompt: rules.now for reply in absent} | since)
+    reasons = dict.fromkeys(responses.unfinished(), UNFINISHED)
+    reasons |= dict.fromkeys(_held([reply.request_hash for reply in absent], tables), IN_A_TABLE)
     for reply in absent:
-        found.add(reply, IN_A_TABLE if reply.request_hash in held else None, rules)
+        found.add(reply, reasons.get(reply.request_hash), rules)
     return found.part([Lot("reply", count, size, why=why) for why, (count, size) in stays.items()])
 
 
 @dataclass(frozen=True, slots=True)
 class _RepliesToClear:
-    """The replies whose prompt no present row has; `since` says of each prompt since when it is known to be gone."""
+    """The replies whose prompt no present row has; `since` says of each prompt since when it is known to be gone.
+
+    A segment that is merged during the look is not seen, so `since` also has what was noted before.
+    """
 
     look: Snapshot
     since: dict[str, datetime]
     going: list[tuple[_Absent, Dated]] = field(default_factory=list)
-    staying: list[tuple[str, Dated]] = field(default_factory=list)
+    staying: list[tuple[str, _Absent, Dated]] = field(default_factory=list)
 
     def add(self, reply: _Absent, why: str | None, rules: Rules) -> None:
         """Add a reply, which goes if it is old and there is no reason why it stays."""
@@ -84,26 +93,40 @@ class _RepliesToClear:
         if why is None and not rules.is_old(dated.since, rules.reply_days):
             why = f"its row was found to be gone less than {rules.reply_days:g} days ago"
         if why:
-            self.staying.append((why, dated))
+            self.staying.append((why, reply, dated))
         else:
             self.going.append((reply, dated))
 
     def part(self, others: list[Lot]) -> Part:
         """The same, to be shown and deleted, with the lots that stay for other reasons."""
         going = Lot.of("reply", [dated for _, dated in self.going])
-        return Part([_nameless(lot) for lot in (going, *by_reason("reply", self.staying), *others)], self._delete)
+        staying = by_reason("reply", ((why, dated) for why, _, dated in self.staying))
+        return Part([_nameless(lot) for lot in (going, *staying, *others)], self._delete)
 
     def _delete(self) -> list[Lot]:
         """Write down what is gone, and delete what has been for long enough, but for rows that are back by now."""
         responses = Responses(self.look.project.responses)
         responses.tidy()
-        _write(responses.documents("removed"), self.since)
-        again = _present_prompts(Snapshot(self.look.project)) if self.going else set[str]()
-        if isinstance(again, str) or not self.going:
+        notes = responses.documents("removed")
+        _write(notes, self.since)
+        if not self.going:
             return []
-        gone = [(reply, dated) for reply, dated in self.going if reply.prompt not in again]
+        try:
+            again = _present_prompts(Snapshot(self.look.project))
+        except UserError:
+            return []
+        stays = responses.unfinished()
+        gone = [(r, dated) for r, dated in self.going if r.prompt not in again and r.request_hash not in stays]
         responses.delete([reply.request_hash for reply, _ in gone])
+        _write(notes, self._left({reply.request_hash for reply, _ in gone}))
         return [_nameless(Lot.of("reply", [dated for _, dated in gone]))]
+
+    def _left(self, gone: set[str]) -> dict[str, datetime]:
+        """The notes, but for prompts whose replies have all been deleted."""
+        deleted = {reply.prompt for reply, _ in self.going if reply.request_hash in gone}
+        held = {reply.prompt for _, reply, _ in self.staying}
+        held |= {reply.prompt for reply, _ in self.going if reply.request_hash not in gone}
+        return {prompt: at for prompt, at in self.since.items() if prompt in held or prompt not in deleted}
 
 
 def _nameless(lot: Lot) -> Lot:
@@ -116,8 +139,8 @@ def _sort(sealed: SealedReplies, present: set[str], stays: dict[str, tuple[int, 
     total = len(sealed.hashes)
     size = sealed.size // max(total, 1)
     known = compute.is_valid(sealed.prompts)
-    usable = compute.is_in(sealed.prompts.filter(known).unique(), pa.array(present, pa.string()))
-    absent_prompts = sealed.prompts.filter(known).unique().filter(compute.invert(usable))
+    prompts = sealed.prompts.filter(known).unique()
+    absent_prompts = prompts.filter(compute.invert(compute.is_in(prompts, pa.array(present, pa.string()))))
     absent = compute.is_in(sealed.prompts, absent_prompts)
     counts = {NO_ROW: total - (compute.sum(known).as_py() or 0)}
     counts[USABLE] = total - counts[NO_ROW] - (compute.sum(absent).as_py() or 0)
@@ -133,19 +156,20 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _present_prompts(look: Snapshot) -> set[str] | str:
-    """The prompts of all rows of the present source files; or why one of the files cannot be used."""
+def _present_prompts(look: Snapshot) -> set[str]:
+    """The prompts of all rows of the present source files.
+
+    Raises:
+        UserError: one of the files cannot be used, or a pattern matches none.
+    """
     prompts = set[str]()
-    try:
-        with tempfile.TemporaryDirectory(prefix="distill-rows-") as folder:
-            rows = SourceRows(look, Path(folder))
-            for asset, shard in (("eval_dataset", None), *(("raw_dataset", shard) for shard in look.shards)):
-                found = rows.of(asset, shard)
-                if found is None:
-                    return rows.problems[-1]
-                prompts.update(prompt_hash(prompt.messages) for row in found for prompt in prompts_of(row))
-    except UserError as e:  # such as a pattern that matches no file
-        return str(e)
+    with tempfile.TemporaryDirectory(prefix="distill-rows-") as folder:
+        rows = SourceRows(look, Path(folder))
+        for asset, shard in (("eval_dataset", None), *(("raw_dataset", shard) for shard in look.shards)):
+            found = rows.of(asset, shard)
+            if found is None:
+                raise DataError(rows.problems[-1])
+            prompts.update(prompt_hash(prompt.messages) for row in found for prompt in prompts_of(row))
     return prompts
 
 

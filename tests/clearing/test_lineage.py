@@ -38,7 +38,7 @@ def test_replies_of_a_removed_shard_go_and_those_of_moved_rows_stay(tmp_path, se
     assert [lot.count for lot in clear(other, MUCH_LATER) if lot.kind == "reply"] in ([], [0])
     path.write_text(changed.replace("max_new_tokens: 15", "max_new_tokens: 16"))
     assert not run_until_answers(path, instance).failed
-    assert server.counts()["total"] == asked, "back again, no present row is asked anew"
+    assert server.counts()["total"] == asked, "back again, no present row is asked again"
     write_rows(train / "part-01.jsonl", range(12, 12 + SHARD_ROWS))
     assert not run_until_answers(path, instance).failed
     assert server.counts()["total"] == asked + len(gone)

@@ -1,5 +1,6 @@
 """Replies to rows that are gone for a long time go; those that a present row could use, or a table holds, stay."""
 
+import json
 import os
 import shutil
 import time
@@ -9,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distill_dagster.clearing.replies import IN_A_TABLE, NO_ROW, USABLE, look_at_replies
+from distill_dagster.clearing.replies import IN_A_TABLE, NO_ROW, UNFINISHED, USABLE, look_at_replies
 from distill_dagster.clearing.specs import Part, Rules
 from distill_dagster.clearing.versions import VersionsToClear
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.store.hashing import prompt_hash
 from distill_dagster.store.result import Counts, Result
 from distill_dagster.teachers.responses import Responses
 from testing.api_project import write_api_project, write_rows
@@ -112,6 +114,34 @@ def test_what_a_published_table_of_answers_holds_stays(project):
     assert known(project) == {*PRESENT, *OF_NO_ROW, 100, 101}
 
 
+def test_what_a_kill_left_in_a_journal_and_in_a_segment_stays_until_the_shard_is_finished(project):
+    look(project, LATER).delete()
+    spent = Responses(project.responses).spent()
+    journal = project.store.root / "responses/journals/train-part-07.jsonl"
+    journal.write_text("".join(json.dumps(answer(n)._asdict()) + "\n" for n in (100, 101)))
+    found = look(project, MUCH_LATER)
+    assert counts(found)[UNFINISHED] == 2
+    assert found.delete()[0].count == 4
+    assert Responses(project.responses).spent() == spent
+    assert known(project) == {*PRESENT, *OF_NO_ROW, 100, 101}
+    store_replies(Responses(project.responses), "train-part-07", [])
+    assert look(project, MUCH_LATER).delete()[0].count == 2
+    assert Responses(project.responses).spent() == spent
+    assert known(project) == {*PRESENT, *OF_NO_ROW}
+
+
+def test_since_when_a_row_is_gone_is_kept_while_its_segment_is_merged(project, tmp_path):
+    segments, notes = project.store.root / "responses/segments", project.store.root / "responses/removed/prompts.json"
+    look(project, LATER).delete()
+    noted = notes.read_text()
+    segments.rename(tmp_path / "away")
+    look(project, LATER).delete()
+    assert notes.read_text() == noted
+    (tmp_path / "away").rename(segments)
+    assert look(project, MUCH_LATER).delete()[0].count == 6
+    assert json.loads(notes.read_text()) == {}, "all their replies are deleted"
+
+
 def test_nothing_goes_while_a_source_file_cannot_be_read(project):
     look(project, LATER).delete()
     data = project.store.root.parent / "data"
@@ -127,9 +157,7 @@ def test_nothing_goes_while_a_source_file_cannot_be_read(project):
     assert known(project) == {*PRESENT, *GONE, *OF_NO_ROW}
 
 
-def test_a_conversation_that_grew_by_a_turn_could_use_the_replies_to_its_earlier_turns(tmp_path):
-    from distill_dagster.store.hashing import prompt_hash
-
+def test_a_conversation_that_grew_by_a_turn_could_use_the_replies_to_its_earlier_turns():
     first = [{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}]
     gold, later = {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Bye"}
     assert prompt_hash(first) == prompt_hash([*first, gold]), "the teacher sees its own replies, whatever the row says"
