@@ -173,10 +173,15 @@ class LocalBackend:
     def read(self, key: str, name: str) -> str | None:
         """The document's text, or None."""
         try:
-            with open(f"{self.root}/{key}/{name}", encoding="utf-8", errors="replace") as file:
-                return file.read()  # the store says that it is damaged
+            with open(f"{self.root}/{key}/{name}", encoding="utf-8") as file:
+                return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except UnicodeDecodeError as e:
+            raise DataError(
+                f"{self.root}/{key}/{name} is damaged ({e}): restore it from a backup, or delete {self.root}/{key} and "
+                f"materialize {key.partition('/')[0]} again"
+            ) from None
 
     def read_all(self, asset: str) -> dict[str, str] | None:
         """None: a file is read as fast alone as among others."""

@@ -74,15 +74,8 @@ class Manifest:
         Raises:
             ValueError: it is no manifest. Whoever wrote it may want to lead the reader out of the store.
         """
-        if not isinstance(document, dict) or not OF_A_MANIFEST <= document.keys() <= {own.name for own in fields(cls)}:
-            raise ValueError("it does not have the keys of a manifest")
-        wrong = [name for name, kinds in TYPES.items() if not isinstance(document[name], kinds)]
-        if wrong:
-            raise ValueError(f"{wrong[0]} has the wrong type")
-        version, names = document["version"], document["files"]
-        if not all(isinstance(hashed, str) for hashed in names.values()) or any(map(_leads_out, (version, *names))):
-            raise ValueError("its files are not those of a version")
-        found = files_at(version, names)
+        require_manifest(document)
+        found = files_at(document["version"], document["files"])
         return None if found is None else cls(**document, files_at=found)
 
     def read(self, kind: type[R]) -> R:
@@ -135,7 +128,7 @@ class Manifest:
 
     def document(self) -> dict[str, Any]:
         """What the store keeps of it."""
-        return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "files_at"}
+        return {name: getattr(self, name) for name in KEPT}
 
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -143,7 +136,19 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("inputs", "counts", "facts", "files"), dict),
     "shard": (str, NoneType),
 }
-OF_A_MANIFEST = TYPES.keys()
+KEPT = tuple(own.name for own in fields(Manifest) if own.name != "files_at")
+
+
+def require_manifest(document: Any) -> None:
+    """Raise a ValueError unless this is what `Manifest.document` once returned. `complete` came later than the rest."""
+    if not isinstance(document, dict) or not TYPES.keys() <= document.keys() <= set(KEPT):
+        raise ValueError("it does not have the keys of a manifest")
+    kinds = {**TYPES, "complete": bool} if "complete" in document else TYPES
+    if wrong := [name for name in kinds if not isinstance(document[name], kinds[name])]:
+        raise ValueError(f"{wrong[0]} has the wrong type")
+    version, names = document["version"], document["files"]
+    if not all(isinstance(hashed, str) for hashed in names.values()) or any(map(_leads_out, (version, *names))):
+        raise ValueError("its files are not those of a version")
 
 
 def _leads_out(name: str) -> bool:

@@ -11,6 +11,7 @@ objects/old_versions.py.
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from distill_dagster.errors import DataError
 from distill_dagster.store.backend import LOCK, MANIFEST, PREVIOUS, SCRATCH, VERSIONS, LocalBackend
 from distill_dagster.store.disk import fsync
+from distill_dagster.store.manifest import require_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +94,41 @@ def parsed(key: str, text: str | None, replaced_by: Mapping[str, Any] | None = N
     """The version that the text of a manifest names; None for no text.
 
     Raises:
-        DataError: the text is not JSON.
+        DataError: the text is no manifest.
     """
     if text is None:
         return None
     try:
         raw = json.loads(text)
-    except ValueError as e:
-        raise DataError(f"the manifest of {key} is not JSON ({e}): delete the artefact, and run again") from None
+    except (ValueError, RecursionError) as e:
+        raise _damaged(key, f"is not JSON ({e})") from None
     return of_manifest(key, raw, replaced_by)
 
 
-def of_manifest(key: str, raw: Mapping[str, Any], replaced_by: Mapping[str, Any] | None = None) -> NamedVersion:
-    """The version that a manifest names; `replaced_by` is the manifest of the current one, if it is not that."""
-    at = datetime.fromisoformat(replaced_by["created_at"]) if replaced_by else None
+def of_manifest(key: str, raw: Any, replaced_by: Mapping[str, Any] | None = None) -> NamedVersion:
+    """The version that a manifest names; `replaced_by` is the manifest of the current one, if it is not that.
+
+    Raises:
+        DataError: it is no manifest.
+    """
+    try:
+        require_manifest(raw)
+        _created(raw)
+        at = _created(replaced_by) if replaced_by else None
+    except ValueError as e:
+        raise _damaged(key, f"is damaged ({e})") from None
     return NamedVersion(key, raw["version"], raw["data_version"], raw["inputs"], raw["files"], at)
+
+
+def _created(manifest: Mapping[str, Any]) -> datetime:
+    at = datetime.fromisoformat(manifest["created_at"])
+    if at.tzinfo is None:
+        raise ValueError("created_at has no time zone")
+    return at
+
+
+def _damaged(key: str, how: str) -> DataError:
+    return DataError(f"the manifest of {key} {how}: delete the artefact, and run again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +156,15 @@ class LocalOldVersions:
 
     def unnamed(self) -> list[Unnamed]:
         """Folders of versions, and of writers that are not at work."""
-        found: list[Unnamed] = []
+        found, busy = list[Unnamed](), self.written_now()
         for folder in self._artefacts():
             key = folder.relative_to(self.root).as_posix()
+            if key in busy:
+                continue
             names = {version.version for version in self._of(key)}
-            found += [Unnamed(key, place.name, _size(place), _time_of(place)) for place in _unnamed(folder, names)]
+            for place in _unnamed(folder, names):
+                with contextlib.suppress(FileNotFoundError):  # a writer that has begun meanwhile has removed it
+                    found.append(Unnamed(key, place.name, _size(place), _time_of(place)))
         busy = self.written_now() if found else set[str]()
         return [left for left in found if left.key not in busy]
 
@@ -197,15 +223,23 @@ def _is_locked(path: Path) -> bool:
 
 
 def _unnamed(folder: Path, names: set[str]) -> list[Path]:
-    versions = folder / VERSIONS
-    left = [path for path in (versions.iterdir() if versions.is_dir() else ()) if path.name not in names]
-    return [*left, *folder.glob(f"{SCRATCH}*")]
+    left = list[Path]()
+    with contextlib.suppress(FileNotFoundError):  # the shard is removed meanwhile
+        left += (path for path in (folder / VERSIONS).iterdir() if path.name not in names)
+    with contextlib.suppress(FileNotFoundError):
+        left += folder.glob(f"{SCRATCH}*")
+    return left
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files that nothing else links to."""
-    states = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    return sum(state.st_size for state in states if state.st_nlink == 1)
+    """Bytes of the files that nothing else links to, as far as they are still there."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                state = os.stat(f"{parent}/{name}")
+                size += state.st_size if state.st_nlink == 1 else 0
+    return size
 
 
 def _time_of(path: Path) -> datetime:

@@ -1,11 +1,13 @@
 """In a bucket, a version that goes is retired first: its files are there for a day, for those who read them."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from distill_dagster.clearing.versions import WRITTEN, VersionsToClear
 from distill_dagster.config.reading import load_config
+from distill_dagster.errors import DataError
 from distill_dagster.lineage.project import Project
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.objects.lease import leased
@@ -98,3 +100,22 @@ def test_replies_to_rows_that_are_gone_go_there_too(project):
     found = Responses(project.responses).find(answer(n).request_hash for n in (1, 2, 100, 101))
     assert found.keys() == {answer(n).request_hash for n in (1, 2)}
     assert Responses(project.responses).spent() == 2.0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: [],
+        lambda document: {**document, "manifest": {}},
+        lambda document: {**document, "previous": []},
+        lambda document: {**document, "retired": {"v": "yesterday"}},
+        lambda document: {**document, "manifest": {**document["manifest"], "created_at": "yesterday"}},
+    ],
+    ids=["a list", "an empty manifest", "a list before", "no time of a retired one", "no time"],
+)
+def test_a_damaged_object_of_an_artefact_is_named(damage, project):
+    publish(project.store, A, "only")
+    bucket, path = project.store.backend.bucket, f"manifests/{A}.json"
+    bucket.put(path, json.dumps(damage(json.loads(bucket.get(path).data))).encode())
+    with pytest.raises(DataError, match=A):
+        look(project)

@@ -1,10 +1,17 @@
 """Old versions go; what is current, what something kept was made from, and what may be read stays."""
 
+import itertools
+import json
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from distill_dagster.clearing.lineages import READ, RELEASED, must_stay
 from distill_dagster.clearing.specs import Rules
 from distill_dagster.clearing.versions import WRITTEN, VersionsToClear
+from distill_dagster.errors import DataError
 from distill_dagster.store.artefacts import Store
 from distill_dagster.store.old_versions import LocalOldVersions
 from testing.clearing import LATER, publish, release, text_of
@@ -164,3 +171,49 @@ def test_what_is_published_or_written_between_the_look_and_the_deletion_is_left_
     assert text_of(store.get("raw_dataset", "a")) == "3"
     assert text_of(store.previous("raw_dataset", "a")) == "2"
     assert text_of(store.previous("raw_dataset", "b")) == "1"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "previous.json"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda manifest: [],
+        lambda manifest: {},
+        lambda manifest: {name: value for name, value in manifest.items() if name != "inputs"},
+        lambda manifest: {**manifest, "created_at": "yesterday"},
+        lambda manifest: {**manifest, "created_at": "2026-01-01T00:00:00"},
+        lambda manifest: {**manifest, "version": "../.."},
+    ],
+    ids=["a list", "an empty object", "no inputs", "no time", "no time zone", "a way out"],
+)
+def test_a_damaged_manifest_is_named_and_nothing_goes(damage, name, store, look):
+    publish(store, A, "old")
+    publish(store, A, "new")
+    path = store.folder("raw_dataset", "a") / name
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    with pytest.raises(DataError, match=f"the manifest of {A} is damaged"):
+        look()
+
+
+def test_what_a_writer_removes_during_the_look_is_none(store, look):
+    publish(store, A, "r1")
+    folder, ended = store.folder("raw_dataset", "a"), threading.Event()
+
+    def write() -> None:
+        for n in itertools.count():
+            if ended.is_set():
+                return
+            scratch = folder / f".scratch-{n}"
+            scratch.mkdir()
+            for m in range(20):
+                (scratch / f"{m}.txt").write_text("half")
+            shutil.rmtree(scratch)
+
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(write)
+        try:
+            for _ in range(100):
+                assert reasons(look()) == {"it is current": 1}
+        finally:
+            ended.set()
+        writing.result()

@@ -9,7 +9,7 @@ import pytest
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
 from testing.dev_server import run_command
-from testing.projects import own_instance
+from testing.projects import own_instance, write_project
 
 pytestmark = pytest.mark.processes
 
@@ -69,9 +69,6 @@ def test_a_dry_run_deletes_nothing_and_yes_deletes_what_it_said(copy_of_made):
 
 
 def test_a_store_without_anything_has_nothing_to_clear(tmp_path):
-    path = tmp_path / "distill.yaml"
-    from testing.projects import write_project
-
     path = write_project(tmp_path)
     assert going(said(path)) == {}
     assert not (tmp_path / "store" / ".dagster").exists(), "a look makes no instance"

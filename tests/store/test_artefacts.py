@@ -189,6 +189,28 @@ def test_a_torn_manifest_is_named(tmp_path):
         store.find("raw_dataset", "s0")
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"files_at": None}, "the keys of a manifest"), ({"complete": "no"}, "complete has the wrong type")],
+)
+def test_a_manifest_with_a_key_or_a_value_that_no_store_wrote_is_refused(changes, why, tmp_path):
+    store = Store(tmp_path)
+    publish(store, "abc", "f1")
+    path = tmp_path / "raw_dataset" / "s0" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(DataError, match=why):
+        store.find("raw_dataset", "s0")
+
+
+def test_a_damaged_byte_within_a_text_of_a_manifest_is_named(tmp_path):
+    store = Store(tmp_path)
+    publish(store, "abc", "f1")
+    path = tmp_path / "raw_dataset" / "s0" / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"fingerprint": "f1', b'"fingerprint": "f\xff', 1))
+    with pytest.raises(DataError, match=r"manifest\.json is damaged .* materialize raw_dataset again"):
+        store.find("raw_dataset", "s0")
+
+
 def test_files_get_the_mode_of_the_umask(tmp_path):
     def make(out, work):
         (out / "model.safetensors").write_bytes(b"x")

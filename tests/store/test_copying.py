@@ -1,4 +1,4 @@
-"""A store in use is copied: the copy waits for no writer, and a version that was replaced meanwhile is copied anew."""
+"""A store in use is copied: the copy waits for no writer, and one that was replaced meanwhile is copied again."""
 
 import pytest
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from distill_dagster.errors import DataError
 from distill_dagster.store.backend import SCRATCH, VERSIONS
+from distill_dagster.store.manifest import require_manifest
 from distill_dagster.store.objects.bucket import Bucket, Listed
 from distill_dagster.store.objects.copies import in_threads
 from distill_dagster.store.objects.lease import is_held
@@ -110,12 +111,27 @@ def loaded(bucket: Bucket, path: str, data: bytes) -> dict[str, Any]:
     """An artefact's object; DataError with its URL if it is damaged."""
     way_out = "delete it, and run again to make the artefact"
     try:
-        document: dict[str, Any] = json.loads(data)
-    except ValueError as e:
+        document = json.loads(data, parse_constant=lambda _: None)  # an older version wrote NaN for None
+    except (ValueError, RecursionError) as e:
         raise DataError(f"{bucket.url}/{path} is not JSON ({e}): {way_out}") from None
-    if not {"manifest", "previous", "retired"} <= document.keys():
-        raise DataError(f"{bucket.url}/{path} is no artefact's object: {way_out}")
+    try:
+        _require_object(document)
+    except (ValueError, TypeError) as e:
+        raise DataError(f"{bucket.url}/{path} is no artefact's object ({e}): {way_out}") from None
     return document
+
+
+def _require_object(document: Any) -> None:
+    """Raise a ValueError or a TypeError unless this is an artefact's object."""
+    if not isinstance(document, dict) or not {"manifest", "previous", "retired"} <= document.keys():
+        raise ValueError("it does not have the keys of one")
+    require_manifest(document["manifest"])
+    if document["previous"] is not None:
+        require_manifest(document["previous"])
+    if not isinstance(document["retired"], dict):
+        raise ValueError("retired has the wrong type")
+    for when in document["retired"].values():
+        datetime.fromisoformat(when)
 
 
 def _is_below(entry: Listed, folders: Iterable[str]) -> bool:
