@@ -4,8 +4,8 @@ There are as many workers (coroutines) as requests may be in flight, and all tak
 request is sent it passes one gate, where only the first in line waits: for a free place, for the rates, for the end of
 a pause.
 
-    _work     take a request -> _ask -> record, until none is left
-    _ask      _enter -> _attempt -> reply, or wait and try again
+    _work     take a request -> _enter -> _ask -> record, until none is left
+    _ask      _attempt -> reply, or wait, _enter and try again
     _enter    the gate: wait as long as `limits` says
 
 The first request to an endpoint in this process is sent alone. If it shows that no request can work (causes.py), no
@@ -28,6 +28,7 @@ from distill_dagster.teachers.body import request_body
 from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, is_certain
 from distill_dagster.teachers.client import make_client, no_key, secrets_of
 from distill_dagster.teachers.completion import error_body, read_reply
+from distill_dagster.teachers.finish import WORDS
 from distill_dagster.teachers.limits import Limits, Ticket, prompt_characters
 from distill_dagster.teachers.protocol import Reply, Request
 from distill_dagster.teachers.received import receive
@@ -101,8 +102,9 @@ class Sender:
     async def _work(self, waiting: Iterator[Request]) -> None:
         for request in waiting:
             try:
+                ticket = await self._enter(request)
                 with one_request() as span:
-                    reply = await self._ask(request)
+                    reply = await self._ask(request, ticket)
                     span.set(_seen(reply))
                 self._record(reply)
             except ClosedError:
@@ -122,12 +124,11 @@ class Sender:
             for worker in self._workers:
                 worker.cancel()
 
-    async def _ask(self, request: Request) -> Reply:
-        """The reply to a request, after as many attempts as it takes, at most `attempts`."""
+    async def _ask(self, request: Request, ticket: Ticket) -> Reply:
+        """The reply to a request that has entered, after as many attempts as it takes, at most `attempts`."""
         cost, attempt = 0.0, 0
         while True:
             attempt += 1
-            ticket = await self._enter(request)
             started = time.perf_counter()
             try:
                 reply = await self._attempt(request, ticket)
@@ -137,6 +138,7 @@ class Sender:
                 if e.passing and attempt < self._endpoint.attempts and not self._is_hopeless(e):
                     add_retry(e.code)
                     await self._rest(back_off_s(attempt, pause))
+                    ticket = await self._enter(request)
                     continue
                 if e.code == "connection" and (cause := cause_of_connection(self._endpoint, e)):
                     raise cause from e
@@ -218,12 +220,13 @@ class Sender:
         return response.content
 
 
-def _seen(reply: Reply) -> dict[str, str | int | float]:
-    """What the span of one request says of its reply: no text."""
+def _seen(reply: Reply) -> dict[str, str | int | float | Sequence[str]]:
+    """What the span of one request says of its reply: no text, and no word that is the server's own."""
+    finish = reply.finish_reason if reply.finish_reason in (*WORDS, "error") else "other"
     return {
         "gen_ai.usage.input_tokens": reply.prompt_tokens,
         "gen_ai.usage.output_tokens": reply.completion_tokens,
-        "gen_ai.response.finish_reasons": reply.finish_reason,
+        "gen_ai.response.finish_reasons": [finish],
         "distill.attempts": reply.attempts,
         **({} if reply.ok else {"error.type": reply.error_code or "unknown"}),
     }

@@ -8,7 +8,7 @@ holds the class of the error alone: messages may quote a row.
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from distill_dagster.telemetry.pipeline import pipeline, trace_of_root
@@ -16,7 +16,7 @@ from distill_dagster.telemetry.switch import OF_OPENTELEMETRY, OWN, is_on
 from distill_dagster.telemetry.where import handed_where, here
 
 PARENT = "TRACEPARENT"
-Attributes = Mapping[str, str | int | float | bool]
+Attributes = Mapping[str, str | int | float | bool | Sequence[str]]
 Kind = Literal["internal", "client"]
 
 
