@@ -1,7 +1,7 @@
 """The command gc: what a project can do without, and its deletion."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,25 +34,23 @@ def gc(
     from distill_dagster.clearing.specs import Rules
 
     rules = Rules(keep=keep, days=days, reply_days=reply_days, now=datetime.now(UTC))
-    found = clear(load_config(config), rules, delete=yes)
-    if as_json:
-        print(json.dumps({"deleted": yes, **_document(found)}, ensure_ascii=False, allow_nan=False))
-        return
-    going, kept = ([lot for lot in found if (lot.why is None) == goes] for goes in (True, False))
-    if going:
-        _print("Deleted" if yes else "Would be deleted", going)
-    _print("Kept", kept)
-    if not going:
-        say("nothing is old enough to be deleted")
-    elif not yes:
-        say("nothing was deleted: `distill-dagster gc --yes` deletes it")
+    found: list[Lot] = []
+    try:
+        for lot in clear(load_config(config), rules, delete=yes):
+            found.append(lot)
+    except BaseException:  # said above the error
+        if yes and any(lot.why is None for lot in found):
+            _show(found, yes, as_json)
+        raise
+    _show(found, yes, as_json)
 
 
-def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Lot]":
-    """What goes, and what stays; with `delete`, it is gone, and what could not go is among what stays.
+def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "Iterator[Lot]":
+    """What goes, and what stays; with `delete`, what is yielded is gone, and what could not go is among what stays.
 
     Raises:
-        DataError: the store cannot be read or written, or a file of the release is gone; nothing was deleted.
+        DataError: the store cannot be read or written, or a file of the release is gone. What was yielded before is
+            deleted, and may not be all that is: the part that failed may have begun.
     """
     from distill_dagster.definitions import build_lineage
     from distill_dagster.operations.clearing import look_at_all
@@ -60,13 +58,27 @@ def clear(config: "DistillConfig", rules: "Rules", *, delete: bool) -> "list[Lot
 
     graph = build_lineage(config).resolve_asset_graph()
     with room_for(config.local_root), look_at_all(config, graph, rules) as parts:
-        found = [lot for part in parts for lot in (_deleted(part) if delete else part.lots)]
-    return [lot for lot in found if lot.count]
+        for part in parts:
+            yield from (lot for lot in (_deleted(part) if delete else part.lots) if lot.count)
 
 
 def _deleted(part: "Part") -> "list[Lot]":
     """What went, and what stays."""
     return [*part.delete(), *(lot for lot in part.lots if lot.why is not None)]
+
+
+def _show(found: "Sequence[Lot]", deleted: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"deleted": deleted, **_document(found)}, ensure_ascii=False, allow_nan=False), flush=True)
+        return
+    going, kept = ([lot for lot in found if (lot.why is None) == goes] for goes in (True, False))
+    if going:
+        _print("Deleted" if deleted else "Would be deleted", going)
+    _print("Kept", kept)
+    if not going:
+        say("nothing is old enough to be deleted")
+    elif not deleted:
+        say("nothing was deleted: `distill-dagster gc --yes` deletes it")
 
 
 def _document(lots: "Sequence[Lot]") -> dict[str, Any]:

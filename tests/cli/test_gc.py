@@ -5,9 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
 
+from distill_dagster.cli.gc import gc
 from distill_dagster.config.reading import load_config
 from distill_dagster.lineage.project import Project
+from distill_dagster.teachers.responses import Responses
+from testing.api_project import write_api_project
+from testing.clearing import NOWHERE, answer, publish, store_replies
 from testing.dev_server import run_command
 from testing.projects import own_instance, write_project
 
@@ -66,6 +71,21 @@ def test_a_dry_run_deletes_nothing_and_yes_deletes_what_it_said(copy_of_made):
     assert json.loads(again.stdout.splitlines()[-1])["materialized"] == 0, again.output
     with own_instance(project.config) as instance:
         assert instance.get_runs()
+
+
+def test_what_went_before_an_error_is_said(tmp_path, capsys):
+    path = write_api_project(tmp_path, NOWHERE, shards=1)
+    project = Project(load_config(path))
+    publish(project.store, "raw_dataset/a", "1")
+    (project.store.folder("raw_dataset", "a") / "versions/dead-1234").mkdir()
+    store_replies(Responses(project.responses), "train-part-00", [answer(100)])
+    (project.store.root / "responses/removed").symlink_to(tmp_path / "nowhere")  # so no note can be written
+    with pytest.raises(typer.Exit):
+        gc(config=path, yes=True, as_json=True)
+    said = capsys.readouterr()
+    printed = json.loads(said.out)
+    assert (printed["deleted"], going(printed)) == (True, {"unnamed file": 1})
+    assert "responses/removed cannot be written" in said.err
 
 
 def test_a_store_without_anything_has_nothing_to_clear(tmp_path):
