@@ -9,6 +9,7 @@ import dagster as dg
 
 from distill_dagster.assets.run_tags import INVOCATION, started
 from distill_dagster.config import DistillConfig, MlflowTrackingConfig
+from distill_dagster.errors import UserError
 from distill_dagster.progress import Point, listen_to_points
 from distill_dagster.release.publish.specs import PublishResult
 from distill_dagster.report.document import read_document
@@ -41,7 +42,18 @@ class TrackedStep:
         self._training().point(point)
 
     def made(self, manifest: Manifest, result: Result[Any]) -> None:
-        """Send what is known now that the artefact is published."""
+        """Send what is known now that the artefact is published; what cannot be read of it is a warning alone."""
+        try:
+            self._made(manifest, result)
+        except UserError as e:
+            self._warn(str(e))
+
+    def failed(self) -> None:
+        """Mark the run of a training as failed, if it has begun."""
+        if self.run:
+            self.run.end("FAILED")
+
+    def _made(self, manifest: Manifest, result: Result[Any]) -> None:
         if isinstance(result, TrainResult):
             self._trained(manifest, result)
         elif isinstance(result, PrepareResult) and result.fit:
@@ -127,5 +139,8 @@ def tracked(
     with listen_to_points(step.point) if is_one_job else contextlib.nullcontext():
         try:
             yield step
+        except UserError:  # no retry follows; after any other error, the training goes on in its run
+            step.failed()
+            raise
         finally:
             step.close()

@@ -8,11 +8,15 @@ import pytest
 from distill_dagster.assets.tracked import SHORT, tracked
 from distill_dagster.config import MlflowTrackingConfig
 from distill_dagster.config.reading import check_config, load_config
+from distill_dagster.errors import ModelError
 from distill_dagster.lineage.project import Project
 from distill_dagster.progress import report_point
 from distill_dagster.release.publish.specs import PublishCounts, PublishedPlace, PublishResult
 from distill_dagster.report.document import read_document
+from distill_dagster.report.specs import ReportResult
 from distill_dagster.store import files
+from distill_dagster.store.artefacts import Store
+from distill_dagster.store.result import Counts, Result
 from distill_dagster.tracking import Subject, TrackedRun
 from distill_dagster.training.record import ValidationLoss
 from distill_dagster.training.specs import TrainResult
@@ -132,9 +136,9 @@ def test_a_server_that_dies_is_named_with_what_it_did_not_get(tmp_path):
     assert str(unsent).startswith("4 points not sent (")
 
 
-def made_with(uri: str, instance, act) -> list[str]:
+def made_with(uri: str, instance, act, name: str = "steps") -> list[str]:
     """The warnings of a step that tracks there, and does `act(step)`."""
-    config = check_config(tiny_settings(tracking={"mlflow": {"uri": uri}}, name="steps"), "a test")
+    config = check_config(tiny_settings(tracking={"mlflow": {"uri": uri}}, name=name), "a test")
 
     @dg.asset
     def trained(context: dg.AssetExecutionContext) -> None:
@@ -174,3 +178,26 @@ def test_a_step_that_sends_nothing_begins_no_run(server, client, instance):
     before = len(runs_of(client, "steps"))
     assert made_with(server.url, instance, lambda step: None) == []
     assert len(runs_of(client, "steps")) == before
+
+
+def test_a_training_that_a_user_s_mistake_ends_has_failed_there_too(server, client, instance):
+    def train(_) -> None:
+        report_point({"step": 1, "loss": 1.0})
+        raise ModelError("the base has no chat template")
+
+    with pytest.raises(ModelError):
+        made_with(server.url, instance, train, name="fails")
+    (run,) = runs_of(client, "fails")
+    assert run.info.status == "FAILED"
+    assert "loss" in run.data.metrics
+
+
+def test_a_published_report_that_cannot_be_read_back_fails_no_step(nowhere, instance, tmp_path):
+    def make(out, work):
+        (out / files.REPORT_FILE).write_text("[]")
+        return Result(data_version="d", counts=Counts())
+
+    manifest = Store(tmp_path).publish("eval_report", None, fingerprint="f", inputs={}, make=make)
+    (warning,) = made_with(nowhere, instance, lambda step: step.made(manifest, ReportResult.model_construct()))
+    assert warning.startswith("MLflow cannot be told of student_checkpoint, which goes on: ")
+    assert files.REPORT_FILE in warning
