@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
-from distill_dagster.telemetry.pipeline import pipeline
+from distill_dagster.telemetry.pipeline import own_pipeline
 from distill_dagster.telemetry.switch import is_on
 from distill_dagster.telemetry.where import here
 
@@ -93,9 +93,9 @@ def _own(attributes: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def _counter(name: str, unit: str, description: str) -> Any:
-    return pipeline().meter.create_counter(name, unit, description)
+    return own_pipeline().meter.create_counter(name, unit, description)
 
 
 @cache
 def _histogram(name: str, unit: str, description: str, bounds: Sequence[float]) -> Any:
-    return pipeline().meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=bounds)
+    return own_pipeline().meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=bounds)

@@ -42,7 +42,7 @@ class Pipeline:
 
 
 @cache
-def pipeline() -> Pipeline:
+def own_pipeline() -> Pipeline:
     """The pipeline of this process; it closes when the process ends. With a wrong variable it sends nothing."""
     try:
         opened = _open()

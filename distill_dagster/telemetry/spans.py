@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from distill_dagster.telemetry.pipeline import pipeline, trace_of_root
+from distill_dagster.telemetry.pipeline import own_pipeline, trace_of_root
 from distill_dagster.telemetry.switch import OF_OPENTELEMETRY, OWN, is_on
 from distill_dagster.telemetry.where import handed_where, here
 
@@ -46,7 +46,7 @@ def span(name: str, attributes: Attributes | None = None, kind: Kind = "internal
     from opentelemetry import context, trace
 
     own = {**here().attributes(), **(attributes or {})}
-    opened = pipeline().tracer.start_span(name, _parent(), trace.SpanKind[kind.upper()], own)
+    opened = own_pipeline().tracer.start_span(name, _parent(), trace.SpanKind[kind.upper()], own)
     token = context.attach(trace.set_span_in_context(opened))
     try:
         yield OpenSpan(opened)

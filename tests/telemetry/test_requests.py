@@ -19,14 +19,14 @@ KEY = "sk-made-0123456789abcdefghij"
 @pytest.fixture
 def collector(monkeypatch):
     """A collector to which this process sends every request as a span."""
-    cached = (pipeline.pipeline, instruments._counter, instruments._histogram)
+    cached = (pipeline.own_pipeline, instruments._counter, instruments._histogram)
     for cache in cached:
         cache.cache_clear()
     with Collector() as value:
         for name, text in {**value.environment, METRICS: "none", SHARE: "1", "MADE_KEY": KEY}.items():
             monkeypatch.setenv(name, text)
         yield value
-        opened = pipeline.pipeline()
+        opened = pipeline.own_pipeline()
         opened.close()
         pipeline._opened.remove(opened)
         atexit.unregister(opened.close)

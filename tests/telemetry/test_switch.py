@@ -12,7 +12,7 @@ from distill_dagster.telemetry.logs import JsonLines
 from distill_dagster.telemetry.switch import DISABLED, ENDPOINT, METRICS, OWN, PROTOCOL, TRACES
 
 NOBODY = "http://127.0.0.1:1"
-CACHES = (switch._why_not, pipeline.pipeline, instruments._counter, instruments._histogram)
+CACHES = (switch._why_not, pipeline.own_pipeline, instruments._counter, instruments._histogram)
 
 
 @pytest.fixture(autouse=True)
