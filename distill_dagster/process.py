@@ -32,7 +32,7 @@ def end_with_parent() -> None:
 
 
 def close_to_others() -> None:
-    """Let nobody but this user, and its group, write the files that this process makes, whatever umask it was given."""
+    """Let nobody but this user, and its group, write the files that this process makes, even with umask 0."""
     os.umask(os.umask(0o022) | 0o002)
 
 

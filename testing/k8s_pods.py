@@ -92,7 +92,7 @@ class Pod:
     log: Path
     seen: list[Line] = field(default_factory=list)
     process: subprocess.Popen | None = None
-    fault: dict[str, Any] | None = None  # how its end is told in place of its exit status
+    fault: dict[str, Any] | None = None  # what the API says of its end in place of its exit status
 
     @property
     def name(self) -> str:

@@ -24,7 +24,7 @@ class NoSecret(NamedTuple):
 
     files: str  # a pattern
     kind: str
-    count: int | None  # in each file; ANY: hashes, of which there may be any number
+    count: int | None  # in each file; ANY: any number, as of hashes
     reason: str
 
 

@@ -2,8 +2,8 @@
 
     responses/removed/prompts.json    {"2026-01-02T08:00:00+00:00": ["9c01…", …]}     gone when a `gc` looked then
 
-They were paid for, so a reply stays as long as a present row could use it, whatever the config says of teachers and
-generation: it is known by the row's own prompt, before a teacher is asked in one way or another. Which rows there are,
+They were paid for, so a reply stays as long as a present row could use it. A change to teachers or generation does not
+matter: a reply is known by the row's own prompt, before prompting and template. Which rows there are,
 and what their prompts are, follows from the source files and the present `task`, `data.format`, `data.require_system`
 and `data.max_row_bytes`. A row that comes back takes its prompt off the list. A reply also stays while a journal or a
 published table of answers holds it, so what a released student learned stays as long as the table does.
@@ -104,7 +104,7 @@ class _RepliesToClear:
         return Part([_nameless(lot) for lot in (going, *staying, *others)], self._delete)
 
     def _delete(self) -> list[Lot]:
-        """Write down what is gone, and delete what has been for long enough, but for rows that are back by now."""
+        """Write down what is gone, and delete what went long ago. Replies to rows that are back stay."""
         responses = Responses(self.look.project.responses)
         responses.tidy()
         notes = responses.documents("removed")
@@ -122,7 +122,7 @@ class _RepliesToClear:
         return [_nameless(Lot.of("reply", [dated for _, dated in gone]))]
 
     def _left(self, gone: set[str]) -> dict[str, datetime]:
-        """The notes, but for prompts whose replies have all been deleted."""
+        """The notes without the prompts whose replies have all been deleted."""
         deleted = {reply.prompt for reply, _ in self.going if reply.request_hash in gone}
         held = {reply.prompt for _, reply, _ in self.staying}
         held |= {reply.prompt for reply, _ in self.going if reply.request_hash not in gone}

@@ -154,7 +154,7 @@ class K8sConfig(Section):
         default=168.0,
         gt=0,
         le=8_760,
-        description="Hours after which Kubernetes ends a pod, whatever happened to Dagster.",
+        description="Hours after which Kubernetes ends a pod, even if Dagster is gone.",
     )
     grace_s: int = Field(
         default=60,

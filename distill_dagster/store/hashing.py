@@ -35,7 +35,7 @@ def row_id_of(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def prompt_hash(messages: Sequence[Mapping[str, str]]) -> str:
-    """Identifies the prompt of a row, whatever the assistant said before it and however a teacher is asked."""
+    """Identifies the prompt of a row, without earlier answers of the assistant and before prompting and template."""
     return row_id_of([{"role": m["role"], "content": m["content"]} for m in messages if m["role"] != "assistant"])
 
 

@@ -177,7 +177,7 @@ class LocalOldVersions:
         return {folder.relative_to(self.root).as_posix() for folder in self._artefacts() if _is_locked(folder / LOCK)}
 
     def size(self, version: NamedVersion) -> int:
-        """That of its files, but for those that another version shares."""
+        """The size of its files, without those that another version shares."""
         return _size(self.root / version.key / VERSIONS / version.version)
 
     def delete(self, version: NamedVersion) -> bool:

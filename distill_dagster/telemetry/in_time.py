@@ -26,7 +26,7 @@ def in_time(*steps: Callable[[], object]) -> Callable[[], None]:
 
 
 class _Thread:
-    """A thread that does the step each time it is told to."""
+    """Does a step in a thread, once for each `begin`."""
 
     def __init__(self, step: Callable[[], object]) -> None:
         self._step, self._begins, self._lock = step, threading.Semaphore(0), threading.Lock()

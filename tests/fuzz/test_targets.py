@@ -23,7 +23,7 @@ JSON = st.recursive(
 
 @st.composite
 def damaged(draw, name: str) -> bytes:
-    """A seed of which a piece was cut out, doubled, or replaced."""
+    """A seed with a piece cut out, doubled, or replaced."""
     data = draw(st.sampled_from(SEEDS[name]))
     start = draw(st.integers(0, len(data)))
     end = draw(st.integers(start, min(len(data), start + 32)))

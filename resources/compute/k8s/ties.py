@@ -82,8 +82,8 @@ def _age_s(pod: dict[str, Any]) -> float:
 def silent_s(job: Path) -> float:
     """Seconds since the job's step showed life, by the clock of the storage; without end if the job's folder is gone.
 
-    0 for a step of which nothing is known: its pod is left. So it is if the storage does not answer or is full, if the
-    folder of all jobs is gone too, as where a volume is not mounted, and if the job is there without its file.
+    0 if nothing is known about the step, so that its pod is left: the storage does not answer or is full, the folder of
+    all jobs is gone too, as where a volume is not mounted, or the job is there without its file.
     """
     try:
         if not _is_there(job):
