@@ -89,7 +89,7 @@ def sizes(path) -> dict[str, str]:
 
 
 def test_the_pods_that_are_checked_are_those_that_run(k8s, asked, tmp_path, server):
-    """A teacher behind an endpoint needs no device, even if `generate` asks for GPUs; ranks on the CPU have a core each."""
+    """A teacher behind an endpoint needs no device, even if `generate` has GPUs; ranks on the CPU have a core each."""
     own = {"pod": {"cpus": 2, "memory_gb": 4}, "generate": {"cpus": 64}, "train": {"cpus": 3}}
     none, compute = {"gpus": 0}, on_k8s(tmp_path, **own)
     path = write_api_project(tmp_path, server, compute=compute | {"generate": {"gpus": 1}})
