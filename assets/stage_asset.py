@@ -184,20 +184,21 @@ class StageAsset:
         look.forget(self.stage.name, shard)
         if before and not is_fresh and (rows := changed_rows(look, self.stage.name, shard, before.data_version)):
             add_rows(context, shard, rows)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(manifest.data_version),
-            metadata={
-                **_launchpad_view(manifest),
-                **rounded_metadata(self.view(manifest)),
-                **curves_metadata(look.project.curves(self.stage.name, manifest.fingerprint)),
-                "counts": counts_table(manifest.counts),
-                **column_lineage(self.stage.name, names),
-                "dagster/uri": manifest.uri,
-                "made_from": dg.MetadataValue.json(manifest.inputs),
-                "made_at": manifest.created_at,
-                "skipped": is_fresh,
-            },
-        )
+        metadata = {**self._metadata(names, look, manifest), "skipped": is_fresh}
+        return dg.MaterializeResult(data_version=dg.DataVersion(manifest.data_version), metadata=metadata)
+
+    def _metadata(self, names: Names, look: Snapshot, manifest: Manifest) -> dict[str, Any]:
+        """What the UI shows of the artefact."""
+        return {
+            **_launchpad_view(manifest),
+            **rounded_metadata(self.view(manifest)),
+            **curves_metadata(look.project.curves(self.stage.name, manifest.fingerprint)),
+            "counts": counts_table(manifest.counts),
+            **column_lineage(self.stage.name, names),
+            "dagster/uri": manifest.uri,
+            "made_from": dg.MetadataValue.json(manifest.inputs),
+            "made_at": manifest.created_at,
+        }
 
     def _launchpad(self, context: dg.AssetExecutionContext, config: DistillConfig) -> dict[str, Any]:
         """The settings in which this run differs from the project's config."""

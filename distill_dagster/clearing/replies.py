@@ -63,8 +63,9 @@ def look_at_replies(look: Snapshot, tables: Iterable[Path], rules: Rules) -> Par
         count = sum(len(sealed.hashes) for sealed in responses.sealed())
         return Part([Lot("reply", count, None, why=f"what rows there are is not known: {e}")], list)
     absent, stays = list[_Absent](), dict[str, tuple[int, int]]()
+    usable = pa.array(present, pa.string())
     for sealed in responses.sealed():
-        absent += _sort(sealed, present, stays)
+        absent += _sort(sealed, usable, stays)
     listed = _read(responses.documents("removed"))
     since = {prompt: at for prompt, at in listed.items() if prompt not in present}  # also of replies that move now
     found = _RepliesToClear(look, {reply.prompt: rules.now for reply in absent} | since)
@@ -134,13 +135,13 @@ def _nameless(lot: Lot) -> Lot:
     return replace(lot, names=())
 
 
-def _sort(sealed: SealedReplies, present: set[str], stays: dict[str, tuple[int, int]]) -> list[_Absent]:
+def _sort(sealed: SealedReplies, present: pa.Array, stays: dict[str, tuple[int, int]]) -> list[_Absent]:
     """The replies of a segment whose prompt no present row has; the others are counted by the reason why they stay."""
     total = len(sealed.hashes)
     size = sealed.size // max(total, 1)
     known = compute.is_valid(sealed.prompts)
     prompts = sealed.prompts.filter(known).unique()
-    absent_prompts = prompts.filter(compute.invert(compute.is_in(prompts, pa.array(present, pa.string()))))
+    absent_prompts = prompts.filter(compute.invert(compute.is_in(prompts, present)))
     absent = compute.is_in(sealed.prompts, absent_prompts)
     counts = {NO_ROW: total - (compute.sum(known).as_py() or 0)}
     counts[USABLE] = total - counts[NO_ROW] - (compute.sum(absent).as_py() or 0)

@@ -20,7 +20,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,6 +55,7 @@ class Attempt:
 
     folder: Path
     number: int
+    avoided: tuple[str, ...] = ()  # nodes that lost earlier attempts
 
     @property
     def context(self) -> Path:
@@ -165,9 +166,9 @@ def new_job(store: Path) -> Iterator[Path]:
         shutil.rmtree(job, ignore_errors=True)
 
 
-def new_attempt(job: Path, number: int) -> Attempt:
-    """An attempt of a job, with empty folders."""
-    attempt = Attempt(job / str(number), number)
+def new_attempt(job: Path, number: int, avoided: Sequence[str] = ()) -> Attempt:
+    """An attempt of a job, with empty folders; `avoided` are the nodes that lost earlier ones."""
+    attempt = Attempt(job / str(number), number, tuple(avoided))
     attempt.out.mkdir(parents=True)
     attempt.messages.touch()
     return attempt

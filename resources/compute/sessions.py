@@ -74,18 +74,37 @@ def session_of(
         yield session
 
 
+def nodes_of(attempt: Attempt) -> list[str]:
+    """The nodes that an attempt ran on."""
+    return [where.node for where in attempt.started()]
+
+
+def in_words(gpus: int, ranks: int) -> str:
+    """What a worker gets of one node."""
+    where = f"on {gpus} GPU(s)" if gpus else "on the CPU"
+    return where if ranks == 1 else f"{where} in {ranks} processes"
+
+
 def persist(
-    context: Context, worker: str, spec: Spec, store: Path, retries: int, run: Callable[[Attempt], Result]
+    context: Context,
+    worker: str,
+    spec: Spec,
+    store: Path,
+    retries: int,
+    run: Callable[[Attempt], Result],
+    lost_nodes: Callable[[Attempt], Sequence[str]] = nodes_of,
 ) -> Result:
     """The result of the first attempt that is not lost; what it wrote is then where the spec wants it.
+
+    `lost_nodes` are those that lost an attempt, which later ones avoid.
 
     Raises:
         ComputeError: every attempt was lost.
     """
     with new_job(store) as job:
-        number = 1
+        number, avoided = 1, list[str]()
         while True:
-            attempt = new_attempt(job, number)
+            attempt = new_attempt(job, number, avoided)
             try:
                 result = run(attempt)
             except Lost as e:
@@ -94,6 +113,7 @@ def persist(
                 if number > retries:
                     raise ComputeError(f"{said}; {retries} retries are used up (`retries`)") from e
                 context.log.warning(f"{said}; it is started again, and replies that were paid for are kept")
+                avoided += lost_nodes(attempt)
                 number += 1
                 continue
             if spec.target:

@@ -11,7 +11,7 @@ from distill_dagster.resources.compute.k8s.following import run_pod
 from distill_dagster.resources.compute.k8s.pod import RUN, STEP, Wanted, build_pod, ranks_of
 from distill_dagster.resources.compute.k8s.settings import K8sSettings, require_fit
 from distill_dagster.resources.compute.k8s.ties import owner_of, showing_life, sweep
-from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
+from distill_dagster.resources.compute.sessions import ProgressWatch, in_words, persist, result_from, session_of
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.telemetry import handed
 
@@ -32,9 +32,8 @@ def run_in_pod(context: Context, worker: str, spec: Spec, need: Need, settings: 
         context.log.warning(f"deleted {', '.join(swept)}: pods whose step was killed")
     owner, labels = patiently(lambda: owner_of(api)), _labels(context)
     ranks = ranks_of(need, spec.uses_ranks)
-    avoided: list[str] = []
 
-    def run_once(attempt: Attempt) -> Result:
+    def run(attempt: Attempt) -> Result:
         with (
             session_of(context, attempt, worker, spec, need.gpus, ranks) as session,
             showing_life(attempt, own.orphan_s),
@@ -48,21 +47,14 @@ def run_in_pod(context: Context, worker: str, spec: Spec, need: Need, settings: 
                 pipes={**handed(), **session.get_bootstrap_env_vars()},
                 labels=labels,
                 owner=owner,
-                avoided=avoided,
+                avoided=attempt.avoided,
             )
             pod = build_pod(own, wanted)
-            context.log.info(f"{worker} runs in the pod {pod['metadata']['name']}, {_in_words(need, ranks)}")
+            context.log.info(f"{worker} runs in the pod {pod['metadata']['name']}, {in_words(need.gpus, ranks)}")
             watch = ProgressWatch(attempt, spec, own.stalled_minutes)
             ended = run_pod(api, pod, wanted, watch, own, context.log.warning)
             attempt.wait_for_messages(ended.messages)
         return result_from(worker, ended, session.get_custom_messages())
-
-    def run(attempt: Attempt) -> Result:
-        try:
-            return run_once(attempt)
-        except Lost:
-            avoided.extend(where.node for where in attempt.started())
-            raise
 
     return persist(context, worker, spec, Path(own.store), own.retries, run)
 
@@ -71,8 +63,3 @@ def _labels(context: Context) -> dict[str, str]:
     """The labels that say which run and step of Dagster made a pod."""
     step = context.op_execution_context.op.name
     return {RUN: context.op_execution_context.run_id, STEP: step[:LONGEST_LABEL].strip("_")}
-
-
-def _in_words(need: Need, ranks: int) -> str:
-    where = f"on {need.gpus} GPU(s)" if need.gpus else "on the CPU"
-    return where if ranks == 1 else f"{where} in {ranks} processes"

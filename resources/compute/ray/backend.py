@@ -16,7 +16,7 @@ from distill_dagster.resources.compute.ray.cluster import GpuMemory, Node, Place
 from distill_dagster.resources.compute.ray.kept import run_kept
 from distill_dagster.resources.compute.ray.spread import lost_nodes, run_on_nodes
 from distill_dagster.resources.compute.ray.tasks import run_task
-from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, persist, result_from, session_of
+from distill_dagster.resources.compute.sessions import ProgressWatch, in_words, persist, result_from, session_of
 from distill_dagster.store.result import Result, Spec
 from distill_dagster.telemetry import handed
 
@@ -40,17 +40,10 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
     """
     own = RaySettings.model_validate(settings)
     connect(own.address)
-    lost: list[str] = []  # nodes
 
     def run(attempt: Attempt) -> Result:
-        try:
-            return run_once(attempt)
-        except Lost:
-            lost.extend(lost_nodes(attempt))
-            raise
-
-    def run_once(attempt: Attempt) -> Result:
-        placement = place(need, nodes(), lambda asked: _gpu_gb(asked, context), spec.uses_ranks).avoiding(lost)
+        found = place(need, nodes(), lambda asked: _gpu_gb(asked, context), spec.uses_ranks)
+        placement = found.avoiding(attempt.avoided)
         ranks = placement.ranks(need) if spec.uses_ranks else 1
         context.log.info(f"{worker} runs on {_in_words(placement, ranks)}")
         with session_of(context, attempt, worker, spec, placement.gpus, ranks * placement.count) as session:
@@ -60,7 +53,7 @@ def run_on_ray(context: Context, worker: str, spec: Spec, need: Need, settings: 
             attempt.wait_for_messages(ended.messages)
         return result_from(worker, ended, session.get_custom_messages())
 
-    return persist(context, worker, spec, Path(own.store), own.retries, run)
+    return persist(context, worker, spec, Path(own.store), own.retries, run, lost_nodes)
 
 
 def _run(order: WorkOrder, placement: Placement, worker: str, spec: Spec, own: RaySettings) -> Ended:
@@ -79,8 +72,7 @@ def _values(names: Sequence[str]) -> dict[str, str]:
 
 def _in_words(placement: Placement, ranks: int) -> str:
     where = "a node of the Ray cluster" if placement.count == 1 else f"{placement.count} nodes of the Ray cluster, each"
-    where += f" on {placement.gpus} GPU(s)" if placement.gpus else " on the CPU"
-    return where if ranks == 1 else f"{where} in {ranks} processes"
+    return f"{where} {in_words(placement.gpus, ranks)}"
 
 
 def _gpu_gb(asked: Sequence[Node], context: Context) -> GpuMemory:

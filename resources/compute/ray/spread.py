@@ -14,7 +14,7 @@ from distill_dagster.remote.on_ray import free_address, run_order
 from distill_dagster.remote.order import GRACE_S, Ended, WorkOrder
 from distill_dagster.resources.compute.ray.cluster import Placement, nodes
 from distill_dagster.resources.compute.ray.tasks import LOOK_S, answer, cancel, require_nodes
-from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, error_of
+from distill_dagster.resources.compute.sessions import Lost, ProgressWatch, error_of, nodes_of
 from distill_dagster.telemetry.instruments import add_wait
 
 ADDRESS_S = 60.0  # for a node that starts its first Ray worker, and imports
@@ -49,7 +49,7 @@ def run_on_nodes(order: WorkOrder, placement: Placement, name: str, watch: Progr
 
 def lost_nodes(attempt: Attempt) -> list[str]:
     """The nodes that an attempt was lost by: its only one, or those of several that are gone."""
-    ran = [where.node for where in attempt.started()]
+    ran = nodes_of(attempt)
     alive = {node.id for node in nodes()}
     return ran if len(ran) == 1 else [node for node in ran if node not in alive]
 
