@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ ALONE: dict[str, Any] = {
 
 def launch(ranks: int, seat: Seat | None = None) -> int:
     """Run the worker as so many processes of this machine; the exit status for Pipes."""
-    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -72,15 +73,17 @@ def launch(ranks: int, seat: Seat | None = None) -> int:
     os.environ.setdefault(TIMEOUT_VARIABLE, str(GRACE_S))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
     agent = seat.agent if seat else {**ALONE, "run_id": str(uuid.uuid4())}
-    config = LaunchConfig(nproc_per_node=ranks, max_restarts=0, **agent)
-    try:
-        elastic_launch(config, sys.executable)("-m", "distill_dagster.workers")
-    except ChildFailedError as e:
-        rank, failure = e.get_first_failure()
-        report = report_of(rank, failure.exitcode, failure.error_file)
-        return _leave(report, seat) if seat else _report(report)
-    except SignalException as e:
-        return 128 + e.sigval
+    # torchrun would leave its own folder of error files behind, after a success too
+    with tempfile.TemporaryDirectory(prefix="distill-ranks-", ignore_cleanup_errors=True) as logs:
+        config = LaunchConfig(nproc_per_node=ranks, max_restarts=0, logs_specs=DefaultLogsSpecs(log_dir=logs), **agent)
+        try:
+            elastic_launch(config, sys.executable)("-m", "distill_dagster.workers")
+        except ChildFailedError as e:
+            rank, failure = e.get_first_failure()
+            report = report_of(rank, failure.exitcode, failure.error_file)
+            return _leave(report, seat) if seat else _report(report)
+        except SignalException as e:
+            return 128 + e.sigval
     return 0
 
 

@@ -64,7 +64,8 @@ def start(tmp_path):
         (tmp_path / "spec.json").write_text(spec.model_dump_json())
         locks = str(tmp_path / "locks")
         command = [sys.executable, "-m", "testing.ranks_parent", str(tmp_path / "spec.json"), locks, str(ranks)]
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        (tmp_path / "temporary").mkdir(exist_ok=True)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path / "temporary")}
         run = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(psutil.Process(run.pid))
         return Training(spec, locks, run)
@@ -136,10 +137,11 @@ def test_a_run_that_is_ended_writes_a_checkpoint_from_which_other_ranks_go_on(st
 
 
 @pytest.mark.processes
-def test_the_error_of_a_user_keeps_its_kind_and_words(start):
+def test_the_error_of_a_user_keeps_its_kind_and_words_and_leaves_no_file(start, tmp_path):
     training = start(epochs=1, lora={"targets": ["q_proi"]})
     said, errors = training.run.communicate(timeout=PATIENCE)
     assert said.startswith("TrainingError: `lora.targets: ['q_proi']`"), said + errors
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_rank_without_an_error_file_is_described_by_its_end(tmp_path):
