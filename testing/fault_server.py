@@ -30,7 +30,8 @@ then applies `times` times (default: always). Its `fault` is one of
     say              the content `text`, with the rule's `finish_reason` (length, content_filter, ...), if it has one,
                      and the fields of `choice` added to the choice
     message          the fields of `message` added to the message, such as reasoning_content
-    body             exactly the bytes whose base64 is `base64`, with `status` or else 200
+    body             exactly the bytes whose base64 is `base64`, with `status` or else 200, and `headers`
+    endless          white space that does not end
 
 With `stream: true` the answer is a stream, which has faults of its own: see event_streams.py.
 
@@ -117,6 +118,15 @@ async def cut(request: web.Request, text: str) -> web.StreamResponse:
     return response
 
 
+async def endless(request: web.Request) -> web.StreamResponse:
+    """Send white space, which JSON may begin with, until the client has enough."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    while request.transport and not request.transport.is_closing():
+        await response.write(b" " * 2**20)
+    return response
+
+
 class Handlers:
     """The paths of the server, over one state."""
 
@@ -170,7 +180,10 @@ class Handlers:
             return close(request)
         if fault == "body":
             content = base64.b64decode(rule["base64"])
-            return web.Response(body=content, status=rule.get("status", 200), content_type="application/json")
+            status, headers = rule.get("status", 200), rule.get("headers")
+            return web.Response(body=content, status=status, headers=headers, content_type="application/json")
+        if fault == "endless":
+            return await endless(request)
         payload = completion(body, self.state.script, rule)
         text = json.dumps(payload)
         if body.get("stream") and payload["choices"]:

@@ -1,6 +1,7 @@
 """The HTTP client that requests are sent with: OpenAI's, over aiohttp.
 
-It follows no redirect: a redirect can turn a POST into a GET, and can take the key to another host.
+It follows no redirect: a redirect can turn a POST into a GET, and can take the key to another host. It reads a response
+up to a limit (bounded_body.py).
 
 OpenAI's client also reads the environment: OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS become headers
 of every request. They are meant for OpenAI, and an endpoint may be of another provider. So only the headers that the
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
+from distill_dagster.teachers.bounded_body import LARGEST, bounded_client
 
 if TYPE_CHECKING:
     import openai
@@ -23,7 +25,7 @@ CONNECT_TIMEOUT_S = 20.0
 AUTHORIZATION = "Authorization"
 
 
-def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenAI":
+def make_client(endpoint: EndpointConfig, key: str | None, largest_body: int = LARGEST) -> "openai.AsyncOpenAI":
     """OpenAI's client with its retries off, over aiohttp, which takes less CPU time than its default transport.
 
     A query in the URL, such as Azure's `?api-version=…`, follows the path of each request.
@@ -37,8 +39,8 @@ def make_client(endpoint: EndpointConfig, key: str | None) -> "openai.AsyncOpenA
     limits = httpx2.Limits(max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency)
     timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # sending.py limits the whole attempt
     parts = urlsplit(endpoint.url)
-    http_client = openai.DefaultAioHttpClient(
-        params=parts.query, limits=limits, timeout=timeout, verify=trusted(), follow_redirects=False
+    http_client = bounded_client(
+        largest_body, params=parts.query, limits=limits, timeout=timeout, verify=trusted(), follow_redirects=False
     )
     client = openai.AsyncOpenAI(
         base_url=parts._replace(query="").geturl(),

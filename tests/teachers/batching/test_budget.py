@@ -9,6 +9,7 @@ from distill_dagster.store.documents import LocalDocuments
 from distill_dagster.teachers.batching.records import Batching, BatchRecord
 from testing.batches import batched, held_batch, records_of, whole_after
 from testing.generation_contract import asked_rows, finish, generate, is_right, output_of, start
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.processes
 
@@ -55,6 +56,7 @@ def test_two_shards_in_parallel_do_not_take_the_same_dollars(tmp_path, server):
     children = [start(spec) for spec in specs]
     ended = wait([child.sentinel for child in children])
     assert len(ended) == 1, "one of the two stops at once"
+    wait_for(lambda: server.counts()["batches"], "the batch of the other one")
     assert len(server.counts()["batches"]) == len(records_of(specs[0])) == 1
     server.script(batch={})
     assert sorted(finish(child) for child in children) == [0, 2]
