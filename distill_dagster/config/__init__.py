@@ -11,9 +11,12 @@ Unknown fields are errors, so that a typo never silently leaves a default in for
 reads the file, schema.py writes its JSON Schema, and reference.py writes docs/config.md.
 """
 
+from distill_dagster.config.alerts import AlertsConfig
 from distill_dagster.config.automation import AutomationConfig
+from distill_dagster.config.compute import ComputeConfig, Need
 from distill_dagster.config.data import DataConfig, FormatName
 from distill_dagster.config.endpoint import ParametersConfig, PriceConfig
+from distill_dagster.config.evaluation import EvaluationConfig
 from distill_dagster.config.export import EXPORT_FORMATS, ExportConfig, ExportFormat
 from distill_dagster.config.hidden import HiddenSignalConfig, RelationsConfig
 from distill_dagster.config.k8s import K8sConfig, K8sPod, Toleration
@@ -21,13 +24,7 @@ from distill_dagster.config.logits import LogitsConfig
 from distill_dagster.config.lora import LoraConfig
 from distill_dagster.config.models import GenerationConfig, ModelConfig, TrainingConfig
 from distill_dagster.config.on_policy import OnPolicyConfig, RepetitionConfig
-from distill_dagster.config.project import (
-    AlertsConfig,
-    ComputeConfig,
-    DistillConfig,
-    EvaluationConfig,
-    Need,
-)
+from distill_dagster.config.project import DistillConfig
 from distill_dagster.config.publish import (
     BucketPlaceConfig,
     FolderPlaceConfig,

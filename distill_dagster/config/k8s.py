@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from distill_dagster.config.cluster import retries_field, stalled_field
 from distill_dagster.config.section import Section
 
 NAME = r"^[a-z0-9][a-z0-9.-]{0,252}$"  # of a Kubernetes object: a DNS subdomain, RFC 1123
@@ -129,20 +130,8 @@ class K8sConfig(Section):
     generate: K8sPod | None = Field(default=None, description="In place of `pod`, for a local teacher's answers.")
     train: K8sPod | None = Field(default=None, description="In place of `pod`, for trainings.")
     benchmark: K8sPod | None = Field(default=None, description="In place of `pod`, for measuring models.")
-    retries: int = Field(
-        default=3,
-        ge=0,
-        le=20,
-        description="How often a worker is started again, elsewhere if possible, after its pod was evicted, deleted "
-        "or lost with its node, its process was killed, or it made no progress.",
-    )
-    stalled_minutes: float = Field(
-        default=30.0,
-        ge=0,
-        le=10_080,
-        description="Minutes without a message and without growth of its files after which a worker counts as stalled. "
-        "0: never.",
-    )
+    retries: int = retries_field(after="its pod was evicted, deleted or lost with its node")
+    stalled_minutes: float = stalled_field()
     pending_minutes: float = Field(
         default=60.0,
         ge=0,

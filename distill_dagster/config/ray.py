@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from distill_dagster.config.cluster import retries_field, stalled_field
 from distill_dagster.config.section import Section
 
 
@@ -18,20 +19,8 @@ class RayConfig(Section):
         description="Host and port of the head (`10.0.0.1:6379`). `auto`: `RAY_ADDRESS`, else the cluster whose node "
         "runs on this machine.",
     )
-    retries: int = Field(
-        default=3,
-        ge=0,
-        le=20,
-        description="How often a worker is started again, elsewhere if possible, after its node died, its process was "
-        "killed, or it made no progress.",
-    )
-    stalled_minutes: float = Field(
-        default=30.0,
-        ge=0,
-        le=10_080,
-        description="Minutes without a message and without growth of its files after which a worker counts as stalled. "
-        "0: never.",
-    )
+    retries: int = retries_field(after="its node died")
+    stalled_minutes: float = stalled_field()
     keep_workers_s: float = Field(
         default=0.0,
         ge=0,

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from distill_dagster.config import Need
-from distill_dagster.config.project import CLUSTER_BACKENDS
+from distill_dagster.config.compute import CLUSTER_BACKENDS
 from distill_dagster.errors import ComputeError
 from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.lineage.stages import STAGES

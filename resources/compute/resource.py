@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from distill_dagster.config import Need
-from distill_dagster.config.project import ComputeBackend
+from distill_dagster.config.compute import ComputeBackend
 from distill_dagster.resources.compute.inline import Context, run_inline
 from distill_dagster.resources.compute.k8s import run_in_pod
 from distill_dagster.resources.compute.ray import run_on_ray

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_dagster.config import ComputeConfig
-from distill_dagster.config.project import CLUSTER_BACKENDS
+from distill_dagster.config.compute import CLUSTER_BACKENDS
 from distill_dagster.evaluation.speed.specs import Machine
 
 
