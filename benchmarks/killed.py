@@ -1,0 +1,36 @@
+"""What kills cost a backfill of deploy/'s processes on PostgreSQL.
+
+    backfill_s                          six shards of 12 rows, left alone
+    backfill_killed_s                   as many, while code server, daemon, web server and PostgreSQL are killed in turn
+    backfill_killed_vs_undisturbed      their ratio
+
+A server on loopback answers after half a second. Without PostgreSQL's programs (`make servers`), the keys are left out.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from testing.fault_server import FaultServer
+from testing.killed_backfill import Backfills, open_backfills
+from testing.postgres import why_no_postgres
+
+
+def measure() -> dict[str, float]:
+    """Seconds, and their ratio."""
+    if problem := why_no_postgres():
+        print(f"killed: nothing is measured: {problem}", file=sys.stderr)
+        return {}
+    with tempfile.TemporaryDirectory() as folder, FaultServer() as server:
+        server.script(latency=0.5)
+        with open_backfills(Path(folder), server) as backfills:
+            alone, killed = _seconds(backfills, 0, False), _seconds(backfills, 1, True)
+    return {"backfill_s": alone, "backfill_killed_s": killed, "backfill_killed_vs_undisturbed": killed / alone}
+
+
+def _seconds(backfills: Backfills, half: int, is_disturbed: bool) -> float:
+    started = time.perf_counter()
+    backfills.make(half, is_disturbed=is_disturbed)
+    assert not backfills.missing(half)
+    return time.perf_counter() - started
