@@ -16,6 +16,7 @@ from distill_dagster.lineage.stages import STAGES
 from distill_dagster.store import files
 from distill_dagster.store.manifest import Manifest, title_of
 
+UNCHANGED = "nothing changed: it is up to date"
 NAMED = 3  # shards that are named; the others are counted
 TABLES = {  # artefact -> its table, and the columns that make two of its rows equal
     "raw_dataset": (files.RAW_FILE, ["row_id", "messages", "reference", "not_gold"]),
@@ -39,7 +40,7 @@ def because(look: Snapshot, name: str, shard: str | None, inputs: Mapping[str, A
     if not before.complete:
         reasons.append("requests that failed are sent again")
     if not reasons and before.fingerprint == fingerprint(dict(inputs)):
-        return "nothing changed: it is up to date"
+        return UNCHANGED
     return "; ".join(dict.fromkeys(reasons)) or "its inputs changed"
 
 
