@@ -1,8 +1,8 @@
 """The manifests and values of deploy/k8s/ are valid, and a typo in each is refused. No cluster runs here.
 
 Dagster's chart is not on PyPI. If DAGSTER_CHART names its folder, or ../shared/helm has its schema, the values are
-checked by that, with every unknown field refused. If its templates are there too, what they make of the values is
-validated.
+checked by that, with every unknown field refused. If its templates are there too, and helm, what they make of the
+values is validated: manifests, Dagster's instance, the migration.
 """
 
 import copy
@@ -59,7 +59,10 @@ def test_the_role_has_every_right_that_the_backend_needs():
 
 
 def run_pod(code=CODE, run=RUN):
-    """The pod of a run as Dagster's launcher makes it of these values: the code server's and its own."""
+    """The pod of a run as Dagster's launcher makes it of these values: the code server's and its own.
+
+    The chart hands a run the code server's variables, Secrets, volumes and mounts, and no security context.
+    """
     from dagster_k8s.job import UserDefinedDagsterK8sConfig
     from dagster_k8s.models import k8s_model_from_dict
     from kubernetes.client import ApiClient, V1PodSpec
@@ -75,8 +78,7 @@ def run_pod(code=CODE, run=RUN):
     container = document["containers"][0]
     container["env"] = [*container["env"], *code["env"]]
     container["envFrom"] = [{"secretRef": secret} for secret in code["envSecrets"]]
-    container |= {"volumeMounts": code["volumeMounts"], "securityContext": code["securityContext"]}
-    document |= {"volumes": code["volumes"], "securityContext": code["podSecurityContext"]}
+    container["volumeMounts"], document["volumes"] = code["volumeMounts"], code["volumes"]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "run"}, "spec": document}
 
 
@@ -91,6 +93,8 @@ def test_a_run_is_a_valid_pod_that_sees_the_store_and_says_which_pod_it_is():
         pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"]
         == manifests("store.yaml")[0]["metadata"]["name"]
     )
+    assert pod["spec"]["securityContext"] == CODE["podSecurityContext"], "or the store is not its to write"
+    assert pod["spec"]["containers"][0]["securityContext"] == CODE["securityContext"]
 
 
 @slow
@@ -165,8 +169,8 @@ def program(tmp_path_factory):
     return helm(tmp_path_factory.mktemp("helm"))
 
 
-def rendered(program, chart, values):
-    command = [program, "template", "dagster", str(chart), "--namespace", "distill", "--values", str(values)]
+def rendered(program, chart, values, *more):
+    command = [program, "template", "dagster", str(chart), "--namespace", "distill", "--values", str(values), *more]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -188,13 +192,61 @@ def test_helm_takes_the_values_by_the_charts_schema_and_refuses_a_typo(program, 
     assert "numWorker" in done.stderr
 
 
-@needs_templates
-@pytest.mark.processes
-def test_what_the_chart_renders_is_valid(program):
-    done = rendered(program, CHART, K8S / "values.yaml")
+def documents_of(done):
+    """The manifests that helm printed; each is valid."""
     assert done.returncode == 0, done.stderr
     documents = [document for document in yaml.safe_load_all(done.stdout) if document]
     for document in documents:
         require_valid(document)
-    kinds = {(document["kind"], document["metadata"]["name"]) for document in documents}
-    assert ("ConfigMap", "dagster-instance") in kinds
+    return {(document["kind"], document["metadata"]["name"]): document for document in documents}
+
+
+@needs_templates
+@pytest.mark.processes
+def test_what_the_chart_renders_is_valid(program):
+    found = documents_of(rendered(program, CHART, K8S / "values.yaml"))
+    deployments = {name: document["spec"] for (kind, name), document in found.items() if kind == "Deployment"}
+    assert len(deployments) == 3
+    for spec in deployments.values():
+        pod = spec["template"]["spec"]
+        assert pod["securityContext"] == CODE["podSecurityContext"]
+        assert all(one["securityContext"] == CODE["securityContext"] for one in pod["containers"])
+        assert all(port["containerPort"] >= 1024 for one in pod["containers"] for port in one.get("ports", []))
+    assert not [kind for kind, _ in found if kind == "Job"]
+    own = {path for spec in deployments.values() for path in mounted(spec["template"]["spec"])}
+    assert "/opt/dagster/dagster_home" in own
+    assert "/opt/dagster/dagster_home" in (DEPLOY / "Dockerfile").read_text(), "or root owns it in the pods"
+
+
+def mounted(pod):
+    return {str(Path(mount["mountPath"]).parent) for one in pod["containers"] for mount in one.get("volumeMounts", [])}
+
+
+@needs_templates
+@pytest.mark.processes
+def test_the_instance_that_the_chart_renders_is_one_that_dagster_takes(program):
+    pytest.importorskip("dagster_k8s")
+    from dagster._config import process_config, resolve_to_config_type
+    from dagster_k8s import K8sRunLauncher
+
+    found = documents_of(rendered(program, CHART, K8S / "values.yaml"))
+    instance = yaml.safe_load(found["ConfigMap", "dagster-instance"]["data"]["dagster.yaml"])
+    launcher = instance["run_launcher"]
+    assert (launcher["module"], launcher["class"]) == ("dagster_k8s", "K8sRunLauncher")
+    read = process_config(resolve_to_config_type(K8sRunLauncher.config_type()), launcher["config"])
+    assert read.success, read.errors
+    assert read.value["run_k8s_config"]["pod_spec_config"]["securityContext"] == CODE["podSecurityContext"]
+    assert instance["concurrency"]["pools"] == {"default_limit": 8, "granularity": "run"}
+    assert coordinator(instance["run_coordinator"]["config"]).inst_data
+    assert instance["event_log_storage"]["config"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
+
+
+@needs_templates
+@pytest.mark.processes
+def test_the_migration_is_a_job_that_can_be_rendered_alone(program):
+    only = "--set", "migrate.enabled=true", "--show-only", "templates/job-instance-migrate.yaml"
+    found = documents_of(rendered(program, CHART, K8S / "values.yaml", *only))
+    ((kind, name),) = found
+    assert kind == "Job"
+    assert (K8S / "values.yaml").read_text().count(f"job {name} ") == 1
+    assert (K8S / "values.yaml").read_text().count(f"job/{name} ") == 1
