@@ -1,8 +1,8 @@
 """A backfill by the processes of deploy/: left alone, or with each process killed in turn while it goes on.
 
 with open_backfills(folder, server) as backfills:
-    backfills.make(0)                       # the first half of the shards
-    backfills.make(1, is_disturbed=True)    # the second half
+    backfills.make(0)                       # the first shards
+    backfills.make(1, is_disturbed=True)    # the next ones
 """
 
 import contextlib
@@ -18,14 +18,14 @@ from testing.production import STATUS, Production, open_production
 from testing.projects import run_project
 from testing.waiting import wait_for
 
-HALF = 6  # shards of each backfill
+SHARDS = 6  # of each backfill
 ASSETS = ["raw_dataset", "teacher_outputs"]
 KILLED = ("code", "daemon", "webserver", "postgres")  # in this order, each after one more shard was made
 
 
-def shards_of(half: int) -> list[str]:
-    """The shards of the first (0) or second (1) half."""
-    return [f"train-part-{n:02}" for n in range(HALF * half, HALF * (half + 1))]
+def shards_of(number: int) -> list[str]:
+    """The shards of one backfill, counted from 0."""
+    return [f"train-part-{n:02}" for n in range(SHARDS * number, SHARDS * (number + 1))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Backfills:
     production: Production
     project: Project
 
-    def make(self, half: int, *, is_disturbed: bool = False) -> None:
-        """Back-fill half of the shards, and wait for the end."""
-        backfill = self.production.backfill(ASSETS, shards_of(half))
-        for number, name in enumerate(KILLED if is_disturbed else (), start=1):
-            wait_for(lambda number=number: self._made(half) >= number, f"shard {number}")
+    def make(self, number: int, *, is_disturbed: bool = False) -> None:
+        """Start a backfill, and wait for its end."""
+        backfill = self.production.backfill(ASSETS, shards_of(number))
+        for made, name in enumerate(KILLED if is_disturbed else (), start=1):
+            wait_for(lambda made=made: self._made(number) >= made, f"{made} shards")
             if name == "postgres":
                 self.production.postgres.crash()
                 self.production.postgres.start()
@@ -48,30 +48,33 @@ class Backfills:
                 self.production.start(name)
         wait_for(lambda: self._is_over(backfill), "the end of the backfill")
 
-    def missing(self, half: int) -> list[tuple[str, str]]:
-        """The assets and shards that were not made."""
-        return [(asset, shard) for asset in ASSETS for shard in shards_of(half) if not self._has(asset, shard)]
+    def missing(self, number: int) -> list[tuple[str, str]]:
+        """The assets and shards that a backfill has not made."""
+        return [(asset, shard) for asset in ASSETS for shard in shards_of(number) if not self._has(asset, shard)]
 
     def _has(self, asset: str, shard: str) -> bool:
         return self.project.store.find(asset, shard) is not None
 
-    def _made(self, half: int) -> int:
-        return sum(self._has("teacher_outputs", shard) for shard in shards_of(half))
+    def _made(self, number: int) -> int:
+        return sum(self._has("teacher_outputs", shard) for shard in shards_of(number))
 
     def _is_over(self, backfill: str) -> bool:
         found = self.production.ask(STATUS, id=backfill)["partitionBackfillOrError"]
-        log = self.production.log.read_text()[-4000:]
-        assert found["status"] in ("REQUESTED", "COMPLETING", "COMPLETED_SUCCESS"), (found, log)
+        assert found["status"] in ("REQUESTED", "COMPLETING", "COMPLETED_SUCCESS"), (found, self._end_of_log())
         return found["status"] == "COMPLETED_SUCCESS"
+
+    def _end_of_log(self) -> str:
+        return self.production.log.read_text(errors="replace")[-4000:]
 
 
 @contextlib.contextmanager
-def open_backfills(folder: Path, server: FaultServer) -> Iterator[Backfills]:
-    """A project whose teacher is made, with its shards known to the instance."""
-    path = write_api_project(folder / "project", server, shards=2 * HALF)
+def open_backfills(folder: Path, server: FaultServer, backfills: int = 2) -> Iterator[Backfills]:
+    """A project with shards for so many backfills, whose teacher is made."""
+    shards = SHARDS * backfills
+    path = write_api_project(folder / "project", server, shards=shards)
     config = load_config(path)
     with open_production(folder / "processes", path) as production:
         with production.instance() as instance:
-            wait_for(lambda: len(instance.get_dynamic_partitions("shards")) == 2 * HALF + 1, "the partitions")
+            wait_for(lambda: len(instance.get_dynamic_partitions("shards")) == shards + 1, "the partitions")
             assert not run_project(config, instance, "teacher_model").failed
         yield Backfills(production, Project(config))

@@ -36,7 +36,6 @@ class EvaluationConfig(Section):
         description="Metrics of your own beside those of the task, each the `package.module:Name` of an "
         "`evaluate.Metric`, see docs/scores.md.",
     )
-
     gold_student: bool = Field(
         default=False,
         exclude_if=lambda wanted: not wanted,
@@ -48,6 +47,7 @@ class EvaluationConfig(Section):
         exclude_if=lambda judge: judge is None,
         description="A model that compares the student's answers with the teacher's.",
     )
+    speed: SpeedConfig = Field(default_factory=SpeedConfig, description="How the models are timed against one another.")
 
     @field_validator("metrics")
     @classmethod
@@ -58,5 +58,3 @@ class EvaluationConfig(Section):
         if twice := sorted({name for name in value if value.count(name) > 1}):
             raise ValueError(f"{twice[0]} is there {value.count(twice[0])} times: name it once")
         return value
-
-    speed: SpeedConfig = Field(default_factory=SpeedConfig, description="How the models are timed against one another.")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from distill_dagster.config import EndpointConfig
 from distill_dagster.errors import EndpointError
-from distill_dagster.teachers.bounded_body import LARGEST, bounded_client
+from distill_dagster.teachers.bounded_body import BASE, bounded_client
 
 if TYPE_CHECKING:
     import openai
@@ -25,10 +25,11 @@ CONNECT_TIMEOUT_S = 20.0
 AUTHORIZATION = "Authorization"
 
 
-def make_client(endpoint: EndpointConfig, key: str | None, largest_body: int = LARGEST) -> "openai.AsyncOpenAI":
+def make_client(endpoint: EndpointConfig, key: str | None, largest_body: int = BASE) -> "openai.AsyncOpenAI":
     """OpenAI's client with its retries off, over aiohttp, which takes less CPU time than its default transport.
 
-    A query in the URL, such as Azure's `?api-version=…`, follows the path of each request.
+    A query in the URL, such as Azure's `?api-version=…`, follows the path of each request. Of a body, at most
+    `largest_body` bytes are read.
 
     Raises:
         EndpointError: a variable that `headers` names is not set.

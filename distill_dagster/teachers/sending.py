@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from distill_dagster.config import EndpointConfig, GenerationConfig
 from distill_dagster.errors import EndpointError
 from distill_dagster.teachers.body import request_body
+from distill_dagster.teachers.bounded_body import largest_answer
 from distill_dagster.teachers.causes import cause_of_body, cause_of_connection, is_certain
 from distill_dagster.teachers.client import make_client, no_key, secrets_of
 from distill_dagster.teachers.completion import error_body, read_reply
@@ -79,7 +80,8 @@ class Sender:
     async def run(self, requests: Sequence[Request]) -> None:
         """Send them all; raises the first error after the replies in flight have been recorded."""
         waiting = iter(requests)
-        async with make_client(self._endpoint, self._key) as self._client:
+        largest = largest_answer(self._endpoint, self._generation)
+        async with make_client(self._endpoint, self._key, largest) as self._client:
             if not self._is_known_to_work:
                 await self._send(islice(waiting, 1), 1)
             if self._error is None:

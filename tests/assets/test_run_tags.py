@@ -9,6 +9,7 @@ from distill_dagster.assets.condition import rerun_when_inputs_change
 from distill_dagster.assets.run_tags import BECAUSE, INVOCATION
 from distill_dagster.config.reading import load_config
 from distill_dagster.definitions import build_definitions
+from distill_dagster.lineage.because import UNCHANGED
 from testing.api_project import write_api_project
 from testing.projects import run_project, tick
 
@@ -73,7 +74,7 @@ def test_runs_of_the_ui_the_schedule_and_the_automation_are_told_apart(tmp_path,
         clicked = {"dagster/from_ui": "true"}
         assert assets.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("eval_dataset")], tags=clicked)
         assert tags(instance, "eval_dataset")[INVOCATION] == "the Dagster UI"
-        assert tags(instance, "eval_dataset")[BECAUSE] == "nothing changed: it is up to date"
+        assert tags(instance, "eval_dataset")[BECAUSE] == UNCHANGED
     sensor = definitions.get_repository_def().get_sensor_def("redistill")
     assert sensor.run_tags[INVOCATION] == "automation: an input changed"
 

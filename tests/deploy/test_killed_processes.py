@@ -3,7 +3,7 @@
 import pytest
 
 from testing.api_project import SHARD_ROWS
-from testing.killed_backfill import HALF, open_backfills
+from testing.killed_backfill import SHARDS, open_backfills
 from testing.postgres import needs_postgres
 from testing.waiting import PATIENCE
 
@@ -19,10 +19,10 @@ pytestmark = [
 def test_every_partition_is_made_and_nothing_is_asked_twice(tmp_path, fault_server):
     fault_server.script(latency=0.5)
     with open_backfills(tmp_path, fault_server) as backfills:
-        for half, is_disturbed in enumerate((False, True)):
+        for number, is_disturbed in enumerate((False, True)):
             fault_server.script(latency=0.5)
-            backfills.make(half, is_disturbed=is_disturbed)
-            assert not backfills.missing(half)
+            backfills.make(number, is_disturbed=is_disturbed)
+            assert not backfills.missing(number)
             asked = fault_server.counts()["by_prompt"]
-            assert len(asked) == HALF * SHARD_ROWS
+            assert len(asked) == SHARDS * SHARD_ROWS
             assert set(asked.values()) == {1}

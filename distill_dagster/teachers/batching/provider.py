@@ -43,6 +43,7 @@ class BatchProvider:
         self, client: "openai.AsyncOpenAI", endpoint: EndpointConfig, key: str | None, secrets: Secrets
     ) -> None:
         self._files, self._batches = client.files.with_raw_response, client.batches.with_raw_response
+        self._streamed_files = client.files.with_streaming_response
         self._endpoint, self._secrets = endpoint, secrets
         self._host = urlsplit(endpoint.url).hostname or ""
         self._headers: Any = no_key(key)
@@ -116,10 +117,11 @@ class BatchProvider:
         return await self._patiently(call)
 
     async def download(self, file_id: str) -> bytes:
-        """The content of a file of results."""
+        """The content of a file of results, of any size: it is paid for."""
 
         async def call() -> bytes:
-            return (await self._files.content(file_id, extra_headers=self._headers)).content
+            async with self._streamed_files.content(file_id, extra_headers=self._headers) as response:
+                return await response.read()
 
         return await self._patiently(call, TRANSFER_TIMEOUT_S)
 

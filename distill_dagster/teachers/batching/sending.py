@@ -32,7 +32,6 @@ from distill_dagster.teachers.unsupported import refuse_unsupported
 
 FIRST_POLL_S = 0.5  # then twice as long each time
 LONGEST_POLL_S = 60.0
-LARGEST_FILE = 1 << 30  # bytes of a file of results; a file of requests has up to 200 MB
 ENDED = {"completed", "failed", "expired", "cancelled"}
 
 
@@ -58,7 +57,7 @@ class BatchSender:
     async def run(self, requests: Sequence[Request]) -> None:
         """Record a reply to each request; raises the first error after the batch at hand is recorded."""
         self._waiting = {request.request_hash: request for request in requests}
-        async with make_client(self._endpoint, self._key, LARGEST_FILE) as client:
+        async with make_client(self._endpoint, self._key) as client:
             self._provider = BatchProvider(client, self._endpoint, self._key, self._secrets)
             sent = [record for record in self._batching.of(self._waiting) if await self._resume(record)]
             with track(f"batches of {self._endpoint.model}", len(requests)) as advance:
