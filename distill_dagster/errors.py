@@ -33,7 +33,7 @@ class NotPublishedError(UserError):
     @classmethod
     def of(cls, title: str, store: object) -> "NotPublishedError":
         """The error for an artefact that a store does not hold."""
-        return cls(f"{title} is not in {store} yet: materialize it first", title)
+        return cls(f"{title} is not in {store} yet: materialize it first (`distill-dagster run` does)", title)
 
 
 class ComputeError(UserError):

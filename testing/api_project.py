@@ -16,15 +16,19 @@ ALL = 3 * SHARD_ROWS + 4  # rows that the teacher answers
 HELD_OUT = 4  # rows that measure it
 
 
-def write_rows(path: Path, numbers) -> None:
+def write_rows(path: Path, numbers, gold: str | None = None) -> None:
     """A source file with a question for each number."""
-    rows = [{"id": f"row-{n}", "messages": [{"role": "user", "content": f"question <{n}>"}]} for n in numbers]
+    answer = {} if gold is None else {"reference": gold}
+    rows = [{"id": f"row-{n}", "messages": [{"role": "user", "content": f"question <{n}>"}], **answer} for n in numbers]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_api_project(folder: Path, server, shards: int = 3, **changes) -> Path:
-    """A project with the server as its teacher: shards of a dozen questions without gold answers."""
+def write_api_project(folder: Path, server, shards: int = 3, test_gold: str | None = None, **changes) -> Path:
+    """A project with the server as its teacher: shards of a dozen questions without gold answers.
+
+    Without `test_gold`, the gold answer of the held-out rows, `run` and `check` refuse the stages that score.
+    """
     endpoint = {
         "url": server.url,
         "model": "made",
@@ -46,7 +50,7 @@ def write_api_project(folder: Path, server, shards: int = 3, **changes) -> Path:
     for n in range(shards):
         write_rows(folder / f"data/train/part-{n:02}.jsonl", range(SHARD_ROWS * n, SHARD_ROWS * (n + 1)))
     write_rows(folder / "data/validation.jsonl", range(900, 904))
-    write_rows(folder / "data/test.jsonl", range(950, 954))
+    write_rows(folder / "data/test.jsonl", range(950, 954), test_gold)
     return path
 
 
@@ -57,7 +61,7 @@ def run_until_answers(path: Path, instance: dg.DagsterInstance) -> Outcome:
 
 def answered_project(folder: Path, server, instance: dg.DagsterInstance) -> tuple[Path, Project]:
     """A project with answered shards: (path of its config, project)."""
-    path = write_api_project(folder, server)
+    path = write_api_project(folder, server, test_gold="answer")
     outcome = run_until_answers(path, instance)
     assert not outcome.failed
     assert server.counts()["total"] == ALL

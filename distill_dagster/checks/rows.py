@@ -41,8 +41,12 @@ def _gold_in_form(of: Inspection) -> Finding:
         return any(get_task(row["task"]).parse(text, labels[row["task"]]) is not None for text in row["reference"])
 
     odd = [row for row in gold if not is_read(row)]
-    example = f", such as {odd[0]['reference'][0]!r} of row {odd[0]['row_id']}" if odd else ""
-    says = f"{len(odd):,} of {len(gold):,} gold answers are not in their task's form{example}; none should be"
+    example, wanted = "", "none should be"
+    if odd:
+        example = f", such as {odd[0]['reference'][0]!r} of row {odd[0]['row_id']}"
+        known = labels[odd[0]["task"]]
+        wanted = f"its labels are {', '.join(known)}" if known else wanted
+    says = f"{len(odd):,} of {len(gold):,} gold answers are not in their task's form{example}; {wanted}"
     return Finding(not odd, says, {"gold": len(gold), "gold_off_form": len(odd)})
 
 

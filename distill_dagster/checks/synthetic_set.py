@@ -11,18 +11,19 @@ from distill_dagster.store import files, parquet
 SET = "validated_synthetic_set"
 
 
-def _enough(have: int, wanted: float, what: str, are: str) -> Finding:
-    return Finding(have >= wanted, f"{have:,} {what} {are}; {int(wanted):,} are wanted", {what: have})
+def _enough(have: int, wanted: float, what: str, are: str, field: str) -> Finding:
+    says = f"{have:,} {what} {are}; {int(wanted):,} are wanted (`checks.{field}`)"
+    return Finding(have >= wanted, says, {what: have})
 
 
 def _enough_teacher_rows(of: Inspection) -> Finding:
     answers = of.manifest.read(SetResult).answers
-    return _enough(answers, of.limit, "answers", "are there to be filtered")
+    return _enough(answers, of.limit, "answers", "are there to be filtered", "min_teacher_rows")
 
 
 def _enough_training_rows(of: Inspection) -> Finding:
-    wanted = of.limit
-    return _enough(of.manifest.read(SetResult).counts.train, wanted, "training rows", "are left")
+    train = of.manifest.read(SetResult).counts.train
+    return _enough(train, of.limit, "training rows", "are left", "min_train_rows")
 
 
 def _enough_accepted(of: Inspection) -> Finding:

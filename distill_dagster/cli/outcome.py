@@ -20,6 +20,7 @@ from distill_dagster.release.publish.specs import PublishResult
 from distill_dagster.release.specs import ReleaseResult
 from distill_dagster.report.document import ReportDocument, read_document
 from distill_dagster.report.tables import summary_rows
+from distill_dagster.report.timing import withheld_notes
 from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files
 from distill_dagster.teachers.money import spent_so_far
@@ -169,6 +170,8 @@ def print_report(document: ReportDocument, page: Path) -> None:
     rows = [list(row) for row in summary_rows(document)]
     columns = ["teacher", "baseline", "distilled", "gold alone"][: len(document.models)]
     out.print(table(None, ["", *columns], rows, whole_labels=True))
+    for note in withheld_notes(document.speed) if document.speed else ():
+        say_warning(note)
     say(f"verdict: {document.verdict.verdict}. {document.verdict.text}")
     if document.gold_student:
         (say_warning if document.gold_student.is_better else say)(document.gold_student.text)

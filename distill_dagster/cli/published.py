@@ -50,6 +50,8 @@ def forms_of(look: Snapshot, form: str) -> list[PublishedForm]:
     """
     stages = {**CHECKPOINTS, **{name: export_of(name) for name in EXPORT_FORMATS}}
     wanted = stages[form if form in CHECKPOINTS else _format(form)]
+    if form not in CHECKPOINTS and look.find(wanted) is None:
+        raise _not_exported(form)
     look.get(wanted)
     if student_path(look.project.store, wanted) is None:
         raise NotPublishedError(f"{wanted} holds no model: no student was released yet")
@@ -80,11 +82,15 @@ def _export_folder(look: Snapshot, form: ExportFormat) -> Path:
     """
     path = student_path(look.project.store, export_of(form))
     if path is None:
-        raise NotPublishedError(
-            f"the student is not exported as {form}: add it to `export.formats`, and `distill-dagster run`"
-        )
+        raise _not_exported(form)
     require_packages(form)
     return path
+
+
+def _not_exported(form: str) -> NotPublishedError:
+    return NotPublishedError(
+        f"the student is not exported as {form}: add it to `export.formats`, and `distill-dagster run`"
+    )
 
 
 def talkers_of(look: Snapshot, names: Sequence[str], device: str) -> dict[str, Talker]:

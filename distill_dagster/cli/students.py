@@ -49,6 +49,7 @@ def chat(
     partners: Annotated[
         list[str] | None, typer.Option("--with", help=f"whom to ask, repeatable: {NAMES}; default: teacher and student")
     ] = None,
+    system: Annotated[str | None, typer.Option(help="the system message before the first question")] = None,
     once: Annotated[str | None, typer.Option(help="ask this one question and end")] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda:0 and so on; no lease is taken")] = "cpu",
     config: ConfigOption = Path(CONFIG_NAME),
@@ -61,7 +62,8 @@ def chat(
 
     look = Snapshot(Project(load_config(config)))
     talkers = talkers_of(look, partners or ["teacher", "student"], device)
-    histories: dict[str, list[dict[str, str]]] = {name: [] for name in talkers}
+    opening = [] if system is None else [{"role": "system", "content": system}]
+    histories: dict[str, list[dict[str, str]]] = {name: [*opening] for name in talkers}
     asked = once if once is not None else _question()
     while asked is not None:
         answers: dict[str, str] = {}

@@ -17,7 +17,6 @@ from distill_dagster.preflight.cluster import Cluster, runs_there
 from distill_dagster.preflight.devices import Here, device_requirements
 from distill_dagster.preflight.endpoints import endpoint_requirements
 from distill_dagster.preflight.exports import export_requirements
-from distill_dagster.preflight.gold_answers import gold_requirements
 from distill_dagster.preflight.kubernetes import Pods
 from distill_dagster.preflight.licences import licence_requirements
 from distill_dagster.preflight.models import Models
@@ -27,6 +26,7 @@ from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.places import place_requirements
 from distill_dagster.preflight.publishing import publish_requirements
 from distill_dagster.preflight.requirement import Requirement, errors_of
+from distill_dagster.preflight.rows import row_requirements
 
 
 def preflight(
@@ -62,7 +62,7 @@ def preflight(
         *place_requirements(look, pending, models.parameters, write=whole),
         *models.found,
         *licence_requirements(pending),
-        *gold_requirements(look, pending),
+        *row_requirements(look, pending),
         *package_requirements(pending),
         *export_requirements(pending, whole=whole),
         *publish_requirements(pending, whole=whole),

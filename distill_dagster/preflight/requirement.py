@@ -18,7 +18,9 @@ LATER = "`distill-dagster check` looks at it"
 class Requirement:
     """What is needed, by whom, and what was found. `error`: the run cannot work; `warning`: it probably will not."""
 
-    what: str  # key | endpoint | model | licence | gold answers | pairing | export | package | place | memory | …
+    what: (
+        str  # key | endpoint | model | licence | rows | gold answers | pairing | export | package | place | memory | …
+    )
     of: str  # the model, the step or the folder that needs it
     state: State
     found: str

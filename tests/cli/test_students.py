@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
+from distill_dagster.cli.published import talkers_of
 from distill_dagster.config.reading import load_config
 from distill_dagster.evaluation.speed.specs import SpeedResult
 from distill_dagster.lineage.project import Project
+from distill_dagster.lineage.snapshot import Snapshot
 from distill_dagster.release.export.snippets import script
 from distill_dagster.release.export.specs import ExportResult
 from distill_dagster.report.document import read_document
@@ -86,7 +88,7 @@ def test_where_says_what_is_not_there(exported):
     path, _ = exported
     missing, unknown = (run_command("where", form, "--config", path) for form in ("onnx_int8", "onnx"))
     assert (missing.exit_code, unknown.exit_code) == (2, 2)
-    assert "student_export_onnx_int8" in missing.output
+    assert "not exported as onnx_int8: add it to `export.formats`" in " ".join(missing.output.split())
     assert "onnx is no form of the student: choose student, released, gguf_f32" in unknown.output
 
 
@@ -98,6 +100,16 @@ def test_chat_asks_each_of_them_once(exported):
     answers = json.loads(said.stdout)
     assert list(answers) == ["teacher", "baseline", "student", FORM]
     assert answers["student"] == answers[FORM] != answers["baseline"]
+
+
+def test_chat_opens_with_the_system_message(exported):
+    path, _ = exported
+    opening = {"role": "system", "content": "The door is open. Say how many doors there are, and no other word."}
+    asked = ["chat", "--config", path, "--with", "baseline", "--once", QUESTION["content"], "--json"]
+    said = run_command(*asked, "--system", opening["content"])
+    assert said.exit_code == 0, said.output
+    talk = talkers_of(Snapshot(Project(load_config(path))), ["baseline"], "cpu")["baseline"]
+    assert json.loads(said.stdout)["baseline"] == talk([opening, QUESTION]) != talk([QUESTION])
 
 
 def test_chat_keeps_a_conversation_until_the_end_of_its_input(exported):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from distill_dagster.config import DistillConfig, EvaluationConfig, StudentTrainingConfig
+from distill_dagster.config import DistillConfig, EvaluationConfig, QualityConfig, StudentTrainingConfig
 from distill_dagster.config.reading import check_config, load_config
 from distill_dagster.errors import ConfigError
 from distill_dagster.lineage.freshness import code_versions, stages_of
@@ -29,6 +29,17 @@ def test_relative_paths_are_relative_to_the_file(tmp_path):
     assert config.data.train == [str(tmp_path / "data/train/*.jsonl")]
     assert config.data.test == ["s3://bucket/test.jsonl"]
     assert config.teacher.model.name == str(tmp_path / "models/big")
+
+
+def test_an_empty_section_has_its_defaults_and_one_that_may_be_left_out_is_left_out(tmp_path):
+    settings = tiny_settings(quality=None, automation=None, release=None)
+    settings["student"]["training"] = None
+    config = load_config(write(tmp_path, settings))
+    assert config.quality == QualityConfig()
+    assert config.student.training == StudentTrainingConfig()
+    assert config.release is None
+    with pytest.raises(ConfigError, match="teacher"):
+        load_config(write(tmp_path, {**settings, "teacher": None}))
 
 
 def test_a_hub_name_is_not_a_path(tmp_path):

@@ -47,7 +47,9 @@ def fields(plan: dict, *names) -> list[tuple]:
 
 
 def test_the_plan_of_a_fresh_project_asks_and_makes_nothing(tmp_path, server):
-    path = write_api_project(tmp_path, server, endpoint={"price": PRICE}, teacher={"budget_usd": 500})
+    path = write_api_project(
+        tmp_path, server, test_gold="answer", endpoint={"price": PRICE}, teacher={"budget_usd": 500}
+    )
     plan = planned(path)
     assert server.counts()["total"] == 0
     assert not (tmp_path / "store").exists()
@@ -73,7 +75,7 @@ DISCOUNT = {**PRICE, "batch_discount": 0.5}
 
 @pytest.mark.parametrize("batch", [False, True])
 def test_the_plan_shows_both_prices(tmp_path, server, batch):
-    path = write_api_project(tmp_path, server, endpoint={"price": DISCOUNT, "batch": batch})
+    path = write_api_project(tmp_path, server, test_gold="answer", endpoint={"price": DISCOUNT, "batch": batch})
     plan = planned(path)
     for part in plan["shards"]:
         assert part["single_usd"] == pytest.approx(part["prompt_tokens"] + 2 * part["completion_tokens"])
@@ -92,7 +94,7 @@ def test_the_plan_shows_both_prices(tmp_path, server, batch):
 @pytest.mark.parametrize("requests", [0, 3])
 def test_the_prompts_that_time_the_teacher_are_counted_once_and_at_full_price(tmp_path, server, requests):
     endpoint, changes = {"price": DISCOUNT, "batch": True}, {"evaluation.speed.endpoint_requests": requests}
-    plan = planned(write_api_project(tmp_path, server, endpoint=endpoint, **changes))
+    plan = planned(write_api_project(tmp_path, server, test_gold="answer", endpoint=endpoint, **changes))
     assert plan["total"]["new"] == ALL + HELD_OUT
     single, batch, cost = (plan["benchmark"][name] for name in ("single_usd", "batch_usd", "cost_usd"))
     assert cost == pytest.approx(batch + requests / HELD_OUT * (single - batch))
@@ -103,7 +105,7 @@ def test_the_prompts_that_time_the_teacher_are_counted_once_and_at_full_price(tm
 def test_the_plan_counts_probes_as_the_run_sends_them(tmp_path, server, instance):
     generation = {"max_new_tokens": 16, "temperature": 0.5}
     teacher = {"generation": generation, "smoke": {"rows": 2, "max_failed_share": 1}}
-    path = write_api_project(tmp_path, server, shards=2, teacher=teacher)
+    path = write_api_project(tmp_path, server, test_gold="answer", shards=2, teacher=teacher)
     plan = planned(path)
     assert sum(shard["new"] for shard in plan["shards"]) == 2 * SHARD_ROWS + 4 + 1, "one probe, at temperature 0"
     assert not run_until_answers(path, instance).failed
@@ -143,6 +145,7 @@ def test_the_plan_of_several_teachers_counts_each_and_names_the_judge(tmp_path, 
     path = write_api_project(
         tmp_path,
         server,
+        test_gold="answer",
         shards=1,
         teacher={
             "endpoint": None,
@@ -165,12 +168,12 @@ def test_the_plan_counts_the_judge_exactly_where_the_answers_are_stored(tmp_path
         return {"endpoint": {"url": server.url, "model": model, "concurrency": CONCURRENCY, "price": PRICE}}
 
     judged = {"endpoint": None, "mix": [{**source("a"), "weight": 1}], "best_of": {"teachers": [source("c")]}}
-    path = write_api_project(tmp_path, server, shards=1, teacher=judged)
+    path = write_api_project(tmp_path, server, test_gold="answer", shards=1, teacher=judged)
     server.script(rules=[{"fault": "say", "text": "another answer", "times": 6}])
     assert not run_until_answers(path, instance).failed
     before = server.counts()["total"]
     judged["best_of"] |= {"choose": "judge", "judge": source("judge")}
-    path = write_api_project(tmp_path, server, shards=1, teacher=judged)
+    path = write_api_project(tmp_path, server, test_gold="answer", shards=1, teacher=judged)
     plan = planned(path)
     assert not run_until_answers(path, instance).failed
     asked = server.counts()["total"] - before
@@ -180,8 +183,7 @@ def test_the_plan_counts_the_judge_exactly_where_the_answers_are_stored(tmp_path
 
 def test_the_plan_counts_the_judge_of_answers_that_are_still_to_come(tmp_path, server):
     judge = {"endpoint": {"url": server.url, "model": "judge", "price": PRICE}, "prompts": 20}
-    path = write_api_project(tmp_path, server, evaluation={"judge": judge})
-    assert planned(path)["judgement"]["new"] == 0, "without gold answers, nothing tests the judge"
+    path = write_api_project(tmp_path, server, test_gold="answer", evaluation={"judge": judge})
     rows = [{"messages": [{"role": "user", "content": f"question {i}"}], "reference": f"gold {i}"} for i in range(8)]
     (tmp_path / "data" / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     plan, canaries = planned(path), 5 * 4 * 2  # prompts, texts against the gold answer, orders
@@ -197,6 +199,7 @@ def test_the_plan_counts_a_panel_beside_a_local_teacher_that_is_yet_to_be_made(t
     path = write_api_project(
         tmp_path,
         server,
+        test_gold="answer",
         shards=1,
         teacher={"endpoint": None, "model": own, "best_of": {"teachers": panel}, "fit": {"learning_rate": 1e-2}},
     )
@@ -213,7 +216,7 @@ def test_the_plan_counts_a_panel_beside_a_local_teacher_that_is_yet_to_be_made(t
 
 @pytest.mark.processes
 def test_the_plan_of_a_conversation_counts_every_turn(tmp_path, server, instance):
-    path = write_api_project(tmp_path, server, shards=1)
+    path = write_api_project(tmp_path, server, test_gold="answer", shards=1)
     turns = [
         m for text in ("Hi", "Bye") for m in ({"role": "user", "content": text}, {"role": "assistant", "content": "-"})
     ]

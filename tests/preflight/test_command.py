@@ -17,7 +17,7 @@ def command(*arguments: object):
 
 def test_check_and_plan_and_run_exit_with_two_before_anything_is_made(tmp_path, server, monkeypatch):
     monkeypatch.delenv("MADE_KEY", raising=False)
-    path = write_api_project(tmp_path, server, endpoint={"api_key": "MADE_KEY"})
+    path = write_api_project(tmp_path, server, test_gold="answer", endpoint={"api_key": "MADE_KEY"})
     for verb in ("check", "plan", "run"):
         ended = command(verb, "--config", path)
         assert ended.exit_code == 2, ended.output
@@ -31,13 +31,15 @@ def test_check_and_plan_and_run_exit_with_two_before_anything_is_made(tmp_path, 
 
 
 def test_check_of_a_project_that_can_work_is_one_table_and_exits_with_zero(tmp_path, server):
-    shown = command("check", "--config", write_api_project(tmp_path, server))
+    shown = command("check", "--config", write_api_project(tmp_path, server, test_gold="answer"))
     assert shown.exit_code == 0, shown.output
     assert "What the run needs" in shown.stdout
     assert "answered" in shown.stdout
 
 
 def test_check_refuses_an_unknown_asset(tmp_path, server):
-    refused = command("check", "--config", write_api_project(tmp_path, server), "--until", "the_end")
+    refused = command(
+        "check", "--config", write_api_project(tmp_path, server, test_gold="answer"), "--until", "the_end"
+    )
     assert refused.exit_code == 2
     assert Path(tmp_path / "store").exists() is False

@@ -8,16 +8,15 @@ from tests.preflight.looks import errors, look_at
 
 
 def test_a_project_that_can_work_has_no_error(tmp_path, server):
-    found = look_at(write_api_project(tmp_path, server))
+    found = look_at(write_api_project(tmp_path, server, test_gold="answer"))
     assert {requirement.state for requirement in found} == {"ok"}
-    assert {"key", "endpoint", "model", "pairing", "device", "memory", "disk", "write access"} == {
-        r.what for r in found
-    }
+    needed = {"key", "endpoint", "model", "pairing", "rows", "gold answers", "device", "memory", "disk", "write access"}
+    assert needed == {requirement.what for requirement in found}
     assert server.counts()["total"] == 1
 
 
 def test_without_the_whole_nothing_is_sent_nor_written_and_transformers_stays_out(tmp_path, server, monkeypatch):
-    path = write_api_project(tmp_path, server)
+    path = write_api_project(tmp_path, server, test_gold="answer")
     for name in [name for name in sys.modules if name.split(".")[0] == "transformers"]:
         monkeypatch.delitem(sys.modules, name)
     found = {requirement.what: requirement.state for requirement in look_at(path, whole=False)}
@@ -28,7 +27,7 @@ def test_without_the_whole_nothing_is_sent_nor_written_and_transformers_stays_ou
 
 
 def test_until_leaves_out_what_comes_later(tmp_path, server):
-    path = write_api_project(tmp_path, server, **{"student.model.architecture": "lama"})
+    path = write_api_project(tmp_path, server, test_gold="answer", **{"student.model.architecture": "lama"})
     assert ("model", "student.model") in errors(path)
     assert not errors(path, until="teacher_outputs")
     assert not errors(path, until="raw_dataset")

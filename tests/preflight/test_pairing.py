@@ -70,7 +70,7 @@ def test_each_tokenizer_is_opened_once_for_problems_and_warnings(project, monkey
 
 
 def test_a_mistyped_student_is_found_before_the_teacher_answers(tmp_path, server):
-    path = write_api_project(tmp_path, server, **{"student.model": {"name": "./no-such-student"}})
+    path = write_api_project(tmp_path, server, test_gold="answer", **{"student.model": {"name": "./no-such-student"}})
     for until in (None, "teacher_outputs"):
         said = errors(path, until=until)
         assert any("no-such-student does not exist" in words for words in said.values())

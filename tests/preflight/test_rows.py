@@ -1,4 +1,4 @@
-"""A project without a gold answer in its training rows is stopped before anything is made or asked."""
+"""A project whose rows cannot become a set, scores or a gold student is stopped before anything is made or asked."""
 
 import json
 from pathlib import Path
@@ -35,10 +35,10 @@ def test_training_rows_without_a_gold_answer_are_an_error_and_are_counted(tmp_pa
 
 def test_one_gold_answer_is_enough_and_a_project_that_asks_for_none_needs_none(tmp_path):
     assert errors(write_project(tmp_path / "with", **GOLD)) == {}
-    found = [found for found in look_at(tmp_path / "with" / "distill.yaml") if found.what == "gold answers"]
+    found = [found for found in look_at(tmp_path / "with" / "distill.yaml") if found.of == "gold_set"]
     assert [(one.state, one.found) for one in found] == [("ok", "training rows of train-part-00 have gold answers")]
     plain = without_gold(write_project(tmp_path / "plain"))
-    assert not any(found.what == "gold answers" for found in look_at(plain))
+    assert not any(found.of == "gold_set" for found in look_at(plain))
 
 
 def test_its_training_is_planned_without_the_teacher_beside_it(tmp_path):
@@ -55,7 +55,7 @@ def test_its_training_is_planned_without_the_teacher_beside_it(tmp_path):
 def test_rows_that_cannot_be_read_are_not_called_rows_without_gold(tmp_path):
     path = without_gold(write_project(tmp_path, **GOLD))
     (tmp_path / "data" / "train" / "part-01.jsonl").write_text("")
-    (found,) = [found for found in look_at(path, whole=False) if found.what == "gold answers"]
+    (found,) = [found for found in look_at(path, whole=False) if found.of == "gold_set"]
     assert (found.state, found.found) == ("not checked", "train-part-01 cannot be read")
 
 
@@ -69,3 +69,43 @@ def test_plan_and_run_stop_before_the_teacher_is_asked(tmp_path, server):
         assert "`evaluation.gold_student` trains on gold answers" in " ".join(result.output.split())
     assert server.counts()["total"] <= 1, "the preflight's own request at most"
     assert not (tmp_path / "store" / "teacher_outputs").exists()
+
+
+def few(found) -> list[tuple[str, str]]:
+    return [(one.state, one.found) for one in found if one.what == "rows" and one.state != "ok"]
+
+
+def test_too_few_rows_are_an_error_that_names_both_settings(tmp_path):
+    path = write_project(tmp_path, **{"checks.min_teacher_rows": 1_000, "checks.min_train_rows": 900})
+    answers, training = [said for state, said in few(look_at(path, whole=False)) if state == "error"]
+    assert "have 102 prompts, from which at most 102 answers can come, and 1,000 are wanted" in answers
+    assert answers.endswith("add rows, or lower `checks.min_teacher_rows`")
+    assert "the training rows have 90 prompts" in training
+    assert training.endswith("lower `checks.min_train_rows`")
+
+
+def test_several_samples_of_a_prompt_are_several_answers(tmp_path):
+    sampled = {"teacher.generation": {"samples": 2, "temperature": 0.7}}
+    enough = {"checks.min_teacher_rows": 180, "checks.min_train_rows": 180}
+    assert not few(look_at(write_project(tmp_path / "two", **sampled, **enough), whole=False))
+    assert len(few(look_at(write_project(tmp_path / "one", **enough), whole=False))) == 2
+
+
+def test_the_severity_of_the_check_is_that_of_the_finding(tmp_path):
+    severity = {"enough_teacher_rows": "warn", "enough_training_rows": "off"}
+    many = {"checks.min_teacher_rows": 1_000, "checks.min_train_rows": 1_000, "checks.severity": severity}
+    ((state, _),) = few(look_at(write_project(tmp_path, **many), whole=False))
+    assert state == "warning"
+
+
+def test_held_out_rows_without_a_gold_answer_are_an_error_that_names_the_file(tmp_path):
+    path = write_project(tmp_path)
+    file = tmp_path / "data" / "test.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps({**row, "reference": None, "referense": "yes"}) + "\n" for row in rows))
+    said = errors(path, whole=False)["gold answers", "eval_dataset"]
+    assert f"0 of {len(rows)} held-out rows have a gold answer" in said
+    assert str(file) in said
+    assert "gold answers" not in {one.what for one in look_at(path, whole=False, until="teacher_outputs")}
+    assert CliRunner().invoke(app, ["run", "-c", str(path)]).exit_code == 2
+    assert not (tmp_path / "store" / "raw_dataset").exists()

@@ -1,0 +1,113 @@
+"""Whether the source rows can become what the steps need, before a teacher is paid.
+
+Requirement("rows", "validated_synthetic_set", "error", "54 prompts … at most 54 answers, and 65 are wanted: …")
+Requirement("gold answers", "eval_dataset", "error", "0 of 18 held-out rows have a gold answer …")
+Requirement("gold answers", "gold_set", "error", "… 0 of 1,200 prompts of the training rows have a gold answer …")
+
+Files are read until enough is found.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from distill_dagster.config import DistillConfig, Severity
+from distill_dagster.lineage.gold_student import CHECKPOINT, GOLD_SET
+from distill_dagster.lineage.snapshot import Snapshot
+from distill_dagster.planning.source_rows import SourceRows
+from distill_dagster.preflight.pending import Pending
+from distill_dagster.preflight.requirement import Requirement, State
+from distill_dagster.tasks.prompts import prompts_of
+
+SET, TEST = "validated_synthetic_set", "eval_dataset"
+SCORED = {"teacher_benchmark", "baseline_benchmark", "student_benchmark"}
+GOLD = {GOLD_SET.name, CHECKPOINT}
+STATES: dict[Severity, State] = {"error": "error", "warn": "warning"}
+
+
+def row_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:
+    """Whether there are enough rows, and gold answers to score and to train with, as far as the steps need them."""
+    stages = set(pending.stages)
+    with tempfile.TemporaryDirectory() as folder:
+        source = SourceRows(look, Path(folder))
+        if SET in stages:
+            yield from _enough_rows(look, source)
+        if SCORED & stages:
+            yield _scored(look.config, source)
+        if GOLD & stages:
+            yield _gold(look, source)
+
+
+def _enough_rows(look: Snapshot, source: SourceRows) -> Iterator[Requirement]:
+    """What would fail the checks `enough_teacher_rows` and `enough_training_rows`, whatever the teacher says."""
+    checks, teacher = look.config.checks, look.config.teacher
+    each = teacher.generation.samples * (1 + len(teacher.best_of.teachers if teacher.best_of else ()))
+    limits = [
+        ("min_teacher_rows", "answers", checks.min_teacher_rows, checks.severity.enough_teacher_rows, None),
+        ("min_train_rows", "training rows", checks.min_train_rows, checks.severity.enough_training_rows, "train"),
+    ]
+    for field, what, wanted, severity, split in limits:
+        if severity == "off":
+            continue
+        prompts, unread = _count(look, source, split, wanted / each)
+        if prompts * each >= wanted:
+            yield Requirement("rows", SET, "ok", f"enough for {wanted:,} {what}")
+        elif unread:
+            yield Requirement("rows", SET, "not checked", f"{', '.join(unread)} cannot be read")
+        else:
+            of = "the training rows" if split else "the source rows"
+            said = f"{of} have {prompts:,} prompts, from which at most {prompts * each:,} {what} can come, and "
+            way_out = f"{wanted:,} are wanted: add rows, or lower `checks.{field}`"
+            yield Requirement("rows", SET, STATES[severity], said + way_out)
+
+
+def _count(look: Snapshot, source: SourceRows, split: str | None, enough: float) -> tuple[int, list[str]]:
+    """The prompts of the rows of a split, or of all, and the shards that cannot be read."""
+    prompts, unread = 0, []
+    for shard in look.shards:
+        if prompts >= enough:
+            break
+        rows = source.of("raw_dataset", shard)
+        if rows is None:
+            unread.append(shard)
+        else:
+            prompts += sum(len(prompts_of(row)) for row in rows if split in (None, row["split"]))
+    return prompts, unread
+
+
+def _scored(config: DistillConfig, source: SourceRows) -> Requirement:
+    rows = source.of(TEST, None)
+    if rows is None:
+        return Requirement("gold answers", TEST, "not checked", "the held-out files cannot be read")
+    if any(prompt.reference for row in rows for prompt in prompts_of(row)):
+        return Requirement("gold answers", TEST, "ok", "held-out rows have gold answers")
+    said = (
+        f"0 of {len(rows):,} held-out rows have a gold answer, so nothing can be scored: end each row of "
+        f"{_patterns(config)} with an assistant turn that holds it, or give it `reference`"
+    )
+    return Requirement("gold answers", TEST, "error", said)
+
+
+def _patterns(config: DistillConfig) -> str:
+    test = config.data.test
+    return test if isinstance(test, str) else ", ".join(test)
+
+
+def _gold(look: Snapshot, source: SourceRows) -> Requirement:
+    prompts, unread = 0, []
+    for shard in look.shards:
+        rows = source.of("raw_dataset", shard)
+        if rows is None:
+            unread.append(shard)
+            continue
+        asked = [prompt for row in rows if row["split"] == "train" for prompt in prompts_of(row)]
+        if any(prompt.reference for prompt in asked):
+            return Requirement("gold answers", GOLD_SET.name, "ok", f"training rows of {shard} have gold answers")
+        prompts += len(asked)
+    if unread:
+        return Requirement("gold answers", GOLD_SET.name, "not checked", f"{', '.join(unread)} cannot be read")
+    said = (
+        f"`evaluation.gold_student` trains on gold answers, and 0 of {prompts:,} prompts of the training rows have "
+        "one: add `reference` to training rows, or remove `evaluation.gold_student`"
+    )
+    return Requirement("gold answers", GOLD_SET.name, "error", said)
