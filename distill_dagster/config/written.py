@@ -94,7 +94,8 @@ def read_documents(text: str) -> list[Written]:
             places = dict(_places(node, (), Place(node.start_mark.line + 1), frozenset()))
             found.append(Written(loader.construct_document(node), places))
     except yaml.MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
+        begun = e.context_mark if e.problem == "could not find expected ':'" else None  # a key without one
+        mark = begun or e.problem_mark or e.context_mark
         raise YamlError(
             f"not valid YAML: {name_shown(e.problem or e.context or '')}", mark.line + 1 if mark else None
         ) from e

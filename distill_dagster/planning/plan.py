@@ -164,7 +164,7 @@ def _faculty(look: Snapshot, is_stale: bool, rules: list[str]) -> Faculty:
         return current_faculty(look.get("teacher_model").described, teacher)
     own: list[tuple[float, ModelRef]] = []
     if teacher.model:
-        rules.append("teacher_model is made again first: every row counts as new, its tokens by the 4-character rule")
+        rules.append("teacher_model is made first: every row counts as new, its tokens by the 4-character rule")
     else:
         own = [(source.weight, pin_source(source, day)) for source in teacher.mix]
         own = own or [(1.0, pin_source(teacher.sources[0], day))]

@@ -77,6 +77,11 @@ def test_every_problem_is_listed_at_once(tmp_path):
         load_config(path)
 
 
+def test_a_key_without_a_colon_is_named_by_its_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"distill\.yaml:2: not valid YAML: could not find expected ':'"):
+        load_config(write(tmp_path, "task: qa\nteacher\n  model: {name: /m}\n"))
+
+
 @pytest.mark.parametrize(("text", "words"), [("a: [1", "not valid YAML"), ("- 1\n", "a mapping"), ("", "a mapping")])
 def test_a_broken_file_is_explained(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
