@@ -33,8 +33,8 @@ teacher:
       {{hidden_size: 128, intermediate_size: 256, num_hidden_layers: 2, num_attention_heads: 4, initializer_range: 0.08,
       tie_word_embeddings: true}}
     vocab_size: 600
-  # fits the teacher to the gold answers first, and anew when a row changes, so that it answers every row again;
-  # a teacher that is already good at the task needs no `fit`, and answers changed rows alone
+  # Fits the teacher to the gold answers first. A changed row fits it again, and it then answers every row again.
+  # A teacher that is already good at the task needs no `fit`, and answers only the rows that changed.
   fit: {{learning_rate: 2.5e-3, epochs: 10, batch_size: 16, evaluations: 2}}
   generation: {{temperature: 0, max_new_tokens: 32}}
 

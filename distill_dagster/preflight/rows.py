@@ -8,8 +8,10 @@ Files are read until enough is found.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from distill_dagster.config import DistillConfig, Severity
 from distill_dagster.lineage.gold_student import CHECKPOINT, GOLD_SET
@@ -23,6 +25,17 @@ SET, TEST = "validated_synthetic_set", "eval_dataset"
 SCORED = {"teacher_benchmark", "baseline_benchmark", "student_benchmark"}
 GOLD = {GOLD_SET.name, CHECKPOINT}
 STATES: dict[Severity, State] = {"error": "error", "warn": "warning"}
+
+
+class _Limit(NamedTuple):
+    """A limit of the set's checks."""
+
+    field: str  # of `checks`
+    rows: str  # the rows that count towards it
+    split: str | None  # theirs; None: every one
+    what: str  # what comes from their prompts
+    wanted: int
+    severity: Severity
 
 
 def row_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:
@@ -39,40 +52,41 @@ def row_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:
 
 
 def _enough_rows(look: Snapshot, source: SourceRows) -> Iterator[Requirement]:
-    """What would fail the checks `enough_teacher_rows` and `enough_training_rows`, whatever the teacher says."""
+    """Whether the checks `enough_teacher_rows` and `enough_training_rows` can pass."""
     checks, teacher = look.config.checks, look.config.teacher
     each = teacher.generation.samples * (1 + len(teacher.best_of.teachers if teacher.best_of else ()))
-    limits = [
-        ("min_teacher_rows", "answers", checks.min_teacher_rows, checks.severity.enough_teacher_rows, None),
-        ("min_train_rows", "training rows", checks.min_train_rows, checks.severity.enough_training_rows, "train"),
+    severity, trained = checks.severity, "training rows"
+    every = [
+        _Limit(
+            "min_teacher_rows", "source rows", None, "answers", checks.min_teacher_rows, severity.enough_teacher_rows
+        ),
+        _Limit("min_train_rows", trained, "train", trained, checks.min_train_rows, severity.enough_training_rows),
     ]
-    for field, what, wanted, severity, split in limits:
-        if severity == "off":
-            continue
-        prompts, unread = _count(look, source, split, wanted / each)
-        if prompts * each >= wanted:
-            yield Requirement("rows", SET, "ok", f"enough for {wanted:,} {what}")
-        elif unread:
-            yield Requirement("rows", SET, "not checked", f"{', '.join(unread)} cannot be read")
-        else:
-            of = "the training rows" if split else "the source rows"
-            said = f"{of} have {prompts:,} prompts, from which at most {prompts * each:,} {what} can come, and "
-            way_out = f"{wanted:,} are wanted: add rows, or lower `checks.{field}`"
-            yield Requirement("rows", SET, STATES[severity], said + way_out)
+    limits = [limit for limit in every if limit.severity != "off"]
+    prompts, unread = Counter[str](), list[str]()
 
+    def most(limit: _Limit) -> int:
+        return each * (prompts[limit.split] if limit.split else prompts.total())
 
-def _count(look: Snapshot, source: SourceRows, split: str | None, enough: float) -> tuple[int, list[str]]:
-    """The prompts of the rows of a split, or of all, and the shards that cannot be read."""
-    prompts, unread = 0, []
     for shard in look.shards:
-        if prompts >= enough:
+        if all(most(limit) >= limit.wanted for limit in limits):
             break
         rows = source.of("raw_dataset", shard)
         if rows is None:
             unread.append(shard)
+        for row in rows or ():
+            prompts[row["split"]] += len(prompts_of(row))
+    for limit in limits:
+        if most(limit) >= limit.wanted:
+            yield Requirement("rows", SET, "ok", f"enough for {limit.wanted:,} {limit.what}")
+        elif unread:
+            yield Requirement("rows", SET, "not checked", f"{', '.join(unread)} cannot be read")
         else:
-            prompts += sum(len(prompts_of(row)) for row in rows if split in (None, row["split"]))
-    return prompts, unread
+            said = (
+                f"the {limit.rows} have {most(limit) // each:,} prompts, from which at most {most(limit):,} "
+                f"{limit.what} can come, and {limit.wanted:,} are wanted: add rows, or lower `checks.{limit.field}`"
+            )
+            yield Requirement("rows", SET, STATES[limit.severity], said)
 
 
 def _scored(config: DistillConfig, source: SourceRows) -> Requirement:
