@@ -21,7 +21,7 @@ from distill_dagster.preflight.pending import Pending
 from distill_dagster.preflight.requirement import Requirement, State
 from distill_dagster.tasks.prompts import prompts_of
 
-SET, TEST = "validated_synthetic_set", "eval_dataset"
+ANSWERS, SET, TEST = "teacher_outputs", "validated_synthetic_set", "eval_dataset"
 SCORED = {"teacher_benchmark", "baseline_benchmark", "student_benchmark"}
 GOLD = {GOLD_SET.name, CHECKPOINT}
 STATES: dict[Severity, State] = {"error": "error", "warn": "warning"}
@@ -43,7 +43,7 @@ def row_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:
     stages = set(pending.stages)
     with tempfile.TemporaryDirectory() as folder:
         source = SourceRows(look, Path(folder))
-        if SET in stages:
+        if {ANSWERS, SET} <= stages:  # once all answers are there, the set's own checks tell, and nothing is saved
             yield from _enough_rows(look, source)
         if SCORED & stages:
             yield _scored(look.config, source)

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+import yaml
 from typer.testing import CliRunner
 
 from distill_dagster.cli import app
 from distill_dagster.config.reading import load_config
 from distill_dagster.preflight.memory import training_of
 from distill_dagster.preflight.pending import Pending
-from testing.api_project import write_api_project
+from testing.api_project import answered_project, write_api_project, write_rows
 from testing.projects import write_project
 from tests.preflight.looks import errors, look_at
 
@@ -82,6 +83,16 @@ def test_too_few_rows_are_an_error_that_names_both_settings(tmp_path):
     assert answers.endswith("add rows, or lower `checks.min_teacher_rows`")
     assert "the training rows have 90 prompts" in training
     assert training.endswith("lower `checks.min_train_rows`")
+
+
+def test_once_every_answer_is_there_no_row_is_counted(tmp_path, server, instance):
+    path, _ = answered_project(tmp_path, server, instance)
+    settings = yaml.safe_load(path.read_text())
+    settings["checks"] = {"min_teacher_rows": 1_000}
+    path.write_text(yaml.safe_dump(settings))
+    assert not [one for one in look_at(path, whole=False) if one.what == "rows"]
+    write_rows(tmp_path / "data/train/part-09.jsonl", range(300, 305))
+    assert any("1,000 are wanted" in said for _, said in few(look_at(path, whole=False)))
 
 
 def test_several_samples_of_a_prompt_are_several_answers(tmp_path):
