@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._signals_against_gold import NEW_TOKENS, TASKS, TRAINING, Rows, read
+from benchmarks._signals_against_gold.rows import Rows, read
 from distill_dagster.config import EvaluationConfig, ModelConfig, TrainingConfig
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.evaluation.asking import ask_local
@@ -46,6 +46,7 @@ SHAPE = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 2, "n
 SETTINGS = {**SHAPE, "num_key_value_heads": 6, "max_position_embeddings": 256, "tie_word_embeddings": True}
 SIDE = Path(__file__).parent / "_lm_eval_side.py"
 ROWS, LEAST = 1600, 300
+TASKS, NEW_TOKENS, BATCH = ("nli", "qa", "math"), 24, 16
 
 
 def fitted(folder: Path, rows: Rows, test: Rows, steps: int) -> ModelRef:
@@ -57,7 +58,9 @@ def fitted(folder: Path, rows: Rows, test: Rows, steps: int) -> ModelRef:
     out.mkdir()
     model = ModelConfig(architecture="llama", settings={**SETTINGS, "initializer_range": 0.1}, vocab_size=800)
     count = sum(row["split"] == "train" for row in rows)
-    fit = TrainingConfig(learning_rate=3e-3, epochs=steps * TRAINING["batch_size"] / count, **TRAINING)
+    fit = TrainingConfig(
+        learning_rate=3e-3, epochs=steps * BATCH / count, batch_size=BATCH, early_stopping_patience=None
+    )
     places: dict[str, Any] = {
         "rows": [str(raw)],
         "held_out": str(held_out),

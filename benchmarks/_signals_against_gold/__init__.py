@@ -1,0 +1,1 @@
+"""Does a signal help? The same student on gold answers alone and on each signal (`__main__.py`)."""

@@ -1,0 +1,95 @@
+"""Does a signal help? The same student on gold answers alone and on each signal, with all or few prompts labelled.
+
+    python -m benchmarks._signals_against_gold [FOLDER] [--project distill.yaml] [--shares 1 0.1 0.03] [--seeds 3]
+        [--rows 1600] [--test 400] [--teacher-rows 3000] [--arms gold text bucket sampled hidden on_policy]
+        [--steps 1000] [--fit-steps 900]
+
+FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. Models, trainings and
+filters are those of the project, by default of demo.yaml beside this file, without its data, epochs and signal. For
+each share, that part of the training rows keeps its gold answer, and the rest are prompts without one. The teacher is
+fitted to these gold answers, or, as one that knows the task from elsewhere, to `--teacher-rows` other rows. It answers
+all prompts; its answers pass the filters. The students of a seed start from the same weights:
+
+    gold        the gold answers alone, as `evaluation.gold_student` trains on them
+    text        the teacher's answers to all prompts
+    bucket      the same answers with the teacher's distributions, alpha 0.5, the tail as one outcome
+    sampled     the same with a sampled tail
+    hidden      the same answers with the teacher's hidden states, alpha 0.5, cosine
+    on_policy   half of the steps as `text`, then two rounds with the student's own samples, share 0.5
+
+Every student has the same number of optimizer steps, and keeps the weights that the project's `keep` says. A score is
+the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being one item, so
+they do not hold what other seeds or another teacher would change. Differences are paired by row. The loss is the lowest
+validation loss, the mean over seeds: CE on the teacher's answers, for `gold` on the gold answers.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._signals_against_gold.experiment import ARMS, Experiment
+from benchmarks._signals_against_gold.rows import read
+from distill_dagster.config.reading import load_config
+from distill_dagster.demo.world import write_dataset
+from distill_dagster.evaluation.statistics import mean_interval
+from distill_dagster.models.ref import ModelRef
+
+DEMO = Path(__file__).with_name("demo.yaml")
+TASKS = ("nli", "qa", "math")
+
+
+def interval(values: np.ndarray, low: float, high: float) -> str:
+    """The mean of values in [low, high] in percent, with its interval."""
+    ends = mean_interval((values - low) / (high - low), resamples=2000, seed=0)
+    bottom, top = (100 * (low + end * (high - low)) for end in (ends.low, ends.high))
+    return f"{100 * values.mean():.1f} ({bottom:.1f} … {top:.1f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the experiment, and print a table for each share as soon as it is done."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks._signals_against_gold")
+    parser.add_argument("source", nargs="?", type=Path)
+    parser.add_argument("--project", type=Path, default=DEMO, help="whose models and trainings are taken")
+    parser.add_argument("--shares", type=float, nargs="+", default=[1, 0.1, 0.03])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=1600)
+    parser.add_argument("--test", type=int, default=400)
+    parser.add_argument("--teacher-rows", type=int, default=0, help="other rows, to which the teacher is fitted")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--steps", type=int, default=1000, help="optimizer steps of a student")
+    parser.add_argument("--fit-steps", type=int, default=900, help="of the teacher's fit")
+    options = parser.parse_args(arguments)
+    config = load_config(options.project)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = options.source or folder / "data"
+        if options.source is None:
+            made = options.rows + options.teacher_rows
+            write_dataset(source, tasks=TASKS, train_rows=made, shards=1, test_rows=options.test)
+        rows, others, test = read(source, folder, options.rows, options.teacher_rows, options.test)
+        for share in options.shares:
+            (folder / f"share-{share}").mkdir()
+            one = Experiment(folder / f"share-{share}", rows, others, test, share, config, options)
+            teacher = one.teach()
+            score = interval(one.scores(teacher), 0, 1)
+            print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}", flush=True)
+            by_arm: dict[str, np.ndarray] = {}
+            for arm in sorted(options.arms, key=lambda arm: arm != "text"):  # the others are compared with it
+                scores = by_arm[arm] = _seeds(one, arm, teacher, options.seeds)
+                differences = scores.mean(axis=0) - by_arm["text"].mean(axis=0)
+                each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
+                own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
+                loss = np.mean(one.losses[arm])
+                print(f"{arm:<9} {own:<22} less text {other:<20} seeds {each}; loss {loss:.3f}", flush=True)
+
+
+def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: int) -> np.ndarray:
+    """Scores (seeds, rows) of an arm."""
+    return np.stack([one.scores(one.student(arm, seed, teacher)) for seed in range(seeds)])
+
+
+if __name__ == "__main__":
+    main()
