@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from distill_dagster.config.divergences import PARAMETERS, unused_parameters
 from distill_dagster.config.section import DivergenceName, Section
 
 MOST_ROUNDS = 8
@@ -65,7 +66,8 @@ class OnPolicyConfig(Section):
     @property
     def learned(self) -> dict[str, Any]:
         """What shapes the training on them."""
-        return self.model_dump(include={"share", "divergence", "skew", "beta"})
+        shaped = self.model_dump(include={"share", "divergence", *PARAMETERS.values()})
+        return shaped | unused_parameters(self, self.divergence)
 
     @property
     def keeps_students_tokens(self) -> bool:

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from distill_dagster.config.divergences import PARAMETERS, unused_parameters
 from distill_dagster.config.hidden import HiddenSignalConfig
 from distill_dagster.config.models import MEMORY_ONLY, TrainingConfig
 from distill_dagster.config.on_policy import OnPolicyConfig
@@ -63,7 +64,9 @@ class LogitsSignalConfig(Section):
     def shaping(self) -> dict[str, Any]:
         """What decides the weights; without `across_tokenizers`, the fields that there were before it."""
         apart = {"across_tokenizers", "tau"}
-        return self.model_dump(include={"alpha", *apart}) if self.across_tokenizers else self.model_dump(exclude=apart)
+        if self.across_tokenizers:
+            return self.model_dump(include={"alpha", *apart})
+        return self.model_dump(exclude=apart) | unused_parameters(self, self.divergence)
 
 
 class StudentTrainingConfig(TrainingConfig):
@@ -210,5 +213,6 @@ class StudentTrainingConfig(TrainingConfig):
 
 def _divergence(objective: LogitsSignalConfig) -> str:
     """The divergence with its parameter and temperature."""
-    parameter = {"skew_kl": f"({objective.skew:g})", "jsd": f"({objective.beta:g})"}.get(objective.divergence, "")
+    name = PARAMETERS.get(objective.divergence)
+    parameter = f"({getattr(objective, name):g})" if name else ""
     return f"{objective.divergence}{parameter} at T = {objective.temperature}"

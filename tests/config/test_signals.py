@@ -1,5 +1,7 @@
 """The objective of a signal: what contradicts itself is refused, and older projects keep their fingerprints."""
 
+from functools import partial
+
 import pytest
 from pydantic import ValidationError
 
@@ -44,6 +46,17 @@ def test_a_project_without_alm_is_shaped_by_the_fields_it_had():
         "beta": 0.5,
     }
     assert training(across_tokenizers="alm").shaping["logits"] == {"alpha": 0.5, "across_tokenizers": "alm", "tau": 100}
+
+
+@pytest.mark.parametrize(("divergence", "own"), [("forward_kl", None), ("skew_kl", "skew"), ("jsd", "beta")])
+def test_a_parameter_shapes_the_student_only_with_its_divergence(divergence, own):
+    """Else its change would train a student again, into the same weights."""
+    on_policy = partial(StudentTrainingConfig, signal="on_policy")
+    for name in ("skew", "beta"):
+        settings = {"divergence": divergence, name: 0.25}
+        logits = training(**settings).shaping != training(divergence=divergence).shaping
+        rollouts = on_policy(on_policy=settings).shaping != on_policy(on_policy={"divergence": divergence}).shaping
+        assert (logits, rollouts) == ((True, True) if name == own else (False, False))
 
 
 def test_a_new_student_may_train_its_own_tokenizer_across_tokenizers():
