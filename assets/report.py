@@ -76,10 +76,12 @@ def _funnel(upstream: Upstream) -> Funnel:
 
 
 def _data_cost(upstream: Upstream) -> DataCost:
-    """What the teacher's answers cost in money and time, and how many rows they gave to train on."""
+    """What the answers and the judge that chose cost in money and time, and how many rows they gave to train on."""
     answers = _answers(upstream)
+    paid = sum(result.table_cost_usd + result.judge_cost_usd for result in answers)
     return DataCost(
-        usd=sum(result.table_cost_usd for result in answers) if upstream.config.teacher.sources else None,
+        usd=paid if upstream.config.teacher.sources else None,
+        judged=any(result.judge_billing for result in answers),
         seconds=sum(result.seconds for result in answers),
         rows=upstream.provenance("validated_synthetic_set").read(SetResult).counts.train,
     )

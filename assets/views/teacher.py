@@ -58,6 +58,7 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
         **cost_of(result),
+        **_judge_cost(result),
         "answers_by_teacher": dg.MetadataValue.json(result.teachers),
         "finish_reasons": dg.MetadataValue.json(result.finish_reasons),
         "tokens_estimated": result.estimated,
@@ -65,6 +66,11 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "preview": table_preview(manifest.file(files.TEACHER_FILE), SHOWN, "teacher_outputs"),
         **usage_of(result, result.dtype),
     }
+
+
+def _judge_cost(result: GenerateResult) -> dict[str, Any]:
+    """What the judge that chose among the answers cost, if it has a price."""
+    return {"judge_cost_usd_of_all_rows": result.judge_cost_usd} if result.judge_billing == "priced" else {}
 
 
 def cost_of(result: GenerateResult) -> dict[str, Any]:

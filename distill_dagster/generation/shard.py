@@ -22,7 +22,7 @@ from distill_dagster.config import QualityConfig
 from distill_dagster.generation.probes import JUDGE_GENERATION, form_of, probes_of
 from distill_dagster.generation.rounds import Panel, Rounds, open_panel
 from distill_dagster.generation.specs import AnswerLength, GenerateResult, GenerateSpec
-from distill_dagster.generation.table import choose, count, errors_of, finish_reasons_of, teacher_row
+from distill_dagster.generation.table import JudgeTally, choose, count, errors_of, finish_reasons_of, teacher_row
 from distill_dagster.progress import track
 from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
@@ -66,15 +66,15 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         answered = Rounds(rows, panel, spec.generation, how, asker).run(_gate(rows, how, spec, responses))
         answered.sort(key=lambda pair: (pair[0].row, pair[0].sample, pair[0].turn))
         table = [teacher_row(rows[c.row], c, reply, how) for c, reply in answered]
-        judge_errors: dict[str, int] = {}
-        if spec.choose:
-            judge_errors = choose(rows, table, spec.choose, spec.labels, judge, asker)
+        judged = choose(rows, table, spec.choose, spec.labels, judge, asker) if spec.choose else JudgeTally()
         parquet.write_table(Path(spec.out) / files.TEACHER_FILE, table, schemas.TEACHER)
     return GenerateResult(
         data_version=hashing.rows_hash(table),
         counts=count(rows, table),
-        complete=not any(map(may_heal, [*(line["error_code"] for line in table), *judge_errors])),
-        judge_errors=judge_errors,
+        complete=not any(map(may_heal, [*(line["error_code"] for line in table), *judged.errors])),
+        judge_errors=judged.errors,
+        judge_billing=spec.faculty.judge.billing if spec.faculty.judge else None,
+        judge_cost_usd=judged.cost_usd,
         billing=spec.faculty.billing,
         device=device,
         **_facts(table, asker.tally, time.perf_counter() - started, panel, device),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +47,14 @@ def teacher_row(row: Row, call: Call, reply: Reply, how: Asked) -> dict[str, Any
     }
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeTally:
+    """The judge's replies: the failed ones by code, and what all of them cost, whenever they were paid for."""
+
+    errors: dict[str, int] = field(default_factory=dict)
+    cost_usd: float = 0.0
+
+
 def choose(
     rows: Sequence[Row],
     table: Sequence[dict[str, Any]],
@@ -53,22 +62,22 @@ def choose(
     labels: Sequence[str] | None,
     judge: Teacher | None,
     asker: Asker,
-) -> dict[str, int]:
+) -> JudgeTally:
     """Choose one of each row's answers, with all its turns: fills `agreement` and `chosen` of the table.
 
-    Answers whose turns all ended and parse come before others. Returns how many of the judge's replies failed, by code.
+    Answers whose turns all ended and parse come before others.
     """
     answers = _by_row(table)
-    scores, failed = {row["row_id"]: _scored(row, answers, how, labels) for row in rows}, Counter[str]()
+    scores, tally = {row["row_id"]: _scored(row, answers, how, labels) for row in rows}, JudgeTally()
     if judge:
-        scores, failed = _judged(rows, answers, judge, asker)
+        scores, tally = _judged(rows, answers, judge, asker)
     for row_id, by_sample in answers.items():
         whole = {sample: all(_usable(line) is not None for line in lines) for sample, lines in by_sample.items()}
         best = max(by_sample, key=lambda sample: (whole[sample], scores[row_id][sample], -sample))
         for sample, lines in by_sample.items():
             for line in lines:
                 line |= {"agreement": scores[row_id][sample], "chosen": sample == best}
-    return dict(failed)
+    return tally
 
 
 def _scored(
@@ -87,8 +96,8 @@ def _usable(line: Row) -> str | None:
 
 def _judged(
     rows: Sequence[Row], answers: Mapping[str, Mapping[int, Sequence[Row]]], judge: Teacher, asker: Asker
-) -> tuple[dict[str, dict[int, float]], Counter[str]]:
-    """1 for the answer that the judge picks, 0 for the others; and the judge's failures by code.
+) -> tuple[dict[str, dict[int, float]], JudgeTally]:
+    """1 for the answer that the judge picks, 0 for the others.
 
     The judge is not asked about a row with at most one candidate. If its reply names none of the candidates, all get 0.
     """
@@ -102,7 +111,8 @@ def _judged(
             picked = read_choice(replies[requests[row_id].request_hash].text, len(texts))
         best = list(texts)[picked] if texts and picked is not None else None
         scores[row_id] = {sample: float(sample == best) for sample in answers[row_id]}
-    return scores, Counter(reply.error_code for reply in replies.values() if reply.error_code)
+    errors = Counter(reply.error_code for reply in replies.values() if reply.error_code)
+    return scores, JudgeTally(dict(errors), sum(reply.cost_usd for reply in replies.values()))
 
 
 def judge_requests(

@@ -9,7 +9,7 @@ failed run, and the time of one who waits are not among them.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -17,11 +17,22 @@ from distill_dagster.store.manifest import Manifest
 from distill_dagster.store.result import Billing, Usage
 from distill_dagster.teachers.money import NO_PRICE, usd
 
-PAID_FOR = {  # stage -> what may cost money in it, and the fact that says how much; timed replies are the benchmark's
-    "teacher_outputs": ("the teacher's answers", "table_cost_usd"),
-    "teacher_benchmark": ("the teacher's benchmark", "cost_usd"),
-    "answer_judgement": ("the judge of student and teacher", "cost_usd"),
-}
+
+class Bill(NamedTuple):
+    """What may cost money in a stage, and the facts that say whether and how much."""
+
+    stage: str
+    what: str
+    amount: str
+    billing: str = "billing"
+
+
+PAID_FOR = (  # timed replies are the benchmark's
+    Bill("teacher_outputs", "the teacher's answers", "table_cost_usd"),
+    Bill("teacher_outputs", "the judge that chose among them", "judge_cost_usd", "judge_billing"),
+    Bill("teacher_benchmark", "the teacher's benchmark", "cost_usd"),
+    Bill("answer_judgement", "the judge of student and teacher", "cost_usd"),
+)
 LEAST_CERTAIN: tuple[Billing | None, ...] = (None, "priced", "no price", "local")  # the first one counts
 LOCAL = "no money: it ran on this machine"
 NOT_RECORDED = "not recorded: an earlier version made it"
@@ -96,18 +107,22 @@ def spent_on(manifests: Iterable[Manifest]) -> list[Spent]:
     """What each stage that may ask an endpoint has cost."""
     facts: dict[str, list[Mapping[str, Any]]] = {}
     for manifest in manifests:
-        if manifest.asset in PAID_FOR:
-            facts.setdefault(manifest.asset, []).append(manifest.facts)
-    return [_spent(*PAID_FOR[stage], facts[stage]) for stage in PAID_FOR if stage in facts]
+        facts.setdefault(manifest.asset, []).append(manifest.facts)
+    return [_spent(bill, found) for bill in PAID_FOR if (found := _billed(bill, facts.get(bill.stage, [])))]
 
 
-def _spent(what: str, amount: str, facts: list[Mapping[str, Any]]) -> Spent:
+def _billed(bill: Bill, facts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The facts of the artefacts that the bill is for: not all have a judge."""
+    return [found for found in facts if bill.billing == "billing" or found.get(bill.billing)]
+
+
+def _spent(bill: Bill, facts: list[Mapping[str, Any]]) -> Spent:
     """The sum of what a stage's artefacts cost; it is only as certain as the least certain of them."""
-    known: list[Billing | None] = [found.get("billing") for found in facts]
+    known: list[Billing | None] = [found.get(bill.billing) for found in facts]
     billing: Billing | None = min(known, key=LEAST_CERTAIN.index)
-    paid = sum(found.get(amount) or 0.0 for found in facts)
+    paid = sum(found.get(bill.amount) or 0.0 for found in facts)
     usd = paid if billing == "priced" else None
-    return Spent(what=what, billing=billing, usd=usd, partial=usd is not None and "no price" in known)
+    return Spent(what=bill.what, billing=billing, usd=usd, partial=usd is not None and "no price" in known)
 
 
 def stage_times(manifests: Iterable[Manifest]) -> list[StageTime]:

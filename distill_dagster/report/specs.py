@@ -63,11 +63,12 @@ class ReleasedScores(Section):
 
 
 class DataCost(BaseModel, frozen=True):
-    """What the teacher's answers cost, whenever they were made, and how many training rows were accepted."""
+    """What answers and judge cost, whenever they were asked, and how many training rows were accepted."""
 
     usd: float | None  # None: the teacher runs on this machine
     seconds: float
     rows: int
+    judged: bool = False  # whether a judge chose among the answers
 
 
 class GoldStudentFiles(Section):

@@ -140,7 +140,8 @@ def data_cost_text(cost: DataCost | None) -> str | None:
         return None
     each = usd(cost.usd / cost.rows) if cost.usd else f"{cost.seconds / cost.rows * 1000:,.1f} ms of the machine"
     whole = usd(cost.usd) if cost.usd else f"{cost.seconds:,.0f} s of the machine"
-    return f"An accepted training row cost {each}: the teacher's answers took {whole}, and {cost.rows:,} rows passed."
+    asked = "the teachers' answers and the judge's" if cost.judged else "the teacher's answers"
+    return f"An accepted training row cost {each}: {asked} took {whole}, and {cost.rows:,} rows passed."
 
 
 def estimate_cell(estimate: RatioEstimate) -> str:

@@ -35,8 +35,8 @@ class Faculty(Section):
 
     @property
     def billing(self) -> Billing:
-        """Whether replies cost money: none of them, by an unknown price, or by the endpoints' prices."""
-        words = {ref.billing for ref in self.refs}
+        """Whether answers cost money: none of them, by an unknown price, or by the endpoints' prices."""
+        words = {ref.billing for ref in [*(ref for _, ref in self.teachers), *self.panel]}
         return "priced" if "priced" in words else "no price" if "no price" in words else "local"
 
     @property

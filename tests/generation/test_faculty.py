@@ -8,6 +8,7 @@ from distill_dagster.config import GenerationConfig
 from distill_dagster.generation.rounds import Panel
 from distill_dagster.teachers.endpoint import ApiTeacher
 from distill_dagster.teachers.faculty import Faculty, faculty_version
+from distill_dagster.teachers.responses import Responses
 from testing.generation_contract import asked_row, asked_rows, at, generate, is_right, spec_for
 from testing.models_tiny import raw_row
 
@@ -124,7 +125,7 @@ def test_every_row_has_exactly_one_chosen_answer(tmp_path, server):
     assert server.counts()["total"] == 36
 
 
-def judged(folder, server, verdict, texts=("Paris", "London"), **more):
+def judged(folder, server, verdict, texts=("Paris", "London"), price=None, **more):
     server.script(
         rules=[
             {"match": "candidate replies", "fault": "say", "text": verdict, **more},
@@ -135,7 +136,9 @@ def judged(folder, server, verdict, texts=("Paris", "London"), **more):
         folder,
         server,
         [asked_row(1)],
-        faculty=one_at_a_time(panel_of(server, judge=True)),
+        faculty=one_at_a_time(panel_of(server, judge=True)).model_copy(
+            update={"judge": at(server, model="judge", price=price)}
+        ),
         generation=SAMPLED.model_copy(update={"samples": len(texts)}),
         choose="judge",
     )
@@ -161,6 +164,16 @@ def test_the_judge_picks_and_is_asked_once(tmp_path, server):
 def test_where_the_judge_names_none_the_first_one_is_chosen_and_nothing_agrees(tmp_path, server, verdict):
     _, (_, table) = judged(tmp_path, server, verdict)
     assert by_sample(table) == [("Paris", 0.0, True), ("London", 0.0, False)]
+
+
+def test_the_judges_cost_is_its_own_and_stays_when_its_replies_are_found_again(tmp_path, server):
+    """The teacher's answers have no price here, so they have their own word in the report."""
+    spec, (produced, _) = judged(tmp_path, server, '{"best": 2}', price={"prompt": 1_000_000})
+    paid = Responses(tmp_path / "responses").spent()
+    assert produced.judge_cost_usd == paid > 0
+    assert (produced.billing, produced.judge_billing, produced.table_cost_usd) == ("no price", "priced", 0)
+    again, _ = generate(spec)
+    assert (again.cost_usd, again.judge_cost_usd) == (0, paid)
 
 
 def test_a_judge_that_fails_stops_nothing(tmp_path, server):

@@ -30,7 +30,7 @@ RESULT = GenerateResult(
     device="cpu",
     dtype="not known",
 )
-NEWER = {"finish_reasons", "estimated", "billing"}  # since version 0.2.0
+NEWER = {"finish_reasons", "estimated", "billing", "judge_billing", "judge_cost_usd"}  # since version 0.2.0
 KEYS = {  # of `facts` in manifests of version 0.1.0
     *("teacher", "teachers", "asked", "reused", "prompt_tokens", "completion_tokens", "cost_usd", "seconds"),
     *("tokens_per_second", "table_cost_usd", "errors", "judge_errors", "answer_length"),

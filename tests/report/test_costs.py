@@ -3,6 +3,8 @@
 import pytest
 
 from distill_dagster.report.costs import Costs, spent_rows, time_rows
+from distill_dagster.report.specs import DataCost
+from distill_dagster.report.wording import data_cost_text
 from distill_dagster.store.manifest import Manifest
 from testing.report_parts import COSTS
 
@@ -38,6 +40,28 @@ def test_a_sum_is_as_certain_as_its_parts(other):
     shards.append(manifest("teacher_outputs", "b", **({"billing": other} if other else {}), table_cost_usd=0.0))
     ((_, said),) = spent_rows(Costs.of(shards))
     assert said == ("1.00 USD, no price given for a part" if other else "not recorded: an earlier version made it")
+
+
+def test_the_judge_of_the_answers_is_a_line_of_its_own_where_there_is_one():
+    judged = {"judge_billing": "priced", "judge_cost_usd": 0.5}
+    shards = [manifest("teacher_outputs", "a", billing="local", table_cost_usd=0.0, **judged)]
+    shards.append(manifest("teacher_outputs", "b", billing="local", table_cost_usd=0.0, **judged))
+    costs = Costs.of(shards)
+    assert spent_rows(costs) == [
+        ("the teacher's answers", "no money: it ran on this machine"),
+        ("the judge that chose among them", "1.00 USD"),
+    ]
+    assert costs.usd == 1.0
+    alone = manifest("teacher_outputs", "a", billing="local", judge_billing=None, judge_cost_usd=0.0)
+    assert [what for what, _ in spent_rows(Costs.of([alone]))] == ["the teacher's answers"]
+
+
+def test_an_accepted_row_costs_what_answers_and_judge_took():
+    said = data_cost_text(DataCost(usd=12.0, seconds=9.0, rows=1200, judged=True))
+    assert said is not None
+    assert said.startswith(
+        "An accepted training row cost 0.0100 USD: the teachers' answers and the judge's took 12.00 USD"
+    )
 
 
 def test_time_is_summed_over_shards_and_stages():
