@@ -1,13 +1,10 @@
 """The checks of source rows: are they valid, do their prompts differ, and can a model give their gold answers?"""
 
-from typing import Any
-
 from distill_dagster.checks.base import Check, Finding, Inspection, at_least, at_most
 from distill_dagster.quality.duplicates.prompt_keys import digest, duplicate_key
-from distill_dagster.quality.labels import labels_of
+from distill_dagster.quality.gold_form import COLUMNS, GoldForm
 from distill_dagster.sources.specs import ReadResult
 from distill_dagster.store import files, parquet
-from distill_dagster.tasks import get_task
 
 
 def _enough_valid(of: Inspection) -> Finding:
@@ -32,22 +29,9 @@ def _few_duplicates(of: Inspection) -> Finding:
 
 def _gold_in_form(of: Inspection) -> Finding:
     """Rows whose gold answers the task's parser cannot read, so that every answer to them counts as wrong."""
-    manifest = of.manifest
-    rows = parquet.read_table(manifest.file(files.RAW_FILE), ["row_id", "task", "reference"])
-    labels = {name: labels_of(name, of.config.quality, ()) for name in {row["task"] for row in rows}}
-    gold = [row for row in rows if row["reference"]]
-
-    def is_read(row: dict[str, Any]) -> bool:
-        return any(get_task(row["task"]).parse(text, labels[row["task"]]) is not None for text in row["reference"])
-
-    odd = [row for row in gold if not is_read(row)]
-    example, wanted = "", "none should be"
-    if odd:
-        example = f", such as {odd[0]['reference'][0]!r} of row {odd[0]['row_id']}"
-        known = labels[odd[0]["task"]]
-        wanted = f"its labels are {', '.join(known)}" if known else wanted
-    says = f"{len(odd):,} of {len(gold):,} gold answers are not in their task's form{example}; {wanted}"
-    return Finding(not odd, says, {"gold": len(gold), "gold_off_form": len(odd)})
+    found = GoldForm(of.config.quality)
+    found.add(parquet.read_table(of.manifest.file(files.RAW_FILE), list(COLUMNS)))
+    return Finding(not found.off_form, found.text, {"gold": found.gold, "gold_off_form": found.off_form})
 
 
 CHECKS = (

@@ -4,7 +4,8 @@
      "shard": "a", "row_id": null, "stage": "raw_dataset",
      "ours": "refuses", "azure": "accepts", "azure_message": ""}        the last three with --compat azure
 
-With `azure`, the rows that only Azure refuses come too, under the code of Azure's rule.
+With `azure`, the rows that only Azure refuses come too, under the code of Azure's rule. A gold answer that no parser
+reads refuses no row, and each file says how many there are.
 """
 
 import json
@@ -17,9 +18,10 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from distill_dagster.cli.console import shown_path, table
-from distill_dagster.config import DataConfig, FormatName, TaskName
+from distill_dagster.config import DataConfig, FormatName, QualityConfig, TaskName
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import ConfigError, DataError
+from distill_dagster.quality.gold_form import COLUMNS, GoldForm
 from distill_dagster.sources.files.discovery import SourceFile, discover, discover_test, named
 from distill_dagster.sources.judging import azure
 from distill_dagster.sources.judging.decoding import Decoded, decode
@@ -40,6 +42,8 @@ class JudgedFile(BaseModel, frozen=True):
     split: str | None
     error: str | None  # why the file cannot be used
     counts: dict[str, int]  # lines, rows, rejected, and the rejected by code
+    gold_off_form: int = 0  # rows whose gold answers no parser reads; they are not refused
+    gold_message: str = ""  # what is wrong with them
     refused_by_azure: int = 0
     azure_message: str = ""  # what Azure finds in the file as a whole
 
@@ -50,7 +54,7 @@ class JudgedFile(BaseModel, frozen=True):
 
     def document(self, compat: str | None) -> dict[str, Any]:
         """The file in the JSON document, on one level."""
-        ours = {**self.model_dump(include={"file", "shard", "split", "error"}), **self.counts}
+        ours = {**self.model_dump(include={"file", "shard", "split", "error", "gold_off_form"}), **self.counts}
         return ours | self.model_dump(include={"refused_by_azure", "azure_message"}) if compat else ours
 
 
@@ -62,6 +66,7 @@ class Validation:
     data: DataConfig
     task: TaskName
     compat: str | None = None  # azure
+    quality: QualityConfig = field(default_factory=QualityConfig)  # for its labels
     files: list[JudgedFile] = field(default_factory=list)
 
     def refused_rows(self) -> Iterator[RefusedRow]:
@@ -77,8 +82,10 @@ class Validation:
     def _judge(self, source: SourceFile, ids: RowIds | None) -> Iterator[RefusedRow]:
         """Yield the refused rows of one file, and add the file to `files`."""
         reading, error, refused_by_azure = SourceReading(source, self.data, self.task), None, 0
+        gold = GoldForm(self.quality)
         try:
             for batch in reading:
+                gold.add(batch.rows.select(COLUMNS).to_pylist())
                 if ids is not None:
                     ids.add(source.key, batch.rows["row_id"].to_pylist(), batch.contents)
                 for found in self._refused(source, batch):
@@ -94,6 +101,8 @@ class Validation:
             **place,
             error=error,
             counts=dict(reading.counts),
+            gold_off_form=gold.off_form,
+            gold_message=gold.text if gold.off_form else "",
             refused_by_azure=refused_by_azure,
             azure_message=fault_text(whole),
         )
@@ -149,12 +158,12 @@ def validation_of(
         if task is not None or form != "auto":
             raise ConfigError("--task and --format are for FILES; those of the config are in distill.yaml")
         project = load_config(config)
-        return Validation([*discover(project.data), *discover_test(project.data)], project.data, project.task, compat)
+        sources = [*discover(project.data), *discover_test(project.data)]
+        return Validation(sources, project.data, project.task, compat, project.quality)
     if task is None:
         raise ConfigError("FILES need a --task, such as --task nli: it decides how many turns a row may have")
-    return Validation(
-        named(files), DataConfig.model_validate({"train": files, "test": files, "format": form}), task, compat
-    )
+    data = DataConfig.model_validate({"train": files, "test": files, "format": form})
+    return Validation(named(files), data, task, compat)
 
 
 def print_tables(validation: Validation, out: Console) -> None:
@@ -183,6 +192,9 @@ def print_tables(validation: Validation, out: Console) -> None:
     ]
     columns = ["file", "split", "rows", "refused", "by code", "error"]
     out.print(table("Source files", columns + (["refused by azure"] if validation.compat else []), files))
+    for file in validation.files:
+        if file.gold_message:
+            out.print(f"{shown_path(file.file)}: {file.gold_message}", markup=False, highlight=False)
 
 
 def _row_columns(validation: Validation) -> list[str]:

@@ -47,6 +47,29 @@ def test_refused_rows_are_json_with_file_line_code_message_and_snippet(tmp_path,
     assert "none of 1 rows is valid" in document["files"][1]["error"]
 
 
+def test_a_gold_answer_that_no_parser_reads_is_said_and_refuses_nothing(tmp_path, command):
+    rows = [{**ROW, "id": str(n), "reference": answer} for n, answer in enumerate(["neutral", "sprot", "maybe"], 1)]
+    path = write(tmp_path / "a.jsonl", *rows)
+    done = command("--task", "nli", path)
+    assert done.exit_code == 0, done.output
+    says = (
+        "a.jsonl: 2 of 3 gold answers are not in their task's form, such as 'sprot' of row 2 (line 2); its labels are "
+    )
+    assert says + "entailment, neutral, contradiction" in " ".join(done.stdout.split())
+    (judged,) = json.loads(command("--task", "nli", "--json", path).stdout)["files"]
+    assert (judged["rows"], judged["rejected"], judged["gold_off_form"]) == (3, 0, 2)
+
+
+def test_a_configs_labels_are_those_of_its_gold_answers(tmp_path, command):
+    write(tmp_path / "a.jsonl", *({**ROW, "id": answer, "reference": answer} for answer in ("sport", "sprot")))
+    write(tmp_path / "t.jsonl", {**ROW, "id": "t", "reference": "news"})
+    config = {"name": "x", "task": "classification", "data": {"train": "a.jsonl", "test": "t.jsonl"}}
+    models = {"teacher": {"model": {"name": "t"}}, "student": {"model": {"name": "s"}}}
+    (tmp_path / "distill.yaml").write_text(json.dumps({**config, **models, "quality": {"labels": ["sport", "news"]}}))
+    said = " ".join(command().stdout.split())
+    assert "1 of 2 gold answers are not in their task's form, such as 'sprot' of row sprot (line 2)" in said
+
+
 def test_the_table_is_capped_and_says_so(tmp_path, command):
     done = command("--task", "nli", write(tmp_path / "a.jsonl", ROW, *["{}"] * 70))
     assert done.exit_code == 1

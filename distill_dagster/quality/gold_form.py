@@ -1,0 +1,55 @@
+"""Gold answers that the task's parser cannot read, so that every answer to their rows counts as wrong.
+
+"2 of 5 gold answers are not in their task's form, such as 'maybe' of row q1 (line 2); its labels are entailment, …"
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from distill_dagster.config import QualityConfig
+from distill_dagster.quality.labels import labels_of
+from distill_dagster.tasks import get_task
+
+COLUMNS = ("row_id", "task", "reference", "source_line")  # of the rows
+
+
+@dataclass(slots=True)
+class GoldForm:
+    """What is known of the gold answers of some rows; `add` takes rows of one source file, in any number of parts."""
+
+    quality: QualityConfig
+    gold: int = 0  # rows that have a gold answer
+    off_form: int = 0  # those of which no gold answer can be read
+    _example: str = ""
+    _labels: dict[str, list[str] | None] = field(default_factory=dict)  # by task, as far as the config and it say them
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Read the gold answers of rows with `COLUMNS`."""
+        for row in rows:
+            if row["reference"]:
+                self.gold += 1
+                if not self._is_read(row):
+                    self.off_form += 1
+                    self._example = self._example or self._words(row)
+
+    @property
+    def text(self) -> str:
+        """How many cannot be read, with the first of them."""
+        found = f"{self.off_form:,} of {self.gold:,} gold answers are not in their task's form"
+        return found + (self._example or "; none should be")
+
+    def _is_read(self, row: Mapping[str, Any]) -> bool:
+        task, labels = get_task(row["task"]), self._labels_of(row["task"])
+        return any(task.parse(text, labels) is not None for text in row["reference"])
+
+    def _labels_of(self, task: str) -> list[str] | None:
+        if task not in self._labels:
+            self._labels[task] = labels_of(task, self.quality, ())
+        return self._labels[task]
+
+    def _words(self, row: Mapping[str, Any]) -> str:
+        known = self._labels_of(row["task"])
+        wanted = f"its labels are {', '.join(known)}" if known else "none should be"
+        line = "" if row["source_line"] is None else f" (line {row['source_line']})"
+        return f", such as {row['reference'][0]!r} of row {row['row_id']}{line}; {wanted}"
