@@ -59,7 +59,11 @@ def fitted(folder: Path, rows: Rows, test: Rows, steps: int) -> ModelRef:
     model = ModelConfig(architecture="llama", settings={**SETTINGS, "initializer_range": 0.1}, vocab_size=800)
     count = sum(row["split"] == "train" for row in rows)
     fit = TrainingConfig(
-        learning_rate=3e-3, epochs=steps * BATCH / count, batch_size=BATCH, early_stopping_patience=None
+        learning_rate=3e-3,
+        epochs=steps * BATCH / count,
+        batch_size=BATCH,
+        evaluations=6,
+        early_stopping_patience=None,
     )
     places: dict[str, Any] = {
         "rows": [str(raw)],

@@ -63,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fit-steps", type=int, default=900, help="of the teacher's fit")
     options = parser.parse_args(arguments)
     config = load_config(options.project)
+    if "text" not in options.arms:
+        parser.error("--arms needs text, with which the others are compared")
+    if config.teacher.model is None or config.teacher.fit is None or config.student.model is None:
+        parser.error(f"{options.project} needs teacher.model, teacher.fit and student.model")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = options.source or folder / "data"
@@ -75,15 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             one = Experiment(folder / f"share-{share}", rows, others, test, share, config, options)
             teacher = one.teach()
             score = interval(one.scores(teacher), 0, 1)
-            print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}", flush=True)
+            rows_of = ", ".join(f"{count:,} rows in {name}" for name, count in one.trained_on.items())
+            print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}; {rows_of}", flush=True)
             by_arm: dict[str, np.ndarray] = {}
             for arm in sorted(options.arms, key=lambda arm: arm != "text"):  # the others are compared with it
                 scores = by_arm[arm] = _seeds(one, arm, teacher, options.seeds)
                 differences = scores.mean(axis=0) - by_arm["text"].mean(axis=0)
                 each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
                 own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
-                loss = np.mean(one.losses[arm])
-                print(f"{arm:<9} {own:<22} less text {other:<20} seeds {each}; loss {loss:.3f}", flush=True)
+                loss, steps = np.mean(one.losses[arm]), " or ".join(map(str, sorted(one.steps[arm])))
+                said = f"{arm:<9} {own:<22} less text {other:<20} seeds {each}; loss {loss:.3f}; {steps} steps"
+                print(said, flush=True)
 
 
 def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """One share of gold answers: its teacher and its set, and students by arm and seed."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from distill_dagster.rollouts.specs import CaptureRolloutsSpec, SampleSpec
 from distill_dagster.store import files, parquet, schemas
 from distill_dagster.tasks.prompts import prompts_of
 from distill_dagster.teachers.faculty import Faculty
+from distill_dagster.training.signals.on_policy import mixture
 from distill_dagster.training.specs import PrepareSpec, TrainSpec
 from distill_dagster.workers import run_worker
 
@@ -61,10 +63,11 @@ class Experiment:
     ) -> None:
         self.folder, self.test, self.config, self.options = folder, test, config, options
         self.losses: dict[str, list[float]] = {}  # arm -> the lowest validation loss of each seed
+        self.steps: dict[str, set[int]] = {}  # arm -> the optimizer steps of its students
+        self.trained_on: dict[str, int] = {}  # set -> its training rows
         self.rows = labelled(rows, share)
-        self.labelled = share * train_count(rows)
         self.raw, self.fitted_to, self.held_out = (str(folder / f"{name}.parquet") for name in ("raw", "fit", "test"))
-        self.fit_rows = train_count(others) or self.labelled
+        self.fit_rows = train_count(others) or round(share * train_count(rows))
         parquet.write_table(Path(self.raw), self.rows, schemas.RAW)
         parquet.write_table(Path(self.fitted_to), others or self.rows, schemas.RAW)
         parquet.write_table(Path(self.held_out), test, schemas.RAW)
@@ -73,9 +76,8 @@ class Experiment:
     def teach(self) -> ModelRef:
         """Fit the teacher, let it answer, capture its distributions, and build the set."""
         source = self.config.teacher
-        assert source.fit is not None, "the teacher of an experiment is fitted"
-        epochs = self.options.fit_steps * source.fit.batch_size / self.fit_rows
-        fit = TrainingConfig.model_validate({**source.fit.model_dump(), "epochs": epochs})
+        assert source.fit is not None, "a project without it is refused"
+        fit = source.fit.model_copy(update={"epochs": _epochs(self.options.fit_steps, self.fit_rows, source.fit)})
         places = {**self._places("teacher"), "rows": [self.fitted_to]}
         run_worker("prepare_model", PrepareSpec(role="teacher", model=source.model, fit=fit, **places))
         teacher = read_ref(self.folder / "teacher")
@@ -97,8 +99,9 @@ class Experiment:
                 run_worker("capture_logits", CaptureSpec(model=teacher, logits=logits, **places))
         given = {"raw": [self.raw], "test": self.held_out, "quality": self.config.quality, "learn": "answer"}
         given["work"] = str(self.folder / "work")
-        run_worker("build_set", SetSpec(**given, teacher=[answers], out=self._new("set")))
-        run_worker("build_gold_set", GoldSetSpec(**given, out=self._new("gold_set")))
+        built: Any = run_worker("build_set", SetSpec(**given, teacher=[answers], out=self._new("set")))
+        gold: Any = run_worker("build_gold_set", GoldSetSpec(**given, out=self._new("gold_set")))
+        self.trained_on = {"set": built.counts.train, "gold_set": gold.counts.train}
         return teacher
 
     def student(self, arm: str, seed: int, teacher: ModelRef) -> ModelRef:
@@ -106,7 +109,7 @@ class Experiment:
         base = self.folder / f"base-{seed}"
         if not base.exists():
             model = self.config.student.model
-            assert model is not None, "the student of an experiment has a model"
+            assert model is not None, "a project without it is refused"
             new = bool(model.architecture)
             model, donor = model.model_copy(update={"seed": seed} if new else {}), teacher.path if new else None
             places = self._places(base.name)
@@ -114,53 +117,61 @@ class Experiment:
         training, name = self._training(arm, seed), f"{arm}-{seed}"
         given: dict[str, Any] = {
             "teacher": None if arm == "gold" else teacher,
-            "examples": self._examples(arm),
+            "examples": str(self.folder / self._set(arm) / files.EXAMPLES_FILE),
             "logits": [str(self.folder / arm / files.LOGITS_FILE)] if arm in TAILS else [],
             "name": "student",
             "task": self.rows[0]["task"],
         }
-        rows = self.labelled if arm == "gold" else train_count(self.rows)
+        rows = self.trained_on[self._set(arm)]
         rounds = training.rounds.rounds if training.signal == "on_policy" else 0
-        first = self.options.steps * (COLD if rounds else 1)
-        student, loss = self._train(name, read_ref(base), training.start, first / rows, given)
+        cold = self.options.steps * (COLD if rounds else 1)
+        student, loss, steps = self._train(name, read_ref(base), training.start, cold, rows, given)
         for number in range(1, rounds + 1):
-            read = {**given, **self._rollouts(f"{name}-{number}", number, training, student, teacher)}
-            each = (self.options.steps - first) / rounds
-            mixed = rows / training.rounds.share  # each row of the text has a rollout beside it
-            student, loss = self._train(f"{name}-{number}", student, training, each / mixed, read)
+            sampled, read = self._rollouts(f"{name}-{number}", number, training, student, teacher)
+            mixed = sum(mixture(sampled, rows, training.rounds.share))
+            each = (self.options.steps - cold) / rounds
+            student, loss, more = self._train(f"{name}-{number}", student, training, each, mixed, {**given, **read})
+            steps += more
         self.losses.setdefault(arm, []).append(loss)
+        self.steps.setdefault(arm, set()).add(steps)
         return student
 
     def _training(self, arm: str, seed: int) -> StudentTrainingConfig:
-        settings = {**self.config.student.training.model_dump(), **ARMS[arm], "seed": seed}
-        return StudentTrainingConfig.model_validate(settings)
+        settings = self.config.student.training.on_text.model_dump()
+        return StudentTrainingConfig.model_validate({**settings, **ARMS[arm], "seed": seed})
 
-    def _examples(self, arm: str) -> str:
-        return str(self.folder / ("gold_set" if arm == "gold" else "set") / files.EXAMPLES_FILE)
+    def _set(self, arm: str) -> str:
+        return "gold_set" if arm == "gold" else "set"
 
     def _train(
-        self, name: str, start: ModelRef, training: StudentTrainingConfig, batches: float, given: dict[str, Any]
-    ) -> tuple[ModelRef, float]:
-        """Train for this many batches a row; returns the student and its lowest validation loss."""
-        training = training.model_copy(update={"epochs": batches * training.batch_size})
+        self,
+        name: str,
+        start: ModelRef,
+        training: StudentTrainingConfig,
+        steps: float,
+        rows: int,
+        given: dict[str, Any],
+    ) -> tuple[ModelRef, float, int]:
+        """Train on so many rows; returns the student, its lowest validation loss and its steps."""
+        training = training.model_copy(update={"epochs": _epochs(steps, rows, training)})
         places = {"out": self._new(name), "work": self._new(f"{name}-work")}
         result: Any = run_worker("train_student", TrainSpec(student_base=start, training=training, **given, **places))
-        return read_ref(Path(places["out"])), result.best_validation_loss
+        return read_ref(Path(places["out"])), result.best_validation_loss, result.steps
 
     def _rollouts(
         self, name: str, number: int, training: StudentTrainingConfig, student: ModelRef, teacher: ModelRef
-    ) -> dict[str, Any]:
-        """Sample the student and let the teacher read the samples: what the round's training takes."""
+    ) -> tuple[int, dict[str, Any]]:
+        """Sample the student and let the teacher read the samples: how many there are, and what the training takes."""
         sampled = SampleSpec(
             student=student,
             rounds=training.rounds,
             round=number,
             max_new_tokens=self.config.teacher.generation.max_new_tokens,
-            examples=self._examples("on_policy"),
+            examples=str(self.folder / "set" / files.EXAMPLES_FILE),
             out=self._new(f"{name}-rollouts"),
             work=self._new(f"{name}-rollouts-work"),
         )
-        run_worker("sample_rollouts", sampled)
+        found: Any = run_worker("sample_rollouts", sampled)
         rollouts = str(Path(sampled.out) / files.ROLLOUTS_FILE)
         read = CaptureRolloutsSpec(
             teacher=teacher,
@@ -172,7 +183,8 @@ class Experiment:
             out=self._new(f"{name}-logits"),
         )
         run_worker("capture_rollouts", read)
-        return {"round": number, "rollouts": rollouts, "rollout_logits": str(Path(read.out) / files.LOGITS_FILE)}
+        places = {"rollouts": rollouts, "rollout_logits": str(Path(read.out) / files.LOGITS_FILE)}
+        return found.counts.rollouts, {"round": number, **places}
 
     def scores(self, model: ModelRef) -> np.ndarray:
         """The score of every test row, (rows,)."""
@@ -202,3 +214,9 @@ class Experiment:
     def _new(self, name: str) -> str:
         (self.folder / name).mkdir(parents=True, exist_ok=True)
         return str(self.folder / name)
+
+
+def _epochs(steps: float, rows: int, training: TrainingConfig) -> float:
+    """The epochs over so many rows that come nearest to these optimizer steps."""
+    batches = math.ceil(rows / training.batch_size)
+    return steps / math.ceil(batches / training.gradient_accumulation)
