@@ -17,7 +17,7 @@ from distill_dagster.lineage.stages import MODELS
 from distill_dagster.lineage.upstream import Upstream
 from distill_dagster.models.ref import read_ref
 from distill_dagster.quality.specs import SetResult
-from distill_dagster.report.costs import Costs
+from distill_dagster.report.costs import Costs, spent_on
 from distill_dagster.report.funnel import Funnel
 from distill_dagster.report.hyperparameters import hyperparameters
 from distill_dagster.report.provenance import named, package_version
@@ -76,13 +76,12 @@ def _funnel(upstream: Upstream) -> Funnel:
 
 
 def _data_cost(upstream: Upstream) -> DataCost:
-    """What the answers and the judge that chose cost in money and time, and how many rows they gave to train on."""
-    answers = _answers(upstream)
-    paid = sum(result.table_cost_usd + result.judge_cost_usd for result in answers)
+    """What the answers and the judge of `best_of` cost in money and time, and how many rows they gave to train on."""
+    costs = Costs(spent=spent_on(upstream.provenances("teacher_outputs")), times=[])
     return DataCost(
-        usd=paid if upstream.config.teacher.sources else None,
-        judged=any(result.judge_billing for result in answers),
-        seconds=sum(result.seconds for result in answers),
+        usd=costs.usd,
+        spent=costs.spent,
+        seconds=sum(result.seconds for result in _answers(upstream)),
         rows=upstream.provenance("validated_synthetic_set").read(SetResult).counts.train,
     )
 
@@ -124,7 +123,7 @@ def _origin(manifest: Manifest) -> dict[str, Any]:
 def _teachers(manifest: Manifest) -> str | None:
     """Who answered, if several did: in words."""
     faculty = read_faculty(manifest.described)
-    refs = [*(ref for _, ref in faculty.teachers), *faculty.panel]
+    refs = faculty.answering
     return " and ".join(dict.fromkeys(named(ref.name, ref.revision) for ref in refs)) if len(refs) > 1 else None
 
 

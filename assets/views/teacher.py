@@ -58,7 +58,6 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
         **cost_of(result),
-        **_judge_cost(result),
         "answers_by_teacher": dg.MetadataValue.json(result.teachers),
         "finish_reasons": dg.MetadataValue.json(result.finish_reasons),
         "tokens_estimated": result.estimated,
@@ -68,14 +67,9 @@ def answers_view(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _judge_cost(result: GenerateResult) -> dict[str, Any]:
-    """What the judge that chose among the answers cost, if it has a price."""
-    return {"judge_cost_usd_of_all_rows": result.judge_cost_usd} if result.judge_billing == "priced" else {}
-
-
 def cost_of(result: GenerateResult) -> dict[str, Any]:
-    """What the answers cost: numbers if there is a price, else words."""
-    words = {"local": LOCAL, "no price": NO_PRICE}
-    if result.billing in words and not result.table_cost_usd:
+    """What the answers, and the judge that chose among them, cost: numbers if there is a price, else words."""
+    words, paid = {"local": LOCAL, "no price": NO_PRICE}, result.table_cost_usd + result.judge_cost_usd
+    if result.billing in words and not paid:
         return {"cost": words[result.billing]}
-    return {"cost_usd": result.cost_usd, "cost_usd_of_all_rows": result.table_cost_usd}
+    return {"cost_usd": result.cost_usd, "cost_usd_of_all_rows": paid}

@@ -30,7 +30,7 @@ from distill_dagster.sources.judging.rules import Fault
 from distill_dagster.sources.judging.shared_ids import RowIds, open_row_ids
 from distill_dagster.sources.judging.verdicts import Batch, SourceReading
 
-SHOWN = 50  # rows of the printed table; --json has them all
+SHOWN = 50  # rows of the printed table, and files with gold answers in no form; --json has them all
 RefusedRow = dict[str, Any]  # a row of the rejects table, and the file that holds it
 
 
@@ -54,7 +54,8 @@ class JudgedFile(BaseModel, frozen=True):
 
     def document(self, compat: str | None) -> dict[str, Any]:
         """The file in the JSON document, on one level."""
-        ours = {**self.model_dump(include={"file", "shard", "split", "error", "gold_off_form"}), **self.counts}
+        said = {"file", "shard", "split", "error", "gold_off_form", "gold_message"}
+        ours = {**self.model_dump(include=said), **self.counts}
         return ours | self.model_dump(include={"refused_by_azure", "azure_message"}) if compat else ours
 
 
@@ -192,9 +193,11 @@ def print_tables(validation: Validation, out: Console) -> None:
     ]
     columns = ["file", "split", "rows", "refused", "by code", "error"]
     out.print(table("Source files", columns + (["refused by azure"] if validation.compat else []), files))
-    for file in validation.files:
-        if file.gold_message:
-            out.print(f"{shown_path(file.file)}: {file.gold_message}", markup=False, highlight=False)
+    off_form = [file for file in validation.files if file.gold_message]
+    for file in off_form[:SHOWN]:
+        out.print(f"{shown_path(file.file)}: {file.gold_message}", markup=False, highlight=False)
+    if len(off_form) > SHOWN:
+        out.print(f"The same is said of {len(off_form) - SHOWN:,} more files; --json has all")
 
 
 def _row_columns(validation: Validation) -> list[str]:

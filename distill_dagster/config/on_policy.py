@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from distill_dagster.config.divergences import PARAMETERS, unused_parameters
+from distill_dagster.config.divergences import PARAMETERS, unused_at_default
 from distill_dagster.config.section import DivergenceName, Section
 
 MOST_ROUNDS = 8
@@ -67,7 +67,7 @@ class OnPolicyConfig(Section):
     def learned(self) -> dict[str, Any]:
         """What shapes the training on them."""
         shaped = self.model_dump(include={"share", "divergence", *PARAMETERS.values()})
-        return shaped | unused_parameters(self, self.divergence)
+        return shaped | unused_at_default(self, self.divergence)
 
     @property
     def keeps_students_tokens(self) -> bool:

@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from distill_dagster.config.divergences import PARAMETERS, unused_parameters
+from distill_dagster.config.divergences import PARAMETERS, unused_at_default
 from distill_dagster.config.hidden import HiddenSignalConfig
 from distill_dagster.config.models import MEMORY_ONLY, TrainingConfig
 from distill_dagster.config.on_policy import OnPolicyConfig
 from distill_dagster.config.section import DivergenceName, Section
 
 SignalName = Literal["text", "logits", "hidden", "on_policy"]
-OF_DIVERGENCES = {"temperature", "divergence", "skew", "beta"}  # fields of an objective on two distributions
+OF_DIVERGENCES = {"temperature", "divergence", *PARAMETERS.values()}  # fields of an objective on two distributions
 OBJECTIVES = ("signal", "logits", "hidden", "on_policy")  # the fields of a training that say what its loss is
 OTHER_SIGNALS = "`signal: text`, or `signal: logits` with `logits.across_tokenizers: alm`"  # for another tokenizer
 
@@ -66,7 +66,7 @@ class LogitsSignalConfig(Section):
         apart = {"across_tokenizers", "tau"}
         if self.across_tokenizers:
             return self.model_dump(include={"alpha", *apart})
-        return self.model_dump(exclude=apart) | unused_parameters(self, self.divergence)
+        return self.model_dump(exclude=apart) | unused_at_default(self, self.divergence)
 
 
 class StudentTrainingConfig(TrainingConfig):
@@ -165,7 +165,7 @@ class StudentTrainingConfig(TrainingConfig):
     @property
     def on_rollouts(self) -> "StudentTrainingConfig":
         """The objective on the rollouts: a divergence without cross-entropy."""
-        kept = self.rounds.model_dump(include={"divergence", "skew", "beta"})
+        kept = self.rounds.model_dump(include={"divergence", *PARAMETERS.values()})
         return self.model_copy(update={"signal": "logits", "logits": LogitsSignalConfig(alpha=0, **kept)})
 
     @property

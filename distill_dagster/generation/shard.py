@@ -27,6 +27,7 @@ from distill_dagster.progress import track
 from distill_dagster.quality.filters.row_filters import Candidate, first_reason
 from distill_dagster.quality.labels import labels_of
 from distill_dagster.store import files, hashing, parquet, schemas
+from distill_dagster.store.result import NOBODY
 from distill_dagster.tasks import get_task
 from distill_dagster.tasks.asked import Asked
 from distill_dagster.tasks.prompts import prompts_of
@@ -73,7 +74,7 @@ def generate_shard(spec: GenerateSpec, device: str) -> GenerateResult:
         counts=count(rows, table),
         complete=not any(map(may_heal, [*(line["error_code"] for line in table), *judged.errors])),
         judge_errors=judged.errors,
-        judge_billing=spec.faculty.judge.billing if spec.faculty.judge else None,
+        judge_billing=spec.faculty.judge.billing if spec.faculty.judge else NOBODY,
         judge_cost_usd=judged.cost_usd,
         billing=spec.faculty.billing,
         device=device,

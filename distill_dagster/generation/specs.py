@@ -1,5 +1,7 @@
 """What the worker that answers a shard takes and returns."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from distill_dagster.config import (
@@ -79,7 +81,7 @@ class GenerateResult(Result[GenerateCounts]):
     finish_reasons: dict[str, int] = {}  # answered lines by finish reason
     estimated: int = 0  # requests of now whose tokens the endpoint did not count, so that they are estimated
     judge_errors: dict[str, int] = {}  # the judge's failed replies by code
-    judge_billing: Billing | None = None  # None: no judge chose, or an older version did not record it
+    judge_billing: Billing | Literal["nobody asked"] | None = None  # None: an older version did not record it
     judge_cost_usd: float = 0.0  # of all its replies about the table, whenever they were paid for
     answer_length: AnswerLength
     device: str

@@ -17,6 +17,7 @@ from distill_dagster.config import (
     ModelConfig,
     TeacherSource,
 )
+from distill_dagster.config.divergences import parameters_of
 from distill_dagster.config.teacher import SHAPING
 from distill_dagster.evaluation.speed.hardware import hardware_of
 from distill_dagster.store.disk import file_sha256
@@ -143,8 +144,11 @@ def _trained(config: DistillConfig) -> Settings:
 
 def student_sweep(config: DistillConfig) -> Settings:
     """Which settings of the student's training are tried, and what all trials share."""
-    sweep = config.student.sweep
-    return {**_trained(config), "sweep": sweep.model_dump() if sweep else None}
+    sweep, shared = config.student.sweep, _trained(config)
+    if sweep and sweep.space.logits and (searched := sweep.space.logits.divergence):
+        used = config.student.training.objective.model_dump(include=parameters_of(searched))
+        shared["training"]["logits"] |= used
+    return {**shared, "sweep": sweep.model_dump() if sweep else None}
 
 
 def student_start(config: DistillConfig) -> Settings:

@@ -43,7 +43,7 @@ def row_requirements(look: Snapshot, pending: Pending) -> Iterator[Requirement]:
     stages = set(pending.stages)
     with tempfile.TemporaryDirectory() as folder:
         source = SourceRows(look, Path(folder))
-        if {ANSWERS, SET} <= stages:  # once all answers are there, the set's own checks tell, and nothing is saved
+        if {ANSWERS, SET} <= stages:  # once every answer is paid for, a refusal saves no money: the set's checks tell
             yield from _enough_rows(look, source)
         if SCORED & stages:
             yield _scored(look.config, source)

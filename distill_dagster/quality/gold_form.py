@@ -1,6 +1,6 @@
 """Gold answers that the task's parser cannot read, so that every answer to their rows counts as wrong.
 
-"2 of 5 gold answers are not in their task's form, such as 'maybe' of row q1 (line 2); its labels are entailment, …"
+"2 of 5 rows have no gold answer in their task's form, such as 'maybe' of row q1 (line 2 of a-00); its labels are …"
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,18 +11,19 @@ from distill_dagster.config import QualityConfig
 from distill_dagster.quality.labels import labels_of
 from distill_dagster.tasks import get_task
 
-COLUMNS = ("row_id", "task", "reference", "source_line")  # of the rows
+SHOWN = 8  # labels
+COLUMNS = ("row_id", "shard", "task", "reference", "source_line")  # of the rows
 
 
 @dataclass(slots=True)
 class GoldForm:
-    """What is known of the gold answers of some rows; `add` takes rows of one source file, in any number of parts."""
+    """What is known of the gold answers of some rows; `add` takes them in any number of parts."""
 
     quality: QualityConfig
     gold: int = 0  # rows that have a gold answer
     off_form: int = 0  # those of which no gold answer can be read
-    _example: str = ""
-    _labels: dict[str, list[str] | None] = field(default_factory=dict)  # by task, as far as the config and it say them
+    _example: str = field(default="", init=False)
+    _labels: dict[str, list[str] | None] = field(default_factory=dict, init=False)  # by task, if config or task has any
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Read the gold answers of rows with `COLUMNS`."""
@@ -35,9 +36,9 @@ class GoldForm:
 
     @property
     def text(self) -> str:
-        """How many cannot be read, with the first of them."""
-        found = f"{self.off_form:,} of {self.gold:,} gold answers are not in their task's form"
-        return found + (self._example or "; none should be")
+        """How many rows have none that can be read, with the first of them."""
+        found = f"{self.off_form:,} of {self.gold:,} rows have no gold answer in their task's form"
+        return found + (self._example or "; none should be so")
 
     def _is_read(self, row: Mapping[str, Any]) -> bool:
         task, labels = get_task(row["task"]), self._labels_of(row["task"])
@@ -50,6 +51,7 @@ class GoldForm:
 
     def _words(self, row: Mapping[str, Any]) -> str:
         known = self._labels_of(row["task"])
-        wanted = f"its labels are {', '.join(known)}" if known else "none should be"
-        line = "" if row["source_line"] is None else f" (line {row['source_line']})"
+        more = f" and {len(known) - SHOWN:,} more" if known and len(known) > SHOWN else ""
+        wanted = f"its labels are {', '.join(known[:SHOWN])}{more}" if known else "none should be so"
+        line = "" if row["source_line"] is None else f" (line {row['source_line']} of {row['shard']})"
         return f", such as {row['reference'][0]!r} of row {row['row_id']}{line}; {wanted}"

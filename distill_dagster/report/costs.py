@@ -2,7 +2,7 @@
 
     the teacher's answers     1.20 USD           teacher_outputs        93.1 s on cpu, 4 artefacts
     the teacher's benchmark   no price given     student_checkpoint     412.7 GPU-seconds on cuda:0
-    the judge                 not recorded
+    the judge of `best_of`    not recorded: an earlier version made it
 
 The figures are of the present artefacts, whenever they were made and paid for. An earlier version of an artefact, a
 failed run, and the time of one who waits are not among them.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from distill_dagster.store.manifest import Manifest
-from distill_dagster.store.result import Billing, Usage
+from distill_dagster.store.result import NOBODY, Billing, Usage
 from distill_dagster.teachers.money import NO_PRICE, usd
 
 
@@ -25,11 +25,12 @@ class Bill(NamedTuple):
     what: str
     amount: str
     billing: str = "billing"
+    is_optional: bool = False  # not every project has it
 
 
 PAID_FOR = (  # timed replies are the benchmark's
     Bill("teacher_outputs", "the teacher's answers", "table_cost_usd"),
-    Bill("teacher_outputs", "the judge that chose among them", "judge_cost_usd", "judge_billing"),
+    Bill("teacher_outputs", "the judge of `best_of`", "judge_cost_usd", "judge_billing", is_optional=True),
     Bill("teacher_benchmark", "the teacher's benchmark", "cost_usd"),
     Bill("answer_judgement", "the judge of student and teacher", "cost_usd"),
 )
@@ -112,8 +113,11 @@ def spent_on(manifests: Iterable[Manifest]) -> list[Spent]:
 
 
 def _billed(bill: Bill, facts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The facts of the artefacts that the bill is for: not all have a judge."""
-    return [found for found in facts if bill.billing == "billing" or found.get(bill.billing)]
+    """The facts of the artefacts that the bill is for."""
+    if not bill.is_optional:
+        return facts
+    found = [fact for fact in facts if fact.get(bill.billing) != NOBODY]
+    return found if any(fact.get(bill.billing) for fact in found) else []
 
 
 def _spent(bill: Bill, facts: list[Mapping[str, Any]]) -> Spent:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from distill_dagster.config import EvaluationConfig, Role, Section, VerdictWord
-from distill_dagster.report.costs import Costs
+from distill_dagster.report.costs import Costs, Spent
 from distill_dagster.report.funnel import Funnel
 from distill_dagster.store.result import Counts, Result, Spec
 
@@ -63,12 +63,12 @@ class ReleasedScores(Section):
 
 
 class DataCost(BaseModel, frozen=True):
-    """What answers and judge cost, whenever they were asked, and how many training rows were accepted."""
+    """What the training data cost, whenever it was paid for, and how many training rows were accepted."""
 
-    usd: float | None  # None: the teacher runs on this machine
+    usd: float | None  # of all that has a price; None: nothing has one
     seconds: float
     rows: int
-    judged: bool = False  # whether a judge chose among the answers
+    spent: list[Spent] = []  # the answers, and the judge of `best_of`; empty in documents of earlier versions
 
 
 class GoldStudentFiles(Section):

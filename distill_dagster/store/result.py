@@ -55,6 +55,7 @@ ACCEPTED = "accepted"  # of `by_reason`
 
 
 Billing = Literal["local", "no price", "priced"]  # whether replies cost money, and if it is known how much
+NOBODY: Literal["nobody asked"] = "nobody asked"  # in place of a billing
 
 
 class Usage(BaseModel):

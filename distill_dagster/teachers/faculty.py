@@ -36,13 +36,18 @@ class Faculty(Section):
     @property
     def billing(self) -> Billing:
         """Whether answers cost money: none of them, by an unknown price, or by the endpoints' prices."""
-        words = {ref.billing for ref in [*(ref for _, ref in self.teachers), *self.panel]}
+        words = {ref.billing for ref in self.answering}
         return "priced" if "priced" in words else "no price" if "no price" in words else "local"
 
     @property
     def refs(self) -> list[ModelRef]:
         """All models that answer or judge; the first one is *the* teacher."""
-        return [*(ref for _, ref in self.teachers), *self.panel, *([self.judge] if self.judge else [])]
+        return [*self.answering, *([self.judge] if self.judge else [])]
+
+    @property
+    def answering(self) -> list[ModelRef]:
+        """All models that answer rows; the first one is *the* teacher."""
+        return [*(ref for _, ref in self.teachers), *self.panel]
 
 
 def write_faculty(folder: Path, faculty: Faculty) -> None:

@@ -70,6 +70,16 @@ def test_a_setting_makes_the_sweep_again_from_the_first_stage_that_it_shapes(cha
     assert next(name for name in after if before[name] != after[name]) == first
 
 
+@pytest.mark.parametrize(("parameter", "is_used"), [("skew", True), ("beta", False)])
+def test_a_parameter_of_a_searched_divergence_makes_the_sweep_again(parameter, is_used):
+    """Trials use it, although the training that the space starts from has another divergence."""
+    space = {"logits": {"divergence": ["forward_kl", "skew_kl"]}}
+    logits = {"teacher.logits": {}, "student.training.signal": "logits", "student.sweep": {"trials": 2, "space": space}}
+    before = code_versions(config_of(**logits))["student_sweep"]
+    after = code_versions(config_of(**logits, **{f"student.training.logits.{parameter}": 0.3}))["student_sweep"]
+    assert (before != after) is is_used
+
+
 def materialize(config: DistillConfig, instance: dg.DagsterInstance, *names: str) -> dg.ExecuteInProcessResult:
     job = build_definitions(config).resolve_implicit_global_asset_job_def()
     keys = [dg.AssetKey(name) for name in names]

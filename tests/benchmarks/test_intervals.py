@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks._interval_cells import ICC, grouped_counts, pair, populations
-from benchmarks.intervals import Cell, bootstrap_ends, cells, summary
+from benchmarks.intervals import WHAT, Cell, bootstrap_ends, cells, design_effect, summary
 from distill_dagster.evaluation.comparison import compare
 from distill_dagster.evaluation.statistics import UNSEEN
 
@@ -31,6 +31,14 @@ def test_items_of_a_group_correlate_as_stated(kind):
     between = right.var() / (10 * 0.8 * 0.2)  # 1 + 9 times the correlation
     assert (between - 1) / 9 == pytest.approx(ICC, abs=0.02)
     assert right.mean() == pytest.approx(8, abs=0.05)
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_the_design_effect_is_1_for_independent_items_and_the_size_of_groups_that_are_all_alike(what):
+    rng, shares = np.random.default_rng(0), pair(0.8, 0.92, 0.5).shares
+    independent, alike = rng.multinomial(10, shares, (50, 2000)), 10 * rng.multinomial(1, shares, (50, 2000))
+    assert np.median(design_effect(what, independent.astype(float))) == pytest.approx(1, abs=0.05)
+    assert np.median(design_effect(what, alike.astype(float))) == pytest.approx(10, rel=0.05)
 
 
 def test_populations_have_the_values_that_they_state():

@@ -16,12 +16,15 @@ def test_gold_that_no_parser_reads_is_counted(tiny_config):
         ("qa", None),
     ]
     rows = [
-        {**row(f"q{n}", task=task), "reference": [answer] if answer else []} for n, (task, answer) in enumerate(gold)
+        {**row(f"q{n}", task=task), "reference": [answer] if answer else [], "shard": "a", "source_line": n + 1}
+        for n, (task, answer) in enumerate(gold)
     ]
     publish(project, "raw_dataset", files.RAW_FILE, rows, schemas.RAW, "train-part-00")
     publish(project, "eval_dataset", files.RAW_FILE, [rows[0], rows[2]], schemas.RAW)
     found = look("gold_in_form", project, "train-part-00")
-    says = "2 of 5 gold answers are not in their task's form, such as 'maybe' of row q1; its labels are "
+    says = (
+        "2 of 5 rows have no gold answer in their task's form, such as 'maybe' of row q1 (line 2 of a); its labels are "
+    )
     assert (found.passed, found.description) == (False, f"{says}entailment, neutral, contradiction")
     assert look("test_gold_in_form", project).passed
 

@@ -52,12 +52,11 @@ def test_a_gold_answer_that_no_parser_reads_is_said_and_refuses_nothing(tmp_path
     path = write(tmp_path / "a.jsonl", *rows)
     done = command("--task", "nli", path)
     assert done.exit_code == 0, done.output
-    says = (
-        "a.jsonl: 2 of 3 gold answers are not in their task's form, such as 'sprot' of row 2 (line 2); its labels are "
-    )
-    assert says + "entailment, neutral, contradiction" in " ".join(done.stdout.split())
+    says = "a.jsonl: 2 of 3 rows have no gold answer in their task's form, such as 'sprot' of row 2 (line 2 of a); "
+    assert says + "its labels are entailment, neutral, contradiction" in " ".join(done.stdout.split())
     (judged,) = json.loads(command("--task", "nli", "--json", path).stdout)["files"]
     assert (judged["rows"], judged["rejected"], judged["gold_off_form"]) == (3, 0, 2)
+    assert judged["gold_message"].startswith("2 of 3 rows")
 
 
 def test_a_configs_labels_are_those_of_its_gold_answers(tmp_path, command):
@@ -67,7 +66,7 @@ def test_a_configs_labels_are_those_of_its_gold_answers(tmp_path, command):
     models = {"teacher": {"model": {"name": "t"}}, "student": {"model": {"name": "s"}}}
     (tmp_path / "distill.yaml").write_text(json.dumps({**config, **models, "quality": {"labels": ["sport", "news"]}}))
     said = " ".join(command().stdout.split())
-    assert "1 of 2 gold answers are not in their task's form, such as 'sprot' of row sprot (line 2)" in said
+    assert "1 of 2 rows have no gold answer in their task's form, such as 'sprot' of row sprot (line 2 of " in said
 
 
 def test_the_table_is_capped_and_says_so(tmp_path, command):

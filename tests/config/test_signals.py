@@ -48,7 +48,9 @@ def test_a_project_without_alm_is_shaped_by_the_fields_it_had():
     assert training(across_tokenizers="alm").shaping["logits"] == {"alpha": 0.5, "across_tokenizers": "alm", "tau": 100}
 
 
-@pytest.mark.parametrize(("divergence", "own"), [("forward_kl", None), ("skew_kl", "skew"), ("jsd", "beta")])
+@pytest.mark.parametrize(
+    ("divergence", "own"), [("forward_kl", None), ("reverse_kl", None), ("skew_kl", "skew"), ("jsd", "beta")]
+)
 def test_a_parameter_shapes_the_student_only_with_its_divergence(divergence, own):
     """Else its change would train a student again, into the same weights."""
     on_policy = partial(StudentTrainingConfig, signal="on_policy")

@@ -2,10 +2,11 @@
 
 import pytest
 
-from distill_dagster.report.costs import Costs, spent_rows, time_rows
+from distill_dagster.report.costs import Costs, Spent, spent_rows, time_rows
 from distill_dagster.report.specs import DataCost
 from distill_dagster.report.wording import data_cost_text
 from distill_dagster.store.manifest import Manifest
+from distill_dagster.store.result import NOBODY
 from testing.report_parts import COSTS
 
 
@@ -49,19 +50,50 @@ def test_the_judge_of_the_answers_is_a_line_of_its_own_where_there_is_one():
     costs = Costs.of(shards)
     assert spent_rows(costs) == [
         ("the teacher's answers", "no money: it ran on this machine"),
-        ("the judge that chose among them", "1.00 USD"),
+        ("the judge of `best_of`", "1.00 USD"),
     ]
     assert costs.usd == 1.0
-    alone = manifest("teacher_outputs", "a", billing="local", judge_billing=None, judge_cost_usd=0.0)
-    assert [what for what, _ in spent_rows(Costs.of([alone]))] == ["the teacher's answers"]
+    for nobody in (None, NOBODY):  # an earlier version recorded nothing
+        alone = manifest("teacher_outputs", "c", billing="local", judge_billing=nobody, judge_cost_usd=0.0)
+        assert [what for what, _ in spent_rows(Costs.of([alone]))] == ["the teacher's answers"]
+    assert spent_rows(Costs.of([*shards, manifest("teacher_outputs", "c", billing="local")]))[1:] == [
+        ("the judge of `best_of`", "not recorded: an earlier version made it")
+    ]
 
 
-def test_an_accepted_row_costs_what_answers_and_judge_took():
-    said = data_cost_text(DataCost(usd=12.0, seconds=9.0, rows=1200, judged=True))
-    assert said is not None
-    assert said.startswith(
-        "An accepted training row cost 0.0100 USD: the teachers' answers and the judge's took 12.00 USD"
-    )
+ANSWERS, JUDGE = "the teacher's answers", "the judge of `best_of`"
+
+
+@pytest.mark.parametrize(
+    ("answers", "judge", "said"),
+    [
+        (("priced", 9.0), ("priced", 3.0), f"0.0100 USD: {ANSWERS} and {JUDGE} took 12.00 USD, and 1,200 rows passed."),
+        (("priced", 12.0), None, f"0.0100 USD: {ANSWERS} took 12.00 USD, and 1,200 rows passed."),
+        (
+            ("no price", None),
+            ("priced", 12.0),
+            f"0.0100 USD: {JUDGE} took 12.00 USD, and 1,200 rows passed. Not in it: {ANSWERS} (no price given).",
+        ),
+        (
+            ("local", None),
+            ("priced", 12.0),
+            f"0.0100 USD: {JUDGE} took 12.00 USD, and 1,200 rows passed. "
+            f"Not in it: {ANSWERS} (no money: it ran on this machine).",
+        ),
+        (("local", None), None, f"10.0 ms of the machine: {ANSWERS} took 12 s of the machine, and 1,200 rows passed."),
+        (
+            ("local", None),
+            ("no price", None),
+            f"10.0 ms of the machine: {ANSWERS} took 12 s of the machine, and 1,200 rows passed. "
+            f"Not in it: {JUDGE} (no price given).",
+        ),
+    ],
+)
+def test_an_accepted_row_costs_what_has_a_price_and_the_rest_is_named(answers, judge, said):
+    parts = [(ANSWERS, answers), *([(JUDGE, judge)] if judge else [])]
+    spent = [Spent(what=what, billing=billing, usd=usd) for what, (billing, usd) in parts]
+    cost = DataCost(usd=Costs(spent=spent, times=[]).usd, seconds=12.0, rows=1200, spent=spent)
+    assert data_cost_text(cost) == f"An accepted training row cost {said}"
 
 
 def test_time_is_summed_over_shards_and_stages():
