@@ -18,9 +18,10 @@ all prompts; its answers pass the filters. The students of a seed start from the
     on_policy   half of the steps as `text`, then two rounds with the student's own samples, share 0.5
 
 Every student has the same number of optimizer steps, and keeps the weights that the project's `keep` says. A score is
-the mean over test rows and seeds. Intervals are 95 % ones over rows, each row's mean over the seeds being one item, so
-they do not hold what other seeds or another teacher would change. Differences are paired by row. The loss is the lowest
-validation loss, the mean over seeds: CE on the teacher's answers, for `gold` on the gold answers.
+the mean over test rows and seeds. Intervals are 95 % ones: over rows, each row's mean over the seeds being one item,
+with differences paired by row; and over seeds (Student's t), paired by seed. Neither holds what another teacher would
+change: run it again for that. The loss is the lowest validation loss, the mean over seeds: CE on the teacher's answers,
+for `gold` on the gold answers.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from benchmarks._signals_against_gold.experiment import ARMS, Experiment
 from benchmarks._signals_against_gold.rows import read
@@ -46,6 +48,15 @@ def interval(values: np.ndarray, low: float, high: float) -> str:
     ends = mean_interval((values - low) / (high - low), resamples=2000, seed=0)
     bottom, top = (100 * (low + end * (high - low)) for end in (ends.low, ends.high))
     return f"{100 * values.mean():.1f} ({bottom:.1f} … {top:.1f})"
+
+
+def over_seeds(differences: np.ndarray) -> str:
+    """The mean of a number for each seed, with Student's t interval."""
+    if len(differences) < 2:
+        return f"{differences.mean():.1f}"
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    half = student_t.ppf(0.975, len(differences) - 1) * error
+    return f"{differences.mean():.1f} ({differences.mean() - half:.1f} … {differences.mean() + half:.1f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -88,8 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
                 own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
                 loss, steps = np.mean(one.losses[arm]), " or ".join(map(str, sorted(one.steps[arm])))
-                said = f"{arm:<9} {own:<22} less text {other:<20} seeds {each}; loss {loss:.3f}; {steps} steps"
-                print(said, flush=True)
+                pairs = 100 * (scores - by_arm["text"]).mean(axis=1)
+                said = f"{arm:<9} {own:<22} less text {other:<20} over seeds {over_seeds(pairs):<20}"
+                print(f"{said} seeds {each}; loss {loss:.3f}; {steps} steps", flush=True)
 
 
 def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: int) -> np.ndarray:
