@@ -2,7 +2,7 @@
 
     python -m benchmarks._signals_against_gold [FOLDER] [--project distill.yaml] [--shares 1 0.1 0.03] [--seeds 3]
         [--rows 1600] [--test 400] [--teacher-rows 3000] [--arms gold text bucket sampled hidden on_policy]
-        [--steps 1000] [--fit-steps 900]
+        [--steps 1000] [--fit-steps 900] [--first-seed 0]
 
 FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. Models, trainings and
 filters are those of the project, by default of demo.yaml beside this file, without its data, epochs and signal. For
@@ -20,7 +20,7 @@ all prompts; its answers pass the filters. The students of a seed start from the
 Every student has the same number of optimizer steps, and keeps the weights that the project's `keep` says. A score is
 the mean over test rows and seeds. Intervals are 95 % ones: over rows, each row's mean over the seeds being one item,
 with differences paired by row; and over seeds (Student's t), paired by seed. Neither holds what another teacher would
-change: run it again for that. The loss is the lowest validation loss, the mean over seeds: CE on the teacher's answers,
+change: `--first-seed 10` makes one. The loss is the lowest validation loss, the mean over seeds: CE on the teacher's answers,
 for `gold` on the gold answers.
 """
 
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--project", type=Path, default=DEMO, help="whose models and trainings are taken")
     parser.add_argument("--shares", type=float, nargs="+", default=[1, 0.1, 0.03])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the students, and of a new teacher's weights")
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--teacher-rows", type=int, default=0, help="other rows, to which the teacher is fitted")
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--arms needs text, with which the others are compared")
     if config.teacher.model is None or config.teacher.fit is None or config.student.model is None:
         parser.error(f"{options.project} needs teacher.model, teacher.fit and student.model")
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = options.source or folder / "data"
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"\n{share:.0%} of {options.rows} rows have gold; teacher {score}; {rows_of}", flush=True)
             by_arm: dict[str, np.ndarray] = {}
             for arm in sorted(options.arms, key=lambda arm: arm != "text"):  # the others are compared with it
-                scores = by_arm[arm] = _seeds(one, arm, teacher, options.seeds)
+                scores = by_arm[arm] = _seeds(one, arm, teacher, seeds)
                 differences = scores.mean(axis=0) - by_arm["text"].mean(axis=0)
                 each = ", ".join(f"{100 * mean:.1f}" for mean in scores.mean(axis=1))
                 own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
@@ -104,9 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"{said} seeds {each}; loss {loss:.3f}; {steps} steps", flush=True)
 
 
-def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: int) -> np.ndarray:
+def _seeds(one: Experiment, arm: str, teacher: ModelRef, seeds: range) -> np.ndarray:
     """Scores (seeds, rows) of an arm."""
-    return np.stack([one.scores(one.student(arm, seed, teacher)) for seed in range(seeds)])
+    return np.stack([one.scores(one.student(arm, seed, teacher)) for seed in seeds])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks._signals_against_gold.rows import Rows, labelled, train_count
-from distill_dagster.config import DistillConfig, EvaluationConfig, LogitsConfig, StudentTrainingConfig, TrainingConfig
+from distill_dagster.config import (
+    DistillConfig,
+    EvaluationConfig,
+    LogitsConfig,
+    ModelConfig,
+    StudentTrainingConfig,
+    TrainingConfig,
+)
 from distill_dagster.evaluation.asking import ask_local
 from distill_dagster.evaluation.benchmark import judge
 from distill_dagster.evaluation.items import item_scores
@@ -48,7 +55,7 @@ class Experiment:
         test: Rows that are scored.
         share: Of the training rows that keep their gold answers.
         config: The models, the trainings, and how the teacher answers.
-        options: `steps` and `fit_steps`, the optimizer steps of a student and of the fit, and `arms`.
+        options: `steps` and `fit_steps`, the optimizer steps of a student and of the fit, `arms`, and `first_seed`.
     """
 
     def __init__(
@@ -79,7 +86,8 @@ class Experiment:
         assert source.fit is not None, "a project without it is refused"
         fit = source.fit.model_copy(update={"epochs": _epochs(self.options.fit_steps, self.fit_rows, source.fit)})
         places = {**self._places("teacher"), "rows": [self.fitted_to]}
-        run_worker("prepare_model", PrepareSpec(role="teacher", model=source.model, fit=fit, **places))
+        model = _seeded(source.model, self.options.first_seed)
+        run_worker("prepare_model", PrepareSpec(role="teacher", model=model, fit=fit, **places))
         teacher = read_ref(self.folder / "teacher")
         answer = GenerateSpec(
             faculty=Faculty(teachers=[(1.0, teacher)]),
@@ -110,8 +118,7 @@ class Experiment:
         if not base.exists():
             model = self.config.student.model
             assert model is not None, "a project without it is refused"
-            new = bool(model.architecture)
-            model, donor = model.model_copy(update={"seed": seed} if new else {}), teacher.path if new else None
+            donor, model = teacher.path if model.architecture else None, _seeded(model, seed)
             places = self._places(base.name)
             run_worker("prepare_model", PrepareSpec(role="student", model=model, tokenizer_of=donor, **places))
         training, name = self._training(arm, seed), f"{arm}-{seed}"
@@ -214,6 +221,11 @@ class Experiment:
     def _new(self, name: str) -> str:
         (self.folder / name).mkdir(parents=True, exist_ok=True)
         return str(self.folder / name)
+
+
+def _seeded(model: ModelConfig | None, seed: int) -> ModelConfig | None:
+    """The model with random weights of this seed, if it is a new one."""
+    return model.model_copy(update={"seed": seed}) if model and model.architecture else model
 
 
 def _epochs(steps: float, rows: int, training: TrainingConfig) -> float:
