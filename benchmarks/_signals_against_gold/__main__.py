@@ -20,8 +20,8 @@ all prompts; its answers pass the filters. The students of a seed start from the
 Every student has the same number of optimizer steps, and keeps the weights that the project's `keep` says. A score is
 the mean over test rows and seeds. Intervals are 95 % ones: over rows, each row's mean over the seeds being one item,
 with differences paired by row; and over seeds (Student's t), paired by seed. Neither holds what another teacher would
-change: `--first-seed 10` makes one. The loss is the lowest validation loss, the mean over seeds: CE on the teacher's answers,
-for `gold` on the gold answers.
+change: `--first-seed 10` makes one. The loss is the lowest validation loss, the mean over seeds: CE on the teacher's
+answers, for `gold` on the gold answers.
 """
 
 import argparse
