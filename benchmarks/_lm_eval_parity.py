@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._signals_against_gold.rows import Rows, read
+from benchmarks._signals_against_gold.rows import Rows, read, train_count
 from distill_dagster.config import EvaluationConfig, ModelConfig, TrainingConfig
 from distill_dagster.demo.world import write_dataset
 from distill_dagster.evaluation.asking import ask_local
@@ -57,10 +57,9 @@ def fitted(folder: Path, rows: Rows, test: Rows, steps: int) -> ModelRef:
     (folder / "work").mkdir()
     out.mkdir()
     model = ModelConfig(architecture="llama", settings={**SETTINGS, "initializer_range": 0.1}, vocab_size=800)
-    count = sum(row["split"] == "train" for row in rows)
     fit = TrainingConfig(
         learning_rate=3e-3,
-        epochs=steps * BATCH / count,
+        epochs=steps * BATCH / train_count(rows),
         batch_size=BATCH,
         evaluations=6,
         early_stopping_patience=None,

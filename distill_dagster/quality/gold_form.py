@@ -21,7 +21,7 @@ class GoldForm:
 
     quality: QualityConfig
     gold: int = 0  # rows that have a gold answer
-    off_form: int = 0  # those of which no gold answer can be read
+    off_form: int = 0  # rows with gold answers, none of which the parser can read
     _example: str = field(default="", init=False)
     _labels: dict[str, list[str] | None] = field(default_factory=dict, init=False)  # by task, if config or task has any
 
@@ -38,7 +38,7 @@ class GoldForm:
     def text(self) -> str:
         """How many rows have none that can be read, with the first of them."""
         found = f"{self.off_form:,} of {self.gold:,} rows have no gold answer in their task's form"
-        return found + (self._example or "; none should be so")
+        return found + (self._example or "; there should be none")
 
     def _is_read(self, row: Mapping[str, Any]) -> bool:
         task, labels = get_task(row["task"]), self._labels_of(row["task"])
@@ -52,6 +52,6 @@ class GoldForm:
     def _words(self, row: Mapping[str, Any]) -> str:
         known = self._labels_of(row["task"])
         more = f" and {len(known) - SHOWN:,} more" if known and len(known) > SHOWN else ""
-        wanted = f"its labels are {', '.join(known[:SHOWN])}{more}" if known else "none should be so"
+        wanted = f"its labels are {', '.join(known[:SHOWN])}{more}" if known else "there should be none"
         line = "" if row["source_line"] is None else f" (line {row['source_line']} of {row['shard']})"
         return f", such as {row['reference'][0]!r} of row {row['row_id']}{line}; {wanted}"

@@ -141,8 +141,8 @@ def data_cost_text(cost: DataCost | None) -> str | None:
     each = usd(cost.usd / cost.rows) if cost.usd else f"{cost.seconds / cost.rows * 1000:,.1f} ms of the machine"
     whole = usd(cost.usd) if cost.usd else f"{cost.seconds:,.0f} s of the machine"
     priced = [one.what for one in cost.spent if one.usd is not None] if cost.usd else []
-    paid = " and ".join(priced) or "the teacher's answers"
-    said = f"An accepted training row cost {each}: {paid} took {whole}, and {cost.rows:,} rows passed."
+    paid = priced or ["the teacher's answers"]
+    said = f"An accepted training row cost {each}: {' and '.join(paid)} took {whole}, and {cost.rows:,} rows passed."
     others = [f" Not in it: {one.what} ({one.words})." for one in cost.spent if one.what not in paid or one.partial]
     return said + "".join(others)
 

@@ -122,7 +122,7 @@ def current_faculty(folder: Path, config: TeacherConfig) -> Faculty:
     own = [source.endpoint for source in config.mix] if config.mix else [config.endpoint]
     panel = [source.endpoint for source in config.best_of.teachers] if config.best_of else []
     judge = config.best_of.judge.endpoint if config.best_of and config.best_of.judge else None
-    recorded = [*(ref for _, ref in faculty.teachers), *faculty.panel, *([faculty.judge] if faculty.judge else [])]
+    recorded = faculty.refs
     present = [*own, *panel, *([judge] if config.best_of and config.best_of.judge else [])]
     if [_shaping(ref.endpoint) for ref in recorded] != [_shaping(endpoint) for endpoint in present]:
         raise DataError(
