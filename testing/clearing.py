@@ -22,6 +22,7 @@ from distill_dagster.store.result import Counts, Result
 from distill_dagster.teachers.protocol import Reply
 from distill_dagster.teachers.responses import Responses
 from testing.killed_at import arm
+from testing.waiting import PATIENCE
 
 NOWHERE = SimpleNamespace(url="http://127.0.0.1:9/v1")  # a teacher that nobody may ask
 NAMES = ("a.txt", "model/b.txt")
@@ -98,17 +99,24 @@ def clear_and_die(path: Path, rules: Rules, target: str, number: int) -> None:
     clear(Project(load_config(path)), rules)
 
 
-def publish_many(path: Path, key: str, rounds: int, ended: Any) -> None:
-    """Publish an artefact of a project again and again, and read each version back."""
+def publish_many(path: Path, key: str, rounds: int, cleared: Any, ended: Any) -> None:
+    """Publish an artefact of a project again and again, and read each version back; halfway, wait for a clearing."""
     store = Project(load_config(path)).store
     for n in range(rounds):
+        if n == rounds // 2:
+            cleared.wait(PATIENCE)
         text_of(publish(store, key, f"text {n} "))
     ended.put("done")
 
 
-def seal_many(path: Path, rounds: int, ended: Any) -> None:
-    """Store a reply to a present row again and again, at another time each, as requests that are asked again are."""
+def seal_many(path: Path, rounds: int, cleared: Any, ended: Any) -> None:
+    """Store a reply to a present row again and again, at another time each, as requests that are asked again are.
+
+    Halfway, wait for a clearing.
+    """
     responses = Responses(Project(load_config(path)).responses)
     for n in range(rounds):
+        if n == rounds // 2:
+            cleared.wait(PATIENCE)
         store_replies(responses, f"s{n}", [answer(n % 12, created_at=f"2026-03-01T00:00:00.{n:06}+00:00")])
     ended.put("done")

@@ -31,20 +31,18 @@ def test_publications_and_clearing_at_once(tmp_path):
         publish(project.store, f"raw_dataset/{shard}", "first")
     store_replies(Responses(project.responses), "gone", [answer(n) for n in range(100, 105)])
     clear(project, MUCH_LATER)
-    ended = FORKS.Queue()
-    writers = [start(publish_many, path, f"raw_dataset/{shard}", ROUNDS, ended) for shard in SHARDS]
-    writers.append(start(seal_many, path, ROUNDS, ended))
-    cleared = looks = 0
+    cleared, ended = FORKS.Event(), FORKS.Queue()
+    writers = [start(publish_many, path, f"raw_dataset/{shard}", ROUNDS, cleared, ended) for shard in SHARDS]
+    writers.append(start(seal_many, path, ROUNDS, cleared, ended))
     while any(writer.is_alive() for writer in writers):
-        cleared += sum(lot.count for lot in clear(project, MUCH_LATER) if lot.kind == "version" and not lot.why)
-        looks += 1
+        if any(lot.count for lot in clear(project, MUCH_LATER) if lot.kind == "version" and not lot.why):
+            cleared.set()
         for shard in SHARDS:
             assert project.store.find("raw_dataset", shard), "an artefact is never without a whole version"
     for writer in writers:
         writer.join()
     assert [ended.get() for _ in writers] == ["done"] * len(writers)
-    assert cleared
-    assert looks
+    assert cleared.is_set()
     for shard in SHARDS:
         assert text_of(project.store.get("raw_dataset", shard)) == f"text {ROUNDS - 1} "
     found = Responses(project.responses).find(answer(n).request_hash for n in range(12))
