@@ -14,7 +14,7 @@ from typing import Any
 from distill_dagster.evaluation.speed.engines import Messages, ModelFacts, Order, TimedAnswer
 from distill_dagster.release.export.formats import format_of, precision
 from distill_dagster.release.export.llama_server import threads
-from distill_dagster.release.export.onnx_answers import library, prompt_tokens
+from distill_dagster.release.export.onnx_answers import GREEDY, library, prompt_tokens
 from distill_dagster.release.export.onnx_folder import SETTINGS
 
 CACHE_BYTES = 4  # keys and values are float32 in all formats for the CPU
@@ -83,8 +83,7 @@ class OnnxEngine:
         longest = max(len(row.prompt) for row in rows)
         padded = [row.prompt + [self._pad] * (longest - len(row.prompt)) for row in rows]
         parameters = library().GeneratorParams(self._model)
-        options = {"max_length": longest + self._new, "batch_size": len(rows), "do_sample": False}
-        parameters.set_search_options(**options)
+        parameters.set_search_options(max_length=longest + self._new, batch_size=len(rows), **GREEDY)
         generator = library().Generator(self._model, parameters)
         generator.append_tokens(np.array(padded, dtype=np.int32))  # (B, T)
         return generator
