@@ -64,6 +64,8 @@ def chat(
     talkers = talkers_of(look, partners or ["teacher", "student"], device)
     opening = [] if system is None else [{"role": "system", "content": system}]
     histories: dict[str, list[dict[str, str]]] = {name: [*opening] for name in talkers}
+    if once is None and sys.stdin.isatty():
+        say("Ctrl-D ends the conversation")
     asked = once if once is not None else _question()
     while asked is not None:
         answers: dict[str, str] = {}
