@@ -33,16 +33,19 @@ from distill_dagster.training.specs import PrepareSpec, TrainSpec
 from distill_dagster.workers import run_worker
 
 EVALUATION = EvaluationConfig(batch_tokens=8192)
+ROUNDS = 2
 ARMS: dict[str, dict[str, Any]] = {  # what an arm changes in the student's training
     "gold": {},
     "text": {},
     "bucket": {"signal": "logits"},
     "sampled": {"signal": "logits"},
     "hidden": {"signal": "hidden"},
-    "on_policy": {"signal": "on_policy", "on_policy": {"rounds": 2}},
+    "on_policy": {"signal": "on_policy", "on_policy": {"rounds": ROUNDS}},
+    "restarted": {},
 }
 TAILS = ("bucket", "sampled")
-COLD = 0.5  # share of the steps of `on_policy` before its first round
+IN_ROUNDS = ("on_policy", "restarted")
+COLD = 0.5  # share of their steps before the first round
 
 
 class Experiment:
@@ -113,7 +116,7 @@ class Experiment:
         return teacher
 
     def student(self, arm: str, seed: int, teacher: ModelRef) -> ModelRef:
-        """One training; of `on_policy`, the cold start and its rounds."""
+        """One training; in rounds, the cold start and a training for each."""
         base = self.folder / f"base-{seed}"
         if not base.exists():
             model = self.config.student.model
@@ -130,14 +133,16 @@ class Experiment:
             "task": self.rows[0]["task"],
         }
         rows = self.trained_on[self._set(arm)]
-        rounds = training.rounds.rounds if training.signal == "on_policy" else 0
+        rounds = ROUNDS if arm in IN_ROUNDS else 0
         cold = self.options.steps * (COLD if rounds else 1)
         student, loss, steps = self._train(name, read_ref(base), training.start, cold, rows, given)
         for number in range(1, rounds + 1):
-            sampled, read = self._rollouts(f"{name}-{number}", number, training, student, teacher)
-            mixed = sum(mixture(sampled, rows, training.rounds.share))
-            each = (self.options.steps - cold) / rounds
-            student, loss, more = self._train(f"{name}-{number}", student, training, each, mixed, {**given, **read})
+            mixed, each = rows, (self.options.steps - cold) / rounds
+            if arm == "on_policy":
+                sampled, read = self._rollouts(f"{name}-{number}", number, training, student, teacher)
+                mixed = sum(mixture(sampled, rows, training.rounds.share))
+                given = {**given, **read}
+            student, loss, more = self._train(f"{name}-{number}", student, training, each, mixed, given)
             steps += more
         self.losses.setdefault(arm, []).append(loss)
         self.steps.setdefault(arm, set()).add(steps)
@@ -161,7 +166,7 @@ class Experiment:
     ) -> tuple[ModelRef, float, int]:
         """Train on so many rows; returns the student, its lowest validation loss and its steps."""
         training = training.model_copy(update={"epochs": _epochs(steps, rows, training)})
-        places = {"out": self._new(name), "work": self._new(f"{name}-work")}
+        places: dict[str, Any] = {"out": self._new(name), "work": self._new(f"{name}-work")}
         result: Any = run_worker("train_student", TrainSpec(student_base=start, training=training, **given, **places))
         return read_ref(Path(places["out"])), result.best_validation_loss, result.steps
 

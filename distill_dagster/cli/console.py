@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -139,25 +140,33 @@ class Grid:
     whole_labels: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        fits = sum(map(self._least_width, range(len(self.columns)))) <= options.max_width - 3 * len(self.columns) - 1
-        yield self._table() if fits else Text("\n".join(self._lines(options.max_width)))
+        widths = self._widths(options.max_width - 3 * len(self.columns) - 1)
+        yield self._table(widths) if widths else Text("\n".join(self._lines(options.max_width)))
+
+    def _widths(self, room: int) -> list[int]:
+        """The width of each column: what it needs, and an equal part of the other room; [] if there is too little."""
+        each = [[self.columns[i], *(row[i] for row in self.rows)] for i in range(len(self.columns))]
+        wanted = [max(1, *(cell_len(line) for cell in cells for line in cell.splitlines())) for cells in each]
+        least = [min(self._least_width(i), wanted[i]) for i in range(len(self.columns))]
+        limits = range(max(wanted), -1, -1)  # rich's own division of the room cuts off what a column needs
+        found = ([max(few, min(many, limit)) for few, many in zip(least, wanted, strict=True)] for limit in limits)
+        return next((widths for widths in found if sum(widths) <= room), [])
 
     def _has_numbers(self, i: int) -> bool:
         return i > 0 and all(NUMBER.match(row[i]) for row in self.rows if row[i])
 
     def _least_width(self, i: int) -> int:
-        """What a column needs: whole labels, whole numbers, and of other texts a part of a word."""
+        """What a column needs: whole labels, numbers and words of its title, and of other texts a part of a word."""
         whole = self.whole_labels and i == 0
         words = [word for row in self.rows for word in ([row[i]] if whole else row[i].split())]
-        longest = max(map(len, words), default=0)
-        return longest if whole or self._has_numbers(i) else min(longest, FOLDED_WORD)
+        longest = max(map(cell_len, words), default=0)
+        needed = longest if whole or self._has_numbers(i) else min(longest, FOLDED_WORD)
+        return max(needed, *map(cell_len, self.columns[i].split()), 1)
 
-    def _table(self) -> Table:
+    def _table(self, widths: list[int]) -> Table:
         grid = Table(title=self.title, title_justify="left")
-        for i, column in enumerate(self.columns):
-            justify = "right" if self._has_numbers(i) else "left"
-            no_wrap, least = self.whole_labels and i == 0, self._least_width(i)
-            grid.add_column(column, justify=justify, overflow="fold", no_wrap=no_wrap, min_width=least)
+        for i, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
+            grid.add_column(column, justify="right" if self._has_numbers(i) else "left", overflow="fold", width=width)
         for row in self.rows:
             grid.add_row(*map(Text, row))
         return grid

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,15 @@ ROWS = [
     ["Retention (95 % interval)", "", "99.7 % (97.7–101.7)"],
     ["requests", "1,234,567", "12,345.6789 USD"],
 ]
+DECISION = {
+    "number": "1",
+    "at": "2026-11-28T03:11:14+00:00",
+    "student": "97afd561f6f1",
+    "outcome": "refused",
+    "released": "none",
+    "who": "distill-dagster run (someone)",
+    "why": "teacher /models/teacher: confirm with `release.i_have_checked_the_licence: true` that its terms allow this",
+}
 NUMBERS = re.compile(r"[\d,.–]*\d")
 
 
@@ -29,6 +39,15 @@ def test_a_narrow_table_tears_no_number(width, whole):
     for row in ROWS:
         for number in NUMBERS.findall(" ".join(row[1:])):
             assert re.search(rf"(?<![\d,.–]){re.escape(number)}(?![\d,.–]*\d)", text), (number, text)
+
+
+@pytest.mark.parametrize("width", range(40, 180, 7))
+def test_a_table_of_long_texts_loses_no_character(width):
+    text = shown(width, lambda console: console.print(table("Releases", [*DECISION], [[*DECISION.values()]] * 2)))
+    lines = text.rstrip().splitlines()
+    assert max(map(len, lines)) <= width
+    assert not Counter("".join([*DECISION.values()] * 2).replace(" ", "")) - Counter(text)
+    assert lines[-1].endswith("┘") or width < 92, "what the columns need, and their borders"
 
 
 def test_a_table_without_rows_is_shown():
