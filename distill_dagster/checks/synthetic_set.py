@@ -86,15 +86,17 @@ def _balanced_labels(of: Inspection) -> Finding:
 
 
 def _teacher_agrees_with_gold(of: Inspection) -> Finding:
-    result, wanted = of.manifest.read(SetResult), of.limit
-    agreement = result.gold_agreement
+    result = of.manifest.read(SetResult)
+    agreement, rows = result.gold_agreement, result.rows_with_gold
     if agreement is None:
         return Finding(True, "no training row has a gold answer")
+    exact = result.against_gold.right + result.against_gold.wrong
+    wanted = (exact * of.limit + (rows - exact) * of.config.checks.min_gold_overlap) / rows
     return Finding(
         agreement >= wanted,
-        f"the teacher scores {agreement:.1%} on {result.rows_with_gold:,} training rows with gold answers; "
+        f"the teacher scores {agreement:.1%} on {rows:,} training rows with gold answers; "
         f"at least {wanted:.1%} are wanted",
-        {"gold_agreement": agreement, "rows_with_gold": result.rows_with_gold},
+        {"gold_agreement": agreement, "rows_with_gold": rows},
     )
 
 
@@ -152,7 +154,7 @@ CHECKS = (
     Check(
         "teacher_agrees_with_gold",
         SET,
-        "The teacher's mean score against gold is at least `checks.min_gold_agreement`.",
+        "The teacher's mean score against gold is at least `checks.min_gold_agreement`, or `min_gold_overlap`.",
         _teacher_agrees_with_gold,
         severity=lambda s: s.teacher_agrees_with_gold,
         limit=lambda c: c.min_gold_agreement,

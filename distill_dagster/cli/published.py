@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -66,11 +66,14 @@ def _form_of(look: Snapshot, form: str, stage: str, path: Path) -> PublishedForm
     return PublishedForm(form=form, state=state, bytes_on_disk=size, path=str(path))
 
 
-def _format(name: str) -> ExportFormat:
+def _format(name: str, others: Iterable[str] = CHECKPOINTS) -> ExportFormat:
     for form in EXPORT_FORMATS:
         if form == name:
             return form
-    raise ConfigError(f"{name} is no form of the student: choose {', '.join((*CHECKPOINTS, *EXPORT_FORMATS))}")
+    raise ConfigError(
+        f"{name!r} is not known: choose {', '.join(others)}, or an export if `export.formats` has it: "
+        f"{', '.join(EXPORT_FORMATS)}"
+    )
 
 
 def _export_folder(look: Snapshot, form: ExportFormat) -> Path:
@@ -107,7 +110,7 @@ def talkers_of(look: Snapshot, names: Sequence[str], device: str) -> dict[str, T
             ref = _ref(look, name)
             talkers[name] = model_talker(ref, config, longest, look.project.responses, device)
         else:
-            form = _format(name)
+            form = _format(name, MODELS)
             talkers[name] = export_talker(form, _export_folder(look, form), longest, config.export.max_length)
     return talkers
 

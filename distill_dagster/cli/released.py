@@ -28,35 +28,40 @@ def read_published(project: Project) -> PublishResult | None:
     return manifest.read(PublishResult) if manifest else None
 
 
-def items_of_student(project: Project, name: str) -> list[Row]:
-    """The scored items of `student`, `released`, or a student of the history, on the held-out rows of the benchmark.
+def student_named(project: Project, name: str) -> str:
+    """The data version of `student`, `released`, or a student of the history.
 
     Raises:
         NotPublishedError: there is no benchmark, or no release.
-        DataError: the name is none, or the student has no score on these rows.
+        DataError: the name is none.
+    """
+    present = project.store.get("student_benchmark").inputs[STAGE]
+    if name == "student":
+        return present
+    register = read_register(_release(project).folder_with(*REGISTER))
+    if name == "released":
+        if register.state.champion is None:
+            raise DataError("no student is released yet: `distill-dagster releases` says why")
+        return register.state.champion
+    return match(name, [present, *(decision.student for decision in register.decisions)])
+
+
+def items_of_student(project: Project, student: str) -> list[Row]:
+    """The scored items of a student, by its data version, on the held-out rows of the benchmark.
+
+    Raises:
+        DataError: it has no score on these rows.
     """
     benchmark = project.store.get("student_benchmark")
-    present = benchmark.inputs[STAGE]
-    if name == "student":
-        return _benchmarked(benchmark)
+    if student == benchmark.inputs[STAGE]:
+        return items_of(parquet.read_table(benchmark.file(files.PREDICTIONS_FILE), OF_PREDICTIONS))
     register = read_register(_release(project).folder_with(*REGISTER))
-    state = register.state
-    if name == "released" and state.champion is None:
-        raise DataError("no student is released yet: `distill-dagster releases` says why")
-    known = [present, *(decision.student for decision in register.decisions)]
-    student = state.champion if name == "released" and state.champion else match(name, known)
-    if student == present:
-        return _benchmarked(benchmark)
-    if state.measured != measured_as(benchmark) or student not in register.scored:
+    if register.state.measured != measured_as(benchmark) or student not in register.scored:
         raise DataError(
             f"{short(student)} has no score on the present held-out rows: the released student and the first one are "
             "measured on them when the next student is judged, by `distill-dagster run`"
         )
     return register.scored[student]
-
-
-def _benchmarked(benchmark: Manifest) -> list[Row]:
-    return items_of(parquet.read_table(benchmark.file(files.PREDICTIONS_FILE), OF_PREDICTIONS))
 
 
 def _release(project: Project) -> Manifest:

@@ -82,18 +82,21 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Show by how much student A differs from student B on the same held-out rows, by task, with intervals."""
-    from distill_dagster.cli.released import items_of_student
+    from distill_dagster.cli.released import items_of_student, student_named
     from distill_dagster.lineage.project import Project
     from distill_dagster.release.comparing import compare_students
+    from distill_dagster.release.gate import short
 
     project = Project(load_config(config))
-    first, second = items_of_student(project, a), items_of_student(project, b)
-    found = compare_students(first, second, project.config.evaluation)
+    students = [student_named(project, name) for name in (a, b)]
+    found = compare_students(*(items_of_student(project, student) for student in students), project.config.evaluation)
     if as_json:
         print(json.dumps([task.model_dump(mode="json") for task in found], ensure_ascii=False, allow_nan=False))
         return
     rows = [[task.task, f"{task.a:.4f}", f"{task.b:.4f}", str(task.difference)] for task in found]
     out.print(table(None, ["task", a, b, f"{a} - {b}"], rows))
+    if students[0] == students[1]:
+        say(f"{a} and {b} are the same student, {short(students[0])}")
 
 
 def _change(
@@ -112,7 +115,8 @@ def _change(
     with room_for(config.local_root), open_instance(config) as instance:
         result = change_release(Project(config), instance, change(rule, who))
     _say_released(result)
-    say("what reads the released student is stale now: `distill-dagster run` makes it")
+    if rule.publish:
+        say("it is not yet published at the places of `release.publish`: `distill-dagster run` does that")
 
 
 def _rule_of(config: "DistillConfig") -> "ReleaseConfig":

@@ -42,6 +42,7 @@ class JudgedFile(BaseModel, frozen=True):
     split: str | None
     error: str | None  # why the file cannot be used
     counts: dict[str, int]  # lines, rows, rejected, and the rejected by code
+    gold: int = 0  # rows with a gold answer
     gold_off_form: int = 0  # rows whose gold answers no parser reads; they are not refused
     gold_message: str = ""  # what is wrong with them
     refused_by_azure: int = 0
@@ -54,7 +55,7 @@ class JudgedFile(BaseModel, frozen=True):
 
     def document(self, compat: str | None) -> dict[str, Any]:
         """The file in the JSON document, on one level."""
-        said = {"file", "shard", "split", "error", "gold_off_form", "gold_message"}
+        said = {"file", "shard", "split", "error", "gold", "gold_off_form", "gold_message"}
         ours = {**self.model_dump(include=said), **self.counts}
         return ours | self.model_dump(include={"refused_by_azure", "azure_message"}) if compat else ours
 
@@ -102,6 +103,7 @@ class Validation:
             **place,
             error=error,
             counts=dict(reading.counts),
+            gold=gold.gold,
             gold_off_form=gold.off_form,
             gold_message=gold.text if gold.off_form else "",
             refused_by_azure=refused_by_azure,
@@ -184,6 +186,7 @@ def print_tables(validation: Validation, out: Console) -> None:
             shown_path(file.file),
             file.split,
             f"{file.counts['rows']:,}",
+            f"{file.gold:,}",
             f"{file.counts['rejected']:,}",
             _codes(file),
             file.error or "",
@@ -191,7 +194,7 @@ def print_tables(validation: Validation, out: Console) -> None:
         ]
         for file in validation.files
     ]
-    columns = ["file", "split", "rows", "refused", "by code", "error"]
+    columns = ["file", "split", "rows", "with gold", "refused", "by code", "error"]
     out.print(table("Source files", columns + (["refused by azure"] if validation.compat else []), files))
     off_form = [file for file in validation.files if file.gold_message]
     for file in off_form[:SHOWN]:

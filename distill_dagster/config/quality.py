@@ -160,7 +160,12 @@ class ChecksConfig(Section):
         default=20.0, ge=1, description="Largest ratio of the most frequent label's rows to the rarest label's."
     )
     min_gold_agreement: float = _share(
-        0.5, "Least mean score of the teacher's answers against gold, for rows that have gold answers."
+        0.5, "Least mean score of the teacher's answers against gold, for tasks whose answers are right or wrong."
+    )
+    min_gold_overlap: float = _share(
+        0.1,
+        "The same for tasks scored by overlap, summarization and conversation: a good summary in other words has a "
+        "ROUGE-L of 20 to 40 %.",
     )
     max_looks: int = Field(
         default=20, ge=1, description="Most students that may be judged for a release on the same held-out rows."

@@ -22,7 +22,9 @@ def licence_requirements(pending: Pending) -> Iterator[Requirement]:
     found = findings(config)
     for finding in found:
         if finding.licence or config.release:
-            yield Requirement("licence", finding.name, _state(finding, config), finding.says)
+            state = _state(finding, config)
+            held = "; until then every release is refused" if finding.state == "to check" and state == "warning" else ""
+            yield Requirement("licence", finding.name, state, finding.says + (held if config.release else ""))
     for problem in name_problems(config, found) if config.release else ():
         yield Requirement("licence", "release.name", "warning", problem)
 

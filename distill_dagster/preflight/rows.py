@@ -93,10 +93,15 @@ def _scored(config: DistillConfig, source: SourceRows) -> Requirement:
     rows = source.of(TEST, None)
     if rows is None:
         return Requirement("gold answers", TEST, "not checked", "the held-out files cannot be read")
-    if any(prompt.reference for row in rows for prompt in prompts_of(row)):
-        return Requirement("gold answers", TEST, "ok", "held-out rows have gold answers")
+    asked = [prompt for row in rows for prompt in prompts_of(row)]
+    scored = sum(bool(prompt.reference) for prompt in asked)
+    if scored:
+        found = f"{scored:,} of {len(asked):,} held-out prompts have a gold answer"
+        if scored == len(asked):
+            return Requirement("gold answers", TEST, "ok", found)
+        return Requirement("gold answers", TEST, "warning", f"{found}; the others are answered and not scored")
     said = (
-        f"0 of {len(rows):,} held-out rows have a gold answer, so nothing can be scored: end each row of "
+        f"0 of {len(asked):,} held-out prompts have a gold answer, so nothing can be scored: end each row of "
         f"{_patterns(config)} with an assistant turn that holds it, or give it `reference`"
     )
     return Requirement("gold answers", TEST, "error", said)

@@ -58,6 +58,8 @@ def roll_back(earlier: Path, out: Path, who: str) -> ReleaseResult:
     register = read_register(earlier)
     state = register.state
     if len(state.champions) < 2:
+        if state.first in (None, state.champion):
+            raise DataError("no student was released before this one" if state.champion else "no student is released")
         raise DataError(
             f"the released student is {short(state.champion)}, and no earlier one is kept: `release.keep` says how "
             "many are"

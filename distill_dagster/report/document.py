@@ -75,10 +75,11 @@ class LessonRow(BaseModel, frozen=True):
 
 
 class ScoredText(BaseModel, frozen=True):
-    """What a model wrote, and its score."""
+    """What a model wrote, and its score; 0 for an answer that was cut off."""
 
     text: str
     score: float
+    is_cut_off: bool = Field(default=False, exclude_if=lambda is_cut_off: not is_cut_off)
 
 
 class ExamplePair(BaseModel, frozen=True):

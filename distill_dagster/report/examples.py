@@ -39,9 +39,13 @@ def _pair(teacher: Row, student: Row, raw: Row | None) -> ExamplePair:
         task=teacher["task"],
         question=_question(raw, teacher["turn"]),
         reference=[_cut(text) for text in teacher["reference"]],
-        teacher=ScoredText(text=_cut(teacher["prediction"]), score=teacher["score"]),
-        student=ScoredText(text=_cut(student["prediction"]), score=student["score"]),
+        teacher=_scored(teacher),
+        student=_scored(student),
     )
+
+
+def _scored(row: Row) -> ScoredText:
+    return ScoredText(text=_cut(row["prediction"]), score=row["score"], is_cut_off=row["finish_reason"] == "length")
 
 
 def _question(raw: Row | None, turn: int) -> str | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from distill_dagster.lineage.project import Project
-from distill_dagster.quality.specs import SetCounts, SetResult
+from distill_dagster.quality.specs import AgainstGold, SetCounts, SetResult
 from distill_dagster.store import files, schemas
 from tests.checks.published import look, publish, publish_set, row
 
@@ -50,3 +50,28 @@ def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
     )
     publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
     assert look("balanced_labels", project).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "agreement", "passed"),
+    [
+        (30, 70, 0.3, False),  # all of them are right or wrong: 50 % are wanted
+        (0, 0, 0.3, True),  # all are scored by overlap: 10 %
+        (0, 0, 0.09, False),
+        (40, 10, 0.3, True),  # half and half: 30 %
+        (40, 10, 0.29, False),
+    ],
+)
+def test_overlap_with_gold_has_a_limit_of_its_own(tiny_config, right, wrong, agreement, passed):
+    project = Project(tiny_config)
+    result = SetResult(
+        data_version="v",
+        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
+        acceptance=None,
+        gold_agreement=agreement,
+        rows_with_gold=100,
+        shards=1,
+        against_gold=AgainstGold(right=right, wrong=wrong),
+    )
+    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
+    assert look("teacher_agrees_with_gold", project).passed is passed

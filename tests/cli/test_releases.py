@@ -90,7 +90,10 @@ def test_two_students_are_compared_by_task(students):
     (found,) = json.loads(said(students, "compare", "student", "released", "--json").stdout)
     assert (found["task"], found["a"], found["b"]) == ("nli", 0.97, 0.95)
     assert round(found["difference"]["value"], 6) == 0.02
-    assert "nli" in said(students, "compare", named("a")[:3], "c").stdout
+    other, same = (said(students, "compare", name, "c").stdout for name in (named("a")[:3], "student"))
+    assert "nli" in other
+    assert "same student" not in other
+    assert f"student and c are the same student, {named('c')[:12]}" in same
     unknown = said(students, "compare", "zz", "student")
     assert unknown.exit_code == 2
     assert "no student is named 'zz'" in unknown.output

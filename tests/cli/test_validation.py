@@ -55,7 +55,7 @@ def test_a_gold_answer_that_no_parser_reads_is_said_and_refuses_nothing(tmp_path
     says = "a.jsonl: 2 of 3 rows have no gold answer in their task's form, such as 'sprot' of row 2 (line 2 of a); "
     assert says + "its labels are entailment, neutral, contradiction" in " ".join(done.stdout.split())
     (judged,) = json.loads(command("--task", "nli", "--json", path).stdout)["files"]
-    assert (judged["rows"], judged["rejected"], judged["gold_off_form"]) == (3, 0, 2)
+    assert (judged["rows"], judged["rejected"], judged["gold"], judged["gold_off_form"]) == (3, 0, 3, 2)
     assert judged["gold_message"].startswith("2 of 3 rows")
 
 

@@ -115,8 +115,20 @@ def test_held_out_rows_without_a_gold_answer_are_an_error_that_names_the_file(tm
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     file.write_text("".join(json.dumps({**row, "reference": None, "referense": "yes"}) + "\n" for row in rows))
     said = errors(path, whole=False)["gold answers", "eval_dataset"]
-    assert f"0 of {len(rows)} held-out rows have a gold answer" in said
+    assert f"0 of {len(rows)} held-out prompts have a gold answer" in said
     assert str(file) in said
     assert "gold answers" not in {one.what for one in look_at(path, whole=False, until="teacher_outputs")}
     assert CliRunner().invoke(app, ["run", "-c", str(path)]).exit_code == 2
     assert not (tmp_path / "store" / "raw_dataset").exists()
+
+
+def test_held_out_rows_of_which_some_have_no_gold_answer_are_a_warning_that_counts_them(tmp_path):
+    path = write_project(tmp_path)
+    file = tmp_path / "data" / "test.jsonl"
+    first, *others = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps(row) + "\n" for row in [first, *({**row, "reference": None} for row in others)]))
+    (found,) = [one for one in look_at(path, whole=False) if one.what == "gold answers"]
+    assert (found.state, found.found) == (
+        "warning",
+        f"1 of {len(others) + 1} held-out prompts have a gold answer; the others are answered and not scored",
+    )

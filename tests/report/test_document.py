@@ -169,6 +169,14 @@ def test_examples_show_losses_and_gains(document):
     assert [e.question for e in asked.examples if e.row_id == "x-92"] == ["Why?"]
 
 
+def test_an_example_says_which_answer_was_cut_off():
+    given = parts()
+    given["predictions"]["student"][94]["finish_reason"] = "length"
+    (found,) = [e for e in build_report(ReportParts(**given)).examples if e.student.is_cut_off]
+    assert (found.row_id, found.teacher.is_cut_off) == ("x-94", False)
+    assert render_html(build_report(ReportParts(**given))).count("%, cut off<") == 1
+
+
 def test_summary_rows_are_short_and_have_three_models(document):
     rows = summary_rows(document)
     by_label = {label: cells for label, *cells in rows}

@@ -39,7 +39,8 @@ def expand(asked: str, pattern: str) -> list[str]:
                 f"{pattern.rstrip('/')}/*"
             )
         folder = "" if ENDING.search(path) else f", and for the files of a folder write {path.rstrip('/')}/*"
-        raise DataError(f"{asked}: {pattern!r} matches no file; check the path and the * in it{folder}")
+        star = " and the * in it" if "*" in pattern else ""
+        raise DataError(f"{asked}: {pattern!r} matches no file; check the path{star}{folder}")
     for url, is_file in urls.items():
         if is_file and not ENDING.search(url):
             refuse_dangling(url)
