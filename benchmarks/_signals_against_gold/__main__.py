@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 own, other = interval(scores.mean(axis=0), 0, 1), interval(differences, -1, 1)
                 loss, steps = np.mean(one.losses[arm]), " or ".join(map(str, sorted(one.steps[arm])))
                 pairs = 100 * (scores - by_arm["text"]).mean(axis=1)
-                said = f"{arm:<9} {own:<22} less text {other:<20} over seeds {over_seeds(pairs):<20}"
+                said = f"{arm:<9} {own:<22} minus text {other:<20} over seeds {over_seeds(pairs):<20}"
                 print(f"{said} seeds {each}; loss {loss:.3f}; {steps} steps", flush=True)
 
 

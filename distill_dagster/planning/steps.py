@@ -59,7 +59,7 @@ def _step(look: Snapshot, name: str, shard: str | None, behind: set[tuple[str, s
     try:
         inputs = inputs_of(look, name, shard)
     except NotPublishedError as e:
-        return Step(name, shard, state, (e.title,), waits=True)
+        return Step(name, shard, state, ("never made",) if manifest is None else (e.title,), waits=True)
     except UnreadableError as e:
         return Step(name, shard, state, (str(e),))
     followed = (name for name in follows(STAGES[name], look.config) if name in STAGES)
