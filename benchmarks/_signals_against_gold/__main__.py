@@ -1,7 +1,7 @@
 """Does a signal help? The same student on gold answers alone and on each signal, with all or few prompts labelled.
 
     python -m benchmarks._signals_against_gold [FOLDER] [--project distill.yaml] [--shares 1 0.1 0.03] [--seeds 3]
-        [--rows 1600] [--test 400] [--teacher-rows 3000] [--arms gold text bucket sampled hidden on_policy restarted]
+        [--rows 1600] [--test 400] [--teacher-rows 3000] [--arms gold text bucket sampled hidden on_policy]
         [--steps 1000] [--fit-steps 900] [--first-seed 0]
 
 FOLDER holds train/*.jsonl, validation.jsonl and test.jsonl; by default it is the demo's data. Models, trainings and
@@ -16,7 +16,7 @@ all prompts; its answers pass the filters. The students of a seed start from the
     sampled     the same with a sampled tail
     hidden      the same answers with the teacher's hidden states, alpha 0.5, cosine
     on_policy   half of the steps as `text`, then two rounds with the student's own samples, share 0.5
-    restarted   the three trainings of `on_policy`, each as `text`: what the rounds alone change
+    restarted   the three trainings of `on_policy`, each as `text`: what their schedule alone changes
 
 Every student has the same number of optimizer steps, and keeps the weights that the project's `keep` says. A score is
 the mean over test rows and seeds. Intervals are 95 % ones: over rows, each row's mean over the seeds being one item,
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--teacher-rows", type=int, default=0, help="other rows, to which the teacher is fitted")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=[arm for arm in ARMS if arm != "restarted"])
     parser.add_argument("--steps", type=int, default=1000, help="optimizer steps of a student")
     parser.add_argument("--fit-steps", type=int, default=900, help="of the teacher's fit")
     options = parser.parse_args(arguments)

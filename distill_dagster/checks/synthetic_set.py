@@ -86,18 +86,28 @@ def _balanced_labels(of: Inspection) -> Finding:
 
 
 def _teacher_agrees_with_gold(of: Inspection) -> Finding:
+    judged = of.manifest.read(SetResult).against_gold
+    rows = judged.right + judged.wrong
+    if not rows:
+        return Finding(True, "no training row of a task with right and wrong answers has a gold answer")
+    return _against_gold("gold_agreement", judged.right / rows, rows, of.limit, "has right")
+
+
+def _teacher_overlaps_gold(of: Inspection) -> Finding:
     result = of.manifest.read(SetResult)
-    agreement, rows = result.gold_agreement, result.rows_with_gold
-    if agreement is None:
-        return Finding(True, "no training row has a gold answer")
-    exact = result.against_gold.right + result.against_gold.wrong
-    wanted = (exact * of.limit + (rows - exact) * of.config.checks.min_gold_overlap) / rows
-    return Finding(
-        agreement >= wanted,
-        f"the teacher scores {agreement:.1%} on {rows:,} training rows with gold answers; "
-        f"at least {wanted:.1%} are wanted",
-        {"gold_agreement": agreement, "rows_with_gold": rows},
+    judged, agreement = result.against_gold, result.gold_agreement
+    rows = result.rows_with_gold - judged.right - judged.wrong
+    if agreement is None or not rows:
+        return Finding(True, "no training row of a task that is scored by overlap has a gold answer")
+    overlap = (agreement * result.rows_with_gold - judged.right) / rows
+    return _against_gold("gold_overlap", overlap, rows, of.limit, "scores")
+
+
+def _against_gold(name: str, share: float, rows: int, wanted: float, verb: str) -> Finding:
+    text = (
+        f"the teacher {verb} {share:.1%} of {rows:,} training rows with gold answers; at least {wanted:.1%} are wanted"
     )
+    return Finding(share >= wanted, text, {name: share, "rows_with_gold": rows})
 
 
 CHECKS = (
@@ -154,10 +164,19 @@ CHECKS = (
     Check(
         "teacher_agrees_with_gold",
         SET,
-        "The teacher's mean score against gold is at least `checks.min_gold_agreement`, or `min_gold_overlap`.",
+        "In tasks with right and wrong answers, the teacher has at least `checks.min_gold_agreement` of them right.",
         _teacher_agrees_with_gold,
         severity=lambda s: s.teacher_agrees_with_gold,
         limit=lambda c: c.min_gold_agreement,
         shows=("gold_disagreement",),
+    ),
+    Check(
+        "teacher_overlaps_gold",
+        SET,
+        "In tasks scored by overlap, the teacher's mean score against gold is at least `checks.min_gold_overlap`.",
+        _teacher_overlaps_gold,
+        severity=lambda s: s.teacher_overlaps_gold,
+        limit=lambda c: c.min_gold_overlap,
+        shows=None,
     ),
 )

@@ -141,16 +141,19 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         widths = self._widths(options.max_width - 3 * len(self.columns) - 1)
-        yield self._table(widths) if widths else Text("\n".join(self._lines(options.max_width)))
+        yield Text("\n".join(self._lines(options.max_width))) if widths is None else self._table(widths)
 
-    def _widths(self, room: int) -> list[int]:
-        """The width of each column: what it needs, and an equal part of the other room; [] if there is too little."""
+    def _widths(self, room: int) -> list[int] | None:
+        """The widths of the columns: what each wants, up to a limit for all of them, and at least what it needs.
+
+        None if there is too little room.
+        """
         each = [[self.columns[i], *(row[i] for row in self.rows)] for i in range(len(self.columns))]
-        wanted = [max(1, *(cell_len(line) for cell in cells for line in cell.splitlines())) for cells in each]
+        wanted = [max([1, *(cell_len(line) for cell in cells for line in cell.splitlines())]) for cells in each]
         least = [min(self._least_width(i), wanted[i]) for i in range(len(self.columns))]
-        limits = range(max(wanted), -1, -1)  # rich's own division of the room cuts off what a column needs
+        limits = range(max(wanted, default=0), -1, -1)  # rich's own division of the room cuts off what a column needs
         found = ([max(few, min(many, limit)) for few, many in zip(least, wanted, strict=True)] for limit in limits)
-        return next((widths for widths in found if sum(widths) <= room), [])
+        return next((widths for widths in found if sum(widths) <= room), None)
 
     def _has_numbers(self, i: int) -> bool:
         return i > 0 and all(NUMBER.match(row[i]) for row in self.rows if row[i])

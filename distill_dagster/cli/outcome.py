@@ -149,7 +149,12 @@ def print_published(published: PublishResult, champion: str | None) -> None:
     """Print where a student is published, one line a place, and whether the released one is not yet."""
     for place in published.places:
         say(f"published: {short(published.student)} at {place.url} ({place.kind}, revision {place.revision})")
-    if published.student != champion:
+    print_unpublished(published, champion)
+
+
+def print_unpublished(published: PublishResult | None, champion: str | None) -> None:
+    """Print that the released student is not the published one, if so."""
+    if published is None or published.student != champion:
         say(f"the released student is {short(champion)}: `distill-dagster run` publishes it")
 
 

@@ -66,13 +66,13 @@ def _form_of(look: Snapshot, form: str, stage: str, path: Path) -> PublishedForm
     return PublishedForm(form=form, state=state, bytes_on_disk=size, path=str(path))
 
 
-def _format(name: str, others: Iterable[str] = CHECKPOINTS) -> ExportFormat:
+def _format(name: str, models: Iterable[str] = CHECKPOINTS) -> ExportFormat:
     for form in EXPORT_FORMATS:
         if form == name:
             return form
     raise ConfigError(
-        f"{name!r} is not known: choose {', '.join(others)}, or an export if `export.formats` has it: "
-        f"{', '.join(EXPORT_FORMATS)}"
+        f"no model or export is named {name!r}: choose {', '.join(models)}, or a format that `export.formats` lists, "
+        f"of {', '.join(EXPORT_FORMATS)}"
     )
 
 

@@ -89,7 +89,8 @@ def compare(
 
     project = Project(load_config(config))
     students = [student_named(project, name) for name in (a, b)]
-    found = compare_students(*(items_of_student(project, student) for student in students), project.config.evaluation)
+    first, second = (items_of_student(project, student) for student in students)
+    found = compare_students(first, second, project.config.evaluation)
     if as_json:
         print(json.dumps([task.model_dump(mode="json") for task in found], ensure_ascii=False, allow_nan=False))
         return
@@ -105,6 +106,8 @@ def _change(
     change: "Callable[[ReleaseConfig, str], Callable[[Path, Path], ReleaseResult]]",
 ) -> None:
     """Change the release, and print what is released now."""
+    from distill_dagster.cli.outcome import print_unpublished
+    from distill_dagster.cli.released import read_published
     from distill_dagster.lineage.project import Project
     from distill_dagster.operations.instance import open_instance
     from distill_dagster.operations.releasing import change_release
@@ -115,8 +118,8 @@ def _change(
     with room_for(config.local_root), open_instance(config) as instance:
         result = change_release(Project(config), instance, change(rule, who))
     _say_released(result)
-    if rule.publish:
-        say("it is not yet published at the places of `release.publish`: `distill-dagster run` does that")
+    if rule.publish and result.champion:
+        print_unpublished(read_published(Project(config)), result.champion)
 
 
 def _rule_of(config: "DistillConfig") -> "ReleaseConfig":

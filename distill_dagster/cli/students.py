@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from distill_dagster.cli.app import ConfigOption, app, explained
-from distill_dagster.cli.console import out, say, table
+from distill_dagster.cli.console import err, out, say, table
 from distill_dagster.config import ExportFormat
 from distill_dagster.config.reading import CONFIG_NAME, load_config
 
@@ -65,7 +65,7 @@ def chat(
     opening = [] if system is None else [{"role": "system", "content": system}]
     histories: dict[str, list[dict[str, str]]] = {name: [*opening] for name in talkers}
     if once is None and sys.stdin.isatty():
-        say("Ctrl-D ends the conversation")
+        say("Ctrl-D ends the conversation", err)
     asked = once if once is not None else _question()
     while asked is not None:
         answers: dict[str, str] = {}

@@ -29,6 +29,7 @@ from distill_dagster.sources.judging.raw_rows import fault_text, make_reject
 from distill_dagster.sources.judging.rules import Fault
 from distill_dagster.sources.judging.shared_ids import RowIds, open_row_ids
 from distill_dagster.sources.judging.verdicts import Batch, SourceReading
+from distill_dagster.tasks.prompts import has_gold
 
 SHOWN = 50  # rows of the printed table, and files with gold answers in no form; --json has them all
 RefusedRow = dict[str, Any]  # a row of the rejects table, and the file that holds it
@@ -42,7 +43,7 @@ class JudgedFile(BaseModel, frozen=True):
     split: str | None
     error: str | None  # why the file cannot be used
     counts: dict[str, int]  # lines, rows, rejected, and the rejected by code
-    gold: int = 0  # rows with a gold answer
+    gold: int = 0  # rows with a gold answer to one of their prompts
     gold_off_form: int = 0  # rows whose gold answers no parser reads; they are not refused
     gold_message: str = ""  # what is wrong with them
     refused_by_azure: int = 0
@@ -84,10 +85,11 @@ class Validation:
     def _judge(self, source: SourceFile, ids: RowIds | None) -> Iterator[RefusedRow]:
         """Yield the refused rows of one file, and add the file to `files`."""
         reading, error, refused_by_azure = SourceReading(source, self.data, self.task), None, 0
-        gold = GoldForm(self.quality)
+        gold, with_gold = GoldForm(self.quality), 0
         try:
             for batch in reading:
                 gold.add(batch.rows.select(COLUMNS).to_pylist())
+                with_gold += sum(map(has_gold, batch.rows.to_pylist()))
                 if ids is not None:
                     ids.add(source.key, batch.rows["row_id"].to_pylist(), batch.contents)
                 for found in self._refused(source, batch):
@@ -103,7 +105,7 @@ class Validation:
             **place,
             error=error,
             counts=dict(reading.counts),
-            gold=gold.gold,
+            gold=with_gold,
             gold_off_form=gold.off_form,
             gold_message=gold.text if gold.off_form else "",
             refused_by_azure=refused_by_azure,

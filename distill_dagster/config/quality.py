@@ -107,7 +107,8 @@ class SeverityConfig(Section):
     no_leakage: AnySeverity = _severity("error", "no training row asks what a test row asks")
     little_contamination: AnySeverity = _severity("warn", "few rows were refused as copies of held-out rows (E012)")
     balanced_labels: AnySeverity = _severity("warn", "every label has rows, in a tolerable ratio")
-    teacher_agrees_with_gold: AnySeverity = _severity("warn", "the teacher scores well against the gold answers")
+    teacher_agrees_with_gold: AnySeverity = _severity("warn", "the teacher has many of the gold answers right")
+    teacher_overlaps_gold: AnySeverity = _severity("warn", "the teacher's summaries and replies resemble the gold ones")
     teacher_above_chance: AnySeverity = _severity("warn", "the teacher scores above the chance level on held-out rows")
     few_cut_off: AnySeverity = _severity("warn", "few answers of teacher and student were cut off")
     loss_is_finite_and_fell: AnySeverity = _severity("error", "every loss is finite, and the loss fell")
@@ -160,12 +161,12 @@ class ChecksConfig(Section):
         default=20.0, ge=1, description="Largest ratio of the most frequent label's rows to the rarest label's."
     )
     min_gold_agreement: float = _share(
-        0.5, "Least mean score of the teacher's answers against gold, for tasks whose answers are right or wrong."
+        0.5, "Least share of right answers of the teacher, in tasks with right and wrong answers that have gold ones."
     )
     min_gold_overlap: float = _share(
         0.1,
-        "The same for tasks scored by overlap, summarization and conversation: a good summary in other words has a "
-        "ROUGE-L of 20 to 40 %.",
+        "Least mean score of the teacher's answers against gold in tasks scored by overlap, summarization and "
+        "conversation. docs/checks.md says what unrelated texts score.",
     )
     max_looks: int = Field(
         default=20, ge=1, description="Most students that may be judged for a release on the same held-out rows."

@@ -223,6 +223,7 @@ STAGES: dict[str, Stage] = {
             reads=_speed_reads,
             also=labels_input,
             consults=labels_come_from,
+            code_version="2",
             compute="benchmark",
             pool="gpu_student",
         ),
@@ -235,7 +236,7 @@ STAGES: dict[str, Stage] = {
             also=copied_input,
             consults=copied_come_from,
             has_deadline=True,
-            code_version="7",
+            code_version="8",
         ),
         Stage(
             "released_student",

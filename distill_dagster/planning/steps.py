@@ -15,6 +15,8 @@ from distill_dagster.lineage.stages import STAGES, follows, stages_of
 from distill_dagster.sources.files.versions import UnreadableError
 from distill_dagster.store.manifest import title_of
 
+NEVER = ("never made",)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -59,13 +61,13 @@ def _step(look: Snapshot, name: str, shard: str | None, behind: set[tuple[str, s
     try:
         inputs = inputs_of(look, name, shard)
     except NotPublishedError as e:
-        return Step(name, shard, state, ("never made",) if manifest is None else (e.title,), waits=True)
+        return Step(name, shard, state, NEVER if manifest is None else (e.title,), waits=True)
     except UnreadableError as e:
         return Step(name, shard, state, (str(e),))
     followed = (name for name in follows(STAGES[name], look.config) if name in STAGES)
     upstream = sorted(read for read in followed if (read, shard if STAGES[read].sharded else None) in behind)
     if manifest is None:
-        return Step(name, shard, state, ("never made",), bool(upstream))
+        return Step(name, shard, state, NEVER, bool(upstream))
     if manifest.is_made_from(fingerprint(inputs)) and not upstream:
         return Step(name, shard, "fresh")
     changed = [key for key in {**inputs, **manifest.inputs} if inputs.get(key) != manifest.inputs.get(key)]

@@ -23,10 +23,15 @@ def licence_requirements(pending: Pending) -> Iterator[Requirement]:
     for finding in found:
         if finding.licence or config.release:
             state = _state(finding, config)
-            held = "; until then every release is refused" if finding.state == "to check" and state == "warning" else ""
-            yield Requirement("licence", finding.name, state, finding.says + (held if config.release else ""))
+            yield Requirement("licence", finding.name, state, finding.says + _held(finding, state, config))
     for problem in name_problems(config, found) if config.release else ():
         yield Requirement("licence", "release.name", "warning", problem)
+
+
+def _held(finding: LicenceFinding, state: State, config: DistillConfig) -> str:
+    """What an unconfirmed licence holds back."""
+    is_held = config.release is not None and finding.state == "to check" and state == "warning"
+    return "; no student is released until you confirm this" if is_held else ""
 
 
 def _state(finding: LicenceFinding, config: DistillConfig) -> State:

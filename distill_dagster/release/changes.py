@@ -58,8 +58,10 @@ def roll_back(earlier: Path, out: Path, who: str) -> ReleaseResult:
     register = read_register(earlier)
     state = register.state
     if len(state.champions) < 2:
-        if state.first in (None, state.champion):
-            raise DataError("no student was released before this one" if state.champion else "no student is released")
+        if state.champion is None:
+            raise DataError("no student is released yet: `distill-dagster releases` says why")
+        if state.champion == state.first:
+            raise DataError(f"{short(state.champion)} is the first released student: there is no earlier one")
         raise DataError(
             f"the released student is {short(state.champion)}, and no earlier one is kept: `release.keep` says how "
             "many are"

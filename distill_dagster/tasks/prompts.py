@@ -36,6 +36,11 @@ def prompts_of(row: Mapping[str, Any]) -> list[Prompt]:
     return [Prompt(turn, messages[: at + 1], _gold_reply(messages, at, not_gold)) for turn, at in enumerate(asked)]
 
 
+def has_gold(row: Mapping[str, Any]) -> bool:
+    """Whether one of the row's prompts has a gold answer."""
+    return any(prompt.reference for prompt in prompts_of(row))
+
+
 def _gold_reply(messages: Sequence[Mapping[str, str]], asked: int, not_gold: frozenset[int]) -> list[str]:
     """The assistant turn right after the user turn at `asked`, unless it is blank or not to be learned."""
     reply = messages[asked + 1] if asked + 1 < len(messages) and asked + 1 not in not_gold else None

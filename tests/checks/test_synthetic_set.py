@@ -55,14 +55,15 @@ def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
 @pytest.mark.parametrize(
     ("right", "wrong", "agreement", "passed"),
     [
-        (30, 70, 0.3, False),  # all of them are right or wrong: 50 % are wanted
-        (0, 0, 0.3, True),  # all are scored by overlap: 10 %
-        (0, 0, 0.09, False),
-        (40, 10, 0.3, True),  # half and half: 30 %
-        (40, 10, 0.29, False),
+        (50, 50, 0.5, (True, True)),  # all 100 are right or wrong
+        (49, 51, 0.49, (False, True)),
+        (0, 0, 0.1, (True, True)),  # all are scored by overlap
+        (0, 0, 0.09, (True, False)),
+        (15, 35, 0.15 + 0.5 * 0.45, (False, True)),  # good overlap hides no wrong answers
+        (50, 0, 0.5 + 0.5 * 0.08, (True, False)),  # and the other way round
     ],
 )
-def test_overlap_with_gold_has_a_limit_of_its_own(tiny_config, right, wrong, agreement, passed):
+def test_right_answers_and_overlap_with_gold_have_a_limit_each(tiny_config, right, wrong, agreement, passed):
     project = Project(tiny_config)
     result = SetResult(
         data_version="v",
@@ -74,4 +75,4 @@ def test_overlap_with_gold_has_a_limit_of_its_own(tiny_config, right, wrong, agr
         against_gold=AgainstGold(right=right, wrong=wrong),
     )
     publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
-    assert look("teacher_agrees_with_gold", project).passed is passed
+    assert tuple(look(f"teacher_{name}_gold", project).passed for name in ("agrees_with", "overlaps")) == passed

@@ -56,6 +56,7 @@ def test_a_second_run_makes_nothing_and_says_so(made):
         "loads_and_generates",
         "balanced_labels",
         "teacher_agrees_with_gold",
+        "teacher_overlaps_gold",
         "few_cut_off",
     }
     assert {c["check"] for c in found["failing_checks"]} <= of_nonsense

@@ -89,10 +89,10 @@ def test_where_says_what_is_not_there(exported):
     missing, unknown = (run_command("where", form, "--config", path) for form in ("onnx_int8", "onnx"))
     assert (missing.exit_code, unknown.exit_code) == (2, 2)
     assert "not exported as onnx_int8: add it to `export.formats`" in " ".join(missing.output.split())
-    wanted = "'onnx' is not known: choose student, released, or an export if `export.formats` has it: gguf_f32"
+    wanted = "'onnx': choose student, released, or a format that `export.formats` lists, of gguf_f32"
     assert wanted in " ".join(unknown.output.split())
     stranger = run_command("chat", "--with", "nobody", "--config", path, "--once", "hello")
-    assert "'nobody' is not known: choose teacher, baseline, student, released, or" in " ".join(stranger.output.split())
+    assert "'nobody': choose teacher, baseline, student, released, or a format" in " ".join(stranger.output.split())
 
 
 def test_chat_asks_each_of_them_once(exported):

@@ -59,6 +59,14 @@ def test_a_gold_answer_that_no_parser_reads_is_said_and_refuses_nothing(tmp_path
     assert judged["gold_message"].startswith("2 of 3 rows")
 
 
+def test_gold_answers_are_counted_and_those_of_a_conversation_are_its_replies(tmp_path, command):
+    asked, replied = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
+    rows = [{"id": "1", "messages": [asked, replied]}, {"id": "2", "messages": [asked, {**replied, "weight": 0}]}]
+    path = write(tmp_path / "a.jsonl", *rows)
+    (judged,) = json.loads(command("--task", "conversation", "--json", path).stdout)["files"]
+    assert (judged["rows"], judged["gold"], judged["gold_off_form"]) == (2, 1, 0)
+
+
 def test_a_configs_labels_are_those_of_its_gold_answers(tmp_path, command):
     write(tmp_path / "a.jsonl", *({**ROW, "id": answer, "reference": answer} for answer in ("sport", "sprot")))
     write(tmp_path / "t.jsonl", {**ROW, "id": "t", "reference": "news"})

@@ -46,7 +46,7 @@ def test_a_change_that_is_not_possible_changes_nothing(project, tmp_path, instan
     students = Students(tmp_path)
     students.judge("a", wrong=50)
     before = students.manifest
-    with pytest.raises(DataError, match="no student was released before this one"):
+    with pytest.raises(DataError, match="a00000000000 is the first released student: there is no earlier one"):
         change_release(project, instance, back)
     assert students.manifest == before
     assert instance.get_latest_materialization_event(dg.AssetKey(RELEASED)) is None

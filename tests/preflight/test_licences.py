@@ -38,7 +38,7 @@ def test_an_unknown_licence_is_a_warning_where_the_student_is_released(tmp_path)
     ((of, state, found),) = licences(write_project(tmp_path, teacher=UNKNOWN, release={}, **NEW_STUDENT))
     assert (of, state) == ("my-model", "warning")
     assert "release.i_have_checked_the_licence: true" in found
-    assert found.endswith("; until then every release is refused")
+    assert found.endswith("; no student is released until you confirm this")
     checked = {"i_have_checked_the_licence": True}
     assert licences(write_project(tmp_path, teacher=UNKNOWN, release=checked, **NEW_STUDENT))[0][1] == "ok"
 

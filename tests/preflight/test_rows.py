@@ -122,13 +122,22 @@ def test_held_out_rows_without_a_gold_answer_are_an_error_that_names_the_file(tm
     assert not (tmp_path / "store" / "raw_dataset").exists()
 
 
-def test_held_out_rows_of_which_some_have_no_gold_answer_are_a_warning_that_counts_them(tmp_path):
+def test_held_out_rows_are_counted_and_few_gold_answers_are_a_warning(tmp_path):
     path = write_project(tmp_path)
     file = tmp_path / "data" / "test.jsonl"
-    first, *others = [json.loads(line) for line in file.read_text().splitlines()]
-    file.write_text("".join(json.dumps(row) + "\n" for row in [first, *({**row, "reference": None} for row in others)]))
-    (found,) = [one for one in look_at(path, whole=False) if one.what == "gold answers"]
-    assert (found.state, found.found) == (
-        "warning",
-        f"1 of {len(others) + 1} held-out prompts have a gold answer; the others are answered and not scored",
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+
+    def found(scored: int) -> tuple[str, str]:
+        changed = [row if n < scored else {**row, "reference": None} for n, row in enumerate(rows)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in changed))
+        (one,) = [one for one in look_at(path, whole=False) if one.what == "gold answers"]
+        return one.state, one.found
+
+    half = (len(rows) + 1) // 2
+    assert found(half) == ("ok", f"{half} of {len(rows)} held-out prompts have a gold answer")
+    state, said = found(1)
+    assert state == "warning"
+    assert said.startswith(
+        f"1 of {len(rows)} held-out prompts have a gold answer; the others are answered and not scored"
     )
+    assert str(file) in said

@@ -262,7 +262,7 @@ def test_a_student_that_was_rolled_back_is_not_released_again_by_a_run(students)
 
 def test_a_rollback_without_an_earlier_champion_is_refused(students):
     students.judge("a", wrong=50)
-    with pytest.raises(DataError, match="no student was released before this one"):
+    with pytest.raises(DataError, match="a00000000000 is the first released student: there is no earlier one"):
         rolled_back(students)
 
 

@@ -10,7 +10,7 @@ from distill_dagster.evaluation.verdict import Decision
 from distill_dagster.report.document import Ratios, ReportDocument, read_document, read_verdict
 from distill_dagster.report.numbers import percent, ratio_label, size
 from distill_dagster.report.parts import ReportParts
-from distill_dagster.report.rendering import render_html
+from distill_dagster.report.rendering import render_html, render_markdown
 from distill_dagster.report.tables import flat_rows, summary_rows
 from distill_dagster.report.wording import headline, verdict_text
 from distill_dagster.report.writing import build_report, write_pages
@@ -172,9 +172,11 @@ def test_examples_show_losses_and_gains(document):
 def test_an_example_says_which_answer_was_cut_off():
     given = parts()
     given["predictions"]["student"][94]["finish_reason"] = "length"
-    (found,) = [e for e in build_report(ReportParts(**given)).examples if e.student.is_cut_off]
+    document = build_report(ReportParts(**given))
+    (found,) = [e for e in document.examples if e.student.is_cut_off]
     assert (found.row_id, found.teacher.is_cut_off) == ("x-94", False)
-    assert render_html(build_report(ReportParts(**given))).count("%, cut off<") == 1
+    assert render_html(document).count("%, cut off<") == 1
+    assert render_markdown(document).count("%, cut off)") == 1
 
 
 def test_summary_rows_are_short_and_have_three_models(document):
