@@ -13,9 +13,10 @@ messages. Every student has the same weights to start with, data, order and step
     bucket      the k, and one outcome for the rest: `teacher.logits.tail: bucket`
     sampled     the k, and draws from the rest: `tail: sampled`
 
-The loss is the mean cross-entropy of the held-out texts' tokens, at `--looks` points of the training; before the last
-one, the learning rate has not fallen yet. The share of an arm is (loss of ce - its loss) / (loss of ce - loss of full).
-The intervals (95 %, Student's t over the held-out rows, paired) do not hold what another seed would change.
+Two losses of the held-out texts are measured at `--looks` points of the training: `tokens`, the mean cross-entropy on
+their tokens, and `teacher`, that on the teacher's distributions, which is the KL from them plus a constant. Before the
+last look, the learning rate has not fallen yet. The share of an arm is (loss of ce - its loss) / (loss of ce - loss of
+full). The intervals (95 %, Student's t over the held-out rows, paired) do not hold what another seed would change.
 """
 
 import argparse
@@ -128,17 +129,20 @@ class Student:
         self.schedule.step()
 
 
-def losses(model: Any, rows: torch.Tensor) -> np.ndarray:
-    """The mean cross-entropy over the tokens of each row but its first, (R,)."""
-    counted, weights = torch.ones(1, LENGTH, dtype=torch.bool), torch.full((LENGTH - 1,), 1 / (LENGTH - 1))
+def losses(model: Any, rows: torch.Tensor, teacher: Teacher) -> dict[str, np.ndarray]:
+    """Each row's cross-entropy on its tokens and on the teacher's distributions, but for the first token, (R,)."""
+    found: dict[str, list[float]] = {"tokens": [], "teacher": []}
     with torch.no_grad():
-        each = [
-            model(input_ids=ids[None], counted=counted, terms=[CrossEntropy(ids[1:, None], weights)]) for ids in rows
-        ]
-    return np.array([float(loss) for loss in each])
+        for place, ids in enumerate(rows):
+            states = model.model(input_ids=ids[None]).last_hidden_state[0, :-1]
+            own = (states @ model.lm_head.weight.T).log_softmax(dim=-1)  # (LENGTH - 1, V)
+            wanted = teacher.logits(torch.tensor([place])).softmax(dim=-1)
+            found["tokens"].append(-float(own.gather(1, ids[1:, None]).mean()))
+            found["teacher"].append(-float((wanted * own).sum(dim=-1).mean()))
+    return {name: np.array(each) for name, each in found.items()}
 
 
-def train(seed: int, teacher: Teacher, rows: torch.Tensor, held_out: torch.Tensor, looks: int) -> None:
+def train(seed: int, teacher: Teacher, rows: torch.Tensor, apart: Teacher, held_out: torch.Tensor, looks: int) -> None:
     """Train a student of each arm on the rows, once, and print what they have learned at each look."""
     steps = len(rows) // ROWS
     students = {arm: Student(seed, len(teacher.head), steps) for arm in ARMS}
@@ -156,19 +160,21 @@ def train(seed: int, teacher: Teacher, rows: torch.Tensor, held_out: torch.Tenso
                 student.learn(ids, by_arm[arm])
             if step in {steps * look // looks for look in range(1, looks + 1)}:
                 print(f"\n{step * ROWS * LENGTH:,} tokens, {time.process_time() - began:.0f} CPU s")
-                report({arm: losses(student.model, held_out) for arm, student in students.items()})
+                report({arm: losses(student.model, held_out, apart) for arm, student in students.items()})
 
 
-def report(by_arm: dict[str, np.ndarray]) -> None:
-    """Print the loss of each arm, how much less than that of ce it is, and its share of the way."""
-    way = (by_arm["ce"] - by_arm["full"]).mean()
-    for arm, found in by_arm.items():
-        less = by_arm["ce"] - found
-        half = student_t.ppf(0.975, len(less) - 1) * less.std(ddof=1) / np.sqrt(len(less))
-        print(
-            f"{arm:<10} {found.mean():.4f}  {less.mean():7.4f} ± {half:.4f}  {100 * less.mean() / way:6.1f} %",
-            flush=True,
-        )
+def report(by_arm: dict[str, dict[str, np.ndarray]]) -> None:
+    """Print both losses of each arm, how much less than those of ce they are, and its share of the way."""
+    for name in by_arm["ce"]:
+        way = (by_arm["ce"][name] - by_arm["full"][name]).mean()
+        for arm, found in by_arm.items():
+            less = by_arm["ce"][name] - found[name]
+            half = student_t.ppf(0.975, len(less) - 1) * less.std(ddof=1) / np.sqrt(len(less))
+            share = 100 * less.mean() / way
+            print(
+                f"{name:<8} {arm:<10} {found[name].mean():.4f}  {less.mean():7.4f} ± {half:.4f}  {share:6.1f} %",
+                flush=True,
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -186,10 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = packed(options.texts, tokenizer, options.tokens)
     held_out = packed(options.held_out, tokenizer, options.held_out_tokens)
     model = open_model(options.teacher, "float32")
-    with computing_loss(model):
-        loss = losses(model, held_out).mean()
-        print(f"{rows.numel():,} tokens, {held_out.numel():,} held out; teacher's loss {loss:.3f}", flush=True)
-    train(options.seed, Teacher(model, rows), rows, held_out, options.looks)
+    teacher, apart = Teacher(model, rows), Teacher(model, held_out)
+    print(f"{rows.numel():,} tokens, {held_out.numel():,} held out", flush=True)
+    train(options.seed, teacher, rows, apart, held_out, options.looks)
 
 
 if __name__ == "__main__":

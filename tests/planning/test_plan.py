@@ -54,6 +54,7 @@ def test_the_plan_of_a_fresh_project_asks_and_makes_nothing(tmp_path, server):
     assert server.counts()["total"] == 0
     assert not (tmp_path / "store").exists()
     assert {(step["asset"], step["state"]) for step in plan["steps"]} >= {("teacher_outputs", "missing")}
+    assert {tuple(step["why"]) for step in plan["steps"]} == {("never made",)}
     assert fields(plan, "rows", "new", "reused") == [
         *((f"train-part-0{n}", SHARD_ROWS, SHARD_ROWS, 0) for n in range(3)),
         ("validation", 4, 4, 0),
