@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 from distill_dagster.errors import ComputeError
 from distill_dagster.release.export.children import environment, failed
 from distill_dagster.release.export.formats import GGUF_FILE
-from distill_dagster.release.export.llama_server import command
+from distill_dagster.release.export.llama_server import SECONDS, command
 from distill_dagster.release.export.specs import ExportedAnswer, RuntimeSpec
 
-SECONDS = 600  # after which a request counts as lost
 Post = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 

@@ -6,16 +6,20 @@ It speaks OpenAI's protocol at /v1. The first line of its output is its address;
 """
 
 import argparse
+import contextlib
+import http.client
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from distill_dagster.process import end_with_parent
 
 HOST = "127.0.0.1"  # the server has no login
+SECONDS = 600  # after which a request counts as lost
 MODULE = "distill_dagster.release.export.llama_server"
 
 
@@ -40,7 +44,17 @@ def open_server(file: str, *, host: str, port: int, max_length: int, parallel: i
     settings.reasoning_format = llama.common_reasoning_format.COMMON_REASONING_FORMAT_NONE  # our parser finds it
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads()
     settings.verbosity = 0
-    return llama.Server(settings)
+    server = llama.Server(settings)
+    _wait_for_queue(server.listening_address)
+    return server
+
+
+def _wait_for_queue(address: str) -> None:
+    """Wait until the server answers from its queue. One that is closed before its queue began to run never ends."""
+    connection = http.client.HTTPConnection(str(urlsplit(address).netloc), timeout=SECONDS)
+    with contextlib.closing(connection):
+        connection.request("GET", "/slots")
+        connection.getresponse().read()
 
 
 def _library() -> Any:

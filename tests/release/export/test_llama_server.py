@@ -1,5 +1,9 @@
 """llama.cpp's own server over a GGUF file reads the student's tokens and gives the student's answers, over HTTP."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from openai import OpenAI
@@ -13,6 +17,7 @@ from distill_dagster.release.export.llama_client import ask_llama, connected, ll
 from distill_dagster.release.export.specs import RuntimeSpec
 from testing.exports_tiny import KINDS, ODD_TEXTS, export_gguf, load_kind, own_answer, teach, write_kind
 from testing.models_tiny import rows
+from testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.processes
 
@@ -33,6 +38,24 @@ def of_model(folder, precision, change=lambda tokenizer: None):
     (folder / "export").mkdir()
     export_gguf(parts, folder / "model", folder / "export" / GGUF_FILE, precision)
     return parts, folder / "export"
+
+
+OPEN_AND_CLOSE = """
+import os, sys
+from distill_dagster.release.export.llama_server import HOST, open_server
+os.sched_setaffinity(0, {int(sys.argv[2])})  # on one core, the server's threads begin late
+for number in range(5):
+    open_server(sys.argv[1], host=HOST, port=0, max_length=64, parallel=1, cache="f16")
+    print(number, flush=True)
+"""
+
+
+def test_a_server_that_is_closed_at_once_ends(tmp_path):
+    _, folder = exported("tied", tmp_path)
+    core = str(min(os.sched_getaffinity(0)))
+    command = [sys.executable, "-c", OPEN_AND_CLOSE, str(folder / GGUF_FILE), core]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout.split() == ["0", "1", "2", "3", "4"], done.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)
