@@ -130,7 +130,7 @@ class Student:
 
 
 def losses(model: Any, rows: torch.Tensor, teacher: Teacher) -> dict[str, np.ndarray]:
-    """Each row's cross-entropy on its tokens and on the teacher's distributions, but for the first token, (R,)."""
+    """Cross-entropy of each row without its first token, (R,): on its tokens, and on the teacher's distributions."""
     found: dict[str, list[float]] = {"tokens": [], "teacher": []}
     with torch.no_grad():
         for place, ids in enumerate(rows):
@@ -147,6 +147,7 @@ def train(seed: int, teacher: Teacher, rows: torch.Tensor, apart: Teacher, held_
     steps = len(rows) // ROWS
     students = {arm: Student(seed, len(teacher.head), steps) for arm in ARMS}
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows))[: steps * ROWS])
+    looked_at = {steps * look // looks for look in range(1, looks + 1)}
     began = time.process_time()
     with contextlib.ExitStack() as stack:
         for student in students.values():
@@ -158,7 +159,7 @@ def train(seed: int, teacher: Teacher, rows: torch.Tensor, apart: Teacher, held_
             by_arm = targets(logits, ids[:, 1:].flatten(), torch.from_numpy(uniforms))
             for arm, student in students.items():
                 student.learn(ids, by_arm[arm])
-            if step in {steps * look // looks for look in range(1, looks + 1)}:
+            if step in looked_at:
                 print(f"\n{step * ROWS * LENGTH:,} tokens, {time.process_time() - began:.0f} CPU s")
                 report({arm: losses(student.model, held_out, apart) for arm, student in students.items()})
 

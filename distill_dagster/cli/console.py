@@ -148,7 +148,7 @@ class Grid:
 
         None if there is too little room.
         """
-        each = [[self.columns[i], *(row[i] for row in self.rows)] for i in range(len(self.columns))]
+        each = zip(self.columns, *self.rows, strict=True)
         wanted = [max([1, *(cell_len(line) for cell in cells for line in cell.splitlines())]) for cells in each]
         least = [min(self._least_width(i), wanted[i]) for i in range(len(self.columns))]
         limits = range(max(wanted, default=0), -1, -1)  # rich's own division of the room cuts off what a column needs

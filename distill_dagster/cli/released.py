@@ -1,5 +1,7 @@
 """What the commands read of a release."""
 
+from functools import cached_property
+
 from distill_dagster.errors import DataError
 from distill_dagster.lineage.project import Project
 from distill_dagster.lineage.published import PUBLISHED
@@ -8,7 +10,7 @@ from distill_dagster.lineage.student import RELEASED, STAGE
 from distill_dagster.release.comparing import match
 from distill_dagster.release.gate import short
 from distill_dagster.release.publish.specs import PublishResult
-from distill_dagster.release.register import REGISTER, read_decisions, read_register
+from distill_dagster.release.register import REGISTER, Register, read_decisions, read_register
 from distill_dagster.release.scores import OF_PREDICTIONS, Row, items_of
 from distill_dagster.release.specs import ReleaseDecision, ReleaseResult
 from distill_dagster.store import files, parquet
@@ -28,40 +30,50 @@ def read_published(project: Project) -> PublishResult | None:
     return manifest.read(PublishResult) if manifest else None
 
 
-def student_named(project: Project, name: str) -> str:
-    """The data version of `student`, `released`, or a student of the history.
+class KnownStudents:
+    """The student of the benchmark and those of the history; the register is read once, and only if it is needed.
 
     Raises:
-        NotPublishedError: there is no benchmark, or no release.
-        DataError: the name is none.
+        NotPublishedError: there is no benchmark.
     """
-    present = project.store.get("student_benchmark").inputs[STAGE]
-    if name == "student":
-        return present
-    register = read_register(_release(project).folder_with(*REGISTER))
-    if name == "released":
-        if register.state.champion is None:
-            raise DataError("no student is released yet: `distill-dagster releases` says why")
-        return register.state.champion
-    return match(name, [present, *(decision.student for decision in register.decisions)])
 
+    def __init__(self, project: Project) -> None:
+        self._project, self._benchmark = project, project.store.get("student_benchmark")
 
-def items_of_student(project: Project, student: str) -> list[Row]:
-    """The scored items of a student, by its data version, on the held-out rows of the benchmark.
+    @cached_property
+    def _register(self) -> Register:
+        return read_register(_release(self._project).folder_with(*REGISTER))
 
-    Raises:
-        DataError: it has no score on these rows.
-    """
-    benchmark = project.store.get("student_benchmark")
-    if student == benchmark.inputs[STAGE]:
-        return items_of(parquet.read_table(benchmark.file(files.PREDICTIONS_FILE), OF_PREDICTIONS))
-    register = read_register(_release(project).folder_with(*REGISTER))
-    if register.state.measured != measured_as(benchmark) or student not in register.scored:
-        raise DataError(
-            f"{short(student)} has no score on the present held-out rows: the released student and the first one are "
-            "measured on them when the next student is judged, by `distill-dagster run`"
-        )
-    return register.scored[student]
+    def named(self, name: str) -> str:
+        """The data version of `student`, `released`, or a student of the history.
+
+        Raises:
+            NotPublishedError: there is no release.
+            DataError: the name is none.
+        """
+        present = self._benchmark.inputs[STAGE]
+        if name == "student":
+            return present
+        if name == "released":
+            if self._register.state.champion is None:
+                raise DataError("no student is released yet: `distill-dagster releases` says why")
+            return self._register.state.champion
+        return match(name, [present, *(decision.student for decision in self._register.decisions)])
+
+    def items_of(self, student: str) -> list[Row]:
+        """The scored items of a student, by its data version, on the held-out rows of the benchmark.
+
+        Raises:
+            DataError: it has no score on these rows.
+        """
+        if student == self._benchmark.inputs[STAGE]:
+            return items_of(parquet.read_table(self._benchmark.file(files.PREDICTIONS_FILE), OF_PREDICTIONS))
+        if self._register.state.measured != measured_as(self._benchmark) or student not in self._register.scored:
+            raise DataError(
+                f"{short(student)} has no score on the present held-out rows: the released student and the first one "
+                "are measured on them when the next student is judged, by `distill-dagster run`"
+            )
+        return self._register.scored[student]
 
 
 def _release(project: Project) -> Manifest:

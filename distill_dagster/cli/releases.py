@@ -82,22 +82,22 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Show by how much student A differs from student B on the same held-out rows, by task, with intervals."""
-    from distill_dagster.cli.released import items_of_student, student_named
+    from distill_dagster.cli.released import KnownStudents
     from distill_dagster.lineage.project import Project
     from distill_dagster.release.comparing import compare_students
     from distill_dagster.release.gate import short
 
     project = Project(load_config(config))
-    students = [student_named(project, name) for name in (a, b)]
-    first, second = (items_of_student(project, student) for student in students)
-    found = compare_students(first, second, project.config.evaluation)
+    known = KnownStudents(project)
+    first, second = known.named(a), known.named(b)
+    found = compare_students(known.items_of(first), known.items_of(second), project.config.evaluation)
     if as_json:
         print(json.dumps([task.model_dump(mode="json") for task in found], ensure_ascii=False, allow_nan=False))
         return
     rows = [[task.task, f"{task.a:.4f}", f"{task.b:.4f}", str(task.difference)] for task in found]
     out.print(table(None, ["task", a, b, f"{a} - {b}"], rows))
-    if students[0] == students[1]:
-        say(f"{a} and {b} are the same student, {short(students[0])}")
+    if first == second:
+        say(f"{a} and {b} are the same student, {short(first)}")
 
 
 def _change(

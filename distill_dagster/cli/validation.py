@@ -21,7 +21,7 @@ from distill_dagster.cli.console import shown_path, table
 from distill_dagster.config import DataConfig, FormatName, QualityConfig, TaskName
 from distill_dagster.config.reading import load_config
 from distill_dagster.errors import ConfigError, DataError
-from distill_dagster.quality.gold_form import COLUMNS, GoldForm
+from distill_dagster.quality.gold_form import GoldForm
 from distill_dagster.sources.files.discovery import SourceFile, discover, discover_test, named
 from distill_dagster.sources.judging import azure
 from distill_dagster.sources.judging.decoding import Decoded, decode
@@ -88,8 +88,9 @@ class Validation:
         gold, with_gold = GoldForm(self.quality), 0
         try:
             for batch in reading:
-                gold.add(batch.rows.select(COLUMNS).to_pylist())
-                with_gold += sum(map(has_gold, batch.rows.to_pylist()))
+                rows = batch.rows.to_pylist()
+                gold.add(rows)
+                with_gold += sum(map(has_gold, rows))
                 if ids is not None:
                     ids.add(source.key, batch.rows["row_id"].to_pylist(), batch.contents)
                 for found in self._refused(source, batch):

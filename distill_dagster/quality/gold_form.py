@@ -21,7 +21,7 @@ class GoldForm:
 
     quality: QualityConfig
     gold: int = 0  # rows that have a gold answer
-    off_form: int = 0  # rows with gold answers, none of which the parser can read
+    off_form: int = 0  # rows whose gold answers the parser cannot read
     _example: str = field(default="", init=False)
     _labels: dict[str, list[str] | None] = field(default_factory=dict, init=False)  # by task, if config or task has any
 

@@ -8,6 +8,17 @@ from distill_dagster.store import files, schemas
 from tests.checks.published import look, publish, publish_set, row
 
 
+def publish_facts(project, **facts):
+    """An empty set of which these facts are told."""
+    result = SetResult(
+        data_version="v",
+        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
+        shards=1,
+        **{"acceptance": None, "gold_agreement": None, "rows_with_gold": 0, **facts},
+    )
+    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
+
+
 def test_the_leak_check_looks_at_the_rows_and_not_at_what_the_filter_counted(tiny_config):
     project = Project(tiny_config)
     rows = [row("What’s my PIN!"), row("Another"), row("what s my pin", "validation")]
@@ -39,16 +50,7 @@ def test_a_dialogue_that_opens_as_a_test_row_does_is_no_leak(tiny_config):
 )
 def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
     project = Project(tiny_config)
-    result = SetResult(
-        data_version="v",
-        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
-        acceptance=None,
-        gold_agreement=None,
-        rows_with_gold=0,
-        shards=1,
-        label_rows=label_rows,
-    )
-    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
+    publish_facts(project, label_rows=label_rows)
     assert look("balanced_labels", project).passed is passed
 
 
@@ -65,14 +67,6 @@ def test_labels_are_compared_within_their_task(tiny_config, label_rows, passed):
 )
 def test_right_answers_and_overlap_with_gold_have_a_limit_each(tiny_config, right, wrong, agreement, passed):
     project = Project(tiny_config)
-    result = SetResult(
-        data_version="v",
-        counts=SetCounts(teacher_rows=0, examples=0, train=0, validation=0, rejected=0),
-        acceptance=None,
-        gold_agreement=agreement,
-        rows_with_gold=100,
-        shards=1,
-        against_gold=AgainstGold(right=right, wrong=wrong),
-    )
-    publish(project, "validated_synthetic_set", files.EXAMPLES_FILE, [], schemas.EXAMPLE, result=result)
+    judged = AgainstGold(right=right, wrong=wrong)
+    publish_facts(project, gold_agreement=agreement, rows_with_gold=100, against_gold=judged)
     assert tuple(look(f"teacher_{name}_gold", project).passed for name in ("agrees_with", "overlaps")) == passed
